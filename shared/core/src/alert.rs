@@ -1,0 +1,158 @@
+//! What people are told: an alert in the form of an Amazon Q Developer custom notification, which Slack and
+//! Microsoft Teams render without code.
+//!
+//! Source: the Amazon Q Developer in chat applications administrator guide, "Custom notifications".
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::digest::Digest;
+
+/// One alert: what happened, to what, why, and what to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// What the alert is about, in one word for filters.
+    pub kind: Kind,
+    /// How soon somebody should look.
+    pub severity: AlertSeverity,
+    /// What is the same when the same thing is told again; makes the alert's id.
+    pub about: String,
+    /// The thread that the alert belongs to: one for each audit.
+    pub thread: String,
+    /// What happened, in one line of at most 250 characters.
+    pub title: String,
+    /// To what and why; markdown.
+    pub description: String,
+    /// What to do next, most important first.
+    pub next_steps: Vec<String>,
+}
+
+/// What an alert is about. Its word is the message attribute `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Checks of an audit failed or were canceled.
+    AuditFailed,
+    /// A check has findings that a rule, or no rule, reports.
+    FindingsReported,
+    /// A mitigation task failed, or could not be started or followed.
+    MitigationFailed,
+    /// The policy file cannot be used: nothing is acted on.
+    PolicyRefused,
+    /// A record was put aside on a dead-letter queue.
+    RecordParked,
+}
+
+/// How soon somebody should look. Its word is the message attribute `severity`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertSeverity {
+    /// Now.
+    Critical,
+    /// Today.
+    High,
+    /// This week.
+    Medium,
+    /// When convenient.
+    Low,
+}
+
+impl Kind {
+    /// The word for filters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuditFailed => "audit-failed",
+            Self::FindingsReported => "findings-reported",
+            Self::MitigationFailed => "mitigation-failed",
+            Self::PolicyRefused => "policy-refused",
+            Self::RecordParked => "record-parked",
+        }
+    }
+}
+
+impl AlertSeverity {
+    /// The word for filters.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+        }
+    }
+}
+
+impl Alert {
+    /// The alert's id: the same for the same thing told again.
+    pub fn id(&self) -> String {
+        Digest::new("alert").part(self.kind.as_str()).part(&self.thread).part(&self.about).hex()
+    }
+
+    /// The message to publish.
+    pub fn message(&self) -> String {
+        json!({
+            "version": "1.0",
+            "source": "custom",
+            "id": self.id(),
+            "content": {
+                "textType": "client-markdown",
+                "title": cut(&self.title, 250),
+                "description": cut(&self.description, 8000),
+                "nextSteps": self.next_steps,
+                "keywords": ["Fleetwarden", self.kind.as_str(), self.severity.as_str()],
+            },
+            "metadata": {
+                "threadId": self.thread,
+                "summary": cut(&self.title, 250),
+                "eventType": self.kind.as_str(),
+                "additionalContext": {"severity": self.severity.as_str()},
+            },
+        })
+        .to_string()
+    }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    let mut out: String = text.chars().take(most).collect();
+    if out.len() < text.len() {
+        out.pop();
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn alert() -> Alert {
+        Alert {
+            kind: Kind::AuditFailed,
+            severity: AlertSeverity::High,
+            about: "LOGGING_DISABLED_CHECK".into(),
+            thread: "audit 4e2b".into(),
+            title: "1 of 3 checks failed".into(),
+            description: "**LOGGING_DISABLED_CHECK**: INSUFFICIENT_PERMISSIONS".into(),
+            next_steps: vec!["Give the audit role the managed policy AWSIoTDeviceDefenderAudit.".into()],
+        }
+    }
+
+    #[test]
+    fn is_a_custom_notification() {
+        let message: serde_json::Value = serde_json::from_str(&alert().message()).unwrap();
+        insta::assert_json_snapshot!(message);
+    }
+
+    #[test]
+    fn the_same_thing_told_again_has_the_same_id() {
+        let again = Alert { title: "2 of 3 checks failed".into(), ..alert() };
+        assert_eq!(alert().id(), again.id());
+        assert_ne!(alert().id(), Alert { about: "X".into(), ..alert() }.id());
+    }
+
+    #[test]
+    fn a_long_text_is_cut_at_a_character() {
+        assert_eq!(cut("äöü", 2), "ä…");
+        assert_eq!(cut("äöü", 3), "äöü");
+    }
+}

@@ -1,0 +1,176 @@
+//! What was seen of a check in the audits before: which findings are new, which are gone, which came back.
+//!
+//! A check's history is one sorted list of fixed-size records, one a finding key. It is an object in the
+//! archive, read and replaced once an audit: a million findings cost one GET and one PUT of 26 MB, where a
+//! table would cost a million writes. Memory stays flat: a key is looked up by interpolation in a few reads,
+//! and the new list is made by merging the old one with the audit's sorted keys, record by record.
+
+use std::cmp::Ordering;
+use std::io;
+
+use serde::Serialize;
+
+use crate::finding::FindingKey;
+use crate::finding::Severity;
+use crate::message::Tally;
+use crate::timestamp::Millis;
+
+/// The size of a record, in bytes.
+pub const RECORD_BYTES: usize = 26;
+/// How long a finding that is gone is remembered, so that it can be told if it returns.
+const REMEMBERED_SECONDS: i64 = 400 * 86_400;
+
+/// What is known of a finding from the audits before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Never seen.
+    New,
+    /// Seen at the last audit of the check.
+    Known,
+    /// Seen once, then gone, now back.
+    Returned,
+}
+
+/// One finding key of a check's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Which finding.
+    pub key: FindingKey,
+    /// When it was first seen (the start of that audit).
+    pub first_seen: Millis,
+    /// When it was last seen.
+    pub last_seen: Millis,
+    /// How bad it was.
+    pub severity: Severity,
+    /// Whether it was there at the last audit.
+    pub open: bool,
+}
+
+impl Record {
+    /// The record's bytes: key, first and last seen in seconds (big-endian, 32 bits), severity, open.
+    pub fn encode(&self) -> [u8; RECORD_BYTES] {
+        let seconds = |at: Millis| u32::try_from(at.seconds().max(0)).unwrap_or(u32::MAX).to_be_bytes();
+        let severity = Severity::ALL.iter().position(|s| *s == self.severity).unwrap_or_default();
+        let fields = self.key.0.into_iter().chain(seconds(self.first_seen)).chain(seconds(self.last_seen));
+        let mut bytes = [0; RECORD_BYTES];
+        let flags = [u8::try_from(severity).unwrap_or_default(), u8::from(self.open)];
+        bytes.iter_mut().zip(fields.chain(flags)).for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    pub fn decode(bytes: &[u8; RECORD_BYTES]) -> Self {
+        let number = |range: std::ops::Range<usize>| {
+            let digits = bytes.get(range).unwrap_or_default();
+            digits.iter().fold(0_u128, |n, byte| n << 8 | u128::from(*byte))
+        };
+        let seconds = |range| Millis::from_seconds(i64::try_from(number(range)).unwrap_or_default());
+        let [.., severity, open] = *bytes;
+        Self {
+            key: FindingKey(number(0..16).to_be_bytes()),
+            first_seen: seconds(16..20),
+            last_seen: seconds(20..24),
+            severity: Severity::ALL.get(usize::from(severity)).copied().unwrap_or(Severity::Unknown),
+            open: open == 1,
+        }
+    }
+
+    /// What a finding is that has this record from the audits before.
+    pub const fn status(before: Option<&Self>) -> Status {
+        match before {
+            None => Status::New,
+            Some(Self { open: true, .. }) => Status::Known,
+            Some(_) => Status::Returned,
+        }
+    }
+}
+
+/// Looks a key up in a sorted list of records that is read one record at a time.
+///
+/// Keys are hashes, so they lie evenly and a guess by proportion lands near: a few reads for a million
+/// records. If a list is uneven all the same, every second guess halves what is left.
+///
+/// # Errors
+/// Those of `read`.
+pub fn find(
+    key: FindingKey,
+    records: u64,
+    mut read: impl FnMut(u64) -> io::Result<Record>,
+) -> io::Result<Option<Record>> {
+    let (mut low, mut high) = (0, records);
+    let (mut floor, mut ceiling) = (0_u64, u64::MAX);
+    let wanted = high_half(key);
+    let mut halve = false;
+    while low < high {
+        let span = u128::from(high - low);
+        let share = u128::from(wanted.saturating_sub(floor)) * span / (u128::from(ceiling - floor) + 1);
+        let guess = if halve { span / 2 } else { share.min(span - 1) };
+        let at = low + u64::try_from(guess).unwrap_or_default();
+        let record = read(at)?;
+        match record.key.cmp(&key) {
+            Ordering::Equal => return Ok(Some(record)),
+            Ordering::Less => (low, floor) = (at + 1, high_half(record.key)),
+            Ordering::Greater => (high, ceiling) = (at, high_half(record.key)),
+        }
+        halve = !halve;
+    }
+    Ok(None)
+}
+
+/// The upper 64 bits of a key, for its place among all keys.
+fn high_half(key: FindingKey) -> u64 {
+    key.0.iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte))
+}
+
+/// Merges the history with the keys of an audit to the history after it, record by record.
+///
+/// Both inputs are sorted by key; `current` may repeat a key. What was open and is not there any more is
+/// counted as fixed in `tally`. What has been gone for long is forgotten.
+///
+/// # Errors
+/// Those of the inputs and of `write`.
+pub fn merge(
+    before: impl Iterator<Item = io::Result<Record>>,
+    current: impl Iterator<Item = io::Result<Record>>,
+    tally: &mut Tally,
+    audit_started: Millis,
+    mut write: impl FnMut(&Record) -> io::Result<()>,
+) -> io::Result<()> {
+    let (mut before, mut current) = (before.peekable(), current.peekable());
+    let mut last: Option<FindingKey> = None;
+    loop {
+        let order = match (before.peek(), current.peek()) {
+            (None, None) => return Ok(()),
+            (Some(Ok(old)), Some(Ok(now))) => old.key.cmp(&now.key),
+            (Some(Err(_)), _) | (Some(_), None) => Ordering::Less,
+            (_, Some(Err(_))) | (None, Some(_)) => Ordering::Greater,
+        };
+        let old = if order.is_le() { before.next().transpose()? } else { None };
+        let now = if order.is_ge() { current.next().transpose()? } else { None };
+        match (old, now) {
+            (Some(old), Some(now)) => {
+                last = Some(now.key);
+                write(&Record { first_seen: old.first_seen, ..now })?;
+            }
+            (None, Some(now)) if last == Some(now.key) => {}
+            (None, Some(now)) => {
+                last = Some(now.key);
+                write(&now)?;
+            }
+            (Some(old), None) => {
+                if old.open {
+                    tally.entry(old.severity).or_default().fixed += 1;
+                }
+                if audit_started.seconds() - old.last_seen.seconds() < REMEMBERED_SECONDS {
+                    write(&Record { open: false, ..old })?;
+                }
+            }
+            (None, None) => return Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;

@@ -1,0 +1,109 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn record(n: u64, open: bool, first: i64, last: i64) -> Record {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&n.to_be_bytes());
+    Record {
+        key: FindingKey(key),
+        first_seen: Millis::from_seconds(first),
+        last_seen: Millis::from_seconds(last),
+        severity: Severity::Medium,
+        open,
+    }
+}
+
+fn merged(before: &[Record], current: &[Record]) -> (Vec<Record>, u64) {
+    let (mut out, mut tally) = (vec![], Tally::new());
+    let ok = |records: &[Record]| records.to_vec().into_iter().map(Ok);
+    merge(ok(before), ok(current), &mut tally, Millis::from_seconds(1000), |r| {
+        out.push(*r);
+        Ok(())
+    })
+    .unwrap();
+    (out, tally.get(&Severity::Medium).map_or(0, |c| c.fixed))
+}
+
+#[test]
+fn what_is_gone_is_fixed_once_and_remembered() {
+    let (after, fixed) =
+        merged(&[record(1, true, 5, 6), record(2, true, 5, 6)], &[record(2, true, 1000, 1000)]);
+    assert_eq!(after, [record(1, false, 5, 6), record(2, true, 5, 1000)]);
+    assert_eq!(fixed, 1);
+    let (again, fixed) = merged(&after, &[record(2, true, 1000, 1000)]);
+    assert_eq!((again.len(), fixed), (2, 0));
+}
+
+#[test]
+fn what_comes_back_keeps_when_it_was_first_seen() {
+    let (after, _) = merged(&[record(1, false, 5, 6)], &[record(1, true, 1000, 1000)]);
+    assert_eq!(after, [record(1, true, 5, 1000)]);
+    assert_eq!(Record::status(Some(&record(1, false, 5, 6))), Status::Returned);
+}
+
+#[test]
+fn what_is_gone_for_long_is_forgotten() {
+    let (after, _) = merged(&[record(1, false, 5, 1000 - REMEMBERED_SECONDS)], &[]);
+    assert_eq!(after, []);
+}
+
+#[test]
+fn a_fault_of_an_input_ends_the_merge() {
+    let broken = std::iter::once(Err(io::Error::other("gone")));
+    let result = merge(broken, std::iter::empty(), &mut Tally::new(), Millis(0), |_| Ok(()));
+    assert_eq!(result.unwrap_err().to_string(), "gone");
+}
+
+#[test]
+fn a_million_records_are_searched_in_a_few_reads() {
+    let records: Vec<Record> =
+        (0..1_000_000_u64).map(|n| record(n * 18_446_744_073_709, true, 0, 0)).collect();
+    let mut reads = 0;
+    for wanted in records.iter().step_by(1009) {
+        let found = find(wanted.key, records.len() as u64, |at| {
+            reads += 1;
+            Ok(records[usize::try_from(at).unwrap()])
+        });
+        assert_eq!(found.unwrap(), Some(*wanted));
+    }
+    assert!(reads / (1_000_000 / 1009) < 8, "{reads} reads");
+}
+
+proptest! {
+    #[test]
+    fn merging_is_the_union(before in prop::collection::btree_map(0_u64..60, any::<bool>(), 0..40),
+                            current in prop::collection::vec(0_u64..60, 0..60)) {
+        let old: Vec<Record> = before.iter().map(|(n, open)| record(*n, *open, 1, 2)).collect();
+        let mut sorted = current.clone();
+        sorted.sort_unstable();
+        let now: Vec<Record> = sorted.iter().map(|n| record(*n, true, 1000, 1000)).collect();
+        let (after, fixed) = merged(&old, &now);
+        let mut expected: BTreeMap<u64, Record> = before.keys().map(|n| (*n, record(*n, false, 1, 2))).collect();
+        for n in &current {
+            let first = if before.contains_key(n) { 1 } else { 1000 };
+            expected.insert(*n, record(*n, true, first, 1000));
+        }
+        prop_assert_eq!(after, expected.into_values().collect::<Vec<_>>());
+        let gone = before.iter().filter(|(n, open)| **open && !current.contains(n)).count();
+        prop_assert_eq!(fixed, gone as u64);
+    }
+
+    #[test]
+    fn finding_agrees_with_a_map(keys in prop::collection::btree_set(any::<u64>(), 0..300), other: u64) {
+        let records: Vec<Record> = keys.iter().map(|n| record(*n, true, 0, 0)).collect();
+        let look = |n| find(record(n, true, 0, 0).key, records.len() as u64, |at| Ok(records[usize::try_from(at).unwrap()]));
+        for n in &keys {
+            prop_assert!(look(*n).unwrap().is_some());
+        }
+        prop_assert_eq!(look(other).unwrap().is_some(), keys.contains(&other));
+    }
+
+    #[test]
+    fn a_record_round_trips(n: u64, open: bool, first in 0_i64..4_000_000_000, last in 0_i64..4_000_000_000) {
+        let record = record(n, open, first, last);
+        prop_assert_eq!(Record::decode(&record.encode()), record);
+    }
+}

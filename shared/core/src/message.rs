@@ -1,0 +1,266 @@
+//! What travels on the queues between the functions. All of it is JSON.
+//!
+//! A consumer gets what it needs in its message and asks AWS for nothing that the sender knew: triage is the
+//! only reader of findings.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::check::CheckName;
+use crate::finding::Finding;
+use crate::finding::FindingKey;
+use crate::finding::Severity;
+use crate::history::Status;
+use crate::policy::Decision;
+use crate::policy::Mode;
+use crate::resource::ResourceIdentifier;
+use crate::timestamp::Millis;
+
+/// An audit that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Audit {
+    /// 12 digits.
+    pub account: String,
+    /// As `us-east-1`. The notification does not carry it; it is the region of the function.
+    pub region: String,
+    /// `[a-zA-Z0-9-]{1,40}`.
+    pub task_id: String,
+    /// The scheduled audit's name; none for one on demand.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub schedule: Option<String>,
+    /// When the audit began.
+    pub started_at: Millis,
+}
+
+/// Check queue: the findings of one check of one audit are to be triaged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckMessage {
+    /// The audit.
+    pub audit: Audit,
+    /// The check.
+    pub check: CheckName,
+    /// What the notification said does not comply.
+    pub non_compliant: u64,
+    /// What the notification said is suppressed. None if it did not say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suppressed: Option<u64>,
+    /// Where an earlier invocation stopped near its deadline. None at the start.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub resume: Option<Resume>,
+}
+
+impl CheckMessage {
+    /// Whether there is certainly nothing to list: then no call is made.
+    pub fn is_surely_empty(&self) -> bool {
+        self.non_compliant == 0 && self.suppressed == Some(0)
+    }
+}
+
+/// Where triage goes on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resume {
+    /// The service's token for the next page.
+    pub next_token: String,
+    /// The number of the next page, from 0.
+    pub page: u32,
+    /// How many segments of the history hold the pages before.
+    pub segments: u32,
+    /// What was counted so far.
+    pub tally: Tally,
+    /// Findings that wait for their mitigation message to fill up.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub pending: Vec<PendingMitigation>,
+}
+
+/// Findings of one rule that wait until there are enough of them for one mitigation task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingMitigation {
+    /// The rule that decided.
+    pub rule: String,
+    /// Its actions, in order.
+    pub actions: Vec<String>,
+    /// What waits: fewer than a task takes.
+    pub findings: Vec<FindingRef>,
+}
+
+/// A finding by its two names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FindingRef {
+    /// Its id in this audit.
+    pub finding_id: String,
+    /// Its identity across audits.
+    pub key: FindingKey,
+}
+
+/// Counts of one check in one audit, by severity.
+pub type Tally = BTreeMap<Severity, Counts>;
+
+/// Counts of one check and severity in one audit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Counts {
+    /// Findings that count against compliance: all but the suppressed.
+    pub non_compliant: u64,
+    /// Findings that Device Defender had suppressed.
+    pub suppressed: u64,
+    /// Findings never seen before.
+    pub new: u64,
+    /// Findings that had been fixed and are back.
+    pub returned: u64,
+    /// Findings of the audits before that are gone.
+    pub fixed: u64,
+    /// Decided: suppress from the next audit on.
+    pub suppress: u64,
+    /// Decided: mitigate.
+    pub mitigated: u64,
+    /// Decided: report.
+    pub reported: u64,
+    /// Of what does not comply, when the oldest was first seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Millis>,
+}
+
+/// Finding queue: something of one check to export. Findings stay the text that triage wrote.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportMessage<'a> {
+    /// The audit.
+    pub audit: Audit,
+    /// The check.
+    pub check: CheckName,
+    /// What there is to export.
+    #[serde(borrow)]
+    pub export: Export<'a>,
+}
+
+/// What there is to export.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Export<'a> {
+    /// Findings of one page.
+    Page {
+        /// The page's number, from 0.
+        page: u32,
+        /// The part of the page, from 0: a page too large for a message is split.
+        part: u32,
+        /// Each a [`FindingRecord`].
+        #[serde(borrow)]
+        findings: Vec<&'a RawValue>,
+    },
+    /// The whole check was triaged.
+    Summary(Tally),
+}
+
+/// A finding with its decision, as it stands in the log group and in the archive.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FindingRecord<'a> {
+    /// Always `finding`, to be told from other events.
+    pub kind: &'static str,
+    /// 12 digits.
+    pub account: &'a str,
+    /// As `us-east-1`.
+    pub region: &'a str,
+    /// The audit task.
+    pub task_id: &'a str,
+    /// The scheduled audit's name; null for one on demand.
+    pub schedule: Option<&'a str>,
+    /// When the audit began, epoch milliseconds.
+    pub audit_started_at: Millis,
+    /// The identity across audits.
+    pub key: FindingKey,
+    /// New, known or returned.
+    pub status: Status,
+    /// When it was first seen, epoch milliseconds.
+    pub first_seen: Millis,
+    /// The finding.
+    #[serde(flatten)]
+    pub finding: &'a Finding,
+    /// What was decided and why.
+    pub decision: &'a Decision<'a>,
+}
+
+/// Suppression queue: resources to suppress for one check by one rule.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SuppressionMessage {
+    /// The audit.
+    pub audit: Audit,
+    /// The check.
+    pub check: CheckName,
+    /// The rule that decided.
+    pub rule: String,
+    /// The policy's mode when it was decided.
+    pub mode: Mode,
+    /// The end, in seconds since the epoch. None means indefinitely.
+    pub expires_at: Option<i64>,
+    /// The suppression's description, ready to be sent.
+    pub description: String,
+    /// What to suppress, each exactly as its finding had it.
+    pub resources: Vec<ResourceIdentifier>,
+}
+
+/// Mitigation queue: one mitigation task to start, or one to follow to its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MitigationMessage {
+    /// What is to be mitigated, and how.
+    pub request: MitigationRequest,
+    /// What comes next.
+    pub step: Step,
+    /// How often this step has been put off.
+    #[serde(default)]
+    pub waits: u32,
+}
+
+/// A mitigation that a rule asks for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MitigationRequest {
+    /// The audit.
+    pub audit: Audit,
+    /// The check.
+    pub check: CheckName,
+    /// The rule that decided.
+    pub rule: String,
+    /// The policy's mode when it was decided.
+    pub mode: Mode,
+    /// One to five mitigation actions, in order.
+    pub actions: Vec<String>,
+    /// On which findings.
+    pub target: Target,
+}
+
+/// On which findings a mitigation task works.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Target {
+    /// On these, 1 to 25.
+    Findings(Vec<FindingRef>),
+    /// On all of the check that are not suppressed, named by their reason codes, 1 to 25.
+    #[serde(rename_all = "camelCase")]
+    WholeCheck {
+        /// Every reason code that the check's findings had.
+        reason_codes: Vec<String>,
+        /// How many findings that was.
+        count: u64,
+    },
+}
+
+/// What is to be done with a mitigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Step {
+    /// Start the task.
+    Start,
+    /// See whether the task has ended.
+    Follow,
+}

@@ -1,0 +1,202 @@
+//! What Device Defender says by SNS.
+//!
+//! No message has a subject or attributes, so the kinds of message on a topic are told apart by their shape
+//! alone. Unknown members are passed over; unknown checks and words are kept.
+
+use serde::Deserialize;
+
+use crate::check::CheckName;
+use crate::timestamp::Millis;
+
+/// A message on the audit topic.
+#[derive(Debug, PartialEq)]
+pub enum Notification {
+    /// An audit ended. Boxed, since it is far larger than the others.
+    AuditEnded(Box<AuditEnded>),
+    /// A mitigation action of the type `PUBLISH_FINDING_TO_SNS` was applied to a finding. Triage has handled
+    /// that finding already; it is for other subscribers of the topic.
+    PublishedFinding(PublishedFinding),
+}
+
+/// The summary of an audit that ended. It names no finding and no resource.
+///
+/// Source: the schema `auditnotification/1.0` in the developer guide of 2018; `suppressed…` came later and is
+/// not documented, so it is optional.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditEnded {
+    /// 12 digits.
+    pub account_id: String,
+    /// `[a-zA-Z0-9-]{1,40}`.
+    pub task_id: String,
+    /// `COMPLETED`, `FAILED` or `CANCELED`.
+    pub task_status: String,
+    /// `ON_DEMAND_AUDIT_TASK` or `SCHEDULED_AUDIT_TASK`.
+    pub task_type: String,
+    /// Only for a scheduled audit.
+    #[serde(default)]
+    pub scheduled_audit_name: Option<String>,
+    /// Epoch milliseconds.
+    pub task_start_time: Millis,
+    /// One entry a check. A list here, where `DescribeAuditTask` has a map.
+    pub audit_details: Vec<CheckEnded>,
+}
+
+/// How one check of an audit ended.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckEnded {
+    /// The check, in the API's spelling whatever the message had.
+    #[serde(rename = "checkName")]
+    pub check: CheckName,
+    /// How it ended.
+    #[serde(rename = "checkRunStatus")]
+    pub status: CheckStatus,
+    /// Resources that do not comply.
+    #[serde(default)]
+    pub non_compliant_resources_count: Option<u64>,
+    /// Resources that were looked at.
+    #[serde(default)]
+    pub total_resources_count: Option<u64>,
+    /// Resources that do not comply and are suppressed.
+    #[serde(default)]
+    pub suppressed_non_compliant_resources_count: Option<u64>,
+    /// `INSUFFICIENT_PERMISSIONS` or `AUDIT_CHECK_DISABLED`.
+    #[serde(default)]
+    pub error_code: Option<String>,
+    /// What the service says of the error.
+    #[serde(default)]
+    pub message: Option<String>,
+}
+
+/// How a check ended (`AuditCheckRunStatus`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum CheckStatus {
+    /// Every resource complies, or is suppressed.
+    CompletedCompliant,
+    /// Some resource does not comply.
+    CompletedNonCompliant,
+    /// The check could not be done.
+    Failed,
+    /// Somebody stopped it.
+    Canceled,
+    /// A word that is new here, or one that an audit that ended should not have.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A finding as `PUBLISH_FINDING_TO_SNS` sends it. Only what tells it apart is read.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PublishedFinding {
+    /// The finding's id.
+    pub finding_id: String,
+    /// The audit task.
+    pub task_id: String,
+    /// The check.
+    #[serde(rename = "checkName")]
+    pub check: CheckName,
+}
+
+/// Why a message is not understood.
+#[derive(Debug, thiserror::Error)]
+pub enum NotificationError {
+    /// The text is no JSON object.
+    #[error("the message is no JSON object: {0}")]
+    NoJson(#[source] serde_json::Error),
+    /// It has the shape of a known kind, and a member is missing or wrong.
+    #[error("{path} of the {kind}: {source}")]
+    Member {
+        /// The kind of message.
+        kind: &'static str,
+        /// The member's path, as `auditDetails[3].checkName`.
+        path: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// It has no known shape.
+    #[error("the message has neither 'auditDetails' nor 'findingId'; its members are: {members}")]
+    UnknownShape {
+        /// The names of its members, the first few.
+        members: String,
+    },
+}
+
+impl Notification {
+    /// Reads a message.
+    ///
+    /// # Errors
+    /// What is wrong, with the path of the member.
+    pub fn parse(text: &str) -> Result<Self, NotificationError> {
+        let members: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(text).map_err(NotificationError::NoJson)?;
+        if members.contains_key("auditDetails") {
+            read(text, "audit notification").map(|ended| Self::AuditEnded(Box::new(ended)))
+        } else if members.contains_key("findingId") {
+            read(text, "published finding").map(Self::PublishedFinding)
+        } else {
+            let mut names: Vec<String> =
+                members.keys().take(10).map(|n| n.chars().take(64).collect()).collect();
+            names.sort_unstable();
+            Err(NotificationError::UnknownShape { members: names.join(", ") })
+        }
+    }
+}
+
+fn read<'t, T: Deserialize<'t>>(text: &'t str, kind: &'static str) -> Result<T, NotificationError> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| NotificationError::Member {
+        kind,
+        path: error.path().to_string(),
+        source: error.into_inner(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENDED: &str = r#"{"accountId":"123456789012","taskId":"4e2b","taskStatus":"COMPLETED","taskType":"ON_DEMAND_AUDIT_TASK",
+        "taskStartTime":1524740766191,"surprise":{"a":1},"auditDetails":[{"checkName":"REVOKED_DEVICE_CERT_CHECK",
+        "checkRunStatus":"COMPLETED_NON_COMPLIANT","nonCompliantResourcesCount":1,"totalResourcesCount":2},
+        {"checkName":"QUANTUM_CHECK","checkRunStatus":"SHELVED"}]}"#;
+
+    #[test]
+    fn an_audit_is_read_with_old_names_and_new_words() {
+        let Notification::AuditEnded(ended) = Notification::parse(ENDED).unwrap() else {
+            panic!("another kind")
+        };
+        let checks: Vec<_> = ended.audit_details.iter().map(|c| (c.check.as_str(), c.status)).collect();
+        assert_eq!(
+            checks,
+            [
+                ("REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK", CheckStatus::CompletedNonCompliant),
+                ("QUANTUM_CHECK", CheckStatus::Unknown)
+            ]
+        );
+    }
+
+    #[test]
+    fn an_error_names_the_member_by_its_path() {
+        let errors = [
+            ENDED.replace("\"QUANTUM_CHECK\"", "7"),
+            ENDED.replace("\"taskId\":\"4e2b\",", ""),
+            ENDED.replace("1524740766191", "\"yesterday\""),
+            "{\"findingId\":\"x\"}".into(),
+            "{\"reportId\":1,\"status\":\"ACCEPTED\"}".into(),
+            "{\"auditDetails\":[".into(),
+            "[]".into(),
+            String::new(),
+        ]
+        .map(|text| Notification::parse(&text).unwrap_err().to_string());
+        insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "(?s).{0,200}") {
+            let _ = Notification::parse(&text);
+        }
+    }
+}

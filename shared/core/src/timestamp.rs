@@ -1,0 +1,66 @@
+//! Times on the wire.
+//!
+//! Device Defender's SNS messages carry epoch milliseconds, its API epoch seconds with fractions. Inside,
+//! time is epoch milliseconds; where people read it, RFC 3339 in UTC.
+
+use serde::Deserialize;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+/// A moment, in milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// From whole seconds since the epoch.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1000))
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The day in UTC, as `2026-11-23`.
+    pub fn day(self) -> String {
+        self.date_time().format(format_description!("[year]-[month]-[day]")).unwrap_or_default()
+    }
+
+    /// RFC 3339 in UTC to the second, as `2026-11-23T08:00:00Z`.
+    pub fn rfc3339(self) -> String {
+        self.date_time().replace_nanosecond(0).ok().and_then(|t| t.format(&Rfc3339).ok()).unwrap_or_default()
+    }
+
+    /// Moved by a number of seconds.
+    #[must_use]
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds.saturating_mul(1000)))
+    }
+
+    /// A time outside of the years that a calendar has is taken as the epoch: it can only be hostile input.
+    fn date_time(self) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp(self.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renders_utc() {
+        let at = Millis(1_795_392_000_123);
+        assert_eq!(at.day(), "2026-11-23");
+        assert_eq!(at.rfc3339(), "2026-11-23T00:00:00Z");
+    }
+
+    #[test]
+    fn a_hostile_time_is_no_panic() {
+        assert_eq!(Millis(i64::MAX).day(), "1970-01-01");
+        assert_eq!(Millis(i64::MIN).plus_seconds(-1).day(), "1970-01-01");
+    }
+}
