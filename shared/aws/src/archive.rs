@@ -1,0 +1,90 @@
+//! The archive: the S3 bucket that keeps findings and histories.
+//!
+//! Every key is made from what the object is about, so that writing it again replaces it with itself.
+
+use std::path::Path;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::primitives::ByteStream;
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::message::Audit;
+use tokio::io::AsyncWriteExt as _;
+
+use crate::Error;
+
+/// The archive's bucket.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    client: Client,
+    bucket: String,
+}
+
+impl Archive {
+    /// The archive in this bucket.
+    pub const fn new(client: Client, bucket: String) -> Self {
+        Self { client, bucket }
+    }
+
+    /// Writes an object.
+    ///
+    /// # Errors
+    /// If the bucket does not take it.
+    pub async fn put(&self, key: &str, content_type: &str, body: Vec<u8>) -> Result<(), Error> {
+        let put = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
+        put.body(body.into()).send().await.map(drop).map_err(Error::aws("PutObject", key))
+    }
+
+    /// Writes a file's content as an object, without holding it in memory.
+    ///
+    /// # Errors
+    /// If the file cannot be read or the bucket does not take it.
+    pub async fn put_file(&self, key: &str, file: &Path) -> Result<(), Error> {
+        let body = ByteStream::from_path(file).await.map_err(|e| Error::Disk {
+            what: "reading a file to archive",
+            source: std::io::Error::other(e),
+        })?;
+        let put = self.client.put_object().bucket(&self.bucket).key(key).body(body);
+        put.send().await.map(drop).map_err(Error::aws("PutObject", key))
+    }
+
+    /// Writes an object's content to a file, without holding it in memory. A file that exists is appended to.
+    ///
+    /// # Errors
+    /// If the object cannot be read, also if there is none, or if the file cannot be written.
+    pub async fn get_file(&self, key: &str, file: &Path) -> Result<(), Error> {
+        let disk = |source| Error::Disk { what: "writing a file from the archive", source };
+        let got = self.client.get_object().bucket(&self.bucket).key(key).send().await;
+        let mut body = got.map_err(Error::aws("GetObject", key))?.body;
+        let mut file =
+            tokio::fs::OpenOptions::new().append(true).create(true).open(file).await.map_err(disk)?;
+        while let Some(chunk) = body.next().await {
+            let chunk =
+                chunk.map_err(|e| Error::Later(format!("GetObject on {key}: the body ended early: {e}")))?;
+            file.write_all(&chunk).await.map_err(disk)?;
+        }
+        file.flush().await.map_err(disk)
+    }
+}
+
+/// Where the findings of one page are: partitioned for Athena by account, region, day and check.
+pub fn findings_key(audit: &Audit, check: &CheckName, page: u32, part: u32) -> String {
+    let Audit { account, region, task_id, started_at, .. } = audit;
+    let (day, part) = (started_at.day(), page_name(page, part));
+    format!("findings/account={account}/region={region}/day={day}/check={check}/{task_id}-{part}.ndjson.gz")
+}
+
+/// Where the history of a check after an audit is.
+pub fn history_key(audit: &Audit, check: &CheckName) -> String {
+    let Audit { account, region, task_id, .. } = audit;
+    format!("snapshots/account={account}/region={region}/check={check}/{task_id}.keys")
+}
+
+/// Where the keys are that one invocation of triage saw, until the last one merges them.
+pub fn segment_key(audit: &Audit, check: &CheckName, segment: u32) -> String {
+    format!("segments/{}/{check}/{segment:05}", audit.task_id)
+}
+
+/// The name of a page, or of a part of one: `00012`, `00012-1`.
+pub fn page_name(page: u32, part: u32) -> String {
+    if part == 0 { format!("{page:05}") } else { format!("{page:05}-{part}") }
+}

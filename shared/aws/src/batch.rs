@@ -1,0 +1,123 @@
+//! A batch of SQS records: each ends as done, retried, or parked with its reason, and none takes another along.
+
+use aws_lambda_events::sqs::SqsBatchResponse;
+use aws_lambda_events::sqs::SqsEvent;
+use aws_lambda_events::sqs::SqsMessage;
+use fleetwarden_core::metrics;
+use fleetwarden_core::timestamp::Millis;
+use futures_util::StreamExt as _;
+use lambda_runtime::Context;
+use serde::Deserialize;
+
+use crate::Error;
+use crate::clock::Clock;
+use crate::queue::Queue;
+use crate::telemetry;
+
+/// No record is begun when less than this is left of the invocation, in milliseconds.
+const MARGIN_MS: i64 = 5_000;
+
+/// How a function takes its batches.
+pub struct Consumer {
+    /// The function's name.
+    pub function: &'static str,
+    /// Where it parks what can never be handled.
+    pub parking: Queue,
+    /// Its clock.
+    pub clock: Clock,
+    /// How many records are handled side by side.
+    pub parallel: usize,
+}
+
+/// How a record ended.
+enum Fate {
+    Done,
+    Retried,
+    Parked,
+}
+
+impl Consumer {
+    /// Handles each record of an event. `handle` gets the body and the moment at which it should have ended.
+    ///
+    /// # Errors
+    /// If every record is to be retried: then the whole invocation counts as failed, so that metrics say so.
+    pub async fn consume(
+        &self,
+        event: SqsEvent,
+        context: &Context,
+        handle: impl AsyncFn(&str, Millis) -> Result<(), Error>,
+    ) -> Result<SqsBatchResponse, Error> {
+        let deadline = Millis(i64::try_from(context.deadline).unwrap_or(i64::MAX));
+        let total = event.records.len();
+        let fates = futures_util::stream::iter(event.records).map(async |record| {
+            let fate = self.record(&record, deadline, &handle).await;
+            (record.message_id.unwrap_or_default(), fate)
+        });
+        let fates: Vec<(String, Fate)> = fates.buffer_unordered(self.parallel).collect().await;
+        let parked = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Parked)).count();
+        let mut response = SqsBatchResponse::default();
+        for (id, _) in fates.into_iter().filter(|(_, fate)| matches!(fate, Fate::Retried)) {
+            response.add_failure(id);
+        }
+        let failed = response.batch_item_failures.len();
+        let count = |n: usize| n as u64;
+        let now = self.clock.now();
+        telemetry::emit(&metrics::invocation_line(
+            self.function,
+            now,
+            count(total),
+            count(failed),
+            count(parked),
+        ));
+        if failed > 0 && failed == total {
+            return Err(Error::Later(format!(
+                "all {total} records are to be delivered again; the log says why"
+            )));
+        }
+        Ok(response)
+    }
+
+    async fn record(
+        &self,
+        record: &SqsMessage,
+        deadline: Millis,
+        handle: &impl AsyncFn(&str, Millis) -> Result<(), Error>,
+    ) -> Fate {
+        let id = record.message_id.as_deref().unwrap_or_default();
+        if self.clock.now().0 > deadline.0 - MARGIN_MS {
+            tracing::info!(message.id = id, "no time is left for the record: it is delivered again");
+            return Fate::Retried;
+        }
+        let body = record.body.as_deref().unwrap_or_default();
+        let error = match handle(body, deadline).await {
+            Ok(()) => return Fate::Done,
+            Err(error) => error,
+        };
+        if !error.is_permanent() {
+            tracing::warn!(message.id = id, error.name = error.name(), %error, "the record is delivered again");
+            return Fate::Retried;
+        }
+        match self.parking.park(body, &error.to_string()).await {
+            Ok(()) => {
+                tracing::error!(message.id = id, error.name = error.name(), %error, "the record is parked");
+                Fate::Parked
+            }
+            Err(unparked) => {
+                tracing::error!(message.id = id, %error, parking = %unparked, "the record could not be parked: it is delivered again");
+                Fate::Retried
+            }
+        }
+    }
+}
+
+/// Reads a record's body.
+///
+/// # Errors
+/// [`Error::Input`] with the path of the member that is wrong.
+pub fn parse<'b, M: Deserialize<'b>>(kind: &str, body: &'b str) -> Result<M, Error> {
+    let mut json = serde_json::Deserializer::from_str(body);
+    let message = serde_path_to_error::deserialize(&mut json);
+    let message = message.map_err(|e| Error::Input(format!("{} of the {kind}: {}", e.path(), e.inner())))?;
+    json.end().map_err(|e| Error::Input(format!("after the {kind}: {e}")))?;
+    Ok(message)
+}

@@ -1,0 +1,150 @@
+//! The SDK's clients, made from the environment that Lambda gives a function and from nothing else.
+//!
+//! Lambda puts credentials and region into the environment, so there is nothing for the provider chain of
+//! `aws-config` to find: leaving it out saves most of a cold start and a good part of the binary. The names
+//! of the variables are the SDKs' own, so that a stack on one machine is reached by `AWS_ENDPOINT_URL`.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::rt::sleep::SharedAsyncSleep;
+use aws_smithy_async::rt::sleep::TokioSleep;
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+
+use crate::retries::NoPointlessRetry;
+use crate::settings::SettingsError;
+use crate::settings::optional;
+use crate::settings::required;
+
+/// One attempt of one call. Every call here answers in well under a second; what hangs is tried again.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What all clients of a process share: connections, credentials, region.
+#[derive(Clone, Debug)]
+pub struct Shared(SdkConfig);
+
+impl Shared {
+    /// Reads the environment.
+    ///
+    /// # Errors
+    /// The first variable that is missing: `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`; or a
+    /// certificate file that cannot be read (`AWS_CA_BUNDLE`).
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Ok(Self::with_http_client(
+            required("AWS_REGION")?,
+            Credentials::new(
+                required("AWS_ACCESS_KEY_ID")?,
+                required("AWS_SECRET_ACCESS_KEY")?,
+                optional("AWS_SESSION_TOKEN"),
+                None,
+                "environment",
+            ),
+            http_client()?,
+        ))
+    }
+
+    /// With an HTTP client of the caller's own.
+    pub fn with_http_client(region: String, credentials: Credentials, http: SharedHttpClient) -> Self {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_millis(3100))
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let config = SdkConfig::builder()
+            // Pinned: a new default of the SDK comes in as a change that somebody reads.
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(region))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(RetryConfig::standard())
+            .timeout_config(timeouts)
+            .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+            .http_client(http);
+        Self(config.build())
+    }
+
+    /// A client of AWS IoT, Device Defender included.
+    pub fn iot(&self) -> aws_sdk_iot::Client {
+        let config = aws_sdk_iot::config::Builder::from(&self.0).retry_classifier(NoPointlessRetry);
+        aws_sdk_iot::Client::from_conf(
+            at(config, "AWS_ENDPOINT_URL_IOT", aws_sdk_iot::config::Builder::endpoint_url).build(),
+        )
+    }
+
+    /// A client of Amazon SNS.
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        let config = aws_sdk_sns::config::Builder::from(&self.0);
+        aws_sdk_sns::Client::from_conf(
+            at(config, "AWS_ENDPOINT_URL_SNS", aws_sdk_sns::config::Builder::endpoint_url).build(),
+        )
+    }
+
+    /// A client of Amazon SQS.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        let config = aws_sdk_sqs::config::Builder::from(&self.0);
+        aws_sdk_sqs::Client::from_conf(
+            at(config, "AWS_ENDPOINT_URL_SQS", aws_sdk_sqs::config::Builder::endpoint_url).build(),
+        )
+    }
+
+    /// A client of Amazon DynamoDB.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        let config = aws_sdk_dynamodb::config::Builder::from(&self.0);
+        aws_sdk_dynamodb::Client::from_conf(
+            at(config, "AWS_ENDPOINT_URL_DYNAMODB", aws_sdk_dynamodb::config::Builder::endpoint_url).build(),
+        )
+    }
+
+    /// A client of Amazon S3. With an endpoint of its own, the bucket stands in the path: the names of
+    /// buckets do not resolve there.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.0)
+            .force_path_style(endpoint("AWS_ENDPOINT_URL_S3").is_some());
+        aws_sdk_s3::Client::from_conf(
+            at(config, "AWS_ENDPOINT_URL_S3", aws_sdk_s3::config::Builder::endpoint_url).build(),
+        )
+    }
+
+    /// A client of Amazon CloudWatch Logs.
+    pub fn logs(&self) -> aws_sdk_cloudwatchlogs::Client {
+        let config = aws_sdk_cloudwatchlogs::config::Builder::from(&self.0);
+        aws_sdk_cloudwatchlogs::Client::from_conf(
+            at(
+                config,
+                "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
+                aws_sdk_cloudwatchlogs::config::Builder::endpoint_url,
+            )
+            .build(),
+        )
+    }
+}
+
+/// The endpoint of a service, if the environment names one: its own variable, else the one for all.
+fn endpoint(own: &'static str) -> Option<String> {
+    optional(own).or_else(|| optional("AWS_ENDPOINT_URL"))
+}
+
+fn at<B>(config: B, own: &'static str, endpoint_url: impl FnOnce(B, String) -> B) -> B {
+    match endpoint(own) {
+        Some(url) => endpoint_url(config, url),
+        None => config,
+    }
+}
+
+/// The one TLS stack: rustls with ring. It trusts the machine's certificates, or those in `AWS_CA_BUNDLE`.
+fn http_client() -> Result<SharedHttpClient, SettingsError> {
+    let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+    let builder = aws_smithy_http_client::Builder::new().tls_provider(provider);
+    let Some(path) = optional("AWS_CA_BUNDLE") else { return Ok(builder.build_https()) };
+    let wrong =
+        |value| SettingsError::Wrong { name: "AWS_CA_BUNDLE", value, expected: "a readable PEM file" };
+    let pem = std::fs::read(&path).map_err(|_| wrong(path.clone()))?;
+    let trust = tls::TrustStore::empty().with_pem_certificate(pem);
+    let context = tls::TlsContext::builder().with_trust_store(trust).build().map_err(|_| wrong(path))?;
+    Ok(builder.tls_context(context).build_https())
+}

@@ -1,0 +1,116 @@
+//! What can go wrong around a call, and whether trying again can help.
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use lambda_runtime::Diagnostic;
+
+use crate::settings::SettingsError;
+
+/// Error codes with which the same request never succeeds. All others are worth another try: what is
+/// throttled, broken, or not permitted yet may be well later.
+const NEVER: [&str; 8] = [
+    "InvalidRequestException",
+    "ValidationException",
+    "InvalidParameterException",
+    "InvalidParameter",
+    "InvalidMessageContents",
+    "BatchRequestTooLong",
+    "ResourceAlreadyExistsException",
+    "EntityTooLarge",
+];
+
+/// A failure, in words that say what failed, on what, and why.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is missing or wrong: the function does not start.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The policy cannot be used: the function does not act.
+    #[error("{path}: {what}")]
+    Policy {
+        /// The file.
+        path: String,
+        /// What is wrong, with line and column.
+        what: String,
+    },
+    /// A call to AWS failed after its retries.
+    #[error("{operation} on {on}: {code}: {message}")]
+    Aws {
+        /// The operation, as `ListAuditFindings`.
+        operation: &'static str,
+        /// What it was about.
+        on: String,
+        /// The service's error code, or the kind of transport failure.
+        code: String,
+        /// What the service said.
+        message: String,
+    },
+    /// The input can never be handled, whoever tries.
+    #[error("{0}")]
+    Input(String),
+    /// The work is not done and goes on later: the record is to be delivered again.
+    #[error("{0}")]
+    Later(String),
+    /// The local disk failed.
+    #[error("{what}: {source}")]
+    Disk {
+        /// What was done.
+        what: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// Makes a failure of an SDK error; to be used with `map_err`.
+    pub fn aws<E, R>(operation: &'static str, on: &str) -> impl FnOnce(SdkError<E, R>) -> Self
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+        R: std::fmt::Debug,
+    {
+        move |error| {
+            let kind = match &error {
+                SdkError::TimeoutError(_) => "TimeoutError",
+                SdkError::DispatchFailure(_) => "DispatchFailure",
+                SdkError::ResponseError(_) => "ResponseError",
+                SdkError::ServiceError(_) => "ServiceError",
+                _ => "ConstructionFailure",
+            };
+            let message = error.message().map(ToOwned::to_owned);
+            Self::Aws {
+                operation,
+                on: on.to_owned(),
+                code: error.code().unwrap_or(kind).to_owned(),
+                message: message.unwrap_or_else(|| DisplayErrorContext(&error).to_string()),
+            }
+        }
+    }
+
+    /// Whether the same record can never be handled, however often it is delivered.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Input(_) => true,
+            Self::Aws { code, .. } => NEVER.contains(&code.as_str()),
+            _ => false,
+        }
+    }
+
+    /// The stable name that alarms and people can search for.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Settings(_) => "Fleetwarden.Settings",
+            Self::Policy { .. } => "Fleetwarden.Policy",
+            Self::Aws { .. } => "Fleetwarden.Aws",
+            Self::Input(_) => "Fleetwarden.Input",
+            Self::Later(_) => "Fleetwarden.Later",
+            Self::Disk { .. } => "Fleetwarden.Disk",
+        }
+    }
+}
+
+impl From<Error> for Diagnostic {
+    fn from(error: Error) -> Self {
+        Self { error_type: error.name().to_owned(), error_message: error.to_string() }
+    }
+}

@@ -1,0 +1,219 @@
+//! The ledger: one DynamoDB table that knows what was claimed, what was done, and how it ended.
+//!
+//! A claim is one conditional write. It says that somebody works on a thing until a moment, the lease; whoever
+//! comes later learns from the same write that the thing is done, or busy, or free again because the worker
+//! died. Keys: `pk` says what an item is about, `sk` which aspect of it; `expires_at` is the table's TTL.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use fleetwarden_core::timestamp::Millis;
+
+use crate::Error;
+
+/// How long an item stays: longer than Device Defender keeps a finding (90 days).
+pub const KEPT_SECONDS: i64 = 400 * 86_400;
+
+/// The ledger's table.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    client: Client,
+    table: String,
+}
+
+/// What came of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is ours until the lease ends.
+    Ours,
+    /// It was done before.
+    Done,
+    /// Somebody works on it until this moment.
+    Busy(Millis),
+}
+
+/// An item, by attribute name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item(HashMap<String, AttributeValue>);
+
+impl Item {
+    /// An item with its keys and its end.
+    pub fn new(pk: &str, sk: &str, now: Millis) -> Self {
+        let end = now.seconds() + KEPT_SECONDS;
+        Self(HashMap::new()).text("pk", pk).text("sk", sk).number("expires_at", end)
+    }
+
+    /// Adds a text.
+    #[must_use]
+    pub fn text(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.0.insert(name.to_owned(), AttributeValue::S(value.into()));
+        self
+    }
+
+    /// Adds a number.
+    #[must_use]
+    pub fn number(mut self, name: &str, value: i64) -> Self {
+        self.0.insert(name.to_owned(), AttributeValue::N(value.to_string()));
+        self
+    }
+
+    /// Adds a value as JSON text.
+    #[must_use]
+    pub fn json(self, name: &str, value: &impl serde::Serialize) -> Self {
+        let text = serde_json::to_string(value).unwrap_or_default();
+        self.text(name, text)
+    }
+
+    /// A text, if it is there.
+    pub fn get_text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(|v| v.as_s().ok()).map(String::as_str)
+    }
+
+    /// A number, if it is there.
+    pub fn get_number(&self, name: &str) -> Option<i64> {
+        self.0.get(name).and_then(|v| v.as_n().ok()).and_then(|n| n.parse().ok())
+    }
+
+    /// The attributes.
+    pub fn into_attributes(self) -> HashMap<String, AttributeValue> {
+        self.0
+    }
+}
+
+impl From<HashMap<String, AttributeValue>> for Item {
+    fn from(attributes: HashMap<String, AttributeValue>) -> Self {
+        Self(attributes)
+    }
+}
+
+impl Ledger {
+    /// The ledger in this table.
+    pub const fn new(client: Client, table: String) -> Self {
+        Self { client, table }
+    }
+
+    /// Claims a thing until the lease ends.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn claim(&self, about: &str, now: Millis, lease: Millis) -> Result<Claim, Error> {
+        let item = Item::new(about, "claim", now).text("state", "running").number("lease_until", lease.0);
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item.into_attributes()));
+        let put = put
+            .condition_expression("attribute_not_exists(pk) OR (#state = :running AND lease_until < :now)")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":running", AttributeValue::S("running".into()))
+            .expression_attribute_values(":now", AttributeValue::N(now.0.to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let error = match put.send().await {
+            Ok(_) => return Ok(Claim::Ours),
+            Err(error) => error,
+        };
+        if let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() {
+            let held = Item(failed.item().cloned().unwrap_or_default());
+            let done = held.get_text("state") == Some("done");
+            return Ok(if done {
+                Claim::Done
+            } else {
+                Claim::Busy(Millis(held.get_number("lease_until").unwrap_or(lease.0)))
+            });
+        }
+        Err(Error::aws("PutItem", &self.table)(error))
+    }
+
+    /// Marks a claimed thing as done.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn complete(&self, about: &str) -> Result<(), Error> {
+        self.set(about, "#state = :value", "state", AttributeValue::S("done".into())).await
+    }
+
+    /// Gives a claimed thing back, so that the next try need not wait for the lease to end.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn release(&self, about: &str) -> Result<(), Error> {
+        self.set(about, "#lease = :value", "lease", AttributeValue::N("0".into())).await
+    }
+
+    async fn set(&self, about: &str, set: &str, what: &str, value: AttributeValue) -> Result<(), Error> {
+        let (alias, attribute) =
+            if what == "state" { ("#state", "state") } else { ("#lease", "lease_until") };
+        let update = self.client.update_item().table_name(&self.table).set_key(Some(key(about, "claim")));
+        let update = update.update_expression(format!("SET {set}"));
+        let update =
+            update.expression_attribute_names(alias, attribute).expression_attribute_values(":value", value);
+        update.send().await.map(drop).map_err(Error::aws("UpdateItem", &self.table))
+    }
+
+    /// Writes an item, replacing the one with the same keys.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn put(&self, item: Item) -> Result<(), Error> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item.into_attributes()));
+        put.send().await.map(drop).map_err(Error::aws("PutItem", &self.table))
+    }
+
+    /// Reads an item as it is now.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn get(&self, pk: &str, sk: &str) -> Result<Option<Item>, Error> {
+        let get =
+            self.client.get_item().table_name(&self.table).set_key(Some(key(pk, sk))).consistent_read(true);
+        let got = get.send().await.map_err(Error::aws("GetItem", &self.table))?;
+        Ok(got.item.map(Item))
+    }
+
+    /// The client and the table's name, for what only one function does.
+    pub const fn parts(&self) -> (&Client, &String) {
+        (&self.client, &self.table)
+    }
+}
+
+/// The key of an item.
+pub fn key(pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
+    let value = |text: &str| AttributeValue::S(text.to_owned());
+    HashMap::from([("pk".to_owned(), value(pk)), ("sk".to_owned(), value(sk))])
+}
+
+/// What the ledger's items are about: their partition keys, all in one place.
+pub mod about {
+    use fleetwarden_core::check::CheckName;
+    use fleetwarden_core::message::Audit;
+
+    /// An audit: its summary (`sk` `audit`) and a run record for each check (`sk` `check#NAME`).
+    pub fn audit(audit: &Audit) -> String {
+        format!("audit#{}", audit.task_id)
+    }
+
+    /// The triage of a check from a page on.
+    pub fn triage(audit: &Audit, check: &CheckName, page: u32) -> String {
+        format!("triage#{}#{check}#{page}", audit.task_id)
+    }
+
+    /// The latest history of a check (`sk` `latest`).
+    pub fn history(check: &CheckName) -> String {
+        format!("history#{check}")
+    }
+
+    /// An alert by its id.
+    pub fn alert(id: &str) -> String {
+        format!("alert#{id}")
+    }
+
+    /// A mitigation task (`sk` `task`) and its findings (`sk` `finding#ID`).
+    pub fn mitigation(task_id: &str) -> String {
+        format!("mitigation#{task_id}")
+    }
+
+    /// The one mitigation of a finding, so that two tasks never take the same one (`sk` `mitigation`).
+    pub fn finding(finding_id: &str) -> String {
+        format!("finding#{finding_id}")
+    }
+}

@@ -1,0 +1,21 @@
+//! Thin adapters around the AWS SDK, shared by the functions.
+//!
+//! Each adapter does one thing with one service and knows nothing of findings beyond the types of
+//! `fleetwarden-core`. A function's `main` reads its [`settings`], makes its [`clients`] and hands both to
+//! its handler, so that a handler also runs in a test with clients on an in-process connector and a clock
+//! of the test's own.
+
+pub mod alerts;
+pub mod archive;
+pub mod batch;
+pub mod clients;
+pub mod clock;
+pub mod error;
+pub mod ledger;
+pub mod policy;
+pub mod queue;
+mod retries;
+pub mod settings;
+pub mod telemetry;
+
+pub use error::Error;
