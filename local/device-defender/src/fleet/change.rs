@@ -1,0 +1,156 @@
+//! What mitigation actions do to the fleet, and why one can fail.
+//!
+//! Each function says how many changes it made: a repeat that finds nothing to change makes none, except
+//! where AWS's own call is not idempotent (a new policy version is made every time).
+
+use crate::checks::Check;
+use crate::fleet::examine::Entry;
+use crate::fleet::{Fleet, flag};
+
+/// A policy holds at most five versions (`CreatePolicyVersion`, `VersionsLimitExceededException`).
+const MOST_POLICY_VERSIONS: u8 = 5;
+
+/// Why an action failed on a finding: an error code and a message, as an execution reports them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    NotApplicable,
+    VersionsLimitExceeded,
+    NoSuchResource,
+    NoSuchGroup,
+}
+
+impl Trouble {
+    /// The execution's `errorCode` and `message`. AWS publishes no list of codes; these are of its style.
+    pub(crate) const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Self::NotApplicable => (
+                "INVALID_MITIGATION_ACTION",
+                "The mitigation action cannot be applied to findings of this audit check.",
+            ),
+            Self::VersionsLimitExceeded => (
+                "VersionsLimitExceededException",
+                "The policy already has 5 versions. Delete a version and try again.",
+            ),
+            Self::NoSuchResource => ("ResourceNotFoundException", "The resource does not exist."),
+            Self::NoSuchGroup => ("ResourceNotFoundException", "The thing group does not exist."),
+        }
+    }
+}
+
+impl Fleet {
+    /// The device certificates behind a finding: the one itself, or those under an intermediate CA.
+    pub(crate) fn certificates_behind(&self, check: Check, entry: Entry) -> std::ops::Range<u32> {
+        if check != Check::IntermediateRevoked {
+            return entry.resource..entry.resource.saturating_add(1);
+        }
+        let issuer = usize::try_from(entry.resource).ok().and_then(|index| self.intermediates.get(index));
+        issuer.map_or(0..0, |issuer| issuer.first..issuer.first.saturating_add(issuer.count))
+    }
+
+    /// `UPDATE_DEVICE_CERTIFICATE`, action DEACTIVATE.
+    pub(crate) fn deactivate_devices(&mut self, check: Check, entry: Entry) -> u64 {
+        let behind = self.certificates_behind(check, entry);
+        let changed = behind.map(|index| deactivate(&mut self.devices, index)).sum();
+        self.changed(changed)
+    }
+
+    /// `UPDATE_CA_CERTIFICATE`, action DEACTIVATE.
+    pub(crate) fn deactivate_authority(&mut self, entry: Entry) -> u64 {
+        let changed = deactivate(&mut self.authorities, entry.resource);
+        self.changed(changed)
+    }
+
+    /// `ADD_THINGS_TO_THING_GROUP`. The certificates stay as they are, so the finding comes again.
+    pub(crate) fn add_things(&mut self, check: Check, entry: Entry, group: &str) -> u64 {
+        let behind = self.certificates_behind(check, entry);
+        let members = self.groups.entry(group.to_owned()).or_default();
+        let changed = behind.map(|thing| u64::from(members.insert(thing))).sum();
+        self.changed(changed)
+    }
+
+    /// `REPLACE_DEFAULT_POLICY_VERSION` with `BLANK_POLICY`.
+    pub(crate) fn replace_policy(&mut self, entry: Entry) -> Result<u64, Trouble> {
+        let policy = usize::try_from(entry.resource)
+            .ok()
+            .and_then(|index| self.policies.get_mut(index))
+            .ok_or(Trouble::NoSuchResource)?;
+        if policy.versions >= MOST_POLICY_VERSIONS {
+            return Err(Trouble::VersionsLimitExceeded);
+        }
+        policy.versions += 1;
+        policy.default_version = policy.default_version.saturating_add(1);
+        policy.permissive = false;
+        policy.misconfigured = false;
+        Ok(self.changed(1))
+    }
+
+    /// `ENABLE_IOT_LOGGING`.
+    pub(crate) fn enable_logging(&mut self) -> u64 {
+        let changed = u64::from(!self.logging);
+        self.logging = true;
+        self.changed(changed)
+    }
+
+    const fn changed(&mut self, count: u64) -> u64 {
+        self.changes += count;
+        count
+    }
+}
+
+fn deactivate(certificates: &mut [u8], index: u32) -> u64 {
+    let flags = usize::try_from(index).ok().and_then(|index| certificates.get_mut(index));
+    flags.map_or(0, |flags| {
+        let was = *flags & flag::ACTIVE;
+        *flags &= !flag::ACTIVE;
+        u64::from(was)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::sample;
+
+    #[test]
+    fn a_deactivated_certificate_is_found_no_more() {
+        let mut fleet = sample(200);
+        let at = fleet.epoch_ms;
+        let before = fleet.examine(Check::DeviceRevoked, at, 0).defects;
+        assert_eq!(fleet.deactivate_devices(Check::DeviceRevoked, before[0]), 1);
+        assert_eq!(fleet.deactivate_devices(Check::DeviceRevoked, before[0]), 0);
+        assert_eq!(fleet.examine(Check::DeviceRevoked, at, 0).defects, before[1..]);
+        assert_eq!((fleet.changes, fleet.inactive_devices()), (1, 1));
+    }
+
+    #[test]
+    fn an_issuer_is_cured_by_deactivating_what_is_under_it() {
+        let mut fleet = sample(200);
+        let at = fleet.epoch_ms;
+        let issuer = fleet.examine(Check::IntermediateRevoked, at, 0).defects[0];
+        assert!(fleet.deactivate_devices(Check::IntermediateRevoked, issuer) >= 8);
+        assert!(!fleet.examine(Check::IntermediateRevoked, at, 0).defects.contains(&issuer));
+    }
+
+    #[test]
+    fn a_policy_takes_versions_until_it_is_full() {
+        let mut fleet = sample(200);
+        let at = fleet.epoch_ms;
+        let found = fleet.examine(Check::PolicyPermissive, at, 0).defects;
+        let entry =
+            *found.iter().find(|entry| fleet.policies[entry.resource as usize].versions == 1).unwrap();
+        for _ in 0..4 {
+            assert_eq!(fleet.replace_policy(entry), Ok(1));
+        }
+        assert_eq!(fleet.replace_policy(entry), Err(Trouble::VersionsLimitExceeded));
+        assert_eq!(fleet.examine(Check::PolicyPermissive, at, 0).defects.len(), found.len() - 1);
+    }
+
+    #[test]
+    fn a_group_counts_a_thing_once() {
+        let mut fleet = sample(200);
+        let entry = fleet.examine(Check::DeviceShared, fleet.epoch_ms, 0).defects[0];
+        assert_eq!(fleet.add_things(Check::DeviceShared, entry, "quarantine"), 1);
+        assert_eq!(fleet.add_things(Check::DeviceShared, entry, "quarantine"), 0);
+        assert!(fleet.enable_logging() == 1 && fleet.enable_logging() == 0);
+    }
+}

@@ -1,0 +1,217 @@
+//! The inputs of the audit operations, as the service model (`iot`, 2015-05-28) constrains them.
+
+use crate::shape::{self, Member, Shape, TEXT, may, must, pattern, text};
+
+static NAME: Shape = pattern(1, 128, &shape::NAME);
+static ACTION_NAME: Shape = pattern(0, 128, &shape::NAME);
+static FINDING_ID: Shape = pattern(1, 128, &shape::NAME);
+static AUDIT_ID: Shape = pattern(1, 40, &shape::TASK_ID);
+static TOKEN: Shape = pattern(1, 64, &shape::NAME);
+static ROLE_ARN: Shape = text(20, 2048);
+static CERTIFICATE_ID: Shape = pattern(64, 64, &shape::HEXADECIMAL);
+static ANY: Shape = TEXT;
+static FLAG: Shape = Shape::Flag;
+static TIME: Shape = Shape::Time;
+static PAGE: Shape = Shape::Whole { min: 1, max: 250 };
+static DESCRIPTION: Shape = pattern(0, 1000, &shape::GRAPHIC);
+static CHECKS: Shape = Shape::List { of: &ANY, min: 0, max: usize::MAX };
+static AUDIT_STATUS: Shape = Shape::Choice(&["IN_PROGRESS", "COMPLETED", "FAILED", "CANCELED"]);
+
+static TAGS: Shape = Shape::List { of: &TAG, min: 0, max: usize::MAX };
+static TAG: Shape = Shape::Record(&[must("Key", &TAG_KEY), may("Value", &TAG_VALUE)]);
+static TAG_KEY: Shape = pattern(1, 128, &shape::TAG_KEY);
+static TAG_VALUE: Shape = text(0, 256);
+
+static RESOURCE: Shape = Shape::Record(&[
+    may("deviceCertificateId", &CERTIFICATE_ID),
+    may("caCertificateId", &CERTIFICATE_ID),
+    may("cognitoIdentityPoolId", &ANY),
+    may("clientId", &ANY),
+    may("policyVersionIdentifier", &POLICY_VERSION),
+    may("account", &ACCOUNT),
+    may("iamRoleArn", &ROLE_ARN),
+    may("roleAliasArn", &ALIAS_ARN),
+    may("issuerCertificateIdentifier", &ISSUER),
+    may("deviceCertificateArn", &ANY),
+]);
+static POLICY_VERSION: Shape =
+    Shape::Record(&[may("policyName", &POLICY_NAME), may("policyVersionId", &POLICY_VERSION_ID)]);
+static POLICY_NAME: Shape = pattern(1, 128, &shape::POLICY_NAME);
+static POLICY_VERSION_ID: Shape = pattern(0, usize::MAX, &shape::DIGITS);
+static ACCOUNT: Shape = pattern(12, 12, &shape::DIGITS);
+static ALIAS_ARN: Shape = text(1, 2048);
+static ISSUER: Shape = Shape::Record(&[
+    may("issuerCertificateSubject", &DESCRIPTION),
+    may("issuerId", &ISSUER_ID),
+    may("issuerCertificateSerialNumber", &SERIAL),
+]);
+static ISSUER_ID: Shape = pattern(0, 64, &shape::HEXADECIMAL);
+static SERIAL: Shape = pattern(0, 20, &shape::HEXADECIMAL_WITH_COLON);
+
+static NOTIFICATION_TARGETS: Shape =
+    Shape::Map { key: &Shape::Choice(&["SNS"]), value: &NOTIFICATION_TARGET };
+static NOTIFICATION_TARGET: Shape =
+    Shape::Record(&[may("targetArn", &TARGET_ARN), may("roleArn", &ROLE_ARN), may("enabled", &FLAG)]);
+static TARGET_ARN: Shape = text(0, 2048);
+static CHECK_CONFIGURATIONS: Shape = Shape::Map { key: &ANY, value: &CHECK_CONFIGURATION };
+static CHECK_CONFIGURATION: Shape =
+    Shape::Record(&[may("enabled", &FLAG), may("configuration", &THRESHOLDS)]);
+static THRESHOLDS: Shape = Shape::Map { key: &THRESHOLD_NAME, value: &THRESHOLD };
+static THRESHOLD_NAME: Shape =
+    Shape::Choice(&["CERT_AGE_THRESHOLD_IN_DAYS", "CERT_EXPIRATION_THRESHOLD_IN_DAYS"]);
+static THRESHOLD: Shape = text(1, 64);
+
+static FREQUENCY: Shape = Shape::Choice(&["DAILY", "WEEKLY", "BIWEEKLY", "MONTHLY"]);
+static DAY_OF_WEEK: Shape = Shape::Choice(&["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]);
+static DAY_OF_MONTH: Shape = pattern(0, usize::MAX, &shape::DAY_OF_MONTH);
+
+static PARAMS: Shape = Shape::Record(&[
+    may("updateDeviceCertificateParams", &DEACTIVATE),
+    may("updateCACertificateParams", &DEACTIVATE),
+    may("addThingsToThingGroupParams", &ADD_THINGS),
+    may("replaceDefaultPolicyVersionParams", &REPLACE_POLICY),
+    may("enableIoTLoggingParams", &ENABLE_LOGGING),
+    may("publishFindingToSnsParams", &PUBLISH),
+]);
+static DEACTIVATE: Shape = Shape::Record(&[must("action", &Shape::Choice(&["DEACTIVATE"]))]);
+static ADD_THINGS: Shape =
+    Shape::Record(&[must("thingGroupNames", &GROUPS), may("overrideDynamicGroups", &FLAG)]);
+static GROUPS: Shape = Shape::List { of: &GROUP, min: 1, max: 10 };
+static GROUP: Shape = pattern(1, 128, &shape::NAME_WITH_COLON);
+static REPLACE_POLICY: Shape = Shape::Record(&[must("templateName", &Shape::Choice(&["BLANK_POLICY"]))]);
+static ENABLE_LOGGING: Shape =
+    Shape::Record(&[must("roleArnForLogging", &ROLE_ARN), must("logLevel", &LOG_LEVEL)]);
+static LOG_LEVEL: Shape = Shape::Choice(&["DEBUG", "INFO", "ERROR", "WARN", "DISABLED"]);
+static PUBLISH: Shape = Shape::Record(&[must("topicArn", &TOPIC_ARN)]);
+static TOPIC_ARN: Shape = text(0, 350);
+static ACTION_TYPE: Shape = Shape::Choice(&[
+    "UPDATE_DEVICE_CERTIFICATE",
+    "UPDATE_CA_CERTIFICATE",
+    "ADD_THINGS_TO_THING_GROUP",
+    "REPLACE_DEFAULT_POLICY_VERSION",
+    "ENABLE_IOT_LOGGING",
+    "PUBLISH_FINDING_TO_SNS",
+]);
+
+static TARGET: Shape = Shape::Record(&[
+    may("auditTaskId", &AUDIT_ID),
+    may("findingIds", &FINDING_IDS),
+    may("auditCheckToReasonCodeFilter", &REASON_FILTER),
+]);
+static FINDING_IDS: Shape = Shape::List { of: &FINDING_ID, min: 1, max: 25 };
+static REASON_FILTER: Shape = Shape::Map { key: &ANY, value: &REASONS };
+static REASONS: Shape = Shape::List { of: &ANY, min: 1, max: 25 };
+static MAPPING: Shape = Shape::Map { key: &ANY, value: &ACTION_NAMES };
+static ACTION_NAMES: Shape = Shape::List { of: &ACTION_NAME, min: 1, max: 5 };
+
+const NEXT_TOKEN: Member = may("nextToken", &ANY);
+const MAX_RESULTS: Member = may("maxResults", &PAGE);
+const ACTION_IN_PATH: Member = must("actionName", &ACTION_NAME).in_path();
+const SCHEDULE_IN_PATH: Member = must("scheduledAuditName", &NAME).in_path();
+const CHECK_NAME: Member = must("checkName", &ANY);
+const RESOURCE_OF_CHECK: Member = must("resourceIdentifier", &RESOURCE);
+
+pub(crate) static NOTHING: [Member; 0] = [];
+pub(crate) static UPDATE_CONFIGURATION: [Member; 3] = [
+    may("roleArn", &ROLE_ARN),
+    may("auditNotificationTargetConfigurations", &NOTIFICATION_TARGETS),
+    may("auditCheckConfigurations", &CHECK_CONFIGURATIONS),
+];
+pub(crate) static DELETE_CONFIGURATION: [Member; 1] = [may("deleteScheduledAudits", &FLAG).in_query()];
+pub(crate) static CREATE_SCHEDULE: [Member; 6] = [
+    must("frequency", &FREQUENCY),
+    may("dayOfMonth", &DAY_OF_MONTH),
+    may("dayOfWeek", &DAY_OF_WEEK),
+    must("targetCheckNames", &CHECKS),
+    SCHEDULE_IN_PATH,
+    may("tags", &TAGS),
+];
+pub(crate) static UPDATE_SCHEDULE: [Member; 5] = [
+    may("frequency", &FREQUENCY),
+    may("dayOfMonth", &DAY_OF_MONTH),
+    may("dayOfWeek", &DAY_OF_WEEK),
+    may("targetCheckNames", &CHECKS),
+    SCHEDULE_IN_PATH,
+];
+pub(crate) static ONE_SCHEDULE: [Member; 1] = [SCHEDULE_IN_PATH];
+pub(crate) static PAGES: [Member; 2] = [NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
+pub(crate) static START_AUDIT: [Member; 1] = [must("targetCheckNames", &CHECKS)];
+pub(crate) static ONE_AUDIT: [Member; 1] = [must("taskId", &AUDIT_ID).in_path()];
+pub(crate) static LIST_AUDITS: [Member; 6] = [
+    must("startTime", &TIME).in_query(),
+    must("endTime", &TIME).in_query(),
+    may("taskType", &Shape::Choice(&["ON_DEMAND_AUDIT_TASK", "SCHEDULED_AUDIT_TASK"])).in_query(),
+    may("taskStatus", &AUDIT_STATUS).in_query(),
+    NEXT_TOKEN.in_query(),
+    MAX_RESULTS.in_query(),
+];
+pub(crate) static LIST_FINDINGS: [Member; 8] = [
+    may("taskId", &AUDIT_ID),
+    may("checkName", &ANY),
+    may("resourceIdentifier", &RESOURCE),
+    MAX_RESULTS,
+    NEXT_TOKEN,
+    may("startTime", &TIME),
+    may("endTime", &TIME),
+    may("listSuppressedFindings", &FLAG),
+];
+pub(crate) static ONE_FINDING: [Member; 1] = [must("findingId", &FINDING_ID).in_path()];
+pub(crate) static LIST_RELATED: [Member; 3] =
+    [must("findingId", &FINDING_ID).in_query(), NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
+pub(crate) static CREATE_SUPPRESSION: [Member; 6] = [
+    CHECK_NAME,
+    RESOURCE_OF_CHECK,
+    may("expirationDate", &TIME),
+    may("suppressIndefinitely", &FLAG),
+    may("description", &DESCRIPTION),
+    must("clientRequestToken", &TOKEN),
+];
+pub(crate) static UPDATE_SUPPRESSION: [Member; 5] = [
+    CHECK_NAME,
+    RESOURCE_OF_CHECK,
+    may("expirationDate", &TIME),
+    may("suppressIndefinitely", &FLAG),
+    may("description", &DESCRIPTION),
+];
+pub(crate) static ONE_SUPPRESSION: [Member; 2] = [CHECK_NAME, RESOURCE_OF_CHECK];
+pub(crate) static LIST_SUPPRESSIONS: [Member; 5] = [
+    may("checkName", &ANY),
+    may("resourceIdentifier", &RESOURCE),
+    may("ascendingOrder", &FLAG),
+    NEXT_TOKEN,
+    MAX_RESULTS,
+];
+pub(crate) static CREATE_ACTION: [Member; 4] =
+    [ACTION_IN_PATH, must("roleArn", &ROLE_ARN), must("actionParams", &PARAMS), may("tags", &TAGS)];
+pub(crate) static UPDATE_ACTION: [Member; 3] =
+    [ACTION_IN_PATH, may("roleArn", &ROLE_ARN), may("actionParams", &PARAMS)];
+pub(crate) static ONE_ACTION: [Member; 1] = [ACTION_IN_PATH];
+pub(crate) static LIST_ACTIONS: [Member; 3] =
+    [may("actionType", &ACTION_TYPE).in_query(), MAX_RESULTS.in_query(), NEXT_TOKEN.in_query()];
+pub(crate) static START_TASK: [Member; 4] = [
+    must("taskId", &NAME).in_path(),
+    must("target", &TARGET),
+    must("auditCheckToActionsMapping", &MAPPING),
+    must("clientRequestToken", &TOKEN),
+];
+pub(crate) static ONE_TASK: [Member; 1] = [must("taskId", &NAME).in_path()];
+pub(crate) static LIST_TASKS: [Member; 7] = [
+    may("auditTaskId", &AUDIT_ID).in_query(),
+    may("findingId", &FINDING_ID).in_query(),
+    may("taskStatus", &AUDIT_STATUS).in_query(),
+    MAX_RESULTS.in_query(),
+    NEXT_TOKEN.in_query(),
+    must("startTime", &TIME).in_query(),
+    must("endTime", &TIME).in_query(),
+];
+pub(crate) static LIST_EXECUTIONS: [Member; 5] = [
+    must("taskId", &NAME).in_query(),
+    may(
+        "actionStatus",
+        &Shape::Choice(&["IN_PROGRESS", "COMPLETED", "FAILED", "CANCELED", "SKIPPED", "PENDING"]),
+    )
+    .in_query(),
+    must("findingId", &FINDING_ID).in_query(),
+    MAX_RESULTS.in_query(),
+    NEXT_TOKEN.in_query(),
+];

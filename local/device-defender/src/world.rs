@@ -1,0 +1,248 @@
+//! Everything that an endpoint knows, and the passing of time.
+//!
+//! Nothing runs in the background: audits and mitigation tasks have a time at which they end, and
+//! [`World::tick`] catches up with the clock, in the order of those times, before each request and whenever
+//! the server's timer fires. A run on a manual clock is therefore exactly repeatable.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use crate::audits::{Audit, CheckRun, RunStatus, Status, Trouble};
+use crate::calls::Calls;
+use crate::checks::{Action, Check};
+use crate::faults::Faults;
+use crate::fleet::{Fleet, domain};
+use crate::mitigation::Task;
+use crate::operations::actions::MitigationAction;
+use crate::operations::configuration::Configuration;
+use crate::operations::schedules::Schedule;
+use crate::operations::suppressions::Suppression;
+use crate::random::{Cipher, uuid};
+use crate::settings::Settings;
+use crate::throttle::Throttle;
+
+/// How long findings, audits and mitigation tasks are kept (Device Defender quotas: 90 days).
+pub(crate) const RETENTION_MS: i64 = 90 * 86_400_000;
+
+/// A message for an SNS topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The topic's ARN.
+    pub topic_arn: String,
+    /// The body: JSON.
+    pub body: String,
+}
+
+/// What became of messages.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Publications {
+    pub(crate) queued: u64,
+    pub(crate) sent: u64,
+    pub(crate) failed: u64,
+}
+
+/// Everything that an endpoint knows.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    pub(crate) fleet: Fleet,
+    pub(crate) configuration: Configuration,
+    pub(crate) schedules: BTreeMap<String, Schedule>,
+    pub(crate) audits: BTreeMap<u32, Audit>,
+    pub(crate) audit_numbers: HashMap<String, u32>,
+    pub(crate) suppressions: HashMap<(Check, String), Suppression>,
+    /// The tokens that suppressions were made with, and the key of each.
+    pub(crate) suppression_tokens: HashMap<String, (Check, String)>,
+    pub(crate) actions: BTreeMap<String, MitigationAction>,
+    pub(crate) tasks: BTreeMap<u32, Task>,
+    pub(crate) task_numbers: HashMap<String, u32>,
+    pub(crate) task_tokens: HashMap<String, u32>,
+    /// Mitigation tasks in progress.
+    pub(crate) running: BTreeSet<u32>,
+    /// Times that an action took effect on a resource for a check.
+    pub(crate) effects: HashMap<(Check, u32, Action), u32>,
+    /// Checks that fail with `INSUFFICIENT_PERMISSIONS`.
+    pub(crate) failing: BTreeSet<Check>,
+    pub(crate) throttle: Throttle,
+    pub(crate) faults: Faults,
+    pub(crate) calls: Calls,
+    pub(crate) publications: Publications,
+    outbox: Vec<Message>,
+    last_number: u32,
+    last_request: u64,
+    swept_at: i64,
+}
+
+impl World {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let fleet = Fleet::new(
+            settings.fleet.findings,
+            settings.fleet.seed,
+            settings.clock.now_ms(),
+            &settings.place(),
+        );
+        Self {
+            throttle: Throttle::new(settings.rate_scale),
+            settings,
+            fleet,
+            configuration: Configuration::default(),
+            schedules: BTreeMap::new(),
+            audits: BTreeMap::new(),
+            audit_numbers: HashMap::new(),
+            suppressions: HashMap::new(),
+            suppression_tokens: HashMap::new(),
+            actions: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            task_numbers: HashMap::new(),
+            task_tokens: HashMap::new(),
+            running: BTreeSet::new(),
+            effects: HashMap::new(),
+            failing: BTreeSet::new(),
+            faults: Faults::default(),
+            calls: Calls::default(),
+            publications: Publications::default(),
+            outbox: Vec::new(),
+            last_number: 0,
+            last_request: 0,
+            swept_at: i64::MIN,
+        }
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.settings.clock.now_ms()
+    }
+
+    pub(crate) const fn seed(&self) -> u64 {
+        self.settings.fleet.seed
+    }
+
+    /// A number that nothing had before.
+    pub(crate) const fn number(&mut self) -> u32 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// An id for an answer.
+    pub(crate) fn request_id(&mut self) -> String {
+        self.last_request += 1;
+        uuid(self.seed(), domain::REQUEST, self.last_request)
+    }
+
+    /// Starts an audit, on demand or as a run of a schedule, and gives its id.
+    pub(crate) fn start_audit(&mut self, checks: &[Check], schedule: Option<String>) -> String {
+        let number = self.number();
+        let id = Cipher::new(self.seed(), domain::TASK).seal(0, number.into());
+        let started = self.now();
+        let audit = Audit {
+            id: id.clone(),
+            schedule,
+            started,
+            ends: started.saturating_add(crate::clock::millis(self.settings.audit_duration)),
+            status: Status::InProgress,
+            checks: checks.iter().map(|check| (*check, CheckRun::new())).collect(),
+        };
+        self.audits.insert(number, audit);
+        self.audit_numbers.insert(id.clone(), number);
+        id
+    }
+
+    pub(crate) fn audit(&self, id: &str) -> Option<(u32, &Audit)> {
+        let number = self.audit_numbers.get(id)?;
+        self.audits.get(number).map(|audit| (*number, audit))
+    }
+
+    /// Queues a message.
+    pub(crate) fn publish(&mut self, topic_arn: String, body: String) {
+        self.publications.queued += 1;
+        self.outbox.push(Message { topic_arn, body });
+    }
+
+    /// Queues the message that an audit has ended, when the account wants it.
+    pub(crate) fn notify(&mut self, number: u32) {
+        let Some(topic) = self.configuration.topic() else { return };
+        let Some(audit) = self.audits.get(&number) else { return };
+        let body = audit.notification(&self.settings.account);
+        self.publish(topic, body);
+    }
+
+    /// Messages that are due to go out.
+    pub(crate) fn take_messages(&mut self) -> Vec<Message> {
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// Whether something is running that the passing of time will end.
+    pub(crate) fn busy(&self) -> bool {
+        self.audits.values().any(|audit| audit.status == Status::InProgress) || !self.running.is_empty()
+    }
+
+    /// Catches up with the clock.
+    pub(crate) fn tick(&mut self) {
+        let now = self.now();
+        loop {
+            let due = self
+                .audits
+                .iter()
+                .filter(|(_, audit)| audit.status == Status::InProgress && audit.ends <= now)
+                .map(|(number, audit)| (audit.ends, *number))
+                .min();
+            let Some((at, number)) = due else { break };
+            self.progress_tasks(at);
+            self.complete_audit(number, at);
+        }
+        self.progress_tasks(now);
+        self.forget(now);
+    }
+
+    fn complete_audit(&mut self, number: u32, at: i64) {
+        let Some(mut audit) = self.audits.remove(&number) else { return };
+        for (check, run) in &mut audit.checks {
+            self.run_check(*check, run, at);
+        }
+        audit.conclude();
+        self.audits.insert(number, audit);
+        self.notify(number);
+    }
+
+    fn run_check(&self, check: Check, run: &mut CheckRun, at: i64) {
+        if !self.configuration.enabled(check) {
+            run.status = RunStatus::Failed(Trouble::CheckDisabled);
+            return;
+        }
+        if self.failing.contains(&check) {
+            run.status = RunStatus::Failed(Trouble::InsufficientPermissions);
+            return;
+        }
+        let examined = self.fleet.examine(check, at, self.configuration.threshold(check));
+        run.total = examined.total;
+        let suppressed: HashSet<(u32, u16)> = self
+            .suppressions
+            .iter()
+            .filter(|((of, _), suppression)| *of == check && suppression.active(at))
+            .filter_map(|((_, key), _)| self.fleet.resolve(check, key))
+            .collect();
+        (run.suppressed, run.open) = if suppressed.is_empty() {
+            (Vec::new(), examined.defects)
+        } else {
+            examined
+                .defects
+                .into_iter()
+                .partition(|entry| suppressed.contains(&(entry.resource, entry.version)))
+        };
+        run.status = if run.open.is_empty() { RunStatus::Compliant } else { RunStatus::NonCompliant };
+    }
+
+    /// Drops what is past its retention, once an hour: it looks at everything.
+    fn forget(&mut self, now: i64) {
+        if now < self.swept_at.saturating_add(3_600_000) {
+            return;
+        }
+        self.swept_at = now;
+        let limit = now.saturating_sub(RETENTION_MS);
+        self.audits.retain(|_, audit| audit.ends >= limit);
+        self.tasks.retain(|_, task| task.ended.is_none_or(|ended| ended >= limit));
+        self.audit_numbers.retain(|_, number| self.audits.contains_key(number));
+        self.task_numbers.retain(|_, number| self.tasks.contains_key(number));
+        self.task_tokens.retain(|_, number| self.tasks.contains_key(number));
+        self.suppressions.retain(|_, suppression| suppression.active(now));
+        self.suppression_tokens.retain(|_, key| self.suppressions.contains_key(key));
+    }
+}
