@@ -1,0 +1,235 @@
+//! `fleetwarden invoke`: one function, one event, its answer on standard output and its log on standard error.
+//!
+//! Alone, the function's release binary runs against a Runtime API made for it. What the template puts into
+//! its environment and nobody has given gets a placeholder, and without an endpoint its calls to AWS go to a
+//! port where nobody answers: an event tried at a desk must not act on an account by accident.
+
+use super::{Places, pair};
+use crate::cloud::{ACCOUNT, Cloud, REGION};
+use crate::http::Http;
+use crate::output::{line, note};
+use crate::process::Guarded;
+use crate::runtime::{Outcome, RuntimeApi};
+use crate::template::{package::binary_name, yaml};
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use hyper::body::Bytes;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+/// Port 9 is discard: on loopback nobody listens there.
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+/// Arguments of `invoke`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The function's name, such as triage-findings
+    function: String,
+    /// File with the event; - reads standard input
+    #[arg(short, long)]
+    event: PathBuf,
+    /// Variable for the function's environment; may be repeated
+    #[arg(long = "env", value_name = "NAME=VALUE", value_parser = pair)]
+    environment: Vec<(String, String)>,
+    /// File of NAME=VALUE lines for the function's environment
+    #[arg(long)]
+    env_file: Option<PathBuf>,
+    /// Policy file; policies/policy.yaml below the root if left out
+    #[arg(long)]
+    policy: Option<PathBuf>,
+    /// Seconds that the function has
+    #[arg(long, default_value_t = 60)]
+    timeout_seconds: u64,
+    /// Invoke the function of the stack that answers at AWS_ENDPOINT_URL, not a process of its own
+    #[arg(long)]
+    deployed: bool,
+    #[command(flatten)]
+    places: Places,
+}
+
+/// Runs the function once.
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let event = read_event(&arguments.event)?;
+    if arguments.deployed {
+        let url = std::env::var("AWS_ENDPOINT_URL");
+        let url = url.context("--deployed needs AWS_ENDPOINT_URL, as fleetwarden up prints it")?;
+        let cloud = Cloud::new(Http::new(), url);
+        let outputs = cloud.stack_outputs(crate::stack::NAME).await?;
+        let output = format!("{}FunctionName", camel(&arguments.function));
+        let name =
+            outputs.get(&output).with_context(|| format!("the stack has no {}", arguments.function))?;
+        line(String::from_utf8_lossy(&cloud.invoke(name, event).await?));
+        return Ok(ExitCode::SUCCESS);
+    }
+    alone(&arguments, event).await
+}
+
+async fn alone(arguments: &Arguments, event: Bytes) -> Result<ExitCode> {
+    let root = arguments.places.root()?;
+    let binary = arguments.places.binaries(&root).join(&arguments.function);
+    let timeout = Duration::from_secs(arguments.timeout_seconds);
+    let mut api = RuntimeApi::start(&arguments.function, event, timeout).await?;
+    let mut command = Command::new(&binary);
+    command
+        .envs(environment(arguments, &root)?)
+        .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
+        .stdin(Stdio::null())
+        // The log of a function is its standard output; the answer comes by the Runtime API.
+        .stdout(std::io::stderr());
+    let mut process = Guarded::spawn(&mut command)
+        .with_context(|| format!("is there a {}? cargo build --release makes it", binary.display()))?;
+    let ended = async {
+        loop {
+            if let Some(status) = process.ended()? {
+                return anyhow::Ok(status);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        outcome = api.outcome() => match outcome {
+            Some(Outcome::Answer(answer)) => {
+                line(String::from_utf8_lossy(&answer));
+                Ok(ExitCode::SUCCESS)
+            }
+            Some(Outcome::Failure(failure)) => {
+                line(String::from_utf8_lossy(&failure));
+                note(format!("fleetwarden: {} failed", arguments.function));
+                Ok(ExitCode::FAILURE)
+            }
+            None => bail!("the runtime API ended"),
+        },
+        status = ended => bail!("{} ended without an answer: {}", arguments.function, status?),
+        () = tokio::time::sleep(timeout) => {
+            bail!("{} did not answer in {} s", arguments.function, arguments.timeout_seconds)
+        }
+    }
+}
+
+/// The function's environment beside this process's own, the weakest first.
+fn environment(arguments: &Arguments, root: &Path) -> Result<BTreeMap<String, String>> {
+    let policy = arguments.policy.clone().unwrap_or_else(|| root.join("policies/policy.yaml"));
+    let policy = std::path::absolute(policy)?.to_string_lossy().into_owned();
+    let mut all = placeholders(root, &arguments.function)?;
+    for (name, value) in [
+        ("ACCOUNT_ID", ACCOUNT),
+        ("AWS_REGION", REGION),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_ENDPOINT_URL", NOWHERE),
+        ("AWS_LAMBDA_FUNCTION_NAME", &arguments.function),
+        ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
+        ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
+        ("POLICY_PATH", &policy),
+    ] {
+        all.insert(name.to_owned(), value.to_owned());
+    }
+    // What the caller's shell says of AWS holds only together with its endpoint: see NOWHERE.
+    let at_endpoint = std::env::var_os("AWS_ENDPOINT_URL").is_some();
+    all.retain(|name, _| {
+        let from_shell = at_endpoint || !name.starts_with("AWS_");
+        !(from_shell && std::env::var_os(name).is_some())
+    });
+    if let Some(path) = &arguments.env_file {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        for variable in lines {
+            let variable = variable.strip_prefix("export ").unwrap_or(variable);
+            let (name, value) =
+                pair(variable).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
+            all.insert(name, value);
+        }
+    }
+    all.extend(arguments.environment.iter().cloned());
+    Ok(all)
+}
+
+/// A value for every variable that the template gives the function.
+fn placeholders(root: &Path, function: &str) -> Result<BTreeMap<String, String>> {
+    let path = root.join("template.yaml");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let template = yaml::read(&text)?;
+    let resources = template.get("Resources").and_then(Value::as_object);
+    let mut named = resources.into_iter().flatten().filter(|(id, resource)| {
+        resource.get("Type").and_then(Value::as_str) == Some("AWS::Serverless::Function")
+            && binary_name(id, resource) == function
+    });
+    let Some((_, resource)) = named.next() else { bail!("the template has no function {function}") };
+    let of_all = template.pointer("/Globals/Function/Environment/Variables");
+    let of_this = resource.pointer("/Properties/Environment/Variables");
+    let variables = [of_all, of_this].into_iter().flatten().filter_map(Value::as_object).flatten();
+    Ok(variables.map(|(name, value)| (name.clone(), placeholder(name, value))).collect())
+}
+
+fn placeholder(name: &str, value: &Value) -> String {
+    if let Some(text) = value.as_str() {
+        return text.to_owned();
+    }
+    let word = name.to_ascii_lowercase().replace('_', "-");
+    match () {
+        () if name.ends_with("_URL") => format!("{NOWHERE}/{ACCOUNT}/{word}"),
+        () if name.ends_with("_ARN") => format!("arn:aws:sns:{REGION}:{ACCOUNT}:{word}"),
+        () if name.ends_with("_SECONDS") => "60".to_owned(),
+        () => word,
+    }
+}
+
+fn read_event(path: &Path) -> Result<Bytes> {
+    let bytes = if path == Path::new("-") {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes)?;
+        bytes
+    } else {
+        fs::read(path).with_context(|| format!("cannot read the event {}", path.display()))?
+    };
+    Ok(Bytes::from(bytes))
+}
+
+/// `triage-findings` as the template's logical ids begin: `TriageFindings`.
+fn camel(kebab: &str) -> String {
+    let words = kebab.split('-').map(|word| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    });
+    words.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn variables_that_nobody_gave_get_a_placeholder_of_their_kind() {
+        let root = tempfile::tempdir().unwrap();
+        let template = "
+Globals: { Function: { Environment: { Variables: { LEDGER_TABLE: !Ref T } } } }
+Resources:
+  ExportFindingsFunction:
+    Type: AWS::Serverless::Function
+    Properties: { Environment: { Variables: { QUEUE_URL: !Ref Q, FIXED: x } } }
+";
+        fs::write(root.path().join("template.yaml"), template).unwrap();
+        let given = placeholders(root.path(), "export-findings").unwrap();
+        assert_eq!(given["LEDGER_TABLE"], "ledger-table");
+        assert_eq!(given["FIXED"], "x");
+        assert!(given["QUEUE_URL"].starts_with(NOWHERE));
+        assert!(placeholders(root.path(), "other").is_err());
+        assert_eq!(
+            placeholder("ALERT_TOPIC_ARN", &json!({})),
+            "arn:aws:sns:us-east-1:123456789012:alert-topic-arn"
+        );
+    }
+
+    #[test]
+    fn a_functions_name_becomes_its_logical_id() {
+        assert_eq!(camel("triage-findings"), "TriageFindings");
+    }
+}

@@ -1,0 +1,82 @@
+//! One module per subcommand: its arguments, and what it does with them.
+
+pub(crate) mod demo;
+pub(crate) mod device_defender;
+pub(crate) mod invoke;
+pub(crate) mod up;
+
+use self::device_defender::Fleet;
+use crate::stack;
+use anyhow::{Context as _, Result};
+use clap::Args;
+use std::path::{Path, PathBuf};
+
+/// Where things are: the same for every command that works with the functions.
+#[derive(Debug, Args)]
+pub(crate) struct Places {
+    /// Folder that holds template.yaml; the nearest above the working folder if left out
+    #[arg(long, env = "FLEETWARDEN_ROOT")]
+    root: Option<PathBuf>,
+    /// Folder of the functions' release binaries; target/release if left out
+    #[arg(long, env = "FLEETWARDEN_BINARIES")]
+    binaries: Option<PathBuf>,
+}
+
+impl Places {
+    /// The folder of the template.
+    pub(crate) fn root(&self) -> Result<PathBuf> {
+        if let Some(root) = &self.root {
+            return std::path::absolute(root).context("the root is no path");
+        }
+        let here = std::env::current_dir().context("the working folder is gone")?;
+        let root = here.ancestors().find(|folder| folder.join("template.yaml").exists());
+        root.map(Path::to_owned).context("no template.yaml here or above: give the checkout by --root")
+    }
+
+    /// The folder of the binaries.
+    pub(crate) fn binaries(&self, root: &Path) -> PathBuf {
+        self.binaries.clone().unwrap_or_else(|| root.join("target/release"))
+    }
+}
+
+/// How a stack on this machine is made: the same for `up` and `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Local {
+    #[command(flatten)]
+    pub(crate) places: Places,
+    #[command(flatten)]
+    pub(crate) fleet: Fleet,
+    /// Command of ministack, the emulator; .venv/bin/ministack below the root if left out
+    #[arg(long, env = "FLEETWARDEN_MINISTACK")]
+    ministack: Option<PathBuf>,
+    /// Value for a parameter of the template; may be repeated
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = pair)]
+    parameters: Vec<(String, String)>,
+    /// Seconds until a message that a function did not finish comes back (the template's are for AWS)
+    #[arg(long, default_value_t = 15)]
+    retry_seconds: u64,
+}
+
+impl Local {
+    /// The plan of a stack whose functions read the policy file `policy`.
+    pub(crate) fn plan(&self, policy: &Path, port: Option<u16>, defender_port: u16) -> Result<stack::Plan> {
+        let root = self.places.root()?;
+        let ministack = self.ministack.clone();
+        Ok(stack::Plan {
+            binaries: self.places.binaries(&root),
+            ministack: ministack.unwrap_or_else(|| root.join(".venv/bin/ministack")),
+            policy: std::path::absolute(policy).context("the policy is no path")?,
+            port,
+            defender: self.fleet.settings(defender_port),
+            parameters: self.parameters.clone(),
+            retry: std::time::Duration::from_secs(self.retry_seconds),
+            root,
+        })
+    }
+}
+
+/// A `NAME=VALUE` argument.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("{text} is not NAME=VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}

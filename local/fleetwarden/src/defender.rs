@@ -1,0 +1,219 @@
+//! The Device Defender endpoint as a client sees it: what the template declares is created there, audits are
+//! started there, and its own controls say what has really happened to the fleet.
+
+use crate::cloud::{ACCOUNT, authorization};
+use crate::http::Http;
+use anyhow::{Context as _, Result, bail};
+use hyper::Method;
+use serde_json::{Map, Value, json};
+
+/// The endpoint, reachable at one address.
+#[derive(Debug, Clone)]
+pub(crate) struct Defender {
+    http: Http,
+    url: String,
+}
+
+impl Defender {
+    /// The endpoint at `url`, without a slash at its end.
+    pub(crate) fn new(http: Http, url: impl Into<String>) -> Self {
+        Self { http, url: url.into() }
+    }
+
+    /// The address that goes into `AWS_ENDPOINT_URL_IOT`.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Calls an operation of the service.
+    pub(crate) async fn call(&self, method: Method, path: &str, body: &Value) -> Result<Value> {
+        let scope = authorization("iot");
+        let headers = [("authorization", scope.as_str()), ("content-type", "application/json")];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let url = format!("{}{path}", self.url);
+        let reply = self.http.send(method, &url, &headers, body).await?;
+        reply.json().with_context(|| format!("the endpoint refused {path}"))
+    }
+
+    /// Starts an audit of these checks and returns its task id.
+    pub(crate) async fn start_audit(&self, checks: &[String]) -> Result<String> {
+        let answer = self.call(Method::POST, "/audit/tasks", &json!({ "targetCheckNames": checks })).await?;
+        let id = answer.get("taskId").and_then(Value::as_str).context("the audit has no task id")?;
+        Ok(id.to_owned())
+    }
+
+    /// The names of the checks that the account's audit configuration enables.
+    pub(crate) async fn enabled_checks(&self) -> Result<Vec<String>> {
+        let answer = self.call(Method::GET, "/audit/configuration", &Value::Null).await?;
+        let checks = answer.get("auditCheckConfigurations").and_then(Value::as_object);
+        let enabled = |check: &Value| check.get("enabled").and_then(Value::as_bool) == Some(true);
+        let checks = checks.into_iter().flatten().filter(|(_, check)| enabled(check));
+        Ok(checks.map(|(name, _)| name.clone()).collect())
+    }
+
+    /// The audit as `DescribeAuditTask` tells it.
+    pub(crate) async fn audit(&self, task: &str) -> Result<Value> {
+        self.call(Method::GET, &format!("/audit/tasks/{task}"), &Value::Null).await
+    }
+
+    /// Creates one of the template's `AWS::IoT::*` resources, whose properties are resolved.
+    pub(crate) async fn create(&self, kind: &str, properties: &Value) -> Result<()> {
+        let (method, path, body) = request(kind, properties)?;
+        self.call(method, &path, &body).await?;
+        Ok(())
+    }
+}
+
+/// The API call that makes a CloudFormation resource.
+fn request(kind: &str, properties: &Value) -> Result<(Method, String, Value)> {
+    let text = |name: &str| {
+        let value = properties.get(name).and_then(Value::as_str);
+        value.map(str::to_owned).with_context(|| format!("{kind} has no {name}"))
+    };
+    Ok(match kind {
+        "AWS::IoT::AccountAuditConfiguration" => {
+            if text("AccountId")? != ACCOUNT {
+                bail!("the audit configuration is for another account");
+            }
+            (Method::PATCH, "/audit/configuration".to_owned(), audit_configuration(properties))
+        }
+        "AWS::IoT::MitigationAction" => {
+            let path = format!("/mitigationactions/actions/{}", text("ActionName")?);
+            let body = json!({
+                "roleArn": text("RoleArn")?,
+                "actionParams": member(properties, "ActionParams"),
+            });
+            (Method::POST, path, body)
+        }
+        "AWS::IoT::ScheduledAudit" => {
+            let path = format!("/audit/scheduledaudits/{}", text("ScheduledAuditName")?);
+            let mut body = camel(properties);
+            if let Some(members) = body.as_object_mut() {
+                members.remove("scheduledAuditName");
+                members.remove("tags");
+            }
+            if let Value::String(list) = member(properties, "TargetCheckNames") {
+                body["targetCheckNames"] = list.split(',').collect();
+            }
+            (Method::POST, path, body)
+        }
+        other => bail!("no resource of type {other} can be made on one machine"),
+    })
+}
+
+fn audit_configuration(properties: &Value) -> Value {
+    let checks = properties.get("AuditCheckConfigurations").and_then(Value::as_object);
+    let checks: Map<String, Value> =
+        checks.into_iter().flatten().map(|(name, check)| (check_name(name), settings(check))).collect();
+    let mut body = json!({ "roleArn": member(properties, "RoleArn"), "auditCheckConfigurations": checks });
+    if let Some(sns) = properties.pointer("/AuditNotificationTargetConfigurations/Sns") {
+        body["auditNotificationTargetConfigurations"] = json!({ "SNS": camel(sns) });
+    }
+    body
+}
+
+/// A check's switch and its configuration, whose keys have a third spelling in the API.
+fn settings(check: &Value) -> Value {
+    let mut body = json!({ "enabled": member(check, "Enabled") });
+    if let Some(configuration) = check.get("Configuration").and_then(Value::as_object) {
+        let keys = configuration.iter().map(|(key, value)| (upper_snake(key), value.clone()));
+        body["configuration"] = Value::Object(keys.collect());
+    }
+    body
+}
+
+fn member(of: &Value, name: &str) -> Value {
+    of.get(name).map(camel).unwrap_or_default()
+}
+
+/// The API's name of a check, from CloudFormation's: `IoTPolicy…` and `Iot…` both become `IOT_…`.
+fn check_name(property: &str) -> String {
+    upper_snake(&property.replace("IoT", "Iot").replace("MisConfiguration", "Misconfiguration"))
+}
+
+fn upper_snake(camel: &str) -> String {
+    let mut name = String::new();
+    for letter in camel.chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
+/// The same value with every key as the API spells it, and with truth values that are no longer text.
+fn camel(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(key, value)| (first_lower(key), camel(value))).collect())
+        }
+        Value::Array(items) => items.iter().map(camel).collect(),
+        Value::String(text) if text == "true" || text == "false" => Value::Bool(text == "true"),
+        other => other.clone(),
+    }
+}
+
+fn first_lower(key: &str) -> String {
+    let mut letters = key.chars();
+    letters.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_checks_are_those_of_the_api() {
+        for (property, name) in [
+            ("IoTPolicyPotentialMisConfigurationCheck", "IOT_POLICY_POTENTIAL_MISCONFIGURATION_CHECK"),
+            ("IotPolicyOverlyPermissiveCheck", "IOT_POLICY_OVERLY_PERMISSIVE_CHECK"),
+            ("CaCertificateExpiringCheck", "CA_CERTIFICATE_EXPIRING_CHECK"),
+        ] {
+            assert_eq!(check_name(property), name);
+        }
+    }
+
+    #[test]
+    fn an_audit_configuration_becomes_its_call() {
+        let properties = json!({
+            "AccountId": ACCOUNT, "RoleArn": "arn:r",
+            "AuditNotificationTargetConfigurations": { "Sns": { "Enabled": true, "RoleArn": "arn:p", "TargetArn": "arn:t" } },
+            "AuditCheckConfigurations": { "DeviceCertificateAgeCheck":
+                { "Enabled": "true", "Configuration": { "CertAgeThresholdInDays": "365" } } },
+        });
+        let (method, path, body) = request("AWS::IoT::AccountAuditConfiguration", &properties).unwrap();
+        assert_eq!((method, path.as_str()), (Method::PATCH, "/audit/configuration"));
+        assert_eq!(
+            body,
+            json!({
+                "roleArn": "arn:r",
+                "auditNotificationTargetConfigurations": { "SNS": { "enabled": true, "roleArn": "arn:p", "targetArn": "arn:t" } },
+                "auditCheckConfigurations": { "DEVICE_CERTIFICATE_AGE_CHECK":
+                    { "enabled": true, "configuration": { "CERT_AGE_THRESHOLD_IN_DAYS": "365" } } },
+            })
+        );
+    }
+
+    #[test]
+    fn a_mitigation_action_becomes_its_call() {
+        let properties = json!({ "ActionName": "Deactivate", "RoleArn": "arn:r",
+            "ActionParams": { "UpdateDeviceCertificateParams": { "Action": "DEACTIVATE" } } });
+        let (_, path, body) = request("AWS::IoT::MitigationAction", &properties).unwrap();
+        assert_eq!(path, "/mitigationactions/actions/Deactivate");
+        assert_eq!(
+            body["actionParams"],
+            json!({ "updateDeviceCertificateParams": { "action": "DEACTIVATE" } })
+        );
+    }
+
+    #[test]
+    fn a_scheduled_audit_becomes_its_call_and_others_are_refused() {
+        let properties =
+            json!({ "ScheduledAuditName": "s", "Frequency": "DAILY", "TargetCheckNames": "A,B", "Tags": [] });
+        let (_, path, body) = request("AWS::IoT::ScheduledAudit", &properties).unwrap();
+        assert_eq!(path, "/audit/scheduledaudits/s");
+        assert_eq!(body, json!({ "frequency": "DAILY", "targetCheckNames": ["A", "B"] }));
+        assert!(request("AWS::IoT::Thing", &json!({})).is_err());
+    }
+}

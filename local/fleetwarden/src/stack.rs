@@ -1,0 +1,208 @@
+//! The stack on one machine: the emulator, the Device Defender endpoint, and `template.yaml` between them.
+//!
+//! What stays as it ships: the template's wiring and the functions' release binaries. What is added from the
+//! outside: addresses in the environment, shorter waits, and the `AWS::IoT::*` resources at the endpoint.
+
+use crate::cloud::{ACCOUNT, Cloud, REGION};
+use crate::defender::Defender;
+use crate::emulator::{Emulator, Start};
+use crate::http::Http;
+use crate::template::{iot, package, yaml};
+use anyhow::{Context as _, Result};
+use device_defender::{Endpoint, HttpPublisher, Publisher, Publishing, Settings};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// The name of every local stack.
+pub(crate) const NAME: &str = "fleetwarden";
+const ARTIFACTS: &str = "fleetwarden-artifacts";
+/// The queues that functions read, by the first word of the template's logical ids.
+pub(crate) const QUEUES: [&str; 4] = ["Check", "Suppression", "Mitigation", "Finding"];
+/// The queues that nobody reads but people.
+pub(crate) const DEAD_LETTER_QUEUES: [&str; 5] =
+    ["Notification", "Check", "Suppression", "Mitigation", "Finding"];
+
+/// What a stack is made of.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The folder of the template.
+    pub(crate) root: PathBuf,
+    /// The folder of the functions' binaries.
+    pub(crate) binaries: PathBuf,
+    /// The emulator's command.
+    pub(crate) ministack: PathBuf,
+    /// The policy file.
+    pub(crate) policy: PathBuf,
+    /// The emulator's port, or nothing for a free one.
+    pub(crate) port: Option<u16>,
+    /// The endpoint's settings.
+    pub(crate) defender: Settings,
+    /// Values for the template's parameters, over those that a local stack needs.
+    pub(crate) parameters: Vec<(String, String)>,
+    /// How soon a message comes back that a function did not finish.
+    pub(crate) retry: Duration,
+}
+
+/// A stack that is up. Dropping it ends everything that it started. Fields are dropped in their order: the
+/// endpoint first, so that nothing publishes to an emulator that is gone; the emulator's folder last.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    _endpoint: Endpoint,
+    emulator: Emulator,
+    /// A client of the endpoint.
+    pub(crate) defender: Defender,
+    /// The stack's outputs.
+    pub(crate) outputs: BTreeMap<String, String>,
+    _folder: TempDir,
+}
+
+impl Stack {
+    /// Brings a stack up. What was started is ended again if anything fails.
+    pub(crate) async fn up(plan: &Plan) -> Result<Self> {
+        anyhow::ensure!(plan.policy.exists(), "no policy file at {}", plan.policy.display());
+        let http = Http::new();
+        let folder = folder(&plan.root)?;
+        // Endpoint and emulator each need the other's address: the publisher learns the emulator's later.
+        let publisher = Arc::new(Later::default());
+        let endpoint = Endpoint::start(plan.defender.clone(), publisher.clone())
+            .await
+            .with_context(|| format!("the Device Defender endpoint has no port {}", plan.defender.port))?;
+        let defender = Defender::new(http.clone(), endpoint.url());
+        let policy = plan.policy.to_string_lossy().into_owned();
+        let environment = [("AWS_ENDPOINT_URL_IOT", endpoint.url()), ("POLICY_PATH", policy)];
+        let start = Start {
+            command: &plan.ministack,
+            port: plan.port,
+            folder: folder.path(),
+            environment: &environment,
+        };
+        let emulator = Emulator::start(&http, &start).await?;
+        publisher.point(HttpPublisher::new(emulator.cloud.url())?);
+        let outputs = deploy(&emulator.cloud, &defender, plan).await?;
+        let stack = Self { _endpoint: endpoint, emulator, defender, outputs, _folder: folder };
+        stack.hasten(plan.retry).await?;
+        Ok(stack)
+    }
+
+    /// The emulator's services.
+    pub(crate) fn cloud(&self) -> &Cloud {
+        &self.emulator.cloud
+    }
+
+    /// The process below which the functions run.
+    pub(crate) fn process(&self) -> u32 {
+        self.emulator.id()
+    }
+
+    /// The emulator's log.
+    pub(crate) fn log(&self) -> &Path {
+        &self.emulator.log
+    }
+
+    /// One of the stack's outputs.
+    pub(crate) fn output(&self, name: &str) -> Result<&str> {
+        self.outputs
+            .get(name)
+            .map(String::as_str)
+            .with_context(|| format!("the template has no output {name}"))
+    }
+
+    /// The URL of a queue, by the first word of its logical id.
+    pub(crate) fn queue(&self, name: &str) -> Result<&str> {
+        self.output(&format!("{name}QueueUrl"))
+    }
+
+    /// The URL of a dead-letter queue, by the first word of its logical id.
+    pub(crate) fn dead_letter_queue(&self, name: &str) -> Result<&str> {
+        self.output(&format!("{name}DeadLetterQueueUrl"))
+    }
+
+    /// What a shell needs to point any AWS client at this stack.
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("AWS_ENDPOINT_URL", self.cloud().url().to_owned()),
+            ("AWS_ENDPOINT_URL_IOT", self.defender.url().to_owned()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_DEFAULT_REGION", REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", ACCOUNT.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+        ]
+    }
+
+    /// The waits of the template are for AWS, where a function may really run that long.
+    async fn hasten(&self, retry: Duration) -> Result<()> {
+        for name in QUEUES {
+            self.cloud().set_visibility(self.queue(name)?, retry).await?;
+        }
+        let function = self.output("ApplyMitigationsFunctionName")?;
+        self.cloud().add_environment(function, &[("FOLLOW_UP_SECONDS", "1".to_owned())]).await
+    }
+}
+
+/// The endpoint's publisher, which knows its emulator only after the emulator was told of the endpoint.
+#[derive(Debug, Default)]
+struct Later(OnceLock<HttpPublisher>);
+
+impl Later {
+    fn point(&self, publisher: HttpPublisher) {
+        // Pointed once, by whoever made it.
+        let _ = self.0.set(publisher);
+    }
+}
+
+impl Publisher for Later {
+    fn publish(&self, topic_arn: String, message: String) -> Publishing<'_> {
+        match self.0.get() {
+            Some(publisher) => publisher.publish(topic_arn, message),
+            None => Box::pin(std::future::ready(Err("the emulator is not up yet".to_owned()))),
+        }
+    }
+}
+
+/// Deploys the template and creates at the endpoint what only Device Defender has. Returns the outputs.
+async fn deploy(cloud: &Cloud, defender: &Defender, plan: &Plan) -> Result<BTreeMap<String, String>> {
+    let path = plan.root.join("template.yaml");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut template = yaml::read(&text)?;
+    let artifacts = package::package(&mut template, &plan.root, &plan.binaries, ARTIFACTS)?;
+    let at_endpoint = iot::take(&mut template)?;
+    cloud.create_bucket(ARTIFACTS).await?;
+    for (key, bytes) in artifacts {
+        cloud.put_object(ARTIFACTS, &key, bytes).await?;
+    }
+    // By way of S3, as `sam deploy` does: the template is larger than what CreateStack takes in its body.
+    cloud.put_object(ARTIFACTS, "template.json", template.to_string()).await?;
+    let url = format!("{}/{ARTIFACTS}/template.json", cloud.url());
+    cloud.create_stack(NAME, &url, &parameters(plan)).await?;
+    let outputs = cloud.stack_outputs(NAME).await?;
+    for resource in at_endpoint {
+        if let Some(properties) = resource.resolved(&outputs) {
+            let made = defender.create(&resource.kind, &properties).await;
+            made.with_context(|| format!("the template's {}", resource.id))?;
+        }
+    }
+    Ok(outputs.into_iter().filter(|(name, _)| !iot::is_own(name)).collect())
+}
+
+/// What a local stack needs, and over it what the operator says.
+fn parameters(plan: &Plan) -> Vec<(String, String)> {
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+    let mut parameters = BTreeMap::from([
+        ("Architecture".to_owned(), architecture.to_owned()),
+        ("CreateMitigationActions".to_owned(), "true".to_owned()),
+        ("ManageAuditConfiguration".to_owned(), "true".to_owned()),
+    ]);
+    parameters.extend(plan.parameters.iter().cloned());
+    parameters.into_iter().collect()
+}
+
+/// A folder of this stack's own, so that several can be up at once.
+fn folder(root: &Path) -> Result<TempDir> {
+    let above = root.join("target/local");
+    fs::create_dir_all(&above).with_context(|| format!("cannot make {}", above.display()))?;
+    tempfile::tempdir_in(&above).with_context(|| format!("cannot make a folder in {}", above.display()))
+}

@@ -1,0 +1,190 @@
+//! The template's `AWS::IoT::*` resources, which the Device Defender endpoint creates in place of AWS.
+//!
+//! The emulator refuses a template with a type that it does not know. So each such resource is replaced by an
+//! empty one with the same logical id and condition, and what its properties refer to (topics, roles) is
+//! asked of the emulator's own CloudFormation by way of outputs: nothing of its functions is rebuilt here.
+
+use anyhow::{Context as _, Result};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// A resource without an effect, so that whoever depends on the one it stands for still can.
+const PLACEHOLDER: &str = "AWS::CloudFormation::WaitConditionHandle";
+
+/// How the keys of the added outputs begin.
+const OWN: &str = "LocalIot";
+
+/// One `AWS::IoT::*` resource of the template.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Resource {
+    /// Its logical id.
+    pub(crate) id: String,
+    /// Its type, such as `AWS::IoT::MitigationAction`.
+    pub(crate) kind: String,
+    /// Its properties. Where an intrinsic function stood is `{"Output": key}`.
+    properties: Value,
+}
+
+/// Takes the `AWS::IoT::*` resources out of the template and asks for their values by outputs.
+pub(crate) fn take(template: &mut Value) -> Result<Vec<Resource>> {
+    let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
+    let mut taken = Vec::new();
+    let mut outputs = Map::new();
+    for (id, resource) in resources.context("the template has no resources")? {
+        let kind = resource.get("Type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if !kind.starts_with("AWS::IoT::") {
+            continue;
+        }
+        let condition = resource.get("Condition").cloned();
+        let mut properties = resource.get("Properties").cloned().unwrap_or_default();
+        let mut asked = Asked { id, condition: condition.as_ref(), outputs: &mut outputs };
+        // The resource itself, so that a condition which is not met is seen as a missing output.
+        asked.output(json!("true"));
+        asked.walk(&mut properties);
+        let mut stand_in = json!({ "Type": PLACEHOLDER });
+        if let Some(condition) = condition {
+            stand_in["Condition"] = condition;
+        }
+        *resource = stand_in;
+        taken.push(Resource { id: id.clone(), kind, properties });
+    }
+    if !outputs.is_empty() {
+        let all = template.as_object_mut().context("the template is no mapping")?;
+        let declared = all.entry("Outputs").or_insert_with(|| json!({}));
+        declared.as_object_mut().context("the template's outputs are no mapping")?.extend(outputs);
+    }
+    Ok(taken)
+}
+
+impl Resource {
+    /// The properties with their values, or nothing when the resource's condition is not met.
+    pub(crate) fn resolved(&self, outputs: &BTreeMap<String, String>) -> Option<Value> {
+        outputs.get(&key(&self.id, 0))?;
+        Some(fill(&self.properties, outputs).unwrap_or_else(|| json!({})))
+    }
+}
+
+struct Asked<'a> {
+    id: &'a str,
+    condition: Option<&'a Value>,
+    outputs: &'a mut Map<String, Value>,
+}
+
+impl Asked<'_> {
+    fn walk(&mut self, value: &mut Value) {
+        if let Some([condition, yes, no]) =
+            value.get_mut("Fn::If").and_then(Value::as_array_mut).map(Vec::as_mut_slice)
+        {
+            let (mut yes, mut no) = (yes.take(), no.take());
+            let chosen = self.output(json!({ "Fn::If": [condition.take(), "true", "false"] }));
+            self.walk(&mut yes);
+            self.walk(&mut no);
+            *value = json!({ "If": [chosen, yes, no] });
+            return;
+        }
+        match value {
+            Value::Object(members) if is_function(members) => {
+                if members.get("Ref").and_then(Value::as_str) == Some("AWS::NoValue") {
+                    *value = json!({ "Nothing": true });
+                } else {
+                    *value = json!({ "Output": self.output(value.clone()) });
+                }
+            }
+            Value::Object(members) => members.values_mut().for_each(|member| self.walk(member)),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.walk(item)),
+            _ => {}
+        }
+    }
+
+    fn output(&mut self, value: Value) -> String {
+        let number = (0..).find(|number| !self.outputs.contains_key(&key(self.id, *number)));
+        let key = key(self.id, number.unwrap_or_default());
+        let mut output = json!({ "Value": value });
+        if let Some(condition) = self.condition {
+            output["Condition"] = condition.clone();
+        }
+        self.outputs.insert(key.clone(), output);
+        key
+    }
+}
+
+fn key(id: &str, number: u32) -> String {
+    format!("{OWN}{id}{number}")
+}
+
+/// Whether an output was asked for here and is none of the template's own.
+pub(crate) fn is_own(output: &str) -> bool {
+    output.starts_with(OWN)
+}
+
+fn is_function(members: &Map<String, Value>) -> bool {
+    members.len() == 1 && members.keys().all(|name| name == "Ref" || name.starts_with("Fn::"))
+}
+
+/// The value with its outputs in place; nothing where the template says `AWS::NoValue`.
+fn fill(value: &Value, outputs: &BTreeMap<String, String>) -> Option<Value> {
+    match value {
+        Value::Object(members) => {
+            if let Some(key) = members.get("Output").and_then(Value::as_str) {
+                return outputs.get(key).map(|text| Value::from(text.as_str()));
+            }
+            if members.contains_key("Nothing") {
+                return None;
+            }
+            if let Some([chosen, yes, no]) = members.get("If").and_then(Value::as_array).map(Vec::as_slice) {
+                let met = chosen.as_str().and_then(|key| outputs.get(key)).is_some_and(|text| text == "true");
+                return fill(if met { yes } else { no }, outputs);
+            }
+            let filled = members.iter().filter_map(|(key, value)| Some((key.clone(), fill(value, outputs)?)));
+            Some(Value::Object(filled.collect()))
+        }
+        Value::Array(items) => Some(items.iter().filter_map(|item| fill(item, outputs)).collect()),
+        other => Some(other.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template() -> Value {
+        json!({ "Resources": {
+            "Topic": { "Type": "AWS::SNS::Topic" },
+            "Account": { "Type": "AWS::IoT::AccountAuditConfiguration", "Condition": "Owned", "DependsOn": "Topic",
+                "Properties": { "AccountId": { "Ref": "AWS::AccountId" },
+                    "Target": { "Fn::If": ["Loud", { "Arn": { "Ref": "Topic" } }, { "Ref": "AWS::NoValue" }] } } },
+        } })
+    }
+
+    #[test]
+    fn a_resource_is_replaced_and_its_values_are_asked_for() {
+        let mut template = template();
+        let taken = take(&mut template).unwrap();
+        assert_eq!(template["Resources"]["Account"], json!({ "Type": PLACEHOLDER, "Condition": "Owned" }));
+        assert_eq!(template["Outputs"].as_object().unwrap().len(), 4);
+        assert_eq!(
+            template["Outputs"]["LocalIotAccount1"],
+            json!({ "Value": { "Ref": "AWS::AccountId" }, "Condition": "Owned" })
+        );
+        let outputs = |loud: &str| {
+            BTreeMap::from([
+                ("LocalIotAccount0".to_owned(), "true".to_owned()),
+                ("LocalIotAccount1".to_owned(), "123456789012".to_owned()),
+                ("LocalIotAccount2".to_owned(), loud.to_owned()),
+                ("LocalIotAccount3".to_owned(), "arn:t".to_owned()),
+            ])
+        };
+        let account = taken.first().unwrap();
+        assert_eq!(
+            account.resolved(&outputs("true")).unwrap(),
+            json!({ "AccountId": "123456789012", "Target": { "Arn": "arn:t" } })
+        );
+        assert_eq!(account.resolved(&outputs("false")).unwrap(), json!({ "AccountId": "123456789012" }));
+    }
+
+    #[test]
+    fn a_condition_that_is_not_met_makes_no_resource() {
+        let taken = take(&mut template()).unwrap();
+        assert_eq!(taken.first().unwrap().resolved(&BTreeMap::new()), None);
+    }
+}
