@@ -1,0 +1,86 @@
+"""The AWS CLI drives the endpoint by its documented commands. It parses answers in its own way."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROLE, TOPIC
+
+AWS = Path(sys.executable).with_name("aws")
+LOGGING = "LOGGING_DISABLED_CHECK"
+
+pytestmark = pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not installed beside this Python")
+
+
+@pytest.fixture
+def aws(endpoint):
+    environment = os.environ | {
+        "AWS_ENDPOINT_URL_IOT": endpoint.judge.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": os.devnull, "AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1",
+    }
+
+    def run(command, *arguments, fails=None):
+        words = [argument if isinstance(argument, str) else json.dumps(argument) for argument in arguments]
+        done = subprocess.run([sys.executable, str(AWS), "iot", command, *words], env=environment, capture_output=True, text=True)
+        if fails:
+            assert done.returncode != 0 and fails in done.stderr, done.stderr
+            return None
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    return run
+
+
+def test_the_documented_commands(endpoint, aws):
+    period = ("--start-time", str(int(time.time()) - 3600), "--end-time", str(int(time.time()) + 3600))
+    aws("update-account-audit-configuration", "--role-arn", ROLE,
+        "--audit-notification-target-configurations", {"SNS": {"targetArn": TOPIC, "roleArn": ROLE, "enabled": True}},
+        "--audit-check-configurations", {LOGGING: {"enabled": True}, "DEVICE_CERTIFICATE_SHARED_CHECK": {"enabled": True}})
+    assert aws("describe-account-audit-configuration")["roleArn"] == ROLE
+    aws("create-scheduled-audit", "--scheduled-audit-name", "weekly", "--frequency", "WEEKLY", "--day-of-week", "WED",
+        "--target-check-names", LOGGING)
+    aws("update-scheduled-audit", "--scheduled-audit-name", "weekly", "--day-of-week", "MON")
+    assert aws("describe-scheduled-audit", "--scheduled-audit-name", "weekly")["dayOfWeek"] == "MON"
+    assert len(aws("list-scheduled-audits")["scheduledAudits"]) == 1
+    aws("delete-scheduled-audit", "--scheduled-audit-name", "weekly")
+
+    task = aws("start-on-demand-audit-task", "--target-check-names", LOGGING, "DEVICE_CERTIFICATE_SHARED_CHECK")["taskId"]
+    assert aws("describe-audit-task", "--task-id", task)["taskStatus"] == "COMPLETED"
+    aws("cancel-audit-task", "--task-id", task, fails="InvalidRequestException")
+    assert aws("list-audit-tasks", *period)["tasks"][0]["taskId"] == task
+    truth = endpoint.control("GET", f"findings-count?taskId={task}")
+    findings = aws("list-audit-findings", "--task-id", task, "--page-size", "7")["findings"]
+    assert len(findings) == truth["unsuppressed"] > 25
+    finding = next(f for f in findings if f["checkName"] == LOGGING)["findingId"]
+    shared = next(f for f in findings if f["checkName"] != LOGGING)["findingId"]
+    assert aws("describe-audit-finding", "--finding-id", finding)["finding"]["severity"] == "LOW"
+    assert aws("list-related-resources-for-audit-finding", "--finding-id", shared)["relatedResources"]
+
+    key = ("--check-name", LOGGING, "--resource-identifier", "account=123456789012")
+    aws("create-audit-suppression", *key, "--no-suppress-indefinitely", "--expiration-date", str(int(time.time()) + 9000),
+        "--description", "Logging comes later")
+    assert aws("describe-audit-suppression", *key)["description"] == "Logging comes later"
+    aws("update-audit-suppression", *key, "--suppress-indefinitely")
+    assert len(aws("list-audit-suppressions")["suppressions"]) == 1
+    aws("delete-audit-suppression", *key)
+
+    aws("create-mitigation-action", "--action-name", "log", "--role-arn", ROLE,
+        "--action-params", {"enableIoTLoggingParams": {"roleArnForLogging": ROLE, "logLevel": "ERROR"}})
+    aws("update-mitigation-action", "--action-name", "log", "--role-arn", ROLE + "2")
+    assert aws("describe-mitigation-action", "--action-name", "log")["actionType"] == "ENABLE_IOT_LOGGING"
+    assert aws("list-mitigation-actions", "--action-type", "ENABLE_IOT_LOGGING")["actionIdentifiers"]
+    aws("start-audit-mitigation-actions-task", "--task-id", "fix", "--client-request-token", "fix",
+        "--target", {"findingIds": [finding]}, "--audit-check-to-actions-mapping", {LOGGING: ["log"]})
+    assert aws("describe-audit-mitigation-actions-task", "--task-id", "fix")["taskStatus"] == "COMPLETED"
+    assert aws("list-audit-mitigation-actions-tasks", *period)["tasks"]
+    executions = aws("list-audit-mitigation-actions-executions", "--task-id", "fix", "--finding-id", finding)
+    assert executions["actionsExecutions"][0]["status"] == "COMPLETED"
+    aws("cancel-audit-mitigation-actions-task", "--task-id", "fix", fails="InvalidRequestException")
+    aws("delete-mitigation-action", "--action-name", "log")
+    aws("delete-account-audit-configuration", "--delete-scheduled-audits")
+    assert endpoint.control("GET", "state")["fleet"]["loggingEnabled"]
+    assert endpoint.judge.bad_requests == []

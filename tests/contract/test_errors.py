@@ -1,0 +1,330 @@
+"""Every refusal: derived from the model where it can be, by hand where members must agree with each other."""
+
+import json
+import time
+from datetime import datetime, timedelta, timezone
+from http.client import HTTPConnection
+from urllib.parse import quote, urlsplit
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from conftest import ROLE, Endpoint
+from judge import MODEL, SHAPES
+
+EXPIRING = "DEVICE_CERTIFICATE_EXPIRING_CHECK"
+LOGGING = "LOGGING_DISABLED_CHECK"
+CERTIFICATE = {"deviceCertificateId": "a" * 64}
+LOG = {"enableIoTLoggingParams": {"roleArnForLogging": ROLE, "logLevel": "WARN"}}
+AUDIT_OPERATIONS = sorted(
+    name for name in MODEL["operations"] if ("Audit" in name or "MitigationAction" in name) and "Detect" not in name
+)
+
+
+def send(url, method, path, query="", body=None, sign=True):
+    """A signed request that no client has looked at. Gives status, error and body."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
+    request = AWSRequest(method, url + path + ("?" + query if query else ""), data=data)
+    if sign:
+        SigV4Auth(Credentials("test", "test"), "iot", "us-east-1").add_auth(request)
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=30)
+    connection.request(method, path + ("?" + query if query else ""), data, dict(request.headers))
+    response = connection.getresponse()
+    answer = response.read()
+    connection.close()
+    return response.status, response.getheader("x-amzn-errortype"), answer.decode()
+
+
+def call(url, operation, members):
+    """Places members where the model says they go."""
+    http = MODEL["operations"][operation]["http"]
+    shape = SHAPES[MODEL["operations"][operation]["input"]["shape"]]
+    path, query, body = http["requestUri"], [], {}
+    for name, value in members.items():
+        reference = shape["members"].get(name, {})
+        text = quote(str(value).lower() if isinstance(value, bool) else str(value), safe="")
+        if reference.get("location") == "uri":
+            path = path.replace("{%s}" % reference["locationName"], text)
+        elif reference.get("location") == "querystring":
+            query.append(f"{reference['locationName']}={text}")
+        else:
+            body[name] = value
+    return send(url, http["method"], path, "&".join(query), body or None)
+
+
+def sample(name, in_query=False):
+    """The smallest good value of a shape."""
+    shape = SHAPES[name]
+    kind = shape["type"]
+    if name == "AuditCheckName":
+        return LOGGING
+    if kind == "string":
+        return shape.get("enum", ["1" * max(shape.get("min", 1), 1)])[0]
+    if kind == "structure":
+        return {member: sample(shape["members"][member]["shape"]) for member in shape.get("required", [])}
+    if kind == "list":
+        return [sample(shape["member"]["shape"])] * shape.get("min", 1)
+    if kind == "map":
+        return {sample(shape["key"]["shape"]): sample(shape["value"]["shape"])}
+    if kind == "timestamp":
+        return "2026-01-01T00:00:00Z" if in_query else 1_767_225_600
+    return {"boolean": True}.get(kind, shape.get("min", 1))
+
+
+def spoilt(name, in_query):
+    """Values that a shape does not allow, each with what is wrong."""
+    shape = SHAPES[name]
+    kind = shape["type"]
+    if not in_query:
+        yield "type", {"string": 7, "boolean": "yes", "timestamp": "2026-01-01T00:00:00Z"}.get(kind, "text")
+    elif kind in ("integer", "boolean", "timestamp"):
+        yield "type", "certainly"
+    if "enum" in shape:
+        yield "enum", "SOMETHING_ELSE"
+    if "pattern" in shape and "enum" not in shape:
+        size = max(shape.get("min", 1), 1)
+        yield "pattern", "\u0007" * size if "p{" in shape["pattern"] else "!" * size
+    if kind in ("string", "integer") and "max" in shape:
+        yield "max", "1" * (shape["max"] + 1) if kind == "string" else shape["max"] + 1
+    if kind == "integer" and "min" in shape:
+        yield "min", shape["min"] - 1
+    if kind == "string" and shape.get("min", 0) > 1:
+        yield "min", "1" * (shape["min"] - 1)
+    if kind == "list":
+        if "max" in shape:
+            yield "max", [sample(shape["member"]["shape"])] * (shape["max"] + 1)
+        if shape.get("min"):
+            yield "min", []
+        for what, value in spoilt(shape["member"]["shape"], False):
+            yield f"item {what}", [value]
+    if kind == "map":
+        for what, value in spoilt(shape["value"]["shape"], False):
+            yield f"value {what}", {sample(shape["key"]["shape"]): value}
+    if kind == "structure":
+        good = sample(name)
+        for member in shape.get("required", []):
+            yield f"no {member}", {key: value for key, value in good.items() if key != member}
+        for member, reference in shape["members"].items():
+            for what, value in spoilt(reference["shape"], False):
+                yield f"{member} {what}", {**good, member: value}
+
+
+def bad_requests():
+    for operation in AUDIT_OPERATIONS:
+        shape = SHAPES[MODEL["operations"][operation]["input"]["shape"]]
+        required = shape.get("required", [])
+        good = {
+            name: sample(shape["members"][name]["shape"], shape["members"][name].get("location") == "querystring")
+            for name in required
+        }
+        for name, reference in shape["members"].items():
+            place = reference.get("location")
+            if name in required and place != "uri":
+                yield pytest.param(operation, name, {k: v for k, v in good.items() if k != name}, id=f"{operation}-{name}-missing")
+            for what, value in spoilt(reference["shape"], place in ("uri", "querystring")):
+                yield pytest.param(operation, name, {**good, name: value}, id=f"{operation}-{name}-{what}")
+
+
+@pytest.mark.parametrize(("operation", "member", "members"), bad_requests())
+def test_what_the_model_forbids_is_refused(endpoint, operation, member, members):
+    status, error, body = call(endpoint.judge.url, operation, members)
+    assert (status, error) == (400, "InvalidRequestException"), body
+    assert member in body
+    assert endpoint.judge.bad_requests
+
+
+@pytest.mark.parametrize("operation", AUDIT_OPERATIONS)
+def test_declared_faults(endpoint, operation):
+    shape = SHAPES[MODEL["operations"][operation]["input"]["shape"]]
+    good = {
+        name: sample(shape["members"][name]["shape"], shape["members"][name].get("location") == "querystring")
+        for name in shape.get("required", [])
+    }
+    for kind, status, error in (("throttle", 400, "ThrottlingException"), ("internal-failure", 500, "InternalFailureException")):
+        endpoint.control("POST", "faults", {"faults": [{"operation": operation, "kind": kind, "count": 1}]})
+        assert call(endpoint.judge.url, operation, good)[:2] == (status, error)
+    assert endpoint.control("GET", "faults") == {"faults": []}
+
+
+def refused(code, status, operation, words="", **members):
+    with pytest.raises(ClientError) as caught:
+        operation(**members)
+    error = caught.value.response
+    assert (error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]) == (code, status), error
+    assert words in error["Error"]["Message"]
+    return error
+
+
+def invalid(operation, words, **members):
+    return refused("InvalidRequestException", 400, operation, words, **members)
+
+
+def test_missing_resources(endpoint, iot):
+    key = {"checkName": EXPIRING, "resourceIdentifier": CERTIFICATE}
+    for operation, members in [
+        (iot.delete_account_audit_configuration, {}),
+        (iot.describe_scheduled_audit, {"scheduledAuditName": "none"}),
+        (iot.update_scheduled_audit, {"scheduledAuditName": "none"}),
+        (iot.delete_scheduled_audit, {"scheduledAuditName": "none"}),
+        (iot.describe_audit_task, {"taskId": "none"}),
+        (iot.cancel_audit_task, {"taskId": "none"}),
+        (iot.describe_audit_finding, {"findingId": "none"}),
+        (iot.list_related_resources_for_audit_finding, {"findingId": "none"}),
+        (iot.describe_audit_suppression, key),
+        (iot.update_audit_suppression, {**key, "suppressIndefinitely": True}),
+        (iot.describe_mitigation_action, {"actionName": "none"}),
+        (iot.update_mitigation_action, {"actionName": "none"}),
+        (iot.describe_audit_mitigation_actions_task, {"taskId": "none"}),
+        (iot.cancel_audit_mitigation_actions_task, {"taskId": "none"}),
+    ]:
+        refused("ResourceNotFoundException", 404, operation, **members)
+
+
+def test_configuration_rules(endpoint, iot):
+    update = iot.update_account_audit_configuration
+    on, off = {"enabled": True}, {"enabled": False}
+    invalid(update, "roleArn", auditCheckConfigurations={LOGGING: on})
+    invalid(update, "auditCheckConfigurations", roleArn=ROLE)
+    invalid(update, "auditCheckConfigurations", roleArn=ROLE, auditCheckConfigurations={"REVOKED_CA_CERT_CHECK": on})
+    invalid(update, "targetArn", roleArn=ROLE, auditCheckConfigurations={LOGGING: on},
+            auditNotificationTargetConfigurations={"SNS": {"enabled": True}})
+    days = lambda value: {"enabled": True, "configuration": {"CERT_EXPIRATION_THRESHOLD_IN_DAYS": value}}
+    invalid(update, "30 to 3652", roleArn=ROLE, auditCheckConfigurations={EXPIRING: days("29")})
+    invalid(update, "CERT_EXPIRATION", roleArn=ROLE, auditCheckConfigurations={LOGGING: days("60")})
+    assert "roleArn" not in iot.describe_account_audit_configuration()
+    endpoint.enable(LOGGING, EXPIRING)
+    iot.create_scheduled_audit(frequency="DAILY", targetCheckNames=[LOGGING], scheduledAuditName="daily")
+    invalid(update, LOGGING, auditCheckConfigurations={LOGGING: off})
+    update(auditCheckConfigurations={EXPIRING: off})
+
+
+def test_schedule_rules(endpoint, iot):
+    endpoint.enable(LOGGING)
+    create = lambda **members: iot.create_scheduled_audit(**{"targetCheckNames": [LOGGING], "scheduledAuditName": "s", **members})
+    invalid(create, "dayOfWeek", frequency="BIWEEKLY")
+    invalid(create, "dayOfMonth", frequency="MONTHLY", dayOfWeek="MON")
+    invalid(create, "targetCheckNames", frequency="DAILY", targetCheckNames=[])
+    invalid(create, EXPIRING, frequency="DAILY", targetCheckNames=[EXPIRING])
+    create(frequency="DAILY")
+    error = refused("ResourceAlreadyExistsException", 409, create, frequency="DAILY")
+    assert (error["resourceId"], error["resourceArn"][-16:]) == ("s", ":scheduledaudit/s"[-16:])
+    invalid(iot.update_scheduled_audit, "dayOfWeek", scheduledAuditName="s", frequency="WEEKLY")
+    for number in range(4):
+        create(frequency="DAILY", scheduledAuditName=f"s{number}")
+    refused("LimitExceededException", 410, create, frequency="DAILY", scheduledAuditName="sixth")
+
+
+def test_audit_rules(endpoint, iot):
+    invalid(iot.start_on_demand_audit_task, LOGGING, targetCheckNames=[LOGGING])
+    done = endpoint.audit(LOGGING)
+    invalid(iot.cancel_audit_task, "not in progress", taskId=done)
+    now = datetime.now(timezone.utc)
+    invalid(iot.list_audit_tasks, "90 days", startTime=now - timedelta(days=91), endTime=now)
+    invalid(iot.list_audit_tasks, "startTime", startTime=now, endTime=now - timedelta(1))
+    invalid(iot.list_audit_findings, "taskId")
+    invalid(iot.list_audit_findings, "taskId", taskId=done, startTime=now, endTime=now)
+    invalid(iot.list_audit_findings, "endTime", startTime=now)
+    invalid(iot.list_audit_findings, "checkName", taskId=done, checkName="NO_CHECK")
+    invalid(iot.list_audit_findings, "nextToken", taskId=done, nextToken="made-up")
+    assert iot.list_audit_findings(taskId="unknown")["findings"] == []
+
+
+def test_suppression_rules(endpoint, iot):
+    key = {"checkName": EXPIRING, "resourceIdentifier": CERTIFICATE}
+    create, now = iot.create_audit_suppression, datetime.now(timezone.utc)
+    invalid(create, "expirationDate", **key)
+    invalid(create, "expirationDate", **key, suppressIndefinitely=False)
+    invalid(create, "expirationDate", **key, suppressIndefinitely=True, expirationDate=now + timedelta(1))
+    invalid(create, "future", **key, expirationDate=now - timedelta(1))
+    invalid(create, "deviceCertificateId", checkName=EXPIRING, resourceIdentifier={"clientId": "x"}, suppressIndefinitely=True)
+    create(**key, suppressIndefinitely=True, clientRequestToken="once")
+    refused("ResourceAlreadyExistsException", 409, create, **key, suppressIndefinitely=True)
+    other = {"checkName": EXPIRING, "resourceIdentifier": {"deviceCertificateId": "b" * 64}}
+    refused("ResourceAlreadyExistsException", 409, create, **other, suppressIndefinitely=True, clientRequestToken="once")
+
+
+def test_action_rules(endpoint, iot):
+    create = iot.create_mitigation_action
+    invalid(create, "exactly one", actionName="a", roleArn=ROLE, actionParams={})
+    invalid(create, "exactly one", actionName="a", roleArn=ROLE,
+            actionParams={**LOG, "updateCACertificateParams": {"action": "DEACTIVATE"}})
+    disabled = {"enableIoTLoggingParams": {"roleArnForLogging": ROLE, "logLevel": "DISABLED"}}
+    invalid(create, "logLevel", actionName="a", roleArn=ROLE, actionParams=disabled)
+    made = create(actionName="a", roleArn=ROLE, actionParams=LOG)
+    error = refused("ResourceAlreadyExistsException", 409, create, actionName="a", roleArn=ROLE, actionParams=LOG)
+    assert (error["resourceId"], error["resourceArn"]) == (made["actionId"], made["actionArn"])
+    for number in range(99):
+        create(actionName=f"a{number}", roleArn=ROLE, actionParams=LOG)
+    refused("LimitExceededException", 410, create, actionName="b", roleArn=ROLE, actionParams=LOG)
+
+
+def test_task_rules(endpoint, iot):
+    iot.create_mitigation_action(actionName="log", roleArn=ROLE, actionParams=LOG)
+    audit = endpoint.audit()
+    log = endpoint.findings(audit, checkName=LOGGING)[0]["findingId"]
+    other = endpoint.findings(audit, checkName=EXPIRING)[0]["findingId"]
+    mapping = {LOGGING: ["log"]}
+    start = lambda target, mapping=mapping, task="t", **more: iot.start_audit_mitigation_actions_task(
+        taskId=task, target=target, auditCheckToActionsMapping=mapping, **more)
+    invalid(start, "auditTaskId", target={})
+    invalid(start, "both", target={"auditTaskId": audit, "findingIds": [log]})
+    invalid(start, "auditTaskId", target={"findingIds": [log], "auditCheckToReasonCodeFilter": {LOGGING: ["X"]}})
+    invalid(start, "does not exist", target={"findingIds": ["none"]})
+    invalid(start, "does not exist", target={"auditTaskId": "none"})
+    invalid(start, "no-such-action", target={"findingIds": [log]}, mapping={LOGGING: ["no-such-action"]})
+    invalid(start, EXPIRING, target={"findingIds": [log, other]})
+    invalid(start, "auditCheckToActionsMapping", target={"findingIds": [log]}, mapping={})
+    start({"findingIds": [log]}, clientRequestToken="one")
+    start({"findingIds": [log]}, clientRequestToken="one")
+    refused("TaskAlreadyExistsException", 400, start, target={"findingIds": [log]}, clientRequestToken="two")
+    invalid(start, "clientRequestToken", target={"auditTaskId": audit}, clientRequestToken="one")
+    invalid(start, "clientRequestToken", target={"findingIds": [log]}, task="u", clientRequestToken="one")
+    time.sleep(0.05)
+    invalid(iot.cancel_audit_mitigation_actions_task, "not in progress", taskId="t")
+
+
+def test_before_any_operation(endpoint):
+    url = endpoint.judge.url
+    assert send(url, "GET", "/audit/nothing")[:2] == (404, "UnknownOperationException")
+    assert send(url, "GET", "/audit/configuration", sign=False)[:2] == (403, "MissingAuthenticationTokenException")
+    assert send(url, "POST", "/audit/findings", body=b"{half")[:2] == (400, "InvalidRequestException")
+    assert send(endpoint.url, "POST", "/audit/findings", body=b" " * (1 << 20) + b"{}")[0] == 413
+
+
+def test_limits_on_what_runs():
+    slow = Endpoint("--findings", 30, "--rate-scale", 0, "--audit-ms", 60000, "--mitigation-ms", 60000)
+    try:
+        iot = slow.client()
+        slow.enable()
+        for _ in range(10):
+            audit = iot.start_on_demand_audit_task(targetCheckNames=[LOGGING])["taskId"]
+        refused("LimitExceededException", 410, iot.start_on_demand_audit_task, targetCheckNames=[LOGGING])
+        slow.control("POST", "clock", {"advanceMs": 60000})
+        finding = iot.list_audit_findings(taskId=audit)["findings"][0]["findingId"]
+        iot.create_mitigation_action(actionName="log", roleArn=ROLE, actionParams=LOG)
+        start = lambda task: iot.start_audit_mitigation_actions_task(
+            taskId=task, target={"findingIds": [finding]}, auditCheckToActionsMapping={LOGGING: ["log"]})
+        for number in range(10):
+            start(f"t{number}")
+        refused("LimitExceededException", 410, start, task="t10")
+        assert slow.judge.verdicts == []
+    finally:
+        slow.close()
+
+
+def test_published_rates():
+    throttled = Endpoint("--findings", 0, "--rate-scale", 1)
+    try:
+        iot = throttled.client()
+        codes = []
+        for _ in range(12):
+            try:
+                codes.append(iot.list_scheduled_audits()["ResponseMetadata"]["HTTPStatusCode"])
+            except ClientError as error:
+                codes.append(error.response["Error"]["Code"])
+        assert codes[:5] == [200] * 5 and "ThrottlingException" in codes
+        assert throttled.judge.verdicts == []
+    finally:
+        throttled.close()
