@@ -1,0 +1,48 @@
+"""Which function gets which event, and the variables that a deployed stack gives it.
+
+The name of an event says both: `<source>-<case>.json`, where an SQS record's case begins with its queue.
+"""
+
+import pathlib
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+# The beginning of an event's name, the function that it wakes, and the queue where that one parks.
+FUNCTIONS = {
+    "sns-": ("AuditNotificationFunction", "Notification"),
+    "sqs-check": ("TriageFindingsFunction", "Check"),
+    "sqs-suppression": ("ApplySuppressionsFunction", "Suppression"),
+    "sqs-mitigation": ("ApplyMitigationsFunction", "Mitigation"),
+    "sqs-finding": ("ExportFindingsFunction", "Finding"),
+}
+# A variable that holds an output of the stack.
+OUTPUTS = {
+    "ALERT_TOPIC_ARN": "AlertTopicArn",
+    "ARCHIVE_BUCKET": "ArchiveBucketName",
+    "CHECK_QUEUE_URL": "CheckQueueUrl",
+    "FINDING_QUEUE_URL": "FindingQueueUrl",
+    "FINDINGS_LOG_GROUP": "FindingsLogGroupName",
+    "LEDGER_TABLE": "LedgerTableName",
+    "MITIGATION_QUEUE_URL": "MitigationQueueUrl",
+    "SUPPRESSION_QUEUE_URL": "SuppressionQueueUrl",
+}
+
+
+def cases():
+    """Each event with the function that it wakes."""
+    for path in sorted((ROOT / "events").glob("*.json")):
+        for beginning, (function, _) in FUNCTIONS.items():
+            if path.name.startswith(beginning):
+                yield path, function
+                break
+        else:
+            raise SystemExit(f"{path.name}: its name says no function; see {__file__}")
+
+
+def variables(outputs):
+    """The file that `sam local invoke --env-vars` wants, from the outputs of the stack."""
+    common = {name: outputs[output] for name, output in OUTPUTS.items()}
+    return {
+        function: {**common, "DEAD_LETTER_QUEUE_URL": outputs[f"{queue}DeadLetterQueueUrl"]}
+        for function, queue in FUNCTIONS.values()
+    }

@@ -1,0 +1,83 @@
+"""What a function's code calls and reads, found in its text.
+
+Before it: `functions/*/src` and `shared/aws/src`. After it: the rules that hold the template against the code.
+Text is enough, because the code calls the SDK in two ways only: by the name of an operation, or by an adapter
+of `shared/aws`, whose few methods stand in the table below.
+"""
+
+import functools
+import re
+
+from template import ROOT
+
+# An operation of the SDK by its method, and the action that IAM asks for.
+OPERATIONS = {
+    "batch_write_item": "dynamodb:BatchWriteItem",
+    "create_audit_suppression": "iot:CreateAuditSuppression",
+    "create_log_stream": "logs:CreateLogStream",
+    "delete_item": "dynamodb:DeleteItem",
+    "describe_audit_mitigation_actions_task": "iot:DescribeAuditMitigationActionsTask",
+    "describe_audit_suppression": "iot:DescribeAuditSuppression",
+    "describe_log_streams": "logs:DescribeLogStreams",
+    "get_item": "dynamodb:GetItem",
+    "get_log_events": "logs:GetLogEvents",
+    "get_object": "s3:GetObject",
+    "list_audit_findings": "iot:ListAuditFindings",
+    "list_audit_mitigation_actions_executions": "iot:ListAuditMitigationActionsExecutions",
+    "publish": "sns:Publish",
+    "put_item": "dynamodb:PutItem",
+    "put_log_events": "logs:PutLogEvents",
+    "put_object": "s3:PutObject",
+    "query": "dynamodb:Query",
+    "send_message": "sqs:SendMessage",
+    "send_message_batch": "sqs:SendMessage",
+    "start_audit_mitigation_actions_task": "iot:StartAuditMitigationActionsTask",
+    "transact_write_items": "dynamodb:PutItem",
+    "update_audit_suppression": "iot:UpdateAuditSuppression",
+    "update_item": "dynamodb:UpdateItem",
+}
+# An adapter as the functions write it, and the operations behind it. An alert is claimed before it is sent.
+ALERT = {"publish", "put_item", "update_item"}
+ADAPTERS = {
+    r"\.claim\(": {"put_item"},
+    r"\.(complete|release)\(": {"update_item"},
+    r"\bledger(\(\))?\s*\.put\(": {"put_item"},
+    r"\bledger(\(\))?\s*\.get\(": {"get_item"},
+    r"\barchive(\(\))?\s*\.put(_file)?\(": {"put_object"},
+    r"\.get_file\(": {"get_object"},
+    r"\bAlerts\b": ALERT,
+    r"\bpolicy::load\(": ALERT,
+    r"\bConsumer\b": {"send_message"},
+    r"\bQueue\b": {"send_message_batch"},
+}
+
+
+def read_sources(folder):
+    """The code of a folder as one text, without its tests and comments."""
+    texts = []
+    for path in sorted((ROOT / folder).rglob("*.rs")):
+        if path.stem == "tests" or path.stem.endswith("_tests"):
+            continue
+        text = path.read_text(encoding="utf-8").split("#[cfg(test)]\nmod tests {")[0]
+        texts.append(re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE))
+    return "\n".join(texts)
+
+
+@functools.cache
+def code_calls(function):
+    """The IAM actions that a function's code needs."""
+    text = read_sources(f"functions/{function}/src")
+    called = {name for name in OPERATIONS if re.search(rf"\.{name}\(\)", text)}
+    for adapter, behind in ADAPTERS.items():
+        if re.search(adapter, text):
+            called |= behind
+    return {OPERATIONS[name] for name in called}
+
+
+@functools.cache
+def variables_read(function):
+    """The environment variables that a function reads, those of the adapters included."""
+    read = re.compile(r'\b(?:required|optional|seconds|endpoint|var|var_os)\(\s*"([A-Z][A-Z0-9_]+)"')
+    own = set(read.findall(read_sources(f"functions/{function}/src")))
+    common = set(read.findall(read_sources("shared/aws/src")))
+    return own | common

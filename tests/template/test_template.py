@@ -1,0 +1,341 @@
+"""The house's rules on the template. Each keeps a promise that no general linter knows of."""
+
+import json
+import re
+
+import pytest
+from calls import ADAPTERS
+from calls import OPERATIONS
+from calls import code_calls
+from calls import read_sources
+from calls import variables_read
+from template import allowed
+from template import folder
+from template import functions
+from template import listed
+from template import load
+from template import of_type
+from template import referred
+from template import sources
+from template import statements
+
+# These know no resource: AWS lists them with the resource type `*` alone.
+WITHOUT_RESOURCE = {
+    "iot:CreateAuditSuppression",
+    "iot:DescribeAuditMitigationActionsTask",
+    "iot:DescribeAuditSuppression",
+    "iot:ListAuditFindings",
+    "iot:ListAuditMitigationActionsExecutions",
+    "iot:ListPrincipalThings",
+    "iot:SetV2LoggingOptions",
+    "iot:StartAuditMitigationActionsTask",
+    "iot:UpdateAuditSuppression",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+# What Lambda itself does with a function's role: the code never calls these.
+BY_LAMBDA = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+# What another service asks for in the caller's name.
+BY_SERVICES = {"kms:Decrypt", "kms:GenerateDataKey"}
+# A permission that changes an answer and is no call: without it a missing object answers 403, not 404.
+FOR_ANSWERS = {"s3:ListBucket"}
+# Lambda sets these in every function; the rest are the SDKs' own names for where the services are.
+FROM_LAMBDA = re.compile(r"AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|LAMBDA_\w+)$")
+FOR_ONE_MACHINE = re.compile(r"AWS_(ENDPOINT_URL(_\w+)?|CA_BUNDLE)$|POLICY_PATH$")
+
+FUNCTIONS = sorted(functions())
+DEAD_LETTER_QUEUES = sorted(name for name in of_type("AWS::SQS::Queue") if "DeadLetter" in name)
+
+
+@pytest.fixture(params=FUNCTIONS)
+def function(request):
+    """One function after the other."""
+    return functions()[request.param]
+
+
+def role_of(function):
+    """The logical id of a function's role."""
+    return referred(function["Role"])
+
+
+# --- functions ---------------------------------------------------------------------------------------
+
+
+def test_a_function_logs_where_the_template_says_how_long(function):
+    group = of_type("AWS::Logs::LogGroup")[referred(function["LoggingConfig"]["LogGroup"])]
+    assert "RetentionInDays" in group
+    assert function["LoggingConfig"]["LogFormat"] == "JSON"
+
+
+def test_every_log_group_is_kept_for_a_time():
+    assert all("RetentionInDays" in group for group in of_type("AWS::Logs::LogGroup").values())
+
+
+def test_a_function_has_a_role_of_its_own():
+    roles = [role_of(function) for function in functions().values()]
+    assert len(set(roles)) == len(roles)
+    for role in roles:
+        assert "ManagedPolicyArns" not in of_type("AWS::IAM::Role")[role]
+
+
+def test_a_function_is_traced(function):
+    assert function["Tracing"] == "Active"
+
+
+def test_a_function_is_built_under_its_own_name():
+    for name, function in functions().items():
+        metadata = load()["Resources"][name]["Metadata"]
+        assert metadata["BuildMethod"] == "rust-cargolambda"
+        assert metadata["BuildProperties"]["Binary"] == folder(function)
+
+
+def test_a_function_loses_nothing(function):
+    queues = of_type("AWS::SQS::Queue")
+    parking = referred(function["Environment"]["DEAD_LETTER_QUEUE_URL"])
+    assert parking in DEAD_LETTER_QUEUES
+    for queue in sources(function):
+        redrive = queues[queue]["RedrivePolicy"]
+        assert redrive["maxReceiveCount"] >= 5
+        assert referred(redrive["deadLetterTargetArn"]) == parking
+    for event in function["Events"].values():
+        if event["Type"] == "SNS":
+            on_failure = function["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+            redrive = event["Properties"]["RedrivePolicy"]
+            assert referred(on_failure["Destination"]) == parking
+            assert referred(redrive["deadLetterTargetArn"]) == parking
+            assert function["EventInvokeConfig"]["MaximumRetryAttempts"] == 2
+
+
+def test_a_batch_fails_record_by_record(function):
+    for event in sources(function).values():
+        assert event["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert event["ScalingConfig"]["MaximumConcurrency"] >= 2
+
+
+def test_a_record_is_hidden_for_six_times_the_timeout(function):
+    for queue in sources(function):
+        visibility = of_type("AWS::SQS::Queue")[queue]["VisibilityTimeout"]
+        assert visibility >= 6 * function["Timeout"]
+
+
+# --- the environment and the code ---------------------------------------------------------------------
+
+
+def test_what_a_function_reads_is_what_it_is_given(function):
+    read = variables_read(folder(function))
+    given = set(function["Environment"])
+    wanted = {name for name in read if not FROM_LAMBDA.match(name) and not FOR_ONE_MACHINE.match(name)}
+    assert wanted - given == set(), "read by the code, not given by the template"
+    assert given - wanted == set(), "given by the template, not read by the code"
+
+
+def test_what_a_function_calls_is_what_it_may_call(function):
+    may = allowed(role_of(function)) - BY_SERVICES - FOR_ANSWERS
+    calls = code_calls(folder(function))
+    assert calls - may == set(), "called by the code, not allowed by the role"
+    assert may - BY_LAMBDA - calls == set(), "allowed by the role, not called by the code"
+
+
+def test_a_function_may_receive_only_from_its_sources(function):
+    received = {
+        referred(resource)
+        for statement in statements(role_of(function))
+        if "sqs:ReceiveMessage" in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+    assert received == set(sources(function))
+
+
+def test_a_function_may_send_only_where_it_is_told_to(function):
+    told = {referred(v) for k, v in function["Environment"].items() if k.endswith("_QUEUE_URL")}
+    may = {
+        referred(resource)
+        for statement in statements(role_of(function))
+        if "sqs:SendMessage" in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
+    }
+    assert may == told
+
+
+# --- permissions -------------------------------------------------------------------------------------
+
+
+def test_no_permission_is_wider_than_its_action_knows():
+    for role in of_type("AWS::IAM::Role"):
+        for statement in statements(role):
+            actions = set(listed(statement["Action"]))
+            assert not any("*" in action for action in actions), role
+            if "*" in listed(statement["Resource"]):
+                assert actions <= WITHOUT_RESOURCE, role
+
+
+def test_only_the_audit_role_has_a_managed_policy():
+    managed = {
+        name: role["ManagedPolicyArns"]
+        for name, role in of_type("AWS::IAM::Role").items()
+        if "ManagedPolicyArns" in role
+    }
+    assert list(managed) == ["AuditRole"]
+    (arn,) = managed["AuditRole"]
+    assert arn["Fn::Sub"].endswith(":policy/service-role/AWSIoTDeviceDefenderAudit")
+
+
+def test_device_defender_takes_a_role_only_for_this_account():
+    for name, role in of_type("AWS::IAM::Role").items():
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        if trust["Principal"]["Service"] == "iot.amazonaws.com":
+            assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}, name
+            assert "aws:SourceArn" in trust["Condition"]["ArnLike"], name
+
+
+# --- mitigation actions -------------------------------------------------------------------------------
+
+
+def test_there_is_one_mitigation_action_of_each_kind():
+    actions = of_type("AWS::IoT::MitigationAction")
+    kinds = sorted(kind for action in actions.values() for kind in action["ActionParams"])
+    assert kinds == sorted(
+        [
+            "AddThingsToThingGroupParams",
+            "EnableIoTLoggingParams",
+            "PublishFindingToSnsParams",
+            "ReplaceDefaultPolicyVersionParams",
+            "UpdateCACertificateParams",
+            "UpdateDeviceCertificateParams",
+        ]
+    )
+
+
+def test_a_mitigation_role_is_for_its_action_alone():
+    for action in of_type("AWS::IoT::MitigationAction").values():
+        role = of_type("AWS::IAM::Role")[referred(action["RoleArn"])]
+        (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+        source = trust["Condition"]["ArnLike"]["aws:SourceArn"]["Fn::Sub"]
+        assert source.endswith(f":mitigationaction/{action['ActionName']}")
+
+
+def test_what_changes_a_device_is_made_only_when_it_is_asked_for():
+    for name, resource in load()["Resources"].items():
+        if resource["Type"] == "AWS::IoT::MitigationAction":
+            assert resource["Condition"] == "CreatesMitigationActions", name
+    assert load()["Parameters"]["CreateMitigationActions"]["Default"] == "false"
+    assert load()["Parameters"]["ManageAuditConfiguration"]["Default"] == "false"
+
+
+def test_the_audit_configuration_has_every_check():
+    (configuration,) = of_type("AWS::IoT::AccountAuditConfiguration").values()
+    assert len(configuration["AuditCheckConfigurations"]) == 17
+    assert all(check["Enabled"] for check in configuration["AuditCheckConfigurations"].values())
+    scheduled = load()["Parameters"]["ScheduledAuditChecks"]["Default"].split(",")
+    assert len(set(scheduled)) == 17
+
+
+# --- alarms -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("queue", DEAD_LETTER_QUEUES)
+def test_a_dead_letter_queue_has_an_alarm(queue):
+    watching = [
+        alarm
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        and [referred(d["Value"]) for d in alarm["Dimensions"]] == [queue]
+    ]
+    (alarm,) = watching
+    assert alarm["Threshold"] == 0
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    assert [referred(action) for action in alarm["AlarmActions"]] == ["AlertTopic"]
+
+
+def test_a_dead_letter_queue_keeps_longest():
+    queues = of_type("AWS::SQS::Queue")
+    for name, queue in queues.items():
+        expected = 1209600 if name in DEAD_LETTER_QUEUES else 345600
+        assert queue["MessageRetentionPeriod"] == expected, name
+
+
+# --- encryption ---------------------------------------------------------------------------------------
+
+
+def test_everything_is_encrypted():
+    assert all(queue["SqsManagedSseEnabled"] is True for queue in of_type("AWS::SQS::Queue").values())
+    assert all(referred(t["KmsMasterKeyId"]) == "TopicKey" for t in of_type("AWS::SNS::Topic").values())
+    assert all(t["SSESpecification"]["SSEEnabled"] is True for t in of_type("AWS::DynamoDB::Table").values())
+    assert all("BucketEncryption" in bucket for bucket in of_type("AWS::S3::Bucket").values())
+    assert all(key["EnableKeyRotation"] is True for key in of_type("AWS::KMS::Key").values())
+
+
+def test_whoever_publishes_may_use_the_key():
+    for role in of_type("AWS::IAM::Role"):
+        if "sns:Publish" in allowed(role):
+            assert {"kms:Decrypt", "kms:GenerateDataKey"} <= allowed(role), role
+
+
+@pytest.mark.parametrize("kind", ["AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy"])
+def test_only_tls_is_spoken(kind):
+    for name, policy in of_type(kind).items():
+        denied = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
+        assert [s["Condition"] for s in denied] == [{"Bool": {"aws:SecureTransport": "false"}}], name
+
+
+# --- dashboard ----------------------------------------------------------------------------------------
+
+
+def test_the_dashboard_is_json_and_names_what_is_there():
+    (dashboard,) = of_type("AWS::CloudWatch::Dashboard").values()
+    body = dashboard["DashboardBody"]["Fn::Sub"]
+    named = {name.split(".")[0] for name in re.findall(r"\$\{([\w.:]+)\}", body)}
+    assert {n for n in named if not n.startswith("AWS::")} <= set(load()["Resources"])
+    widgets = json.loads(re.sub(r"\$\{[\w.:]+\}", "x", body))["widgets"]
+    searches = [
+        metric["expression"]
+        for widget in widgets
+        for (metric, *_) in widget["properties"].get("metrics", [])
+        if isinstance(metric, dict)
+    ]
+    gauges = [search for search in searches if "{Fleetwarden,Check" in search]
+    assert gauges and all("'Maximum'" in search for search in gauges)
+    for queue in of_type("AWS::SQS::Queue"):
+        assert queue in named, "a queue that no widget shows"
+    for function in FUNCTIONS:
+        assert function in named, "a function that no widget shows"
+
+
+# --- outputs ------------------------------------------------------------------------------------------
+
+
+def test_parameters_and_outputs_are_described():
+    for section in ("Parameters", "Outputs"):
+        assert all(entry.get("Description") for entry in load()[section].values())
+    grouped = [
+        name
+        for group in load()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        for name in group["Parameters"]
+    ]
+    assert sorted(grouped) == sorted(load()["Parameters"])
+
+
+def test_keys_stand_in_the_same_order():
+    order = ["Type", "Condition", "DeletionPolicy", "UpdateReplacePolicy", "Metadata", "Properties"]
+    for name, resource in load()["Resources"].items():
+        keys = [key for key in resource if not key.startswith("__")]
+        assert keys == [key for key in order if key in keys], name
+
+
+# --- the tables that the rules above rely on ------------------------------------------------------------
+
+
+def test_every_operation_behind_an_adapter_is_known():
+    text = read_sources("shared/aws/src")
+    called = set(re.findall(r"\.client\s*\.(\w+)\(\)", text))
+    assert called and called <= set(OPERATIONS)
+    behind = set().union(*ADAPTERS.values())
+    assert called <= behind | {"send_message"}
