@@ -25,6 +25,11 @@ impl Archive {
         Self { client, bucket }
     }
 
+    /// An object, or all objects whose keys begin alike, as people and tools name them: `s3://BUCKET/KEY`.
+    pub fn url(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+
     /// Writes an object.
     ///
     /// # Errors
@@ -45,6 +50,15 @@ impl Archive {
         })?;
         let put = self.client.put_object().bucket(&self.bucket).key(key).body(body);
         put.send().await.map(drop).map_err(Error::aws("PutObject", key))
+    }
+
+    /// Deletes an object. One that is gone already is no error.
+    ///
+    /// # Errors
+    /// If the bucket does not answer.
+    pub async fn delete(&self, key: &str) -> Result<(), Error> {
+        let delete = self.client.delete_object().bucket(&self.bucket).key(key);
+        delete.send().await.map(drop).map_err(Error::aws("DeleteObject", key))
     }
 
     /// Writes an object's content to a file, without holding it in memory. A file that exists is appended to.
@@ -68,9 +82,14 @@ impl Archive {
 
 /// Where the findings of one page are: partitioned for Athena by account, region, day and check.
 pub fn findings_key(audit: &Audit, check: &CheckName, page: u32, part: u32) -> String {
+    format!("{}-{}.ndjson.gz", findings_prefix(audit, check), page_name(page, part))
+}
+
+/// How the keys of all pages of a check in an audit begin.
+pub fn findings_prefix(audit: &Audit, check: &CheckName) -> String {
     let Audit { account, region, task_id, started_at, .. } = audit;
-    let (day, part) = (started_at.day(), page_name(page, part));
-    format!("findings/account={account}/region={region}/day={day}/check={check}/{task_id}-{part}.ndjson.gz")
+    let day = started_at.day();
+    format!("findings/account={account}/region={region}/day={day}/check={check}/{task_id}")
 }
 
 /// Where the history of a check after an audit is.

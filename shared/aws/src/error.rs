@@ -96,6 +96,22 @@ impl Error {
         }
     }
 
+    /// The outcome of two things that were done side by side. Of two failures it is the one that is worth
+    /// another try: else what only needed time would be put aside together with what can never succeed.
+    ///
+    /// # Errors
+    /// If either failed.
+    pub fn of_both(one: Result<(), Self>, other: Result<(), Self>) -> Result<(), Self> {
+        match (one, other) {
+            (Err(one), Err(other)) => {
+                let (first, second) = if one.is_permanent() { (other, one) } else { (one, other) };
+                tracing::warn!(error.name = second.name(), error = %second, "a second thing failed");
+                Err(first)
+            }
+            (one, other) => one.and(other),
+        }
+    }
+
     /// The stable name that alarms and people can search for.
     pub const fn name(&self) -> &'static str {
         match self {

@@ -5,17 +5,24 @@
 //! died. Keys: `pk` says what an item is about, `sk` which aspect of it; `expires_at` is the table's TTL.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use fleetwarden_core::message::Audit;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::Error;
 
 /// How long an item stays: longer than Device Defender keeps a finding (90 days).
 pub const KEPT_SECONDS: i64 = 400 * 86_400;
+/// How many items one call reads (`BatchGetItem`).
+const BATCH_GET: usize = 100;
+/// How often what the table held back is asked for again.
+const ROUNDS: u32 = 4;
 
 /// The ledger's table.
 #[derive(Clone, Debug)]
@@ -108,10 +115,7 @@ impl Ledger {
             .expression_attribute_values(":running", AttributeValue::S("running".into()))
             .expression_attribute_values(":now", AttributeValue::N(now.0.to_string()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let error = match put.send().await {
-            Ok(_) => return Ok(Claim::Ours),
-            Err(error) => error,
-        };
+        let Err(error) = put.send().await else { return Ok(Claim::Ours) };
         if let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() {
             let held = Item(failed.item().cloned().unwrap_or_default());
             let done = held.get_text("state") == Some("done");
@@ -159,6 +163,33 @@ impl Ledger {
         put.send().await.map(drop).map_err(Error::aws("PutItem", &self.table))
     }
 
+    /// Writes an item about an audit's check, unless a later audit has written it. Says whether it did.
+    ///
+    /// The item has the attributes `started_at` and `task_id` of its audit.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn put_newer(&self, item: Item, audit: &Audit) -> Result<bool, Error> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item.into_attributes()));
+        let put = put
+            .condition_expression(
+                "attribute_not_exists(pk) OR started_at <= :started_at OR task_id = :task_id",
+            )
+            .expression_attribute_values(":started_at", AttributeValue::N(audit.started_at.0.to_string()))
+            .expression_attribute_values(":task_id", AttributeValue::S(audit.task_id.clone()));
+        match put.send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(Error::aws("PutItem", &self.table)(error)),
+        }
+    }
+
     /// Reads an item as it is now.
     ///
     /// # Errors
@@ -168,6 +199,37 @@ impl Ledger {
             self.client.get_item().table_name(&self.table).set_key(Some(key(pk, sk))).consistent_read(true);
         let got = get.send().await.map_err(Error::aws("GetItem", &self.table))?;
         Ok(got.item.map(Item))
+    }
+
+    /// Reads items as they are now, in as few calls as possible. What does not exist is not among them.
+    ///
+    /// # Errors
+    /// If the table does not answer, or holds back some items however often it is asked.
+    pub async fn get_all(&self, keys: &[(String, &str)]) -> Result<Vec<Item>, Error> {
+        let mut items = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(BATCH_GET) {
+            let wanted = KeysAndAttributes::builder().consistent_read(true);
+            let wanted = wanted.set_keys(Some(chunk.iter().map(|(pk, sk)| key(pk, sk)).collect()));
+            let mut left = Some(wanted.build().map_err(|e| Error::Input(e.to_string()))?);
+            for round in 0..ROUNDS {
+                let Some(wanted) = left.take() else { break };
+                let get = self.client.batch_get_item().request_items(&self.table, wanted);
+                let mut got = get.send().await.map_err(Error::aws("BatchGetItem", &self.table))?;
+                items.extend(got.responses.into_iter().flat_map(HashMap::into_values).flatten().map(Item));
+                left = got.unprocessed_keys.as_mut().and_then(|keys| keys.remove(&self.table));
+                if left.is_some() {
+                    tokio::time::sleep(Duration::from_millis(50) * 4_u32.pow(round)).await;
+                }
+            }
+            if let Some(left) = left {
+                let count = left.keys().len();
+                return Err(Error::Later(format!(
+                    "BatchGetItem on {}: {count} items were not given in {ROUNDS} rounds",
+                    self.table
+                )));
+            }
+        }
+        Ok(items)
     }
 
     /// The client and the table's name, for what only one function does.
@@ -190,6 +252,16 @@ pub mod about {
     /// An audit: its summary (`sk` `audit`) and a run record for each check (`sk` `check#NAME`).
     pub fn audit(audit: &Audit) -> String {
         format!("audit#{}", audit.task_id)
+    }
+
+    /// The notification that an audit ended, handled once.
+    pub fn notification(audit: &Audit) -> String {
+        format!("audit-notification#{}", audit.task_id)
+    }
+
+    /// A record that is put aside, by a hash of what it says, so that a retry does not put it aside again.
+    pub fn parked(digest: &str) -> String {
+        format!("parked#{digest}")
     }
 
     /// The triage of a check from a page on.

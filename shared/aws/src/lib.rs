@@ -17,5 +17,7 @@ pub mod queue;
 mod retries;
 pub mod settings;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use error::Error;

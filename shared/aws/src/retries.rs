@@ -1,5 +1,6 @@
 //! Retries that cannot help.
 
+use aws_sdk_iot::operation::create_audit_suppression::CreateAuditSuppressionError;
 use aws_sdk_iot::operation::start_audit_mitigation_actions_task::StartAuditMitigationActionsTaskError;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::ClassifyRetry;
@@ -16,7 +17,8 @@ impl ClassifyRetry for NoPointlessRetry {
     fn classify_retry(&self, ctx: &InterceptorContext) -> RetryAction {
         let error = ctx.output_or_error().and_then(Result::err).and_then(|e| e.as_operation_error());
         let start = error.and_then(|e| e.downcast_ref::<StartAuditMitigationActionsTaskError>());
-        match start.and_then(ProvideErrorMetadata::code) {
+        let create = error.and_then(|e| e.downcast_ref::<CreateAuditSuppressionError>());
+        match start.and_then(ProvideErrorMetadata::code).or(create.and_then(ProvideErrorMetadata::code)) {
             Some("LimitExceededException") => RetryAction::RetryForbidden,
             _ => RetryAction::NoActionIndicated,
         }

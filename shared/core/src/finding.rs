@@ -143,9 +143,10 @@ impl Serialize for FindingKey {
 impl<'de> Deserialize<'de> for FindingKey {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let fits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
         u128::from_str_radix(&text, 16)
             .ok()
-            .filter(|_| text.len() == 32)
+            .filter(|_| fits)
             .map(|n| Self(n.to_be_bytes()))
             .ok_or_else(|| serde::de::Error::custom("a finding key is 32 hexadecimal digits"))
     }
@@ -191,11 +192,7 @@ mod tests {
         let key = finding("one").key();
         let text = serde_json::to_string(&key).unwrap();
         assert_eq!(serde_json::from_str::<FindingKey>(&text).unwrap(), key);
-        assert!(
-            serde_json::from_str::<FindingKey>("\"+0000000000000000000000000000001\"")
-                .is_ok_and(|k| k.0[15] == 1)
-                || true
-        );
+        assert!(serde_json::from_str::<FindingKey>("\"+0000000000000000000000000000001\"").is_err());
         assert!(serde_json::from_str::<FindingKey>("\"abc\"").is_err());
     }
 }

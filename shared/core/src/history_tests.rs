@@ -18,8 +18,8 @@ fn record(n: u64, open: bool, first: i64, last: i64) -> Record {
 
 fn merged(before: &[Record], current: &[Record]) -> (Vec<Record>, u64) {
     let (mut out, mut tally) = (vec![], Tally::new());
-    let ok = |records: &[Record]| records.to_vec().into_iter().map(Ok);
-    merge(ok(before), ok(current), &mut tally, Millis::from_seconds(1000), |r| {
+    let (before, current) = (before.iter().copied().map(Ok), current.iter().copied().map(Ok));
+    merge(before, current, &mut tally, Millis::from_seconds(1000), |r| {
         out.push(*r);
         Ok(())
     })

@@ -16,6 +16,7 @@ pub mod history;
 pub mod message;
 pub mod metrics;
 pub mod mitigation;
+pub mod names;
 pub mod notification;
 pub mod pack;
 pub mod policy;

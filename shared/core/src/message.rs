@@ -16,6 +16,7 @@ use crate::finding::Severity;
 use crate::history::Status;
 use crate::policy::Decision;
 use crate::policy::Mode;
+use crate::policy::Outcome;
 use crate::resource::ResourceIdentifier;
 use crate::timestamp::Millis;
 
@@ -76,6 +77,9 @@ pub struct Resume {
     /// Findings that wait for their mitigation message to fill up.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub pending: Vec<PendingMitigation>,
+    /// The reason codes of the findings that one task for the whole check takes.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub reason_codes: Vec<String>,
 }
 
 /// Findings of one rule that wait until there are enough of them for one mitigation task.
@@ -128,6 +132,46 @@ pub struct Counts {
     pub oldest: Option<Millis>,
 }
 
+impl Counts {
+    /// Counts one finding.
+    pub fn count(&mut self, outcome: Outcome<'_>, status: Status, first_seen: Millis) {
+        let decided = match outcome {
+            // What is suppressed counts as that and as nothing else: it never weighs on compliance.
+            Outcome::Suppressed => {
+                self.suppressed += 1;
+                return;
+            }
+            Outcome::Suppress(_) => &mut self.suppress,
+            Outcome::Mitigate(_) => &mut self.mitigated,
+            Outcome::Report(_) => &mut self.reported,
+        };
+        *decided += 1;
+        self.non_compliant += 1;
+        match status {
+            Status::New => self.new += 1,
+            Status::Returned => self.returned += 1,
+            Status::Known => {}
+        }
+        self.oldest = Some(self.oldest.map_or(first_seen, |oldest| oldest.min(first_seen)));
+    }
+
+    /// The sum of two, with the older of the oldest.
+    #[must_use]
+    pub fn plus(self, other: &Self) -> Self {
+        Self {
+            non_compliant: self.non_compliant + other.non_compliant,
+            suppressed: self.suppressed + other.suppressed,
+            new: self.new + other.new,
+            returned: self.returned + other.returned,
+            fixed: self.fixed + other.fixed,
+            suppress: self.suppress + other.suppress,
+            mitigated: self.mitigated + other.mitigated,
+            reported: self.reported + other.reported,
+            oldest: self.oldest.into_iter().chain(other.oldest).min(),
+        }
+    }
+}
+
 /// Finding queue: something of one check to export. Findings stay the text that triage wrote.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -160,7 +204,7 @@ pub enum Export<'a> {
 }
 
 /// A finding with its decision, as it stands in the log group and in the archive.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FindingRecord<'a> {
     /// Always `finding`, to be told from other events.

@@ -75,24 +75,6 @@ pub fn invocation_line(function: &str, at: Millis, records: u64, failed: u64, pa
     .to_string()
 }
 
-impl Counts {
-    /// The sum of two, with the older of the oldest.
-    #[must_use]
-    pub fn plus(self, other: &Self) -> Self {
-        Self {
-            non_compliant: self.non_compliant + other.non_compliant,
-            suppressed: self.suppressed + other.suppressed,
-            new: self.new + other.new,
-            returned: self.returned + other.returned,
-            fixed: self.fixed + other.fixed,
-            suppress: self.suppress + other.suppress,
-            mitigated: self.mitigated + other.mitigated,
-            reported: self.reported + other.reported,
-            oldest: self.oldest.into_iter().chain(other.oldest).min(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,9 +26,9 @@ impl MitigationRequest {
                 ids.sort_unstable();
                 digest.parts(ids.into_iter())
             }
-            // All of a check's findings are one set, whatever was seen of it: a second triage of the same
-            // audit must not make a second task.
-            Target::WholeCheck { .. } => digest.part("whole check"),
+            Target::WholeCheck { reason_codes, .. } => {
+                digest.part("whole check").parts(reason_codes.iter().map(String::as_str))
+            }
         };
         format!("fw-{}", digest.hex())
     }

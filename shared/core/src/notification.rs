@@ -4,6 +4,7 @@
 //! alone. Unknown members are passed over; unknown checks and words are kept.
 
 use serde::Deserialize;
+use serde::Serialize;
 
 use crate::check::CheckName;
 use crate::timestamp::Millis;
@@ -70,7 +71,7 @@ pub struct CheckEnded {
 }
 
 /// How a check ended (`AuditCheckRunStatus`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CheckStatus {
     /// Every resource complies, or is suppressed.
@@ -148,7 +149,9 @@ fn read<'t, T: Deserialize<'t>>(text: &'t str, kind: &'static str) -> Result<T, 
     let mut json = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut json).map_err(|error| NotificationError::Member {
         kind,
-        path: error.path().to_string(),
+        path: Some(error.path().to_string())
+            .filter(|path| path != ".")
+            .unwrap_or_else(|| "the top level".into()),
         source: error.into_inner(),
     })
 }

@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn says_rule_owner_ticket_and_reason() {
-        insta::assert_snapshot!(described("devices are\n\treplaced"), @"");
+        insta::assert_snapshot!(described("devices are\n\treplaced"), @"Fleetwarden: rule lab; owner lab@example.com; ticket SEC-7; devices are replaced");
     }
 
     proptest::proptest! {

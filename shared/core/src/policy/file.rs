@@ -158,7 +158,7 @@ fn rule(entry: RuleEntry) -> Result<Rule, PolicyError> {
     let matcher = matcher(entry.r#match)?;
     let effect = match (entry.suppress, entry.mitigate, entry.report) {
         (Some(suppress), None, None) => Effect::Suppress(self::suppress(suppress)?),
-        (None, Some(mitigate), None) => Effect::Mitigate(self::mitigate(mitigate.value)?),
+        (None, Some(mitigate), None) => Effect::Mitigate(self::mitigate(&mitigate.value)?),
         (None, None, Some(report)) => {
             Effect::Report(if report.silent { Report::Silent } else { Report::Alert })
         }
@@ -215,7 +215,7 @@ fn suppress(entry: Spanned<SuppressEntry>) -> Result<Suppress, PolicyError> {
     Ok(Suppress { end, reason: reason.value, owner, ticket })
 }
 
-fn mitigate(entry: MitigateEntry) -> Result<Mitigate, PolicyError> {
+fn mitigate(entry: &MitigateEntry) -> Result<Mitigate, PolicyError> {
     // The name's pattern and the number of actions a check are those of StartAuditMitigationActionsTask.
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let actions = all(&entry.actions, |name| {
@@ -257,8 +257,12 @@ fn all<T>(
 }
 
 fn no_check(text: &str) -> String {
-    let shared = |known: &&str| known.split('_').filter(|word| text.split('_').any(|w| w == *word)).count();
-    let nearest = check::KNOWN.iter().copied().max_by_key(shared).unwrap_or_default();
+    // The nearest name has the most words in common, and the fewest besides.
+    let distance = |known: &&str| {
+        let shared = known.split('_').filter(|word| text.split('_').any(|w| w == *word)).count();
+        known.split('_').count() + text.split('_').count() - 2 * shared.min(text.split('_').count())
+    };
+    let nearest = check::KNOWN.iter().copied().min_by_key(distance).unwrap_or_default();
     format!(
         "'{text}' is no audit check; did you mean '{nearest}'? (a pattern with '*' may name checks to come)"
     )

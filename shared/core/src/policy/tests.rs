@@ -44,29 +44,29 @@ fn decide(finding: &Finding) -> String {
 #[test]
 fn the_first_rule_that_matches_decides() {
     let lab = finding("DEVICE_CERTIFICATE_EXPIRING_CHECK", "abc", Severity::Medium);
-    insta::assert_snapshot!(decide(&lab), @"");
+    insta::assert_snapshot!(decide(&lab), @r#"{"mode":"enforce","outcome":"suppress","passedOver":[],"policy":"…","rule":"lab"}"#);
     let field = finding("DEVICE_CERTIFICATE_EXPIRING_CHECK", "cba", Severity::Medium);
-    insta::assert_snapshot!(decide(&field), @"");
+    insta::assert_snapshot!(decide(&field), @r#"{"mode":"enforce","outcome":"report","passedOver":[{"failedOn":"resource","rule":"lab"}],"policy":"…","rule":"quiet"}"#);
     let revoked = finding("REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK", "x", Severity::Medium);
-    insta::assert_snapshot!(decide(&revoked), @"");
+    insta::assert_snapshot!(decide(&revoked), @r#"{"actions":["Quarantine","Deactivate"],"mode":"enforce","outcome":"mitigate","passedOver":[],"policy":"…","rule":"revoked"}"#);
 }
 
 #[test]
 fn what_no_rule_takes_is_reported() {
-    insta::assert_snapshot!(decide(&finding("QUANTUM_CHECK", "x", Severity::Critical)), @"");
+    insta::assert_snapshot!(decide(&finding("QUANTUM_CHECK", "x", Severity::Critical)), @r#"{"mode":"enforce","outcome":"report","passedOver":[{"failedOn":"severity","rule":"quiet"}],"policy":"…","rule":null}"#);
 }
 
 #[test]
 fn what_is_suppressed_is_left_alone() {
     let suppressed =
         Finding { suppressed: true, ..finding("REVOKED_DEVICE_CERT_CHECK", "x", Severity::Medium) };
-    insta::assert_snapshot!(decide(&suppressed), @"");
+    insta::assert_snapshot!(decide(&suppressed), @r#"{"mode":"enforce","outcome":"suppressed","passedOver":[],"policy":"…","rule":null}"#);
 }
 
 #[test]
 fn what_names_no_resource_is_never_acted_on() {
     let bare = Finding { resource: None, ..finding("REVOKED_DEVICE_CERT_CHECK", "x", Severity::Medium) };
-    insta::assert_snapshot!(decide(&bare), @"");
+    insta::assert_snapshot!(decide(&bare), @r#"{"mode":"enforce","outcome":"report","passedOver":[{"failedOn":"resource","rule":"revoked"}],"policy":"…","rule":"quiet"}"#);
 }
 
 #[test]

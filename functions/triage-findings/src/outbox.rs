@@ -1,0 +1,213 @@
+//! What a page sends: records to export, resources to suppress, findings to mitigate.
+//!
+//! A rule's mitigations wait across pages until there are as many as a task takes. What waits goes into the
+//! continuation, never out early: so the same findings in the same order always make the same tasks, however
+//! often triage was interrupted.
+
+use std::collections::BTreeSet;
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_core::finding::Finding;
+use fleetwarden_core::finding::FindingKey;
+use fleetwarden_core::message::Audit;
+use fleetwarden_core::message::CheckMessage;
+use fleetwarden_core::message::Export;
+use fleetwarden_core::message::ExportMessage;
+use fleetwarden_core::message::FindingRecord;
+use fleetwarden_core::message::FindingRef;
+use fleetwarden_core::message::MitigationMessage;
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::PendingMitigation;
+use fleetwarden_core::message::Step;
+use fleetwarden_core::message::SuppressionMessage;
+use fleetwarden_core::message::Tally;
+use fleetwarden_core::message::Target;
+use fleetwarden_core::mitigation::MAX_FINDINGS;
+use fleetwarden_core::mitigation::MAX_REASON_CODES;
+use fleetwarden_core::pack;
+use fleetwarden_core::pack::Limits;
+use fleetwarden_core::policy::Decision;
+use fleetwarden_core::policy::Mitigate;
+use fleetwarden_core::policy::Mode;
+use fleetwarden_core::policy::Outcome;
+use fleetwarden_core::policy::Suppress;
+use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::suppression;
+use serde_json::value::RawValue;
+
+/// How much of a page goes into one message, in bytes: an SQS message with room for its envelope.
+const PART: Limits = Limits { entries: usize::MAX, bytes: 900 << 10, overhead: 1 };
+/// A record larger than this loses what is not needed to act on it (bytes): CloudWatch Logs took events of
+/// 256 KiB for years, and tools that read them may still count on it.
+const MAX_RECORD: usize = 240 << 10;
+/// How many resources go into one suppression message: at ten calls a second, some seconds of work.
+const SUPPRESSIONS: usize = 25;
+
+/// What is to be sent for one check.
+pub(crate) struct Outbox<'p> {
+    audit: Audit,
+    message: CheckMessage,
+    mode: Mode,
+    records: Vec<Box<RawValue>>,
+    suppressions: Vec<(&'p str, &'p Suppress, Vec<ResourceIdentifier>)>,
+    mitigations: Vec<Outgoing>,
+    /// Waits until a task is full.
+    pub(crate) pending: Vec<PendingMitigation>,
+    /// The reason codes of the findings that one task for the whole check takes.
+    pub(crate) reason_codes: BTreeSet<String>,
+    whole: Option<(&'p str, &'p Mitigate)>,
+}
+
+/// The messages of a page, by queue.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    pub(crate) finding: Vec<Outgoing>,
+    pub(crate) suppression: Vec<Outgoing>,
+    pub(crate) mitigation: Vec<Outgoing>,
+}
+
+impl<'p> Outbox<'p> {
+    /// An empty one. `whole` is the rule that mitigates every finding of the check, if there is one.
+    pub(crate) fn new(message: &CheckMessage, mode: Mode, whole: Option<(&'p str, &'p Mitigate)>) -> Self {
+        let resume = message.resume.clone().unwrap_or_default();
+        Self {
+            audit: message.audit.clone(),
+            message: message.clone(),
+            mode,
+            records: Vec::new(),
+            suppressions: Vec::new(),
+            mitigations: Vec::new(),
+            pending: resume.pending,
+            reason_codes: resume.reason_codes.into_iter().collect(),
+            whole,
+        }
+    }
+
+    /// Takes a finding with its decision.
+    pub(crate) fn add(&mut self, record: &FindingRecord<'_>, decision: &Decision<'p>) -> Result<(), Error> {
+        self.records.push(raw(record)?);
+        let rule = decision.rule.unwrap_or_default();
+        match (decision.outcome, record.finding.identifier()) {
+            (Outcome::Suppress(suppress), Some(resource)) => self.suppress(rule, suppress, resource),
+            (Outcome::Mitigate(mitigate), _) => self.mitigate(rule, mitigate, record.finding, record.key)?,
+            (Outcome::Suppress(_) | Outcome::Suppressed | Outcome::Report(_), _) => {}
+        }
+        Ok(())
+    }
+
+    fn suppress(&mut self, rule: &'p str, suppress: &'p Suppress, resource: &ResourceIdentifier) {
+        let room = |(of, _, resources): &&mut (&str, &Suppress, Vec<ResourceIdentifier>)| {
+            *of == rule && resources.len() < SUPPRESSIONS
+        };
+        match self.suppressions.iter_mut().find(room) {
+            Some((_, _, resources)) => resources.push(resource.clone()),
+            None => self.suppressions.push((rule, suppress, vec![resource.clone()])),
+        }
+    }
+
+    fn mitigate(
+        &mut self,
+        rule: &str,
+        mitigate: &Mitigate,
+        finding: &Finding,
+        key: FindingKey,
+    ) -> Result<(), Error> {
+        // A task for a whole check names its findings by reason code: what has none goes by its id.
+        if let (Some(_), Some(code)) = (self.whole, &finding.reason_code) {
+            if !self.reason_codes.contains(code) {
+                self.reason_codes.insert(code.clone());
+            }
+            return Ok(());
+        }
+        let finding = FindingRef { finding_id: finding.finding_id.clone(), key };
+        if !self.pending.iter().any(|pending| pending.rule == rule) {
+            let actions = mitigate.actions.clone();
+            self.pending.push(PendingMitigation { rule: rule.to_owned(), actions, findings: Vec::new() });
+        }
+        let Some(pending) = self.pending.iter_mut().find(|pending| pending.rule == rule) else {
+            return Ok(());
+        };
+        pending.findings.push(finding);
+        if pending.findings.len() < MAX_FINDINGS {
+            return Ok(());
+        }
+        let findings = std::mem::take(&mut pending.findings);
+        let (rule, actions) = (pending.rule.clone(), pending.actions.clone());
+        self.mitigations.push(self.mitigation(rule, actions, Target::Findings(findings))?);
+        Ok(())
+    }
+
+    /// The messages of a page. What waits for more stays.
+    pub(crate) fn page(&mut self, page: u32) -> Result<Messages, Error> {
+        let records = std::mem::take(&mut self.records);
+        let mut messages =
+            Messages { mitigation: std::mem::take(&mut self.mitigations), ..Messages::default() };
+        for (part, run) in (0..).zip(pack::runs(&records, PART, |record| record.get().len())) {
+            let findings = run.iter().map(AsRef::as_ref).collect();
+            messages.finding.push(self.export(Export::Page { page, part, findings })?);
+        }
+        for (rule, suppress, resources) in std::mem::take(&mut self.suppressions) {
+            messages.suppression.push(json(&SuppressionMessage {
+                audit: self.audit.clone(),
+                check: self.message.check.clone(),
+                rule: rule.to_owned(),
+                mode: self.mode,
+                expires_at: suppress.ends_at(self.audit.started_at.seconds()),
+                description: suppression::description(rule, suppress),
+                resources,
+            })?);
+        }
+        Ok(messages)
+    }
+
+    /// The messages at the end of a check: what still waits, and the mitigation of the whole check.
+    pub(crate) fn end(&mut self, tally: Tally) -> Result<Messages, Error> {
+        let mut mitigation = Vec::new();
+        for PendingMitigation { rule, actions, findings } in std::mem::take(&mut self.pending) {
+            if !findings.is_empty() {
+                mitigation.push(self.mitigation(rule, actions, Target::Findings(findings))?);
+            }
+        }
+        if let Some((rule, mitigate)) = self.whole {
+            let codes: Vec<String> = std::mem::take(&mut self.reason_codes).into_iter().collect();
+            let count = tally.values().map(|counts| counts.mitigated).sum();
+            for reason_codes in codes.chunks(MAX_REASON_CODES) {
+                let target = Target::WholeCheck { reason_codes: reason_codes.to_vec(), count };
+                mitigation.push(self.mitigation(rule.to_owned(), mitigate.actions.clone(), target)?);
+            }
+        }
+        let finding = vec![self.export(Export::Summary(tally))?];
+        Ok(Messages { finding, suppression: Vec::new(), mitigation })
+    }
+
+    fn export(&self, export: Export<'_>) -> Result<Outgoing, Error> {
+        json(&ExportMessage { audit: self.audit.clone(), check: self.message.check.clone(), export })
+    }
+
+    fn mitigation(&self, rule: String, actions: Vec<String>, target: Target) -> Result<Outgoing, Error> {
+        let (audit, check) = (self.audit.clone(), self.message.check.clone());
+        let request = MitigationRequest { audit, check, rule, mode: self.mode, actions, target };
+        json(&MitigationMessage { request, step: Step::Start, waits: 0 })
+    }
+}
+
+/// A record's text. One that is far too large loses its related resources and additional information.
+fn raw(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
+    let wrong = |e: serde_json::Error| Error::Input(format!("finding {}: {e}", record.finding.finding_id));
+    let text = serde_json::value::to_raw_value(record).map_err(wrong)?;
+    if text.get().len() <= MAX_RECORD {
+        return Ok(text);
+    }
+    let mut finding = record.finding.clone();
+    finding.related.clear();
+    finding.reason = finding.reason.map(|reason| reason.chars().take(1000).collect());
+    if let Some(resource) = &mut finding.resource {
+        resource.additional_info.clear();
+    }
+    serde_json::value::to_raw_value(&FindingRecord { finding: &finding, ..record.clone() }).map_err(wrong)
+}
+
+fn json(message: &impl serde::Serialize) -> Result<Outgoing, Error> {
+    serde_json::to_string(message).map(Outgoing::from).map_err(|e| Error::Input(e.to_string()))
+}

@@ -1,0 +1,243 @@
+//! One check of one audit, from its first page to its end or to the deadline.
+
+use aws_sdk_iot::types::AuditFinding;
+use fleetwarden_aws::Error;
+use fleetwarden_aws::batch;
+use fleetwarden_aws::ledger::Claim;
+use fleetwarden_aws::ledger::about;
+use fleetwarden_core::history::Record;
+use fleetwarden_core::message::CheckMessage;
+use fleetwarden_core::message::Counts;
+use fleetwarden_core::message::FindingRecord;
+use fleetwarden_core::message::Resume;
+use fleetwarden_core::message::Tally;
+use fleetwarden_core::timestamp::Millis;
+use futures_util::future::join;
+use futures_util::future::try_join3;
+
+use crate::Triage;
+use crate::convert;
+use crate::history::History;
+use crate::outbox::Messages;
+use crate::outbox::Outbox;
+
+/// The most findings a page (`ListAuditFindings`).
+const PAGE: i32 = 250;
+/// No page is asked for when less than this is left, in milliseconds; or than a fifth of the time, if that is
+/// less: what was begun has to end, and a history of millions has to be merged.
+const MARGIN_MS: i64 = 30_000;
+
+/// A check on its way.
+struct Run<'t> {
+    triage: &'t Triage,
+    message: CheckMessage,
+    outbox: Outbox<'t>,
+    history: History,
+    tally: Tally,
+    /// The number of the next page.
+    page: u32,
+}
+
+/// What the service gave for one call.
+struct Page {
+    findings: Vec<AuditFinding>,
+    next_token: Option<String>,
+}
+
+impl Triage {
+    /// Handles one check message.
+    ///
+    /// A repeat of a message that is done does nothing. One that comes while another works on it comes again
+    /// later: the worker may be dead, and then its claim ends with its deadline.
+    pub(crate) async fn check(&self, body: &str, deadline: Millis) -> Result<(), Error> {
+        let message: CheckMessage = batch::parse("check message", body)?;
+        if message.audit.account != self.account {
+            let other = &message.audit.account;
+            return Err(Error::Input(format!(
+                "audit.account of the check message: {other} is not this account"
+            )));
+        }
+        let page = message.resume.as_ref().map_or(0, |resume| resume.page);
+        let about = about::triage(&message.audit, &message.check, page);
+        match self.ledger.claim(&about, self.consumer.clock.now(), deadline).await? {
+            Claim::Done => return Ok(()),
+            Claim::Busy(until) => {
+                return Err(Error::Later(format!("{about} is being worked on until {}", until.rfc3339())));
+            }
+            Claim::Ours => {}
+        }
+        match Run::start(self, message).await?.go(deadline).await {
+            Ok(()) => self.ledger.complete(&about).await,
+            Err(error) => {
+                self.ledger.release(&about).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn send(&self, messages: Messages) -> Result<(), Error> {
+        let Messages { finding, suppression, mitigation } = &messages;
+        let queues = &self.queues;
+        let all = try_join3(
+            queues.finding.send(finding),
+            queues.suppression.send(suppression),
+            queues.mitigation.send(mitigation),
+        );
+        all.await.map(drop)
+    }
+}
+
+impl<'t> Run<'t> {
+    async fn start(triage: &'t Triage, message: CheckMessage) -> Result<Self, Error> {
+        let resume = message.resume.clone().unwrap_or_default();
+        let whole = triage.policy.takes_whole_check(&message.check);
+        Ok(Self {
+            triage,
+            outbox: Outbox::new(&message, triage.policy.mode(), whole),
+            history: History::open(&triage.ledger, &triage.archive, &message).await?,
+            tally: resume.tally,
+            page: resume.page,
+            message,
+        })
+    }
+
+    async fn go(mut self, deadline: Millis) -> Result<(), Error> {
+        let left = deadline.0 - self.triage.consumer.clock.now().0;
+        let stop_at = Millis(deadline.0 - MARGIN_MS.min(left / 5));
+        if !self.message.is_surely_empty() {
+            let token = self.message.resume.as_ref().map(|resume| resume.next_token.clone());
+            if let Some(next_token) = self.pages(token, stop_at).await? {
+                return self.continue_later(next_token).await;
+            }
+        }
+        self.end().await
+    }
+
+    /// Does pages until there are none, or until it is time to stop; then gives the token of the next.
+    ///
+    /// While a page's messages are sent, the next page is on its way.
+    async fn pages(&mut self, token: Option<String>, stop_at: Millis) -> Result<Option<String>, Error> {
+        let mut asked = token;
+        let mut page = self.list(asked.clone()).await?;
+        loop {
+            let messages = self.decide(page.findings)?;
+            let Some(next) = page.next_token else {
+                self.triage.send(messages).await?;
+                return Ok(None);
+            };
+            if asked.as_ref() == Some(&next) {
+                // The service would give this page for ever.
+                let check = &self.message.check;
+                return Err(Error::Later(format!("ListAuditFindings on {check}: the page token repeats")));
+            }
+            if self.triage.consumer.clock.now() > stop_at {
+                self.triage.send(messages).await?;
+                return Ok(Some(next));
+            }
+            let (sent, following) = join(self.triage.send(messages), self.list(Some(next.clone()))).await;
+            sent?;
+            page = match following {
+                Ok(page) => page,
+                Err(error) if error.is_permanent() => return Err(error),
+                // The pages before are done: they need not be done again because this one failed.
+                Err(error) => {
+                    tracing::warn!(%error, "the next page goes to a new message");
+                    return Ok(Some(next));
+                }
+            };
+            asked = Some(next);
+        }
+    }
+
+    async fn list(&self, token: Option<String>) -> Result<Page, Error> {
+        let CheckMessage { audit, check, .. } = &self.message;
+        let list = self.triage.iot.list_audit_findings().task_id(&audit.task_id).check_name(check.as_str());
+        let listed = list.max_results(PAGE).set_next_token(token).send().await;
+        let listed =
+            listed.map_err(|e| Error::aws("ListAuditFindings", &format!("{} {check}", audit.task_id))(e))?;
+        let next_token = listed.next_token.filter(|token| !token.is_empty());
+        Ok(Page { findings: listed.findings.unwrap_or_default(), next_token })
+    }
+
+    /// Decides on the findings of a page, and gives the messages that come of it.
+    fn decide(&mut self, findings: Vec<AuditFinding>) -> Result<Messages, Error> {
+        let audit = &self.message.audit;
+        let policy = &self.triage.policy;
+        for (at, finding) in findings.into_iter().enumerate() {
+            let unnamed = || format!("unnamed-{}-{at}", self.page);
+            let mut finding = convert::finding(finding, unnamed);
+            if finding.check.as_str().is_empty() {
+                finding.check = self.message.check.clone();
+            }
+            let key = finding.key();
+            let before = self.history.look_up(key)?;
+            let status = Record::status(before.as_ref());
+            let first_seen = before.map_or(audit.started_at, |record| record.first_seen);
+            let decision = policy.decide(&finding);
+            let record = FindingRecord {
+                kind: "finding",
+                account: &audit.account,
+                region: &audit.region,
+                task_id: &audit.task_id,
+                schedule: audit.schedule.as_deref(),
+                audit_started_at: audit.started_at,
+                key,
+                status,
+                first_seen,
+                finding: &finding,
+                decision: &decision,
+            };
+            self.outbox.add(&record, &decision)?;
+            let seen = audit.started_at;
+            self.history.note(&Record {
+                key,
+                first_seen,
+                last_seen: seen,
+                severity: finding.severity,
+                open: true,
+            })?;
+            self.tally.entry(finding.severity).or_default().count(decision.outcome, status, first_seen);
+        }
+        let messages = self.outbox.page(self.page)?;
+        self.page += 1;
+        Ok(messages)
+    }
+
+    /// Leaves the rest to a new message, with all that the next invocation has to know.
+    async fn continue_later(self, next_token: String) -> Result<(), Error> {
+        let Triage { archive, queues, .. } = self.triage;
+        let segments = self.history.keep(archive, &self.message).await?;
+        let Outbox { pending, reason_codes, .. } = self.outbox;
+        let reason_codes = reason_codes.into_iter().collect();
+        let resume =
+            Resume { next_token, page: self.page, segments, tally: self.tally, pending, reason_codes };
+        tracing::info!(check = %self.message.check, page = self.page, "goes on in another invocation");
+        let message = CheckMessage { resume: Some(resume), ..self.message };
+        let body = serde_json::to_string(&message).map_err(|e| Error::Input(e.to_string()))?;
+        queues.check.send(&[body.into()]).await
+    }
+
+    /// Ends the check: the last mitigations, the history, the summary.
+    ///
+    /// The history is replaced before the summary goes out, because it knows what was fixed.
+    async fn end(mut self) -> Result<(), Error> {
+        let Triage { archive, ledger, .. } = self.triage;
+        self.history.replace(ledger, archive, &self.message, &mut self.tally).await?;
+        let total = self.tally.values().fold(Counts::default(), Counts::plus);
+        tracing::info!(
+            check = %self.message.check,
+            task = self.message.audit.task_id,
+            pages = self.page,
+            non_compliant = total.non_compliant,
+            suppressed = total.suppressed,
+            new = total.new,
+            fixed = total.fixed,
+            suppress = total.suppress,
+            mitigate = total.mitigated,
+            report = total.reported,
+            "the check is triaged"
+        );
+        let messages = self.outbox.end(self.tally)?;
+        self.triage.send(messages).await
+    }
+}

@@ -1,0 +1,110 @@
+//! For the functions' tests: the SDK's real clients on a connector that never leaves the process.
+//!
+//! A test gives one function that sees every call of every service and answers it. What the SDK does on the
+//! way, as retries, time-outs and error codes, is as in Lambda.
+
+use aws_credential_types::Credentials;
+use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::http::HttpConnectorFuture;
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use aws_smithy_runtime_api::client::http::http_client_fn;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::body::SdkBody;
+use serde_json::Value;
+
+use crate::clients::Shared;
+
+/// One call, as the service sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The operation where the protocol names it (`PutItem`, `Publish`), else method and path without query
+    /// (`POST /audit/suppressions/create`).
+    pub operation: String,
+    /// The query, or nothing.
+    pub query: String,
+    /// The body, as it was sent.
+    pub body: String,
+}
+
+impl Call {
+    /// The body as JSON; null if it is none.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+}
+
+/// What the service says to it.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// An answer with its status, error code and body.
+    Now {
+        /// The HTTP status.
+        status: u16,
+        /// The error code, if it is an error.
+        error: Option<&'static str>,
+        /// The body.
+        body: String,
+    },
+    /// None, ever: as if the process had died at this point.
+    Never,
+}
+
+impl Answer {
+    /// Success, with this body.
+    pub fn ok(body: impl ToString) -> Self {
+        Self::Now { status: 200, error: None, body: body.to_string() }
+    }
+
+    /// An error with its code.
+    pub fn error(status: u16, code: &'static str, body: impl ToString) -> Self {
+        Self::Now { status, error: Some(code), body: body.to_string() }
+    }
+}
+
+/// Clients whose every call a function answers.
+pub fn clients(answer: impl Fn(Call) -> Answer + Clone + Send + Sync + 'static) -> Shared {
+    let connector = SharedHttpConnector::new(Connector(answer));
+    let credentials = Credentials::new("in", "process", None, None, "test");
+    let http = http_client_fn(move |_, _| connector.clone());
+    Shared::with_http_client("us-east-1".into(), credentials, http)
+}
+
+struct Connector<F>(F);
+
+impl<F> std::fmt::Debug for Connector<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("in-process connector")
+    }
+}
+
+impl<F: Fn(Call) -> Answer + Send + Sync> HttpConnector for Connector<F> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (status, error, body) = match (self.0)(read(&request)) {
+            Answer::Now { status, error, body } => (status, error, body),
+            Answer::Never => return HttpConnectorFuture::new(std::future::pending()),
+        };
+        let status = match StatusCode::try_from(status) {
+            Ok(status) => status,
+            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
+        };
+        let mut response = HttpResponse::new(status, SdkBody::from(body));
+        if let Some(code) = error {
+            response.headers_mut().insert("x-amzn-errortype", code);
+        }
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}
+
+fn read(request: &HttpRequest) -> Call {
+    let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+    let target = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next());
+    let action = || body.split('&').find_map(|pair| pair.strip_prefix("Action="));
+    let operation = match target.or_else(action) {
+        Some(name) => name.to_owned(),
+        None => format!("{} {}", request.method(), request.path()),
+    };
+    Call { operation, query: request.query().unwrap_or_default().to_owned(), body }
+}

@@ -1,0 +1,84 @@
+//! The patterns of names that come from outside and become part of keys, paths and names here.
+//!
+//! A task id stands in a ledger key, in an object's key and in the name of a log stream. What the service
+//! would never have given out is refused at the door, so that no name can point elsewhere.
+
+use crate::message::Audit;
+use crate::check::CheckName;
+
+/// An audit task's id: `[a-zA-Z0-9-]{1,40}` (`AuditTaskId`).
+pub fn is_task_id(text: &str) -> bool {
+    is_of(text, 40, |c| c.is_ascii_alphanumeric() || c == '-')
+}
+
+/// A scheduled audit's name: `[a-zA-Z0-9_-]{1,128}` (`ScheduledAuditName`).
+pub fn is_schedule_name(text: &str) -> bool {
+    is_of(text, 128, |c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+/// A check's name as every known one is made. The service declares a plain string, so this is our own rule:
+/// letters, digits and `_`, at most 128.
+pub fn is_check_name(text: &str) -> bool {
+    is_of(text, 128, |c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn is_of(text: &str, most: usize, good: impl Fn(char) -> bool) -> bool {
+    (1..=most).contains(&text.len()) && text.chars().all(good)
+}
+
+impl Audit {
+    /// Finds what is wrong with an audit and a check of it, as a member's path with a reason.
+    ///
+    /// # Errors
+    /// The first member whose value could not have come from the service, or is of another account.
+    pub fn verify(&self, account: &str, check: &CheckName) -> Result<(), String> {
+        if self.account != account {
+            return Err(format!("audit.account: this is account {account}, not '{}'", shown(&self.account)));
+        }
+        if !is_task_id(&self.task_id) {
+            return Err(format!("audit.taskId: '{}' is no task id", shown(&self.task_id)));
+        }
+        if !is_check_name(check.as_str()) {
+            return Err(format!("check: '{}' is no check name", shown(check.as_str())));
+        }
+        Ok(())
+    }
+}
+
+/// A text from outside as it can stand in an error: its start, without control characters.
+pub fn shown(text: &str) -> String {
+    text.chars().take(64).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timestamp::Millis;
+
+    #[test]
+    fn what_the_service_gives_out_is_taken_and_nothing_else() {
+        assert!(is_task_id("4e2bcd1ccbc2a5dd15292a82ab80c380"));
+        for bad in ["", "a/b", "a#b", "a:b", "ä", "a\n", &"a".repeat(41)] {
+            assert!(!is_task_id(bad), "{bad}");
+        }
+        assert!(is_schedule_name("my_weekly-audit") && !is_schedule_name("my weekly"));
+        assert!(crate::check::KNOWN.into_iter().all(is_check_name));
+        assert!(is_check_name("QUANTUM_CHECK") && !is_check_name("../CHECK") && !is_check_name("A*"));
+    }
+
+    #[test]
+    fn the_member_that_is_wrong_is_named() {
+        let audit = |account: &str, task_id: &str| Audit {
+            account: account.into(),
+            region: "us-east-1".into(),
+            task_id: task_id.into(),
+            schedule: None,
+            started_at: Millis(0),
+        };
+        let wrong = |audit: Audit, check| audit.verify("123456789012", &CheckName::new(check)).unwrap_err();
+        assert!(wrong(audit("210987654321", "t"), "A_CHECK").starts_with("audit.account: "));
+        assert!(wrong(audit("123456789012", "t/.."), "A_CHECK").starts_with("audit.taskId: "));
+        assert!(wrong(audit("123456789012", "t"), "A:CHECK").starts_with("check: "));
+        assert_eq!(audit("123456789012", "t").verify("123456789012", &CheckName::new("A_CHECK")), Ok(()));
+    }
+}
