@@ -110,6 +110,15 @@ def running():
     endpoint.close()
 
 
+@pytest.fixture(scope="module")
+def slow():
+    """An endpoint where audits and mitigation tasks end only when its clock is advanced."""
+    endpoint = Endpoint("--findings", 100, "--rate-scale", 0, "--audit-ms", 3600000, "--mitigation-ms", 3600000)
+    yield endpoint
+    endpoint.close()
+    assert endpoint.judge.verdicts == []
+
+
 @pytest.fixture
 def endpoint(running):
     """A fresh world; at the end the endpoint must have done nothing wrong in the judge's eyes."""

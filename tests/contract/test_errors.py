@@ -293,25 +293,20 @@ def test_before_any_operation(endpoint):
     assert send(endpoint.url, "POST", "/audit/findings", body=b" " * (1 << 20) + b"{}")[0] == 413
 
 
-def test_limits_on_what_runs():
-    slow = Endpoint("--findings", 30, "--rate-scale", 0, "--audit-ms", 60000, "--mitigation-ms", 60000)
-    try:
-        iot = slow.client()
-        slow.enable()
-        for _ in range(10):
-            audit = iot.start_on_demand_audit_task(targetCheckNames=[LOGGING])["taskId"]
-        refused("LimitExceededException", 410, iot.start_on_demand_audit_task, targetCheckNames=[LOGGING])
-        slow.control("POST", "clock", {"advanceMs": 60000})
-        finding = iot.list_audit_findings(taskId=audit)["findings"][0]["findingId"]
-        iot.create_mitigation_action(actionName="log", roleArn=ROLE, actionParams=LOG)
-        start = lambda task: iot.start_audit_mitigation_actions_task(
-            taskId=task, target={"findingIds": [finding]}, auditCheckToActionsMapping={LOGGING: ["log"]})
-        for number in range(10):
-            start(f"t{number}")
-        refused("LimitExceededException", 410, start, task="t10")
-        assert slow.judge.verdicts == []
-    finally:
-        slow.close()
+def test_limits_on_what_runs(slow):
+    iot = slow.client()
+    slow.enable()
+    for _ in range(10):
+        audit = iot.start_on_demand_audit_task(targetCheckNames=[LOGGING])["taskId"]
+    refused("LimitExceededException", 410, iot.start_on_demand_audit_task, targetCheckNames=[LOGGING])
+    slow.control("POST", "clock", {"advanceMs": 3600000})
+    finding = iot.list_audit_findings(taskId=audit)["findings"][0]["findingId"]
+    iot.create_mitigation_action(actionName="log", roleArn=ROLE, actionParams=LOG)
+    start = lambda task: iot.start_audit_mitigation_actions_task(
+        taskId=task, target={"findingIds": [finding]}, auditCheckToActionsMapping={LOGGING: ["log"]})
+    for number in range(10):
+        start(f"t{number}")
+    refused("LimitExceededException", 410, start, task="t10")
 
 
 def test_published_rates():

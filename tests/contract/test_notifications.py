@@ -42,7 +42,7 @@ def topic():
 @pytest.fixture
 def publishing(topic):
     url, messages = topic
-    endpoint = Endpoint("--findings", 100, "--rate-scale", 0, "--audit-ms", 20, "--mitigation-ms", 20, "--sns", url)
+    endpoint = Endpoint("--findings", 100, "--rate-scale", 0, "--audit-ms", 20, "--mitigation-ms", 20, "--sns-endpoint-url", url)
     endpoint.enable(topic=TOPIC)
     yield endpoint, messages
     assert endpoint.judge.verdicts == []

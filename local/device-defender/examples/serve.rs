@@ -1,7 +1,7 @@
 //! The endpoint alone, for the contract tests and for a look with the AWS CLI.
 //!
 //! `serve [--port N] [--findings N] [--seed N] [--rate-scale X] [--audit-ms N] [--mitigation-ms N]
-//! [--sns http://host:port]` prints its URL on one line and runs until it is killed.
+//! [--sns-endpoint-url http://host:port]` prints its URL on one line and runs until it is killed.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "--rate-scale" => settings.rate_scale = Some(value.parse()?),
             "--audit-ms" => settings.audit_duration = Duration::from_millis(value.parse()?),
             "--mitigation-ms" => settings.mitigation_duration = Duration::from_millis(value.parse()?),
-            "--sns" => publisher = Arc::new(HttpPublisher::new(&value)?),
+            "--sns-endpoint-url" => publisher = Arc::new(HttpPublisher::new(&value)?),
             _ => return Err(format!("there is no {name}").into()),
         }
     }

@@ -73,7 +73,8 @@ impl Faults {
     pub(crate) fn strike(&mut self, operation: &str) -> Option<Fault> {
         let mut struck = None;
         for fault in &mut self.0 {
-            if fault.operation != "*" && fault.operation != operation {
+            let other = fault.operation != "*" && fault.operation != operation;
+            if other || fault.count == Some(0) {
                 continue;
             }
             if fault.skip > 0 {

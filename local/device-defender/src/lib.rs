@@ -20,6 +20,8 @@ mod failure;
 mod faults;
 mod findings;
 mod fleet;
+#[cfg(test)]
+mod harness;
 mod inputs;
 mod mitigation;
 mod operations;

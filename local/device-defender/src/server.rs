@@ -172,3 +172,54 @@ async fn publish(
         service.published(sent.is_ok());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+    use crate::publisher::{HttpPublisher, NoPublisher};
+
+    async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+        let mut text = String::new();
+        let mut buffer = [0; 4096];
+        while !text.contains(end) {
+            let count = stream.read(&mut buffer).await.unwrap();
+            assert!(count > 0, "closed after {text}");
+            text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+        text
+    }
+
+    #[tokio::test]
+    async fn it_starts_keeps_connections_and_stops() {
+        let endpoint = Endpoint::start(Settings::default(), Arc::new(NoPublisher)).await.unwrap();
+        let mut stream = TcpStream::connect(endpoint.address()).await.unwrap();
+        for _ in 0..2 {
+            stream.write_all(b"GET /_control/clock HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            let answer = read_until(&mut stream, "nowMs").await;
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("x-amzn-requestid: "));
+        }
+        let address = endpoint.address();
+        endpoint.shutdown().await;
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_publisher_speaks_the_query_api() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let publisher = HttpPublisher::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let topic = tokio::spawn(async move {
+            for status in ["500 No", "200 OK"] {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let request = read_until(&mut stream, "Message=a%20%26%20b").await;
+                assert!(request.contains("Action=Publish&Version=2010-03-31&TopicArn=arn%3Aaws"));
+                let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let sent = publisher.publish("arn:aws:sns:us-east-1:123456789012:t".into(), "a & b".into()).await;
+        assert_eq!(sent, Ok(()));
+        topic.await.unwrap();
+    }
+}

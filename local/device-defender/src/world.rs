@@ -246,3 +246,78 @@ impl World {
         self.suppression_tokens.retain(|_, key| self.suppressions.contains_key(key));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::checks::Check;
+    use crate::harness::{Desk, TOPIC};
+
+    fn status(desk: &Desk, task: &str) -> Value {
+        desk.ok("GET", &format!("/audit/tasks/{task}"), &Value::Null)["taskStatus"].clone()
+    }
+
+    #[test]
+    fn an_audit_ends_when_its_time_has_come_and_says_so_once() {
+        let desk = Desk::new(300);
+        let task = desk.start(&Check::ALL);
+        desk.advance(999);
+        assert_eq!(status(&desk, &task), "IN_PROGRESS");
+        assert!(desk.findings(&task).is_empty() && desk.service.take_messages().is_empty());
+        desk.advance(1);
+        let messages = desk.service.take_messages();
+        assert_eq!(messages.len(), 1);
+        assert_eq!(messages[0].topic_arn, TOPIC);
+        let body: Value = serde_json::from_str(&messages[0].body).unwrap();
+        assert_eq!((&body["taskId"], &body["totalChecksCount"]), (&json!(task), &json!(17)));
+        assert_eq!(body["nonCompliantChecksCount"], 17);
+        assert_eq!(desk.findings(&task).len(), 300);
+        assert!(desk.service.take_messages().is_empty());
+    }
+
+    #[test]
+    fn a_suppression_acts_in_the_next_audit_until_it_expires() {
+        let desk = Desk::new(100);
+        let first = desk.audit(Check::LoggingDisabled);
+        let body = json!({
+            "checkName": Check::LoggingDisabled.name(),
+            "resourceIdentifier": first[0]["nonCompliantResource"]["resourceIdentifier"],
+            "expirationDate": 1_700_000_060.5,
+            "clientRequestToken": "a",
+        });
+        desk.ok("POST", "/audit/suppressions/create", &body);
+        let second = desk.start(&[Check::LoggingDisabled]);
+        desk.advance(1_000);
+        assert_eq!(desk.findings(&second)[0]["isSuppressed"], true);
+        let details = desk.ok("GET", &format!("/audit/tasks/{second}"), &Value::Null);
+        let details = &details["auditDetails"][Check::LoggingDisabled.name()];
+        assert_eq!(details["checkRunStatus"], "COMPLETED_COMPLIANT");
+        assert_eq!(details["nonCompliantResourcesCount"], 0);
+        assert_eq!(details["suppressedNonCompliantResourcesCount"], 1);
+        desk.advance(60_000);
+        assert_eq!(desk.audit(Check::LoggingDisabled)[0]["isSuppressed"], false);
+    }
+
+    #[test]
+    fn a_disabled_check_fails_and_what_is_old_is_forgotten() {
+        let desk = Desk::new(100);
+        let task = desk.start(&[Check::LoggingDisabled]);
+        desk.ok("DELETE", "/audit/configuration", &Value::Null);
+        desk.advance(1_000);
+        assert_eq!(status(&desk, &task), "FAILED");
+        desk.advance(91 * 86_400_000);
+        assert_eq!(desk.call("GET", &format!("/audit/tasks/{task}"), &Value::Null).0, 404);
+    }
+
+    #[test]
+    fn one_seed_gives_the_same_bytes() {
+        let run = || {
+            let desk = Desk::new(200);
+            let task = desk.start(&Check::ALL);
+            desk.advance(1_000);
+            (desk.findings(&task), desk.service.take_messages(), desk.state())
+        };
+        assert_eq!(run(), run());
+    }
+}
