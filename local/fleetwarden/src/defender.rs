@@ -51,9 +51,11 @@ impl Defender {
         Ok(checks.map(|(name, _)| name.clone()).collect())
     }
 
-    /// The audit as `DescribeAuditTask` tells it.
-    pub(crate) async fn audit(&self, task: &str) -> Result<Value> {
-        self.call(Method::GET, &format!("/audit/tasks/{task}"), &Value::Null).await
+    /// The status of an audit, such as `IN_PROGRESS`.
+    pub(crate) async fn audit_status(&self, task: &str) -> Result<String> {
+        let answer = self.call(Method::GET, &format!("/audit/tasks/{task}"), &Value::Null).await?;
+        let status = answer.get("taskStatus").and_then(Value::as_str).context("the audit has no status")?;
+        Ok(status.to_owned())
     }
 
     /// Creates one of the template's `AWS::IoT::*` resources, whose properties are resolved.
@@ -87,37 +89,48 @@ fn request(kind: &str, properties: &Value) -> Result<(Method, String, Value)> {
         }
         "AWS::IoT::ScheduledAudit" => {
             let path = format!("/audit/scheduledaudits/{}", text("ScheduledAuditName")?);
-            let mut body = camel(properties);
-            if let Some(members) = body.as_object_mut() {
-                members.remove("scheduledAuditName");
-                members.remove("tags");
-            }
-            if let Value::String(list) = member(properties, "TargetCheckNames") {
-                body["targetCheckNames"] = list.split(',').collect();
-            }
-            (Method::POST, path, body)
+            (Method::POST, path, scheduled_audit(properties))
         }
         other => bail!("no resource of type {other} can be made on one machine"),
     })
+}
+
+fn scheduled_audit(properties: &Value) -> Value {
+    let mut body = camel(properties);
+    if let Some(members) = body.as_object_mut() {
+        members.remove("scheduledAuditName");
+        members.remove("tags");
+        // A parameter of CloudFormation's list type is one text when it comes out of an output.
+        if let Some(list) = members.get_mut("targetCheckNames") {
+            let names = list.as_str().map(|text| text.split(',').collect());
+            *list = names.unwrap_or_else(|| list.clone());
+        }
+    }
+    body
 }
 
 fn audit_configuration(properties: &Value) -> Value {
     let checks = properties.get("AuditCheckConfigurations").and_then(Value::as_object);
     let checks: Map<String, Value> =
         checks.into_iter().flatten().map(|(name, check)| (check_name(name), settings(check))).collect();
-    let mut body = json!({ "roleArn": member(properties, "RoleArn"), "auditCheckConfigurations": checks });
-    if let Some(sns) = properties.pointer("/AuditNotificationTargetConfigurations/Sns") {
-        body["auditNotificationTargetConfigurations"] = json!({ "SNS": camel(sns) });
-    }
-    body
+    let body = json!({ "roleArn": member(properties, "RoleArn"), "auditCheckConfigurations": checks });
+    let sns = properties.pointer("/AuditNotificationTargetConfigurations/Sns");
+    let target = sns.map(|sns| json!({ "SNS": camel(sns) }));
+    with(body, "auditNotificationTargetConfigurations", target)
 }
 
 /// A check's switch and its configuration, whose keys have a third spelling in the API.
 fn settings(check: &Value) -> Value {
-    let mut body = json!({ "enabled": member(check, "Enabled") });
-    if let Some(configuration) = check.get("Configuration").and_then(Value::as_object) {
-        let keys = configuration.iter().map(|(key, value)| (upper_snake(key), value.clone()));
-        body["configuration"] = Value::Object(keys.collect());
+    let configuration = check.get("Configuration").and_then(Value::as_object).map(|configuration| {
+        Value::Object(configuration.iter().map(|(key, value)| (upper_snake(key), value.clone())).collect())
+    });
+    with(json!({ "enabled": member(check, "Enabled") }), "configuration", configuration)
+}
+
+/// The body with one more member, if there is one.
+fn with(mut body: Value, name: &str, value: Option<Value>) -> Value {
+    if let (Some(members), Some(value)) = (body.as_object_mut(), value) {
+        members.insert(name.to_owned(), value);
     }
     body
 }

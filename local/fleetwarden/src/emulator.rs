@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// It is up in a second; a busy machine needs longer.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// Somebody else may take the port between the look and the start.
 const ATTEMPTS: usize = 3;
 

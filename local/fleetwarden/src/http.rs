@@ -14,7 +14,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// No call of the command line takes longer; a longer one hangs.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A client with a connection pool. Clones share the pool.
 #[derive(Debug, Clone)]

@@ -149,7 +149,8 @@ mod tests {
         let base = format!("http://{}{VERSION}/invocation", api.address);
         let given = http.send(Method::GET, &format!("{base}/next"), &[], "").await.unwrap();
         assert_eq!(given.body, event);
-        let again = http.send(Method::GET, &format!("{base}/next"), &[], "");
+        let next = format!("{base}/next");
+        let again = http.send(Method::GET, &next, &[], "");
         assert!(tokio::time::timeout(Duration::from_millis(50), again).await.is_err());
         http.send(Method::POST, &format!("{base}/{REQUEST_ID}/response"), &[], "2").await.unwrap();
         assert_eq!(api.outcome().await.unwrap(), Outcome::Answer(Bytes::from_static(b"2")));

@@ -13,12 +13,15 @@ use device_defender::{Endpoint, HttpPublisher, Publisher, Publishing, Settings};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tempfile::TempDir;
 
 /// The name of every local stack.
 pub(crate) const NAME: &str = "fleetwarden";
+/// Between two deliveries of one message, when a second is ordered.
+const AGAIN: Duration = Duration::from_secs(2);
 const ARTIFACTS: &str = "fleetwarden-artifacts";
 /// The queues that functions read, by the first word of the template's logical ids.
 pub(crate) const QUEUES: [&str; 4] = ["Check", "Suppression", "Mitigation", "Finding"];
@@ -52,6 +55,7 @@ pub(crate) struct Plan {
 #[derive(Debug)]
 pub(crate) struct Stack {
     _endpoint: Endpoint,
+    publisher: Arc<Later>,
     emulator: Emulator,
     /// A client of the endpoint.
     pub(crate) defender: Defender,
@@ -83,9 +87,15 @@ impl Stack {
         let emulator = Emulator::start(&http, &start).await?;
         publisher.point(HttpPublisher::new(emulator.cloud.url())?);
         let outputs = deploy(&emulator.cloud, &defender, plan).await?;
-        let stack = Self { _endpoint: endpoint, emulator, defender, outputs, _folder: folder };
+        let stack = Self { _endpoint: endpoint, publisher, emulator, defender, outputs, _folder: folder };
         stack.hasten(plan.retry).await?;
         Ok(stack)
+    }
+
+    /// Whether the endpoint publishes every message a second time, as a topic may deliver it and as Lambda
+    /// tries again what a function did not finish: the emulator does neither for a topic's messages.
+    pub(crate) fn publish_twice(&self, twice: bool) {
+        self.publisher.twice.store(twice, Ordering::Relaxed);
     }
 
     /// The emulator's services.
@@ -145,21 +155,28 @@ impl Stack {
 
 /// The endpoint's publisher, which knows its emulator only after the emulator was told of the endpoint.
 #[derive(Debug, Default)]
-struct Later(OnceLock<HttpPublisher>);
+struct Later {
+    publisher: OnceLock<HttpPublisher>,
+    twice: AtomicBool,
+}
 
 impl Later {
     fn point(&self, publisher: HttpPublisher) {
         // Pointed once, by whoever made it.
-        let _ = self.0.set(publisher);
+        let _ = self.publisher.set(publisher);
     }
 }
 
 impl Publisher for Later {
     fn publish(&self, topic_arn: String, message: String) -> Publishing<'_> {
-        match self.0.get() {
-            Some(publisher) => publisher.publish(topic_arn, message),
-            None => Box::pin(std::future::ready(Err("the emulator is not up yet".to_owned()))),
-        }
+        Box::pin(async move {
+            let publisher = self.publisher.get().ok_or("the emulator is not up yet")?;
+            if self.twice.load(Ordering::Relaxed) {
+                publisher.publish(topic_arn.clone(), message.clone()).await?;
+                tokio::time::sleep(AGAIN).await;
+            }
+            publisher.publish(topic_arn, message).await
+        })
     }
 }
 

@@ -41,12 +41,6 @@ impl Cloud {
         bail!("stack {name} is still being made:{}", self.stack_reasons(name).await?)
     }
 
-    /// The physical id of every resource, by logical id.
-    pub(crate) async fn stack_resources(&self, name: &str) -> Result<BTreeMap<String, String>> {
-        let answer = self.stack_query("DescribeStackResources", &pairs(&[("StackName", name)])).await?;
-        members(&answer, "StackResources", "LogicalResourceId", "PhysicalResourceId")
-    }
-
     /// The stack's outputs, by key.
     pub(crate) async fn stack_outputs(&self, name: &str) -> Result<BTreeMap<String, String>> {
         let answer = self.stack_query("DescribeStacks", &pairs(&[("StackName", name)])).await?;

@@ -10,10 +10,7 @@ impl Cloud {
         let mut names = Vec::new();
         let mut token = Value::Null;
         loop {
-            let mut body = json!({ "logGroupName": group, "limit": 50 });
-            if !token.is_null() {
-                body["nextToken"] = token.clone();
-            }
+            let body = with_token(json!({ "logGroupName": group, "limit": 50 }), &token);
             let answer = self.json("logs", "Logs_20140328.DescribeLogStreams", &body).await?;
             let streams = answer.get("logStreams").and_then(Value::as_array);
             let page = streams.into_iter().flatten().filter_map(|stream| stream.get("logStreamName"));
@@ -32,12 +29,10 @@ impl Cloud {
         let mut messages = Vec::new();
         let mut token = Value::Null;
         loop {
-            let mut body = json!({
+            let body = json!({
                 "logGroupName": group, "logStreamName": stream, "startFromHead": true, "limit": 10_000,
             });
-            if !token.is_null() {
-                body["nextToken"] = token.clone();
-            }
+            let body = with_token(body, &token);
             let answer = self.json("logs", "Logs_20140328.GetLogEvents", &body).await?;
             let events = answer.get("events").and_then(Value::as_array);
             let page = events.into_iter().flatten().filter_map(|event| event.get("message"));
@@ -49,4 +44,12 @@ impl Cloud {
             token = next;
         }
     }
+}
+
+/// The request for the page that a token stands for; null stands for the first.
+fn with_token(mut body: Value, token: &Value) -> Value {
+    if let Some(members) = body.as_object_mut().filter(|_| !token.is_null()) {
+        members.insert("nextToken".to_owned(), token.clone());
+    }
+    body
 }

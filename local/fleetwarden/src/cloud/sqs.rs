@@ -47,13 +47,6 @@ impl Cloud {
         Ok(())
     }
 
-    /// Sends a message.
-    pub(crate) async fn send_message(&self, queue_url: &str, message: &str) -> Result<()> {
-        let body = json!({ "QueueUrl": queue_url, "MessageBody": message });
-        self.json("sqs", "AmazonSQS.SendMessage", &body).await?;
-        Ok(())
-    }
-
     /// Looks at up to ten messages of a queue without taking them off.
     pub(crate) async fn peek(&self, queue_url: &str) -> Result<Vec<Value>> {
         let body = json!({

@@ -1,13 +1,197 @@
-//! spike
-use anyhow::Result;
+//! `fleetwarden demo`: the whole path of a finding on one machine, twice, and the account of it.
+
+use super::Local;
+use crate::demo::summary::{Observed, Rest, Summary};
+use crate::demo::{crash, drain, table};
+use crate::output::{line, note};
+use crate::stack::{DEAD_LETTER_QUEUES, Stack};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-/// x
+use std::time::{Duration, Instant};
+
+/// The policy of the demonstration.
+const POLICY: &str = include_str!("../demo/policy.yaml");
+
+/// Arguments of `demo`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    local: super::Local,
+    local: Local,
+    /// Decide everything and change nothing
+    #[arg(long)]
+    observe: bool,
+    /// Kill each function once in the middle of the first audit's work, and deliver its notification twice
+    #[arg(long)]
+    kill: bool,
+    /// Policy file in place of the demonstration's own
+    #[arg(long, conflicts_with = "observe")]
+    policy: Option<PathBuf>,
+    /// File that gets the figures as JSON; target/demo/summary.json below the root if left out
+    #[arg(long)]
+    summary: Option<PathBuf>,
+    /// Seconds that the work of one audit may take
+    #[arg(long, default_value_t = 900)]
+    limit_seconds: u64,
+    /// Keep the stack up afterwards, until it is stopped
+    #[arg(long)]
+    stay: bool,
 }
-pub(crate) async fn run(_: Arguments) -> Result<ExitCode> {
-    Ok(ExitCode::SUCCESS)
+
+/// Runs the demonstration. The exit code is a failure when anything was lost, parked or done twice.
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let started = Instant::now();
+    let root = arguments.local.places.root()?;
+    let folder = root.join("target/demo");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let policy = policy(&arguments, &folder)?;
+    note("fleetwarden: bringing the stack up");
+    let stack = Stack::up(&arguments.local.plan(&policy, None, 0)?).await?;
+    let limit = Duration::from_secs(arguments.limit_seconds);
+    let mut killed = Vec::new();
+    let (first, second) = match audits(&stack, limit, arguments.kill.then_some(&mut killed)).await {
+        Ok(audits) => audits,
+        Err(error) => {
+            parked(&stack).await?;
+            return Err(error.context(keep_log(&stack, &folder)));
+        }
+    };
+    line(table::table(&first, &second));
+    let rest = Rest {
+        observe: arguments.observe,
+        parked: parked(&stack).await?,
+        killed,
+        archive_objects: stack.cloud().count_objects(stack.output("ArchiveBucketName")?, "findings/").await?,
+        seconds: started.elapsed().as_secs_f64(),
+    };
+    let summary = Summary::new(&[first, second], rest);
+    let path = arguments.summary.unwrap_or_else(|| folder.join("summary.json"));
+    if let Some(above) = path.parent() {
+        fs::create_dir_all(above).with_context(|| format!("cannot make {}", above.display()))?;
+    }
+    let text = serde_json::to_string_pretty(&summary)?;
+    fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+    line(summary.verdict());
+    line(format!("figures: {}", path.display()));
+    where_to_look(&stack);
+    let faults = summary.faults();
+    for fault in &faults {
+        note(format!("fleetwarden: {fault}"));
+    }
+    if !faults.is_empty() {
+        note(keep_log(&stack, &folder));
+    }
+    if arguments.stay {
+        note("fleetwarden: the stack stays up; Ctrl-C ends it");
+        std::future::pending::<()>().await;
+    }
+    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The policy file that the functions read: the demonstration's own, in the mode that was asked for.
+fn policy(arguments: &Arguments, folder: &Path) -> Result<PathBuf> {
+    if let Some(policy) = &arguments.policy {
+        return Ok(policy.clone());
+    }
+    let (name, text) = if arguments.observe {
+        ("policy-observe.yaml", POLICY.replace("mode: enforce", "mode: observe"))
+    } else {
+        ("policy.yaml", POLICY.to_owned())
+    };
+    let path = folder.join(name);
+    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+/// Two audits, one after the other. In the first, functions are killed if there is a list for their names.
+async fn audits(
+    stack: &Stack,
+    limit: Duration,
+    killed: Option<&mut Vec<String>>,
+) -> Result<(Observed, Observed)> {
+    let checks = stack.defender.enabled_checks().await?;
+    let first = match killed {
+        None => audit(stack, &checks, limit).await?,
+        Some(killed) => {
+            stack.publish_twice(true);
+            let observed = {
+                let killing = async {
+                    crash::each_once(stack, killed).await?;
+                    std::future::pending::<Result<Observed>>().await
+                };
+                tokio::select! {
+                    observed = audit(stack, &checks, limit) => observed?,
+                    failed = killing => failed?,
+                }
+            };
+            stack.publish_twice(false);
+            observed
+        }
+    };
+    let second = audit(stack, &checks, limit).await?;
+    Ok((first, second))
+}
+
+/// One audit, from its start until all is quiet again.
+async fn audit(stack: &Stack, checks: &[String], limit: Duration) -> Result<Observed> {
+    let before = stack.defender.done().await?;
+    let started = Instant::now();
+    let task = stack.defender.start_audit(checks).await?;
+    while stack.defender.audit_status(&task).await? == "IN_PROGRESS" {
+        if started.elapsed() > limit {
+            bail!("audit {task} has not ended after {} s", limit.as_secs());
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let found = stack.defender.found(&task).await?;
+    note(format!("fleetwarden: audit {task} has {} findings", found.all()));
+    let exported = drain::drained(stack, &task, found.all(), limit).await?;
+    let after = stack.defender.done().await?;
+    let seconds = started.elapsed().as_secs_f64();
+    Ok(Observed { task, found, exported, before, after, seconds })
+}
+
+/// The dead-letter queues that are not empty, each with the first of its messages as a remark.
+async fn parked(stack: &Stack) -> Result<BTreeMap<String, u64>> {
+    let mut parked = BTreeMap::new();
+    for name in DEAD_LETTER_QUEUES {
+        let queue = stack.dead_letter_queue(name)?;
+        let count = stack.cloud().depth(queue).await?.total();
+        if count == 0 {
+            continue;
+        }
+        for message in stack.cloud().peek(queue).await?.iter().take(1) {
+            let text: String = message.to_string().chars().take(2_000).collect();
+            note(format!("fleetwarden: parked on {name}: {text}"));
+        }
+        parked.insert(name.to_owned(), count);
+    }
+    Ok(parked)
+}
+
+/// Saves the emulator's log, which goes with the stack, and says where it is.
+fn keep_log(stack: &Stack, folder: &Path) -> String {
+    let kept = folder.join("ministack.log");
+    match fs::copy(stack.log(), &kept) {
+        Ok(_) => format!("the emulator's log is in {}", kept.display()),
+        Err(error) => format!("the emulator's log could not be kept: {error}"),
+    }
+}
+
+fn where_to_look(stack: &Stack) {
+    for (what, output) in [
+        ("findings, one log event each", "FindingsLogGroupName"),
+        ("archive, compressed lines of JSON", "ArchiveBucketName"),
+        ("ledger", "LedgerTableName"),
+        ("dashboard", "DashboardName"),
+    ] {
+        if let Ok(name) = stack.output(output) {
+            line(format!("{what}: {name}"));
+        }
+    }
+    line(format!("emulator: {} (with --stay)", stack.cloud().url()));
+    line(format!("Device Defender: {}/_control/state (with --stay)", stack.defender.url()));
 }

@@ -54,7 +54,7 @@ pub(crate) struct Arguments {
     /// Region
     #[arg(long, default_value = crate::cloud::REGION)]
     region: String,
-    /// Where SNS is, such as http://127.0.0.1:4566; without it nothing is published
+    /// Where SNS is, as `http://127.0.0.1:4566`; without it nothing is published
     #[arg(long)]
     sns_endpoint_url: Option<String>,
     #[command(flatten)]

@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     /// Seconds that the function has
     #[arg(long, default_value_t = 60)]
     timeout_seconds: u64,
-    /// Invoke the function of the stack that answers at AWS_ENDPOINT_URL, not a process of its own
+    /// Invoke the function of the stack that answers at `AWS_ENDPOINT_URL`, not a process of its own
     #[arg(long)]
     deployed: bool,
     #[command(flatten)]

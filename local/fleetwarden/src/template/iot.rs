@@ -37,15 +37,13 @@ pub(crate) fn take(template: &mut Value) -> Result<Vec<Resource>> {
         }
         let condition = resource.get("Condition").cloned();
         let mut properties = resource.get("Properties").cloned().unwrap_or_default();
-        let mut asked = Asked { id, condition: condition.as_ref(), outputs: &mut outputs };
+        let mut asked = Asked { id, condition: condition.as_ref(), outputs: &mut outputs, next: 0 };
         // The resource itself, so that a condition which is not met is seen as a missing output.
         asked.output(json!("true"));
         asked.walk(&mut properties);
-        let mut stand_in = json!({ "Type": PLACEHOLDER });
-        if let Some(condition) = condition {
-            stand_in["Condition"] = condition;
-        }
-        *resource = stand_in;
+        let mut stand_in = Map::from_iter([("Type".to_owned(), Value::from(PLACEHOLDER))]);
+        stand_in.extend(condition.map(|condition| ("Condition".to_owned(), condition)));
+        *resource = Value::Object(stand_in);
         taken.push(Resource { id: id.clone(), kind, properties });
     }
     if !outputs.is_empty() {
@@ -68,6 +66,8 @@ struct Asked<'a> {
     id: &'a str,
     condition: Option<&'a Value>,
     outputs: &'a mut Map<String, Value>,
+    /// The number of the next output.
+    next: u32,
 }
 
 impl Asked<'_> {
@@ -97,13 +97,11 @@ impl Asked<'_> {
     }
 
     fn output(&mut self, value: Value) -> String {
-        let number = (0..).find(|number| !self.outputs.contains_key(&key(self.id, *number)));
-        let key = key(self.id, number.unwrap_or_default());
-        let mut output = json!({ "Value": value });
-        if let Some(condition) = self.condition {
-            output["Condition"] = condition.clone();
-        }
-        self.outputs.insert(key.clone(), output);
+        let key = key(self.id, self.next);
+        self.next += 1;
+        let mut output = Map::from_iter([("Value".to_owned(), value)]);
+        output.extend(self.condition.map(|condition| ("Condition".to_owned(), condition.clone())));
+        self.outputs.insert(key.clone(), Value::Object(output));
         key
     }
 }

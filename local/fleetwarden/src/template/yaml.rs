@@ -36,7 +36,7 @@ fn node<'a>(first: Event<'a>, rest: &mut impl Iterator<Item = Event<'a>>) -> Res
         Event::Scalar(text, style, _, tag) => {
             let plain = style == ScalarStyle::Plain && tag.is_none();
             let value = if plain { plain_scalar(&text) } else { Value::from(text.into_owned()) };
-            Ok(tagged(short_name(tag.as_deref()), value))
+            Ok(tagged(short_name(tag.as_deref()).as_deref(), value))
         }
         Event::SequenceStart(_, _, tag) => {
             let mut items = Vec::new();
@@ -46,7 +46,7 @@ fn node<'a>(first: Event<'a>, rest: &mut impl Iterator<Item = Event<'a>>) -> Res
                     event => items.push(node(event, rest)?),
                 }
             }
-            Ok(tagged(short_name(tag.as_deref()), Value::Array(items)))
+            Ok(tagged(short_name(tag.as_deref()).as_deref(), Value::Array(items)))
         }
         Event::MappingStart(_, _, tag) => {
             let mut members = Map::new();
@@ -60,7 +60,7 @@ fn node<'a>(first: Event<'a>, rest: &mut impl Iterator<Item = Event<'a>>) -> Res
                 let value = node(event, rest)?;
                 members.insert(key, value);
             }
-            Ok(tagged(short_name(tag.as_deref()), Value::Object(members)))
+            Ok(tagged(short_name(tag.as_deref()).as_deref(), Value::Object(members)))
         }
         other => bail!("the template uses what a template must not: {other:?}"),
     }
@@ -76,8 +76,8 @@ fn short_name(tag: Option<&granit_parser::Tag>) -> Option<String> {
     written.strip_prefix('!').filter(|name| !name.starts_with('!')).map(str::to_owned)
 }
 
-fn tagged(name: Option<String>, value: Value) -> Value {
-    match name.as_deref() {
+fn tagged(name: Option<&str>, value: Value) -> Value {
+    match name {
         None => value,
         Some("Ref") => json!({ "Ref": value }),
         Some("Condition") => json!({ "Condition": value }),
@@ -99,11 +99,17 @@ fn plain_scalar(text: &str) -> Value {
         "true" => Value::Bool(true),
         "false" => Value::Bool(false),
         _ if text.len() > 1 && text.starts_with('0') && !text.contains('.') => Value::from(text),
-        _ => text.parse::<i64>().map(Value::from).unwrap_or_else(|_| {
-            let number = text.parse::<f64>().ok().filter(|_| text.starts_with(|c: char| c.is_ascii_digit()));
-            number.map_or_else(|| Value::from(text), Value::from)
-        }),
+        _ => number(text).unwrap_or_else(|| Value::from(text)),
     }
+}
+
+fn number(text: &str) -> Option<Value> {
+    if let Ok(whole) = text.parse::<i64>() {
+        return Some(Value::from(whole));
+    }
+    // Rust reads `inf` and `nan` as numbers; a template means words.
+    let digits = text.trim_start_matches('-').starts_with(|first: char| first.is_ascii_digit());
+    text.parse::<f64>().ok().filter(|_| digits).map(Value::from)
 }
 
 #[cfg(test)]
