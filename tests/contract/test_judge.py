@@ -31,7 +31,7 @@ def test_a_bad_request_is_noted(running):
     running.judge.bad_requests.clear()
     iot = running.client(parameter_validation=False)
     with pytest.raises(ClientError):
-        iot.create_mitigation_action(actionName="a", roleArn="short", actionParams={"colour": 1})
+        iot.create_mitigation_action(actionName="a", roleArn="short", actionParams={})
     assert any("roleArn" in fault for fault in running.judge.bad_requests)
     with pytest.raises(ParamValidationError):
         running.client().create_mitigation_action(actionName="a")
