@@ -1,0 +1,60 @@
+# Everything that is done with the project, by name. `make demo` and `make test` need a Rust toolchain and
+# Python 3.11 or newer; all else they install themselves, below target/ and .venv/, at pinned versions.
+
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+TOOLS := target/tools
+CARGO_DENY := 0.20.2
+FUNCTIONS := $(notdir $(wildcard functions/*))
+FINDINGS ?= 1200
+
+export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: build $(VENV)/installed ## Run an audit through the whole stack on this machine
+	target/release/fleetwarden demo --findings $(FINDINGS)
+
+.PHONY: up
+up: build $(VENV)/installed ## Bring the stack up and stay, for boto3 or the AWS CLI
+	target/release/fleetwarden up
+
+.PHONY: build
+build: ## Build what ships, once: every test uses these binaries
+	cargo build --release --locked --workspace
+
+.PHONY: test
+test: ## Run every test, lint and check
+	tests/run
+
+.PHONY: sam
+sam: build ## Build with SAM and invoke each function with each of its events
+	$(PYTHON) tests/sam/run.py
+
+.PHONY: bench
+bench: build $(VENV)/installed ## Measure speed and size
+	target/release/fleetwarden-bench
+
+.PHONY: venv
+venv: $(VENV)/installed
+
+$(VENV)/installed: tests/requirements.txt tests/template/requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
+	touch $@
+
+.PHONY: tools
+tools: $(TOOLS)/cargo-deny-$(CARGO_DENY)
+
+$(TOOLS)/cargo-deny-$(CARGO_DENY):
+	cargo install --quiet --locked --version $(CARGO_DENY) --root $(TOOLS) cargo-deny
+	touch $@
