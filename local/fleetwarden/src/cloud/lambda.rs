@@ -12,12 +12,7 @@ impl Cloud {
     /// Adds variables to a function's environment and leaves the others as the template set them.
     pub(crate) async fn add_environment(&self, function: &str, more: &[(&str, String)]) -> Result<()> {
         let path = format!("{FUNCTIONS}/{function}/configuration");
-        let reply = self.rest("lambda", Method::GET, &path, "").await?;
-        let now = reply.json().with_context(|| format!("read the configuration of {function}"))?;
-        let mut variables = match now.pointer("/Environment/Variables") {
-            Some(Value::Object(variables)) => variables.clone(),
-            _ => Map::new(),
-        };
+        let mut variables = self.environment(function).await?;
         for (name, value) in more {
             variables.insert((*name).to_owned(), Value::from(value.as_str()));
         }
@@ -25,6 +20,14 @@ impl Cloud {
         let reply = self.rest("lambda", Method::PUT, &path, body).await?;
         reply.json().with_context(|| format!("set the environment of {function}"))?;
         Ok(())
+    }
+
+    /// A deployed function's own variables.
+    pub(crate) async fn environment(&self, function: &str) -> Result<Map<String, Value>> {
+        let path = format!("{FUNCTIONS}/{function}/configuration");
+        let reply = self.rest("lambda", Method::GET, &path, "").await?;
+        let now = reply.json().with_context(|| format!("read the configuration of {function}"))?;
+        Ok(now.pointer("/Environment/Variables").and_then(Value::as_object).cloned().unwrap_or_default())
     }
 
     /// Calls a deployed function and waits for its answer.

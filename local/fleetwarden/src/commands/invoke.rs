@@ -1,8 +1,9 @@
 //! `fleetwarden invoke`: one function, one event, its answer on standard output and its log on standard error.
 //!
-//! Alone, the function's release binary runs against a Runtime API made for it. What the template puts into
-//! its environment and nobody has given gets a placeholder, and without an endpoint its calls to AWS go to a
-//! port where nobody answers: an event tried at a desk must not act on an account by accident.
+//! Alone, the function's release binary runs against a Runtime API made for it. With a stack up and its
+//! variables in the shell, it has the environment of that stack's function. Without, what the template puts
+//! into its environment gets a placeholder, and its calls to AWS go to a port where nobody answers: an event
+//! tried at a desk must not act on an account by accident.
 
 use super::{Places, pair};
 use crate::cloud::{ACCOUNT, Cloud, REGION};
@@ -54,28 +55,54 @@ pub(crate) struct Arguments {
 /// Runs the function once.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let event = read_event(&arguments.event)?;
-    if arguments.deployed {
-        let url = std::env::var("AWS_ENDPOINT_URL");
-        let url = url.context("--deployed needs AWS_ENDPOINT_URL, as fleetwarden up prints it")?;
-        let cloud = Cloud::new(Http::new(), url);
-        let outputs = cloud.stack_outputs(crate::stack::NAME).await?;
-        let output = format!("{}FunctionName", camel(&arguments.function));
-        let name =
-            outputs.get(&output).with_context(|| format!("the stack has no {}", arguments.function))?;
-        line(String::from_utf8_lossy(&cloud.invoke(name, event).await?));
-        return Ok(ExitCode::SUCCESS);
+    let deployed = match std::env::var("AWS_ENDPOINT_URL") {
+        Ok(url) => Some(Deployed::find(url, &arguments.function).await),
+        Err(_) => None,
+    };
+    if !arguments.deployed {
+        let given = match deployed {
+            Some(Ok(deployed)) => deployed.environment().await?,
+            _ => BTreeMap::new(),
+        };
+        return alone(&arguments, event, given).await;
     }
-    alone(&arguments, event).await
+    let deployed = deployed.context("--deployed needs AWS_ENDPOINT_URL, as fleetwarden up prints it")??;
+    line(String::from_utf8_lossy(&deployed.cloud.invoke(&deployed.name, event).await?));
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn alone(arguments: &Arguments, event: Bytes) -> Result<ExitCode> {
+/// The function of a stack that is up.
+struct Deployed {
+    cloud: Cloud,
+    name: String,
+}
+
+impl Deployed {
+    async fn find(url: String, function: &str) -> Result<Self> {
+        let cloud = Cloud::new(Http::new(), url);
+        let outputs = cloud.stack_outputs(crate::stack::NAME).await?;
+        let output = format!("{}FunctionName", camel(function));
+        let name = outputs.get(&output).with_context(|| format!("the stack has no {function}"))?.clone();
+        Ok(Self { cloud, name })
+    }
+
+    async fn environment(&self) -> Result<BTreeMap<String, String>> {
+        let variables = self.cloud.environment(&self.name).await?;
+        Ok(variables
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
+            .collect())
+    }
+}
+
+async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, String>) -> Result<ExitCode> {
     let root = arguments.places.root()?;
     let binary = arguments.places.binaries(&root).join(&arguments.function);
     let timeout = Duration::from_secs(arguments.timeout_seconds);
     let mut api = RuntimeApi::start(&arguments.function, event, timeout).await?;
     let mut command = Command::new(&binary);
     command
-        .envs(environment(arguments, &root)?)
+        .envs(environment(arguments, &root, given)?)
         .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
         .stdin(Stdio::null())
         // The log of a function is its standard output; the answer comes by the Runtime API.
@@ -111,8 +138,13 @@ async fn alone(arguments: &Arguments, event: Bytes) -> Result<ExitCode> {
     }
 }
 
-/// The function's environment beside this process's own, the weakest first.
-fn environment(arguments: &Arguments, root: &Path) -> Result<BTreeMap<String, String>> {
+/// The function's environment beside this process's own. `given` is what the function has in a stack that is
+/// up; what the caller says is stronger.
+fn environment(
+    arguments: &Arguments,
+    root: &Path,
+    given: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>> {
     let policy = arguments.policy.clone().unwrap_or_else(|| root.join("policies/policy.yaml"));
     let policy = std::path::absolute(policy)?.to_string_lossy().into_owned();
     let mut all = placeholders(root, &arguments.function)?;
@@ -136,6 +168,7 @@ fn environment(arguments: &Arguments, root: &Path) -> Result<BTreeMap<String, St
         let from_shell = at_endpoint || !name.starts_with("AWS_");
         !(from_shell && std::env::var_os(name).is_some())
     });
+    all.extend(given);
     if let Some(path) = &arguments.env_file {
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));

@@ -1,0 +1,56 @@
+"""The whole path of a finding: nothing lost, nothing twice, observe changes nothing, a crash changes nothing."""
+
+import pytest
+from conftest import demo
+
+FINDINGS = 1000
+
+
+@pytest.fixture(scope="module")
+def enforced(tmp_path_factory):
+    return demo(tmp_path_factory.mktemp("enforce"), "--findings", FINDINGS)
+
+
+def test_nothing_is_lost_and_nothing_is_done_twice(enforced):
+    assert (enforced["lost"], enforced["duplicates"], enforced["parked"]) == (0, 0, {})
+    assert enforced["audits"][0]["findings"] == FINDINGS
+    for audit in enforced["audits"]:
+        outcomes = ["alreadySuppressed", "suppressed", "mitigated", "reported"]
+        assert sum(audit[outcome] for outcome in outcomes) == audit["findings"]
+
+
+def test_the_second_audit_finds_less_and_counts_what_was_suppressed(enforced):
+    first, second = enforced["audits"]
+    assert first["suppressed"] > 0 and first["mitigated"] > 0 and first["alreadySuppressed"] == 0
+    assert second["alreadySuppressed"] == first["suppressed"] and second["suppressed"] == 0
+    # What a mitigation could not cure (a policy that has all the versions it may have) is found again.
+    assert second["mitigated"] < first["mitigated"] / 4
+    assert second["findings"] < first["findings"]
+    assert enforced["suppressions"] == first["suppressed"]
+
+
+def test_no_call_is_made_that_the_work_does_not_need(enforced):
+    # 17 checks of which none but one has more than 250 findings: a page each, and two for that one.
+    assert enforced["calls"]["ListAuditFindings"] <= 2 * (17 + FINDINGS // 250)
+    assert enforced["throttled"] == 0
+
+
+def test_observe_changes_nothing_and_says_what_it_would_have_done(tmp_path, enforced):
+    observed = demo(tmp_path, "--findings", FINDINGS, "--observe")
+    assert (observed["lost"], observed["duplicates"]) == (0, 0)
+    assert (observed["fleetChanges"], observed["suppressions"], observed["mitigationTasks"]) == (0, 0, {})
+    changing = {"CreateAuditSuppression", "UpdateAuditSuppression", "StartAuditMitigationActionsTask"}
+    assert not changing & set(observed["calls"])
+    first = enforced["audits"][0]
+    assert observed["wouldHave"] == {"suppressed": first["suppressed"], "mitigated": first["mitigated"]}
+    assert observed["audits"][0]["findings"] == observed["audits"][1]["findings"]
+
+
+def test_functions_that_are_killed_leave_the_same_account(tmp_path, enforced):
+    killed = demo(tmp_path, "--findings", FINDINGS, "--kill", "--retry-seconds", 6)
+    assert {"TriageFindings", "ApplyMitigations", "ExportFindings"} <= set(killed["killed"])
+    own = {"taskId", "seconds"}
+    for audit, calm in zip(killed["audits"], enforced["audits"], strict=True):
+        assert {k: v for k, v in audit.items() if k not in own} == {k: v for k, v in calm.items() if k not in own}
+    for name in ["lost", "duplicates", "parked", "fleetChanges", "suppressions", "mitigationTasks"]:
+        assert killed[name] == enforced[name], name
