@@ -3,6 +3,8 @@
 //! A test gives one function that sees every call of every service and answers it. What the SDK does on the
 //! way, as retries, time-outs and error codes, is as in Lambda.
 
+pub mod cloud;
+
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::http::HttpConnectorFuture;
@@ -100,11 +102,15 @@ impl<F: Fn(Call) -> Answer + Send + Sync> HttpConnector for Connector<F> {
 
 fn read(request: &HttpRequest) -> Call {
     let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
+    let (path, query) = request.uri().split_once('?').unwrap_or((request.uri(), ""));
     let target = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next());
     let action = || body.split('&').find_map(|pair| pair.strip_prefix("Action="));
+    let uri = request.uri();
+    let (address, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let path = address.split('/').skip(3).fold(String::new(), |path, part| path + "/" + part);
     let operation = match target.or_else(action) {
         Some(name) => name.to_owned(),
-        None => format!("{} {}", request.method(), request.path()),
+        None => format!("{} {path}", request.method()),
     };
-    Call { operation, query: request.query().unwrap_or_default().to_owned(), body }
+    Call { operation, query: query.to_owned(), body }
 }

@@ -1,0 +1,153 @@
+//! What is done once for each audit: its record in the ledger, a message for each check that triage is to
+//! look at, a zero for each check that is well.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::ledger::Claim;
+use fleetwarden_aws::ledger::Item;
+use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::message::Audit;
+use fleetwarden_core::message::Tally;
+use fleetwarden_core::metrics;
+use fleetwarden_core::notification::AuditEnded;
+use fleetwarden_core::notification::CheckEnded;
+use fleetwarden_core::notification::CheckStatus;
+use fleetwarden_core::timestamp::Millis;
+use serde::Serialize;
+
+use crate::handler::Handler;
+use crate::outcome::Outcome;
+use crate::outcome::Verdict;
+use crate::outcome::message;
+
+/// The sort key of a check's latest history.
+const LATEST: &str = "latest";
+/// The history's attribute that counts the findings that were there at the last audit.
+const OPEN: &str = "open";
+
+/// How a check ended, in the audit's record.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CheckRecord<'n> {
+    status: CheckStatus,
+    non_compliant: Option<u64>,
+    suppressed: Option<u64>,
+    total: Option<u64>,
+    error_code: Option<&'n str>,
+}
+
+impl Handler {
+    /// Does the audit's part, unless an earlier delivery of the notification did it.
+    ///
+    /// The claim lasts as long as this invocation can live; a try that fails gives it back, so that the next
+    /// need not wait. Triage claims each check for itself: a send that half failed repeats harmlessly.
+    pub(crate) async fn dispatch_once(
+        &self,
+        audit: &Audit,
+        ended: &AuditEnded,
+        outcome: &Outcome<'_>,
+        deadline: Millis,
+    ) -> Result<(), Error> {
+        let about = about::notification(audit);
+        match self.ledger.claim(&about, self.clock.now(), deadline).await? {
+            Claim::Done => {
+                tracing::info!(task.id = audit.task_id, "the audit was handled before");
+                return Ok(());
+            }
+            Claim::Busy(until) => {
+                let (task, until) = (&audit.task_id, until.rfc3339());
+                return Err(Error::Later(format!("audit {task} is being handled until {until}")));
+            }
+            Claim::Ours => {}
+        }
+        if let Err(error) = self.dispatch(audit, ended, outcome).await {
+            self.release(&about).await;
+            return Err(error);
+        }
+        self.ledger.complete(&about).await
+    }
+
+    async fn dispatch(&self, audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) -> Result<(), Error> {
+        let open = self.open_before(outcome).await?;
+        let stale = |check: &&CheckEnded| has_suppressed(check) || open.contains(&check.check);
+        let to_triage = outcome
+            .with(Verdict::NonCompliant)
+            .chain(outcome.with(Verdict::Compliant).filter(stale))
+            .map(|check| serde_json::to_string(&message(audit, check)).map(Outgoing::from));
+        let to_triage: Vec<Outgoing> =
+            to_triage.collect::<Result<_, _>>().map_err(|e| Error::Input(e.to_string()))?;
+        self.ledger.put(record(audit, ended, outcome, self.clock.now())).await?;
+        self.checks.send(&to_triage).await?;
+        for check in outcome.with(Verdict::Compliant) {
+            // Without severities: a severity that was never seen would be a metric that is paid for.
+            let zero = metrics::check_lines(audit, &check.check, &Tally::new());
+            zero.iter().for_each(|line| (self.emit)(line));
+        }
+        for check in outcome.with(Verdict::Unclear) {
+            tracing::warn!(
+                task.id = audit.task_id,
+                check = check.check.as_str(),
+                "the check ended in a way that is not known here, with nothing found"
+            );
+        }
+        let triaged = to_triage.len();
+        tracing::info!(task.id = audit.task_id, checks = ended.audit_details.len(), triaged, "an audit ended");
+        Ok(())
+    }
+
+    /// The compliant checks that had findings at the audit before: those are fixed now, and triage says so.
+    async fn open_before(&self, outcome: &Outcome<'_>) -> Result<BTreeSet<CheckName>, Error> {
+        let asked: BTreeMap<String, &CheckName> = outcome
+            .with(Verdict::Compliant)
+            .filter(|check| !has_suppressed(check))
+            .map(|check| (about::history(&check.check), &check.check))
+            .collect();
+        let keys: Vec<(String, &str)> = asked.keys().map(|pk| (pk.clone(), LATEST)).collect();
+        let items = self.ledger.get_all(&keys).await?;
+        let open = items.iter().filter(|item| item.get_number(OPEN).is_some_and(|open| open > 0));
+        Ok(open.filter_map(|item| asked.get(item.get_text("pk")?).map(|c| (*c).clone())).collect())
+    }
+}
+
+fn has_suppressed(check: &CheckEnded) -> bool {
+    check.suppressed_non_compliant_resources_count.is_some_and(|count| count > 0)
+}
+
+/// The audit's record, also of one in which everything is well.
+fn record(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>, now: Millis) -> Item {
+    let checks: BTreeMap<&str, CheckRecord<'_>> = outcome
+        .all()
+        .map(|check| {
+            let record = CheckRecord {
+                status: check.status,
+                non_compliant: check.non_compliant_resources_count,
+                suppressed: check.suppressed_non_compliant_resources_count,
+                total: check.total_resources_count,
+                error_code: check.error_code.as_deref(),
+            };
+            (check.check.as_str(), record)
+        })
+        .collect();
+    let count = |verdict| i64::try_from(outcome.with(verdict).count()).unwrap_or(i64::MAX);
+    let item = Item::new(&about::audit(audit), "audit", now)
+        .text("account", &audit.account)
+        .text("region", &audit.region)
+        .text("task_id", &audit.task_id)
+        .text("status", &ended.task_status)
+        .text("type", &ended.task_type)
+        .number("started_at", audit.started_at.0)
+        .number("notified_at", now.0)
+        .number("non_compliant_checks", count(Verdict::NonCompliant))
+        .number("compliant_checks", count(Verdict::Compliant))
+        .number("failed_checks", count(Verdict::Broken))
+        .number("unclear_checks", count(Verdict::Unclear))
+        .json("checks", &checks);
+    match &audit.schedule {
+        Some(schedule) => item.text("schedule", schedule),
+        None => item,
+    }
+}

@@ -1,0 +1,130 @@
+//! What an audit came to: its checks, sorted by what each asks for. Pure.
+
+use std::collections::BTreeMap;
+
+use fleetwarden_aws::Error;
+use fleetwarden_core::message::Audit;
+use fleetwarden_core::message::CheckMessage;
+use fleetwarden_core::names;
+use fleetwarden_core::names::shown;
+use fleetwarden_core::notification::AuditEnded;
+use fleetwarden_core::notification::CheckEnded;
+use fleetwarden_core::notification::CheckStatus;
+use fleetwarden_core::timestamp::Millis;
+
+/// How far ahead of our clock an audit may have begun, in seconds: clocks differ, but not by a day.
+const AHEAD_SECONDS: i64 = 86_400;
+
+/// What a check asks for. If a message names a check twice, the greater one counts: nothing is lost by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verdict {
+    /// It ended in a way that is not known here, with nothing found.
+    Unclear,
+    /// All of its resources comply, or are suppressed.
+    Compliant,
+    /// It could not be done: nobody knows what it would have found.
+    Broken,
+    /// It has findings.
+    NonCompliant,
+}
+
+impl Verdict {
+    fn of(check: &CheckEnded) -> Self {
+        let found = check.non_compliant_resources_count.unwrap_or(0) > 0;
+        match check.status {
+            CheckStatus::CompletedNonCompliant => Self::NonCompliant,
+            // Findings that are half there would make triage take all others as fixed.
+            CheckStatus::Failed | CheckStatus::Canceled => Self::Broken,
+            // Whatever word it ended with: what was found is looked at.
+            CheckStatus::CompletedCompliant | CheckStatus::Unknown if found => Self::NonCompliant,
+            _ if check.error_code.is_some() => Self::Broken,
+            CheckStatus::CompletedCompliant => Self::Compliant,
+            CheckStatus::Unknown => Self::Unclear,
+        }
+    }
+}
+
+/// The checks of an audit, each once, in the order of their names.
+pub(crate) struct Outcome<'n>(Vec<(Verdict, &'n CheckEnded)>);
+
+impl<'n> Outcome<'n> {
+    /// Sorts the checks of a notification.
+    pub(crate) fn of(ended: &'n AuditEnded) -> Self {
+        let mut checks: BTreeMap<_, (Verdict, &CheckEnded)> = BTreeMap::new();
+        for check in &ended.audit_details {
+            let verdict = Verdict::of(check);
+            let kept = checks.entry(&check.check).or_insert((verdict, check));
+            if verdict > kept.0 {
+                *kept = (verdict, check);
+            }
+        }
+        Self(checks.into_values().collect())
+    }
+
+    /// Every check.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'n CheckEnded> {
+        self.0.iter().map(|(_, check)| *check)
+    }
+
+    /// The checks with a verdict.
+    pub(crate) fn with(&self, verdict: Verdict) -> impl Iterator<Item = &'n CheckEnded> {
+        self.0.iter().filter(move |(v, _)| *v == verdict).map(|(_, check)| *check)
+    }
+
+    /// The checks that people should hear of: they failed, were canceled, or carry an error.
+    pub(crate) fn troubled(&self) -> impl Iterator<Item = &'n CheckEnded> {
+        self.all().filter(|check| {
+            matches!(check.status, CheckStatus::Failed | CheckStatus::Canceled) || check.error_code.is_some()
+        })
+    }
+}
+
+/// The audit that a notification tells of.
+///
+/// # Errors
+/// [`Error::Input`] with the path of the member that the service of this account cannot have sent.
+pub(crate) fn audit(ended: &AuditEnded, account: &str, region: &str, now: Millis) -> Result<Audit, Error> {
+    let wrong = |path: &str, what: String| {
+        Err(Error::Input(format!("{path} of the audit notification: {what}")))
+    };
+    if ended.account_id != account {
+        return wrong(
+            "accountId",
+            format!("this is account {account}, not '{}'", shown(&ended.account_id)),
+        );
+    }
+    if !names::is_task_id(&ended.task_id) {
+        return wrong("taskId", format!("'{}' is no task id", shown(&ended.task_id)));
+    }
+    if let Some(name) = ended.scheduled_audit_name.as_deref().filter(|name| !names::is_schedule_name(name)) {
+        return wrong("scheduledAuditName", format!("'{}' is no name of a scheduled audit", shown(name)));
+    }
+    if !(0..=now.plus_seconds(AHEAD_SECONDS).0).contains(&ended.task_start_time.0) {
+        let Millis(start) = ended.task_start_time;
+        return wrong("taskStartTime", format!("{start} is no time in milliseconds at which an audit began"));
+    }
+    for (at, CheckEnded { check, .. }) in ended.audit_details.iter().enumerate() {
+        if !names::is_check_name(check.as_str()) {
+            let what = format!("'{}' is no check name", shown(check.as_str()));
+            return wrong(&format!("auditDetails[{at}].checkName"), what);
+        }
+    }
+    Ok(Audit {
+        account: account.to_owned(),
+        region: region.to_owned(),
+        task_id: ended.task_id.clone(),
+        schedule: ended.scheduled_audit_name.clone(),
+        started_at: ended.task_start_time,
+    })
+}
+
+/// What triage is told of a check.
+pub(crate) fn message(audit: &Audit, check: &CheckEnded) -> CheckMessage {
+    CheckMessage {
+        audit: audit.clone(),
+        check: check.check.clone(),
+        non_compliant: check.non_compliant_resources_count.unwrap_or(0),
+        suppressed: check.suppressed_non_compliant_resources_count,
+        resume: None,
+    }
+}

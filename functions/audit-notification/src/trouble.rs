@@ -1,0 +1,116 @@
+//! The alert on checks that could not be done. Without it nobody would hear of them: a check that failed has
+//! no findings, and looks as well as one that is.
+
+use std::collections::BTreeSet;
+
+use fleetwarden_core::alert::Alert;
+use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::alert::Kind;
+use fleetwarden_core::message::Audit;
+use fleetwarden_core::notification::AuditEnded;
+use fleetwarden_core::notification::CheckEnded;
+use fleetwarden_core::notification::CheckStatus;
+
+use crate::outcome::Outcome;
+
+/// The longest text of the service that is quoted for one check, in characters.
+const QUOTED: usize = 300;
+
+/// The alert of an audit, if anything of it failed or was canceled. One for each audit.
+pub(crate) fn alert(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) -> Option<Alert> {
+    let troubled: Vec<&CheckEnded> = outcome.troubled().collect();
+    let whole = match ended.task_status.as_str() {
+        "FAILED" => Some("failed"),
+        "CANCELED" => Some("was canceled"),
+        _ => None,
+    };
+    if troubled.is_empty() && whole.is_none() {
+        return None;
+    }
+    let name = match &audit.schedule {
+        Some(schedule) => format!("audit {schedule}"),
+        None => format!("the audit on demand {}", audit.task_id),
+    };
+    let (bad, all) = (troubled.len(), outcome.all().count());
+    let title = match whole {
+        Some(how) if bad == 0 => format!("{} {how}", capital(&name)),
+        Some(how) => format!("{} {how}: {bad} of {all} checks were not done", capital(&name)),
+        None => format!("{bad} of {all} checks of {name} were not done"),
+    };
+    let checks = troubled.iter().map(|check| line(check));
+    let intro = format!(
+        "Audit task `{}` of account {} in {}, begun {}. What these checks would have found is not known; findings of \
+         earlier audits stay as they are.",
+        audit.task_id,
+        audit.account,
+        audit.region,
+        audit.started_at.rfc3339()
+    );
+    let canceled = |check: &&CheckEnded| check.status == CheckStatus::Canceled && check.error_code.is_none();
+    let only_canceled = ended.task_status != "FAILED" && troubled.iter().all(canceled);
+    Some(Alert {
+        kind: Kind::AuditFailed,
+        severity: if only_canceled { AlertSeverity::Medium } else { AlertSeverity::High },
+        about: "checks".into(),
+        thread: format!("audit {}", audit.task_id),
+        title,
+        description: [intro].into_iter().chain(checks).collect::<Vec<_>>().join("\n"),
+        next_steps: next_steps(&troubled, only_canceled),
+    })
+}
+
+fn line(check: &CheckEnded) -> String {
+    let ended = match check.status {
+        CheckStatus::Failed => "failed",
+        CheckStatus::Canceled => "canceled",
+        _ => "ended with an error",
+    };
+    let code = check.error_code.as_deref().map(|code| format!(", {}", quoted(code))).unwrap_or_default();
+    let message = check.message.as_deref().map(|text| format!(": {}", quoted(text))).unwrap_or_default();
+    format!("- **{}** {ended}{code}{message}", check.check)
+}
+
+/// What to do, once for each kind of error.
+fn next_steps(troubled: &[&CheckEnded], only_canceled: bool) -> Vec<String> {
+    let codes: BTreeSet<&str> = troubled.iter().filter_map(|check| check.error_code.as_deref()).collect();
+    let mut steps = Vec::new();
+    if codes.contains("INSUFFICIENT_PERMISSIONS") {
+        steps.push(
+            "INSUFFICIENT_PERMISSIONS: give the audit role (`aws iot describe-account-audit-configuration` names it) the \
+             managed policy service-role/AWSIoTDeviceDefenderAudit, and kms:Decrypt on the key if the account encrypts \
+             with a customer-managed key."
+                .into(),
+        );
+    }
+    if codes.contains("AUDIT_CHECK_DISABLED") {
+        steps.push(
+            "AUDIT_CHECK_DISABLED: enable the check in the account's audit configuration, or remove it from the \
+             schedule."
+                .into(),
+        );
+    }
+    let unexplained = troubled.iter().any(|check| {
+        !matches!(check.error_code.as_deref(), Some("INSUFFICIENT_PERMISSIONS" | "AUDIT_CHECK_DISABLED"))
+    });
+    if only_canceled {
+        steps.push("Canceled by somebody (CancelAuditTask in CloudTrail says who): start the audit again if that was not meant.".into());
+    } else if unexplained || troubled.is_empty() {
+        steps.push(
+            "Start an audit of these checks on demand; if they fail again, read the error with `aws iot \
+             describe-audit-task`."
+                .into(),
+        );
+    }
+    steps
+}
+
+/// A text of the service, on one line and without what markdown would take as its own.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| if c.is_control() || matches!(c, '<' | '>' | '`' | '*' | '[' | ']') { ' ' } else { c };
+    text.chars().take(QUOTED).map(plain).collect()
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
+}

@@ -1,0 +1,308 @@
+//! A small AWS in memory, with a clock of its own: as much of DynamoDB, SQS, SNS, CloudWatch Logs and S3 as
+//! the functions use, kept from call to call, so that a test can deliver twice and look at what is there.
+//!
+//! A fault is an answer that takes the place of the service's, before the call has its effect or after it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use fleetwarden_core::timestamp::Millis;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use super::Answer;
+use super::Call;
+use super::clients;
+use crate::clients::Shared;
+use crate::clock::Clock;
+
+/// When the clock starts: 2026-11-23T00:00:00Z.
+pub const START: Millis = Millis(1_795_392_000_000);
+
+/// An item's or a member's attributes.
+pub type Attributes = Map<String, Value>;
+
+/// The cloud. Its clones are the same one.
+#[derive(Clone)]
+pub struct Cloud(Arc<Mutex<State>>);
+
+struct State {
+    now: Millis,
+    calls: Vec<Call>,
+    faults: Vec<Fault>,
+    items: BTreeMap<(String, String), Attributes>,
+    streams: BTreeMap<String, Stream>,
+}
+
+/// A log stream.
+#[derive(Clone, Debug, Default)]
+pub struct Stream {
+    /// When it was created.
+    pub created: Millis,
+    /// The messages in it.
+    pub events: Vec<String>,
+}
+
+struct Fault {
+    operation: String,
+    passes: usize,
+    times: usize,
+    after_effect: bool,
+    answer: Answer,
+}
+
+impl Default for Cloud {
+    fn default() -> Self {
+        let (calls, faults) = (Vec::new(), Vec::new());
+        let (items, streams) = (BTreeMap::new(), BTreeMap::new());
+        Self(Arc::new(Mutex::new(State { now: START, calls, faults, items, streams })))
+    }
+}
+
+impl Cloud {
+    /// Clients of this cloud.
+    pub fn clients(&self) -> Shared {
+        let cloud = self.clone();
+        clients(move |call| cloud.state().answer(call))
+    }
+
+    /// The cloud's clock.
+    pub fn clock(&self) -> Clock {
+        let cloud = self.clone();
+        Clock::new(move || cloud.state().now)
+    }
+
+    /// Lets time pass.
+    pub fn pass_seconds(&self, seconds: i64) {
+        let mut state = self.state();
+        state.now = state.now.plus_seconds(seconds);
+    }
+
+    /// The next calls of an operation get this answer and have no effect.
+    pub fn fail(&self, operation: &str, times: usize, answer: Answer) {
+        self.fail_later(operation, 0, times, answer);
+    }
+
+    /// As [`fail`](Self::fail), after some calls have passed.
+    pub fn fail_later(&self, operation: &str, passes: usize, times: usize, answer: Answer) {
+        let operation = operation.to_owned();
+        self.state().faults.push(Fault { operation, passes, times, after_effect: false, answer });
+    }
+
+    /// The next call of an operation has its effect, and the caller gets this answer all the same.
+    pub fn lose(&self, operation: &str, answer: Answer) {
+        let operation = operation.to_owned();
+        self.state().faults.push(Fault { operation, passes: 0, times: 1, after_effect: true, answer });
+    }
+
+    /// The calls of an operation so far. Operations of S3 are named by method and path, or by their start.
+    pub fn calls(&self, operation: &str) -> Vec<Call> {
+        self.state().calls.iter().filter(|call| call.operation.starts_with(operation)).cloned().collect()
+    }
+
+    /// The bodies of all messages sent to a queue, in the order of sending.
+    pub fn sent_to(&self, queue_url: &str) -> Vec<String> {
+        let state = self.state();
+        let to_queue = state.calls.iter().map(Call::json).filter(|body| text(body, "QueueUrl") == queue_url);
+        to_queue.flat_map(|body| entries(&body)).collect()
+    }
+
+    /// An item of the ledger, attribute by attribute, as plain values.
+    pub fn item(&self, pk: &str, sk: &str) -> Option<Attributes> {
+        let state = self.state();
+        let item = state.items.get(&(pk.to_owned(), sk.to_owned()))?;
+        Some(item.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+    }
+
+    /// Puts an item into the ledger; its attributes are written as DynamoDB does.
+    pub fn put_item(&self, item: Value) {
+        if let Value::Object(item) = item {
+            self.state().items.insert(item_key(&item), item);
+        }
+    }
+
+    /// A log stream by its name.
+    pub fn stream(&self, name: &str) -> Option<Stream> {
+        self.state().streams.get(name).cloned()
+    }
+
+    /// Puts a log stream there.
+    pub fn put_stream(&self, name: &str, stream: Stream) {
+        self.state().streams.insert(name.to_owned(), stream);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn answer(&mut self, call: Call) -> Answer {
+        self.calls.push(call.clone());
+        let fault = self.faults.iter_mut().find(|f| f.times > 0 && call.operation.starts_with(&f.operation));
+        let fault = match fault {
+            Some(fault) if fault.passes > 0 => {
+                fault.passes -= 1;
+                None
+            }
+            Some(fault) => {
+                fault.times -= 1;
+                Some((fault.after_effect, fault.answer.clone()))
+            }
+            None => None,
+        };
+        match fault {
+            Some((false, answer)) => answer,
+            Some((true, answer)) => {
+                self.effect(&call);
+                answer
+            }
+            None => self.effect(&call),
+        }
+    }
+
+    fn effect(&mut self, call: &Call) -> Answer {
+        let body = call.json();
+        match call.operation.as_str() {
+            "PutItem" => self.put(&body),
+            "UpdateItem" => self.update(&body),
+            "BatchGetItem" => Answer::ok(self.batch_get(&body)),
+            "SendMessageBatch" => {
+                let sent = list(&body, "Entries").iter();
+                let sent = sent.map(|entry| json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "5"}));
+                Answer::ok(json!({"Successful": sent.collect::<Vec<_>>(), "Failed": []}))
+            }
+            "SendMessage" => Answer::ok(json!({"MessageId": "m"})),
+            "Publish" => Answer::ok(
+                "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>",
+            ),
+            "CreateLogStream" => self.create_stream(&body),
+            "DescribeLogStreams" => Answer::ok(self.describe_streams(&body)),
+            "PutLogEvents" => self.put_events(&body),
+            "GetLogEvents" => Answer::ok(self.get_events(&body)),
+            put if put.starts_with("PUT /") => Answer::ok(""),
+            other => Answer::error(400, "UnknownOperationException", json!({"message": other})),
+        }
+    }
+
+    /// `PutItem` with the conditions that the ledger uses.
+    fn put(&mut self, body: &Value) -> Answer {
+        let Some(item) = body["Item"].as_object() else { return validation("no item") };
+        let key = item_key(item);
+        let held = self.items.get(&key);
+        let value = |name: &str| number(&body["ExpressionAttributeValues"][name]);
+        let free = match (body["ConditionExpression"].as_str(), held) {
+            (None, _) | (_, None) => true,
+            (Some(condition), Some(held)) if condition.contains("lease_until < :now") => {
+                held.get("state").map(plain) == Some("running".into())
+                    && held.get("lease_until").map(number) < Some(value(":now"))
+            }
+            (Some(condition), Some(_)) => return validation(condition),
+        };
+        if free {
+            self.items.insert(key, item.clone());
+            return Answer::ok("{}");
+        }
+        let failed = "ConditionalCheckFailedException";
+        Answer::error(400, failed, json!({"__type": failed, "message": "the condition failed", "Item": held}))
+    }
+
+    /// `UpdateItem` that sets one attribute.
+    fn update(&mut self, body: &Value) -> Answer {
+        let expression = text(body, "UpdateExpression");
+        let Some((alias, value)) = expression.strip_prefix("SET ").and_then(|set| set.split_once(" = ")) else {
+            return validation(expression);
+        };
+        let Some(key) = body["Key"].as_object() else { return validation("no key") };
+        let name = text(&body["ExpressionAttributeNames"], alias).to_owned();
+        let item = self.items.entry(item_key(key)).or_insert_with(|| key.clone());
+        item.insert(name, body["ExpressionAttributeValues"][value].clone());
+        Answer::ok("{}")
+    }
+
+    fn batch_get(&self, body: &Value) -> Value {
+        let tables = body["RequestItems"].as_object().into_iter().flatten();
+        let found = tables.map(|(table, asked)| {
+            let keys = list(asked, "Keys").iter().filter_map(Value::as_object);
+            (table.clone(), keys.filter_map(|key| self.items.get(&item_key(key))).collect::<Vec<_>>())
+        });
+        json!({"Responses": found.collect::<BTreeMap<_, _>>(), "UnprocessedKeys": {}})
+    }
+
+    fn create_stream(&mut self, body: &Value) -> Answer {
+        let name = text(body, "logStreamName");
+        if self.streams.contains_key(name) {
+            return Answer::error(400, "ResourceAlreadyExistsException", json!({"message": "it exists"}));
+        }
+        self.streams.insert(name.to_owned(), Stream { created: self.now, events: Vec::new() });
+        Answer::ok("{}")
+    }
+
+    fn describe_streams(&self, body: &Value) -> Value {
+        let prefix = text(body, "logStreamNamePrefix");
+        let limit = body["limit"].as_u64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(50);
+        let found = self.streams.iter().filter(|(name, _)| name.starts_with(prefix)).take(limit);
+        let found = found.map(|(name, s)| json!({"logStreamName": name, "creationTime": s.created.0}));
+        json!({"logStreams": found.collect::<Vec<_>>()})
+    }
+
+    fn put_events(&mut self, body: &Value) -> Answer {
+        let name = text(body, "logStreamName");
+        let Some(stream) = self.streams.get_mut(name) else {
+            return Answer::error(400, "ResourceNotFoundException", json!({"message": "no such stream"}));
+        };
+        stream.events.extend(list(body, "logEvents").iter().map(|event| text(event, "message").to_owned()));
+        Answer::ok("{}")
+    }
+
+    /// `GetLogEvents` from the head, three events a page: the last page repeats its token, as AWS says.
+    fn get_events(&self, body: &Value) -> Value {
+        let from: usize = text(body, "nextToken").trim_start_matches("f/").parse().unwrap_or_default();
+        let stream = self.streams.get(text(body, "logStreamName"));
+        let events: Vec<Value> = stream
+            .into_iter()
+            .flat_map(|stream| stream.events.iter().skip(from).take(3))
+            .map(|message| json!({"message": message, "timestamp": self.now.0}))
+            .collect();
+        json!({"nextForwardToken": format!("f/{}", from + events.len()), "nextBackwardToken": "b/0", "events": events})
+    }
+}
+
+fn entries(body: &Value) -> Vec<String> {
+    let single = body.get("MessageBody").and_then(Value::as_str);
+    let many = list(body, "Entries").iter().map(|entry| text(entry, "MessageBody"));
+    single.into_iter().chain(many).map(ToOwned::to_owned).collect()
+}
+
+fn item_key(item: &Attributes) -> (String, String) {
+    let part = |name: &str| item.get(name).map(plain).and_then(|v| v.as_str().map(ToOwned::to_owned));
+    (part("pk").unwrap_or_default(), part("sk").unwrap_or_default())
+}
+
+/// DynamoDB's `{"S": "text"}` and `{"N": "1"}` as plain JSON.
+fn plain(value: &Value) -> Value {
+    match value.get("N") {
+        Some(_) => number(value).into(),
+        None => value["S"].clone(),
+    }
+}
+
+fn number(value: &Value) -> i64 {
+    text(value, "N").parse().unwrap_or_default()
+}
+
+fn text<'v>(value: &'v Value, member: &str) -> &'v str {
+    value.get(member).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn list<'v>(value: &'v Value, member: &str) -> &'v [Value] {
+    value.get(member).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+fn validation(what: &str) -> Answer {
+    Answer::error(400, "ValidationException", json!({"message": what}))
+}
