@@ -2,15 +2,15 @@
 
 use std::io::Write as _;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// Starts logging, as Lambda's `LoggingConfig` wishes: flat JSON or text, and its level.
 pub fn init() {
+    // A level for all, not a filter by module: that would be a regex engine in every binary.
     let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
-    let filter = EnvFilter::try_new(level.unwrap_or_else(|_| "info".into()))
-        .unwrap_or_else(|_| EnvFilter::new("info"));
+    let level = level.ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
     // CloudWatch stamps each line, so a time of our own would only cost.
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).without_time();
+    let lines = tracing_subscriber::fmt().with_max_level(level).with_target(false).without_time();
     if std::env::var("AWS_LAMBDA_LOG_FORMAT").is_ok_and(|format| format.eq_ignore_ascii_case("json")) {
         lines.json().flatten_event(true).with_current_span(true).with_span_list(false).init();
     } else {
