@@ -1,142 +1,33 @@
-"""`sam build` of every function, then `sam local invoke` of each with each of its events.
+"""`make sam`: builds with the SAM CLI and invokes each function with each of its events.
 
-It runs in the environment of `requirements.txt`, against a stack on this machine that it brings up with the
-`fleetwarden` command. The functions in the containers are those that SAM built; what they leave on queues is
-taken up by the stack's own.
-
-    python tests/sam/run.py --fleetwarden target/release/fleetwarden
+The SAM CLI pins much, so that it gets a virtual environment of its own below `target/`, made when its
+requirements change. What happens in it is in `suite.py`; arguments are passed on.
 """
 
-import argparse
-import contextlib
-import json
 import os
 import pathlib
 import subprocess
 import sys
-import tempfile
-import time
+import venv
 
-import boto3
-import engine
-import events
-import glibc
-import image
-import relay
-
-ROOT = events.ROOT
-FOLDER = ROOT / "target" / "sam"
-UP_SECONDS = 120
-# This machine's processor; the template's default is the cheaper one in AWS.
-PARAMETERS = ["--parameter-overrides", "Architecture=x86_64"]
+HERE = pathlib.Path(__file__).parent
+REQUIREMENTS = HERE / "requirements.txt"
+FOLDER = HERE.parents[1] / "target" / "sam" / "venv"
 
 
-def environment(**more):
-    """The environment of the SAM CLI: no telemetry, and the compiler of the machine instead of zig's."""
-    settings = {"SAM_CLI_TELEMETRY": "0", "CARGO_LAMBDA_COMPILER": "cargo"}
-    path = f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"
-    return {**os.environ, **settings, "PATH": path, "AWS_DEFAULT_REGION": "us-east-1", **more}
-
-
-def build():
-    """Builds what would be deployed; compiled code is shared with `cargo build`."""
-    command = ["sam", "build", *PARAMETERS, "--build-dir", FOLDER / "build", "--cache-dir", FOLDER / "cache"]
-    subprocess.run(command, cwd=ROOT, env=environment(), check=True)
-    binaries = sorted((FOLDER / "build").glob("*Function/bootstrap"))
-    for binary in binaries:
-        glibc.check(binary)
-    return binaries
-
-
-@contextlib.contextmanager
-def stack(command):
-    """A stack on this machine: its variables. It ends with the block."""
-    with tempfile.TemporaryDirectory() as folder, (FOLDER / "up.log").open("wb") as log:
-        file = pathlib.Path(folder) / "env"
-        up = subprocess.Popen([command, "up", "--env-file", file], cwd=ROOT, stdout=log, stderr=log)
-        try:
-            until = time.monotonic() + UP_SECONDS
-            while not (file.exists() and file.read_text(encoding="utf-8").endswith("\n")):
-                if up.poll() is not None or time.monotonic() > until:
-                    raise SystemExit(f"the stack did not come up; see {FOLDER / 'up.log'}")
-                time.sleep(0.2)
-            yield dict(line.split("=", 1) for line in file.read_text(encoding="utf-8").splitlines())
-        finally:
-            up.terminate()
-            up.wait(timeout=60)
-
-
-def outputs(variables):
-    """The outputs of the one stack that is up."""
-    client = boto3.client(
-        "cloudformation",
-        endpoint_url=variables["AWS_ENDPOINT_URL"],
-        region_name=variables["AWS_REGION"],
-        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-    )
-    (found,) = client.describe_stacks()["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
-
-
-def invoke(function, event, env_file, settings):
-    """One invocation: what the function answered, and its log. A function that fails answers an error."""
-    command = ["sam", "local", "invoke", function, "--template", FOLDER / "build" / "template.yaml"]
-    command += ["--event", event, "--env-vars", env_file, "--skip-pull-image", *PARAMETERS]
-    command += ["--layer-cache-basedir", FOLDER / "layers"]
-    ended = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=False)
-    lines = ended.stdout.strip().splitlines()
-    try:
-        return json.loads(lines[-1]), ended.stderr
-    except (IndexError, ValueError):
-        return {"errorType": "no answer", "errorMessage": ended.stdout[-400:]}, ended.stderr
-
-
-def failed(answer):
-    """What is wrong with an answer; nothing if the event was handled, parked records included."""
-    if not isinstance(answer, dict):
-        return None
-    if "errorType" in answer:
-        return f"{answer['errorType']}: {answer.get('errorMessage')}"
-    if answer.get("batchItemFailures"):
-        return f"to be retried: {answer['batchItemFailures']}"
-    return None
-
-
-def run(arguments):
-    """Everything, in order; returns the number of events that were not handled."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    binaries = build()
-    with contextlib.ExitStack() as ending:
-        host = ending.enter_context(engine.running(FOLDER / "docker"))
-        local = ending.enter_context(stack(arguments.fleetwarden))
-        urls = {name: url for name, url in local.items() if name.startswith("AWS_ENDPOINT_URL")}
-        relayed = ending.enter_context(relay.listening(engine.gateway(host), urls))
-        image.make(host, binaries, relayed)
-        env_file = FOLDER / "env-vars.json"
-        env_file.write_text(json.dumps(events.variables(outputs(local)), indent=2), encoding="utf-8")
-        # The SAM CLI has no business with the stack: it hands only region and credentials on.
-        own = {k: v for k, v in local.items() if not k.startswith("AWS_ENDPOINT_URL")}
-        settings = environment(DOCKER_HOST=host, **own)
-        failures = 0
-        for path, function in events.cases():
-            began = time.monotonic()
-            answer, log = invoke(function, path, env_file, settings)
-            wrong = failed(answer)
-            failures += wrong is not None
-            seconds = time.monotonic() - began
-            print(f"{'FAILED' if wrong else 'ok':6} {seconds:5.1f} s  {function:26} {path.name}", flush=True)
-            if wrong:
-                print(f"       {wrong}\n{log}", file=sys.stderr)
-    return failures
-
-
-def main():
-    """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fleetwarden", default=ROOT / "target" / "release" / "fleetwarden")
-    raise SystemExit(min(run(parser.parse_args()), 1))
+def environment():
+    """The interpreter of an environment that has the requirements."""
+    installed = FOLDER / "installed.txt"
+    wanted = REQUIREMENTS.read_text(encoding="utf-8")
+    python = FOLDER / "bin" / "python"
+    if not installed.exists() or installed.read_text(encoding="utf-8") != wanted:
+        venv.create(FOLDER, with_pip=True, clear=True)
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--requirement", REQUIREMENTS], check=True)
+        installed.write_text(wanted, encoding="utf-8")
+    return python
 
 
 if __name__ == "__main__":
-    main()
+    interpreter = environment()
+    os.execv(interpreter, [interpreter, HERE / "suite.py", *sys.argv[1:]])

@@ -12,10 +12,12 @@ from template import ROOT
 
 # An operation of the SDK by its method, and the action that IAM asks for.
 OPERATIONS = {
+    "batch_get_item": "dynamodb:BatchGetItem",
     "batch_write_item": "dynamodb:BatchWriteItem",
     "create_audit_suppression": "iot:CreateAuditSuppression",
     "create_log_stream": "logs:CreateLogStream",
     "delete_item": "dynamodb:DeleteItem",
+    "delete_object": "s3:DeleteObject",
     "describe_audit_mitigation_actions_task": "iot:DescribeAuditMitigationActionsTask",
     "describe_audit_suppression": "iot:DescribeAuditSuppression",
     "describe_log_streams": "logs:DescribeLogStreams",
@@ -41,9 +43,11 @@ ALERT = {"publish", "put_item", "update_item"}
 ADAPTERS = {
     r"\.claim\(": {"put_item"},
     r"\.(complete|release)\(": {"update_item"},
-    r"\bledger(\(\))?\s*\.put\(": {"put_item"},
+    r"\bledger(\(\))?\s*\.put(_newer)?\(": {"put_item"},
     r"\bledger(\(\))?\s*\.get\(": {"get_item"},
+    r"\.get_all\(": {"batch_get_item"},
     r"\barchive(\(\))?\s*\.put(_file)?\(": {"put_object"},
+    r"\barchive(\(\))?\s*\.delete\(": {"delete_object"},
     r"\.get_file\(": {"get_object"},
     r"\bAlerts\b": ALERT,
     r"\bpolicy::load\(": ALERT,

@@ -47,9 +47,9 @@ BY_LAMBDA = {
 BY_SERVICES = {"kms:Decrypt", "kms:GenerateDataKey"}
 # A permission that changes an answer and is no call: without it a missing object answers 403, not 404.
 FOR_ANSWERS = {"s3:ListBucket"}
-# Lambda sets these in every function; the rest are the SDKs' own names for where the services are.
+# Lambda sets the first in every function. The others are for a stack on one machine and for a person at work.
 FROM_LAMBDA = re.compile(r"AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|LAMBDA_\w+)$")
-FOR_ONE_MACHINE = re.compile(r"AWS_(ENDPOINT_URL(_\w+)?|CA_BUNDLE)$|POLICY_PATH$")
+FOR_ONE_MACHINE = re.compile(r"AWS_(ENDPOINT_URL(_\w+)?|CA_BUNDLE)$|(POLICY_PATH|RUST_LOG)$")
 
 FUNCTIONS = sorted(functions())
 DEAD_LETTER_QUEUES = sorted(name for name in of_type("AWS::SQS::Queue") if "DeadLetter" in name)
