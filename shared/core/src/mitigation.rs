@@ -35,9 +35,16 @@ impl MitigationRequest {
 
     /// How many findings the mitigation is for.
     pub fn count(&self) -> u64 {
-        match &self.target {
-            Target::Findings(findings) => findings.len() as u64,
-            Target::WholeCheck { count, .. } => *count,
+        self.target.count()
+    }
+}
+
+impl Target {
+    /// How many findings that is.
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::Findings(findings) => findings.len() as u64,
+            Self::WholeCheck { count, .. } => *count,
         }
     }
 }
