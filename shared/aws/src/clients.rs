@@ -12,7 +12,9 @@ use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::http::HttpClient as _;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::http::http_client_fn;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
@@ -137,7 +139,15 @@ fn at<B>(config: B, own: &'static str, endpoint_url: impl FnOnce(B, String) -> B
 }
 
 /// The one TLS stack: rustls with ring. It trusts the machine's certificates, or those in `AWS_CA_BUNDLE`.
+///
+/// It is made at the first call, once for all clients. The SDK's own way would make one for each client when
+/// that is built, only to see whether it can be: reading all trusted certificates five times at each start.
 fn http_client() -> Result<SharedHttpClient, SettingsError> {
+    let client = tls_client()?;
+    Ok(http_client_fn(move |settings, components| client.http_connector(settings, components)))
+}
+
+fn tls_client() -> Result<SharedHttpClient, SettingsError> {
     let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
     let builder = aws_smithy_http_client::Builder::new().tls_provider(provider);
     let Some(path) = optional("AWS_CA_BUNDLE") else { return Ok(builder.build_https()) };

@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
 use serde_json::Value;
 
 use crate::clients::Shared;
@@ -27,8 +28,10 @@ pub struct Call {
     pub operation: String,
     /// The query, or nothing.
     pub query: String,
-    /// The body, as it was sent.
+    /// The body, as text.
     pub body: String,
+    /// The body, as it was sent.
+    pub bytes: Vec<u8>,
 }
 
 impl Call {
@@ -48,7 +51,7 @@ pub enum Answer {
         /// The error code, if it is an error.
         error: Option<&'static str>,
         /// The body.
-        body: String,
+        body: Vec<u8>,
     },
     /// None, ever: as if the process had died at this point.
     Never,
@@ -56,13 +59,15 @@ pub enum Answer {
 
 impl Answer {
     /// Success, with this body.
+    #[expect(clippy::needless_pass_by_value, reason = "what is written in place needs no borrow")]
     pub fn ok(body: impl ToString) -> Self {
-        Self::Now { status: 200, error: None, body: body.to_string() }
+        Self::Now { status: 200, error: None, body: body.to_string().into_bytes() }
     }
 
     /// An error with its code.
+    #[expect(clippy::needless_pass_by_value, reason = "what is written in place needs no borrow")]
     pub fn error(status: u16, code: &'static str, body: impl ToString) -> Self {
-        Self::Now { status, error: Some(code), body: body.to_string() }
+        Self::Now { status, error: Some(code), body: body.to_string().into_bytes() }
     }
 }
 
@@ -82,35 +87,53 @@ impl<F> std::fmt::Debug for Connector<F> {
     }
 }
 
-impl<F: Fn(Call) -> Answer + Send + Sync> HttpConnector for Connector<F> {
+impl<F: Fn(Call) -> Answer + Clone + Send + Sync + 'static> HttpConnector for Connector<F> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (status, error, body) = match (self.0)(read(&request)) {
-            Answer::Now { status, error, body } => (status, error, body),
-            Answer::Never => return HttpConnectorFuture::new(std::future::pending()),
-        };
-        let status = match StatusCode::try_from(status) {
-            Ok(status) => status,
-            Err(error) => return HttpConnectorFuture::ready(Err(ConnectorError::user(error.into()))),
-        };
-        let mut response = HttpResponse::new(status, SdkBody::from(body));
-        if let Some(code) = error {
-            response.headers_mut().insert("x-amzn-errortype", code);
-        }
-        HttpConnectorFuture::ready(Ok(response))
+        let answer = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let (status, error, body) = match answer(read(request).await?) {
+                Answer::Now { status, error, body } => (status, error, body),
+                Answer::Never => std::future::pending().await,
+            };
+            let status = StatusCode::try_from(status).map_err(|e| ConnectorError::user(e.into()))?;
+            let mut response = HttpResponse::new(status, SdkBody::from(body));
+            if let Some(code) = error {
+                response.headers_mut().insert("x-amzn-errortype", code);
+            }
+            Ok(response)
+        })
     }
 }
 
-fn read(request: &HttpRequest) -> Call {
-    let body = String::from_utf8_lossy(request.body().bytes().unwrap_or_default()).into_owned();
-    let (path, query) = request.uri().split_once('?').unwrap_or((request.uri(), ""));
+async fn read(mut request: HttpRequest) -> Result<Call, ConnectorError> {
+    let body = ByteStream::new(request.take_body()).collect().await;
+    let sent = body.map_err(|e| ConnectorError::user(e.into()))?.to_vec();
+    let chunked =
+        request.headers().get("content-encoding").is_some_and(|encoding| encoding.contains("aws-chunked"));
+    let bytes = if chunked { unchunk(&sent) } else { sent };
+    let body = String::from_utf8_lossy(&bytes).into_owned();
     let target = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next());
     let action = || body.split('&').find_map(|pair| pair.strip_prefix("Action="));
-    let uri = request.uri();
-    let (address, query) = uri.split_once('?').unwrap_or((uri, ""));
+    let (address, query) = request.uri().split_once('?').unwrap_or((request.uri(), ""));
     let path = address.split('/').skip(3).fold(String::new(), |path, part| path + "/" + part);
     let operation = match target.or_else(action) {
         Some(name) => name.to_owned(),
         None => format!("{} {path}", request.method()),
     };
-    Call { operation, query: query.to_owned(), body }
+    let query = query.to_owned();
+    Ok(Call { operation, query, body, bytes })
+}
+
+/// The content of a body that S3's client sent in chunks, with a checksum behind the last: each chunk has its
+/// length in hexadecimal before it.
+fn unchunk(mut sent: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    while let Some(end) = sent.windows(2).position(|pair| pair == b"\r\n") {
+        let (length, rest) = sent.split_at(end);
+        let length = std::str::from_utf8(length).ok().and_then(|text| usize::from_str_radix(text, 16).ok());
+        let Some(length) = length.filter(|length| *length > 0) else { break };
+        content.extend_from_slice(rest.get(2..length + 2).unwrap_or_default());
+        sent = rest.get(length + 4..).unwrap_or_default();
+    }
+    content
 }

@@ -3,6 +3,8 @@
 //!
 //! A fault is an answer that takes the place of the service's, before the call has its effect or after it.
 
+#![expect(clippy::indexing_slicing, reason = "a member that a JSON value lacks reads as null")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -36,6 +38,7 @@ struct State {
     faults: Vec<Fault>,
     items: BTreeMap<(String, String), Attributes>,
     streams: BTreeMap<String, Stream>,
+    objects: BTreeMap<String, Vec<u8>>,
 }
 
 /// A log stream.
@@ -58,8 +61,8 @@ struct Fault {
 impl Default for Cloud {
     fn default() -> Self {
         let (calls, faults) = (Vec::new(), Vec::new());
-        let (items, streams) = (BTreeMap::new(), BTreeMap::new());
-        Self(Arc::new(Mutex::new(State { now: START, calls, faults, items, streams })))
+        let (items, streams, objects) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self(Arc::new(Mutex::new(State { now: START, calls, faults, items, streams, objects })))
     }
 }
 
@@ -67,7 +70,12 @@ impl Cloud {
     /// Clients of this cloud.
     pub fn clients(&self) -> Shared {
         let cloud = self.clone();
-        clients(move |call| cloud.state().answer(call))
+        clients(move |call| cloud.answer(call))
+    }
+
+    /// Answers a call, as for a test whose other calls go elsewhere.
+    pub fn answer(&self, call: Call) -> Answer {
+        self.state().answer(&call)
     }
 
     /// The cloud's clock.
@@ -99,9 +107,9 @@ impl Cloud {
         self.state().faults.push(Fault { operation, passes: 0, times: 1, after_effect: true, answer });
     }
 
-    /// The calls of an operation so far. Operations of S3 are named by method and path, or by their start.
+    /// The calls of an operation so far; those of S3 by their method alone, those of all by nothing.
     pub fn calls(&self, operation: &str) -> Vec<Call> {
-        self.state().calls.iter().filter(|call| call.operation.starts_with(operation)).cloned().collect()
+        self.state().calls.iter().filter(|call| is_call_of(call, operation)).cloned().collect()
     }
 
     /// The bodies of all messages sent to a queue, in the order of sending.
@@ -125,6 +133,11 @@ impl Cloud {
         }
     }
 
+    /// The paths of all objects in S3.
+    pub fn objects(&self) -> Vec<String> {
+        self.state().objects.keys().cloned().collect()
+    }
+
     /// A log stream by its name.
     pub fn stream(&self, name: &str) -> Option<Stream> {
         self.state().streams.get(name).cloned()
@@ -141,9 +154,9 @@ impl Cloud {
 }
 
 impl State {
-    fn answer(&mut self, call: Call) -> Answer {
+    fn answer(&mut self, call: &Call) -> Answer {
         self.calls.push(call.clone());
-        let fault = self.faults.iter_mut().find(|f| f.times > 0 && call.operation.starts_with(&f.operation));
+        let fault = self.faults.iter_mut().find(|f| f.times > 0 && is_call_of(&call, &f.operation));
         let fault = match fault {
             Some(fault) if fault.passes > 0 => {
                 fault.passes -= 1;
@@ -158,10 +171,10 @@ impl State {
         match fault {
             Some((false, answer)) => answer,
             Some((true, answer)) => {
-                self.effect(&call);
+                self.effect(call);
                 answer
             }
-            None => self.effect(&call),
+            None => self.effect(call),
         }
     }
 
@@ -173,7 +186,8 @@ impl State {
             "BatchGetItem" => Answer::ok(self.batch_get(&body)),
             "SendMessageBatch" => {
                 let sent = list(&body, "Entries").iter();
-                let sent = sent.map(|entry| json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "5"}));
+                let sent =
+                    sent.map(|entry| json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "5"}));
                 Answer::ok(json!({"Successful": sent.collect::<Vec<_>>(), "Failed": []}))
             }
             "SendMessage" => Answer::ok(json!({"MessageId": "m"})),
@@ -184,9 +198,33 @@ impl State {
             "DescribeLogStreams" => Answer::ok(self.describe_streams(&body)),
             "PutLogEvents" => self.put_events(&body),
             "GetLogEvents" => Answer::ok(self.get_events(&body)),
-            put if put.starts_with("PUT /") => Answer::ok(""),
-            other => Answer::error(400, "UnknownOperationException", json!({"message": other})),
+            "GetItem" => Answer::ok(self.get(&body)),
+            other => self.object(other, call),
         }
+    }
+
+    /// The calls of S3, by method and path.
+    fn object(&mut self, operation: &str, call: &Call) -> Answer {
+        match operation.split_once(' ') {
+            Some(("PUT", path)) => {
+                self.objects.insert(path.to_owned(), call.bytes.clone());
+                Answer::ok("")
+            }
+            Some(("DELETE", path)) => {
+                self.objects.remove(path);
+                Answer::Now { status: 204, error: None, body: Vec::new() }
+            }
+            Some(("GET", path)) => match self.objects.get(path) {
+                Some(body) => Answer::Now { status: 200, error: None, body: body.clone() },
+                None => Answer::error(404, "NoSuchKey", "<Error><Code>NoSuchKey</Code></Error>"),
+            },
+            _ => Answer::error(400, "UnknownOperationException", json!({"message": operation})),
+        }
+    }
+
+    fn get(&self, body: &Value) -> Value {
+        let item = body["Key"].as_object().and_then(|key| self.items.get(&item_key(key)));
+        item.map_or(json!({}), |item| json!({"Item": item}))
     }
 
     /// `PutItem` with the conditions that the ledger uses.
@@ -201,6 +239,10 @@ impl State {
                 held.get("state").map(plain) == Some("running".into())
                     && held.get("lease_until").map(number) < Some(value(":now"))
             }
+            (Some(condition), Some(held)) if condition.contains("started_at <= :started_at") => {
+                held.get("started_at").map(number) <= Some(value(":started_at"))
+                    || held.get("task_id") == Some(&body["ExpressionAttributeValues"][":task_id"])
+            }
             (Some(condition), Some(_)) => return validation(condition),
         };
         if free {
@@ -214,7 +256,8 @@ impl State {
     /// `UpdateItem` that sets one attribute.
     fn update(&mut self, body: &Value) -> Answer {
         let expression = text(body, "UpdateExpression");
-        let Some((alias, value)) = expression.strip_prefix("SET ").and_then(|set| set.split_once(" = ")) else {
+        let Some((alias, value)) = expression.strip_prefix("SET ").and_then(|set| set.split_once(" = "))
+        else {
             return validation(expression);
         };
         let Some(key) = body["Key"].as_object() else { return validation("no key") };
@@ -270,6 +313,11 @@ impl State {
             .collect();
         json!({"nextForwardToken": format!("f/{}", from + events.len()), "nextBackwardToken": "b/0", "events": events})
     }
+}
+
+fn is_call_of(call: &Call, operation: &str) -> bool {
+    let rest = call.operation.strip_prefix(operation);
+    rest.is_some_and(|rest| operation.is_empty() || rest.is_empty() || rest.starts_with(' '))
 }
 
 fn entries(body: &Value) -> Vec<String> {
