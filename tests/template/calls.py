@@ -46,7 +46,7 @@ ADAPTERS = {
     r"\bledger(\(\))?\s*\.put(_newer)?\(": {"put_item"},
     r"\bledger(\(\))?\s*\.get\(": {"get_item"},
     r"\.get_all\(": {"batch_get_item"},
-    r"\barchive(\(\))?\s*\.put(_file)?\(": {"put_object"},
+    r"\.put_file\(|\.put\(&\w+, \"": {"put_object"},  # of the two `put`, the archive's has a content type
     r"\barchive(\(\))?\s*\.delete\(": {"delete_object"},
     r"\.get_file\(": {"get_object"},
     r"\bAlerts\b": ALERT,
