@@ -98,17 +98,20 @@ impl Deployed {
 async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, String>) -> Result<ExitCode> {
     let root = arguments.places.root()?;
     let binary = arguments.places.binaries(&root).join(&arguments.function);
+    let environment = environment(arguments, &root, given)?;
+    if !binary.exists() {
+        bail!("no function binary at {}: build it with cargo build --release", binary.display());
+    }
     let timeout = Duration::from_secs(arguments.timeout_seconds);
     let mut api = RuntimeApi::start(&arguments.function, event, timeout).await?;
     let mut command = Command::new(&binary);
     command
-        .envs(environment(arguments, &root, given)?)
+        .envs(environment)
         .env("AWS_LAMBDA_RUNTIME_API", api.address.to_string())
         .stdin(Stdio::null())
         // The log of a function is its standard output; the answer comes by the Runtime API.
         .stdout(std::io::stderr());
-    let mut process = Guarded::spawn(&mut command)
-        .with_context(|| format!("is there a {}? cargo build --release makes it", binary.display()))?;
+    let mut process = Guarded::spawn(&mut command)?;
     let ended = async {
         loop {
             if let Some(status) = process.ended()? {
