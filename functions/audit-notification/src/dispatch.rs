@@ -95,7 +95,12 @@ impl Handler {
             );
         }
         let triaged = to_triage.len();
-        tracing::info!(task.id = audit.task_id, checks = ended.audit_details.len(), triaged, "an audit ended");
+        tracing::info!(
+            task.id = audit.task_id,
+            checks = ended.audit_details.len(),
+            triaged,
+            "an audit ended"
+        );
         Ok(())
     }
 

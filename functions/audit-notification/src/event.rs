@@ -5,24 +5,9 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::names::shown;
-use serde::Deserialize;
 use serde_json::Value;
 
 const SOURCE: &str = "aws:sns";
-
-/// A record of an SNS event, as far as it is used.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Record<'e> {
-    #[serde(borrow)]
-    sns: Sns<'e>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Sns<'e> {
-    message: &'e str,
-}
 
 /// The records of an event.
 ///
@@ -57,9 +42,8 @@ pub(crate) fn message(at: usize, record: &Value) -> Result<&str, Error> {
             shown(source)
         )));
     }
-    let read: Result<Record<'_>, _> = serde_path_to_error::deserialize(record);
-    read.map(|record| record.sns.message)
-        .map_err(|e| Error::Input(format!("Records[{at}].{} of the event: {}", e.path(), e.inner())))
+    let text = record.pointer("/Sns/Message").and_then(Value::as_str);
+    text.ok_or_else(|| Error::Input(format!("Records[{at}].Sns.Message of the event: missing, or no text")))
 }
 
 /// Who sent a record. SNS writes the member with a capital, SQS and others without.

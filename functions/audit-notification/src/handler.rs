@@ -14,6 +14,7 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::digest::Digest;
+use fleetwarden_core::message::Audit;
 use fleetwarden_core::metrics;
 use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::notification::Notification;
@@ -25,7 +26,9 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::event;
+use crate::outcome;
 use crate::outcome::Outcome;
+use crate::trouble;
 
 /// The function's name.
 pub(crate) const FUNCTION: &str = "audit-notification";
@@ -72,19 +75,21 @@ impl Handler {
         let mut audits = Vec::new();
         let (mut bad, mut published, mut seen) = (Vec::new(), 0_usize, BTreeSet::new());
         for (at, record) in records.iter().enumerate() {
-            match read(at, record) {
-                // SNS delivers at least once: one audit is handled once, whatever stands in the repeats.
-                Ok(Notification::AuditEnded(ended)) if seen.insert(ended.task_id.clone()) => {
-                    audits.push((record, ended));
+            match self.read(at, record) {
+                // SNS delivers at least once, so one audit is handled once. Only what was verified counts as
+                // the first: a bad record with the audit's id must not stand in its way.
+                Ok(Some((audit, ended))) => {
+                    if seen.insert(audit.task_id.clone()) {
+                        audits.push((record, audit, ended));
+                    }
                 }
-                Ok(Notification::AuditEnded(_)) => {}
-                Ok(Notification::PublishedFinding(_)) => published += 1,
+                Ok(None) => published += 1,
                 Err(error) => bad.push((record, error)),
             }
         }
         let (repeats, audits_seen) = (records.len() - audits.len() - bad.len() - published, audits.len());
         let tried = futures_util::stream::iter(audits)
-            .map(async |(record, ended)| (record, self.audit(&ended, deadline).await))
+            .map(async |(record, audit, ended)| (record, self.audit(&audit, &ended, deadline).await))
             .buffer_unordered(PARALLEL);
         let tried: Vec<(&Value, Result<(), Error>)> = tried.collect().await;
         bad.extend(tried.into_iter().filter_map(|(record, tried)| tried.err().map(|error| (record, error))));
@@ -103,21 +108,33 @@ impl Handler {
         outcome
     }
 
+    /// The audit that a record tells of; none if it is a finding that was published, which triage handled.
+    fn read(&self, at: usize, record: &Value) -> Result<Option<(Audit, Box<AuditEnded>)>, Error> {
+        let message = event::message(at, record)?;
+        let wrong = |what: &dyn std::fmt::Display| Error::Input(format!("Records[{at}]: {what}"));
+        match Notification::parse(message).map_err(|error| wrong(&error))? {
+            Notification::PublishedFinding(_) => Ok(None),
+            Notification::AuditEnded(ended) => {
+                let audit = outcome::audit(&ended, &self.account, &self.region, self.clock.now());
+                audit.map_err(|what| wrong(&what)).map(|audit| Some((audit, ended)))
+            }
+        }
+    }
+
     /// One audit. The messages to triage and the alert to people do not wait for each other.
-    async fn audit(&self, ended: &AuditEnded, deadline: Millis) -> Result<(), Error> {
-        let audit = crate::outcome::audit(ended, &self.account, &self.region, self.clock.now())?;
+    async fn audit(&self, audit: &Audit, ended: &AuditEnded, deadline: Millis) -> Result<(), Error> {
         if self.clock.now().0 > deadline.0 - MARGIN_MS {
             return Err(Error::Later(format!("audit {}: no time is left for it", audit.task_id)));
         }
         let outcome = Outcome::of(ended);
         let told = async {
-            match crate::trouble::alert(&audit, ended, &outcome) {
+            match trouble::alert(audit, ended, &outcome) {
                 Some(alert) => self.alerts.raise(&alert).await,
                 None => Ok(()),
             }
         };
         let (dispatched, told) =
-            future::join(self.dispatch_once(&audit, ended, &outcome, deadline), told).await;
+            future::join(self.dispatch_once(audit, ended, &outcome, deadline), told).await;
         Error::of_both(dispatched, told)
     }
 
@@ -170,9 +187,4 @@ impl Handler {
             tracing::warn!(claim = about, %error, "a claim could not be given back");
         }
     }
-}
-
-fn read(at: usize, record: &Value) -> Result<Notification, Error> {
-    let message = event::message(at, record)?;
-    Notification::parse(message).map_err(|error| Error::Input(format!("Records[{at}]: {error}")))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use fleetwarden_aws::Error;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::names;
@@ -82,16 +81,11 @@ impl<'n> Outcome<'n> {
 /// The audit that a notification tells of.
 ///
 /// # Errors
-/// [`Error::Input`] with the path of the member that the service of this account cannot have sent.
-pub(crate) fn audit(ended: &AuditEnded, account: &str, region: &str, now: Millis) -> Result<Audit, Error> {
-    let wrong = |path: &str, what: String| {
-        Err(Error::Input(format!("{path} of the audit notification: {what}")))
-    };
+/// The path of the member that the service of this account cannot have sent, and what is wrong with it.
+pub(crate) fn audit(ended: &AuditEnded, account: &str, region: &str, now: Millis) -> Result<Audit, String> {
+    let wrong = |path: &str, what: String| Err(format!("{path} of the audit notification: {what}"));
     if ended.account_id != account {
-        return wrong(
-            "accountId",
-            format!("this is account {account}, not '{}'", shown(&ended.account_id)),
-        );
+        return wrong("accountId", format!("this is account {account}, not '{}'", shown(&ended.account_id)));
     }
     if !names::is_task_id(&ended.task_id) {
         return wrong("taskId", format!("'{}' is no task id", shown(&ended.task_id)));

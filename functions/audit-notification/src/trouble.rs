@@ -32,10 +32,11 @@ pub(crate) fn alert(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) ->
         None => format!("the audit on demand {}", audit.task_id),
     };
     let (bad, all) = (troubled.len(), outcome.all().count());
+    let were = if bad == 1 { "was" } else { "were" };
     let title = match whole {
         Some(how) if bad == 0 => format!("{} {how}", capital(&name)),
-        Some(how) => format!("{} {how}: {bad} of {all} checks were not done", capital(&name)),
-        None => format!("{bad} of {all} checks of {name} were not done"),
+        Some(how) => format!("{} {how}: {bad} of {all} checks {were} not done", capital(&name)),
+        None => format!("{bad} of {all} checks of {name} {were} not done"),
     };
     let checks = troubled.iter().map(|check| line(check));
     let intro = format!(
@@ -106,7 +107,8 @@ fn next_steps(troubled: &[&CheckEnded], only_canceled: bool) -> Vec<String> {
 
 /// A text of the service, on one line and without what markdown would take as its own.
 fn quoted(text: &str) -> String {
-    let plain = |c: char| if c.is_control() || matches!(c, '<' | '>' | '`' | '*' | '[' | ']') { ' ' } else { c };
+    let plain =
+        |c: char| if c.is_control() || matches!(c, '<' | '>' | '`' | '*' | '[' | ']') { ' ' } else { c };
     text.chars().take(QUOTED).map(plain).collect()
 }
 

@@ -217,7 +217,7 @@ impl Ledger {
                 let mut got = get.send().await.map_err(Error::aws("BatchGetItem", &self.table))?;
                 items.extend(got.responses.into_iter().flat_map(HashMap::into_values).flatten().map(Item));
                 left = got.unprocessed_keys.as_mut().and_then(|keys| keys.remove(&self.table));
-                if left.is_some() {
+                if left.is_some() && round + 1 < ROUNDS {
                     tokio::time::sleep(Duration::from_millis(50) * 4_u32.pow(round)).await;
                 }
             }

@@ -159,14 +159,14 @@ impl Counts {
     #[must_use]
     pub fn plus(self, other: &Self) -> Self {
         Self {
-            non_compliant: self.non_compliant + other.non_compliant,
-            suppressed: self.suppressed + other.suppressed,
-            new: self.new + other.new,
-            returned: self.returned + other.returned,
-            fixed: self.fixed + other.fixed,
-            suppress: self.suppress + other.suppress,
-            mitigated: self.mitigated + other.mitigated,
-            reported: self.reported + other.reported,
+            non_compliant: self.non_compliant.saturating_add(other.non_compliant),
+            suppressed: self.suppressed.saturating_add(other.suppressed),
+            new: self.new.saturating_add(other.new),
+            returned: self.returned.saturating_add(other.returned),
+            fixed: self.fixed.saturating_add(other.fixed),
+            suppress: self.suppress.saturating_add(other.suppress),
+            mitigated: self.mitigated.saturating_add(other.mitigated),
+            reported: self.reported.saturating_add(other.reported),
             oldest: self.oldest.into_iter().chain(other.oldest).min(),
         }
     }

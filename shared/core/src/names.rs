@@ -3,8 +3,8 @@
 //! A task id stands in a ledger key, in an object's key and in the name of a log stream. What the service
 //! would never have given out is refused at the door, so that no name can point elsewhere.
 
-use crate::message::Audit;
 use crate::check::CheckName;
+use crate::message::Audit;
 
 /// An audit task's id: `[a-zA-Z0-9-]{1,40}` (`AuditTaskId`).
 pub fn is_task_id(text: &str) -> bool {
@@ -14,6 +14,11 @@ pub fn is_task_id(text: &str) -> bool {
 /// A scheduled audit's name: `[a-zA-Z0-9_-]{1,128}` (`ScheduledAuditName`).
 pub fn is_schedule_name(text: &str) -> bool {
     is_of(text, 128, |c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+/// A region, as `us-gov-west-1`: `[a-z0-9-]{1,32}`.
+pub fn is_region(text: &str) -> bool {
+    is_of(text, 32, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }
 
 /// A check's name as every known one is made. The service declares a plain string, so this is our own rule:
@@ -34,6 +39,9 @@ impl Audit {
     pub fn verify(&self, account: &str, check: &CheckName) -> Result<(), String> {
         if self.account != account {
             return Err(format!("audit.account: this is account {account}, not '{}'", shown(&self.account)));
+        }
+        if !is_region(&self.region) {
+            return Err(format!("audit.region: '{}' is no region", shown(&self.region)));
         }
         if !is_task_id(&self.task_id) {
             return Err(format!("audit.taskId: '{}' is no task id", shown(&self.task_id)));
@@ -78,6 +86,8 @@ mod tests {
         let wrong = |audit: Audit, check| audit.verify("123456789012", &CheckName::new(check)).unwrap_err();
         assert!(wrong(audit("210987654321", "t"), "A_CHECK").starts_with("audit.account: "));
         assert!(wrong(audit("123456789012", "t/.."), "A_CHECK").starts_with("audit.taskId: "));
+        let nowhere = Audit { region: "../x".into(), ..audit("123456789012", "t") };
+        assert!(wrong(nowhere, "A_CHECK").starts_with("audit.region: "));
         assert!(wrong(audit("123456789012", "t"), "A:CHECK").starts_with("check: "));
         assert_eq!(audit("123456789012", "t").verify("123456789012", &CheckName::new("A_CHECK")), Ok(()));
     }

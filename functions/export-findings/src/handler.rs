@@ -1,0 +1,80 @@
+//! A batch of the finding queue: each message read, verified and exported.
+
+use aws_lambda_events::sqs::SqsBatchResponse;
+use aws_lambda_events::sqs::SqsEvent;
+use fleetwarden_aws::Error;
+use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::archive::Archive;
+use fleetwarden_aws::batch;
+use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::queue::Queue;
+use fleetwarden_core::message::Export;
+use fleetwarden_core::message::ExportMessage;
+use fleetwarden_core::timestamp::Millis;
+use lambda_runtime::LambdaEvent;
+
+use crate::log::FindingsLog;
+use crate::page::Page;
+
+/// The function's name.
+const FUNCTION: &str = "export-findings";
+/// How many messages are handled side by side: all that the queue hands out at once.
+const PARALLEL: usize = 10;
+
+/// The function with all that it talks to.
+pub struct Handler {
+    pub(crate) account: String,
+    pub(crate) log: FindingsLog,
+    pub(crate) archive: Archive,
+    pub(crate) ledger: Ledger,
+    pub(crate) alerts: Alerts,
+    pub(crate) clock: Clock,
+    pub(crate) emit: fn(&str),
+    consumer: Consumer,
+}
+
+impl Handler {
+    /// Puts the function together. `parking` takes what can never be handled, `emit` a metric line.
+    #[expect(clippy::too_many_arguments, reason = "one for each thing that the function talks to")]
+    pub fn new(
+        account: String,
+        log: FindingsLog,
+        archive: Archive,
+        ledger: Ledger,
+        alerts: Alerts,
+        parking: Queue,
+        clock: Clock,
+        emit: fn(&str),
+    ) -> Self {
+        let consumer = Consumer { function: FUNCTION, parking, clock: clock.clone(), parallel: PARALLEL };
+        Self { account, log, archive, ledger, alerts, clock, emit, consumer }
+    }
+
+    /// Handles an SQS event.
+    ///
+    /// # Errors
+    /// If every record is to be delivered again.
+    pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
+        let deadline = Millis(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
+        let time_out = deadline.0.saturating_sub(self.clock.now().0);
+        let export = async |body: &str, _: Millis| self.export(body, time_out).await;
+        self.consumer.consume(event.payload, &event.context, export).await
+    }
+
+    /// Exports what one message holds. `time_out` is how long an invocation can live, in milliseconds.
+    async fn export(&self, body: &str, time_out: i64) -> Result<(), Error> {
+        let message: ExportMessage<'_> = batch::parse("export message", body)?;
+        let ExportMessage { audit, check, export } = &message;
+        let refused = |what: String| Error::Input(format!("{what} (of the export message)"));
+        audit.verify(&self.account, check).map_err(refused)?;
+        match export {
+            Export::Page { page, part, findings } => {
+                let page = Page { audit, check, page: *page, part: *part, findings };
+                page.export(&self.log, &self.archive, time_out).await
+            }
+            Export::Summary(tally) => self.summarize(audit, check, tally).await,
+        }
+    }
+}

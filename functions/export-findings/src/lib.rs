@@ -1,0 +1,23 @@
+//! The function `export-findings`: what triage decided, put where people and tools can read it.
+//!
+//! Before it stands the finding queue, filled by triage; after it nobody. A message is either some findings
+//! of a check or the check's summary:
+//!
+//! - a [`page`] of findings goes to the findings log, one event each, and to the archive, one object; the
+//!   findings are text that triage wrote, and stay it;
+//! - a [`summary`] becomes metrics, the check's record in the ledger, and an alert if people should look.
+//!
+//! SQS delivers at least once. An object replaces itself and a metric is a gauge, so those repeat without
+//! harm; a log only grows, so [`log`] finds out what is in it before it adds to what another delivery began.
+
+mod handler;
+mod log;
+mod page;
+mod report;
+mod summary;
+
+pub use handler::Handler;
+pub use log::FindingsLog;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,87 @@
+//! Some findings of a check: one log event each, and one archive object of them all.
+
+use std::borrow::Cow;
+use std::io;
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::GzBuilder;
+use fleetwarden_aws::Error;
+use fleetwarden_aws::archive;
+use fleetwarden_aws::archive::Archive;
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::message::Audit;
+use futures_util::future;
+use serde_json::value::RawValue;
+
+use crate::log::FindingsLog;
+
+/// A page, or the part of one that fitted a message.
+pub(crate) struct Page<'m> {
+    pub(crate) audit: &'m Audit,
+    pub(crate) check: &'m CheckName,
+    pub(crate) page: u32,
+    pub(crate) part: u32,
+    pub(crate) findings: &'m [&'m RawValue],
+}
+
+impl Page<'_> {
+    /// Writes the page to the log and to the archive, side by side: neither waits for the other.
+    pub(crate) async fn export(&self, log: &FindingsLog, to: &Archive, time_out: i64) -> Result<(), Error> {
+        if self.findings.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<Cow<'_, str>> = self.findings.iter().map(|finding| one_line(finding.get())).collect();
+        let object = gzip(&lines).map_err(|source| Error::Disk { what: "compressing a page", source })?;
+        let key = archive::findings_key(self.audit, self.check, self.page, self.part);
+        let stream = self.stream();
+        let logged = log.write(&stream, &lines, time_out);
+        let archived = to.put(&key, "application/gzip", object);
+        let (logged, archived) = future::join(logged, archived).await;
+        Error::of_both(logged, archived)
+    }
+
+    /// The page's own log stream. Its parts can hold neither `:` nor `*`, which CloudWatch Logs does not take.
+    fn stream(&self) -> String {
+        let page = archive::page_name(self.page, self.part);
+        format!("{}/{}/{page}", self.check, self.audit.task_id)
+    }
+}
+
+/// A JSON text on one line. In JSON a line break can only stand between two tokens.
+fn one_line(text: &str) -> Cow<'_, str> {
+    if text.contains(['\n', '\r']) { text.replace(['\n', '\r'], " ").into() } else { text.into() }
+}
+
+/// Newline-delimited JSON, compressed. The header has no time, so that the same lines are the same bytes.
+fn gzip(lines: &[Cow<'_, str>]) -> io::Result<Vec<u8>> {
+    let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
+    for line in lines {
+        gzip.write_all(line.as_bytes())?;
+        gzip.write_all(b"\n")?;
+    }
+    gzip.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read as _;
+
+    #[test]
+    fn an_object_is_its_lines_and_the_same_bytes_again() {
+        let lines: Vec<Cow<'_, str>> = vec!["{\"a\":\"ä\"}".into(), "{}".into()];
+        let object = gzip(&lines).unwrap();
+        assert_eq!(object, gzip(&lines).unwrap());
+        assert_eq!(object[4..8], [0; 4], "the header's time");
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(object.as_slice()).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "{\"a\":\"ä\"}\n{}\n");
+    }
+
+    #[test]
+    fn a_finding_is_one_line_however_it_was_written() {
+        assert!(matches!(one_line("{\"a\": \"b\\n\"}"), Cow::Borrowed(_)));
+        assert_eq!(one_line("{\r\n\"a\": 1\n}"), "{  \"a\": 1 }");
+    }
+}

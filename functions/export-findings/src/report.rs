@@ -1,0 +1,111 @@
+//! The alert on a check's findings: how many need somebody, how bad they are, and where to look.
+
+use fleetwarden_aws::archive::Archive;
+use fleetwarden_aws::archive::findings_prefix;
+use fleetwarden_core::alert::Alert;
+use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::alert::Kind;
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::finding::Severity;
+use fleetwarden_core::message::Audit;
+use fleetwarden_core::message::Counts;
+use fleetwarden_core::message::Tally;
+
+/// Where the findings themselves are.
+pub(crate) struct Places<'h> {
+    pub(crate) log_group: &'h str,
+    pub(crate) archive: &'h Archive,
+}
+
+/// The alert of a check in an audit, if people should look: findings are reported that are critical or high,
+/// or some of a severity that has news. What was reported before and is neither needs no second telling.
+pub(crate) fn alert(audit: &Audit, check: &CheckName, tally: &Tally, places: &Places<'_>) -> Option<Alert> {
+    let loud = |(severity, counts): (&Severity, &Counts)| {
+        let grave = matches!(severity, Severity::Critical | Severity::High);
+        counts.reported > 0 && (grave || counts.new + counts.returned > 0)
+    };
+    if !tally.iter().any(loud) {
+        return None;
+    }
+    // The tally is sorted by severity, the worst first.
+    let worst = tally.iter().find(|(_, counts)| counts.reported > 0).map(|(severity, _)| *severity)?;
+    let total = tally.values().fold(Counts::default(), Counts::plus);
+    let findings = if total.reported == 1 { "finding" } else { "findings" };
+    let need = if total.reported == 1 { "needs" } else { "need" };
+    let news = news(&total).map(|news| format!(" ({news})")).unwrap_or_default();
+    Some(Alert {
+        kind: Kind::FindingsReported,
+        severity: severity(worst),
+        about: check.as_str().to_owned(),
+        thread: format!("audit {}", audit.task_id),
+        title: format!("{} {findings} of {check} {need} attention{news}", total.reported),
+        description: description(audit, tally),
+        next_steps: vec![
+            format!(
+                "Read them in the log group `{}` with Logs Insights: {}",
+                places.log_group,
+                query(audit, check)
+            ),
+            format!(
+                "Or in the archive: `{}`.",
+                places.archive.url(&format!("{}-*.ndjson.gz", findings_prefix(audit, check)))
+            ),
+            "What is accepted, or can be mitigated: give it a rule in the policy.".into(),
+        ],
+    })
+}
+
+/// The query that lists what is reported.
+fn query(audit: &Audit, check: &CheckName) -> String {
+    format!(
+        "`fields severity, status, reasonCode, reason, key | filter kind = \"finding\" and taskId = \"{}\" and check = \
+         \"{check}\" and decision.outcome = \"report\" | sort severity, status`",
+        audit.task_id
+    )
+}
+
+fn description(audit: &Audit, tally: &Tally) -> String {
+    let of = audit.schedule.as_deref().map(|name| format!(" of audit {name}")).unwrap_or_default();
+    let head = format!(
+        "Audit task `{}`{of}, account {} in {}, begun {}.",
+        audit.task_id,
+        audit.account,
+        audit.region,
+        audit.started_at.rfc3339()
+    );
+    let lines = tally.iter().map(|(severity, counts)| line(*severity, counts));
+    [head].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+fn line(severity: Severity, counts: &Counts) -> String {
+    let news = news(counts).map(|news| format!(" ({news})")).unwrap_or_default();
+    let others = [
+        (counts.mitigated, "to be mitigated"),
+        (counts.suppress, "to be suppressed"),
+        (counts.suppressed, "suppressed"),
+        (counts.fixed, "fixed since"),
+    ];
+    let others: Vec<String> =
+        others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let others = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
+    format!("- **{severity}**: {} reported of {}{news}{others}", counts.reported, counts.non_compliant)
+}
+
+fn news(counts: &Counts) -> Option<String> {
+    match (counts.new, counts.returned) {
+        (0, 0) => None,
+        (new, 0) => Some(format!("{new} new")),
+        (0, returned) => Some(format!("{returned} returned")),
+        (new, returned) => Some(format!("{new} new, {returned} returned")),
+    }
+}
+
+const fn severity(of: Severity) -> AlertSeverity {
+    match of {
+        Severity::Critical => AlertSeverity::Critical,
+        Severity::High => AlertSeverity::High,
+        // What has no severity is not known to be harmless.
+        Severity::Medium | Severity::Unknown => AlertSeverity::Medium,
+        Severity::Low => AlertSeverity::Low,
+    }
+}

@@ -1,0 +1,109 @@
+//! The function as Lambda runs it, on the SDK's own clients and a small AWS in memory.
+
+use std::cell::RefCell;
+
+use aws_lambda_events::sqs::SqsEvent;
+use fleetwarden_aws::Error;
+use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::archive::Archive;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_aws::testing::cloud::START;
+use lambda_runtime::Context;
+use lambda_runtime::LambdaEvent;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::FindingsLog;
+use crate::Handler;
+
+mod pages;
+mod records;
+mod summaries;
+
+const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
+const STREAM: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK/t-1/00003";
+
+thread_local! {
+    /// The metric lines of this thread's test.
+    static LINES: RefCell<Vec<Value>> = const { RefCell::new(vec![]) };
+}
+
+fn emit(line: &str) {
+    LINES.with_borrow_mut(|lines| lines.push(serde_json::from_str(line).unwrap()));
+}
+
+fn handler(cloud: &Cloud) -> Handler {
+    let (aws, clock) = (cloud.clients(), cloud.clock());
+    let ledger = Ledger::new(aws.dynamodb(), "ledger".into());
+    Handler::new(
+        "123456789012".into(),
+        FindingsLog::new(aws.logs(), "/fleetwarden/findings".into(), clock.clone()),
+        Archive::new(aws.s3(), "archive".into()),
+        ledger.clone(),
+        Alerts::new(aws.sns(), "arn:alerts".into(), ledger, clock.clone()),
+        Queue::new(aws.sqs(), "https://sqs.us-east-1.amazonaws.com/123456789012/parked".into()),
+        clock,
+        emit,
+    )
+}
+
+/// Delivers bodies as one batch. Returns the places in the batch of those to be delivered again.
+async fn deliver(cloud: &Cloud, bodies: &[String]) -> Result<Vec<usize>, Error> {
+    let records: Vec<Value> = bodies
+        .iter()
+        .enumerate()
+        .map(|(at, body)| json!({"messageId": at.to_string(), "body": body, "attributes": {}, "messageAttributes": {}}))
+        .collect();
+    let event: SqsEvent = serde_json::from_value(json!({"Records": records})).unwrap();
+    deliver_event(cloud, event).await
+}
+
+async fn deliver_event(cloud: &Cloud, event: SqsEvent) -> Result<Vec<usize>, Error> {
+    let mut context = Context::default();
+    context.deadline = u64::try_from(cloud.clock().now().plus_seconds(60).0).unwrap();
+    let response = handler(cloud).handle(LambdaEvent::new(event, context)).await?;
+    let mut again: Vec<usize> =
+        response.batch_item_failures.iter().map(|f| f.item_identifier.parse().unwrap()).collect();
+    again.sort_unstable();
+    Ok(again)
+}
+
+fn message(export: &Value) -> Value {
+    let audit = json!({"account": "123456789012", "region": "us-east-1", "taskId": "t-1", "schedule": "weekly",
+        "startedAt": START.0});
+    json!({"audit": audit, "check": CHECK, "export": export})
+}
+
+fn finding(id: &str) -> Value {
+    json!({"kind": "finding", "findingId": id, "check": CHECK, "decision": {"outcome": "report"}})
+}
+
+/// Page 3 with these findings.
+fn page(ids: &[&str]) -> Value {
+    let findings: Vec<Value> = ids.iter().map(|id| finding(id)).collect();
+    message(&json!({"page": {"page": 3, "part": 0, "findings": findings}}))
+}
+
+/// The ids of the findings in a stream, in their order.
+fn logged(cloud: &Cloud, stream: &str) -> Vec<String> {
+    let id = |event: &String| {
+        let event: Value = serde_json::from_str(event).unwrap();
+        event["findingId"].as_str().unwrap().to_owned()
+    };
+    cloud.stream(stream).unwrap().events.iter().map(id).collect()
+}
+
+/// The reasons of what was parked.
+fn parked(cloud: &Cloud) -> Vec<String> {
+    let reason =
+        |body: Value| body["MessageAttributes"]["reason"]["StringValue"].as_str().unwrap().to_owned();
+    cloud.calls("SendMessage").iter().map(|call| reason(call.json())).collect()
+}
+
+/// An answer that the SDK does not try again, and that we do.
+fn refused() -> Answer {
+    Answer::error(403, "AccessDeniedException", json!({"message": "not yet"}))
+}

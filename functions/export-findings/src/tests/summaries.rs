@@ -1,0 +1,97 @@
+//! Summaries: metrics, the check's record, and the alert.
+
+use super::*;
+
+fn told(cloud: &Cloud) -> Vec<Value> {
+    let message = |body: &str| {
+        let mut fields = form_urlencoded::parse(body.as_bytes());
+        fields
+            .find(|(name, _)| name == "Message")
+            .map(|(_, text)| serde_json::from_str(&text).unwrap())
+            .unwrap()
+    };
+    cloud.calls("Publish").iter().map(|call| message(&call.body)).collect()
+}
+
+async fn summarized(tally: Value) -> Cloud {
+    let cloud = Cloud::default();
+    assert!(deliver(&cloud, &[summary(tally)]).await.unwrap().is_empty());
+    assert!(parked(&cloud).is_empty(), "{:?}", parked(&cloud));
+    cloud
+}
+
+fn summary(tally: Value) -> String {
+    message(&json!({"summary": tally})).to_string()
+}
+
+#[tokio::test]
+async fn a_summary_is_metrics_a_record_and_an_alert() {
+    let cloud = summarized(json!({
+        "CRITICAL": {"nonCompliant": 2, "reported": 2, "new": 1, "returned": 1, "oldest": START.0 - 86_400_000},
+        "MEDIUM": {"nonCompliant": 20, "suppressed": 4, "reported": 10, "mitigated": 7, "suppress": 3, "new": 2, "fixed": 5},
+    }))
+    .await;
+    insta::assert_json_snapshot!("alert", told(&cloud));
+    insta::assert_json_snapshot!("record", cloud.item("audit#t-1", &format!("check#{CHECK}")).unwrap());
+    let lines = LINES.take();
+    let of_check = lines.iter().filter(|line| line["Check"] == CHECK);
+    assert_eq!(of_check.map(|line| line["NonCompliant"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 20, 22]);
+}
+
+#[tokio::test]
+async fn people_are_told_only_of_what_is_new_or_grave() {
+    let quiet = [
+        json!({}),
+        json!({"MEDIUM": {"nonCompliant": 5, "reported": 5}}),
+        json!({"CRITICAL": {"nonCompliant": 5, "mitigated": 5, "new": 5}}),
+        json!({"HIGH": {"suppressed": 9}, "LOW": {"fixed": 3}}),
+    ];
+    for tally in quiet {
+        assert!(told(&summarized(tally.clone()).await).is_empty(), "{tally}");
+    }
+    let mut titles = vec![];
+    let loud = [
+        json!({"HIGH": {"nonCompliant": 1, "reported": 1}}),
+        json!({"LOW": {"nonCompliant": 12, "reported": 12, "new": 3}}),
+        json!({"UNHEARD_OF": {"nonCompliant": 2, "reported": 2, "returned": 1}}),
+        json!({"MEDIUM": {"nonCompliant": u64::MAX, "reported": u64::MAX, "new": 1}, "HIGH": {"reported": u64::MAX}}),
+    ];
+    for tally in loud {
+        let alerts = told(&summarized(tally).await);
+        titles.push(format!(
+            "{} {}",
+            alerts[0]["content"]["title"], alerts[0]["metadata"]["additionalContext"]
+        ));
+    }
+    insta::assert_snapshot!(titles.join("\n"));
+}
+
+#[tokio::test]
+async fn a_summary_delivered_again_tells_nobody_twice() {
+    let cloud = Cloud::default();
+    let body = [summary(json!({"HIGH": {"nonCompliant": 1, "reported": 1}}))];
+    deliver(&cloud, &body).await.unwrap();
+    let record = cloud.item("audit#t-1", &format!("check#{CHECK}"));
+    deliver(&cloud, &body).await.unwrap();
+    assert_eq!(told(&cloud).len(), 1);
+    assert_eq!(cloud.item("audit#t-1", &format!("check#{CHECK}")), record);
+}
+
+/// Public integrations lose an alert when its receiver is down.
+#[tokio::test]
+async fn an_alert_that_was_not_taken_is_told_by_the_next_delivery() {
+    let cloud = Cloud::default();
+    let body = [summary(json!({"HIGH": {"nonCompliant": 1, "reported": 1}}))];
+    cloud.fail("Publish", 1, refused());
+    deliver(&cloud, &body).await.unwrap_err();
+    assert!(deliver(&cloud, &body).await.unwrap().is_empty());
+    assert_eq!(told(&cloud).len(), 2, "the first was not taken");
+}
+
+#[tokio::test]
+async fn a_ledger_that_does_not_answer_is_tried_again() {
+    let cloud = Cloud::default();
+    cloud.fail("PutItem", 1, refused());
+    deliver(&cloud, &[summary(json!({}))]).await.unwrap_err();
+    assert!(cloud.item("audit#t-1", &format!("check#{CHECK}")).is_none());
+}
