@@ -25,6 +25,9 @@ const AGAIN: Duration = Duration::from_secs(2);
 const ARTIFACTS: &str = "fleetwarden-artifacts";
 /// The queues that functions read, by the first word of the template's logical ids.
 pub(crate) const QUEUES: [&str; 4] = ["Check", "Suppression", "Mitigation", "Finding"];
+/// The functions that read them, in the same order, by the first words of their logical ids.
+pub(crate) const CONSUMERS: [&str; 4] =
+    ["TriageFindings", "ApplySuppressions", "ApplyMitigations", "ExportFindings"];
 /// The queues that nobody reads but people.
 pub(crate) const DEAD_LETTER_QUEUES: [&str; 5] =
     ["Notification", "Check", "Suppression", "Mitigation", "Finding"];
@@ -144,12 +147,16 @@ impl Stack {
     }
 
     /// The waits of the template are for AWS, where a function may really run that long.
+    ///
+    /// A function's claims end with its time-out, so a message must not come back earlier: visibility is a
+    /// second longer. Shorter than the time-out it would come back to a busy claim until it is parked.
     async fn hasten(&self, retry: Duration) -> Result<()> {
-        for name in QUEUES {
-            self.cloud().set_visibility(self.queue(name)?, retry).await?;
+        for (queue, function) in QUEUES.iter().zip(CONSUMERS) {
+            let name = self.output(&format!("{function}FunctionName"))?;
+            self.cloud().hasten(name, retry, &[("FOLLOW_UP_SECONDS", "1")]).await?;
+            self.cloud().set_visibility(self.queue(queue)?, retry + Duration::from_secs(1)).await?;
         }
-        let function = self.output("ApplyMitigationsFunctionName")?;
-        self.cloud().add_environment(function, &[("FOLLOW_UP_SECONDS", "1".to_owned())]).await
+        Ok(())
     }
 }
 

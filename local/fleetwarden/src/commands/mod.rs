@@ -52,8 +52,8 @@ pub(crate) struct Local {
     /// Value for a parameter of the template; may be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = pair)]
     parameters: Vec<(String, String)>,
-    /// Seconds until a message that a function did not finish comes back (the template's are for AWS)
-    #[arg(long, default_value_t = 15)]
+    /// Seconds that a function has at most, and after which a message that it did not finish comes back
+    #[arg(long, default_value_t = 60)]
     retry_seconds: u64,
 }
 

@@ -5,25 +5,17 @@
 //! the emulator gives SNS one try, so whoever orders crashes lets the endpoint publish a second time.
 
 use crate::process::{Bootstrap, bootstraps, crash};
-use crate::stack::Stack;
+use crate::stack::{CONSUMERS, QUEUES, Stack};
 use anyhow::Result;
 use std::time::Duration;
 
 const EVERY: Duration = Duration::from_millis(5);
 
-/// The functions that a queue feeds, with the first word of the queue's logical id.
-const FED: [(&str, &str); 4] = [
-    ("TriageFindings", "Check"),
-    ("ApplySuppressions", "Suppression"),
-    ("ApplyMitigations", "Mitigation"),
-    ("ExportFindings", "Finding"),
-];
-
 /// Kills every kind of function once, as soon as each is at work. Ends when all were killed: race it against
 /// the end of the work. The names of those that were killed go into `killed`.
 pub(crate) async fn each_once(stack: &Stack, killed: &mut Vec<String>) -> Result<()> {
     let mut left: Vec<(&str, Option<&str>)> = vec![("AuditNotification", None)];
-    left.extend(FED.iter().map(|(function, queue)| (*function, Some(*queue))));
+    left.extend(CONSUMERS.into_iter().zip(QUEUES.map(Some)));
     while !left.is_empty() {
         let running = bootstraps(stack.process());
         let mut still = Vec::new();
