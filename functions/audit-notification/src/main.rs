@@ -15,11 +15,11 @@ use lambda_runtime::service_fn;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let (aws, common, clock) = (Shared::from_env()?, Common::from_env()?, Clock::system());
-    let ledger = Ledger::new(aws.dynamodb(), common.ledger_table.clone());
+    let ledger = Ledger::new(aws.dynamodb(), common.ledger_table);
     let handler = &Handler {
         checks: Queue::new(aws.sqs(), required("CHECK_QUEUE_URL")?),
-        parking: Queue::new(aws.sqs(), common.dead_letter_queue.clone()),
-        alerts: Alerts::new(aws.sns(), common.alert_topic.clone(), ledger.clone(), clock.clone()),
+        parking: Queue::new(aws.sqs(), common.dead_letter_queue),
+        alerts: Alerts::new(aws.sns(), common.alert_topic, ledger.clone(), clock.clone()),
         account: common.account,
         region: common.region,
         emit: telemetry::emit,

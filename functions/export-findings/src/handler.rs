@@ -25,33 +25,25 @@ const PARALLEL: usize = 10;
 
 /// The function with all that it talks to.
 pub struct Handler {
-    pub(crate) account: String,
-    pub(crate) log: FindingsLog,
-    pub(crate) archive: Archive,
-    pub(crate) ledger: Ledger,
-    pub(crate) alerts: Alerts,
-    pub(crate) clock: Clock,
-    pub(crate) emit: fn(&str),
-    consumer: Consumer,
+    /// 12 digits: what is of another account is refused.
+    pub account: String,
+    /// Where each finding becomes an event.
+    pub log: FindingsLog,
+    /// Where each page becomes an object.
+    pub archive: Archive,
+    /// Where the check's record is.
+    pub ledger: Ledger,
+    /// Where people are told.
+    pub alerts: Alerts,
+    /// Where a record goes that can never be handled.
+    pub parking: Queue,
+    /// The time.
+    pub clock: Clock,
+    /// Takes a metric line.
+    pub emit: fn(&str),
 }
 
 impl Handler {
-    /// Puts the function together. `parking` takes what can never be handled, `emit` a metric line.
-    #[expect(clippy::too_many_arguments, reason = "one for each thing that the function talks to")]
-    pub fn new(
-        account: String,
-        log: FindingsLog,
-        archive: Archive,
-        ledger: Ledger,
-        alerts: Alerts,
-        parking: Queue,
-        clock: Clock,
-        emit: fn(&str),
-    ) -> Self {
-        let consumer = Consumer { function: FUNCTION, parking, clock: clock.clone(), parallel: PARALLEL };
-        Self { account, log, archive, ledger, alerts, clock, emit, consumer }
-    }
-
     /// Handles an SQS event.
     ///
     /// # Errors
@@ -60,18 +52,24 @@ impl Handler {
         let deadline = Millis(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
         let time_out = deadline.0.saturating_sub(self.clock.now().0);
         let export = async |body: &str, _: Millis| self.export(body, time_out).await;
-        self.consumer.consume(event.payload, &event.context, export).await
+        let consumer = Consumer {
+            function: FUNCTION,
+            parking: self.parking.clone(),
+            clock: self.clock.clone(),
+            parallel: PARALLEL,
+        };
+        consumer.consume(event.payload, &event.context, export).await
     }
 
     /// Exports what one message holds. `time_out` is how long an invocation can live, in milliseconds.
     async fn export(&self, body: &str, time_out: i64) -> Result<(), Error> {
         let message: ExportMessage<'_> = batch::parse("export message", body)?;
         let ExportMessage { audit, check, export } = &message;
-        let refused = |what: String| Error::Input(format!("{what} (of the export message)"));
+        let refused = |what: String| Error::Input(format!("export message: {what}"));
         audit.verify(&self.account, check).map_err(refused)?;
         match export {
             Export::Page { page, part, findings } => {
-                let page = Page { audit, check, page: *page, part: *part, findings };
+                let page = Page { audit, check, number: *page, part: *part, findings };
                 page.export(&self.log, &self.archive, time_out).await
             }
             Export::Summary(tally) => self.summarize(audit, check, tally).await,

@@ -8,21 +8,23 @@ use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_aws::settings::Common;
-use fleetwarden_aws::settings::required;
+use fleetwarden_aws::settings;
 use fleetwarden_aws::telemetry;
-use lambda_runtime::service_fn;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let (aws, common, clock) = (Shared::from_env()?, Common::from_env()?, Clock::system());
+    let (aws, common, clock) = (Shared::from_env()?, settings::Common::from_env()?, Clock::system());
     let ledger = Ledger::new(aws.dynamodb(), common.ledger_table);
-    let alerts = Alerts::new(aws.sns(), common.alert_topic, ledger.clone(), clock.clone());
-    let log = FindingsLog::new(aws.logs(), required("FINDINGS_LOG_GROUP")?, clock.clone());
-    let archive = Archive::new(aws.s3(), required("ARCHIVE_BUCKET")?);
-    let parking = Queue::new(aws.sqs(), common.dead_letter_queue);
-    let handler =
-        &Handler::new(common.account, log, archive, ledger, alerts, parking, clock, telemetry::emit);
-    lambda_runtime::run(service_fn(async |event| handler.handle(event).await)).await
+    let handler = &Handler {
+        account: common.account,
+        log: FindingsLog::new(aws.logs(), settings::required("FINDINGS_LOG_GROUP")?, clock.clone()),
+        archive: Archive::new(aws.s3(), settings::required("ARCHIVE_BUCKET")?),
+        alerts: Alerts::new(aws.sns(), common.alert_topic, ledger.clone(), clock.clone()),
+        parking: Queue::new(aws.sqs(), common.dead_letter_queue),
+        emit: telemetry::emit,
+        ledger,
+        clock,
+    };
+    lambda_runtime::run(lambda_runtime::service_fn(async |event| handler.handle(event).await)).await
 }

@@ -20,7 +20,7 @@ use crate::log::FindingsLog;
 pub(crate) struct Page<'m> {
     pub(crate) audit: &'m Audit,
     pub(crate) check: &'m CheckName,
-    pub(crate) page: u32,
+    pub(crate) number: u32,
     pub(crate) part: u32,
     pub(crate) findings: &'m [&'m RawValue],
 }
@@ -33,7 +33,7 @@ impl Page<'_> {
         }
         let lines: Vec<Cow<'_, str>> = self.findings.iter().map(|finding| one_line(finding.get())).collect();
         let object = gzip(&lines).map_err(|source| Error::Disk { what: "compressing a page", source })?;
-        let key = archive::findings_key(self.audit, self.check, self.page, self.part);
+        let key = archive::findings_key(self.audit, self.check, self.number, self.part);
         let stream = self.stream();
         let logged = log.write(&stream, &lines, time_out);
         let archived = to.put(&key, "application/gzip", object);
@@ -43,7 +43,7 @@ impl Page<'_> {
 
     /// The page's own log stream. Its parts can hold neither `:` nor `*`, which CloudWatch Logs does not take.
     fn stream(&self) -> String {
-        let page = archive::page_name(self.page, self.part);
+        let page = archive::page_name(self.number, self.part);
         format!("{}/{}/{page}", self.check, self.audit.task_id)
     }
 }

@@ -38,16 +38,16 @@ fn emit(line: &str) {
 fn handler(cloud: &Cloud) -> Handler {
     let (aws, clock) = (cloud.clients(), cloud.clock());
     let ledger = Ledger::new(aws.dynamodb(), "ledger".into());
-    Handler::new(
-        "123456789012".into(),
-        FindingsLog::new(aws.logs(), "/fleetwarden/findings".into(), clock.clone()),
-        Archive::new(aws.s3(), "archive".into()),
-        ledger.clone(),
-        Alerts::new(aws.sns(), "arn:alerts".into(), ledger, clock.clone()),
-        Queue::new(aws.sqs(), "https://sqs.us-east-1.amazonaws.com/123456789012/parked".into()),
+    Handler {
+        account: "123456789012".into(),
+        log: FindingsLog::new(aws.logs(), "/fleetwarden/findings".into(), clock.clone()),
+        archive: Archive::new(aws.s3(), "archive".into()),
+        alerts: Alerts::new(aws.sns(), "arn:alerts".into(), ledger.clone(), clock.clone()),
+        parking: Queue::new(aws.sqs(), "https://sqs.us-east-1.amazonaws.com/123456789012/parked".into()),
+        ledger,
         clock,
         emit,
-    )
+    }
 }
 
 /// Delivers bodies as one batch. Returns the places in the batch of those to be delivered again.

@@ -93,9 +93,9 @@ async fn whatever_fails_the_next_delivery_heals_it() {
             let cloud = Cloud::default();
             let body = [page(&["a", "b"]).to_string()];
             if effect {
-                cloud.lose(operation, refused())
+                cloud.lose(operation, refused());
             } else {
-                cloud.fail(operation, 1, refused())
+                cloud.fail(operation, 1, refused());
             }
             for _ in 0..4 {
                 drop(deliver(&cloud, &body).await);

@@ -13,20 +13,20 @@ fn told(cloud: &Cloud) -> Vec<Value> {
     cloud.calls("Publish").iter().map(|call| message(&call.body)).collect()
 }
 
-async fn summarized(tally: Value) -> Cloud {
+async fn summarized(tally: &Value) -> Cloud {
     let cloud = Cloud::default();
     assert!(deliver(&cloud, &[summary(tally)]).await.unwrap().is_empty());
     assert!(parked(&cloud).is_empty(), "{:?}", parked(&cloud));
     cloud
 }
 
-fn summary(tally: Value) -> String {
+fn summary(tally: &Value) -> String {
     message(&json!({"summary": tally})).to_string()
 }
 
 #[tokio::test]
 async fn a_summary_is_metrics_a_record_and_an_alert() {
-    let cloud = summarized(json!({
+    let cloud = summarized(&json!({
         "CRITICAL": {"nonCompliant": 2, "reported": 2, "new": 1, "returned": 1, "oldest": START.0 - 86_400_000},
         "MEDIUM": {"nonCompliant": 20, "suppressed": 4, "reported": 10, "mitigated": 7, "suppress": 3, "new": 2, "fixed": 5},
     }))
@@ -47,7 +47,7 @@ async fn people_are_told_only_of_what_is_new_or_grave() {
         json!({"HIGH": {"suppressed": 9}, "LOW": {"fixed": 3}}),
     ];
     for tally in quiet {
-        assert!(told(&summarized(tally.clone()).await).is_empty(), "{tally}");
+        assert!(told(&summarized(&tally).await).is_empty(), "{tally}");
     }
     let mut titles = vec![];
     let loud = [
@@ -57,7 +57,7 @@ async fn people_are_told_only_of_what_is_new_or_grave() {
         json!({"MEDIUM": {"nonCompliant": u64::MAX, "reported": u64::MAX, "new": 1}, "HIGH": {"reported": u64::MAX}}),
     ];
     for tally in loud {
-        let alerts = told(&summarized(tally).await);
+        let alerts = told(&summarized(&tally).await);
         titles.push(format!(
             "{} {}",
             alerts[0]["content"]["title"], alerts[0]["metadata"]["additionalContext"]
@@ -69,7 +69,7 @@ async fn people_are_told_only_of_what_is_new_or_grave() {
 #[tokio::test]
 async fn a_summary_delivered_again_tells_nobody_twice() {
     let cloud = Cloud::default();
-    let body = [summary(json!({"HIGH": {"nonCompliant": 1, "reported": 1}}))];
+    let body = [summary(&json!({"HIGH": {"nonCompliant": 1, "reported": 1}}))];
     deliver(&cloud, &body).await.unwrap();
     let record = cloud.item("audit#t-1", &format!("check#{CHECK}"));
     deliver(&cloud, &body).await.unwrap();
@@ -81,7 +81,7 @@ async fn a_summary_delivered_again_tells_nobody_twice() {
 #[tokio::test]
 async fn an_alert_that_was_not_taken_is_told_by_the_next_delivery() {
     let cloud = Cloud::default();
-    let body = [summary(json!({"HIGH": {"nonCompliant": 1, "reported": 1}}))];
+    let body = [summary(&json!({"HIGH": {"nonCompliant": 1, "reported": 1}}))];
     cloud.fail("Publish", 1, refused());
     deliver(&cloud, &body).await.unwrap_err();
     assert!(deliver(&cloud, &body).await.unwrap().is_empty());
@@ -92,6 +92,6 @@ async fn an_alert_that_was_not_taken_is_told_by_the_next_delivery() {
 async fn a_ledger_that_does_not_answer_is_tried_again() {
     let cloud = Cloud::default();
     cloud.fail("PutItem", 1, refused());
-    deliver(&cloud, &[summary(json!({}))]).await.unwrap_err();
+    deliver(&cloud, &[summary(&json!({}))]).await.unwrap_err();
     assert!(cloud.item("audit#t-1", &format!("check#{CHECK}")).is_none());
 }

@@ -75,7 +75,7 @@ impl Cloud {
 
     /// Answers a call, as for a test whose other calls go elsewhere.
     pub fn answer(&self, call: Call) -> Answer {
-        self.state().answer(&call)
+        self.state().answer(call)
     }
 
     /// The cloud's clock.
@@ -154,8 +154,7 @@ impl Cloud {
 }
 
 impl State {
-    fn answer(&mut self, call: &Call) -> Answer {
-        self.calls.push(call.clone());
+    fn answer(&mut self, call: Call) -> Answer {
         let fault = self.faults.iter_mut().find(|f| f.times > 0 && is_call_of(&call, &f.operation));
         let fault = match fault {
             Some(fault) if fault.passes > 0 => {
@@ -168,14 +167,16 @@ impl State {
             }
             None => None,
         };
-        match fault {
+        let answer = match fault {
             Some((false, answer)) => answer,
             Some((true, answer)) => {
-                self.effect(call);
+                self.effect(&call);
                 answer
             }
-            None => self.effect(call),
-        }
+            None => self.effect(&call),
+        };
+        self.calls.push(call);
+        answer
     }
 
     fn effect(&mut self, call: &Call) -> Answer {
