@@ -1,0 +1,85 @@
+//! The one gate: every mitigation passes [`admit`] before it starts, and nothing starts without it.
+//!
+//! Whatever may stop, delay or forbid a mitigation belongs here and nowhere else: today the limits of one task
+//! and the mode; guards, budgets and approvals are further questions between these two. A question that is
+//! not answered is no consent: it holds or refuses. The mode comes last, so that observing asks every
+//! question and can say what would have happened.
+
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Target;
+use fleetwarden_core::mitigation::MAX_FINDINGS;
+use fleetwarden_core::mitigation::MAX_REASON_CODES;
+use fleetwarden_core::policy::Mode;
+
+/// How many actions a check can have (`auditCheckToActionsMapping`).
+const MAX_ACTIONS: usize = 5;
+/// The longest finding id and action name, and what we take as the longest reason code.
+const MAX_NAME: usize = 128;
+
+/// Whether a mitigation may start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// Yes.
+    Go,
+    /// Yes, but the mode is `observe`: everything is done but the start, and what would have been is said.
+    Observe,
+    /// Not now: it is asked again later.
+    Hold {
+        /// Why.
+        reason: String,
+    },
+    /// Never: people are told, and it is put aside.
+    Refuse {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Decides on one mitigation. `account` is the account of the function, `policy_mode` what the policy allows
+/// now.
+pub fn admit(request: &MitigationRequest, account: &str, policy_mode: Mode) -> Admission {
+    if let Err(reason) = request.audit.verify(account, &request.check).and_then(|()| within_limits(request)) {
+        return Admission::Refuse { reason };
+    }
+    match request.mode.safer(policy_mode) {
+        Mode::Enforce => Admission::Go,
+        Mode::Observe => Admission::Observe,
+    }
+}
+
+/// The limits of one task (`StartAuditMitigationActionsTask`). Triage keeps them; what does not is not its.
+fn within_limits(request: &MitigationRequest) -> Result<(), String> {
+    count("actions", request.actions.len(), MAX_ACTIONS)?;
+    if let Some(bad) = request.actions.iter().position(|name| !is_name(name)) {
+        return Err(format!("actions[{bad}] is no name of a mitigation action"));
+    }
+    match &request.target {
+        Target::Findings(findings) => {
+            count("findings", findings.len(), MAX_FINDINGS)?;
+            match findings.iter().position(|finding| !is_name(&finding.finding_id)) {
+                Some(bad) => Err(format!("findings[{bad}] has no finding id of the service")),
+                None => Ok(()),
+            }
+        }
+        Target::WholeCheck { reason_codes, .. } => {
+            count("reason codes", reason_codes.len(), MAX_REASON_CODES)?;
+            match reason_codes.iter().position(|code| !(1..=MAX_NAME).contains(&code.len())) {
+                Some(bad) => Err(format!("reasonCodes[{bad}] is empty or too long")),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+fn count(what: &str, is: usize, most: usize) -> Result<(), String> {
+    if (1..=most).contains(&is) {
+        return Ok(());
+    }
+    Err(format!("{is} {what}: one mitigation task takes 1 to {most}"))
+}
+
+/// `[a-zA-Z0-9_-]{1,128}`: a finding's id and an action's name.
+fn is_name(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    (1..=MAX_NAME).contains(&text.len()) && text.chars().all(good)
+}

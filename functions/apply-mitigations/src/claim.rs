@@ -1,0 +1,242 @@
+//! Claims: whose a finding is, and where a task stands, in conditional writes.
+//!
+//! A claim is one transaction over the task's item and those of its findings. What another task has is left
+//! out and the rest is claimed: so two triages of one audit, with findings packed in other ways, still
+//! mitigate each finding once. Only the state `claimed` holds a finding; a task that did not start frees it.
+
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::CancellationReason;
+use aws_sdk_dynamodb::types::Put;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use fleetwarden_aws::Error;
+use fleetwarden_aws::ledger::Item;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::key;
+use fleetwarden_core::message::FindingRef;
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Target;
+use fleetwarden_core::timestamp::Millis;
+
+use crate::ledger;
+use crate::ledger::State;
+use crate::ledger::attribute;
+
+/// What came of a claim.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Claim {
+    /// This is the task's alone.
+    Taken(Target),
+    /// Other tasks have all of it.
+    Nothing,
+    /// The task is known already, and its state leaves nothing to claim.
+    Known(State),
+}
+
+/// How a task that did not start is written down.
+pub(crate) struct Settled<'a> {
+    /// What of the request was to be mitigated, unless it is malformed.
+    pub(crate) target: Option<&'a Target>,
+    /// Its state.
+    pub(crate) state: State,
+    /// Why, where that needs a word.
+    pub(crate) reason: Option<&'a str>,
+}
+
+/// The mitigations in the ledger.
+#[derive(Clone, Debug)]
+pub struct Mitigations {
+    pub(crate) ledger: Ledger,
+}
+
+impl Mitigations {
+    /// The mitigations in this ledger.
+    pub const fn new(ledger: Ledger) -> Self {
+        Self { ledger }
+    }
+
+    /// Claims a request's findings for its task, as `Claimed` or, where nothing may change, as `Observed`.
+    pub(crate) async fn claim(
+        &self,
+        request: &MitigationRequest,
+        state: State,
+        now: Millis,
+    ) -> Result<Claim, Error> {
+        // Observing takes over nothing, not even its own: a repeat finds what was said.
+        let over: &[State] = if state == State::Claimed { &State::BEFORE_START } else { &[] };
+        let settled = Settled { target: Some(&request.target), state, reason: None };
+        self.write(request, &settled, over, now).await
+    }
+
+    /// Writes that a task did not start, which frees its findings. A task that has started stays as it is.
+    pub(crate) async fn settle(
+        &self,
+        request: &MitigationRequest,
+        settled: &Settled<'_>,
+        now: Millis,
+    ) -> Result<(), Error> {
+        self.write(request, settled, &State::BEFORE_START, now).await.map(drop)
+    }
+
+    /// Writes that a task has been started. One that has ended meanwhile stays as it is.
+    pub(crate) async fn started(&self, task_id: &str, now: Millis) -> Result<(), Error> {
+        let started_at = [(attribute::STARTED_AT, now.rfc3339())];
+        self.advance(task_id, State::Started, &State::BEFORE_START, &started_at).await.map(drop)
+    }
+
+    /// Writes how a task ended. Says whether it is written: one that ended otherwise before stays as it is.
+    pub(crate) async fn ended(
+        &self,
+        task_id: &str,
+        state: State,
+        attributes: &[(&'static str, String)],
+    ) -> Result<bool, Error> {
+        let from = [State::BEFORE_START.as_slice(), &[State::Started, state]].concat();
+        self.advance(task_id, state, &from, attributes).await
+    }
+
+    async fn advance(
+        &self,
+        task_id: &str,
+        state: State,
+        from: &[State],
+        attributes: &[(&'static str, String)],
+    ) -> Result<bool, Error> {
+        let (client, table) = self.ledger.parts();
+        let sets: Vec<String> = attributes.iter().map(|(name, _)| format!(", #{name} = :{name}")).collect();
+        let (list, values) = listed(from);
+        let update = client
+            .update_item()
+            .table_name(table)
+            .set_key(Some(key(&about::mitigation(task_id), "task")))
+            .update_expression(format!("SET #state = :state{}", sets.concat()))
+            .condition_expression(format!("#state IN ({list})"))
+            .expression_attribute_names("#state", attribute::STATE)
+            .set_expression_attribute_values(Some(values))
+            .expression_attribute_values(":state", text(state.as_str()));
+        let update = attributes.iter().fold(update, |update, (name, value)| {
+            update
+                .expression_attribute_names(format!("#{name}"), *name)
+                .expression_attribute_values(format!(":{name}"), text(value))
+        });
+        match update.send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(Error::aws("UpdateItem", table)(error)),
+        }
+    }
+
+    /// Writes a task and the claims of its findings, over a task in one of these states or none.
+    async fn write(
+        &self,
+        request: &MitigationRequest,
+        settled: &Settled<'_>,
+        over: &[State],
+        now: Millis,
+    ) -> Result<Claim, Error> {
+        let (client, table) = self.ledger.parts();
+        let mut left = settled.target.map(distinct).unwrap_or_default();
+        loop {
+            let target = match settled.target {
+                Some(Target::Findings(_)) if left.is_empty() => return Ok(Claim::Nothing),
+                Some(Target::Findings(_)) => Some(Target::Findings(left.clone())),
+                other => other.cloned(),
+            };
+            let task = ledger::task(request, target.as_ref(), settled.state, settled.reason, now);
+            let mut writes = vec![self.put(task, unless_beyond(over))?];
+            for finding in &left {
+                let claim = ledger::claim(request, finding, settled.state, now);
+                writes.push(self.put(claim, unless_held(request, settled.state))?);
+            }
+            let wrote = client.transact_write_items().set_transact_items(Some(writes)).send().await;
+            let Err(error) = wrote else { return Ok(target.map_or(Claim::Nothing, Claim::Taken)) };
+            let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
+                error.as_service_error()
+            else {
+                return Err(Error::aws("TransactWriteItems", table)(error));
+            };
+            let mut reasons = canceled.cancellation_reasons().iter();
+            if let Some(known) = reasons.next().filter(|reason| is_held(reason)) {
+                let state = known.item().and_then(|item| State::of(&Item::from(item.clone())));
+                let unknown = || Error::Later(format!("{}: its item has no known state", request.task_id()));
+                return state.map(Claim::Known).ok_or_else(unknown);
+            }
+            let before = left.len();
+            left.retain(|_| !reasons.next().is_some_and(is_held));
+            if left.len() == before {
+                // Nothing is held: somebody else writes the same items at this moment, or the table is busy.
+                return Err(Error::aws("TransactWriteItems", table)(error));
+            }
+        }
+    }
+
+    fn put(&self, item: Item, condition: Condition) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder()
+            .table_name(self.ledger.parts().1)
+            .set_item(Some(item.into_attributes()))
+            .condition_expression(condition.expression)
+            .expression_attribute_names("#state", attribute::STATE)
+            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = put.build().map_err(|e| Error::Input(e.to_string()))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+}
+
+/// On what an item is written. `#state` is its state.
+struct Condition {
+    expression: String,
+    values: HashMap<String, AttributeValue>,
+}
+
+/// For a task's item: it is new, or in one of these states.
+fn unless_beyond(over: &[State]) -> Condition {
+    let (list, values) = listed(over);
+    let or = if over.is_empty() { String::new() } else { format!(" OR #state IN ({list})") };
+    Condition { expression: format!("attribute_not_exists(#state){or}"), values }
+}
+
+/// For a finding's claim: it is new, or this task's, or, for a claim that holds, another's that does not.
+fn unless_held(request: &MitigationRequest, state: State) -> Condition {
+    let mut expression = "attribute_not_exists(#state) OR task_id = :task_id".to_owned();
+    let mut values = HashMap::from([(":task_id".to_owned(), text(&request.task_id()))]);
+    if state == State::Claimed {
+        expression += " OR #state <> :held";
+        values.insert(":held".to_owned(), text(State::Claimed.as_str()));
+    }
+    Condition { expression, values }
+}
+
+fn is_held(reason: &CancellationReason) -> bool {
+    reason.code() == Some("ConditionalCheckFailed")
+}
+
+/// States as the values of an expression: `:s0, :s1` and what they stand for.
+fn listed(states: &[State]) -> (String, HashMap<String, AttributeValue>) {
+    let values = states.iter().enumerate().map(|(at, state)| (format!(":s{at}"), text(state.as_str())));
+    let list: Vec<String> = (0..states.len()).map(|at| format!(":s{at}")).collect();
+    (list.join(", "), values.collect())
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+/// The findings of a target, each once: a transaction writes no item twice.
+fn distinct(target: &Target) -> Vec<FindingRef> {
+    let Target::Findings(findings) = target else { return Vec::new() };
+    let mut seen = BTreeSet::new();
+    findings.iter().filter(|finding| seen.insert(finding.finding_id.as_str())).cloned().collect()
+}

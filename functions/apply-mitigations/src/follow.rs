@@ -1,0 +1,153 @@
+//! The second step, repeated: a task that was started is looked at until it has ended.
+//!
+//! Results come first, then the task's state, then the alert: who dies on the way has the message delivered
+//! again, and all three are the same when they are done again.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_iot::operation::describe_audit_mitigation_actions_task::DescribeAuditMitigationActionsTaskOutput;
+use aws_sdk_iot::primitives::DateTime;
+use aws_sdk_iot::types::AuditMitigationActionsTaskStatus;
+use aws_sdk_iot::types::AuditMitigationActionsTaskTarget;
+use fleetwarden_aws::Error;
+use fleetwarden_core::message::MitigationMessage;
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::timestamp::Millis;
+use serde::Serialize;
+
+use crate::ApplyMitigations;
+use crate::ledger::State;
+use crate::ledger::attribute;
+use crate::task;
+use crate::told;
+
+/// How many findings of a check ended in which way (`TaskStatisticsForAuditCheck`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Statistics {
+    pub(crate) total: i64,
+    pub(crate) succeeded: i64,
+    pub(crate) failed: i64,
+    pub(crate) skipped: i64,
+    pub(crate) canceled: i64,
+}
+
+impl Statistics {
+    /// How many did not succeed.
+    pub(crate) const fn not_succeeded(self) -> i64 {
+        self.failed.saturating_add(self.skipped).saturating_add(self.canceled)
+    }
+
+    fn plus(self, other: &Self) -> Self {
+        Self {
+            total: self.total.saturating_add(other.total),
+            succeeded: self.succeeded.saturating_add(other.succeeded),
+            failed: self.failed.saturating_add(other.failed),
+            skipped: self.skipped.saturating_add(other.skipped),
+            canceled: self.canceled.saturating_add(other.canceled),
+        }
+    }
+}
+
+impl ApplyMitigations {
+    /// Looks at a task once.
+    pub(crate) async fn follow(&self, message: MitigationMessage, deadline: Millis) -> Result<(), Error> {
+        let request = &message.request;
+        request.audit.verify(&self.account, &request.check).map_err(Error::Input)?;
+        let id = request.task_id();
+        let Some(task) = task::describe(&self.iot, &id).await? else { return self.lost(request).await };
+        // The status is looked at, not the mere existence; and a word that is new says that it goes on.
+        match task.task_status() {
+            Some(AuditMitigationActionsTaskStatus::Completed) => {
+                self.ended(request, &task, State::Completed, deadline).await
+            }
+            Some(AuditMitigationActionsTaskStatus::Failed) => {
+                self.ended(request, &task, State::Failed, deadline).await
+            }
+            Some(AuditMitigationActionsTaskStatus::Canceled) => {
+                self.ended(request, &task, State::Canceled, deadline).await
+            }
+            status => {
+                tracing::info!(mitigation.task_id = id, ?status, waits = message.waits, "the task runs");
+                if self.has_waited_long(&message) {
+                    self.alerts.raise(&told::slow(request)).await?;
+                }
+                self.put_off(message).await
+            }
+        }
+    }
+
+    async fn ended(
+        &self,
+        request: &MitigationRequest,
+        task: &DescribeAuditMitigationActionsTaskOutput,
+        state: State,
+        deadline: Millis,
+    ) -> Result<(), Error> {
+        let id = request.task_id();
+        let (by_check, all) = statistics(task);
+        // The task's own list, not the message's: what another task had was left out of it. It is empty for
+        // a whole check, whose findings nobody counted up by name.
+        let finding_ids =
+            task.target().map(AuditMitigationActionsTaskTarget::finding_ids).unwrap_or_default();
+        let clean = state == State::Completed && all.not_succeeded() == 0;
+        let surely = clean && usize::try_from(all.succeeded) == Ok(finding_ids.len());
+        let results = self.results(request, finding_ids, surely, deadline).await?;
+        self.mitigations.write_results(request, &results, self.consumer.clock.now()).await?;
+        let ended_at = task.end_time().and_then(|time| DateTime::to_millis(*time).ok()).map(Millis);
+        let ended_at = ended_at.unwrap_or_else(|| self.consumer.clock.now());
+        let attributes = [
+            (attribute::ENDED_AT, ended_at.rfc3339()),
+            (attribute::STATISTICS, serde_json::to_string(&by_check).unwrap_or_default()),
+        ];
+        if !self.mitigations.ended(&id, state, &attributes).await? {
+            tracing::warn!(mitigation.task_id = id, "the ledger has another end of the task, or none of it");
+        }
+        tracing::info!(
+            mitigation.task_id = id,
+            state = state.as_str(),
+            succeeded = all.succeeded,
+            failed = all.failed,
+            skipped = all.skipped,
+            canceled = all.canceled,
+            "the mitigation task has ended"
+        );
+        if clean {
+            return Ok(());
+        }
+        self.alerts.raise(&told::ended(request, state, all, &results)).await
+    }
+
+    async fn lost(&self, request: &MitigationRequest) -> Result<(), Error> {
+        let id = request.task_id();
+        let ended_at = [(attribute::ENDED_AT, self.consumer.clock.now().rfc3339())];
+        if !self.mitigations.ended(&id, State::Lost, &ended_at).await? {
+            tracing::warn!(
+                mitigation.task_id = id,
+                "the service does not know the task, nor does the ledger wait for it"
+            );
+            return Ok(());
+        }
+        self.alerts.raise(&told::lost(request)).await
+    }
+}
+
+/// The statistics by check and together.
+fn statistics(task: &DescribeAuditMitigationActionsTaskOutput) -> (BTreeMap<&str, Statistics>, Statistics) {
+    let by_check: BTreeMap<&str, Statistics> = task
+        .task_statistics()
+        .into_iter()
+        .flatten()
+        .map(|(check, of)| {
+            let statistics = Statistics {
+                total: of.total_findings_count.unwrap_or_default(),
+                succeeded: of.succeeded_findings_count.unwrap_or_default(),
+                failed: of.failed_findings_count.unwrap_or_default(),
+                skipped: of.skipped_findings_count.unwrap_or_default(),
+                canceled: of.canceled_findings_count.unwrap_or_default(),
+            };
+            (check.as_str(), statistics)
+        })
+        .collect();
+    let all = by_check.values().fold(Statistics::default(), Statistics::plus);
+    (by_check, all)
+}

@@ -1,0 +1,162 @@
+//! What the ledger knows of mitigations: three kinds of item, all named here.
+//!
+//! | `pk` | `sk` | what it is |
+//! |---|---|---|
+//! | `mitigation#TASK` | `task` | one mitigation: what was asked for, its [`State`], how it ended |
+//! | `mitigation#TASK` | `finding#ID` | what became of one finding of an ended task, action by action |
+//! | `finding#ID` | `mitigation` | whose the finding is: its claim, so that no two tasks take the same one |
+//!
+//! Operators read them, and so does whoever undoes a mitigation. Times are RFC 3339, structures are JSON.
+
+use fleetwarden_aws::ledger::Item;
+use fleetwarden_aws::ledger::about;
+use fleetwarden_core::message::FindingRef;
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Target;
+use fleetwarden_core::timestamp::Millis;
+
+use crate::results::FindingResult;
+
+/// The names of the attributes, besides `pk`, `sk` and `expires_at`.
+pub mod attribute {
+    /// The state of a task, of a claim, or of a finding's mitigation.
+    pub const STATE: &str = "state";
+    /// Why it is in that state, where that needs a word.
+    pub const REASON: &str = "reason";
+    /// The mitigation task.
+    pub const TASK_ID: &str = "task_id";
+    /// The audit task.
+    pub const AUDIT_TASK_ID: &str = "audit_task_id";
+    /// The check.
+    pub const CHECK: &str = "check";
+    /// The rule that decided.
+    pub const RULE: &str = "rule";
+    /// The mitigation actions, in order.
+    pub const ACTIONS: &str = "actions";
+    /// What the task works on.
+    pub const TARGET: &str = "target";
+    /// On how many findings.
+    pub const FINDINGS: &str = "findings";
+    /// When it was claimed, refused, or given up.
+    pub const DECIDED_AT: &str = "decided_at";
+    /// When it was started.
+    pub const STARTED_AT: &str = "started_at";
+    /// When it ended.
+    pub const ENDED_AT: &str = "ended_at";
+    /// How many findings succeeded and failed, by check.
+    pub const STATISTICS: &str = "statistics";
+    /// The finding's id in its audit.
+    pub const FINDING_ID: &str = "finding_id";
+    /// The finding's identity across audits.
+    pub const FINDING_KEY: &str = "finding_key";
+}
+
+/// Where a mitigation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its findings are its own; it is about to start, or waits for that.
+    Claimed,
+    /// It would have been started, but the mode is `observe`.
+    Observed,
+    /// It runs, and a follow-up is on its way.
+    Started,
+    /// It ended, and every action succeeded.
+    Completed,
+    /// It ended, and some actions failed.
+    Failed,
+    /// Somebody canceled it.
+    Canceled,
+    /// It was started, and the service does not know it any more.
+    Lost,
+    /// It can never start.
+    Refused,
+    /// It could not start for a day.
+    GivenUp,
+}
+
+impl State {
+    const ALL: [Self; 9] = [
+        Self::Claimed,
+        Self::Observed,
+        Self::Started,
+        Self::Completed,
+        Self::Failed,
+        Self::Canceled,
+        Self::Lost,
+        Self::Refused,
+        Self::GivenUp,
+    ];
+    /// Those of a task that has not been started, as far as is known.
+    pub(crate) const BEFORE_START: [Self; 4] = [Self::Claimed, Self::Observed, Self::Refused, Self::GivenUp];
+
+    /// The word in the ledger.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Observed => "observed",
+            Self::Started => "started",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+            Self::Lost => "lost",
+            Self::Refused => "refused",
+            Self::GivenUp => "given-up",
+        }
+    }
+
+    /// The state of an item.
+    pub fn of(item: &Item) -> Option<Self> {
+        let word = item.get_text(attribute::STATE)?;
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// The item of a task. What may be malformed has no target: it is written out only where it is parked.
+pub(crate) fn task(
+    request: &MitigationRequest,
+    target: Option<&Target>,
+    state: State,
+    reason: Option<&str>,
+    now: Millis,
+) -> Item {
+    let id = request.task_id();
+    let item = Item::new(&about::mitigation(&id), "task", now)
+        .text(attribute::TASK_ID, &id)
+        .text(attribute::STATE, state.as_str())
+        .text(attribute::DECIDED_AT, now.rfc3339());
+    let item = match reason {
+        Some(reason) => item.text(attribute::REASON, reason),
+        None => item,
+    };
+    let Some(target) = target else { return item };
+    item.text(attribute::AUDIT_TASK_ID, &request.audit.task_id)
+        .text(attribute::CHECK, request.check.as_str())
+        .text(attribute::RULE, &request.rule)
+        .json(attribute::ACTIONS, &request.actions)
+        .json(attribute::TARGET, target)
+        .number(attribute::FINDINGS, i64::try_from(target.count()).unwrap_or(i64::MAX))
+}
+
+/// The claim of a finding.
+pub(crate) fn claim(request: &MitigationRequest, finding: &FindingRef, state: State, now: Millis) -> Item {
+    Item::new(&about::finding(&finding.finding_id), "mitigation", now)
+        .text(attribute::TASK_ID, request.task_id())
+        .text(attribute::STATE, state.as_str())
+        .text(attribute::FINDING_KEY, finding.key.to_string())
+}
+
+/// What became of a finding.
+pub(crate) fn result(request: &MitigationRequest, result: &FindingResult, now: Millis) -> Item {
+    let id = request.task_id();
+    let sk = format!("finding#{}", result.finding_id);
+    let item = Item::new(&about::mitigation(&id), &sk, now)
+        .text(attribute::TASK_ID, &id)
+        .text(attribute::FINDING_ID, &result.finding_id)
+        .text(attribute::CHECK, request.check.as_str())
+        .text(attribute::STATE, result.state())
+        .json(attribute::ACTIONS, &result.actions);
+    match &result.key {
+        Some(key) => item.text(attribute::FINDING_KEY, key.to_string()),
+        None => item,
+    }
+}

@@ -1,0 +1,112 @@
+//! `apply-mitigations`: admits, starts and follows the mitigation tasks that the policy decided.
+//!
+//! Before it, `triage-findings` put a mitigation of up to 25 findings, or of a whole check, on the mitigation
+//! queue. Here it passes [`admission`], claims its findings in the ledger, is started under a name that a
+//! repeat finds again, and is followed by a delayed message until Device Defender has ended it: nothing else
+//! tells when that is. After it, the ledger knows what became of every finding, and people were told of what
+//! failed.
+//!
+//! A message can come twice, late, or after a death at any point. So each step is done only after the one that
+//! it needs, each can be done again, and what says "started" is written after all that belongs to a start.
+
+pub mod admission;
+pub mod ledger;
+
+mod claim;
+mod follow;
+mod results;
+mod start;
+mod task;
+mod told;
+mod waiting;
+
+use aws_lambda_events::sqs::SqsBatchResponse;
+use aws_lambda_events::sqs::SqsEvent;
+use fleetwarden_aws::Error;
+use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::batch;
+use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Shared;
+use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::policy;
+use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::settings;
+use fleetwarden_aws::settings::Common;
+use fleetwarden_core::message::MitigationMessage;
+use fleetwarden_core::message::Step;
+use fleetwarden_core::policy::Mode;
+use fleetwarden_core::timestamp::Millis;
+use lambda_runtime::Context;
+
+pub use crate::claim::Mitigations;
+
+/// The function with all that it needs from outside.
+pub struct ApplyMitigations {
+    /// The account whose findings may be mitigated: 12 digits.
+    pub account: String,
+    /// AWS IoT.
+    pub iot: aws_sdk_iot::Client,
+    /// Its own queue: for what is followed and for what has to wait.
+    pub queue: Queue,
+    /// What is known of mitigations.
+    pub mitigations: Mitigations,
+    /// Who is told.
+    pub alerts: Alerts,
+    /// What the policy allows now; a message was decided under the policy of its time.
+    pub policy_mode: Mode,
+    /// How long a message waits first, in seconds; then twice as long, and so on.
+    pub follow_up_seconds: u32,
+    /// How batches are taken.
+    pub consumer: Consumer,
+}
+
+impl ApplyMitigations {
+    /// From the environment that the template sets.
+    ///
+    /// # Errors
+    /// The first setting that is missing, or what is wrong with the policy.
+    pub async fn from_env() -> Result<Self, Error> {
+        let common = Common::from_env()?;
+        let shared = Shared::from_env()?;
+        let follow_up_seconds = settings::seconds("FOLLOW_UP_SECONDS", 60)?;
+        let clock = Clock::system();
+        let sqs = shared.sqs();
+        let queue = Queue::new(sqs.clone(), settings::required("MITIGATION_QUEUE_URL")?);
+        let ledger = Ledger::new(shared.dynamodb(), common.ledger_table);
+        let alerts = Alerts::new(shared.sns(), common.alert_topic, ledger.clone(), clock.clone());
+        let policy_mode = policy::load(&alerts).await?.mode();
+        let parking = Queue::new(sqs, common.dead_letter_queue);
+        // One record at a time: the account has ten calls a second for this, and ten tasks at once.
+        let consumer = Consumer { function: "apply-mitigations", parking, clock, parallel: 1 };
+        Ok(Self {
+            account: common.account,
+            iot: shared.iot(),
+            queue,
+            mitigations: Mitigations::new(ledger),
+            alerts,
+            policy_mode,
+            follow_up_seconds,
+            consumer,
+        })
+    }
+
+    /// Takes a batch of mitigation messages.
+    ///
+    /// # Errors
+    /// If none of them could be handled.
+    pub async fn handle(&self, event: SqsEvent, context: &Context) -> Result<SqsBatchResponse, Error> {
+        self.consumer.consume(event, context, async |body, deadline| self.message(body, deadline).await).await
+    }
+
+    async fn message(&self, body: &str, deadline: Millis) -> Result<(), Error> {
+        let message: MitigationMessage = batch::parse("mitigation message", body)?;
+        match message.step {
+            Step::Start => self.start(message).await,
+            Step::Follow => self.follow(message, deadline).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! What became of each finding of an ended task.
+//!
+//! The service tells it one finding at a time (`ListAuditMitigationActionsExecutions`), so it is asked only
+//! when not everything succeeded.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::PutRequest;
+use aws_sdk_dynamodb::types::WriteRequest;
+use aws_sdk_iot::types::AuditMitigationActionExecutionMetadata;
+use fleetwarden_aws::Error;
+use fleetwarden_core::finding::FindingKey;
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Target;
+use fleetwarden_core::timestamp::Millis;
+use serde::Serialize;
+
+use crate::ApplyMitigations;
+use crate::claim::Mitigations;
+use crate::ledger;
+
+/// No finding is asked for when less than this is left, in milliseconds.
+const MARGIN_MS: i64 = 5_000;
+/// How many items one call writes (`BatchWriteItem`).
+const BATCH: usize = 25;
+/// How often what the table did not take is sent again.
+const ROUNDS: u32 = 4;
+
+/// What became of one finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FindingResult {
+    /// Its id in the audit.
+    pub(crate) finding_id: String,
+    /// Its identity across audits, if the message had it.
+    pub(crate) key: Option<FindingKey>,
+    /// What became of each action.
+    pub(crate) actions: Vec<ActionResult>,
+}
+
+/// What became of one action on one finding.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ActionResult {
+    /// The mitigation action's name.
+    pub(crate) action: String,
+    /// `COMPLETED`, `FAILED`, `CANCELED`, `SKIPPED`, or a word that is new.
+    pub(crate) status: String,
+    /// The service's error code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) error_code: Option<String>,
+    /// What the service said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message: Option<String>,
+}
+
+impl FindingResult {
+    /// The state of the finding's mitigation: one failed action makes it failed (developer guide, "Mitigation
+    /// actions"), and what the service did not tell is its own word.
+    pub(crate) fn state(&self) -> &'static str {
+        let any = |word: &str| self.actions.iter().any(|action| action.status == word);
+        let all_completed = self.actions.iter().all(|action| action.status == "COMPLETED");
+        match () {
+            () if self.actions.is_empty() => "unknown",
+            () if all_completed => "completed",
+            () if any("FAILED") => "failed",
+            () if any("CANCELED") => "canceled",
+            () if any("SKIPPED") => "skipped",
+            () => "unknown",
+        }
+    }
+}
+
+impl ApplyMitigations {
+    /// What became of each of these findings. If all `succeeded`, nobody is asked.
+    ///
+    /// # Errors
+    /// If the service does not answer, or if there is no time left.
+    pub(crate) async fn results(
+        &self,
+        request: &MitigationRequest,
+        finding_ids: &[String],
+        succeeded: bool,
+        deadline: Millis,
+    ) -> Result<Vec<FindingResult>, Error> {
+        let mut results = Vec::with_capacity(finding_ids.len());
+        for finding_id in finding_ids {
+            let actions = if succeeded {
+                let completed =
+                    |action: &String| ActionResult { action: action.clone(), ..ActionResult::completed() };
+                request.actions.iter().map(completed).collect()
+            } else {
+                self.executions(&request.task_id(), finding_id, deadline).await?
+            };
+            let key = key(request, finding_id);
+            results.push(FindingResult { finding_id: finding_id.clone(), key, actions });
+        }
+        Ok(results)
+    }
+
+    async fn executions(
+        &self,
+        task_id: &str,
+        finding_id: &str,
+        deadline: Millis,
+    ) -> Result<Vec<ActionResult>, Error> {
+        let mut actions = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut token = None;
+        loop {
+            if self.consumer.clock.now().0 > deadline.0 - MARGIN_MS {
+                return Err(Error::Later(format!("no time is left for the results of task {task_id}")));
+            }
+            let list = self.iot.list_audit_mitigation_actions_executions();
+            let list = list.task_id(task_id).finding_id(finding_id).max_results(250).set_next_token(token);
+            let page =
+                list.send().await.map_err(Error::aws("ListAuditMitigationActionsExecutions", task_id))?;
+            actions.extend(page.actions_executions.unwrap_or_default().into_iter().map(ActionResult::from));
+            token = page.next_token.filter(|token| !token.is_empty());
+            // A token that comes again would go round for ever.
+            let Some(next) = &token else { return Ok(actions) };
+            if !seen.insert(next.clone()) {
+                tracing::warn!(
+                    mitigation.task_id = task_id,
+                    finding.id = finding_id,
+                    "a page's token came again"
+                );
+                return Ok(actions);
+            }
+        }
+    }
+}
+
+impl ActionResult {
+    fn completed() -> Self {
+        Self { action: String::new(), status: "COMPLETED".into(), error_code: None, message: None }
+    }
+}
+
+impl From<AuditMitigationActionExecutionMetadata> for ActionResult {
+    fn from(from: AuditMitigationActionExecutionMetadata) -> Self {
+        Self {
+            action: from.action_name.unwrap_or_default(),
+            status: from.status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
+            error_code: from.error_code,
+            message: from.message,
+        }
+    }
+}
+
+impl Mitigations {
+    /// Writes what became of each finding of a task. A repeat writes the same again.
+    pub(crate) async fn write_results(
+        &self,
+        request: &MitigationRequest,
+        results: &[FindingResult],
+        now: Millis,
+    ) -> Result<(), Error> {
+        for batch in results.chunks(BATCH) {
+            let items = batch.iter().map(|result| ledger::result(request, result, now));
+            let puts = items.map(|item| {
+                let put = PutRequest::builder().set_item(Some(item.into_attributes())).build();
+                put.map(|put| WriteRequest::builder().put_request(put).build())
+            });
+            self.write_batch(puts.collect::<Result<_, _>>().map_err(|e| Error::Input(e.to_string()))?)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn write_batch(&self, mut left: Vec<WriteRequest>) -> Result<(), Error> {
+        let (client, table) = self.ledger.parts();
+        for round in 0..ROUNDS {
+            let batch = client.batch_write_item().request_items(table, left);
+            let wrote = batch.send().await.map_err(Error::aws("BatchWriteItem", table))?;
+            left = wrote.unprocessed_items.and_then(|mut tables| tables.remove(table)).unwrap_or_default();
+            if left.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50) * 4_u32.pow(round)).await;
+        }
+        let count = left.len();
+        Err(Error::Later(format!(
+            "BatchWriteItem on {table}: {count} items were not taken in {ROUNDS} rounds"
+        )))
+    }
+}
+
+/// The key that the message has for a finding.
+fn key(request: &MitigationRequest, finding_id: &str) -> Option<FindingKey> {
+    let Target::Findings(findings) = &request.target else { return None };
+    findings.iter().find(|finding| finding.finding_id == finding_id).map(|finding| finding.key)
+}

@@ -1,0 +1,142 @@
+//! The common part of the tests: the function on services in memory, and the messages that it gets.
+
+mod admission;
+mod follow;
+mod order;
+mod service;
+mod start;
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::testing;
+use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_core::message::MitigationMessage;
+use fleetwarden_core::policy::Mode;
+use fleetwarden_core::timestamp::Millis;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::ApplyMitigations;
+use crate::Mitigations;
+use service::QUEUE;
+use service::Service;
+
+const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
+const DEAD: &str = "https://sqs.us-east-1.amazonaws.com/1/dead";
+/// Far enough for everything.
+const FAR: Millis = START.plus_seconds(10 * 365 * 86_400);
+
+fn function(service: &Service, policy_mode: Mode) -> ApplyMitigations {
+    let answers = service.clone();
+    let shared = testing::clients(move |call| answers.answer(&call));
+    let clock = service.cloud.clock();
+    let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
+    let parking = Queue::new(shared.sqs(), DEAD.into());
+    ApplyMitigations {
+        account: "123456789012".into(),
+        iot: shared.iot(),
+        queue: Queue::new(shared.sqs(), QUEUE.into()),
+        mitigations: Mitigations::new(ledger.clone()),
+        alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger, clock.clone()),
+        policy_mode,
+        follow_up_seconds: 60,
+        consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
+    }
+}
+
+fn finding(n: u32) -> Value {
+    json!({"findingId": format!("finding-{n}"), "key": format!("{n:032x}")})
+}
+
+fn findings(numbers: impl IntoIterator<Item = u32>) -> Value {
+    json!({"findings": numbers.into_iter().map(finding).collect::<Vec<_>>()})
+}
+
+fn message(target: Value) -> Value {
+    let mut message = json!({
+        "request": {
+            "audit": {"account": "123456789012", "region": "us-east-1", "taskId": "4e2b", "startedAt": START.0},
+            "check": CHECK,
+            "rule": "expiring",
+            "mode": "enforce",
+            "actions": ["QuarantineThing", "TellOwner"],
+        },
+        "step": "start",
+    });
+    message["request"]["target"] = target;
+    message
+}
+
+fn whole_check() -> Value {
+    message(json!({"wholeCheck": {"reasonCodes": ["A", "B"], "count": 4000}}))
+}
+
+fn with(mut message: Value, pointer: &str, value: impl Into<Value>) -> Value {
+    *message.pointer_mut(pointer).unwrap() = value.into();
+    message
+}
+
+fn follow(message: &Value) -> Value {
+    with(message.clone(), "/step", "follow")
+}
+
+fn id(message: &Value) -> String {
+    serde_json::from_value::<MitigationMessage>(message.clone()).unwrap().request.task_id()
+}
+
+async fn deliver(service: &Service, message: &Value) -> Result<(), Error> {
+    function(service, Mode::Enforce).message(&message.to_string(), FAR).await
+}
+
+impl Service {
+    /// The calls since the last look.
+    fn calls(&self) -> String {
+        std::mem::take(&mut self.state().calls).join(" ")
+    }
+
+    fn task_state(&self, id: &str) -> String {
+        self.attribute(&format!("mitigation#{id}"), "task", "state")
+    }
+
+    fn claim(&self, n: u32) -> (String, String) {
+        let of = |name| self.attribute(&format!("finding#finding-{n}"), "mitigation", name);
+        (of("task_id"), of("state"))
+    }
+
+    /// The alerts that went out.
+    fn alerts(&self) -> Vec<Value> {
+        let calls = self.cloud.calls("Publish");
+        let message =
+            |body: &str| body.split('&').find_map(|pair| pair.strip_prefix("Message=")).map(decoded);
+        calls.iter().map(|call| serde_json::from_str(&message(&call.body).unwrap()).unwrap()).collect()
+    }
+
+    fn parked(&self) -> Vec<Value> {
+        self.cloud.sent_to(DEAD).iter().map(|body| serde_json::from_str(body).unwrap()).collect()
+    }
+
+    /// What is on the queue, taken off it: the delays and the messages.
+    fn take_queue(&self) -> Vec<(u64, Value)> {
+        let queue = std::mem::take(&mut self.state().queue);
+        queue.into_iter().map(|(delay, body)| (delay, serde_json::from_str(&body).unwrap())).collect()
+    }
+}
+
+fn decoded(form: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = form.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let hex = [rest.next().unwrap(), rest.next().unwrap()];
+                u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap()
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).unwrap()
+}

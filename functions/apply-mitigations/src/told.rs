@@ -1,0 +1,172 @@
+//! What people are told about mitigations: what happened, to what, why, and what to do next.
+
+use std::fmt::Write as _;
+
+use fleetwarden_core::alert::Alert;
+use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::alert::Kind;
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::names::shown;
+
+use crate::follow::Statistics;
+use crate::ledger::State;
+use crate::results::FindingResult;
+
+/// How many findings an alert names.
+const NAMED: usize = 10;
+
+/// The task ended, and not everything succeeded.
+pub(crate) fn ended(
+    request: &MitigationRequest,
+    state: State,
+    all: Statistics,
+    results: &[FindingResult],
+) -> Alert {
+    let title =
+        format!("{}: {} of {} mitigations did not succeed", check(request), all.not_succeeded(), all.total);
+    let mut description = about(request);
+    let _ = write!(
+        description,
+        "\nThe task ended as {}. Findings: {} succeeded, {} failed, {} skipped, {} canceled.",
+        state.as_str(),
+        all.succeeded,
+        all.failed,
+        all.skipped,
+        all.canceled
+    );
+    let bad = results.iter().filter(|result| result.state() != "completed");
+    for result in bad.clone().take(NAMED) {
+        let _ = write!(description, "\n- finding `{}`: {}", result.finding_id, result.state());
+        for action in result.actions.iter().filter(|action| action.status != "COMPLETED") {
+            let code = action.error_code.as_deref().unwrap_or("no error code");
+            let message = cut(action.message.as_deref().unwrap_or("no message"));
+            let _ = write!(description, "; `{}` {}: {code}: {message}", action.action, action.status);
+        }
+    }
+    let more = bad.count().saturating_sub(NAMED);
+    if more > 0 {
+        let _ = write!(description, "\n- and {more} more; the ledger has them all");
+    }
+    let severity = if state == State::Canceled { AlertSeverity::Medium } else { AlertSeverity::High };
+    let steps: &[&str] = match state {
+        State::Canceled => &[
+            "If it was canceled on purpose, nothing is left to do: what was applied stays applied.",
+            "Else mitigate by hand what cannot wait: the next audit finds the rest again, under new ids.",
+        ],
+        State::Completed => &[
+            "Findings that are suppressed, or that the task's filter passes over, are skipped: see whether that is meant.",
+            "Else mitigate them by hand, or wait for the next audit, which finds them again.",
+        ],
+        _ => &[
+            "See whether the role of each mitigation action allows what the action does; Device Defender assumes it.",
+            "Mitigate by hand what cannot wait: the next audit finds the rest again, under new ids.",
+        ],
+    };
+    alert(request, state.as_str(), severity, title, description, steps)
+}
+
+/// The task can never start.
+pub(crate) fn refused(request: &MitigationRequest, reason: &str) -> Alert {
+    alert(
+        request,
+        "refused",
+        AlertSeverity::High,
+        format!("{}: a mitigation of {} was refused", check(request), findings(request)),
+        format!("{}\nNothing was changed. `{}`", about(request), cut(reason)),
+        &[
+            "See whether the mitigation actions that the rule names exist in this account and region and fit the check.",
+            "Then redrive the mitigation dead-letter queue: the same task starts, and takes nothing twice.",
+        ],
+    )
+}
+
+/// The task could not start for a day.
+pub(crate) fn given_up(request: &MitigationRequest, reason: &str) -> Alert {
+    alert(
+        request,
+        "given-up",
+        AlertSeverity::High,
+        format!("{}: a mitigation of {} has not started", check(request), findings(request)),
+        format!("{}\nNothing was changed. `{}`", about(request), cut(reason)),
+        &[
+            "Cancel mitigation tasks that hang: ten can run at once in an account and region.",
+            "Then redrive the mitigation dead-letter queue: it waits for another day.",
+        ],
+    )
+}
+
+/// The task runs for more than a day.
+pub(crate) fn slow(request: &MitigationRequest) -> Alert {
+    alert(
+        request,
+        "slow",
+        AlertSeverity::Medium,
+        format!("{}: a mitigation task runs for more than a day", check(request)),
+        format!("{}\nIt is followed until it ends.", about(request)),
+        &["Cancel the task if it hangs: it is one of the ten that can run at once."],
+    )
+}
+
+/// The task was started, and the service does not know it.
+pub(crate) fn lost(request: &MitigationRequest) -> Alert {
+    alert(
+        request,
+        "lost",
+        AlertSeverity::High,
+        format!("{}: a mitigation task is gone", check(request)),
+        format!(
+            "{}\nThe service does not know the task any more, so nobody can tell what it changed.",
+            about(request)
+        ),
+        &[
+            "Look into CloudTrail for what the roles of its actions did.",
+            "Run an audit of the check: what was not mitigated is found again.",
+        ],
+    )
+}
+
+fn alert(
+    request: &MitigationRequest,
+    what: &str,
+    severity: AlertSeverity,
+    title: String,
+    description: String,
+    next_steps: &[&str],
+) -> Alert {
+    Alert {
+        kind: Kind::MitigationFailed,
+        severity,
+        about: format!("{} {what}", request.task_id()),
+        thread: format!("audit {}", shown(&request.audit.task_id)),
+        title,
+        description,
+        next_steps: next_steps.iter().map(|step| (*step).to_owned()).collect(),
+    }
+}
+
+fn about(request: &MitigationRequest) -> String {
+    format!(
+        "**{}**, rule `{}`, actions `{}`, on {} of audit `{}`; mitigation task `{}`.",
+        check(request),
+        shown(&request.rule),
+        cut(&request.actions.join(", ")),
+        findings(request),
+        shown(&request.audit.task_id),
+        request.task_id()
+    )
+}
+
+fn findings(request: &MitigationRequest) -> String {
+    match request.count() {
+        1 => "1 finding".into(),
+        count => format!("{count} findings"),
+    }
+}
+
+fn check(request: &MitigationRequest) -> String {
+    shown(request.check.as_str())
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(700).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
