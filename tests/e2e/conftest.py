@@ -123,6 +123,6 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def stack():
-    stack = Stack("--findings", 200, "--retry-seconds", 2)
+    stack = Stack("--findings", 200)
     yield stack
     stack.close()

@@ -33,13 +33,13 @@ def test_a_function_that_is_not_there_and_an_event_that_is_not_there_say_so():
     assert run.returncode == 1 and "/nowhere.json" in run.stderr
 
 
-def test_a_function_runs_with_the_environment_of_a_stack_that_is_up(stack):
-    event = ROOT / "events/sns-no-json.json"
-    for more in [], ["--deployed"]:
-        run = fleetwarden("invoke", "audit-notification", "-e", event, *more, env=clean() | stack.variables)
-        assert run.returncode == 0, run.stderr
-        [(_, reason)] = stack.take("NotificationDeadLetterQueueUrl", 1)
-        assert reason
+@pytest.mark.parametrize(("event", "more"), [("sns-no-json", []), ("sns-unknown-shape", ["--deployed"])])
+def test_a_function_runs_with_the_environment_of_a_stack_that_is_up(stack, event, more):
+    path = ROOT / "events" / f"{event}.json"
+    run = fleetwarden("invoke", "audit-notification", "-e", path, *more, env=clean() | stack.variables)
+    assert run.returncode == 0, run.stderr
+    [(_, reason)] = stack.take("NotificationDeadLetterQueueUrl", 1)
+    assert reason
 
 
 def test_a_stack_ends_with_its_command_and_leaves_nothing_running():
