@@ -52,7 +52,7 @@ impl Fleet {
     /// Of one finding more in the fleet, the largest check gets one more at most: so between a fleet where it
     /// has too few and one where it has enough, there is one where it has as many as wanted.
     pub(crate) fn with_largest(wanted: u64) -> Result<(Self, Audit)> {
-        let (mut few, mut enough) = (0, u32::try_from(wanted)?.saturating_mul(4));
+        let (mut few, mut enough) = (0, u32::try_from(wanted)?.saturating_mul(4) + 100);
         loop {
             let findings = few + (enough - few) / 2;
             let fleet = Self::of(findings)?;
