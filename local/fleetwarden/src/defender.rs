@@ -51,13 +51,6 @@ impl Defender {
         Ok(checks.map(|(name, _)| name.clone()).collect())
     }
 
-    /// The status of an audit, such as `IN_PROGRESS`.
-    pub(crate) async fn audit_status(&self, task: &str) -> Result<String> {
-        let answer = self.call(Method::GET, &format!("/audit/tasks/{task}"), &Value::Null).await?;
-        let status = answer.get("taskStatus").and_then(Value::as_str).context("the audit has no status")?;
-        Ok(status.to_owned())
-    }
-
     /// Creates one of the template's `AWS::IoT::*` resources, whose properties are resolved.
     pub(crate) async fn create(&self, kind: &str, properties: &Value) -> Result<()> {
         let (method, path, body) = request(kind, properties)?;

@@ -140,13 +140,16 @@ async fn audit(stack: &Stack, checks: &[String], limit: Duration) -> Result<Obse
     let before = stack.defender.done().await?;
     let started = Instant::now();
     let task = stack.defender.start_audit(checks).await?;
-    while stack.defender.audit_status(&task).await? == "IN_PROGRESS" {
+    let found = loop {
+        let found = stack.defender.found(&task).await?;
+        if found.task_status != "IN_PROGRESS" {
+            break found;
+        }
         if started.elapsed() > limit {
             bail!("audit {task} has not ended after {} s", limit.as_secs());
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let found = stack.defender.found(&task).await?;
+    };
     note(format!("fleetwarden: audit {task} has {} findings", found.all()));
     let exported = drain::drained(stack, &task, found.all(), limit).await?;
     let after = stack.defender.done().await?;

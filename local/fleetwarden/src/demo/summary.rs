@@ -206,7 +206,7 @@ mod tests {
         let by_check = FoundByCheck { unsuppressed: found, suppressed: 0 };
         Observed {
             task: "t".to_owned(),
-            found: Found { checks: [("C".to_owned(), by_check)].into() },
+            found: Found { checks: [("C".to_owned(), by_check)].into(), ..Default::default() },
             exported: Exported { checks: [("C".to_owned(), exported)].into(), ..Default::default() },
             before: Done::default(),
             after,
