@@ -50,6 +50,34 @@ async fn every_event_of_the_repository_comes_to_its_end() {
     insta::assert_json_snapshot!(all);
 }
 
+/// Payloads that AWS and others published, if they lie beside the checkout.
+#[tokio::test]
+async fn published_payloads_come_to_their_end() {
+    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/cases");
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(cases.join(name)).ok()?;
+        serde_json::from_str::<Value>(&text).ok()
+    };
+    let Some(example) = read("sns-audit-notification-doc-example.json") else {
+        eprintln!("skipped: no published payloads in {}", cases.display());
+        return;
+    };
+    let cloud = Cloud::default();
+    // The example lists the alternatives of a value in the value itself: no audit can be that.
+    invoke(&cloud, event(std::slice::from_ref(&example))).await.unwrap();
+    assert_eq!(metrics().1, ["1/0/1"]);
+    let text = example.to_string().replace("FAILED|CANCELED|COMPLETED_COMPLIANT|", "");
+    let text = text.split("DEVICE_CERT_APPROACHING_EXPIRATION_CHECK|").collect::<String>();
+    let (start, rest) = text.split_once("REVOKED_DEVICE_CERT_CHECK|").unwrap();
+    let (_, end) = rest.split_once("LOGGING_DISABLED_CHECK").unwrap();
+    invoke(&cloud, event(&[format!("{start}LOGGING_DISABLED_CHECK{end}").into()])).await.unwrap();
+    assert_eq!(asked(&cloud), ["4e2bcd1ccbc2a5dd15292a82ab80c380 LOGGING_DISABLED_CHECK"]);
+    // A device's acknowledgement, on the same topic by somebody's rule.
+    metrics();
+    invoke(&cloud, read("sns-workshop-lambda-event.json").unwrap()).await.unwrap();
+    assert_eq!(metrics().1, ["1/0/1"]);
+}
+
 #[tokio::test]
 async fn an_event_of_another_service_is_refused() {
     let cloud = Cloud::default();
