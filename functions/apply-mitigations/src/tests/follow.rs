@@ -125,6 +125,19 @@ async fn canceled_is_told() {
     insta::assert_json_snapshot!(service.alerts()[0]);
 }
 
+/// Peer defect 16 again: the numbers may look well while the status does not.
+#[tokio::test(start_paused = true)]
+async fn defect_16_a_failed_status_is_told_whatever_the_numbers_say() {
+    for status in ["FAILED", "CANCELED"] {
+        let message = message(findings([1]));
+        let service = started(&message).await;
+        service.end(&id(&message), status, [1, 0, 0, 0]);
+        deliver(&service, &follow(&message)).await.unwrap();
+        assert_eq!((service.task_state(&id(&message)), service.alerts().len()), (status.to_lowercase(), 1));
+        assert_eq!(service.result(&id(&message), 1), "unknown", "success is not taken for granted");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_whole_check_has_its_statistics_alone() {
     let service = started(&whole_check()).await;
