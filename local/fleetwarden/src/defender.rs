@@ -93,11 +93,6 @@ fn scheduled_audit(properties: &Value) -> Value {
     if let Some(members) = body.as_object_mut() {
         members.remove("scheduledAuditName");
         members.remove("tags");
-        // A parameter of CloudFormation's list type is one text when it comes out of an output.
-        if let Some(list) = members.get_mut("targetCheckNames") {
-            let names = list.as_str().map(|text| text.split(',').collect());
-            *list = names.unwrap_or_else(|| list.clone());
-        }
     }
     body
 }
@@ -215,8 +210,7 @@ mod tests {
 
     #[test]
     fn a_scheduled_audit_becomes_its_call_and_others_are_refused() {
-        let properties =
-            json!({ "ScheduledAuditName": "s", "Frequency": "DAILY", "TargetCheckNames": "A,B", "Tags": [] });
+        let properties = json!({ "ScheduledAuditName": "s", "Frequency": "DAILY", "TargetCheckNames": ["A", "B"], "Tags": [] });
         let (_, path, body) = request("AWS::IoT::ScheduledAudit", &properties).unwrap();
         assert_eq!(path, "/audit/scheduledaudits/s");
         assert_eq!(body, json!({ "frequency": "DAILY", "targetCheckNames": ["A", "B"] }));

@@ -62,7 +62,7 @@ impl Cloud {
         for event in document.descendants().filter(|node| node.has_tag_name_any("member")) {
             let status = event.child_text("ResourceStatus");
             let reason = event.child_text("ResourceStatusReason");
-            if status.contains("FAILED") || (status.contains("ROLLBACK") && !reason.is_empty()) {
+            if status.contains("FAILED") || status.contains("ROLLBACK") {
                 let id = event.child_text("LogicalResourceId");
                 lines.push(format!("{id} {status} {reason}"));
             }

@@ -6,7 +6,7 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A resource without an effect, so that whoever depends on the one it stands for still can.
 const PLACEHOLDER: &str = "AWS::CloudFormation::WaitConditionHandle";
@@ -27,6 +27,7 @@ pub(crate) struct Resource {
 
 /// Takes the `AWS::IoT::*` resources out of the template and asks for their values by outputs.
 pub(crate) fn take(template: &mut Value) -> Result<Vec<Resource>> {
+    let lists = list_parameters(template);
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
     let mut taken = Vec::new();
     let mut outputs = Map::new();
@@ -37,7 +38,8 @@ pub(crate) fn take(template: &mut Value) -> Result<Vec<Resource>> {
         }
         let condition = resource.get("Condition").cloned();
         let mut properties = resource.get("Properties").cloned().unwrap_or_default();
-        let mut asked = Asked { id, condition: condition.as_ref(), outputs: &mut outputs, next: 0 };
+        let mut asked =
+            Asked { id, condition: condition.as_ref(), outputs: &mut outputs, lists: &lists, next: 0 };
         // The resource itself, so that a condition which is not met is seen as a missing output.
         asked.output(json!("true"));
         asked.walk(&mut properties);
@@ -66,6 +68,8 @@ struct Asked<'a> {
     id: &'a str,
     condition: Option<&'a Value>,
     outputs: &'a mut Map<String, Value>,
+    /// Parameters that are lists.
+    lists: &'a BTreeSet<String>,
     /// The number of the next output.
     next: u32,
 }
@@ -84,11 +88,16 @@ impl Asked<'_> {
         }
         match value {
             Value::Object(members) if is_function(members) => {
-                if members.get("Ref").and_then(Value::as_str) == Some("AWS::NoValue") {
-                    *value = json!({ "Nothing": true });
+                let name = members.get("Ref").and_then(Value::as_str).unwrap_or_default();
+                *value = if name == "AWS::NoValue" {
+                    json!({ "Nothing": true })
+                } else if self.lists.contains(name) {
+                    // An output is one text.
+                    let joined = json!({ "Fn::Join": [",", value] });
+                    json!({ "List": self.output(joined) })
                 } else {
-                    *value = json!({ "Output": self.output(value.clone()) });
-                }
+                    json!({ "Output": self.output(value.clone()) })
+                };
             }
             Value::Object(members) => members.values_mut().for_each(|member| self.walk(member)),
             Value::Array(items) => items.iter_mut().for_each(|item| self.walk(item)),
@@ -115,6 +124,17 @@ pub(crate) fn is_own(output: &str) -> bool {
     output.starts_with(OWN)
 }
 
+/// The parameters whose value is a list.
+fn list_parameters(template: &Value) -> BTreeSet<String> {
+    let parameters = template.get("Parameters").and_then(Value::as_object);
+    let is_list = |parameter: &Value| {
+        let kind = parameter.get("Type").and_then(Value::as_str).unwrap_or_default();
+        kind == "CommaDelimitedList" || kind.starts_with("List<")
+    };
+    let lists = parameters.into_iter().flatten().filter(|(_, parameter)| is_list(parameter));
+    lists.map(|(name, _)| name.clone()).collect()
+}
+
 fn is_function(members: &Map<String, Value>) -> bool {
     members.len() == 1 && members.keys().all(|name| name == "Ref" || name.starts_with("Fn::"))
 }
@@ -125,6 +145,9 @@ fn fill(value: &Value, outputs: &BTreeMap<String, String>) -> Option<Value> {
         Value::Object(members) => {
             if let Some(key) = members.get("Output").and_then(Value::as_str) {
                 return outputs.get(key).map(|text| Value::from(text.as_str()));
+            }
+            if let Some(key) = members.get("List").and_then(Value::as_str) {
+                return outputs.get(key).map(|text| text.split(',').map(str::trim).collect());
             }
             if members.contains_key("Nothing") {
                 return None;
@@ -178,6 +201,22 @@ mod tests {
             json!({ "AccountId": "123456789012", "Target": { "Arn": "arn:t" } })
         );
         assert_eq!(account.resolved(&outputs("false")).unwrap(), json!({ "AccountId": "123456789012" }));
+    }
+
+    #[test]
+    fn a_list_comes_back_as_a_list() {
+        let mut template = json!({
+            "Parameters": { "Checks": { "Type": "CommaDelimitedList" } },
+            "Resources": { "S": { "Type": "AWS::IoT::ScheduledAudit", "Properties": { "Names": { "Ref": "Checks" } } } },
+        });
+        let taken = take(&mut template).unwrap();
+        assert_eq!(
+            template["Outputs"]["LocalIotS1"]["Value"],
+            json!({ "Fn::Join": [",", { "Ref": "Checks" }] })
+        );
+        let outputs = [("LocalIotS0", "true"), ("LocalIotS1", "A, B")];
+        let outputs = outputs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        assert_eq!(taken.first().unwrap().resolved(&outputs).unwrap(), json!({ "Names": ["A", "B"] }));
     }
 
     #[test]
