@@ -34,7 +34,7 @@ build: ## Build what ships, once: every test uses these binaries
 
 .PHONY: test
 test: ## Run every test, lint and check
-	tests/run
+	tests/run $(MORE)
 
 .PHONY: sam
 sam: build ## Build with SAM and invoke each function with each of its events
@@ -47,13 +47,14 @@ bench: build $(VENV)/installed ## Measure speed and size
 .PHONY: venv
 venv: $(VENV)/installed
 
-$(VENV)/installed: tests/requirements.txt tests/template/requirements.txt
+$(VENV)/installed: tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-.PHONY: tools
-tools: $(TOOLS)/cargo-deny-$(CARGO_DENY)
+.PHONY: deny
+deny: $(TOOLS)/cargo-deny-$(CARGO_DENY) ## Check licences, sources and what may come into the binaries
+	cargo deny check bans licenses sources
 
 $(TOOLS)/cargo-deny-$(CARGO_DENY):
 	cargo install --quiet --locked --version $(CARGO_DENY) --root $(TOOLS) cargo-deny

@@ -3,6 +3,7 @@
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_lambda_events::sqs::SqsMessage;
+use fleetwarden_core::json;
 use fleetwarden_core::metrics;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::StreamExt as _;
@@ -115,9 +116,5 @@ impl Consumer {
 /// # Errors
 /// [`Error::Input`] with the path of the member that is wrong.
 pub fn parse<'b, M: Deserialize<'b>>(kind: &str, body: &'b str) -> Result<M, Error> {
-    let mut json = serde_json::Deserializer::from_str(body);
-    let message = serde_path_to_error::deserialize(&mut json);
-    let message = message.map_err(|e| Error::Input(format!("{} of the {kind}: {}", e.path(), e.inner())))?;
-    json.end().map_err(|e| Error::Input(format!("after the {kind}: {e}")))?;
-    Ok(message)
+    json::read(body).map_err(|e| Error::Input(format!("{} of the {kind}: {}", e.path, e.source)))
 }

@@ -13,6 +13,7 @@ pub mod check;
 pub mod digest;
 pub mod finding;
 pub mod history;
+pub mod json;
 pub mod message;
 pub mod metrics;
 pub mod mitigation;

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::check::CheckName;
+use crate::json;
+use crate::json::JsonError;
 use crate::timestamp::Millis;
 
 /// A message on the audit topic.
@@ -107,14 +109,12 @@ pub enum NotificationError {
     #[error("the message is no JSON object: {0}")]
     NoJson(#[source] serde_json::Error),
     /// It has the shape of a known kind, and a member is missing or wrong.
-    #[error("{path} of the {kind}: {source}")]
+    #[error("{} of the {kind}: {}", source.path, source.source)]
     Member {
         /// The kind of message.
         kind: &'static str,
-        /// The member's path, as `auditDetails[3].checkName`.
-        path: String,
-        /// What is wrong with it.
-        source: serde_json::Error,
+        /// Which member, and what is wrong with it.
+        source: JsonError,
     },
     /// It has no known shape.
     #[error("the message has neither 'auditDetails' nor 'findingId'; its members are: {members}")]
@@ -146,14 +146,7 @@ impl Notification {
 }
 
 fn read<'t, T: Deserialize<'t>>(text: &'t str, kind: &'static str) -> Result<T, NotificationError> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| NotificationError::Member {
-        kind,
-        path: Some(error.path().to_string())
-            .filter(|path| path != ".")
-            .unwrap_or_else(|| "the top level".into()),
-        source: error.into_inner(),
-    })
+    json::read(text).map_err(|source| NotificationError::Member { kind, source })
 }
 
 #[cfg(test)]

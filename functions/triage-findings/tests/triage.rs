@@ -1,0 +1,225 @@
+//! A check's triage, from its message to what it leaves on the queues, in the archive and in the ledger.
+
+mod house;
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::cloud::START;
+use house::check_message;
+use house::house;
+use serde_json::Value;
+use serde_json::json;
+
+const EXPIRING: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
+const REVOKED: &str = "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK";
+
+const POLICY: &str = "\
+version: 1
+mode: enforce
+rules:
+  - name: low-numbers
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, resource: ['0*', '1*', '2*', '3*'] }
+    suppress: { for: 30d, reason: lab, owner: lab@example.com }
+  - name: middle-numbers
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, resource: ['4*', '5*', '6*', '7*', '8*', '9*'] }
+    mitigate: { actions: [Quarantine, Deactivate] }
+  - name: revoked
+    match: { check: REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK }
+    mitigate: { actions: Deactivate }
+";
+
+fn list_calls(house: &house::House) -> usize {
+    let request = device_defender::Request {
+        method: "GET",
+        path: "/_control/calls",
+        query: "",
+        authorization: None,
+        body: b"",
+    };
+    let calls: Value = serde_json::from_str(&house.endpoint.answer(&request).body).unwrap();
+    let listed = calls["byOperation"]["ListAuditFindings"]["ok"].as_u64().unwrap_or_default();
+    usize::try_from(listed).unwrap()
+}
+
+#[tokio::test]
+async fn every_finding_is_decided_and_exported_once_in_as_few_calls_as_can_be() {
+    let house = house(4000, POLICY);
+    let task = house.audit(&[EXPIRING]);
+    let (count, _) = house.count(&task, EXPIRING);
+    assert!(count > 600, "{count} findings are too few for three pages");
+    assert_eq!(house.deliver(&check_message(&task, EXPIRING, count, START).to_string()).await.unwrap(), 0);
+
+    let exported = house.exported();
+    assert_eq!(exported.len() as u64, count);
+    assert_eq!(exported.iter().collect::<BTreeSet<_>>().len() as u64, count);
+    assert_eq!(list_calls(&house) as u64, count.div_ceil(250));
+
+    let suppressed: usize =
+        house.sent("suppression").iter().map(|m| m["resources"].as_array().unwrap().len()).sum();
+    let groups: Vec<usize> = house
+        .sent("mitigation")
+        .iter()
+        .map(|m| m["request"]["target"]["findings"].as_array().unwrap().len())
+        .collect();
+    assert!(groups.iter().rev().skip(1).all(|group| *group == 25), "{groups:?}");
+    let summary = house.summary();
+    let medium = &summary["MEDIUM"];
+    assert_eq!(medium["suppress"], suppressed);
+    assert_eq!(medium["mitigated"], groups.iter().sum::<usize>());
+    assert_eq!(medium["new"], count);
+    assert_eq!(medium["nonCompliant"], count);
+}
+
+#[tokio::test]
+async fn a_rule_without_conditions_makes_one_task_for_the_whole_check() {
+    let house = house(3000, POLICY);
+    let task = house.audit(&[REVOKED]);
+    let (count, _) = house.count(&task, REVOKED);
+    house.deliver(&check_message(&task, REVOKED, count, START).to_string()).await.unwrap();
+    let sent = house.sent("mitigation");
+    assert_eq!(sent.len(), 1, "{sent:?}");
+    assert_eq!(
+        sent[0]["request"]["target"],
+        json!({"wholeCheck": {"reasonCodes": ["CERTIFICATE_REVOKED_BY_ISSUER"], "count": count}})
+    );
+}
+
+#[tokio::test]
+async fn near_the_deadline_the_rest_goes_to_a_new_message_and_the_end_is_the_same() {
+    let whole = house(4000, POLICY);
+    let task = whole.audit(&[EXPIRING]);
+    let (count, _) = whole.count(&task, EXPIRING);
+    whole.deliver(&check_message(&task, EXPIRING, count, START).to_string()).await.unwrap();
+
+    let cut = house(4000, POLICY);
+    assert_eq!(cut.audit(&[EXPIRING]), task, "the endpoint's ids follow its seed");
+    // Each listing takes 100 of the 120 seconds.
+    cut.step.store(100_000, Ordering::Relaxed);
+    let mut body = check_message(&task, EXPIRING, count, START).to_string();
+    for round in 0.. {
+        cut.deliver(&body).await.unwrap();
+        let rest = cut.sent("check");
+        if rest.len() == round {
+            break;
+        }
+        body = rest.last().unwrap().to_string();
+    }
+    assert!(cut.sent("check").len() >= 2, "it was never interrupted");
+    assert_eq!(cut.exported(), whole.exported());
+    assert_eq!(cut.sent("mitigation"), whole.sent("mitigation"));
+    assert_eq!(cut.summary(), whole.summary());
+}
+
+#[tokio::test]
+async fn the_next_audit_knows_what_is_new_fixed_and_returned() {
+    let house = house(2000, POLICY);
+    let first = house.audit(&[EXPIRING]);
+    let (count, _) = house.count(&first, EXPIRING);
+    house.deliver(&check_message(&first, EXPIRING, count, START).to_string()).await.unwrap();
+
+    let later = START.plus_seconds(86_400);
+    let second = house.audit(&[EXPIRING]);
+    house.deliver(&check_message(&second, EXPIRING, count, later).to_string()).await.unwrap();
+    let medium = house.summary()["MEDIUM"].clone();
+    assert_eq!((&medium["new"], &medium["fixed"]), (&json!(0), &json!(0)));
+    assert_eq!(medium["oldest"], START.0);
+
+    // A compliant audit: nothing is listed, all that was open is fixed.
+    let before = list_calls(&house);
+    let mut compliant = check_message("third", EXPIRING, 0, later.plus_seconds(86_400));
+    compliant["suppressed"] = json!(0);
+    house.deliver(&compliant.to_string()).await.unwrap();
+    assert_eq!(list_calls(&house), before);
+    assert_eq!(house.summary()["MEDIUM"]["fixed"], count);
+
+    let fourth = house.audit(&[EXPIRING]);
+    let message = check_message(&fourth, EXPIRING, count, later.plus_seconds(2 * 86_400));
+    house.deliver(&message.to_string()).await.unwrap();
+    let medium = house.summary()["MEDIUM"].clone();
+    assert_eq!((&medium["new"], &medium["returned"]), (&json!(0), &json!(count)));
+
+    // Only the latest history and the one that it was made from are kept.
+    let histories = house.cloud.objects().into_iter().filter(|path| path.contains("/snapshots/")).count();
+    assert_eq!(histories, 2);
+}
+
+#[tokio::test]
+async fn a_repeat_of_a_message_that_is_done_does_nothing() {
+    let house = house(1000, POLICY);
+    let task = house.audit(&[EXPIRING]);
+    let body = check_message(&task, EXPIRING, 1, START).to_string();
+    house.deliver(&body).await.unwrap();
+    let (sent, lists) = (house.sent("finding").len(), list_calls(&house));
+    house.deliver(&body).await.unwrap();
+    assert_eq!((house.sent("finding").len(), list_calls(&house)), (sent, lists));
+}
+
+#[tokio::test]
+async fn a_try_that_died_is_taken_up_when_its_claim_has_ended() {
+    let house = house(1000, POLICY);
+    let task = house.audit(&[EXPIRING]);
+    let body = check_message(&task, EXPIRING, 1, START).to_string();
+    // The process dies when it sends: after its claim, before anything is done.
+    house.cloud.fail("SendMessageBatch", 1, Answer::Never);
+    let dies = tokio::time::timeout(std::time::Duration::from_millis(200), house.deliver(&body));
+    assert!(dies.await.is_err());
+    assert!(house.deliver(&body).await.is_err(), "the dead one's claim still holds");
+    house.cloud.pass_seconds(121);
+    house.deliver(&body).await.unwrap();
+    let exported = house.exported();
+    assert_eq!(exported.iter().collect::<BTreeSet<_>>().len() as u64, house.count(&task, EXPIRING).0);
+}
+
+#[tokio::test]
+async fn a_failure_gives_the_claim_back_at_once() {
+    let house = house(1000, POLICY);
+    let task = house.audit(&[EXPIRING]);
+    let body = check_message(&task, EXPIRING, 1, START).to_string();
+    house.cloud.fail("SendMessageBatch", 1, Answer::error(400, "AccessDenied", json!({"message": "no"})));
+    assert!(house.deliver(&body).await.is_err());
+    house.deliver(&body).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_check_message_is_parked_with_the_path_of_what_is_wrong() {
+    let house = house(10, POLICY);
+    let other = check_message("t", EXPIRING, 1, START).to_string().replace("123456789012", "210987654321");
+    for (body, reason) in [
+        ("", "the top level of the check message"),
+        ("{\"audit\":{\"account\":1}}", "audit.account of the check message"),
+        (other.as_str(), "audit.account of the check message: 210987654321 is not this account"),
+    ] {
+        assert_eq!(house.deliver(body).await.unwrap(), 0);
+        let parked = house.cloud.calls("SendMessage").pop().unwrap().json();
+        let said = parked["MessageAttributes"]["reason"]["StringValue"].as_str().unwrap().to_owned();
+        assert!(said.contains(reason), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_token_that_repeats_ends_the_listing() {
+    let house = house(4000, POLICY);
+    let task = house.audit(&[EXPIRING]);
+    house.ask(
+        "POST",
+        "/_control/faults",
+        &json!({"faults": [{"operation": "ListAuditFindings", "kind": "repeat-token"}]}),
+    );
+    assert!(house.deliver(&check_message(&task, EXPIRING, 1, START).to_string()).await.is_err());
+    assert!(list_calls(&house) < 5);
+}
+
+#[tokio::test]
+async fn a_finding_without_resource_is_only_reported() {
+    let house = house(4000, POLICY);
+    let task = house.audit(&[REVOKED]);
+    house.ask(
+        "POST",
+        "/_control/faults",
+        &json!({"faults": [{"operation": "ListAuditFindings", "kind": "no-resource", "count": 1}]}),
+    );
+    house.deliver(&check_message(&task, REVOKED, 1, START).to_string()).await.unwrap();
+    assert!(house.summary()["MEDIUM"]["reported"].as_u64() > Some(0));
+}

@@ -1,0 +1,28 @@
+//! Reading JSON so that an error says where.
+
+use serde::Deserialize;
+
+/// What is wrong in a JSON text, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: {source}")]
+pub struct JsonError {
+    /// The member's path, as `auditDetails[3].checkName`; `the top level` if it is none's fault.
+    pub path: String,
+    /// What is wrong with it.
+    pub source: serde_json::Error,
+}
+
+/// Reads a text that holds one JSON value and nothing after it.
+///
+/// # Errors
+/// What is wrong, with the path of the member.
+pub fn read<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, JsonError> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let top = || "the top level".to_owned();
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        JsonError { path: if path == "." { top() } else { path }, source: error.into_inner() }
+    })?;
+    json.end().map_err(|source| JsonError { path: top(), source })?;
+    Ok(value)
+}
