@@ -44,6 +44,8 @@ def running(folder: pathlib.Path):
     folder.mkdir(parents=True, exist_ok=True)
     # The path of a socket is limited to 107 bytes, which a deep checkout may exceed.
     socket = pathlib.Path(f"/run/fleetwarden-sam-{os.getpid()}.sock")
+    bridge = pathlib.Path("/sys/class/net/docker0")
+    had_bridge = bridge.exists()
     host = f"unix://{socket}"
     command = ["dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec"]
     command += ["--pidfile", folder / "dockerd.pid", "--host", host, "--iptables=false"]
@@ -64,6 +66,8 @@ def running(folder: pathlib.Path):
         engine.terminate()
         engine.wait(timeout=60)
         socket.unlink(missing_ok=True)
+        if bridge.exists() and not had_bridge:
+            subprocess.run(["ip", "link", "delete", bridge.name], check=False)
 
 
 def gateway(host):

@@ -27,6 +27,17 @@ OUTPUTS = {
     "SUPPRESSION_QUEUE_URL": "SuppressionQueueUrl",
 }
 
+# How many records of an event a function parks, having told people; all others are handled to their end.
+PARKED = {
+    "sns-many-records": 1,
+    "sns-no-json": 1,
+    "sns-other-account": 1,
+    "sns-unknown-shape": 1,
+    "sqs-check-poison": 1,
+    "sqs-check-resumed": 1,  # its page token is none of this endpoint's
+    "sqs-finding-batch": 1,
+}
+
 
 def cases():
     """Each event with the function that it wakes."""

@@ -16,6 +16,8 @@ import tarfile
 
 # Under these names the SAM CLI asks for it.
 TAGS = ("public.ecr.aws/lambda/provided:al2023-x86_64", "public.ecr.aws/lambda/provided:al2023")
+# What it derives from it: one image for functions without layers, one for each set of layers.
+DERIVED = re.compile(r"public\.ecr\.aws/lambda/provided:al2023-rapid-|samcli/lambda-provided")
 TRUST_STORE = "/etc/ssl/certs/ca-certificates.crt"
 # The SAM CLI adds the runtime emulator to the image with these.
 APPLETS = ("sh", "mv", "chmod", "mkdir", "cat", "ls")
@@ -68,6 +70,16 @@ def root_filesystem(binaries):
     return archive.getvalue()
 
 
+def forget(environment):
+    """Removes what the SAM CLI derived from an earlier base image, which it would take again."""
+    listing = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}"]
+    found = subprocess.run(listing, env=environment, capture_output=True, text=True, check=True).stdout.split()
+    derived = [name for name in found if DERIVED.match(name)]
+    if derived:
+        remove = ["docker", "rmi", "--force", *derived]
+        subprocess.run(remove, env=environment, check=True, stdout=subprocess.DEVNULL)
+
+
 def make(host, binaries, variables):
     """Makes the image, with `variables` in the environment of every function.
 
@@ -78,6 +90,7 @@ def make(host, binaries, variables):
     settings = {"PATH": "/bin", "LANG": "C.UTF-8", "LAMBDA_TASK_ROOT": "/var/task", **variables}
     changes = [f"--change=ENV {name}={value}" for name, value in settings.items()]
     changes += ["--change=WORKDIR /var/task", '--change=ENTRYPOINT ["/lambda-entrypoint.sh"]']
+    forget(environment)
     first, *others = TAGS
     tar = root_filesystem(binaries)
     command = ["docker", "import", *changes, "-", first]

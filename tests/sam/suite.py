@@ -104,15 +104,23 @@ def invoke(function, event, env_file, settings):
         return {"errorType": "no answer", "errorMessage": ended.stdout[-400:]}, ended.stderr
 
 
-def failed(answer):
-    """What is wrong with an answer; nothing if the event was handled, parked records included."""
-    if not isinstance(answer, dict):
-        return None
-    if "errorType" in answer:
+def counted(log):
+    """The counts of the invocation, which every function prints as its last metric."""
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    counts = [line for line in lines if "_aws" in line and "Parked" in line]
+    return counts[-1] if counts else {}
+
+
+def failed(event, answer, log):
+    """What is wrong with an invocation; nothing if each record ended as it should."""
+    if isinstance(answer, dict) and "errorType" in answer:
         return f"{answer['errorType']}: {answer.get('errorMessage')}"
-    if answer.get("batchItemFailures"):
+    if isinstance(answer, dict) and answer.get("batchItemFailures"):
         return f"to be retried: {answer['batchItemFailures']}"
-    return None
+    records = json.loads(event.read_text(encoding="utf-8"))["Records"]
+    expected = {"Records": len(records), "Failed": 0, "Parked": events.PARKED.get(event.stem, 0)}
+    found = {name: counted(log).get(name) for name in expected}
+    return None if found == expected else f"counted {found} instead of {expected}"
 
 
 def run(arguments):
@@ -134,7 +142,7 @@ def run(arguments):
         for path, function in events.cases():
             began = time.monotonic()
             answer, log = invoke(function, path, env_file, settings)
-            wrong = failed(answer)
+            wrong = failed(path, answer, log)
             failures += wrong is not None
             seconds = time.monotonic() - began
             print(f"{'FAILED' if wrong else 'ok':6} {seconds:5.1f} s  {function:26} {path.name}", flush=True)

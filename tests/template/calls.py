@@ -56,10 +56,11 @@ ADAPTERS = {
 }
 
 
-def read_sources(folder):
-    """The code of a folder as one text, without its tests and comments."""
+def read_sources(place):
+    """The code of a folder or a file as one text, without its tests and comments."""
     texts = []
-    for path in sorted((ROOT / folder).rglob("*.rs")):
+    place = ROOT / place
+    for path in sorted(place.rglob("*.rs")) if place.is_dir() else [place]:
         if path.stem == "tests" or path.stem.endswith("_tests"):
             continue
         text = path.read_text(encoding="utf-8").split("#[cfg(test)]\nmod tests {")[0]

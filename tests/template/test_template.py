@@ -301,6 +301,8 @@ def test_the_dashboard_is_json_and_names_what_is_there():
         for (metric, *_) in widget["properties"].get("metrics", [])
         if isinstance(metric, dict)
     ]
+    shown = {name for search in searches for name in re.findall(r'MetricName="(\w+)"', search)}
+    assert shown <= set(re.findall(r'"(\w+)"', read_sources("shared/core/src/metrics.rs")))
     gauges = [search for search in searches if "{Fleetwarden,Check" in search]
     assert gauges and all("'Maximum'" in search for search in gauges)
     for queue in of_type("AWS::SQS::Queue"):
