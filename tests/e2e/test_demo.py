@@ -47,7 +47,7 @@ def test_observe_changes_nothing_and_says_what_it_would_have_done(tmp_path, enfo
 
 
 def test_functions_that_are_killed_leave_the_same_account(tmp_path, enforced):
-    killed = demo(tmp_path, "--findings", FINDINGS, "--kill", "--retry-seconds", 12)
+    killed = demo(tmp_path, "--findings", FINDINGS, "--kill", "--retry-seconds", 18)
     assert {"TriageFindings", "ApplyMitigations", "ExportFindings"} <= set(killed["killed"])
     own = {"taskId", "seconds"}
     for audit, calm in zip(killed["audits"], enforced["audits"], strict=True):

@@ -53,7 +53,9 @@ pub(crate) struct Local {
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = pair)]
     parameters: Vec<(String, String)>,
     /// Seconds that a function has at most, and after which a message that it did not finish comes back
-    #[arg(long, default_value_t = 60)]
+    //
+    // From 16 on: a message is parked after five receives, and a crashed export holds its stream for a minute.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(16..))]
     retry_seconds: u64,
 }
 
