@@ -17,28 +17,28 @@ pub(crate) struct Places<'h> {
     pub(crate) archive: &'h Archive,
 }
 
-/// The alert of a check in an audit, if people should look: findings are reported that are critical or high,
-/// or some of a severity that has news. What was reported before and is neither needs no second telling.
+/// The alert of a check in an audit, if people should look: findings are reported aloud that are critical or
+/// high, or some of a severity that has news. What was reported before and is neither needs no second telling.
 pub(crate) fn alert(audit: &Audit, check: &CheckName, tally: &Tally, places: &Places<'_>) -> Option<Alert> {
     let loud = |(severity, counts): (&Severity, &Counts)| {
         let grave = matches!(severity, Severity::Critical | Severity::High);
-        counts.reported > 0 && (grave || counts.new + counts.returned > 0)
+        counts.aloud() > 0 && (grave || counts.new + counts.returned > 0)
     };
     if !tally.iter().any(loud) {
         return None;
     }
     // The tally is sorted by severity, the worst first.
-    let worst = tally.iter().find(|(_, counts)| counts.reported > 0).map(|(severity, _)| *severity)?;
+    let worst = tally.iter().find(|(_, counts)| counts.aloud() > 0).map(|(severity, _)| *severity)?;
     let total = tally.values().fold(Counts::default(), Counts::plus);
-    let findings = if total.reported == 1 { "finding" } else { "findings" };
-    let need = if total.reported == 1 { "needs" } else { "need" };
+    let findings = if total.aloud() == 1 { "finding" } else { "findings" };
+    let need = if total.aloud() == 1 { "needs" } else { "need" };
     let news = news(&total).map(|news| format!(" ({news})")).unwrap_or_default();
     Some(Alert {
         kind: Kind::FindingsReported,
         severity: severity(worst),
         about: check.as_str().to_owned(),
         thread: format!("audit {}", audit.task_id),
-        title: format!("{} {findings} of {check} {need} attention{news}", total.reported),
+        title: format!("{} {findings} of {check} {need} attention{news}", total.aloud()),
         description: description(audit, tally),
         next_steps: vec![
             format!(

@@ -9,7 +9,6 @@ use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::START;
 use house::check_message;
 use house::house;
-use serde_json::Value;
 use serde_json::json;
 
 const EXPIRING: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
@@ -30,19 +29,6 @@ rules:
     mitigate: { actions: Deactivate }
 ";
 
-fn list_calls(house: &house::House) -> usize {
-    let request = device_defender::Request {
-        method: "GET",
-        path: "/_control/calls",
-        query: "",
-        authorization: None,
-        body: b"",
-    };
-    let calls: Value = serde_json::from_str(&house.endpoint.answer(&request).body).unwrap();
-    let listed = calls["byOperation"]["ListAuditFindings"]["ok"].as_u64().unwrap_or_default();
-    usize::try_from(listed).unwrap()
-}
-
 #[tokio::test]
 async fn every_finding_is_decided_and_exported_once_in_as_few_calls_as_can_be() {
     let house = house(4000, POLICY);
@@ -54,7 +40,7 @@ async fn every_finding_is_decided_and_exported_once_in_as_few_calls_as_can_be() 
     let exported = house.exported();
     assert_eq!(exported.len() as u64, count);
     assert_eq!(exported.iter().collect::<BTreeSet<_>>().len() as u64, count);
-    assert_eq!(list_calls(&house) as u64, count.div_ceil(250));
+    assert_eq!(house.lists(), count.div_ceil(250));
 
     let suppressed: usize =
         house.sent("suppression").iter().map(|m| m["resources"].as_array().unwrap().len()).sum();
@@ -127,11 +113,11 @@ async fn the_next_audit_knows_what_is_new_fixed_and_returned() {
     assert_eq!(medium["oldest"], START.0);
 
     // A compliant audit: nothing is listed, all that was open is fixed.
-    let before = list_calls(&house);
+    let before = house.lists();
     let mut compliant = check_message("third", EXPIRING, 0, later.plus_seconds(86_400));
     compliant["suppressed"] = json!(0);
     house.deliver(&compliant.to_string()).await.unwrap();
-    assert_eq!(list_calls(&house), before);
+    assert_eq!(house.lists(), before);
     assert_eq!(house.summary()["MEDIUM"]["fixed"], count);
 
     let fourth = house.audit(&[EXPIRING]);
@@ -151,9 +137,9 @@ async fn a_repeat_of_a_message_that_is_done_does_nothing() {
     let task = house.audit(&[EXPIRING]);
     let body = check_message(&task, EXPIRING, 1, START).to_string();
     house.deliver(&body).await.unwrap();
-    let (sent, lists) = (house.sent("finding").len(), list_calls(&house));
+    let (sent, lists) = (house.sent("finding").len(), house.lists());
     house.deliver(&body).await.unwrap();
-    assert_eq!((house.sent("finding").len(), list_calls(&house)), (sent, lists));
+    assert_eq!((house.sent("finding").len(), house.lists()), (sent, lists));
 }
 
 #[tokio::test]
@@ -208,7 +194,7 @@ async fn a_page_token_that_repeats_ends_the_listing() {
         &json!({"faults": [{"operation": "ListAuditFindings", "kind": "repeat-token"}]}),
     );
     assert!(house.deliver(&check_message(&task, EXPIRING, 1, START).to_string()).await.is_err());
-    assert!(list_calls(&house) < 5);
+    assert!(house.lists() < 5);
 }
 
 #[tokio::test]

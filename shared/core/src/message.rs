@@ -17,6 +17,7 @@ use crate::history::Status;
 use crate::policy::Decision;
 use crate::policy::Mode;
 use crate::policy::Outcome;
+use crate::policy::Report;
 use crate::resource::ResourceIdentifier;
 use crate::timestamp::Millis;
 
@@ -127,12 +128,25 @@ pub struct Counts {
     pub mitigated: u64,
     /// Decided: report.
     pub reported: u64,
+    /// Of these, by a rule that is silent: they weigh on no alert.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub silent: u64,
     /// Of what does not comply, when the oldest was first seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest: Option<Millis>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl Counts {
+    /// How many findings are reported aloud.
+    pub const fn aloud(&self) -> u64 {
+        self.reported.saturating_sub(self.silent)
+    }
+
     /// Counts one finding.
     pub fn count(&mut self, outcome: Outcome<'_>, status: Status, first_seen: Millis) {
         let decided = match outcome {
@@ -143,7 +157,10 @@ impl Counts {
             }
             Outcome::Suppress(_) => &mut self.suppress,
             Outcome::Mitigate(_) => &mut self.mitigated,
-            Outcome::Report(_) => &mut self.reported,
+            Outcome::Report(report) => {
+                self.silent += u64::from(report == Report::Silent);
+                &mut self.reported
+            }
         };
         *decided += 1;
         self.non_compliant += 1;
@@ -167,6 +184,7 @@ impl Counts {
             suppress: self.suppress.saturating_add(other.suppress),
             mitigated: self.mitigated.saturating_add(other.mitigated),
             reported: self.reported.saturating_add(other.reported),
+            silent: self.silent.saturating_add(other.silent),
             oldest: self.oldest.into_iter().chain(other.oldest).min(),
         }
     }

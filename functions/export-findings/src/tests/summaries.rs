@@ -43,6 +43,7 @@ async fn people_are_told_only_of_what_is_new_or_grave() {
     let quiet = [
         json!({}),
         json!({"MEDIUM": {"nonCompliant": 5, "reported": 5}}),
+        json!({"HIGH": {"nonCompliant": 3, "reported": 3, "silent": 3, "new": 3}}),
         json!({"CRITICAL": {"nonCompliant": 5, "mitigated": 5, "new": 5}}),
         json!({"HIGH": {"suppressed": 9}, "LOW": {"fixed": 3}}),
     ];
