@@ -34,21 +34,21 @@ use serde_json::json;
 use triage_findings::Queues;
 use triage_findings::Triage;
 
-pub const ACCOUNT: &str = "123456789012";
+pub(crate) const ACCOUNT: &str = "123456789012";
 const SIGNED: &str =
     "AWS4-HMAC-SHA256 Credential=a/20261123/us-east-1/iot/aws4_request, SignedHeaders=host, Signature=0";
 
 /// The function and all around it.
-pub struct House {
-    pub cloud: Cloud,
-    pub endpoint: Arc<DeviceDefender>,
-    pub triage: Triage,
+pub(crate) struct House {
+    pub(crate) cloud: Cloud,
+    pub(crate) endpoint: Arc<DeviceDefender>,
+    pub(crate) triage: Triage,
     /// How far the function's clock goes at each listing, in milliseconds.
-    pub step: Arc<AtomicI64>,
+    pub(crate) step: Arc<AtomicI64>,
 }
 
 /// A house with a fleet that has this many findings.
-pub fn house(findings: u32, policy: &str) -> House {
+pub(crate) fn house(findings: u32, policy: &str) -> House {
     let cloud = Cloud::default();
     let clock = EndpointClock::manual(START.0);
     let fleet = FleetSpec { findings, seed: 7 };
@@ -102,7 +102,7 @@ fn triage(shared: &Shared, clock: Clock, policy: &str) -> Triage {
 
 impl House {
     /// Runs an audit of these checks at the endpoint, and gives its task id.
-    pub fn audit(&self, checks: &[&str]) -> String {
+    pub(crate) fn audit(&self, checks: &[&str]) -> String {
         let enabled =
             checks.iter().map(|check| ((*check).to_owned(), json!({"enabled": true}))).collect::<Value>();
         let role = "arn:aws:iam::123456789012:role/audit";
@@ -114,7 +114,7 @@ impl House {
     }
 
     /// One call to the endpoint.
-    pub fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
         let text = body.to_string();
         let request = Request { method, path, query: "", authorization: Some(SIGNED), body: text.as_bytes() };
         let answer = self.endpoint.answer(&request);
@@ -123,7 +123,7 @@ impl House {
     }
 
     /// What the endpoint knows of an audit's findings.
-    pub fn count(&self, task: &str, check: &str) -> (u64, u64) {
+    pub(crate) fn count(&self, task: &str, check: &str) -> (u64, u64) {
         let path = "/_control/findings-count";
         let query = format!("taskId={task}");
         let request = Request { method: "GET", path, query: &query, authorization: None, body: b"" };
@@ -133,7 +133,7 @@ impl House {
     }
 
     /// Delivers a check message, with two minutes to go.
-    pub async fn deliver(&self, body: &str) -> Result<usize, Error> {
+    pub(crate) async fn deliver(&self, body: &str) -> Result<usize, Error> {
         let now = self.triage.consumer.clock.now();
         let mut context = Context::default();
         context.deadline = u64::try_from(now.plus_seconds(120).0).unwrap();
@@ -143,12 +143,12 @@ impl House {
     }
 
     /// The bodies sent to a queue, as JSON.
-    pub fn sent(&self, queue: &str) -> Vec<Value> {
+    pub(crate) fn sent(&self, queue: &str) -> Vec<Value> {
         self.cloud.sent_to(queue).iter().map(|body| serde_json::from_str(body).unwrap()).collect()
     }
 
     /// The ids of all findings that were exported.
-    pub fn exported(&self) -> Vec<String> {
+    pub(crate) fn exported(&self) -> Vec<String> {
         let pages = self
             .sent("finding")
             .into_iter()
@@ -158,13 +158,13 @@ impl House {
     }
 
     /// The summary that was sent last.
-    pub fn summary(&self) -> Value {
+    pub(crate) fn summary(&self) -> Value {
         let sent = self.sent("finding");
         sent.iter().rev().find_map(|message| message["export"].get("summary")).unwrap().clone()
     }
 
     /// How many listings the endpoint has answered.
-    pub fn lists(&self) -> u64 {
+    pub(crate) fn lists(&self) -> u64 {
         let path = "/_control/calls";
         let request = Request { method: "GET", path, query: "", authorization: None, body: b"" };
         let calls: Value = serde_json::from_str(&self.endpoint.answer(&request).body).unwrap();
@@ -173,7 +173,7 @@ impl House {
 }
 
 /// A check message.
-pub fn check_message(task: &str, check: &str, non_compliant: u64, started: Millis) -> Value {
+pub(crate) fn check_message(task: &str, check: &str, non_compliant: u64, started: Millis) -> Value {
     let audit = json!({"account": ACCOUNT, "region": "us-east-1", "taskId": task, "startedAt": started.0});
     json!({"audit": audit, "check": check, "nonCompliant": non_compliant})
 }
