@@ -28,17 +28,25 @@ demo: build $(VENV)/installed ## Run an audit through the whole stack on this ma
 up: build $(VENV)/installed ## Bring the stack up and stay, for boto3 or the AWS CLI
 	target/release/fleetwarden up
 
+# The functions are built just as `sam build` does it with cargo-lambda (a target, and the processors that Lambda
+# has), so that it finds them built; and alone, since another crate beside them could change what they are built from.
+LAMBDA_TARGET := $(shell uname -m)-unknown-linux-gnu
+LAMBDA_CPU := $(if $(filter x86_64-%,$(LAMBDA_TARGET)),haswell,neoverse-n1)
+
 .PHONY: build
 build: ## Build what ships, once: every test uses these binaries
-	cargo build --release --locked --workspace
+	cargo build --release --locked --target $(LAMBDA_TARGET) \
+	  --config 'build.rustflags=["-C","target-cpu=$(LAMBDA_CPU)"]' $(addprefix -p ,$(FUNCTIONS))
+	cargo build --release --locked -p fleetwarden -p fleetwarden-bench
+	cp -u $(addprefix target/$(LAMBDA_TARGET)/release/,$(FUNCTIONS)) target/release/
 
 .PHONY: test
 test: ## Run every test, lint and check
 	tests/run $(MORE)
 
 .PHONY: sam
-sam: build ## Build with SAM and invoke each function with each of its events
-	$(PYTHON) tests/sam/run.py
+sam: build $(VENV)/installed ## Build with SAM and invoke each function with each of its events
+	$(PYTHON) tests/sam/run.py --fleetwarden target/release/fleetwarden
 
 .PHONY: bench
 bench: build $(VENV)/installed ## Measure speed and size

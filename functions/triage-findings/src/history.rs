@@ -137,7 +137,8 @@ impl History {
             let mut out = BufWriter::new(File::create(&after)?);
             let before = sorted::records(File::open(self.folder.file("before"))?);
             let current = sorted::sort(&File::open(&seen)?, &self.folder.file("runs"))?;
-            history::merge(before, current, tally, audit.started_at, |record| {
+            let fixed = |severity| tally.entry(severity).or_default().fixed += 1;
+            history::merge(before, current, audit.started_at, fixed, |record| {
                 open += i64::from(record.open);
                 out.write_all(&record.encode())
             })?;

@@ -4,39 +4,43 @@
 
 use std::path::Path;
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::Audit;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::Error;
+use crate::s3::Bucket;
+use crate::s3::Content;
+use crate::s3::S3;
 
 /// The archive's bucket.
 #[derive(Clone, Debug)]
 pub struct Archive {
-    client: Client,
-    bucket: String,
+    bucket: Bucket,
+    name: String,
 }
 
 impl Archive {
     /// The archive in this bucket.
-    pub const fn new(client: Client, bucket: String) -> Self {
-        Self { client, bucket }
+    pub fn new(s3: S3, bucket: String) -> Self {
+        Self { bucket: s3.bucket(&bucket), name: bucket }
     }
 
     /// An object, or all objects whose keys begin alike, as people and tools name them: `s3://BUCKET/KEY`.
     pub fn url(&self, key: &str) -> String {
-        format!("s3://{}/{key}", self.bucket)
+        format!("s3://{}/{key}", self.name)
     }
 
     /// Writes an object.
     ///
     /// # Errors
     /// If the bucket does not take it.
-    pub async fn put(&self, key: &str, content_type: &str, body: Vec<u8>) -> Result<(), Error> {
-        let put = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
-        put.body(body.into()).send().await.map(drop).map_err(Error::aws("PutObject", key))
+    pub async fn put(&self, key: &str, content_type: &'static str, body: Vec<u8>) -> Result<(), Error> {
+        let bytes = body.len() as u64;
+        let content = Content { body: SdkBody::from(body), bytes, kind: content_type };
+        self.bucket.put(key, content).await.map_err(Error::aws("PutObject", key))
     }
 
     /// Writes a file's content as an object, without holding it in memory.
@@ -44,12 +48,11 @@ impl Archive {
     /// # Errors
     /// If the file cannot be read or the bucket does not take it.
     pub async fn put_file(&self, key: &str, file: &Path) -> Result<(), Error> {
-        let body = ByteStream::from_path(file).await.map_err(|e| Error::Disk {
-            what: "reading a file to archive",
-            source: std::io::Error::other(e),
-        })?;
-        let put = self.client.put_object().bucket(&self.bucket).key(key).body(body);
-        put.send().await.map(drop).map_err(Error::aws("PutObject", key))
+        let disk = |source| Error::Disk { what: "reading a file to archive", source };
+        let bytes = tokio::fs::metadata(file).await.map_err(disk)?.len();
+        let body = ByteStream::from_path(file).await.map_err(|e| disk(std::io::Error::other(e)))?;
+        let content = Content { body: body.into_inner(), bytes, kind: "application/octet-stream" };
+        self.bucket.put(key, content).await.map_err(Error::aws("PutObject", key))
     }
 
     /// Deletes an object. One that is gone already is no error.
@@ -57,8 +60,7 @@ impl Archive {
     /// # Errors
     /// If the bucket does not answer.
     pub async fn delete(&self, key: &str) -> Result<(), Error> {
-        let delete = self.client.delete_object().bucket(&self.bucket).key(key);
-        delete.send().await.map(drop).map_err(Error::aws("DeleteObject", key))
+        self.bucket.delete(key).await.map_err(Error::aws("DeleteObject", key))
     }
 
     /// Writes an object's content to a file, without holding it in memory. A file that exists is appended to.
@@ -67,8 +69,8 @@ impl Archive {
     /// If the object cannot be read, also if there is none, or if the file cannot be written.
     pub async fn get_file(&self, key: &str, file: &Path) -> Result<(), Error> {
         let disk = |source| Error::Disk { what: "writing a file from the archive", source };
-        let got = self.client.get_object().bucket(&self.bucket).key(key).send().await;
-        let mut body = got.map_err(Error::aws("GetObject", key))?.body;
+        let got = self.bucket.get(key).await;
+        let mut body = ByteStream::new(got.map_err(Error::aws("GetObject", key))?);
         let mut file =
             tokio::fs::OpenOptions::new().append(true).create(true).open(file).await.map_err(disk)?;
         while let Some(chunk) = body.next().await {

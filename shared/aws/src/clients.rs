@@ -21,6 +21,7 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 
 use crate::retries::NoPointlessRetry;
+use crate::s3::S3;
 use crate::settings::SettingsError;
 use crate::settings::optional;
 use crate::settings::required;
@@ -102,14 +103,9 @@ impl Shared {
         )
     }
 
-    /// A client of Amazon S3. With an endpoint of its own, the bucket stands in the path: the names of
-    /// buckets do not resolve there.
-    pub fn s3(&self) -> aws_sdk_s3::Client {
-        let config = aws_sdk_s3::config::Builder::from(&self.0)
-            .force_path_style(endpoint("AWS_ENDPOINT_URL_S3").is_some());
-        aws_sdk_s3::Client::from_conf(
-            at(config, "AWS_ENDPOINT_URL_S3", aws_sdk_s3::config::Builder::endpoint_url).build(),
-        )
+    /// Amazon S3.
+    pub fn s3(&self) -> S3 {
+        S3::new(self.0.clone(), endpoint("AWS_ENDPOINT_URL_S3"))
     }
 
     /// A client of Amazon CloudWatch Logs.

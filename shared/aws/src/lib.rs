@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod policy;
 pub mod queue;
 mod retries;
+pub mod s3;
 pub mod settings;
 pub mod telemetry;
 #[cfg(feature = "testing")]

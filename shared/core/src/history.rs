@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use crate::finding::FindingKey;
 use crate::finding::Severity;
-use crate::message::Tally;
 use crate::timestamp::Millis;
 
 /// The size of a record, in bytes.
@@ -125,16 +124,16 @@ fn high_half(key: FindingKey) -> u64 {
 
 /// Merges the history with the keys of an audit to the history after it, record by record.
 ///
-/// Both inputs are sorted by key; `current` may repeat a key. What was open and is not there any more is
-/// counted as fixed in `tally`. What has been gone for long is forgotten.
+/// Both inputs are sorted by key; `current` may repeat a key. `fixed` hears of each finding that was open and is
+/// not there any more. What has been gone for long is forgotten.
 ///
 /// # Errors
 /// Those of the inputs and of `write`.
 pub fn merge(
     before: impl Iterator<Item = io::Result<Record>>,
     current: impl Iterator<Item = io::Result<Record>>,
-    tally: &mut Tally,
     audit_started: Millis,
+    mut fixed: impl FnMut(Severity),
     mut write: impl FnMut(&Record) -> io::Result<()>,
 ) -> io::Result<()> {
     let (mut before, mut current) = (before.peekable(), current.peekable());
@@ -160,7 +159,7 @@ pub fn merge(
             }
             (Some(old), None) => {
                 if old.open {
-                    tally.entry(old.severity).or_default().fixed += 1;
+                    fixed(old.severity);
                 }
                 if audit_started.seconds() - old.last_seen.seconds() < REMEMBERED_SECONDS {
                     write(&Record { open: false, ..old })?;
