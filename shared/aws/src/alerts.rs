@@ -1,10 +1,10 @@
 //! Alerts: told once, and told again only if the first telling may have been lost.
 
-use aws_sdk_sns::Client;
 use aws_sdk_sns::types::MessageAttributeValue;
 use fleetwarden_core::alert::Alert;
 
 use crate::Error;
+use crate::clients::Sns;
 use crate::clock::Clock;
 use crate::ledger::Claim;
 use crate::ledger::Ledger;
@@ -16,7 +16,7 @@ const LEASE_SECONDS: i64 = 60;
 /// The alert topic.
 #[derive(Clone)]
 pub struct Alerts {
-    client: Client,
+    sns: Sns,
     topic: String,
     ledger: Ledger,
     clock: Clock,
@@ -24,8 +24,8 @@ pub struct Alerts {
 
 impl Alerts {
     /// Alerts to this topic, each claimed in the ledger.
-    pub const fn new(client: Client, topic: String, ledger: Ledger, clock: Clock) -> Self {
-        Self { client, topic, ledger, clock }
+    pub const fn new(sns: Sns, topic: String, ledger: Ledger, clock: Clock) -> Self {
+        Self { sns, topic, ledger, clock }
     }
 
     /// Tells people, unless they were told the same before.
@@ -61,7 +61,7 @@ impl Alerts {
             let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
             value.map_err(|e| Error::Input(e.to_string()))
         };
-        let publish = self.client.publish().topic_arn(&self.topic).message(alert.message());
+        let publish = self.sns.client().publish().topic_arn(&self.topic).message(alert.message());
         let publish = publish
             .message_attributes("kind", attribute(alert.kind.as_str())?)
             .message_attributes("severity", attribute(alert.severity.as_str())?);

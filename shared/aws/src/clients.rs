@@ -4,6 +4,8 @@
 //! `aws-config` to find: leaving it out saves most of a cold start and a good part of the binary. The names
 //! of the variables are the SDKs' own, so that a stack on one machine is reached by `AWS_ENDPOINT_URL`.
 
+use std::sync::Arc;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -79,12 +81,9 @@ impl Shared {
         )
     }
 
-    /// A client of Amazon SNS.
-    pub fn sns(&self) -> aws_sdk_sns::Client {
-        let config = aws_sdk_sns::config::Builder::from(&self.0);
-        aws_sdk_sns::Client::from_conf(
-            at(config, "AWS_ENDPOINT_URL_SNS", aws_sdk_sns::config::Builder::endpoint_url).build(),
-        )
+    /// Amazon SNS.
+    pub fn sns(&self) -> Sns {
+        Sns { shared: self.clone(), client: Arc::default() }
     }
 
     /// A client of Amazon SQS.
@@ -119,6 +118,24 @@ impl Shared {
             )
             .build(),
         )
+    }
+}
+
+/// Amazon SNS. Its client is made when the first alert goes out: most starts of a function have none.
+#[derive(Clone, Debug)]
+pub struct Sns {
+    shared: Shared,
+    client: Arc<OnceLock<aws_sdk_sns::Client>>,
+}
+
+impl Sns {
+    pub(crate) fn client(&self) -> &aws_sdk_sns::Client {
+        self.client.get_or_init(|| {
+            let config = aws_sdk_sns::config::Builder::from(&self.shared.0);
+            aws_sdk_sns::Client::from_conf(
+                at(config, "AWS_ENDPOINT_URL_SNS", aws_sdk_sns::config::Builder::endpoint_url).build(),
+            )
+        })
     }
 }
 
