@@ -12,7 +12,7 @@ use crate::fleet::{Fleet, LARGEST};
 use crate::lambda::Function;
 use crate::report::Target;
 
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 200;
 
 /// Measures.
 pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {

@@ -7,17 +7,20 @@ use crate::environment::FUNCTIONS;
 use crate::lambda::Function;
 use crate::report::Target;
 
-const ROUNDS: usize = 40;
+const ROUNDS: usize = 200;
 const IDLE: &str = "bench-idle";
 
-/// Measures: every round starts each once, so that what slows the machine slows all of them.
+/// Measures: every round starts each once, so that what slows the machine slows all of them, and begins with
+/// another one, so that none has a place of its own.
 pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     let environment = bench.places.environment(&bench.cloud);
     let names: Vec<&str> = FUNCTIONS.into_iter().chain([IDLE]).collect();
     let mut times = vec![Vec::with_capacity(ROUNDS); names.len()];
     let bar = Bench::bar("start", ROUNDS)?;
-    for _ in 0..ROUNDS {
-        for (name, times) in names.iter().zip(&mut times) {
+    for round in 0..ROUNDS {
+        let mut turns: Vec<_> = names.iter().zip(&mut times).collect();
+        turns.rotate_left(round % names.len());
+        for (name, times) in turns {
             let mut function = Function::start(&bench.places.binary(name), &environment, None).await?;
             times.push(function.asked().await?.as_secs_f64() * 1e3);
         }
