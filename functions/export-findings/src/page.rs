@@ -50,7 +50,7 @@ impl Page<'_> {
 
 /// A JSON text on one line. In JSON a line break can only stand between two tokens.
 fn one_line(text: &str) -> Cow<'_, str> {
-    // Two searches for a byte are ten times as fast as one for either of two characters.
+    // A search for one byte is a vector instruction; one for either of two characters goes character by character.
     if text.contains('\n') || text.contains('\r') {
         text.replace(['\n', '\r'], " ").into()
     } else {
@@ -60,7 +60,8 @@ fn one_line(text: &str) -> Cow<'_, str> {
 
 /// Newline-delimited JSON, compressed. The header has no time, so that the same lines are the same bytes.
 fn gzip(lines: &[Cow<'_, str>]) -> io::Result<Vec<u8>> {
-    let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
+    // The fastest level: the time of a function costs more than the space of an archive that expires.
+    let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::fast());
     for line in lines {
         gzip.write_all(line.as_bytes())?;
         gzip.write_all(b"\n")?;
