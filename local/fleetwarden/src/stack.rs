@@ -20,8 +20,12 @@ use tempfile::TempDir;
 
 /// The name of every local stack.
 pub(crate) const NAME: &str = "fleetwarden";
-/// Between two deliveries of one message, when a second is ordered.
-const AGAIN: Duration = Duration::from_secs(2);
+/// How long `audit-notification` may take here, where it is done in less than a second. It begins nothing in its
+/// last five.
+const NOTIFICATION: Duration = Duration::from_secs(8);
+/// Between two deliveries of one message, when a second is ordered. Lambda's own next try comes after a minute;
+/// this one must not come before the first one's claim has ended, because nobody tries a third time.
+const AGAIN: Duration = Duration::from_secs(9);
 const ARTIFACTS: &str = "fleetwarden-artifacts";
 /// The queues that functions read, by the first word of the template's logical ids.
 pub(crate) const QUEUES: [&str; 4] = ["Check", "Suppression", "Mitigation", "Finding"];
@@ -151,6 +155,8 @@ impl Stack {
     /// A function's claims end with its time-out, so a message must not come back earlier: visibility is a
     /// second longer. Shorter than the time-out it would come back to a busy claim until it is parked.
     async fn hasten(&self, retry: Duration) -> Result<()> {
+        let notification = self.output("AuditNotificationFunctionName")?;
+        self.cloud().hasten(notification, retry.min(NOTIFICATION), &[]).await?;
         for (queue, function) in QUEUES.iter().zip(CONSUMERS) {
             let name = self.output(&format!("{function}FunctionName"))?;
             self.cloud().hasten(name, retry, &[("FOLLOW_UP_SECONDS", "1")]).await?;
