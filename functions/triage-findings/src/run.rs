@@ -66,10 +66,14 @@ impl Triage {
             }
             Claim::Ours => {}
         }
-        match Run::start(self, message).await?.go(deadline).await {
+        let done = async { Run::start(self, message).await?.go(deadline).await }.await;
+        match done {
             Ok(()) => self.ledger.complete(&about).await,
             Err(error) => {
-                self.ledger.release(&about).await?;
+                // Without this the next try would have to wait until the claim ends with the deadline.
+                if let Err(kept) = self.ledger.release(&about).await {
+                    tracing::warn!(claim = about, error = %kept, "a claim could not be given back");
+                }
                 Err(error)
             }
         }

@@ -165,6 +165,9 @@ async fn a_failure_gives_the_claim_back_at_once() {
     let body = check_message(&task, EXPIRING, 1, START).to_string();
     house.cloud.fail("SendMessageBatch", 1, Answer::error(400, "AccessDenied", json!({"message": "no"})));
     assert!(house.deliver(&body).await.is_err());
+    // Also when it fails before the first page, at the history.
+    house.cloud.fail("GetItem", 1, Answer::error(400, "AccessDenied", json!({"message": "no"})));
+    assert!(house.deliver(&body).await.is_err());
     house.deliver(&body).await.unwrap();
 }
 
