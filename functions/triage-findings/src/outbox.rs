@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_core::check::CheckName;
 use fleetwarden_core::finding::Finding;
 use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::message::Audit;
@@ -47,7 +48,7 @@ const SUPPRESSIONS: usize = 25;
 /// What is to be sent for one check.
 pub(crate) struct Outbox<'p> {
     audit: Audit,
-    message: CheckMessage,
+    check: CheckName,
     mode: Mode,
     records: Vec<Box<RawValue>>,
     suppressions: Vec<(&'p str, &'p Suppress, Vec<ResourceIdentifier>)>,
@@ -73,7 +74,7 @@ impl<'p> Outbox<'p> {
         let resume = message.resume.clone().unwrap_or_default();
         Self {
             audit: message.audit.clone(),
-            message: message.clone(),
+            check: message.check.clone(),
             mode,
             records: Vec::new(),
             suppressions: Vec::new(),
@@ -150,7 +151,7 @@ impl<'p> Outbox<'p> {
         for (rule, suppress, resources) in std::mem::take(&mut self.suppressions) {
             messages.suppression.push(json(&SuppressionMessage {
                 audit: self.audit.clone(),
-                check: self.message.check.clone(),
+                check: self.check.clone(),
                 rule: rule.to_owned(),
                 mode: self.mode,
                 expires_at: suppress.ends_at(self.audit.started_at.seconds()),
@@ -182,11 +183,11 @@ impl<'p> Outbox<'p> {
     }
 
     fn export(&self, export: Export<'_>) -> Result<Outgoing, Error> {
-        json(&ExportMessage { audit: self.audit.clone(), check: self.message.check.clone(), export })
+        json(&ExportMessage { audit: self.audit.clone(), check: self.check.clone(), export })
     }
 
     fn mitigation(&self, rule: String, actions: Vec<String>, target: Target) -> Result<Outgoing, Error> {
-        let (audit, check) = (self.audit.clone(), self.message.check.clone());
+        let (audit, check) = (self.audit.clone(), self.check.clone());
         let request = MitigationRequest { audit, check, rule, mode: self.mode, actions, target };
         json(&MitigationMessage { request, step: Step::Start, waits: 0 })
     }
