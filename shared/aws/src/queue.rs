@@ -72,7 +72,9 @@ impl Queue {
             if left.is_empty() {
                 return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(100) * 4_u32.pow(round)).await;
+            if round + 1 < ROUNDS {
+                tokio::time::sleep(Duration::from_millis(100) * 4_u32.pow(round)).await;
+            }
         }
         Err(Error::Later(format!(
             "SendMessageBatch on {}: {} messages were not taken in {ROUNDS} rounds",
