@@ -116,11 +116,18 @@ pub(crate) fn spoil(kind: Kind, body: String, token: Option<&str>) -> String {
     answer.to_string()
 }
 
+/// Maps of text to text: they have no members, and anything but text in one is no answer at all to a client.
+const TEXT_MAPS: [&str; 2] = ["additionalInfo", "attributes"];
+
 fn visit(kind: Kind, value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| visit(kind, item)),
         Value::Object(members) => {
-            members.values_mut().for_each(|member| visit(kind, member));
+            for (name, member) in members.iter_mut() {
+                if !TEXT_MAPS.contains(&name.as_str()) {
+                    visit(kind, member);
+                }
+            }
             match kind {
                 Kind::UnknownEnum => {
                     for name in [
@@ -174,6 +181,10 @@ mod tests {
         assert!(!spoilt(Kind::NoResource).contains("nonCompliantResource"));
         assert!(spoilt(Kind::UnknownEnum).contains("SOMETHING_NEW"));
         assert!(spoilt(Kind::UnknownMembers).contains("somethingNew"));
+        let thing = r#"{"attributes":{"site":"north"}}"#.to_owned();
+        let thing: Value = serde_json::from_str(&spoil(Kind::UnknownMembers, thing, None)).unwrap();
+        assert_eq!(thing["attributes"], json!({ "site": "north" }));
+        assert!(thing["somethingNew"].is_object());
         assert_eq!(spoilt(Kind::Nulls), r#"{"findings":null,"nextToken":null}"#);
         assert!(serde_json::from_str::<Value>(&spoilt(Kind::BrokenJson)).is_err());
     }
