@@ -66,8 +66,6 @@ fn by_status(statuses: impl Iterator<Item = Status>) -> BTreeMap<&'static str, u
 
 fn state(world: &World) -> Value {
     let non_compliant = non_compliant(world);
-    let groups: BTreeMap<&str, usize> =
-        world.fleet.groups.iter().map(|(name, members)| (name.as_str(), members.len())).collect();
     let audits: Vec<Value> = world
         .audits
         .values()
@@ -85,7 +83,7 @@ fn state(world: &World) -> Value {
             "inactiveDeviceCertificates": world.fleet.inactive_devices(),
             "caCertificates": world.fleet.authorities.len(),
             "policies": world.fleet.policies.len(),
-            "groups": groups,
+            "groups": world.fleet.group_sizes(),
             "loggingEnabled": world.fleet.logging,
         },
         "audits": audits,

@@ -2,19 +2,23 @@
 //!
 //! A device certificate is one byte; its id, dates and connections are computed from the seed when they are
 //! asked for. A million defects fit in a few megabytes and are made in milliseconds. [`plan`] decides how
-//! many defects each check gets, [`examine`] finds them, [`names`] turns a resource into words and back, and
-//! [`change`] is what mitigation actions do to it.
+//! many defects each check gets, [`examine`] finds them, [`names`] turns a resource into words and back,
+//! [`things`] and [`groups`] say what is behind a certificate, and [`change`] is what mitigation actions do to
+//! all that.
 
 pub(crate) mod change;
 pub(crate) mod examine;
+pub(crate) mod groups;
 pub(crate) mod names;
 pub(crate) mod plan;
+pub(crate) mod things;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::Check;
 use crate::random::{Cipher, draw};
 use plan::Plan;
+use things::Thing;
 
 /// Bits of a certificate.
 pub(crate) mod flag {
@@ -44,6 +48,10 @@ pub(crate) mod domain {
     pub(crate) const REQUEST: u64 = 14;
     pub(crate) const TOKEN: u64 = 15;
     pub(crate) const CERTIFICATE: u64 = 16;
+    pub(crate) const ATTACHED: u64 = 17;
+    pub(crate) const THING: u64 = 18;
+    pub(crate) const THING_ID: u64 = 19;
+    pub(crate) const GROUP_ID: u64 = 20;
 }
 
 /// A policy: its versions and what its default version does wrong.
@@ -90,8 +98,8 @@ pub(crate) struct Fleet {
     pub(crate) permissive_aliases: Counted,
     pub(crate) unused_aliases: Counted,
     pub(crate) logging: bool,
-    /// Members of thing groups, by group name.
-    pub(crate) groups: BTreeMap<String, HashSet<u32>>,
+    /// Things that were added to thing groups, by group name.
+    pub(crate) groups: BTreeMap<String, BTreeSet<Thing>>,
     /// Changes that mitigation made, repeats that changed nothing left out.
     pub(crate) changes: u64,
 }

@@ -37,13 +37,23 @@ impl Desk {
     }
 
     pub(crate) fn call(&self, method: &str, target: &str, body: &Value) -> (u16, Value) {
+        self.call_with(method, target, body, &[])
+    }
+
+    /// `ListPrincipalThings`, whose principal is a header.
+    pub(crate) fn principal_things(&self, principal: &str, query: &str) -> (u16, Value) {
+        let headers = [("x-amzn-principal", principal)];
+        self.call_with("GET", &format!("/principals/things?{query}"), &Value::Null, &headers)
+    }
+
+    fn call_with(&self, method: &str, target: &str, body: &Value, headers: &[(&str, &str)]) -> (u16, Value) {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let authorization = Some(
             "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/iot/aws4_request, SignedHeaders=host, Signature=0",
         );
         let request = Request { method, path, query, authorization, body: body.as_bytes() };
-        let answer = self.service.answer(&request);
+        let answer = self.service.answer_with_headers(&request, headers);
         (answer.status, serde_json::from_str(&answer.body).unwrap())
     }
 

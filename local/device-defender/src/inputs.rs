@@ -1,4 +1,4 @@
-//! The inputs of the audit operations, as the service model (`iot`, 2015-05-28) constrains them.
+//! The inputs of the operations, as the service model (`iot`, 2015-05-28) constrains them.
 
 use crate::shape::{self, Member, Shape, TEXT, may, must, pattern, text};
 
@@ -78,6 +78,7 @@ static ADD_THINGS: Shape =
     Shape::Record(&[must("thingGroupNames", &GROUPS), may("overrideDynamicGroups", &FLAG)]);
 static GROUPS: Shape = Shape::List { of: &GROUP, min: 1, max: 10 };
 static GROUP: Shape = pattern(1, 128, &shape::NAME_WITH_COLON);
+static THING: Shape = pattern(1, 128, &shape::NAME_WITH_COLON);
 static REPLACE_POLICY: Shape = Shape::Record(&[must("templateName", &Shape::Choice(&["BLANK_POLICY"]))]);
 static ENABLE_LOGGING: Shape =
     Shape::Record(&[must("roleArnForLogging", &ROLE_ARN), must("logLevel", &LOG_LEVEL)]);
@@ -108,6 +109,8 @@ const NEXT_TOKEN: Member = may("nextToken", &ANY);
 const MAX_RESULTS: Member = may("maxResults", &PAGE);
 const ACTION_IN_PATH: Member = must("actionName", &ACTION_NAME).in_path();
 const SCHEDULE_IN_PATH: Member = must("scheduledAuditName", &NAME).in_path();
+const THING_IN_PATH: Member = must("thingName", &THING).in_path();
+const GROUP_IN_PATH: Member = must("thingGroupName", &GROUP).in_path();
 const CHECK_NAME: Member = must("checkName", &ANY);
 const RESOURCE_OF_CHECK: Member = must("resourceIdentifier", &RESOURCE);
 
@@ -215,3 +218,11 @@ pub(crate) static LIST_EXECUTIONS: [Member; 5] = [
     MAX_RESULTS.in_query(),
     NEXT_TOKEN.in_query(),
 ];
+pub(crate) static LIST_PRINCIPAL_THINGS: [Member; 3] =
+    [NEXT_TOKEN.in_query(), MAX_RESULTS.in_query(), must("principal", &ANY).in_header("x-amzn-principal")];
+pub(crate) static ONE_THING: [Member; 1] = [THING_IN_PATH];
+pub(crate) static LIST_GROUPS_OF_THING: [Member; 3] =
+    [THING_IN_PATH, NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
+pub(crate) static ONE_GROUP: [Member; 1] = [GROUP_IN_PATH];
+pub(crate) static LIST_THINGS_IN_GROUP: [Member; 4] =
+    [GROUP_IN_PATH, may("recursive", &FLAG).in_query(), NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];

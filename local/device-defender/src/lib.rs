@@ -1,10 +1,10 @@
 //! A local endpoint that speaks the audit API of AWS Device Defender over a simulated fleet.
 //!
 //! Device Defender exists only in AWS, and no emulator does its audits. This crate answers the 30 audit
-//! operations as the Rust SDK, boto3 and the AWS CLI expect them (REST-JSON, service model 2015-05-28), runs
-//! audits that find what is wrong in a fleet made from a seed, honours suppressions, lets mitigation tasks
-//! change the fleet, publishes to SNS, keeps AWS's limits, and misbehaves when told to. Point
-//! `AWS_ENDPOINT_URL_IOT` at [`Endpoint::url`].
+//! operations, and the five of the AWS IoT registry that tell what things are behind a finding, as the Rust
+//! SDK, boto3 and the AWS CLI expect them (REST-JSON, service model 2015-05-28), runs audits that find what is
+//! wrong in a fleet made from a seed, honours suppressions, lets mitigation tasks change the fleet, publishes
+//! to SNS, keeps AWS's limits, and misbehaves when told to. Point `AWS_ENDPOINT_URL_IOT` at [`Endpoint::url`].
 //!
 //! The path of a request: [`server`](Endpoint) → [`service`](DeviceDefender) (signature, route, fault, rate)
 //! → `validate` (by the constraints in `inputs`) → `operations` → `world` and `fleet`. Without a socket,

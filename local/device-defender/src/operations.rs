@@ -1,15 +1,20 @@
-//! The 30 audit operations: name, route, published calls per second, input, and what answers.
+//! The 30 audit operations and the five of the registry that tell what things are behind a finding: name,
+//! route, calls per second, input, and what answers.
 //!
 //! Routes and inputs are those of the service model (`iot`, 2015-05-28, REST-JSON); rates are those of "Device
-//! Defender endpoints and quotas". `ListRelatedResourcesForAuditFinding` has no published rate.
+//! Defender endpoints and quotas". `ListRelatedResourcesForAuditFinding` has no published rate. The five of the
+//! registry are held to the rate of the slowest, `ListPrincipalThings`: who keeps to that is not throttled at
+//! AWS.
 
 pub(crate) mod actions;
 pub(crate) mod audits;
 pub(crate) mod configuration;
 pub(crate) mod findings;
+pub(crate) mod groups;
 pub(crate) mod schedules;
 pub(crate) mod suppressions;
 pub(crate) mod tasks;
+pub(crate) mod things;
 
 use crate::args::Args;
 use crate::failure::Failure;
@@ -79,6 +84,11 @@ static OPERATIONS: &[Operation] = operations! {
     ListAuditMitigationActionsTasks GET "/audit/mitigationactions/tasks" 10 LIST_TASKS tasks::list;
     ListAuditMitigationActionsExecutions GET "/audit/mitigationactions/executions" 10 LIST_EXECUTIONS tasks::executions;
     CancelAuditMitigationActionsTask PUT "/audit/mitigationactions/tasks/{taskId}/cancel" 10 ONE_TASK tasks::cancel;
+    ListPrincipalThings GET "/principals/things" 10 LIST_PRINCIPAL_THINGS things::of_principal;
+    DescribeThing GET "/things/{thingName}" 10 ONE_THING things::describe;
+    ListThingGroupsForThing GET "/things/{thingName}/thing-groups" 10 LIST_GROUPS_OF_THING things::groups;
+    DescribeThingGroup GET "/thing-groups/{thingGroupName}" 10 ONE_GROUP groups::describe;
+    ListThingsInThingGroup GET "/thing-groups/{thingGroupName}/things" 10 LIST_THINGS_IN_GROUP groups::things;
 };
 
 /// The operation at a route, and the members of its path, still encoded.
@@ -120,8 +130,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_thirty_and_each_route_leads_to_its_own() {
-        assert_eq!(OPERATIONS.len(), 30);
+    fn each_route_leads_to_its_own() {
+        assert_eq!(OPERATIONS.len(), 35);
         for operation in OPERATIONS {
             let path = operation.path.replace('{', "a").replace('}', "b");
             let (found, _) = route(operation.method, &path).unwrap();

@@ -119,13 +119,16 @@ async fn respond(
         *response.status_mut() = hyper::StatusCode::PAYLOAD_TOO_LARGE;
         return Ok(response);
     };
-    let answer = service.answer(&Request {
+    let request = Request {
         method: head.method.as_str(),
         path: head.uri.path(),
         query: head.uri.query().unwrap_or_default(),
         authorization: head.headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok()),
         body: &body.to_bytes(),
-    });
+    };
+    let headers: Vec<(&str, &str)> =
+        head.headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?))).collect();
+    let answer = service.answer_with_headers(&request, &headers);
     called.notify_one();
     if !answer.delay.is_zero() {
         tokio::time::sleep(answer.delay).await;

@@ -69,8 +69,14 @@ impl DeviceDefender {
         &self.clock
     }
 
-    /// Answers one request.
+    /// Answers one request that has no members in headers.
     pub fn answer(&self, request: &Request<'_>) -> Answer {
+        self.answer_with_headers(request, &[])
+    }
+
+    /// Answers one request. Headers are names, in lower case, and values; only `ListPrincipalThings` has a
+    /// member in one, `x-amzn-principal`.
+    pub fn answer_with_headers(&self, request: &Request<'_>, headers: &[(&str, &str)]) -> Answer {
         self.with(|world| {
             world.tick();
             match request.path.strip_prefix("/_control/") {
@@ -79,7 +85,7 @@ impl DeviceDefender {
                     world.tick();
                     plain(world, status, body)
                 }
-                None => api(world, request),
+                None => api(world, request, headers),
             }
         })
     }
@@ -126,7 +132,7 @@ fn refusal(world: &mut World, failure: &Failure) -> Answer {
     Answer { error_type: Some(failure.code.name()), ..plain(world, failure.code.status(), failure.body()) }
 }
 
-fn api(world: &mut World, request: &Request<'_>) -> Answer {
+fn api(world: &mut World, request: &Request<'_>, headers: &[(&str, &str)]) -> Answer {
     if !request.authorization.is_some_and(signed) {
         world.calls.record("-", Code::MissingAuthenticationToken.name());
         return refusal(
@@ -143,7 +149,13 @@ fn api(world: &mut World, request: &Request<'_>) -> Answer {
     let kind = fault.as_ref().map(|fault| fault.kind);
     let mut token = None;
     let outcome = if kind.is_none_or(Kind::executes) {
-        carry_out(world, operation, path, request, kind, &mut token)
+        let parts = Parts {
+            path: path.into_iter().map(|(name, text)| (name, decode(text))).collect(),
+            query: query(request.query),
+            headers,
+            body: request.body,
+        };
+        carry_out(world, operation, &parts, kind, &mut token)
     } else {
         Err(if kind == Some(Kind::Throttle) { Failure::throttled() } else { Failure::internal() })
     };
@@ -166,8 +178,7 @@ fn api(world: &mut World, request: &Request<'_>) -> Answer {
 fn carry_out(
     world: &mut World,
     operation: &Operation,
-    path: Vec<(&'static str, &str)>,
-    request: &Request<'_>,
+    parts: &Parts<'_>,
     kind: Option<Kind>,
     token: &mut Option<String>,
 ) -> Result<String, Failure> {
@@ -175,12 +186,7 @@ fn carry_out(
     if !world.throttle.admit(operation.name, operation.per_second, now) {
         return Err(Failure::throttled());
     }
-    let parts = Parts {
-        path: path.into_iter().map(|(name, text)| (name, decode(text))).collect(),
-        query: query(request.query),
-        body: request.body,
-    };
-    let input = input(operation.members, &parts)?;
+    let input = input(operation.members, parts)?;
     world.calls.unknown(input.unknown);
     let mut args = Args(input.members);
     *token = args.text("nextToken").map(str::to_owned);
@@ -256,14 +262,15 @@ mod tests {
         #[test]
         fn nothing_that_comes_in_is_a_panic(
             method in "(GET|POST|PUT|PATCH|DELETE|\\PC{0,5})",
-            path in "(/audit/(tasks|findings|suppressions/create|configuration)|/_control/\\PC{0,9}|\\PC{0,30})",
+            path in "(/audit/(tasks|findings|suppressions/create|configuration)|/principals/things|/things/\\PC{0,9}|/_control/\\PC{0,9}|\\PC{0,30})",
+            principal in "(arn:aws:iot:us-east-1:123456789012:(cert/)?)?\\PC{0,70}",
             query in "\\PC{0,40}",
             body in prop::collection::vec(any::<u8>(), 0..100),
         ) {
             let service = DeviceDefender::new(Settings { clock: Clock::manual(0), ..Settings::default() });
             let authorization = Some("AWS4-HMAC-SHA256 Credential=A/d/r/iot/aws4_request, SignedHeaders=host, Signature=0");
             let request = Request { method: &method, path: &path, query: &query, authorization, body: &body };
-            let answer = service.answer(&request);
+            let answer = service.answer_with_headers(&request, &[("x-amzn-principal", &principal)]);
             prop_assert!(answer.status >= 200);
         }
     }

@@ -40,7 +40,8 @@ pub struct Settings {
     pub audit_duration: Duration,
     /// How long a mitigation task takes. Its findings are dealt with one after the other over that time.
     pub mitigation_duration: Duration,
-    /// Thing groups that exist. None: every group exists.
+    /// Thing groups that exist beside the fleet's own, empty. None: a mitigation action makes the group that
+    /// it adds things to.
     pub thing_groups: Option<Vec<String>>,
     /// The most suppressions. AWS publishes no quota for them.
     pub most_suppressions: Option<usize>,

@@ -34,6 +34,8 @@ pub(crate) enum Place {
     Body,
     Path,
     Query,
+    /// The header of this name, in lower case.
+    Header(&'static str),
 }
 
 /// A member of a structure or of an operation's input.
@@ -58,6 +60,11 @@ impl Member {
     /// The same member, in the path.
     pub(crate) const fn in_path(self) -> Self {
         Self { place: Place::Path, ..self }
+    }
+
+    /// The same member, in a header.
+    pub(crate) const fn in_header(self, header: &'static str) -> Self {
+        Self { place: Place::Header(header), ..self }
     }
 
     /// The same member, in the query string.

@@ -10,10 +10,12 @@ use time::format_description::well_known::Rfc3339;
 use crate::failure::Failure;
 use crate::shape::{Member, Place, Shape};
 
-/// A request taken apart: decoded members of the path and the query, and the raw body.
+/// A request taken apart: decoded members of the path and the query, the headers, and the raw body.
+#[derive(Default)]
 pub(crate) struct Parts<'a> {
     pub(crate) path: Vec<(&'static str, String)>,
     pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: &'a [(&'a str, &'a str)],
     pub(crate) body: &'a [u8],
 }
 
@@ -31,8 +33,11 @@ pub(crate) fn input(members: &[Member], parts: &Parts<'_>) -> Result<Input, Fail
     for member in members {
         let value = match member.place {
             Place::Body => body.remove(member.name),
-            Place::Path => find(parts.path.iter().map(|(name, value)| (*name, value)), member),
-            Place::Query => find(parts.query.iter().map(|(name, value)| (name.as_str(), value)), member),
+            Place::Path => find(parts.path.iter().map(|(name, value)| (*name, value.as_str())), member.name),
+            Place::Query => {
+                find(parts.query.iter().map(|(name, value)| (name.as_str(), value.as_str())), member.name)
+            }
+            Place::Header(header) => find(parts.headers.iter().copied(), header),
         };
         let value = value.filter(|value| !value.is_null());
         let Some(mut value) = value else {
@@ -59,8 +64,8 @@ pub(crate) fn input(members: &[Member], parts: &Parts<'_>) -> Result<Input, Fail
     }
 }
 
-fn find<'a>(mut pairs: impl Iterator<Item = (&'a str, &'a String)>, member: &Member) -> Option<Value> {
-    pairs.find(|(name, _)| *name == member.name).map(|(_, value)| Value::String(value.clone()))
+fn find<'a>(mut pairs: impl Iterator<Item = (&'a str, &'a str)>, wanted: &str) -> Option<Value> {
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value.into())
 }
 
 fn body(members: &[Member], bytes: &[u8]) -> Result<Map<String, Value>, Failure> {
@@ -75,7 +80,7 @@ fn body(members: &[Member], bytes: &[u8]) -> Result<Map<String, Value>, Failure>
     }
 }
 
-/// A path or query string as what it stands for. What cannot be read stays text and is refused for its type.
+/// The text of a path, query or header as what it stands for. What cannot be read stays text and is refused for its type.
 fn typed(shape: &Shape, value: Value) -> Value {
     let Some(text) = value.as_str() else { return value };
     let read = match shape {
@@ -208,7 +213,7 @@ mod tests {
     fn judge(members: &[Member], body: &Value) -> Result<Input, String> {
         let body = body.to_string();
         let path = vec![("taskId", "task-1".to_owned()), ("actionName", "act".to_owned())];
-        let parts = Parts { path, query: Vec::new(), body: body.as_bytes() };
+        let parts = Parts { path, body: body.as_bytes(), ..Parts::default() };
         input(members, &parts).map_err(|failure| failure.body())
     }
 
@@ -241,13 +246,12 @@ mod tests {
     #[test]
     fn queries_are_read_by_type() {
         let query = |start: &str, max: &str| Parts {
-            path: Vec::new(),
             query: vec![
                 ("startTime".into(), start.into()),
                 ("endTime".into(), "2026-01-02T00:00:00.5Z".into()),
                 ("maxResults".into(), max.into()),
             ],
-            body: b"",
+            ..Parts::default()
         };
         let good = input(&inputs::LIST_AUDITS, &query("2026-01-01T00:00:00Z", "250")).ok().unwrap();
         assert_eq!(good.members["endTime"], json!(1_767_312_000.5));
@@ -258,7 +262,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_body_is_too_strange(body in prop::collection::vec(any::<u8>(), 0..200)) {
-            let parts = Parts { path: Vec::new(), query: Vec::new(), body: &body };
+            let parts = Parts { body: &body, ..Parts::default() };
             let _ = input(&inputs::START_TASK, &parts);
         }
     }

@@ -74,12 +74,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(settings: Settings) -> Self {
-        let fleet = Fleet::new(
+        let mut fleet = Fleet::new(
             settings.fleet.findings,
             settings.fleet.seed,
             settings.clock.now_ms(),
             &settings.place(),
         );
+        fleet.groups =
+            settings.thing_groups.iter().flatten().map(|name| (name.clone(), BTreeSet::new())).collect();
         Self {
             throttle: Throttle::new(settings.rate_scale),
             settings,

@@ -5,10 +5,14 @@
 
 use crate::checks::Check;
 use crate::fleet::examine::Entry;
+use crate::fleet::groups::related;
 use crate::fleet::{Fleet, flag};
 
 /// A policy holds at most five versions (`CreatePolicyVersion`, `VersionsLimitExceededException`).
 const MOST_POLICY_VERSIONS: u8 = 5;
+
+/// A thing is in at most ten groups ("Static thing groups" in the IoT guide).
+const MOST_GROUPS: usize = 10;
 
 /// Why an action failed on a finding: an error code and a message, as an execution reports them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub(crate) enum Trouble {
     VersionsLimitExceeded,
     NoSuchResource,
     NoSuchGroup,
+    SameHierarchy,
+    GroupsLimitExceeded,
 }
 
 impl Trouble {
@@ -33,6 +39,13 @@ impl Trouble {
             ),
             Self::NoSuchResource => ("ResourceNotFoundException", "The resource does not exist."),
             Self::NoSuchGroup => ("ResourceNotFoundException", "The thing group does not exist."),
+            Self::SameHierarchy => (
+                "InvalidRequestException",
+                "The thing is already in another thing group of the same hierarchy.",
+            ),
+            Self::GroupsLimitExceeded => {
+                ("LimitExceededException", "The thing is already in 10 thing groups.")
+            }
         }
     }
 }
@@ -60,12 +73,26 @@ impl Fleet {
         self.changed(changed)
     }
 
-    /// `ADD_THINGS_TO_THING_GROUP`. The certificates stay as they are, so the finding comes again.
-    pub(crate) fn add_things(&mut self, check: Check, entry: Entry, group: &str) -> u64 {
-        let behind = self.certificates_behind(check, entry);
-        let members = self.groups.entry(group.to_owned()).or_default();
-        let changed = behind.map(|thing| u64::from(members.insert(thing))).sum();
-        self.changed(changed)
+    /// `ADD_THINGS_TO_THING_GROUP`. The certificates stay as they are, so the finding comes again. Things that
+    /// were added before one that could not be stay in the group.
+    pub(crate) fn add_things(&mut self, check: Check, entry: Entry, group: &str) -> Result<u64, Trouble> {
+        self.groups.entry(group.to_owned()).or_default();
+        let mut changed = 0;
+        for thing in self.things_behind(check, entry) {
+            let already = self.groups_of(thing);
+            if already.contains(&group) {
+                continue;
+            }
+            if already.iter().any(|other| related(other, group)) {
+                return Err(Trouble::SameHierarchy);
+            }
+            if already.len() >= MOST_GROUPS {
+                return Err(Trouble::GroupsLimitExceeded);
+            }
+            self.groups.entry(group.to_owned()).or_default().insert(thing);
+            changed += self.changed(1);
+        }
+        Ok(changed)
     }
 
     /// `REPLACE_DEFAULT_POLICY_VERSION` with `BLANK_POLICY`.
@@ -148,9 +175,44 @@ mod tests {
     #[test]
     fn a_group_counts_a_thing_once() {
         let mut fleet = sample(200);
-        let entry = fleet.examine(Check::DeviceShared, fleet.epoch_ms, 0).defects[0];
-        assert_eq!(fleet.add_things(Check::DeviceShared, entry, "quarantine"), 1);
-        assert_eq!(fleet.add_things(Check::DeviceShared, entry, "quarantine"), 0);
+        for entry in fleet.examine(Check::DeviceShared, fleet.epoch_ms, 0).defects {
+            let things = fleet.things_behind(Check::DeviceShared, entry);
+            let count = u64::try_from(things.len()).unwrap();
+            assert_eq!(fleet.add_things(Check::DeviceShared, entry, "quarantine"), Ok(count));
+            assert_eq!(fleet.add_things(Check::DeviceShared, entry, "quarantine"), Ok(0));
+            assert!(things.iter().all(|thing| fleet.groups_of(*thing).contains(&"quarantine")));
+        }
         assert!(fleet.enable_logging() == 1 && fleet.enable_logging() == 0);
+    }
+
+    #[test]
+    fn a_thing_is_in_one_group_of_a_hierarchy_and_in_ten_groups() {
+        let mut fleet = sample(2_000);
+        let check = Check::DeviceShared;
+        let behind = |fleet: &Fleet, stage: &str| {
+            let all = fleet.examine(check, fleet.epoch_ms, 0).defects;
+            let fits = |entry: &Entry| {
+                let things = fleet.things_behind(check, *entry);
+                things.iter().all(|thing| fleet.post(*thing).stage == stage && !fleet.is_critical(*thing))
+            };
+            all.into_iter().find(fits).unwrap()
+        };
+        let (made, new) = (behind(&fleet, "production"), behind(&fleet, "new"));
+        assert_eq!(fleet.add_things(check, made, "lab"), Err(Trouble::SameHierarchy));
+        let changes = fleet.changes;
+        assert!(fleet.add_things(check, new, "lab").unwrap() > 0 && fleet.changes > changes);
+        for number in 1..MOST_GROUPS {
+            assert!(fleet.add_things(check, made, &format!("group-{number}")).unwrap() > 0);
+        }
+        assert_eq!(fleet.add_things(check, made, "critical"), Err(Trouble::GroupsLimitExceeded));
+    }
+
+    #[test]
+    fn a_certificate_without_things_adds_none() {
+        let mut fleet = sample(500);
+        let all = fleet.examine(Check::DeviceRevoked, fleet.epoch_ms, 0).defects;
+        let bare = all.into_iter().find(|entry| fleet.things_behind(Check::DeviceRevoked, *entry).is_empty());
+        assert_eq!(fleet.add_things(Check::DeviceRevoked, bare.unwrap(), "quarantine"), Ok(0));
+        assert!(fleet.has_group("quarantine"));
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::checks::{Check, Kind};
 use crate::fleet::examine::Entry;
+use crate::fleet::things::device_name;
 use crate::fleet::{Fleet, domain};
 use crate::random::{draw, uuid};
 
@@ -19,11 +20,6 @@ impl Fleet {
     /// The id of a device certificate: 64 hexadecimal digits.
     pub(crate) fn device_id(&self, index: u32) -> String {
         self.certificate_id(domain::DEVICE, index)
-    }
-
-    /// The name of the thing that a device certificate is attached to. There is one for each certificate.
-    pub(crate) fn thing_name(index: u32) -> String {
-        format!("device-{index:07}")
     }
 
     fn certificate_id(&self, kind: u64, index: u32) -> String {
@@ -103,6 +99,13 @@ impl Fleet {
         (identifier.key(check.facts().kind).ok()? == key).then_some((index, version))
     }
 
+    /// The device certificate with an id, if there is one.
+    pub(crate) fn device(&self, id: &str) -> Option<u32> {
+        let index = self.certificate(domain::DEVICE, id)?;
+        let exists = usize::try_from(index).is_ok_and(|at| at < self.devices.len());
+        (exists && self.device_id(index) == id).then_some(index)
+    }
+
     fn certificate(&self, kind: u64, key: &str) -> Option<u32> {
         let (high, low) = self.ids.open(key.get(..32)?)?;
         (high == MAGIC && low >> 32 == kind).then(|| u32::try_from(low & 0xffff_ffff).ok())?
@@ -175,7 +178,7 @@ impl Fleet {
                     "DISCONNECTION_TIME": connected.saturating_add(i64::try_from(drawn >> 44).unwrap_or(0)).to_string(),
                 });
                 if check == Check::DeviceShared {
-                    let client = format!("{}-{position}", Self::thing_name(resource));
+                    let client = format!("{}-{position}", device_name(resource));
                     json!({ "resourceType": "CLIENT_ID", "resourceIdentifier": { "clientId": client }, "additionalInfo": times })
                 } else {
                     let devices = u64::try_from(self.devices.len()).unwrap_or(1).max(1);
