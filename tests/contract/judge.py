@@ -16,6 +16,13 @@ from botocore.loaders import Loader
 
 MODEL = Loader().load_service_model("iot", "service-2")
 SHAPES = MODEL["shapes"]
+AUDIT_OPERATIONS = sorted(
+    name for name in MODEL["operations"] if ("Audit" in name or "MitigationAction" in name) and "Detect" not in name
+)
+# Those with which one learns what things are behind a finding.
+THING_OPERATIONS = [
+    "DescribeThing", "DescribeThingGroup", "ListPrincipalThings", "ListThingGroupsForThing", "ListThingsInThingGroup",
+]
 SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/[a-z0-9-]+/iot/aws4_request, ?SignedHeaders=[a-z0-9;-]+, ?Signature=[0-9a-f]{64}$"
 )
@@ -99,6 +106,7 @@ class Judge:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # head and body go out apart: each answer would wait for a late ACK
 
             def answer(self):
                 judge.handle(self)
@@ -139,7 +147,7 @@ class Judge:
         if name is None:
             bad.append(f"no operation answers {method} {path}")
         else:
-            bad += self.check_request(name, match, parse_qsl(query, keep_blank_values=True), body)
+            bad += self.check_request(name, match, parse_qsl(query, keep_blank_values=True), headers, body)
         error = (response.getheader("x-amzn-errortype") or "").split(":")[0]
         self.seen.setdefault(name, set()).add(error or response.status)
         wrong = list(self.check_answer(name, response, error, answer))
@@ -149,13 +157,19 @@ class Judge:
         self.verdicts += [f"{name}: {fault} (answer {response.status} {answer[:200]!r})" for fault in wrong]
 
     @staticmethod
-    def check_request(name, match, query, body):
+    def check_request(name, match, query, headers, body):
         shape = SHAPES[MODEL["operations"][name]["input"]["shape"]]
         try:
             value = json.loads(body or b"{}")
         except ValueError:
             return ["the body is no JSON"]
-        places = {"uri": {key: unquote(text) for key, text in match.groupdict().items()}, "querystring": dict(query)}
+        # Headers are there for more than the operation's members: only those that the model names are looked at.
+        named = {r.get("locationName") for r in shape["members"].values() if r.get("location") == "header"}
+        places = {
+            "uri": {key: unquote(text) for key, text in match.groupdict().items()},
+            "querystring": dict(query),
+            "header": {key.lower(): text for key, text in headers.items() if key.lower() in named},
+        }
         faults = []
         for member, reference in shape["members"].items():
             place = reference.get("location")

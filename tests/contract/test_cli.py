@@ -35,6 +35,30 @@ def aws(endpoint):
     return run
 
 
+def test_the_commands_about_things(endpoint, aws):
+    certificates = [
+        finding["nonCompliantResource"]["resourceIdentifier"]["deviceCertificateId"]
+        for finding in endpoint.findings(endpoint.audit("DEVICE_CERTIFICATE_SHARED_CHECK"))
+    ]
+    principals = [f"arn:aws:iot:us-east-1:123456789012:cert/{certificate}" for certificate in certificates[:8]]
+    listed = [aws("list-principal-things", "--principal", principal, "--page-size", "1")["things"] for principal in principals]
+    assert any(len(things) > 1 for things in listed)
+    name = listed[0][0]
+    thing = aws("describe-thing", "--thing-name", name)
+    assert thing["thingName"] == name and thing["attributes"]["stage"]
+    groups = [group["groupName"] for group in aws("list-thing-groups-for-thing", "--thing-name", name)["thingGroups"]]
+    for group in groups:
+        assert aws("describe-thing-group", "--thing-group-name", group)["thingGroupName"] == group
+        assert name in aws("list-things-in-thing-group", "--thing-group-name", group)["things"]
+    assert groups
+    direct = aws("list-things-in-thing-group", "--thing-group-name", "production", "--no-recursive")["things"]
+    below = aws("list-things-in-thing-group", "--thing-group-name", "production", "--recursive", "--page-size", "50")["things"]
+    assert set(direct) < set(below) and len(below) > 50
+    aws("list-principal-things", "--principal", principals[0][:-1] + "g", fails="InvalidRequestException")
+    aws("describe-thing", "--thing-name", "none", fails="ResourceNotFoundException")
+    assert endpoint.judge.bad_requests == []
+
+
 def test_the_documented_commands(endpoint, aws):
     period = ("--start-time", str(int(time.time()) - 3600), "--end-time", str(int(time.time()) + 3600))
     aws("update-account-audit-configuration", "--role-arn", ROLE,

@@ -12,21 +12,19 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from conftest import ROLE, Endpoint
-from judge import MODEL, SHAPES
+from judge import AUDIT_OPERATIONS, MODEL, SHAPES, THING_OPERATIONS
 
 EXPIRING = "DEVICE_CERTIFICATE_EXPIRING_CHECK"
 LOGGING = "LOGGING_DISABLED_CHECK"
 CERTIFICATE = {"deviceCertificateId": "a" * 64}
 LOG = {"enableIoTLoggingParams": {"roleArnForLogging": ROLE, "logLevel": "WARN"}}
-AUDIT_OPERATIONS = sorted(
-    name for name in MODEL["operations"] if ("Audit" in name or "MitigationAction" in name) and "Detect" not in name
-)
+OPERATIONS = [*AUDIT_OPERATIONS, *THING_OPERATIONS]
 
 
-def send(url, method, path, query="", body=None, sign=True):
+def send(url, method, path, query="", body=None, sign=True, headers=None):
     """A signed request that no client has looked at. Gives status, error and body."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else b""
-    request = AWSRequest(method, url + path + ("?" + query if query else ""), data=data)
+    request = AWSRequest(method, url + path + ("?" + query if query else ""), data=data, headers=headers or {})
     if sign:
         SigV4Auth(Credentials("test", "test"), "iot", "us-east-1").add_auth(request)
     connection = HTTPConnection(urlsplit(url).netloc, timeout=30)
@@ -41,7 +39,7 @@ def call(url, operation, members):
     """Places members where the model says they go."""
     http = MODEL["operations"][operation]["http"]
     shape = SHAPES[MODEL["operations"][operation]["input"]["shape"]]
-    path, query, body = http["requestUri"], [], {}
+    path, query, headers, body = http["requestUri"], [], {}, {}
     for name, value in members.items():
         reference = shape["members"].get(name, {})
         text = quote(str(value).lower() if isinstance(value, bool) else str(value), safe="")
@@ -49,9 +47,11 @@ def call(url, operation, members):
             path = path.replace("{%s}" % reference["locationName"], text)
         elif reference.get("location") == "querystring":
             query.append(f"{reference['locationName']}={text}")
+        elif reference.get("location") == "header":
+            headers[reference["locationName"]] = str(value)
         else:
             body[name] = value
-    return send(url, http["method"], path, "&".join(query), body or None)
+    return send(url, http["method"], path, "&".join(query), body or None, headers=headers)
 
 
 def sample(name, in_query=False):
@@ -112,7 +112,7 @@ def spoilt(name, in_query):
 
 
 def bad_requests():
-    for operation in AUDIT_OPERATIONS:
+    for operation in OPERATIONS:
         shape = SHAPES[MODEL["operations"][operation]["input"]["shape"]]
         required = shape.get("required", [])
         good = {
@@ -123,7 +123,7 @@ def bad_requests():
             place = reference.get("location")
             if name in required and place != "uri":
                 yield pytest.param(operation, name, {k: v for k, v in good.items() if k != name}, id=f"{operation}-{name}-missing")
-            for what, value in spoilt(reference["shape"], place in ("uri", "querystring")):
+            for what, value in spoilt(reference["shape"], place in ("uri", "querystring", "header")):
                 yield pytest.param(operation, name, {**good, name: value}, id=f"{operation}-{name}-{what}")
 
 
@@ -135,7 +135,7 @@ def test_what_the_model_forbids_is_refused(endpoint, operation, member, members)
     assert endpoint.judge.bad_requests
 
 
-@pytest.mark.parametrize("operation", AUDIT_OPERATIONS)
+@pytest.mark.parametrize("operation", OPERATIONS)
 def test_declared_faults(endpoint, operation):
     shape = SHAPES[MODEL["operations"][operation]["input"]["shape"]]
     good = {
@@ -178,6 +178,11 @@ def test_missing_resources(endpoint, iot):
         (iot.update_mitigation_action, {"actionName": "none"}),
         (iot.describe_audit_mitigation_actions_task, {"taskId": "none"}),
         (iot.cancel_audit_mitigation_actions_task, {"taskId": "none"}),
+        (iot.list_principal_things, {"principal": f"arn:aws:iot:us-east-1:123456789012:cert/{'a' * 64}"}),
+        (iot.describe_thing, {"thingName": "none"}),
+        (iot.list_thing_groups_for_thing, {"thingName": "none"}),
+        (iot.describe_thing_group, {"thingGroupName": "none"}),
+        (iot.list_things_in_thing_group, {"thingGroupName": "none", "recursive": True}),
     ]:
         refused("ResourceNotFoundException", 404, operation, **members)
 
@@ -285,6 +290,30 @@ def test_task_rules(endpoint, iot):
     invalid(iot.cancel_audit_mitigation_actions_task, "not in progress", taskId="t")
 
 
+def test_thing_rules(endpoint, iot):
+    certificate = endpoint.findings(endpoint.audit(EXPIRING))[0]["nonCompliantResource"]["resourceIdentifier"]
+    principal = f"arn:aws:iot:us-east-1:123456789012:cert/{certificate['deviceCertificateId']}"
+    for bad in (certificate["deviceCertificateId"], principal[:-1], principal.replace(":cert/", ":cacert/"), "arn:aws:iot"):
+        invalid(iot.list_principal_things, "principal", principal=bad)
+    for elsewhere in (principal.replace("us-east-1", "eu-west-1"), principal.replace("123456789012", "210987654321")):
+        refused("ResourceNotFoundException", 404, iot.list_principal_things, "certificate", principal=elsewhere)
+    identity = "us-east-1:b3f8e2a1-0c4d-4e5f-8a9b-0123456789ab"
+    assert iot.list_principal_things(principal=identity)["things"] == []
+    raw = endpoint.client(parameter_validation=False)
+    for bad in ("a b", "a/b", "a" * 129):
+        invalid(raw.describe_thing, "thingName", thingName=bad)
+        invalid(raw.list_thing_groups_for_thing, "thingName", thingName=bad)
+        invalid(raw.describe_thing_group, "thingGroupName", thingGroupName=bad)
+        invalid(raw.list_things_in_thing_group, "thingGroupName", thingGroupName=bad)
+    refused("ResourceNotFoundException", 404, iot.describe_thing, thingName="a:b")
+    token = iot.list_things_in_thing_group(thingGroupName="fleet", recursive=True)["nextToken"]
+    things = lambda **members: iot.list_things_in_thing_group(nextToken=token, **members)
+    assert things(thingGroupName="fleet", recursive=True, maxResults=1)["things"]
+    invalid(things, "nextToken", thingGroupName="fleet", recursive=False)
+    invalid(things, "nextToken", thingGroupName="production", recursive=True)
+    invalid(iot.list_principal_things, "nextToken", principal=principal, nextToken="made-up")
+
+
 def test_before_any_operation(endpoint):
     url = endpoint.judge.url
     assert send(url, "GET", "/audit/nothing")[:2] == (404, "UnknownOperationException")
@@ -309,17 +338,26 @@ def test_limits_on_what_runs(slow):
     refused("LimitExceededException", 410, start, task="t10")
 
 
-def test_published_rates():
+@pytest.mark.parametrize(
+    ("operation", "members", "burst"),
+    [
+        ("list_scheduled_audits", {}, 5),
+        ("list_principal_things", {"principal": "arn:aws:iam::123456789012:role/Operator"}, 10),
+        ("describe_thing_group", {"thingGroupName": "fleet"}, 10),
+        ("list_things_in_thing_group", {"thingGroupName": "fleet"}, 10),
+    ],
+)
+def test_published_rates(operation, members, burst):
     throttled = Endpoint("--findings", 0, "--rate-scale", 1)
     try:
-        iot = throttled.client()
+        call = getattr(throttled.client(), operation)
         codes = []
-        for _ in range(12):
+        for _ in range(burst * 2 + 2):
             try:
-                codes.append(iot.list_scheduled_audits()["ResponseMetadata"]["HTTPStatusCode"])
+                codes.append(call(**members)["ResponseMetadata"]["HTTPStatusCode"])
             except ClientError as error:
                 codes.append(error.response["Error"]["Code"])
-        assert codes[:5] == [200] * 5 and "ThrottlingException" in codes
+        assert codes[:burst] == [200] * burst and "ThrottlingException" in codes
         assert throttled.judge.verdicts == []
     finally:
         throttled.close()

@@ -62,6 +62,22 @@ def test_errors_of_the_network(order):
     assert iot.list_audit_findings(taskId=task)["findings"]
 
 
+def test_answers_about_things(order):
+    iot, _ = order("unknown-members", "DescribeThing", count=1)
+    thing = iot.list_things_in_thing_group(thingGroupName="fleet", recursive=True)["things"][0]
+    assert set(iot.describe_thing(thingName=thing)["attributes"]) == {"site", "stage", "firmware"}
+    order("nulls", "ListThingGroupsForThing", count=1)
+    assert "thingGroups" not in iot.list_thing_groups_for_thing(thingName=thing)
+    order("repeat-token", "ListThingsInThingGroup", count=2)
+    first = iot.list_things_in_thing_group(thingGroupName="fleet", maxResults=1)
+    assert iot.list_things_in_thing_group(thingGroupName="fleet", maxResults=1, nextToken=first["nextToken"])["nextToken"] == first["nextToken"]
+    order("broken-json", "DescribeThingGroup", count=1)
+    assert "thingGroupArn" not in iot.describe_thing_group(thingGroupName="fleet")
+    order("reset", "ListPrincipalThings", count=1)
+    with pytest.raises((ConnectionClosedError, HTTPClientError)):
+        iot.list_principal_things(principal="arn:aws:iam::123456789012:role/Operator")
+
+
 @pytest.mark.parametrize("kind", ["done-but-failed", "lost-answer"])
 def test_an_effect_whose_answer_is_lost(bare, order, kind):
     iot, task = order(kind, "StartAuditMitigationActionsTask", count=1)
