@@ -20,22 +20,20 @@ pub(crate) struct Places<'h> {
 /// The alert of a check in an audit, if people should look: findings are reported aloud that are critical or
 /// high, or some of a severity that has news. What was reported before and is neither needs no second telling.
 pub(crate) fn alert(audit: &Audit, check: &CheckName, tally: &Tally, places: &Places<'_>) -> Option<Alert> {
-    let loud = |(severity, counts): (&Severity, &Counts)| {
-        let grave = matches!(severity, Severity::Critical | Severity::High);
+    let loud = |counts: &Counts| {
+        let grave = counts.loudest.is_some_and(|alert| alert <= AlertSeverity::High);
         counts.aloud() > 0 && (grave || counts.new + counts.returned > 0)
     };
-    if !tally.iter().any(loud) {
+    if !tally.values().any(loud) {
         return None;
     }
-    // The tally is sorted by severity, the worst first.
-    let worst = tally.iter().find(|(_, counts)| counts.aloud() > 0).map(|(severity, _)| *severity)?;
     let total = tally.values().fold(Counts::default(), Counts::plus);
     let findings = if total.aloud() == 1 { "finding" } else { "findings" };
     let need = if total.aloud() == 1 { "needs" } else { "need" };
     let news = news(&total).map(|news| format!(" ({news})")).unwrap_or_default();
     Some(Alert {
         kind: Kind::FindingsReported,
-        severity: severity(worst),
+        severity: total.loudest?,
         about: check.as_str().to_owned(),
         thread: format!("audit {}", audit.task_id),
         title: format!("{} {findings} of {check} {need} attention{news}", total.aloud()),
@@ -97,15 +95,5 @@ fn news(counts: &Counts) -> Option<String> {
         (new, 0) => Some(format!("{new} new")),
         (0, returned) => Some(format!("{returned} returned")),
         (new, returned) => Some(format!("{new} new, {returned} returned")),
-    }
-}
-
-const fn severity(of: Severity) -> AlertSeverity {
-    match of {
-        Severity::Critical => AlertSeverity::Critical,
-        Severity::High => AlertSeverity::High,
-        // What has no severity is not known to be harmless.
-        Severity::Medium | Severity::Unknown => AlertSeverity::Medium,
-        Severity::Low => AlertSeverity::Low,
     }
 }

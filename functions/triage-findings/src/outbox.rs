@@ -86,7 +86,11 @@ impl<'p> Outbox<'p> {
     }
 
     /// Takes a finding with its decision.
-    pub(crate) fn add(&mut self, record: &FindingRecord<'_>, decision: &Decision<'p>) -> Result<(), Error> {
+    pub(crate) fn add(
+        &mut self,
+        record: &FindingRecord<'_>,
+        decision: &Decision<'p, '_>,
+    ) -> Result<(), Error> {
         self.records.push(raw(record)?);
         let rule = decision.rule.unwrap_or_default();
         match (decision.outcome, record.finding.identifier()) {

@@ -11,6 +11,8 @@ use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::FindingRecord;
 use fleetwarden_core::message::Resume;
 use fleetwarden_core::message::Tally;
+use fleetwarden_core::policy::Subject;
+use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::future::join;
 use futures_util::future::try_join3;
@@ -177,7 +179,17 @@ impl<'t> Run<'t> {
             let before = self.history.look_up(key)?;
             let status = Record::status(before.as_ref());
             let first_seen = before.map_or(audit.started_at, |record| record.first_seen);
-            let decision = policy.decide(&finding);
+            let times_seen = before.map_or(0, |record| record.times_seen).saturating_add(1);
+            let subject = Subject {
+                finding: &finding,
+                account: &audit.account,
+                region: &audit.region,
+                at: audit.started_at,
+                first_seen,
+                times_seen: times_seen.into(),
+                things: &Things::NotAsked,
+            };
+            let decision = policy.decide(&subject);
             let record = FindingRecord {
                 kind: "finding",
                 account: &audit.account,
@@ -188,6 +200,8 @@ impl<'t> Run<'t> {
                 key,
                 status,
                 first_seen,
+                times_seen: subject.times_seen,
+                things: subject.things,
                 finding: &finding,
                 decision: &decision,
             };
@@ -197,10 +211,16 @@ impl<'t> Run<'t> {
                 key,
                 first_seen,
                 last_seen: seen,
+                times_seen,
                 severity: finding.severity,
                 open: true,
             })?;
-            self.tally.entry(finding.severity).or_default().count(decision.outcome, status, first_seen);
+            self.tally.entry(finding.severity).or_default().count(
+                finding.severity,
+                decision.outcome,
+                status,
+                first_seen,
+            );
         }
         let messages = self.outbox.page(self.page)?;
         self.page += 1;

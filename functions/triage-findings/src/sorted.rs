@@ -148,8 +148,9 @@ mod tests {
         let mut out = BufWriter::new(File::create(&path).unwrap());
         for key in &keys {
             let at = Millis(0);
+            let severity = Severity::Low;
             let record =
-                Record { key: *key, first_seen: at, last_seen: at, severity: Severity::Low, open: true };
+                Record { key: *key, first_seen: at, last_seen: at, times_seen: 1, severity, open: true };
             out.write_all(&record.encode()).unwrap();
         }
         out.flush().unwrap();

@@ -3,10 +3,13 @@
 //! A policy that cannot be used keeps the function from starting: what waits on its queue stays there, and
 //! people are told.
 
+use std::io::Read as _;
+
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::digest::Digest;
+use fleetwarden_core::policy::MAX_BYTES;
 use fleetwarden_core::policy::Policy;
 
 use crate::Error;
@@ -48,6 +51,10 @@ pub async fn load(alerts: &Alerts) -> Result<Policy, Error> {
 
 fn read(path: &str) -> Result<Policy, Error> {
     let wrong = |what: String| Error::Policy { path: path.to_owned(), what };
-    let text = std::fs::read_to_string(path).map_err(|e| wrong(format!("cannot be read: {e}")))?;
-    Policy::parse(&text).map_err(|e| wrong(e.to_string()))
+    let unreadable = |e: std::io::Error| wrong(format!("cannot be read: {e}"));
+    let mut bytes = Vec::new();
+    // One byte more than a policy may have tells that there are too many, without reading them all.
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    Policy::parse(&bytes).map_err(|e| wrong(e.to_string()))
 }

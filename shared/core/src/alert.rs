@@ -3,10 +3,12 @@
 //!
 //! Source: the Amazon Q Developer in chat applications administrator guide, "Custom notifications".
 
+use serde::Deserialize;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::digest::Digest;
+use crate::finding::Severity;
 
 /// One alert: what happened, to what, why, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +46,9 @@ pub enum Kind {
 }
 
 /// How soon somebody should look. Its word is the message attribute `severity`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AlertSeverity {
     /// Now.
     Critical,
@@ -78,6 +81,18 @@ impl AlertSeverity {
             Self::High => "high",
             Self::Medium => "medium",
             Self::Low => "low",
+        }
+    }
+}
+
+impl From<Severity> for AlertSeverity {
+    fn from(finding: Severity) -> Self {
+        match finding {
+            Severity::Critical => Self::Critical,
+            Severity::High => Self::High,
+            // What has no severity is not known to be harmless.
+            Severity::Medium | Severity::Unknown => Self::Medium,
+            Severity::Low => Self::Low,
         }
     }
 }

@@ -153,7 +153,7 @@ impl<'de> Deserialize<'de> for FindingKey {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     pub(crate) fn finding(id: &str) -> Finding {

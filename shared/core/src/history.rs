@@ -1,13 +1,14 @@
 //! What was seen of a check in the audits before: which findings are new, which are gone, which came back.
 //!
 //! A check's history is one sorted list of fixed-size records, one a finding key. It is an object in the
-//! archive, read and replaced once an audit: a million findings cost one GET and one PUT of 26 MB, where a
+//! archive, read and replaced once an audit: a million findings cost one GET and one PUT of 28 MB, where a
 //! table would cost a million writes. Memory stays flat: a key is looked up by interpolation in a few reads,
 //! and the new list is made by merging the old one with the audit's sorted keys, record by record.
 
 use std::cmp::Ordering;
 use std::io;
 
+use serde::Deserialize;
 use serde::Serialize;
 
 use crate::finding::FindingKey;
@@ -15,12 +16,12 @@ use crate::finding::Severity;
 use crate::timestamp::Millis;
 
 /// The size of a record, in bytes.
-pub const RECORD_BYTES: usize = 26;
+pub const RECORD_BYTES: usize = 28;
 /// How long a finding that is gone is remembered, so that it can be told if it returns.
 const REMEMBERED_SECONDS: i64 = 400 * 86_400;
 
 /// What is known of a finding from the audits before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Never seen.
@@ -40,6 +41,8 @@ pub struct Record {
     pub first_seen: Millis,
     /// When it was last seen.
     pub last_seen: Millis,
+    /// In how many audits it was seen.
+    pub times_seen: u16,
     /// How bad it was.
     pub severity: Severity,
     /// Whether it was there at the last audit.
@@ -47,11 +50,12 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record's bytes: key, first and last seen in seconds (big-endian, 32 bits), severity, open.
+    /// The record's bytes: key, first and last seen in seconds, times seen (big-endian, 32 and 16 bits), severity, open.
     pub fn encode(&self) -> [u8; RECORD_BYTES] {
         let seconds = |at: Millis| u32::try_from(at.seconds().max(0)).unwrap_or(u32::MAX).to_be_bytes();
         let severity = Severity::ALL.iter().position(|s| *s == self.severity).unwrap_or_default();
         let fields = self.key.0.into_iter().chain(seconds(self.first_seen)).chain(seconds(self.last_seen));
+        let fields = fields.chain(self.times_seen.to_be_bytes());
         let mut bytes = [0; RECORD_BYTES];
         let flags = [u8::try_from(severity).unwrap_or_default(), u8::from(self.open)];
         bytes.iter_mut().zip(fields.chain(flags)).for_each(|(to, from)| *to = from);
@@ -70,6 +74,7 @@ impl Record {
             key: FindingKey(number(0..16).to_be_bytes()),
             first_seen: seconds(16..20),
             last_seen: seconds(20..24),
+            times_seen: u16::try_from(number(24..26)).unwrap_or_default(),
             severity: Severity::ALL.get(usize::from(severity)).copied().unwrap_or(Severity::Unknown),
             open: open == 1,
         }
@@ -150,7 +155,8 @@ pub fn merge(
         match (old, now) {
             (Some(old), Some(now)) => {
                 last = Some(now.key);
-                write(&Record { first_seen: old.first_seen, ..now })?;
+                let times_seen = old.times_seen.saturating_add(1);
+                write(&Record { first_seen: old.first_seen, times_seen, ..now })?;
             }
             (None, Some(now)) if last == Some(now.key) => {}
             (None, Some(now)) => {

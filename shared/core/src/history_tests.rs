@@ -11,6 +11,7 @@ fn record(n: u64, open: bool, first: i64, last: i64) -> Record {
         key: FindingKey(key),
         first_seen: Millis::from_seconds(first),
         last_seen: Millis::from_seconds(last),
+        times_seen: 1,
         severity: Severity::Medium,
         open,
     }
@@ -37,7 +38,8 @@ fn merged(before: &[Record], current: &[Record]) -> (Vec<Record>, u64) {
 fn what_is_gone_is_fixed_once_and_remembered() {
     let (after, fixed) =
         merged(&[record(1, true, 5, 6), record(2, true, 5, 6)], &[record(2, true, 1000, 1000)]);
-    assert_eq!(after, [record(1, false, 5, 6), record(2, true, 5, 1000)]);
+    let again = Record { times_seen: 2, ..record(2, true, 5, 1000) };
+    assert_eq!(after, [record(1, false, 5, 6), again]);
     assert_eq!(fixed, 1);
     let (again, fixed) = merged(&after, &[record(2, true, 1000, 1000)]);
     assert_eq!((again.len(), fixed), (2, 0));
@@ -46,7 +48,7 @@ fn what_is_gone_is_fixed_once_and_remembered() {
 #[test]
 fn what_comes_back_keeps_when_it_was_first_seen() {
     let (after, _) = merged(&[record(1, false, 5, 6)], &[record(1, true, 1000, 1000)]);
-    assert_eq!(after, [record(1, true, 5, 1000)]);
+    assert_eq!(after, [Record { times_seen: 2, ..record(1, true, 5, 1000) }]);
     assert_eq!(Record::status(Some(&record(1, false, 5, 6))), Status::Returned);
 }
 
@@ -89,8 +91,8 @@ proptest! {
         let (after, fixed) = merged(&old, &now);
         let mut expected: BTreeMap<u64, Record> = before.keys().map(|n| (*n, record(*n, false, 1, 2))).collect();
         for n in &current {
-            let first = if before.contains_key(n) { 1 } else { 1000 };
-            expected.insert(*n, record(*n, true, first, 1000));
+            let (first, times_seen) = if before.contains_key(n) { (1, 2) } else { (1000, 1) };
+            expected.insert(*n, Record { times_seen, ..record(*n, true, first, 1000) });
         }
         prop_assert_eq!(after, expected.into_values().collect::<Vec<_>>());
         let gone = before.iter().filter(|(n, open)| **open && !current.contains(n)).count();

@@ -21,6 +21,8 @@ pub mod names;
 pub mod notification;
 pub mod pack;
 pub mod policy;
+pub mod record;
 pub mod resource;
 pub mod suppression;
+pub mod thing;
 pub mod timestamp;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::alert::AlertSeverity;
 use crate::check::CheckName;
 use crate::finding::Finding;
 use crate::finding::FindingKey;
@@ -19,6 +20,7 @@ use crate::policy::Mode;
 use crate::policy::Outcome;
 use crate::policy::Report;
 use crate::resource::ResourceIdentifier;
+use crate::thing::Things;
 use crate::timestamp::Millis;
 
 /// An audit that ended.
@@ -131,6 +133,9 @@ pub struct Counts {
     /// Of these, by a rule that is silent: they weigh on no alert.
     #[serde(skip_serializing_if = "is_zero")]
     pub silent: u64,
+    /// Of what is reported aloud, the severest alert.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loudest: Option<AlertSeverity>,
     /// Of what does not comply, when the oldest was first seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest: Option<Millis>,
@@ -148,7 +153,7 @@ impl Counts {
     }
 
     /// Counts one finding.
-    pub fn count(&mut self, outcome: Outcome<'_>, status: Status, first_seen: Millis) {
+    pub fn count(&mut self, severity: Severity, outcome: Outcome<'_>, status: Status, first_seen: Millis) {
         let decided = match outcome {
             // What is suppressed counts as that and as nothing else: it never weighs on compliance.
             Outcome::Suppressed => {
@@ -158,7 +163,13 @@ impl Counts {
             Outcome::Suppress(_) => &mut self.suppress,
             Outcome::Mitigate(_) => &mut self.mitigated,
             Outcome::Report(report) => {
-                self.silent += u64::from(report == Report::Silent);
+                match report {
+                    Report::Silent => self.silent += 1,
+                    Report::Alert(as_severe) => {
+                        let alert = as_severe.unwrap_or(severity.into());
+                        self.loudest = Some(self.loudest.map_or(alert, |loudest| loudest.min(alert)));
+                    }
+                }
                 &mut self.reported
             }
         };
@@ -185,6 +196,7 @@ impl Counts {
             mitigated: self.mitigated.saturating_add(other.mitigated),
             reported: self.reported.saturating_add(other.reported),
             silent: self.silent.saturating_add(other.silent),
+            loudest: self.loudest.into_iter().chain(other.loudest).min(),
             oldest: self.oldest.into_iter().chain(other.oldest).min(),
         }
     }
@@ -243,11 +255,16 @@ pub struct FindingRecord<'a> {
     pub status: Status,
     /// When it was first seen, epoch milliseconds.
     pub first_seen: Millis,
+    /// In how many audits it was seen, this one included.
+    pub times_seen: u32,
+    /// The things behind its resource, if a rule asked for them.
+    #[serde(skip_serializing_if = "Things::is_not_asked")]
+    pub things: &'a Things,
     /// The finding.
     #[serde(flatten)]
     pub finding: &'a Finding,
     /// What was decided and why.
-    pub decision: &'a Decision<'a>,
+    pub decision: &'a Decision<'a, 'a>,
 }
 
 /// Suppression queue: resources to suppress for one check by one rule.

@@ -1,30 +1,63 @@
 //! The operator's policy: ordered rules, first match wins, one outcome a rule.
 //!
 //! [`Policy::parse`] reads the file and refuses it as a whole if anything in it is wrong; what exists as a
-//! [`Policy`] is valid. [`Policy::decide`] is pure: the same policy and finding give the same bytes again.
+//! [`Policy`] is valid. [`Policy::decide`] is pure: the same policy and subject give the same bytes again.
+//!
+//! A file goes through the modules: `node` (YAML with places) → `de` and `file` (the types of the language) →
+//! `read` (everything that is wrong, at once) → `matcher`, `protect` and [`windows`](Windows) (made ready to be
+//! asked) → `decision` (and why). `lint` finds what is valid and still not what its author meant.
 
+mod de;
 mod decision;
+mod diagnostic;
 mod file;
+mod glob;
 mod matcher;
+mod node;
+mod protect;
+mod read;
+mod subject;
+mod windows;
 
-pub use decision::Condition;
 pub use decision::Decision;
+pub use decision::Held;
 pub use decision::Outcome;
-pub use decision::PassedOver;
-pub use file::PolicyError;
+pub use diagnostic::Diagnostic;
+pub use diagnostic::Level;
+pub use diagnostic::Place;
+pub use diagnostic::PolicyErrors;
+pub use file::Day;
+pub use matcher::Condition;
+pub use protect::Protection;
+pub use subject::Subject;
+pub use windows::Calendar;
+pub use windows::Windows;
 
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::alert::AlertSeverity;
+use crate::check;
 use crate::check::CheckName;
-use crate::digest::Digest;
-use crate::finding::Finding;
-use crate::finding::Severity;
+use crate::thing::Wanted;
 use matcher::Matcher;
+use matcher::Quantifier;
+use matcher::Verdict;
+use protect::Protected;
+use protect::Protections;
+use subject::Label;
+
+/// The newest version of the language, and the only one so far.
+pub const VERSION: u32 = 1;
+/// A file larger than this is refused (bytes).
+pub const MAX_BYTES: usize = 1 << 20;
+/// A policy with more rules is refused.
+pub const MAX_RULES: usize = 2000;
 
 /// Whether Fleetwarden may change anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Mode {
     /// Do everything up to the last call that would change something, and say what it would have done.
     #[default]
@@ -47,13 +80,20 @@ pub struct Policy {
     mode: Mode,
     hash: String,
     rules: Vec<Rule>,
+    /// For each check that the service has, the rules that may take its findings.
+    index: Vec<Box<[u16]>>,
+    protect: Protections,
+    windows: Option<Windows>,
 }
 
 /// One rule: what it matches and what then happens.
 #[derive(Debug)]
 pub struct Rule {
     name: String,
+    place: Place,
+    live: bool,
     matcher: Matcher,
+    except: Option<Matcher>,
     effect: Effect,
 }
 
@@ -100,23 +140,37 @@ pub struct Mitigate {
 }
 
 /// How loud a report is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
     /// Counted and exported, no alert.
     Silent,
-    /// Counted, exported, and part of the check's alert.
-    Alert,
+    /// Counted, exported, and part of the check's alert, as severe as this or else as the finding.
+    Alert(Option<AlertSeverity>),
 }
 
 impl Policy {
     /// Reads a policy file.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its line and column.
-    pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        let (mode, rules) = file::read(text)?;
-        Ok(Self { mode, hash: Digest::new("policy").part(text).hex(), rules })
+    /// Everything that is wrong, each with its line and column.
+    pub fn parse(bytes: &[u8]) -> Result<Self, PolicyErrors> {
+        read::policy(read::text(bytes)?)
+    }
+
+    fn new(
+        mode: Mode,
+        hash: String,
+        rules: Vec<Rule>,
+        protect: Protections,
+        windows: Option<Windows>,
+    ) -> Self {
+        let of_check = |name: &&str| {
+            let check = CheckName::new(name);
+            let takes = |(at, rule): (u16, &Rule)| rule.matcher.may_take(&check).then_some(at);
+            (0..).zip(&rules).filter_map(takes).collect()
+        };
+        let index = check::KNOWN.iter().map(of_check).collect();
+        Self { mode, hash, rules, index, protect, windows }
     }
 
     /// What the operator allows.
@@ -129,49 +183,147 @@ impl Policy {
         &self.hash
     }
 
-    /// Decides on one finding.
-    pub fn decide(&self, finding: &Finding) -> Decision<'_> {
-        let mut passed_over = Vec::new();
-        let decided = |outcome, rule, passed_over| Decision {
-            outcome,
-            rule,
-            passed_over,
-            mode: self.mode,
-            policy: &self.hash,
+    /// The rules, in order.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// When mitigation may happen, if the policy says so.
+    pub const fn windows(&self) -> Option<&Windows> {
+        self.windows.as_ref()
+    }
+
+    /// The rules that may take findings of a check, in order.
+    fn rules_for(&self, check: &CheckName) -> impl Iterator<Item = &Rule> {
+        let known = check::KNOWN.iter().position(|known| *known == check.as_str());
+        let listed = known.and_then(|at| self.index.get(at)).map(AsRef::as_ref);
+        let rest = if listed.is_none() { self.rules.as_slice() } else { &[] };
+        let listed = listed.unwrap_or_default().iter().filter_map(|at| self.rules.get(usize::from(*at)));
+        listed.chain(rest.iter().filter(|rule| rule.matcher.may_take(check)))
+    }
+
+    /// Decides on one finding. Nothing is allocated.
+    ///
+    /// A rule that nobody can say whether it matches lets no later rule act: the finding might have been its.
+    pub fn decide<'p, 's>(&'p self, subject: &'s Subject<'s>) -> Decision<'p, 's> {
+        let default = Outcome::Report(Report::Alert(None));
+        let mut decision = Decision {
+            outcome: default,
+            rule: None,
+            held: None,
+            shadow: None,
+            wanted: Wanted::default(),
+            policy: self,
+            subject,
         };
-        if finding.suppressed {
-            return decided(Outcome::Suppressed, None, passed_over);
+        if subject.finding.suppressed {
+            decision.outcome = Outcome::Suppressed;
+            return decision;
         }
-        for rule in &self.rules {
-            match rule.fails_on(finding) {
-                None => return decided(Outcome::from(&rule.effect), Some(rule.name.as_str()), passed_over),
-                // A rule for other checks is not worth a word: nobody expects it to match.
-                Some(Condition::Check) => {}
-                Some(condition) => passed_over.push(PassedOver { rule: &rule.name, failed_on: condition }),
+        let identifier = subject.finding.identifier();
+        let label = identifier.map(Label::new);
+        let mut unknown = None;
+        for rule in self.rules_for(&subject.finding.check) {
+            match rule.judge(subject, label.as_ref()) {
+                Verdict::Fails(_) => {}
+                Verdict::Unknown(condition) => {
+                    if decision.wanted.is_nothing() {
+                        decision.wanted = condition.wanted(subject.things);
+                    }
+                    if rule.live {
+                        unknown = unknown.or(Some(rule.name.as_str()));
+                    }
+                }
+                Verdict::Holds if rule.live => {
+                    decision.rule = Some(&rule.name);
+                    decision.outcome = Outcome::from(&rule.effect);
+                    break;
+                }
+                Verdict::Holds => decision.shadow = decision.shadow.or(Some(rule)),
             }
         }
-        decided(Outcome::Report(Report::Alert), None, passed_over)
+        decision.held = match (decision.outcome, unknown, identifier) {
+            (Outcome::Suppress(_) | Outcome::Mitigate(_), Some(rule), _) => Some(Held::RuleUnknown(rule)),
+            (Outcome::Mitigate(_), None, Some(identifier)) => {
+                match self.protect.judge(identifier, subject.things) {
+                    Protected::No => None,
+                    Protected::By(protection) => Some(Held::ProtectedBy(protection)),
+                    Protected::Unknown(wanted) => {
+                        decision.wanted = wanted;
+                        Some(Held::ProtectionUnknown)
+                    }
+                }
+            }
+            _ => None,
+        };
+        if decision.held.is_some() {
+            decision.outcome = default;
+        }
+        decision
     }
 
     /// The mitigation that takes every finding of a check that is not suppressed, if there is one: then the
     /// whole set can be mitigated as one task instead of 25 findings at a time.
     pub fn takes_whole_check(&self, check: &CheckName) -> Option<(&str, &Mitigate)> {
-        let rule = self.rules.iter().find(|rule| rule.matcher.may_take(check))?;
+        if self.protect.may_concern(check) {
+            return None;
+        }
+        let rule = self.rules_for(check).find(|rule| rule.live)?;
         match &rule.effect {
-            Effect::Mitigate(mitigate) if rule.matcher.takes_all_of(check) => Some((&rule.name, mitigate)),
+            Effect::Mitigate(mitigate) if rule.matcher.is_only_check() && rule.except.is_none() => {
+                Some((&rule.name, mitigate))
+            }
             _ => None,
         }
     }
 }
 
 impl Rule {
-    /// The first condition that a finding fails, or none if the rule matches.
-    fn fails_on(&self, finding: &Finding) -> Option<Condition> {
-        // What names no resource can only be reported: there is nothing to suppress or to mitigate.
-        let acts = !matches!(self.effect, Effect::Report(_));
-        self.matcher
-            .fails_on(finding)
-            .or_else(|| (acts && finding.identifier().is_none()).then_some(Condition::Resource))
+    /// Its name, which no other rule of the policy has.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it decides, or is in shadow.
+    pub const fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// What it does.
+    pub const fn effect(&self) -> &Effect {
+        &self.effect
+    }
+
+    /// Whether it matches. Its check is known to fit.
+    fn judge(&self, subject: &Subject<'_>, label: Option<&Label<'_>>) -> Verdict {
+        // Of a resource with several things, a rule that acts must mean each, and one that tells people any: so
+        // neither is surprised by the thing that it did not mean. An exception is the other way round.
+        let (meant, spared) = match self.effect {
+            Effect::Report(Report::Alert(_)) => (Quantifier::Any, Quantifier::Every),
+            _ => (Quantifier::Every, Quantifier::Any),
+        };
+        let verdict = self.matcher.judge(subject, label, meant);
+        if let Verdict::Fails(_) = verdict {
+            return verdict;
+        }
+        let except = self.except.as_ref().filter(|except| except.may_take(&subject.finding.check));
+        let except = except.map(|except| except.judge(subject, label, spared));
+        match (&self.effect, except) {
+            (_, Some(Verdict::Holds)) => Verdict::Fails(Condition::Except),
+            // What names no resource can only be reported: there is nothing to suppress or to mitigate.
+            (Effect::Suppress(_) | Effect::Mitigate(_), _) if label.is_none() => {
+                Verdict::Fails(Condition::Resource)
+            }
+            (Effect::Suppress(Suppress { end: SuppressEnd::At(end), .. }), _)
+                if *end <= subject.at.seconds() =>
+            {
+                Verdict::Fails(Condition::Until)
+            }
+            (_, Some(Verdict::Unknown(condition))) if verdict == Verdict::Holds => {
+                Verdict::Unknown(condition)
+            }
+            _ => verdict,
+        }
     }
 }
 
@@ -186,12 +338,5 @@ impl Suppress {
     }
 }
 
-/// The severity that an operator can name in a rule.
-fn severity(word: &str) -> Option<Severity> {
-    let severity = Severity::parse(word);
-    (severity != Severity::Unknown).then_some(severity)
-}
-
 #[cfg(test)]
-#[path = "policy/tests.rs"]
 mod tests;

@@ -27,8 +27,8 @@ fn summary(tally: &Value) -> String {
 #[tokio::test]
 async fn a_summary_is_metrics_a_record_and_an_alert() {
     let cloud = summarized(&json!({
-        "CRITICAL": {"nonCompliant": 2, "reported": 2, "new": 1, "returned": 1, "oldest": START.0 - 86_400_000},
-        "MEDIUM": {"nonCompliant": 20, "suppressed": 4, "reported": 10, "mitigated": 7, "suppress": 3, "new": 2, "fixed": 5},
+        "CRITICAL": {"nonCompliant": 2, "loudest": "critical", "reported": 2, "new": 1, "returned": 1, "oldest": START.0 - 86_400_000},
+        "MEDIUM": {"nonCompliant": 20, "suppressed": 4, "loudest": "medium", "reported": 10, "mitigated": 7, "suppress": 3, "new": 2, "fixed": 5},
     }))
     .await;
     insta::assert_json_snapshot!("alert", told(&cloud));
@@ -42,7 +42,7 @@ async fn a_summary_is_metrics_a_record_and_an_alert() {
 async fn people_are_told_only_of_what_is_new_or_grave() {
     let quiet = [
         json!({}),
-        json!({"MEDIUM": {"nonCompliant": 5, "reported": 5}}),
+        json!({"MEDIUM": {"nonCompliant": 5, "loudest": "medium", "reported": 5}}),
         json!({"HIGH": {"nonCompliant": 3, "reported": 3, "silent": 3, "new": 3}}),
         json!({"CRITICAL": {"nonCompliant": 5, "mitigated": 5, "new": 5}}),
         json!({"HIGH": {"suppressed": 9}, "LOW": {"fixed": 3}}),
@@ -52,10 +52,11 @@ async fn people_are_told_only_of_what_is_new_or_grave() {
     }
     let mut titles = vec![];
     let loud = [
-        json!({"HIGH": {"nonCompliant": 1, "reported": 1}}),
-        json!({"LOW": {"nonCompliant": 12, "reported": 12, "new": 3}}),
-        json!({"UNHEARD_OF": {"nonCompliant": 2, "reported": 2, "returned": 1}}),
-        json!({"MEDIUM": {"nonCompliant": u64::MAX, "reported": u64::MAX, "new": 1}, "HIGH": {"reported": u64::MAX}}),
+        json!({"HIGH": {"nonCompliant": 1, "loudest": "high", "reported": 1}}),
+        json!({"LOW": {"nonCompliant": 12, "loudest": "low", "reported": 12, "new": 3}}),
+        json!({"LOW": {"nonCompliant": 12, "loudest": "critical", "reported": 12}}),
+        json!({"UNHEARD_OF": {"nonCompliant": 2, "loudest": "medium", "reported": 2, "returned": 1}}),
+        json!({"MEDIUM": {"nonCompliant": u64::MAX, "loudest": "medium", "reported": u64::MAX, "new": 1}, "HIGH": {"loudest": "high", "reported": u64::MAX}}),
     ];
     for tally in loud {
         let alerts = told(&summarized(&tally).await);
@@ -70,7 +71,7 @@ async fn people_are_told_only_of_what_is_new_or_grave() {
 #[tokio::test]
 async fn a_summary_delivered_again_tells_nobody_twice() {
     let cloud = Cloud::default();
-    let body = [summary(&json!({"HIGH": {"nonCompliant": 1, "reported": 1}}))];
+    let body = [summary(&json!({"HIGH": {"nonCompliant": 1, "loudest": "high", "reported": 1}}))];
     deliver(&cloud, &body).await.unwrap();
     let record = cloud.item("audit#t-1", &format!("check#{CHECK}"));
     deliver(&cloud, &body).await.unwrap();
@@ -82,7 +83,7 @@ async fn a_summary_delivered_again_tells_nobody_twice() {
 #[tokio::test]
 async fn an_alert_that_was_not_taken_is_told_by_the_next_delivery() {
     let cloud = Cloud::default();
-    let body = [summary(&json!({"HIGH": {"nonCompliant": 1, "reported": 1}}))];
+    let body = [summary(&json!({"HIGH": {"nonCompliant": 1, "loudest": "high", "reported": 1}}))];
     cloud.fail("Publish", 1, refused());
     deliver(&cloud, &body).await.unwrap_err();
     assert!(deliver(&cloud, &body).await.unwrap().is_empty());

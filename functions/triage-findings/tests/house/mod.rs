@@ -95,7 +95,7 @@ fn triage(shared: &Shared, clock: Clock, policy: &str) -> Triage {
         queues,
         ledger: Ledger::new(shared.dynamodb(), "ledger".into()),
         archive: Archive::new(shared.s3(), "archive".into()),
-        policy: Policy::parse(policy).unwrap(),
+        policy: Policy::parse(policy.as_bytes()).unwrap(),
         consumer: Consumer { function: "triage-findings", parking: queue("parked"), clock, parallel: 1 },
     }
 }

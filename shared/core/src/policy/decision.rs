@@ -1,29 +1,44 @@
 //! What was decided on a finding, and why.
 
 use serde::Serialize;
-use serde::ser::SerializeStruct;
+use serde::ser::SerializeMap as _;
 use serde::ser::Serializer;
 
 use super::Effect;
 use super::Mitigate;
-use super::Mode;
+use super::Policy;
 use super::Report;
+use super::Rule;
 use super::Suppress;
+use super::matcher::Saw;
+use super::matcher::Verdict;
+use super::protect::Protection;
+use super::subject::Label;
+use super::subject::Subject;
+use crate::thing::Things;
+use crate::thing::Wanted;
 
-/// A decision with its explanation. It borrows from the policy: making one allocates only for the rules that
-/// were passed over.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Decision<'p> {
+/// A decision. Making one allocates nothing; its explanation is worked out when it is written.
+///
+/// Written as JSON it is the same object everywhere, in logs, in the archive and on the command line:
+/// `outcome`, `rule`, what the outcome needs (`actions` and `when`, `until`, `alert`), `resource`, `held`, `shadow`,
+/// `passedOver` (the earlier rules for this check, each with the first condition that it failed on and the value
+/// seen), `mode` and the hash of the `policy`.
+#[derive(Clone, Copy, Debug)]
+pub struct Decision<'p, 's> {
     /// What happens.
     pub outcome: Outcome<'p>,
     /// The rule that decided. None if Device Defender had suppressed the finding, or if no rule matched.
     pub rule: Option<&'p str>,
-    /// The earlier rules for this check, each with the first condition that it failed on.
-    pub passed_over: Vec<PassedOver<'p>>,
-    /// The policy's mode.
-    pub mode: Mode,
-    /// The policy's hash.
-    pub policy: &'p str,
+    /// What keeps the rule from acting, if something does: then the outcome is a report.
+    pub held: Option<Held<'p>>,
+    /// The first rule in shadow that would have decided.
+    pub shadow: Option<&'p Rule>,
+    /// What has to be looked up before this decision is final. Decide again with it, or take it as it is: what is
+    /// not known never lets anything happen.
+    pub wanted: Wanted,
+    pub(super) policy: &'p Policy,
+    pub(super) subject: &'s Subject<'s>,
 }
 
 /// What happens with a finding.
@@ -37,6 +52,18 @@ pub enum Outcome<'p> {
     Mitigate(&'p Mitigate),
     /// Say it.
     Report(Report),
+}
+
+/// Why a rule that would suppress or mitigate does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Held<'p> {
+    /// The resource is protected from mitigation.
+    ProtectedBy(Protection<'p>),
+    /// Things or groups are protected, and nobody could say what is behind the resource.
+    ProtectionUnknown,
+    /// Nobody could say whether this earlier rule matches.
+    RuleUnknown(&'p str),
 }
 
 impl Outcome<'_> {
@@ -61,46 +88,116 @@ impl<'p> From<&'p Effect> for Outcome<'p> {
     }
 }
 
-/// A rule that did not decide, and the first condition that kept it from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PassedOver<'p> {
-    /// The rule's name.
-    pub rule: &'p str,
-    /// The condition.
-    pub failed_on: Condition,
-}
-
-/// The conditions of a rule, in the order in which they are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Condition {
-    /// The check's name.
-    Check,
-    /// The severity.
-    Severity,
-    /// The reason code.
-    Reason,
-    /// The resource, or that there is none.
-    Resource,
-}
-
-impl Serialize for Decision<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let actions = match self.outcome {
-            Outcome::Mitigate(mitigate) => Some(&mitigate.actions),
-            _ => None,
-        };
-        let mut out = serializer.serialize_struct("Decision", 6)?;
-        out.serialize_field("outcome", self.outcome.word())?;
-        out.serialize_field("rule", &self.rule)?;
-        match actions {
-            Some(actions) => out.serialize_field("actions", actions)?,
-            None => out.skip_field("actions")?,
+/// What an outcome needs to be carried out, written into an object.
+fn details<M: serde::ser::SerializeMap>(
+    out: &mut M,
+    outcome: Outcome<'_>,
+    subject: &Subject<'_>,
+    windows: bool,
+) -> Result<(), M::Error> {
+    match outcome {
+        Outcome::Suppressed | Outcome::Report(Report::Alert(None)) => Ok(()),
+        Outcome::Report(Report::Alert(Some(severity))) => out.serialize_entry("alert", &severity),
+        Outcome::Report(Report::Silent) => out.serialize_entry("alert", "silent"),
+        Outcome::Suppress(suppress) => {
+            let end = suppress.ends_at(subject.at.seconds());
+            let end = end.map(|at| crate::timestamp::Millis::from_seconds(at).rfc3339());
+            out.serialize_entry("until", &end)
         }
-        out.serialize_field("passedOver", &self.passed_over)?;
-        out.serialize_field("mode", &self.mode)?;
-        out.serialize_field("policy", self.policy)?;
+        Outcome::Mitigate(mitigate) => {
+            out.serialize_entry("actions", &mitigate.actions)?;
+            out.serialize_entry("when", if windows { "in a window" } else { "at once" })
+        }
+    }
+}
+
+impl Serialize for Decision<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let windows = self.policy.windows.is_some();
+        let mut out = serializer.serialize_map(None)?;
+        out.serialize_entry("outcome", self.outcome.word())?;
+        out.serialize_entry("rule", &self.rule)?;
+        details(&mut out, self.outcome, self.subject, windows)?;
+        if !matches!(self.outcome, Outcome::Report(_)) {
+            out.serialize_entry("resource", &self.subject.finding.identifier().map(|id| id.label()))?;
+        }
+        if let Some(held) = &self.held {
+            out.serialize_entry("held", held)?;
+        }
+        if let Some(rule) = self.shadow {
+            out.serialize_entry("shadow", &Shadow { rule, subject: self.subject, windows })?;
+        }
+        out.serialize_entry("passedOver", &PassedOver(self))?;
+        out.serialize_entry("mode", &self.policy.mode)?;
+        out.serialize_entry("policy", &self.policy.hash)?;
+        out.end()
+    }
+}
+
+/// What a rule in shadow would have decided.
+struct Shadow<'p, 's> {
+    rule: &'p Rule,
+    subject: &'s Subject<'s>,
+    windows: bool,
+}
+
+impl Serialize for Shadow<'_, '_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let outcome = Outcome::from(&self.rule.effect);
+        let mut out = serializer.serialize_map(None)?;
+        out.serialize_entry("rule", &self.rule.name)?;
+        out.serialize_entry("outcome", outcome.word())?;
+        details(&mut out, outcome, self.subject, self.windows)?;
+        out.end()
+    }
+}
+
+/// The rules that were asked before the one that decided. Those for other checks are not worth a word: nobody
+/// expects them to match.
+struct PassedOver<'d>(&'d Decision<'d, 'd>);
+
+impl Serialize for PassedOver<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Decision { policy, subject, rule, .. } = *self.0;
+        let asked = matches!(self.0.outcome, Outcome::Suppressed).then_some(0).unwrap_or(usize::MAX);
+        let label = subject.finding.identifier().map(Label::new);
+        let before = policy
+            .rules_for(&subject.finding.check)
+            .take(asked)
+            .take_while(|candidate| rule != Some(candidate.name.as_str()));
+        serializer.collect_seq(before.filter_map(|rule| match rule.judge(subject, label.as_ref()) {
+            Verdict::Holds => None,
+            verdict => Some(Passed { rule, verdict, subject }),
+        }))
+    }
+}
+
+struct Passed<'d> {
+    rule: &'d Rule,
+    verdict: Verdict,
+    subject: &'d Subject<'d>,
+}
+
+impl Serialize for Passed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { rule, verdict, subject } = self;
+        let mut out = serializer.serialize_map(None)?;
+        out.serialize_entry("rule", &rule.name)?;
+        match *verdict {
+            Verdict::Holds => {}
+            Verdict::Fails(condition) => {
+                out.serialize_entry("failedOn", &condition)?;
+                out.serialize_entry("saw", &Saw { condition, subject })?;
+            }
+            Verdict::Unknown(condition) => {
+                out.serialize_entry("failedOn", &condition)?;
+                let why = match subject.things {
+                    Things::Unknown { unknown } => unknown,
+                    Things::Known(_) | Things::NotAsked => "nobody looked it up",
+                };
+                out.serialize_entry("unknown", why)?;
+            }
+        }
         out.end()
     }
 }

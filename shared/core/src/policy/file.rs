@@ -1,282 +1,340 @@
-//! The policy file as the operator writes it, and everything that can be wrong with it.
+//! The policy file as the operator writes it. These types are the language: the reader takes files by them, and
+//! the JSON Schema and the reference are made from their documentation.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::de;
-use serde_saphyr::Location;
-use serde_saphyr::Spanned;
-use time::Date;
-use time::macros::format_description;
-use wildmatch::WildMatch;
 
-use super::Effect;
-use super::Mitigate;
 use super::Mode;
-use super::Report;
-use super::Rule;
-use super::Suppress;
-use super::SuppressEnd;
-use super::matcher::Matcher;
-use super::severity;
-use crate::check;
+use super::de::Spanned;
 
-/// The only version of the language so far.
-const VERSION: u32 = 1;
-/// A file larger than this is no policy (bytes).
-const MAX_BYTES: usize = 1 << 20;
-
-/// Why a policy file is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("policy:{line}:{column}: {what}")]
-pub struct PolicyError {
-    /// The line, from 1; 0 if the error is about the whole file.
-    pub line: u64,
-    /// The column, from 1.
-    pub column: u64,
-    /// What is wrong and what is allowed.
-    pub what: String,
-}
-
+/// What Fleetwarden does with each finding of AWS IoT Device Defender.
+///
+/// Rules are read from the top and the first one that matches decides. What no rule matches is reported.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    version: Spanned<u32>,
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(title = "Fleetwarden policy"))]
+pub(super) struct File {
+    /// The version of this language. The newest is 1.
+    pub(super) version: Spanned<u32>,
+    /// Whether Fleetwarden may change anything at all.
     #[serde(default)]
-    mode: Mode,
-    rules: Vec<RuleEntry>,
+    pub(super) mode: Mode,
+    /// What no rule may ever mitigate.
+    #[serde(default)]
+    pub(super) protect: Protect,
+    /// When mitigation may happen. Left out: at any time.
+    pub(super) windows: Option<Spanned<Windows>>,
+    /// The rules, in the order in which they are asked. At most 2000.
+    pub(super) rules: Vec<Rule>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleEntry {
-    name: Spanned<String>,
-    #[serde(default)]
-    r#match: MatchEntry,
-    suppress: Option<Spanned<SuppressEntry>>,
-    mitigate: Option<Spanned<MitigateEntry>>,
-    report: Option<ReportEntry>,
-}
-
+/// What no rule may ever mitigate, whatever it says. A finding that a rule would mitigate is reported instead,
+/// and the explanation names the protection.
+///
+/// While things or groups are protected, a resource whose things nobody looked up is not mitigated either: that
+/// is so for policies and issuers, which can stand for any number of things.
 #[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MatchEntry {
-    check: Option<Spanned<OneOrMany>>,
-    severity: Option<Spanned<OneOrMany>>,
-    reason: Option<Spanned<OneOrMany>>,
-    resource: Option<Spanned<OneOrMany>>,
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Protect {
+    /// Names of things. A resource is protected if any of the things behind it is.
+    pub(super) things: Option<Texts>,
+    /// Names of thing groups. Membership in a group below counts.
+    pub(super) groups: Option<Texts>,
+    /// Ids of device and CA certificates.
+    pub(super) certificates: Option<Texts>,
+    /// Names of AWS IoT policies.
+    pub(super) policies: Option<Texts>,
 }
 
+/// When mitigation may happen. What comes at another time waits for the next window.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SuppressEntry {
-    r#for: Option<Spanned<String>>,
-    until: Option<Spanned<String>>,
-    indefinitely: Option<Spanned<bool>>,
-    reason: Spanned<String>,
-    owner: Option<String>,
-    ticket: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MitigateEntry {
-    actions: Spanned<OneOrMany>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReportEntry {
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Windows {
+    /// The time zone of all times here, by its IANA name, such as `Europe/Berlin` or `UTC`.
+    #[cfg_attr(feature = "schema", schemars(example = "Europe/Berlin"))]
+    pub(super) zone: Spanned<String>,
+    /// The windows: mitigation may happen in any of them. Left out: at any time outside of `freeze`.
+    pub(super) open: Option<Vec<Spanned<Window>>>,
+    /// Days on which no mitigation happens, whatever `open` says.
     #[serde(default)]
-    silent: bool,
+    pub(super) freeze: Vec<Spanned<Freeze>>,
 }
 
-/// One text, or a list of them.
-struct OneOrMany(Vec<String>);
+/// A window of the week.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Window {
+    /// The days on which it begins. Left out: every day.
+    pub(super) days: Option<Spanned<Vec<Day>>>,
+    /// From when to when, as `22:00-06:00`. One that ends before it begins ends on the next day. Left out: the
+    /// whole day.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = r"^\d\d:\d\d-\d\d:\d\d$"), example = "22:00-06:00")
+    )]
+    pub(super) hours: Option<Spanned<String>>,
+}
 
-impl<'de> Deserialize<'de> for OneOrMany {
+/// A day of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[expect(missing_docs, reason = "the names say all")]
+pub enum Day {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+/// Days on which nothing is mitigated.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Freeze {
+    /// The first day, as `2026-12-19`.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date"), example = "2026-12-19"))]
+    pub(super) from: Spanned<String>,
+    /// The last day, as `2027-01-06`; it is frozen too.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date"), example = "2027-01-06"))]
+    pub(super) to: Spanned<String>,
+}
+
+/// One rule: what it matches, and exactly one of `suppress`, `mitigate` and `report`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("oneOf" = [{"required": ["suppress"]}, {"required": ["mitigate"]}, {"required": ["report"]}]))
+)]
+pub(super) struct Rule {
+    /// A name that no other rule has: 1 to 64 letters, digits, `-`, `_` and `.`. It stands in every decision.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = "^[A-Za-z0-9._-]{1,64}$"), example = "lab-certificates")
+    )]
+    pub(super) name: Spanned<String>,
+    /// Whether the rule acts.
+    #[serde(default)]
+    pub(super) stage: Stage,
+    /// What the rule matches: all keys must hold, and a list means any of its values. Left out: every finding.
+    #[serde(default)]
+    pub(super) r#match: Match,
+    /// What the rule does not match although `match` holds: if all keys here hold, the rule does not match.
+    pub(super) except: Option<Spanned<Match>>,
+    /// Have Device Defender pass over the resource in the audits to come.
+    pub(super) suppress: Option<Spanned<Suppress>>,
+    /// Apply mitigation actions to the finding.
+    pub(super) mitigate: Option<Spanned<Mitigate>>,
+    /// Tell people, or only count.
+    pub(super) report: Option<Spanned<Report>>,
+}
+
+/// Whether a rule acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) enum Stage {
+    /// The rule decides.
+    #[default]
+    Live,
+    /// The rule decides nothing. What it would have done is recorded with each finding that reaches it, and the
+    /// rules after it are asked as if it were not there.
+    Shadow,
+}
+
+/// Conditions. All keys must hold; a list means any of its values; `*` stands for any characters and `?` for one.
+///
+/// The keys `thing`, `group`, `thingType` and `attribute` are about the things behind the resource: those that a
+/// device certificate is attached to, and for a client id the thing of that name. A rule that suppresses, mitigates or
+/// silences matches if they hold for every thing behind the resource, and one that alerts if they hold for any; for
+/// `except` it is the other way round. What nobody could look up is unknown: a rule that needs it does not match, and
+/// then no later rule suppresses or mitigates the finding either; it is reported.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Match {
+    /// The check's name. A name without a pattern must be one that Device Defender has.
+    pub(super) check: Option<Texts>,
+    /// The finding's severity: `CRITICAL`, `HIGH`, `MEDIUM` or `LOW`.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<OneOrMany<Severity>>"))]
+    pub(super) severity: Option<Texts>,
+    /// The reason code, such as `CERTIFICATE_APPROACHING_EXPIRATION`.
+    pub(super) reason: Option<Texts>,
+    /// The type of the resource, such as `DEVICE_CERTIFICATE` or `IOT_POLICY`.
+    #[serde(rename = "type")]
+    pub(super) kind: Option<Texts>,
+    /// The resource: the certificate's id, the client id, the ARN, the pool's id, the account; for a policy
+    /// `name:version`. A finding that names no resource never matches.
+    pub(super) resource: Option<Texts>,
+    /// The account of the audit, 12 digits.
+    pub(super) account: Option<Texts>,
+    /// The region of the audit.
+    pub(super) region: Option<Texts>,
+    /// The finding was first seen at least this long before the audit.
+    pub(super) older_than: Option<Duration>,
+    /// The finding was seen in at least so many audits, this one included.
+    pub(super) seen_at_least: Option<u32>,
+    /// The certificate expires within this time from the audit, or has expired. A finding that says nothing of
+    /// an expiry does not match.
+    pub(super) expires_within: Option<Duration>,
+    /// The name of a thing behind the resource.
+    pub(super) thing: Option<Texts>,
+    /// A group that a thing behind the resource is in, also by way of a group below it.
+    pub(super) group: Option<Texts>,
+    /// The type of a thing behind the resource.
+    pub(super) thing_type: Option<Texts>,
+    /// Attributes of a thing behind the resource, each with its value. All must hold.
+    pub(super) attribute: Option<BTreeMap<String, Texts>>,
+}
+
+/// How to suppress: exactly one of `for`, `until` and `indefinitely`, and why.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("oneOf" = [{"required": ["for"]}, {"required": ["until"]}, {"required": ["indefinitely"]}]))
+)]
+pub(super) struct Suppress {
+    /// For this long from the start of the audit that found the resource.
+    pub(super) r#for: Option<Duration>,
+    /// Until this day begins in UTC, as `2027-06-30`. From that day on the rule does not match any more.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date"), example = "2027-06-30"))]
+    pub(super) until: Option<Spanned<String>>,
+    /// Until somebody deletes the suppression.
+    pub(super) indefinitely: Option<Spanned<bool>>,
+    /// Why this is right. It stands in the suppression's description.
+    pub(super) reason: Spanned<String>,
+    /// Who answers for it.
+    pub(super) owner: Option<Spanned<String>>,
+    /// Where it was agreed.
+    pub(super) ticket: Option<Spanned<String>>,
+}
+
+/// How to mitigate.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Mitigate {
+    /// One to five names of mitigation actions, applied in this order.
+    pub(super) actions: Spanned<Texts>,
+}
+
+/// How to report: at most one of the keys. Without any, the alert is as severe as the finding.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Report {
+    /// How severe the alert is.
+    pub(super) severity: Option<crate::alert::AlertSeverity>,
+    /// Count and export the finding, and alert nobody.
+    pub(super) silent: bool,
+}
+
+/// A whole number of hours, days or weeks, as `12h`, `90d` or `2w`.
+#[derive(Deserialize)]
+#[serde(transparent)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Duration(
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[1-9][0-9]{0,4}[hdw]$"), example = "90d"))]
+    pub(super) Spanned<String>,
+);
+
+/// One text, or a list of them that means any.
+#[derive(Debug)]
+pub(super) struct Texts(pub(super) Vec<Spanned<String>>);
+
+impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = OneOrMany;
+        struct Many;
+        impl<'de> de::Visitor<'de> for Many {
+            type Value = Texts;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text or a list of texts")
             }
-            fn visit_str<E: de::Error>(self, one: &str) -> Result<OneOrMany, E> {
-                Ok(OneOrMany(vec![one.to_owned()]))
+            fn visit_str<E: de::Error>(self, one: &str) -> Result<Texts, E> {
+                Ok(Texts(vec![Spanned { place: super::Place::default(), value: one.to_owned() }]))
             }
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<OneOrMany, A::Error> {
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Texts, A::Error> {
                 let mut many = Vec::new();
-                while let Some(next) = seq.next_element()? {
+                while let Some(next) = items.next_element()? {
                     many.push(next);
                 }
-                Ok(OneOrMany(many))
+                if many.is_empty() {
+                    let what = "an empty list matches nothing; leave the key out to match all";
+                    return Err(de::Error::custom(what));
+                }
+                Ok(Texts(many))
             }
         }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
-/// Reads a file to its mode and rules.
-pub(super) fn read(text: &str) -> Result<(Mode, Vec<Rule>), PolicyError> {
-    if text.len() > MAX_BYTES {
-        let what = format!("the file has {} bytes; a policy has at most {MAX_BYTES}", text.len());
-        return Err(PolicyError { line: 0, column: 0, what });
-    }
-    let options = serde_saphyr::options! { with_snippet: false };
-    let file: File = serde_saphyr::from_str_with_options(text, options).map_err(|e| from_yaml(&e))?;
-    if file.version.value != VERSION {
-        let found = file.version.value;
-        return Err(at(
-            &file.version,
-            format!("version {found} is not known here; the newest that is known is {VERSION}"),
-        ));
-    }
-    let mut rules: Vec<Rule> = Vec::with_capacity(file.rules.len());
-    for entry in file.rules {
-        if rules.iter().any(|rule| rule.name == entry.name.value) {
-            return Err(at(
-                &entry.name,
-                format!("a second rule is named '{}'; names are unique", entry.name.value),
-            ));
+        // The place of a single text is that of the whole value.
+        let Spanned { place, value: mut texts } = Spanned::<Placeless>::deserialize(deserializer)?;
+        for text in &mut texts.0.0 {
+            if text.place.line == 0 {
+                text.place = place;
+            }
         }
-        rules.push(rule(entry)?);
-    }
-    Ok((file.mode, rules))
-}
+        return Ok(texts.0);
 
-fn rule(entry: RuleEntry) -> Result<Rule, PolicyError> {
-    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let name = &entry.name.value;
-    if name.is_empty() || name.len() > 64 || !name.chars().all(valid) {
-        return Err(at(
-            &entry.name,
-            format!("'{name}' is no rule name: 1 to 64 letters, digits, '-', '_' and '.'"),
-        ));
-    }
-    let matcher = matcher(entry.r#match)?;
-    let effect = match (entry.suppress, entry.mitigate, entry.report) {
-        (Some(suppress), None, None) => Effect::Suppress(self::suppress(suppress)?),
-        (None, Some(mitigate), None) => Effect::Mitigate(self::mitigate(&mitigate.value)?),
-        (None, None, Some(report)) => {
-            Effect::Report(if report.silent { Report::Silent } else { Report::Alert })
+        struct Placeless(Texts);
+        impl<'de> Deserialize<'de> for Placeless {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_any(Many).map(Self)
+            }
         }
-        _ => {
-            return Err(at(
-                &entry.name,
-                format!("rule '{name}' needs exactly one of suppress, mitigate and report"),
-            ));
+    }
+}
+
+#[cfg(feature = "schema")]
+pub(super) mod schema {
+    //! What the derives cannot say of the language.
+
+    use schemars::JsonSchema;
+    use schemars::Schema;
+    use schemars::SchemaGenerator;
+
+    /// How bad a finding is, worst first.
+    #[derive(JsonSchema)]
+    #[schemars(rename_all = "UPPERCASE")]
+    pub(crate) enum Severity {
+        Critical,
+        High,
+        Medium,
+        Low,
+    }
+
+    /// One value, or a list of them that means any.
+    #[derive(JsonSchema)]
+    #[schemars(untagged)]
+    pub(crate) enum OneOrMany<T> {
+        One(T),
+        Many(#[schemars(length(min = 1))] Vec<T>),
+    }
+
+    impl JsonSchema for super::Texts {
+        fn schema_name() -> std::borrow::Cow<'static, str> {
+            "Texts".into()
         }
-    };
-    Ok(Rule { name: entry.name.value, matcher, effect })
-}
-
-fn matcher(entry: MatchEntry) -> Result<Matcher, PolicyError> {
-    let checks = entry.check.map(|texts| {
-        let of_check = |text: &str| {
-            let name = check::CheckName::new(text);
-            let pattern = text.contains(['*', '?']);
-            if pattern || name.is_known() { Ok(WildMatch::new(name.as_str())) } else { Err(no_check(text)) }
-        };
-        all(&texts, of_check)
-    });
-    let severities = entry.severity.map(|texts| {
-        all(&texts, |t| {
-            severity(t).ok_or_else(|| format!("'{t}' is no severity; use CRITICAL, HIGH, MEDIUM or LOW"))
-        })
-    });
-    let patterns = |texts: Option<Spanned<OneOrMany>>| {
-        texts.map(|texts| all(&texts, |t| Ok(WildMatch::new(t)))).transpose()
-    };
-    Ok(Matcher {
-        checks: checks.transpose()?,
-        severities: severities.transpose()?,
-        reasons: patterns(entry.reason)?,
-        resources: patterns(entry.resource)?,
-    })
-}
-
-fn suppress(entry: Spanned<SuppressEntry>) -> Result<Suppress, PolicyError> {
-    let end = match (&entry.value.r#for, &entry.value.until, &entry.value.indefinitely) {
-        (Some(text), None, None) => SuppressEnd::After(days(text)?),
-        (None, Some(text), None) => SuppressEnd::At(date(text)?),
-        (None, None, Some(flag)) if flag.value => SuppressEnd::Never,
-        _ => {
-            let what =
-                "suppress needs exactly one of 'for: 90d', 'until: 2027-06-30' and 'indefinitely: true'";
-            return Err(at(&entry, what.into()));
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            let mut schema = OneOrMany::<String>::json_schema(generator);
+            schema.insert("description".into(), "One text, or a list of them that means any.".into());
+            schema
         }
-    };
-    let SuppressEntry { reason, owner, ticket, .. } = entry.value;
-    if reason.value.trim().is_empty() {
-        return Err(at(&reason, "a suppression needs a reason that people can read".into()));
-    }
-    Ok(Suppress { end, reason: reason.value, owner, ticket })
-}
-
-fn mitigate(entry: &MitigateEntry) -> Result<Mitigate, PolicyError> {
-    // The name's pattern and the number of actions a check are those of StartAuditMitigationActionsTask.
-    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let actions = all(&entry.actions, |name| {
-        let fits = !name.is_empty() && name.len() <= 128 && name.chars().all(valid);
-        let what =
-            || format!("'{name}' is no name of a mitigation action: 1 to 128 letters, digits, '-' and '_'");
-        if fits { Ok(name.to_owned()) } else { Err(what()) }
-    })?;
-    if actions.len() > 5 {
-        return Err(at(&entry.actions, format!("{} actions; a check can have at most 5", actions.len())));
-    }
-    Ok(Mitigate { actions })
-}
-
-/// A number of days, as `90d`, to seconds.
-fn days(text: &Spanned<String>) -> Result<i64, PolicyError> {
-    let digits = text.value.strip_suffix('d').unwrap_or_default();
-    match digits.parse::<u16>() {
-        Ok(days) if days > 0 => Ok(i64::from(days) * 86_400),
-        _ => Err(at(text, format!("'{}' is no duration; write whole days, as 90d", text.value))),
     }
 }
 
-/// A day, as `2027-06-30`, to the second since the epoch at which it begins in UTC.
-fn date(text: &Spanned<String>) -> Result<i64, PolicyError> {
-    Date::parse(&text.value, format_description!("[year]-[month]-[day]"))
-        .map(|date| date.midnight().assume_utc().unix_timestamp())
-        .map_err(|_| at(text, format!("'{}' is no date; write it as 2027-06-30", text.value)))
-}
-
-fn all<T>(
-    texts: &Spanned<OneOrMany>,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<Vec<T>, PolicyError> {
-    if texts.value.0.is_empty() {
-        return Err(at(texts, "an empty list matches nothing; leave the key out to match all".into()));
-    }
-    texts.value.0.iter().map(|t| parse(t)).collect::<Result<_, _>>().map_err(|what| at(texts, what))
-}
-
-fn no_check(text: &str) -> String {
-    // The nearest name has the most words in common, and the fewest besides.
-    let distance = |known: &&str| {
-        let shared = known.split('_').filter(|word| text.split('_').any(|w| w == *word)).count();
-        known.split('_').count() + text.split('_').count() - 2 * shared.min(text.split('_').count())
-    };
-    let nearest = check::KNOWN.iter().copied().min_by_key(distance).unwrap_or_default();
-    format!(
-        "'{text}' is no audit check; did you mean '{nearest}'? (a pattern with '*' may name checks to come)"
-    )
-}
-
-fn at<T>(place: &Spanned<T>, what: String) -> PolicyError {
-    located(Some(place.referenced), what)
-}
-
-fn from_yaml(error: &serde_saphyr::Error) -> PolicyError {
-    located(error.location(), error.to_string())
-}
-
-fn located(location: Option<Location>, what: String) -> PolicyError {
-    let (line, column) = location.map_or((0, 0), |l| (l.line(), l.column()));
-    PolicyError { line, column, what }
-}
+#[cfg(feature = "schema")]
+use schema::OneOrMany;
+#[cfg(feature = "schema")]
+use schema::Severity;

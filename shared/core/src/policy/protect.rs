@@ -1,0 +1,118 @@
+//! What no rule may mitigate.
+
+use serde::Serialize;
+
+use super::glob::Glob;
+use super::matcher::Condition;
+use crate::check::CheckName;
+use crate::resource::ResourceIdentifier;
+use crate::thing::Behind;
+use crate::thing::Things;
+use crate::thing::Wanted;
+
+/// The protections of a policy.
+#[derive(Debug, Default)]
+pub(super) struct Protections {
+    pub(super) things: Box<[Glob]>,
+    pub(super) groups: Box<[Glob]>,
+    pub(super) certificates: Box<[Glob]>,
+    pub(super) policies: Box<[Glob]>,
+}
+
+/// What keeps a mitigation from a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Protection<'p> {
+    /// A thing behind it is protected, by this pattern.
+    Thing(&'p str),
+    /// A group that a thing behind it is in is protected, by this pattern.
+    Group(&'p str),
+    /// The certificate is protected, by this pattern.
+    Certificate(&'p str),
+    /// The policy is protected, by this pattern.
+    Policy(&'p str),
+}
+
+/// What the protections say of a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protected<'p> {
+    No,
+    By(Protection<'p>),
+    /// Things or groups are protected, and nobody knows what is behind the resource.
+    Unknown(Wanted),
+}
+
+impl Protections {
+    /// Whether some resource of a check could be protected.
+    pub(super) fn may_concern(&self, check: &CheckName) -> bool {
+        let name = check.as_str();
+        // By what the names of the service's checks say they look at; an unknown check can look at anything.
+        let things = !self.things.is_empty() || !self.groups.is_empty() || !self.certificates.is_empty();
+        let policies = !self.policies.is_empty();
+        match check.is_known() {
+            false => things || policies,
+            true if name.contains("LOGGING") || name.contains("COGNITO") || name.contains("ROLE_ALIAS") => {
+                false
+            }
+            true if name.contains("POLICY") => things || policies,
+            true => things,
+        }
+    }
+
+    /// Whether a resource is protected, given what is known of the things behind it.
+    pub(super) fn judge(&self, identifier: &ResourceIdentifier, things: &Things) -> Protected<'_> {
+        let certificate = identifier
+            .device_certificate_id
+            .as_deref()
+            .or(identifier.ca_certificate_id.as_deref())
+            // An ARN ends with the certificate's id.
+            .or(identifier.device_certificate_arn.as_deref().and_then(|arn| arn.rsplit('/').next()));
+        let policy = identifier.policy_version_identifier.as_ref().and_then(|id| id.policy_name.as_deref());
+        if let Some(glob) = first(&self.certificates, certificate) {
+            return Protected::By(Protection::Certificate(glob));
+        }
+        if let Some(glob) = first(&self.policies, policy) {
+            return Protected::By(Protection::Policy(glob));
+        }
+        let behind = identifier.behind();
+        // An issuer stands for its certificates, and any of those may be protected.
+        let certificates = behind == Behind::Many && policy.is_none() && !self.certificates.is_empty();
+        let nothing = self.things.is_empty() && self.groups.is_empty() && !certificates;
+        if nothing || behind == Behind::Nothing {
+            return Protected::No;
+        }
+        let Things::Known(known) = things else {
+            return Protected::Unknown(Condition::Thing.wanted(things));
+        };
+        let mut wanted = None;
+        for thing in known {
+            if let Some(glob) = first(&self.things, Some(&thing.name)) {
+                return Protected::By(Protection::Thing(glob));
+            }
+            if self.groups.is_empty() {
+                continue;
+            }
+            match &thing.groups {
+                None => wanted = Some(Condition::Group.wanted(things)),
+                Some(groups) => {
+                    if let Some(glob) = groups.iter().find_map(|group| first(&self.groups, Some(group))) {
+                        return Protected::By(Protection::Group(glob));
+                    }
+                }
+            }
+        }
+        wanted.map_or(Protected::No, Protected::Unknown)
+    }
+
+    /// All patterns, each with the key that it stands under.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Self { things, groups, certificates, policies } = self;
+        let all =
+            [("things", things), ("groups", groups), ("certificates", certificates), ("policies", policies)];
+        all.into_iter().flat_map(|(key, globs)| globs.iter().map(move |glob| (key, glob.text())))
+    }
+}
+
+fn first<'p>(globs: &'p [Glob], text: Option<&str>) -> Option<&'p str> {
+    globs.iter().find(|glob| text.is_some_and(|text| glob.matches(text))).map(Glob::text)
+}

@@ -1,0 +1,445 @@
+//! From a policy file to a policy. Everything that is wrong is found in one go.
+
+use std::collections::HashMap;
+
+use time::Date;
+use time::macros::format_description;
+
+use super::Effect;
+use super::MAX_BYTES;
+use super::MAX_RULES;
+use super::Mitigate;
+use super::Policy;
+use super::Report;
+use super::Rule;
+use super::Suppress;
+use super::SuppressEnd;
+use super::VERSION;
+use super::de::Spanned;
+use super::diagnostic::Diagnostic;
+use super::diagnostic::Place;
+use super::diagnostic::PolicyErrors;
+use super::diagnostic::did_you_mean;
+use super::diagnostic::nearest;
+use super::file;
+use super::file::Texts;
+use super::glob::Glob;
+use super::matcher::Matcher;
+use super::matcher::ThingMatcher;
+use super::matcher::bit;
+use super::node::Node;
+use super::node::Value;
+use super::protect::Protections;
+use super::windows::Freeze;
+use super::windows::Window;
+use super::windows::Windows;
+use crate::check;
+use crate::check::CheckName;
+use crate::digest::Digest;
+use crate::finding::Severity;
+use serde::Deserialize as _;
+
+/// The bytes of a file as text.
+pub(super) fn text(bytes: &[u8]) -> Result<&str, Diagnostic> {
+    if bytes.len() > MAX_BYTES {
+        let what = format!("the file has more than {MAX_BYTES} bytes, the most that a policy may have");
+        return Err(Diagnostic::error(Place::default(), what));
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Ok(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(error) => {
+            let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let good = std::str::from_utf8(good).unwrap_or_default();
+            let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            let line = number(good.matches('\n').count() + 1);
+            let column = number(good.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+            Err(Diagnostic::error(Place { line, column }, "this is no UTF-8; save the file in that encoding"))
+        }
+    }
+}
+
+/// Reads a policy.
+pub(super) fn policy(text: &str) -> Result<Policy, PolicyErrors> {
+    let mut root = Node::read(text)?;
+    let rules = take_rules(&mut root);
+    let mut reader = Reader { errors: Vec::new() };
+    // A version that is too new may have keys that are not known here: say the version, not the keys.
+    if let Some(error) = version(&root) {
+        return Err(error.into());
+    }
+    let file = reader.typed(file::File::deserialize(&root));
+    if rules.len() > MAX_RULES {
+        let what = format!("{} rules; a policy has at most {MAX_RULES}", rules.len());
+        return Err(Diagnostic::error(root.place, what).into());
+    }
+    let mut names: HashMap<String, u32> = HashMap::with_capacity(rules.len());
+    let mut read = Vec::with_capacity(rules.len());
+    for node in &rules {
+        let Some(entry) = reader.typed(file::Rule::deserialize(node)) else { continue };
+        let (place, name) = (entry.name.place, entry.name.value.clone());
+        if let Some(line) = names.get(&name) {
+            reader.error(place, format!("the rule in line {line} is named '{name}' already"));
+        }
+        names.entry(name).or_insert(place.line);
+        read.extend(reader.rule(entry));
+    }
+    let header = file.map(|file| {
+        let windows = file.windows.and_then(|windows| reader.windows(windows));
+        (file.mode, reader.protections(file.protect), windows)
+    });
+    reader.errors.sort();
+    match header {
+        Some((mode, protect, windows)) if reader.errors.is_empty() => {
+            let hash = Digest::new("policy").part(text).hex();
+            Ok(Policy::new(mode, hash, read, protect, windows))
+        }
+        _ => Err(PolicyErrors(reader.errors)),
+    }
+}
+
+/// Takes the rules out of the file, so that each is read by itself and an error in one hides none in another.
+fn take_rules<'t>(root: &mut Node<'t>) -> Vec<Node<'t>> {
+    let Value::Map(members) = &mut root.value else { return Vec::new() };
+    members
+        .iter_mut()
+        .find_map(|(key, value)| match (&key.value, &mut value.value) {
+            (Value::Text { text, .. }, Value::List(rules)) if text == "rules" => Some(std::mem::take(rules)),
+            _ => None,
+        })
+        .unwrap_or_default()
+}
+
+fn version(root: &Node<'_>) -> Option<Diagnostic> {
+    let Value::Map(members) = &root.value else { return None };
+    let is_version = |node: &Node<'_>| matches!(&node.value, Value::Text { text, .. } if text == "version");
+    let (_, node) = members.iter().find(|(key, _)| is_version(key))?;
+    let found = Spanned::<u32>::deserialize(node).ok()?.value;
+    let what = match found {
+        VERSION => return None,
+        0 => format!("there is no version 0; this is {VERSION}"),
+        _ => format!("version {found} is too new: this Fleetwarden reads version {VERSION}; update it first"),
+    };
+    Some(Diagnostic::error(node.place, what))
+}
+
+struct Reader {
+    errors: Vec<Diagnostic>,
+}
+
+impl Reader {
+    fn error(&mut self, place: Place, what: impl Into<String>) {
+        self.errors.push(Diagnostic::error(place, what));
+    }
+
+    fn typed<T>(&mut self, read: Result<T, super::de::Error>) -> Option<T> {
+        read.map_err(|error| self.errors.push(error.into())).ok()
+    }
+
+    /// What a parser makes of a text, or its error at the text's place.
+    fn parsed<T>(
+        &mut self,
+        text: &Spanned<String>,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        parse(&text.value).map_err(|what| self.error(text.place, what)).ok()
+    }
+
+    fn rule(&mut self, entry: file::Rule) -> Option<Rule> {
+        let place = entry.name.place;
+        self.parsed(&entry.name, rule_name);
+        let matcher = self.matcher(entry.r#match);
+        let except = entry.except.map(|except| {
+            if is_empty(&except.value) {
+                self.error(except.place, "an exception without a key would except everything");
+            }
+            self.matcher(except.value)
+        });
+        let effect = match (entry.suppress, entry.mitigate, entry.report) {
+            (Some(suppress), None, None) => self.suppress(suppress)?,
+            (None, Some(mitigate), None) => self.mitigate(&mitigate.value.actions),
+            (None, None, Some(report)) => self.report(&report),
+            (None, None, None) => {
+                self.error(place, "the rule does nothing: it needs one of suppress, mitigate and report");
+                return None;
+            }
+            _ => {
+                self.error(
+                    place,
+                    "the rule has more than one outcome: split it, the first that matches decides",
+                );
+                return None;
+            }
+        };
+        let live = entry.stage == file::Stage::Live;
+        Some(Rule { name: entry.name.value, place, live, matcher, except, effect })
+    }
+
+    fn globs(&mut self, texts: Option<Texts>) -> Option<Box<[Glob]>> {
+        Some(texts?.0.iter().filter_map(|text| self.parsed(text, Glob::new)).collect())
+    }
+
+    fn matcher(&mut self, entry: file::Match) -> Matcher {
+        let checks = entry.check.map(|texts| {
+            let mut globs = Vec::with_capacity(texts.0.len());
+            for text in &texts.0 {
+                globs.extend(self.parsed(text, check_glob));
+            }
+            globs.into_boxed_slice()
+        });
+        let mut severities = 0;
+        for text in entry.severity.iter().flat_map(|texts| &texts.0) {
+            severities |= self.parsed(text, severity).map_or(0, bit);
+        }
+        let mut things = ThingMatcher {
+            names: self.globs(entry.thing),
+            groups: self.globs(entry.group),
+            types: self.globs(entry.thing_type),
+            attributes: Vec::new(),
+        };
+        for (name, texts) in entry.attribute.unwrap_or_default() {
+            things.attributes.extend(self.globs(Some(texts)).map(|globs| (name, globs)));
+        }
+        let asks = things.names.is_some()
+            || things.groups.is_some()
+            || things.types.is_some()
+            || !things.attributes.is_empty();
+        Matcher {
+            checks,
+            severities,
+            reasons: self.globs(entry.reason),
+            types: self.globs(entry.kind),
+            resources: self.globs(entry.resource),
+            accounts: self.globs(entry.account),
+            regions: self.globs(entry.region),
+            older_than: entry.older_than.and_then(|text| self.parsed(&text.0, milliseconds)),
+            seen_at_least: entry.seen_at_least,
+            expires_within: entry.expires_within.and_then(|text| self.parsed(&text.0, milliseconds)),
+            things: asks.then(|| Box::new(things)),
+        }
+    }
+
+    fn suppress(&mut self, entry: Spanned<file::Suppress>) -> Option<Effect> {
+        let Spanned { place, value: entry } = entry;
+        let mut said = |key: &str, text: &Option<Spanned<String>>| {
+            let blank = text.as_ref().filter(|text| text.value.trim().is_empty());
+            if let Some(text) = blank {
+                self.error(text.place, format!("'{key}' is blank; leave it out, or say it"));
+            }
+        };
+        said("owner", &entry.owner);
+        said("ticket", &entry.ticket);
+        if entry.reason.value.trim().is_empty() {
+            self.error(entry.reason.place, "a suppression needs a reason that people can read");
+        }
+        let end = match (&entry.r#for, &entry.until, &entry.indefinitely) {
+            (Some(text), None, None) => SuppressEnd::After(self.parsed(&text.0, milliseconds)? / 1000),
+            (None, Some(text), None) => SuppressEnd::At(midnight(self.parsed(text, date)?)),
+            (None, None, Some(Spanned { value: true, .. })) => SuppressEnd::Never,
+            _ => {
+                let what =
+                    "suppress needs exactly one of 'for: 90d', 'until: 2027-06-30' and 'indefinitely: true'";
+                self.error(place, what);
+                return None;
+            }
+        };
+        let text = |text: Option<Spanned<String>>| text.map(|text| text.value);
+        Some(Effect::Suppress(Suppress {
+            end,
+            reason: entry.reason.value,
+            owner: text(entry.owner),
+            ticket: text(entry.ticket),
+        }))
+    }
+
+    fn mitigate(&mut self, actions: &Spanned<Texts>) -> Effect {
+        let texts = &actions.value.0;
+        if texts.len() > 5 {
+            self.error(actions.place, format!("{} actions; a check can have at most 5", texts.len()));
+        }
+        for (at, text) in texts.iter().enumerate() {
+            self.parsed(text, action_name);
+            if texts.iter().take(at).any(|earlier| earlier.value == text.value) {
+                self.error(text.place, format!("'{}' stands here twice", text.value));
+            }
+        }
+        Effect::Mitigate(Mitigate { actions: texts.iter().map(|text| text.value.clone()).collect() })
+    }
+
+    fn report(&mut self, entry: &Spanned<file::Report>) -> Effect {
+        Effect::Report(match (entry.value.silent, entry.value.severity) {
+            (false, severity) => Report::Alert(severity),
+            (true, None) => Report::Silent,
+            (true, Some(_)) => {
+                self.error(entry.place, "a report is silent or has a severity, not both");
+                Report::Silent
+            }
+        })
+    }
+
+    fn protections(&mut self, entry: file::Protect) -> Protections {
+        Protections {
+            things: self.globs(entry.things).unwrap_or_default(),
+            groups: self.globs(entry.groups).unwrap_or_default(),
+            certificates: self.globs(entry.certificates).unwrap_or_default(),
+            policies: self.globs(entry.policies).unwrap_or_default(),
+        }
+    }
+
+    fn windows(&mut self, entry: Spanned<file::Windows>) -> Option<Windows> {
+        let file::Windows { zone, open, freeze } = entry.value;
+        if open.as_ref().is_some_and(Vec::is_empty) {
+            self.error(entry.place, "no window ever opens; leave 'open' out to mitigate at any time");
+        }
+        let open =
+            open.map(|windows| windows.into_iter().filter_map(|window| self.window(window.value)).collect());
+        let freezes = freeze.into_iter().filter_map(|freeze| {
+            let (from, to) = (self.parsed(&freeze.value.from, date)?, self.parsed(&freeze.value.to, date)?);
+            if to < from {
+                self.error(freeze.place, "the freeze ends before it begins");
+                return None;
+            }
+            Some(Freeze { from: civil(from), to: civil(to) })
+        });
+        let freezes = freezes.collect();
+        Some(Windows { place: zone.place, zone: zone.value, open, freezes })
+    }
+
+    fn window(&mut self, entry: file::Window) -> Option<Window> {
+        use super::file::Day;
+        let every = || vec![Day::Mon, Day::Tue, Day::Wed, Day::Thu, Day::Fri, Day::Sat, Day::Sun];
+        if let Some(days) = entry.days.as_ref().filter(|days| days.value.is_empty()) {
+            self.error(days.place, "an empty list of days never opens; leave the key out for every day");
+        }
+        let days = entry.days.map_or_else(every, |days| days.value);
+        let (from, to) = match &entry.hours {
+            Some(text) => self.parsed(text, hours)?,
+            None => (0, 24 * 60),
+        };
+        Some(Window { days, from, to })
+    }
+}
+
+fn is_empty(entry: &file::Match) -> bool {
+    let file::Match {
+        check,
+        severity,
+        reason,
+        kind,
+        resource,
+        account,
+        region,
+        older_than,
+        seen_at_least,
+        expires_within,
+        thing,
+        group,
+        thing_type,
+        attribute,
+    } = entry;
+    [check, severity, reason, kind, resource, account, region, thing, group, thing_type]
+        .iter()
+        .all(|texts| texts.is_none())
+        && older_than.is_none()
+        && seen_at_least.is_none()
+        && expires_within.is_none()
+        && attribute.as_ref().is_none_or(std::collections::BTreeMap::is_empty)
+}
+
+fn rule_name(name: &str) -> Result<(), String> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match (1..=64).contains(&name.len()) && name.chars().all(valid) {
+        true => Ok(()),
+        false => Err(format!("'{name}' is no rule name: 1 to 64 letters, digits, '-', '_' and '.'")),
+    }
+}
+
+/// The name's pattern is that of `MitigationActionName`.
+fn action_name(name: &str) -> Result<(), String> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    match (1..=128).contains(&name.len()) && name.chars().all(valid) {
+        true => Ok(()),
+        false => {
+            Err(format!("'{name}' is no name of a mitigation action: 1 to 128 letters, digits, '-' and '_'"))
+        }
+    }
+}
+
+fn check_glob(text: &str) -> Result<Glob, String> {
+    let name = CheckName::new(text);
+    if text.contains(['*', '?']) {
+        let glob = Glob::new(text)?;
+        if check::KNOWN.iter().any(|known| glob.matches(known)) {
+            return Ok(glob);
+        }
+        return Err(format!("no audit check has a name like '{text}'"));
+    }
+    if name.is_known() {
+        return Glob::new(name.as_str());
+    }
+    let near = nearest(text, check::KNOWN).or_else(|| nearest_by_words(text));
+    Err(format!("'{text}' is no audit check; did you mean '{}'?", near.unwrap_or_default()))
+}
+
+/// The check whose name has the most words in common with a text, and the fewest besides.
+fn nearest_by_words(text: &str) -> Option<&'static str> {
+    let distance = |known: &&str| {
+        let shared = known.split('_').filter(|word| text.split('_').any(|other| other == *word)).count();
+        (known.split('_').count() + text.split('_').count()).saturating_sub(2 * shared)
+    };
+    check::KNOWN.iter().copied().min_by_key(distance)
+}
+
+fn severity(word: &str) -> Result<Severity, String> {
+    const WORDS: [&str; 4] = ["CRITICAL", "HIGH", "MEDIUM", "LOW"];
+    match Severity::parse(word) {
+        Severity::Unknown => {
+            let near = did_you_mean(word, WORDS);
+            Err(format!("'{word}' is no severity{near} (allowed: {})", WORDS.join(", ")))
+        }
+        severity => Ok(severity),
+    }
+}
+
+/// A length of time, as `12h`, `90d` or `2w`, in milliseconds.
+fn milliseconds(text: &str) -> Result<i64, String> {
+    let wrong = || format!("'{text}' is no duration; write whole hours, days or weeks: 12h, 90d, 2w");
+    let (digits, seconds) = [('h', 3_600), ('d', 86_400), ('w', 7 * 86_400)]
+        .into_iter()
+        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))
+        .ok_or_else(wrong)?;
+    let plain = digits.bytes().all(|b| b.is_ascii_digit()) && digits.len() <= 5;
+    let count = digits.parse::<i64>().ok().filter(|count| plain && *count > 0).ok_or_else(wrong)?;
+    Ok(count * seconds * 1000)
+}
+
+fn date(text: &str) -> Result<Date, String> {
+    Date::parse(text, format_description!("[year]-[month]-[day]"))
+        .map_err(|_| format!("'{text}' is no date; write it as 2027-06-30"))
+}
+
+/// The second since the epoch at which a day begins in UTC.
+fn midnight(date: Date) -> i64 {
+    date.midnight().assume_utc().unix_timestamp()
+}
+
+fn civil(date: Date) -> (i16, i8, i8) {
+    let small = |n: u8| i8::try_from(n).unwrap_or_default();
+    (i16::try_from(date.year()).unwrap_or_default(), small(date.month().into()), small(date.day()))
+}
+
+/// Two times of day, as `22:00-06:00`, in minutes from the midnight before the first.
+fn hours(text: &str) -> Result<(u16, u16), String> {
+    let time = |text: &str| {
+        let (hour, minute) = text.split_once(':').filter(|(h, m)| h.len() == 2 && m.len() == 2)?;
+        let (hour, minute) = (hour.parse::<u16>().ok()?, minute.parse::<u16>().ok()?);
+        (minute < 60 && hour * 60 + minute <= 24 * 60).then_some(hour * 60 + minute)
+    };
+    let wrong = || format!("'{text}' is no span of hours; write it as 22:00-06:00");
+    let (from, to) = text.split_once('-').ok_or_else(wrong)?;
+    let (from, to) = (time(from).ok_or_else(wrong)?, time(to).ok_or_else(wrong)?);
+    match from.cmp(&to) {
+        std::cmp::Ordering::Less => Ok((from, to)),
+        std::cmp::Ordering::Greater => Ok((from, to + 24 * 60)),
+        std::cmp::Ordering::Equal => Err(format!("'{text}' is empty: it ends when it begins")),
+    }
+}

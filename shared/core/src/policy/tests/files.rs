@@ -1,0 +1,155 @@
+//! Files that are refused, each with what its author is told.
+
+use super::*;
+
+fn refused(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    match Policy::parse(bytes) {
+        Ok(_) => format!("taken:\n{text}"),
+        Err(errors) => {
+            errors.all().iter().map(|error| error.render("policy.yaml", &text)).collect::<Vec<_>>().join("\n")
+        }
+    }
+}
+
+fn rule(body: &str) -> String {
+    format!("version: 1\nrules:\n  - name: r\n    {body}\n")
+}
+
+/// One snapshot of many files: what is wrong, and how it is said.
+fn told(cases: &[String]) -> String {
+    cases.iter().map(|text| refused(text.as_bytes())).collect::<Vec<_>>().join("\n\n")
+}
+
+#[test]
+fn structure() {
+    insta::assert_snapshot!(told(&[
+        String::new(),
+        "rules: [".into(),
+        "- 1".into(),
+        "version: 1".into(),
+        "rules: []".into(),
+        "version: two\nrules: []".into(),
+        "version: 0\nrules: []".into(),
+        "version: 2\nrules: []\nplugins: [a]".into(),
+        "version: 1\nmode: destroy\nrules: []".into(),
+        "version: 1\nmode: enfroce\nrules: []".into(),
+        "version: 1\nruels: []".into(),
+        "version: 1\nrules: {}".into(),
+        rule("match: { colour: red }\n    report: {}"),
+        rule("match: { serverity: LOW }\n    report: {}"),
+        rule("match: []\n    report: {}"),
+        rule("match: { seenAtLeast: often }\n    report: {}"),
+        rule("match: { check: [[a]] }\n    report: {}"),
+        rule("stage: shadwo\n    report: {}"),
+        rule("match:\n      check: LOGGING_DISABLED_CHECK"),
+        rule("report: {}\n    mitigate: { actions: a }"),
+        rule("report: {}\n  - name: r\n    report: {}"),
+        rule("except: {}\n    report: {}"),
+        "version: 1\nrules:\n  - name: bad name\n    report: {}".into(),
+        "version: 1\nrules:\n  - report: {}".into(),
+    ]));
+}
+
+#[test]
+fn values() {
+    insta::assert_snapshot!(told(&[
+        rule("match: { check: DEVICE_CERTIFICATE_EXPIRY_CHECK }\n    report: {}"),
+        rule("match: { check: SHARED_CERTIFICATE }\n    report: {}"),
+        rule("match: { check: 'GATEWAY_*' }\n    report: {}"),
+        rule("match: { check: [] }\n    report: {}"),
+        rule("match: { severity: [LOW, WORST, hihg] }\n    report: {}"),
+        rule("match: { resource: 'lab-[0-9]*' }\n    report: {}"),
+        rule("match: { thing: '' }\n    report: {}"),
+        rule("match: { olderThan: 30 }\n    report: {}"),
+        rule("match: { olderThan: 0d }\n    report: {}"),
+        rule("match: { expiresWithin: 5 days }\n    report: {}"),
+        rule("mitigate: { actions: [a, b, c, d, e, f] }"),
+        rule("mitigate: { actions: [a, a] }"),
+        rule("mitigate: { actions: 'a b' }"),
+        rule("suppress: { for: 90, reason: x }"),
+        rule("suppress: { for: 1d, until: 2027-01-01, reason: x }"),
+        rule("suppress: { indefinitely: false, reason: x }"),
+        rule("suppress: { until: 2027-02-30, reason: x }"),
+        rule("suppress: { for: 1d, reason: ' ', owner: '' }"),
+        rule("suppress: { for: 1d }"),
+        rule("report: { silent: true, severity: high }"),
+        rule("report: { severity: urgent }"),
+        "version: 1\nwindows: { zone: UTC, open: [] }\nrules: []".into(),
+        "version: 1\nwindows: { zone: UTC, open: [{ hours: 9-17 }] }\nrules: []".into(),
+        "version: 1\nwindows: { zone: UTC, open: [{ hours: '09:00-09:00' }] }\nrules: []".into(),
+        "version: 1\nwindows: { zone: UTC, open: [{ days: [Sunday] }] }\nrules: []".into(),
+        "version: 1\nwindows: { zone: UTC, freeze: [{ from: 2027-01-06, to: 2026-12-19 }] }\nrules: []"
+            .into(),
+        "version: 1\nwindows: { open: [{}] }\nrules: []".into(),
+        "version: 1\nprotect: { thing: a }\nrules: []".into(),
+    ]));
+}
+
+#[test]
+fn what_a_policy_does_not_take_of_yaml() {
+    let deep = format!("version: 1\nrules: {}", "[".repeat(40));
+    insta::assert_snapshot!(told(&[
+        "version: 1\nversion: 1\nrules: []".into(),
+        "version: 1\nrules:\n\t- name: r".into(),
+        "version: 1\nrules: &all []\nmore: *all".into(),
+        "a: &a [x]\nb: &b [*a, *a, *a, *a]\nc: &c [*b, *b, *b, *b]\nrules: *c".into(),
+        rule("match: { check: *_CHECK }\n    report: {}"),
+        "version: !!int 1\nrules: []".into(),
+        "version: 1\nrules: []\n---\nversion: 1".into(),
+        "? [a]\n: b".into(),
+        deep,
+    ]));
+}
+
+#[test]
+fn all_errors_are_told_at_once() {
+    let text = "\
+version: 1
+mode: enforce
+protect: { things: '' }
+rules:
+  - name: one
+    match: { check: CA_CERTIFICATE_EXPIRES_CHECK, colour: red }
+    report: {}
+  - name: two
+    match: { check: CA_CERTIFICATE_EXPIRES_CHECK, severity: WORST }
+    mitigate: { actions: 'a b' }
+  - name: one
+    suppress: { for: 5, reason: '' }
+";
+    insta::assert_snapshot!(refused(text.as_bytes()));
+}
+
+#[test]
+fn encodings() {
+    let mut marked = vec![0xEF, 0xBB, 0xBF];
+    marked.extend_from_slice(b"version: 1\nrules: []\n");
+    assert!(Policy::parse(&marked).is_ok(), "a byte order mark is no error");
+    let wide: Vec<u8> = "version: 1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let latin = b"version: 1\nrules:\n  - name: gr\xfc\xdfe\n";
+    insta::assert_snapshot!([refused(&wide[..8]), refused(latin)].join("\n"));
+}
+
+#[test]
+fn what_is_too_large_is_refused_at_once() {
+    let began = std::time::Instant::now();
+    let huge = vec![b'#'; 100 << 20];
+    let many = "version: 1\nrules:\n".to_owned() + &"  - { name: r, report: {} }\n".repeat(10_000);
+    let wide: String = (0..100).map(|at| format!("key{at}: 1\n")).collect();
+    insta::assert_snapshot!(
+        [
+            refused(&huge).lines().next().unwrap_or_default().to_owned(),
+            refused(many.as_bytes()),
+            refused(wide.as_bytes()),
+        ]
+        .join("\n")
+    );
+    assert!(began.elapsed().as_secs() < 5);
+}
+
+#[test]
+fn a_refused_file_names_its_first_errors() {
+    let text = "version: 1\nrules:\n".to_owned() + &"  - { name: r, report: {} }\n".repeat(14);
+    insta::assert_snapshot!(Policy::parse(text.as_bytes()).unwrap_err());
+}

@@ -1,0 +1,51 @@
+//! When mitigation may happen.
+
+use super::*;
+
+fn next(windows: &str, at: &str) -> String {
+    let policy = policy(&format!("version: 1\nwindows: {windows}\nrules: []\n"));
+    let calendar = policy.windows().unwrap().calendar().unwrap();
+    let at: jiff::Timestamp = at.parse().unwrap();
+    calendar.next_opening(Millis(at.as_millisecond())).map_or("never".into(), Millis::rfc3339)
+}
+
+#[test]
+fn a_window_of_the_night_ends_on_the_next_day() {
+    let nights = "{ zone: Europe/Berlin, open: [{ days: [Fri], hours: 22:00-06:00 }] }";
+    // Berlin is an hour ahead of UTC in November; the 27th is a Friday.
+    assert_eq!(next(nights, "2026-11-27T20:59:00Z"), "2026-11-27T21:00:00Z");
+    assert_eq!(next(nights, "2026-11-27T21:30:00Z"), "2026-11-27T21:30:00Z");
+    assert_eq!(next(nights, "2026-11-28T04:59:59Z"), "2026-11-28T04:59:59Z");
+    assert_eq!(next(nights, "2026-11-28T05:00:00Z"), "2026-12-04T21:00:00Z");
+}
+
+#[test]
+fn a_freeze_wins_and_a_window_that_outlasts_it_opens_at_midnight() {
+    let frozen =
+        "{ zone: UTC, open: [{ hours: 22:00-06:00 }], freeze: [{ from: 2026-12-19, to: 2027-01-06 }] }";
+    assert_eq!(next(frozen, "2026-12-18T23:30:00Z"), "2026-12-18T23:30:00Z");
+    assert_eq!(next(frozen, "2026-12-19T00:00:00Z"), "2027-01-07T00:00:00Z");
+    let only = "{ zone: America/New_York, freeze: [{ from: 2026-12-24, to: 2026-12-26 }] }";
+    assert_eq!(next(only, "2026-12-24T04:59:59Z"), "2026-12-24T04:59:59Z");
+    assert_eq!(next(only, "2026-12-24T05:00:00Z"), "2026-12-27T05:00:00Z");
+}
+
+#[test]
+fn clocks_that_are_put_forward_skip_no_window() {
+    // On 2027-03-28 the hour from 2 to 3 does not exist in Berlin.
+    let gap = "{ zone: Europe/Berlin, open: [{ days: [Sun], hours: 02:30-04:00 }] }";
+    assert_eq!(next(gap, "2027-03-27T23:00:00Z"), "2027-03-28T01:30:00Z");
+}
+
+#[test]
+fn what_never_opens_says_so() {
+    let never = "{ zone: UTC, open: [{}], freeze: [{ from: 2026-01-01, to: 2099-12-31 }] }";
+    assert_eq!(next(never, "2026-11-23T00:00:00Z"), "never");
+}
+
+#[test]
+fn a_zone_that_does_not_exist_is_told_with_its_place() {
+    let policy = policy("version: 1\nwindows: { zone: Europe/Berln }\nrules: []\n");
+    let error = policy.windows().unwrap().calendar().unwrap_err();
+    insta::assert_snapshot!(error.render("policy.yaml", "version: 1\nwindows: { zone: Europe/Berln }"));
+}
