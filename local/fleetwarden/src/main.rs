@@ -32,6 +32,8 @@ struct Arguments {
 enum Command {
     /// Answer as Device Defender does, over a simulated fleet
     DeviceDefender(commands::device_defender::Arguments),
+    /// Check, explain, test and replay a policy before it is deployed
+    Policy(commands::policy::Arguments),
     /// Bring the whole stack up on this machine and keep it up
     Up(commands::up::Arguments),
     /// Run one function with an event and print its answer
@@ -60,6 +62,7 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::DeviceDefender(arguments) => commands::device_defender::run(arguments).await,
+        Command::Policy(arguments) => commands::policy::run(arguments),
         Command::Up(arguments) => commands::up::run(arguments).await,
         Command::Invoke(arguments) => commands::invoke::run(arguments).await,
         Command::Demo(arguments) => commands::demo::run(arguments).await,

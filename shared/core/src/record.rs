@@ -69,8 +69,7 @@ impl RecordedFinding {
     }
 }
 
-/// The record's members side by side, as they are written: reading them so takes half the time of a flattened
-/// structure.
+/// The record's members side by side, as they are written: a flattened structure would be put into a buffer first.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Flat {

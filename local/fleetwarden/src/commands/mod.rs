@@ -3,6 +3,7 @@
 pub(crate) mod demo;
 pub(crate) mod device_defender;
 pub(crate) mod invoke;
+pub(crate) mod policy;
 pub(crate) mod up;
 
 use self::device_defender::Fleet;

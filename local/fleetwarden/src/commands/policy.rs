@@ -1,0 +1,65 @@
+//! `fleetwarden policy`: what an operator does with a policy before it is deployed.
+
+mod check;
+
+use crate::output::note;
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand};
+use fleetwarden_core::policy::{MAX_BYTES, Policy};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Arguments of `policy`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say everything that is wrong with a policy file
+    Check(check::Arguments),
+}
+
+/// Runs a subcommand.
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+    match arguments.command {
+        Command::Check(arguments) => check::run(&arguments),
+    }
+}
+
+/// A policy file that was read.
+#[derive(Debug)]
+pub(crate) struct Source {
+    /// Where it is.
+    pub(crate) path: PathBuf,
+    /// Its text.
+    pub(crate) text: String,
+    /// What it says.
+    pub(crate) policy: Policy,
+}
+
+impl Source {
+    /// Reads a policy file. One that is refused is told line by line on standard error.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let mut bytes = Vec::new();
+        let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
+        file.take(MAX_BYTES as u64 + 1)
+            .read_to_end(&mut bytes)
+            .with_context(|| format!("cannot read {shown}"))?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        match Policy::parse(&bytes) {
+            Ok(policy) => Ok(Self { path: path.to_owned(), text, policy }),
+            Err(errors) => {
+                for error in errors.all() {
+                    note(error.render(&shown.to_string(), &text));
+                }
+                bail!("{shown} is no policy: {} to mend", errors.all().len())
+            }
+        }
+    }
+}
