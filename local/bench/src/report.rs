@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Target {
     AtMost(f64),
+    AtLeast(f64),
     Exactly(f64),
 }
 
@@ -19,6 +20,7 @@ impl Target {
     fn is_met(self, value: f64) -> bool {
         match self {
             Self::AtMost(most) => value <= most,
+            Self::AtLeast(least) => value >= least,
             Self::Exactly(wanted) => (value - wanted).abs() < 1e-9,
         }
     }
@@ -26,6 +28,7 @@ impl Target {
     fn words(self) -> String {
         match self {
             Self::AtMost(most) => format!("≤ {most}"),
+            Self::AtLeast(least) => format!("≥ {least}"),
             Self::Exactly(wanted) => format!("= {wanted}"),
         }
     }
@@ -83,6 +86,7 @@ mod tests {
     fn a_target_is_met_or_not() {
         assert!(Target::AtMost(2.0).is_met(2.0) && !Target::AtMost(2.0).is_met(2.01));
         assert!(Target::Exactly(1.0).is_met(1.0) && !Target::Exactly(1.0).is_met(1.1));
+        assert!(Target::AtLeast(2.0).is_met(2.0) && !Target::AtLeast(2.0).is_met(1.99));
         assert!(!Target::AtMost(2.0).is_met(f64::NAN));
     }
 

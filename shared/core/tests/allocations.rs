@@ -1,0 +1,69 @@
+//! A decision allocates nothing, whatever it is: a million of them leave the memory as it was.
+
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::finding::{Finding, Severity};
+use fleetwarden_core::policy::{Policy, Subject};
+use fleetwarden_core::resource::{NonCompliantResource, PolicyVersionIdentifier, ResourceIdentifier};
+use fleetwarden_core::thing::{Thing, Things};
+use fleetwarden_core::timestamp::Millis;
+
+const POLICY: &str = "\
+version: 1
+mode: enforce
+protect: { things: core-*, policies: base-* }
+rules:
+  - { name: exact, match: { check: IOT_POLICY_*, resource: 'device:1' }, report: {} }
+  - { name: head, match: { resource: 'site-*', reason: '*PAST*' }, mitigate: { actions: A } }
+  - { name: wild, match: { resource: 'd*v?ce*9' }, suppress: { for: 1d, reason: x } }
+  - { name: things, match: { thing: pump-?, group: lab, attribute: { site: a } }, mitigate: { actions: A } }
+  - { name: rest, match: { severity: LOW, olderThan: 3d, expiresWithin: 3d }, except: { region: us-* }, report: {} }
+";
+
+fn finding(resource_identifier: ResourceIdentifier, severity: Severity) -> Finding {
+    Finding {
+        finding_id: "f".into(),
+        check: CheckName::new("IOT_POLICY_OVERLY_PERMISSIVE_CHECK"),
+        severity,
+        found_at: Millis(0),
+        resource: Some(NonCompliantResource { resource_identifier, ..NonCompliantResource::default() }),
+        related: vec![],
+        reason_code: Some("CERTIFICATE_PAST_EXPIRATION".into()),
+        reason: None,
+        suppressed: false,
+    }
+}
+
+#[test]
+fn a_decision_allocates_nothing() {
+    let policy = Policy::parse(POLICY.as_bytes()).unwrap();
+    let version = |name: &str| PolicyVersionIdentifier {
+        policy_name: Some(name.into()),
+        policy_version_id: Some("1".into()),
+    };
+    let of_policy = |name: &str| ResourceIdentifier {
+        policy_version_identifier: Some(version(name)),
+        ..ResourceIdentifier::default()
+    };
+    let certificate =
+        ResourceIdentifier { device_certificate_id: Some("ab".repeat(32)), ..ResourceIdentifier::default() };
+    let pump = Thing { name: "pump-1".into(), described: None, groups: Some(vec!["lab".into()]) };
+    let everything = [
+        (finding(of_policy("device"), Severity::High), Things::NotAsked),
+        (finding(of_policy("devices9"), Severity::High), Things::Known(vec![pump.clone()])),
+        (finding(of_policy("base-1"), Severity::Low), Things::Unknown { unknown: "denied".into() }),
+        (finding(certificate.clone(), Severity::Low), Things::Known(vec![pump])),
+        (finding(certificate, Severity::Low), Things::Known(vec![])),
+    ];
+    for (finding, things) in &everything {
+        let (account, region, at) = ("123456789012", "eu-central-1", Millis(86_400_000));
+        let subject = Subject { finding, account, region, at, first_seen: Millis(0), times_seen: 1, things };
+        let used = allocation_counter::measure(|| {
+            std::hint::black_box(policy.decide(std::hint::black_box(&subject)));
+        });
+        assert_eq!(used.count_total, 0, "{finding:?}");
+        let explained = allocation_counter::measure(|| {
+            std::hint::black_box(serde_json::to_string(&policy.decide(&subject)).unwrap());
+        });
+        assert!(explained.count_total > 0, "nothing is counted");
+    }
+}
