@@ -30,10 +30,10 @@ const ROUNDS: usize = 9;
 /// Measures.
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     // The rules that are too many for the checks of today are for checks to come.
-    let spread = policy(|rule| match rule < OF_A_CHECK * KNOWN.len() {
-        true => KNOWN.iter().cycle().nth(rule).copied().unwrap_or_default().to_owned(),
-        false => format!("'*_TO_COME_{rule}_CHECK*'"),
-    })?;
+    let of_today: Vec<&str> = KNOWN.iter().copied().cycle().take(OF_A_CHECK * KNOWN.len()).collect();
+    let to_come = |rule| format!("'*_TO_COME_{rule}_CHECK*'");
+    let spread =
+        policy(|rule| of_today.get(rule).map_or_else(|| to_come(rule), |check| (*check).to_owned()))?;
     let dense = policy(|_| CHECK.to_owned())?;
     let bar = Bench::bar("policy decisions", 3 * ROUNDS)?;
     let mut loads = Vec::with_capacity(ROUNDS);
@@ -43,7 +43,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         loads.push(began.elapsed().as_secs_f64() * 1000.0);
         bar.inc(1);
     }
-    let mut decided = |text: &str, check: Option<&str>, decisions: usize| -> Result<f64> {
+    let decided = |text: &str, check: Option<&str>, decisions: usize| -> Result<f64> {
         let policy = parse(text)?;
         let findings: Vec<Finding> = (0..FINDINGS).map(|number| finding(number, check)).collect();
         let mut rates = Vec::with_capacity(ROUNDS);
