@@ -343,8 +343,7 @@ def test_limits_on_what_runs(slow):
     [
         ("list_scheduled_audits", {}, 5),
         ("list_principal_things", {"principal": "arn:aws:iam::123456789012:role/Operator"}, 10),
-        ("describe_thing_group", {"thingGroupName": "fleet"}, 10),
-        ("list_things_in_thing_group", {"thingGroupName": "fleet"}, 10),
+        ("list_things_in_thing_group", {"thingGroupName": "fleet"}, 25),
     ],
 )
 def test_published_rates(operation, members, burst):

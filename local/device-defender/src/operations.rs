@@ -2,9 +2,8 @@
 //! route, calls per second, input, and what answers.
 //!
 //! Routes and inputs are those of the service model (`iot`, 2015-05-28, REST-JSON); rates are those of "Device
-//! Defender endpoints and quotas". `ListRelatedResourcesForAuditFinding` has no published rate. The five of the
-//! registry are held to the rate of the slowest, `ListPrincipalThings`: who keeps to that is not throttled at
-//! AWS.
+//! Defender endpoints and quotas", those of the registry are the default rates of an account in "AWS IoT Core
+//! endpoints and quotas". `ListRelatedResourcesForAuditFinding` has no published rate.
 
 pub(crate) mod actions;
 pub(crate) mod audits;
@@ -85,10 +84,10 @@ static OPERATIONS: &[Operation] = operations! {
     ListAuditMitigationActionsExecutions GET "/audit/mitigationactions/executions" 10 LIST_EXECUTIONS tasks::executions;
     CancelAuditMitigationActionsTask PUT "/audit/mitigationactions/tasks/{taskId}/cancel" 10 ONE_TASK tasks::cancel;
     ListPrincipalThings GET "/principals/things" 10 LIST_PRINCIPAL_THINGS things::of_principal;
-    DescribeThing GET "/things/{thingName}" 10 ONE_THING things::describe;
-    ListThingGroupsForThing GET "/things/{thingName}/thing-groups" 10 LIST_GROUPS_OF_THING things::groups;
-    DescribeThingGroup GET "/thing-groups/{thingGroupName}" 10 ONE_GROUP groups::describe;
-    ListThingsInThingGroup GET "/thing-groups/{thingGroupName}/things" 10 LIST_THINGS_IN_GROUP groups::things;
+    DescribeThing GET "/things/{thingName}" 350 ONE_THING things::describe;
+    ListThingGroupsForThing GET "/things/{thingName}/thing-groups" 100 LIST_GROUPS_OF_THING things::groups;
+    DescribeThingGroup GET "/thing-groups/{thingGroupName}" 100 ONE_GROUP groups::describe;
+    ListThingsInThingGroup GET "/thing-groups/{thingGroupName}/things" 25 LIST_THINGS_IN_GROUP groups::things;
 };
 
 /// The operation at a route, and the members of its path, still encoded.
