@@ -12,6 +12,7 @@ mod decision;
 mod diagnostic;
 mod file;
 mod glob;
+mod lint;
 mod matcher;
 mod node;
 mod protect;
@@ -27,6 +28,9 @@ pub use diagnostic::Level;
 pub use diagnostic::Place;
 pub use diagnostic::PolicyErrors;
 pub use file::Day;
+pub use lint::Actions;
+pub use lint::Inventory;
+pub use lint::Known;
 pub use matcher::Condition;
 pub use protect::Protection;
 pub use subject::Subject;
@@ -95,6 +99,8 @@ pub struct Rule {
     matcher: Matcher,
     except: Option<Matcher>,
     effect: Effect,
+    /// Of a mitigation, where each action stands; of a suppression, where it begins and where its end is said.
+    places: Box<[Place]>,
 }
 
 /// What a rule does with a finding that it matches.
@@ -294,14 +300,20 @@ impl Rule {
         &self.effect
     }
 
-    /// Whether it matches. Its check is known to fit.
-    fn judge(&self, subject: &Subject<'_>, label: Option<&Label<'_>>) -> Verdict {
-        // Of a resource with several things, a rule that acts must mean each, and one that tells people any: so
-        // neither is surprised by the thing that it did not mean. An exception is the other way round.
-        let (meant, spared) = match self.effect {
+    /// How many of the things behind a resource its match and its exception must hold for.
+    ///
+    /// A rule that acts must mean each, and one that tells people any: so neither is surprised by the thing that it
+    /// did not mean. An exception is the other way round.
+    const fn quantifiers(&self) -> (Quantifier, Quantifier) {
+        match self.effect {
             Effect::Report(Report::Alert(_)) => (Quantifier::Any, Quantifier::Every),
             _ => (Quantifier::Every, Quantifier::Any),
-        };
+        }
+    }
+
+    /// Whether it matches. Its check is known to fit.
+    fn judge(&self, subject: &Subject<'_>, label: Option<&Label<'_>>) -> Verdict {
+        let (meant, spared) = self.quantifiers();
         let verdict = self.matcher.judge(subject, label, meant);
         if let Verdict::Fails(_) = verdict {
             return verdict;

@@ -19,6 +19,7 @@ use super::de::Spanned;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(title = "Fleetwarden policy"))]
 pub(super) struct File {
     /// The version of this language. The newest is 1.
+    #[expect(dead_code, reason = "it is looked at before all else is read")]
     pub(super) version: Spanned<u32>,
     /// Whether Fleetwarden may change anything at all.
     #[serde(default)]
@@ -29,6 +30,7 @@ pub(super) struct File {
     /// When mitigation may happen. Left out: at any time.
     pub(super) windows: Option<Spanned<Windows>>,
     /// The rules, in the order in which they are asked. At most 2000.
+    #[expect(dead_code, reason = "each is read by itself, so that an error in one hides none in another")]
     pub(super) rules: Vec<Rule>,
 }
 

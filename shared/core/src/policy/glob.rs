@@ -72,9 +72,23 @@ impl Glob {
         &self.text
     }
 
+    /// Whether it matches every text.
+    pub(super) const fn is_any(&self) -> bool {
+        matches!(self.kind, Kind::Any)
+    }
+
+    /// Whether certainly no text matches both.
+    pub(super) fn is_apart(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (_, Kind::Exact) => !self.matches(&other.text),
+            (Kind::Exact, _) => !other.matches(&self.text),
+            _ => false,
+        }
+    }
+
     /// Whether it certainly matches whatever another pattern matches.
     pub(super) fn covers(&self, other: &Self) -> bool {
-        if self.text == other.text || matches!(self.kind, Kind::Any) {
+        if self.text == other.text || self.is_any() {
             return true;
         }
         // The other's `*` stands for itself below: `?` must not take it for one character.
@@ -143,6 +157,7 @@ mod tests {
             if a.covers(&b) && b.matches(&text) {
                 assert!(a.matches(&text), "{} covers {} but not {text}", a.text(), b.text());
             }
+            assert!(!(a.is_apart(&b) && a.matches(&text) && b.matches(&text)), "{} {}", a.text(), b.text());
         }
 
         #[test]

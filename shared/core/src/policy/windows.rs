@@ -14,7 +14,7 @@ use super::diagnostic::Place;
 use crate::timestamp::Millis;
 
 /// How many days are searched for the next opening.
-const SEARCHED_DAYS: i64 = 400;
+pub(super) const SEARCHED_DAYS: i64 = 400;
 /// The minutes of a day.
 const DAY: u16 = 24 * 60;
 
@@ -55,15 +55,13 @@ impl Windows {
     /// # Errors
     /// If there is no such zone.
     pub fn calendar(&self) -> Result<Calendar<'_>, Diagnostic> {
-        match TimeZone::get(&self.zone) {
-            Ok(zone) => Ok(Calendar { windows: self, zone }),
-            Err(_) => {
-                let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-                let near = super::diagnostic::did_you_mean(&self.zone, names.iter().map(String::as_str));
-                let what = format!("'{}' is no time zone{near} (a name such as Europe/Berlin)", self.zone);
-                Err(Diagnostic::error(self.place, what))
-            }
+        if let Ok(zone) = TimeZone::get(&self.zone) {
+            return Ok(Calendar { windows: self, zone });
         }
+        let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+        let near = super::diagnostic::did_you_mean(&self.zone, names.iter().map(String::as_str));
+        let what = format!("'{}' is no time zone{near} (a name such as Europe/Berlin)", self.zone);
+        Err(Diagnostic::error(self.place, what))
     }
 }
 
@@ -118,7 +116,7 @@ impl Window {
 }
 
 impl Freeze {
-    fn holds(&self, date: Date) -> bool {
+    fn holds(self, date: Date) -> bool {
         let day = |(year, month, day)| civil::Date::new(year, month, day).ok();
         match (day(self.from), day(self.to)) {
             (Some(from), Some(to)) => (from..=to).contains(&date),

@@ -56,7 +56,6 @@ fn values() {
     insta::assert_snapshot!(told(&[
         rule("match: { check: DEVICE_CERTIFICATE_EXPIRY_CHECK }\n    report: {}"),
         rule("match: { check: SHARED_CERTIFICATE }\n    report: {}"),
-        rule("match: { check: 'GATEWAY_*' }\n    report: {}"),
         rule("match: { check: [] }\n    report: {}"),
         rule("match: { severity: [LOW, WORST, hihg] }\n    report: {}"),
         rule("match: { resource: 'lab-[0-9]*' }\n    report: {}"),
@@ -136,7 +135,7 @@ fn what_is_too_large_is_refused_at_once() {
     let began = std::time::Instant::now();
     let huge = vec![b'#'; 100 << 20];
     let many = "version: 1\nrules:\n".to_owned() + &"  - { name: r, report: {} }\n".repeat(10_000);
-    let wide: String = (0..100).map(|at| format!("key{at}: 1\n")).collect();
+    let wide = (0..100).map(|at| format!("key{at}: 1\n")).collect::<Vec<_>>().concat();
     insta::assert_snapshot!(
         [
             refused(&huge).lines().next().unwrap_or_default().to_owned(),

@@ -1,5 +1,7 @@
 //! Whatever comes, nothing panics, and what a rule does depends only on what it is asked.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -66,7 +68,9 @@ proptest! {
         let mut text = "version: 1\nrules:\n".to_owned();
         for (at, (check, glob)) in rules.iter().enumerate() {
             let check = check::KNOWN[*check];
-            text += &format!("  - {{ name: r{at}, match: {{ check: {check}, resource: '{glob}' }}, report: {{}} }}\n");
+            let _ = writeln!(
+                text, "  - {{ name: r{at}, match: {{ check: {check}, resource: '{glob}' }}, report: {{}} }}"
+            );
         }
         let policy = policy(&text);
         let finding = certificate(check::KNOWN[check], &id);
