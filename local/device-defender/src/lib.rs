@@ -22,7 +22,6 @@ mod findings;
 mod fleet;
 #[cfg(test)]
 mod harness;
-mod inputs;
 mod mitigation;
 mod operations;
 mod paging;
@@ -32,7 +31,6 @@ mod resource;
 mod server;
 mod service;
 mod settings;
-mod shape;
 mod throttle;
 mod validate;
 mod world;

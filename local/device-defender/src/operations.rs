@@ -1,9 +1,5 @@
-//! The 30 audit operations and the five of the registry that tell what things are behind a finding: name,
-//! route, calls per second, input, and what answers.
-//!
-//! Routes and inputs are those of the service model (`iot`, 2015-05-28, REST-JSON); rates are those of "Device
-//! Defender endpoints and quotas", those of the registry are the default rates of an account in "AWS IoT Core
-//! endpoints and quotas". `ListRelatedResourcesForAuditFinding` has no published rate.
+//! What answers each of the operations that the API describes: those on audits, and those of the registry that tell
+//! what things are behind a finding.
 
 pub(crate) mod actions;
 pub(crate) mod audits;
@@ -17,9 +13,8 @@ pub(crate) mod things;
 
 use crate::args::Args;
 use crate::failure::Failure;
-use crate::inputs;
-use crate::shape::Member;
 use crate::world::World;
+use fleetwarden_core::api::{self, Operation};
 
 /// What an operation answers: the body, or a refusal.
 pub(crate) type Outcome = Result<String, Failure>;
@@ -27,78 +22,76 @@ pub(crate) type Outcome = Result<String, Failure>;
 /// An operation without an output answers this.
 pub(crate) const EMPTY: &str = "{}";
 
-/// An operation of the API.
-pub(crate) struct Operation {
-    pub(crate) name: &'static str,
-    method: &'static str,
-    path: &'static str,
-    pub(crate) per_second: u32,
-    pub(crate) members: &'static [Member],
-    pub(crate) run: fn(&mut World, &Args) -> Outcome,
-}
+/// What answers an operation.
+pub(crate) type Run = fn(&mut World, &Args) -> Outcome;
 
-macro_rules! operations {
-    ($($name:ident $method:ident $path:literal $rate:literal $input:ident $run:path;)*) => {
-        &[$(Operation {
-            name: stringify!($name),
-            method: stringify!($method),
-            path: $path,
-            per_second: $rate,
-            members: &inputs::$input,
-            run: $run,
-        }),*]
+macro_rules! answers {
+    ($($name:ident $run:path;)*) => {
+        &[$((stringify!($name), $run)),*]
     };
 }
 
-/// Every operation.
+/// What answers each operation, by its name.
 #[rustfmt::skip]
-static OPERATIONS: &[Operation] = operations! {
-    UpdateAccountAuditConfiguration PATCH "/audit/configuration" 5 UPDATE_CONFIGURATION configuration::update;
-    DescribeAccountAuditConfiguration GET "/audit/configuration" 5 NOTHING configuration::describe;
-    DeleteAccountAuditConfiguration DELETE "/audit/configuration" 5 DELETE_CONFIGURATION configuration::delete;
-    CreateScheduledAudit POST "/audit/scheduledaudits/{scheduledAuditName}" 5 CREATE_SCHEDULE schedules::create;
-    UpdateScheduledAudit PATCH "/audit/scheduledaudits/{scheduledAuditName}" 5 UPDATE_SCHEDULE schedules::update;
-    DescribeScheduledAudit GET "/audit/scheduledaudits/{scheduledAuditName}" 5 ONE_SCHEDULE schedules::describe;
-    ListScheduledAudits GET "/audit/scheduledaudits" 5 PAGES schedules::list;
-    DeleteScheduledAudit DELETE "/audit/scheduledaudits/{scheduledAuditName}" 5 ONE_SCHEDULE schedules::delete;
-    StartOnDemandAuditTask POST "/audit/tasks" 10 START_AUDIT audits::start;
-    DescribeAuditTask GET "/audit/tasks/{taskId}" 25 ONE_AUDIT audits::describe;
-    ListAuditTasks GET "/audit/tasks" 10 LIST_AUDITS audits::list;
-    CancelAuditTask PUT "/audit/tasks/{taskId}/cancel" 10 ONE_AUDIT audits::cancel;
-    ListAuditFindings POST "/audit/findings" 10 LIST_FINDINGS findings::list;
-    DescribeAuditFinding GET "/audit/findings/{findingId}" 25 ONE_FINDING findings::describe;
-    ListRelatedResourcesForAuditFinding GET "/audit/relatedResources" 10 LIST_RELATED findings::related;
-    CreateAuditSuppression POST "/audit/suppressions/create" 10 CREATE_SUPPRESSION suppressions::create;
-    DescribeAuditSuppression POST "/audit/suppressions/describe" 10 ONE_SUPPRESSION suppressions::describe;
-    UpdateAuditSuppression PATCH "/audit/suppressions/update" 10 UPDATE_SUPPRESSION suppressions::update;
-    ListAuditSuppressions POST "/audit/suppressions/list" 10 LIST_SUPPRESSIONS suppressions::list;
-    DeleteAuditSuppression POST "/audit/suppressions/delete" 10 ONE_SUPPRESSION suppressions::delete;
-    CreateMitigationAction POST "/mitigationactions/actions/{actionName}" 10 CREATE_ACTION actions::create;
-    UpdateMitigationAction PATCH "/mitigationactions/actions/{actionName}" 10 UPDATE_ACTION actions::update;
-    DescribeMitigationAction GET "/mitigationactions/actions/{actionName}" 25 ONE_ACTION actions::describe;
-    ListMitigationActions GET "/mitigationactions/actions" 10 LIST_ACTIONS actions::list;
-    DeleteMitigationAction DELETE "/mitigationactions/actions/{actionName}" 10 ONE_ACTION actions::delete;
-    StartAuditMitigationActionsTask POST "/audit/mitigationactions/tasks/{taskId}" 10 START_TASK tasks::start;
-    DescribeAuditMitigationActionsTask GET "/audit/mitigationactions/tasks/{taskId}" 25 ONE_TASK tasks::describe;
-    ListAuditMitigationActionsTasks GET "/audit/mitigationactions/tasks" 10 LIST_TASKS tasks::list;
-    ListAuditMitigationActionsExecutions GET "/audit/mitigationactions/executions" 10 LIST_EXECUTIONS tasks::executions;
-    CancelAuditMitigationActionsTask PUT "/audit/mitigationactions/tasks/{taskId}/cancel" 10 ONE_TASK tasks::cancel;
-    ListPrincipalThings GET "/principals/things" 10 LIST_PRINCIPAL_THINGS things::of_principal;
-    DescribeThing GET "/things/{thingName}" 350 ONE_THING things::describe;
-    ListThingGroupsForThing GET "/things/{thingName}/thing-groups" 100 LIST_GROUPS_OF_THING things::groups;
-    DescribeThingGroup GET "/thing-groups/{thingGroupName}" 100 ONE_GROUP groups::describe;
-    ListThingsInThingGroup GET "/thing-groups/{thingGroupName}/things" 25 LIST_THINGS_IN_GROUP groups::things;
+static ANSWERS: &[(&str, Run)] = answers! {
+    UpdateAccountAuditConfiguration configuration::update;
+    DescribeAccountAuditConfiguration configuration::describe;
+    DeleteAccountAuditConfiguration configuration::delete;
+    CreateScheduledAudit schedules::create;
+    UpdateScheduledAudit schedules::update;
+    DescribeScheduledAudit schedules::describe;
+    ListScheduledAudits schedules::list;
+    DeleteScheduledAudit schedules::delete;
+    StartOnDemandAuditTask audits::start;
+    DescribeAuditTask audits::describe;
+    ListAuditTasks audits::list;
+    CancelAuditTask audits::cancel;
+    ListAuditFindings findings::list;
+    DescribeAuditFinding findings::describe;
+    ListRelatedResourcesForAuditFinding findings::related;
+    CreateAuditSuppression suppressions::create;
+    DescribeAuditSuppression suppressions::describe;
+    UpdateAuditSuppression suppressions::update;
+    ListAuditSuppressions suppressions::list;
+    DeleteAuditSuppression suppressions::delete;
+    CreateMitigationAction actions::create;
+    UpdateMitigationAction actions::update;
+    DescribeMitigationAction actions::describe;
+    ListMitigationActions actions::list;
+    DeleteMitigationAction actions::delete;
+    StartAuditMitigationActionsTask tasks::start;
+    DescribeAuditMitigationActionsTask tasks::describe;
+    ListAuditMitigationActionsTasks tasks::list;
+    ListAuditMitigationActionsExecutions tasks::executions;
+    CancelAuditMitigationActionsTask tasks::cancel;
+    ListPrincipalThings things::of_principal;
+    DescribeThing things::describe;
+    ListThingGroupsForThing things::groups;
+    DescribeThingGroup groups::describe;
+    ListThingsInThingGroup groups::things;
 };
 
-/// The operation at a route, and the members of its path, still encoded.
-pub(crate) fn route<'a>(
-    method: &str,
-    path: &'a str,
-) -> Option<(&'static Operation, Vec<(&'static str, &'a str)>)> {
-    OPERATIONS
-        .iter()
-        .filter(|operation| operation.method == method)
-        .find_map(|operation| Some((operation, matched(operation.path, path)?)))
+/// What is at a route.
+pub(crate) struct Route<'a> {
+    /// The operation.
+    pub(crate) operation: &'static Operation,
+    /// What answers it.
+    pub(crate) run: Run,
+    /// The members of its path, still encoded.
+    pub(crate) path: Vec<(&'static str, &'a str)>,
+}
+
+fn operations() -> impl Iterator<Item = &'static Operation> {
+    api::AUDIT.iter().chain(&api::REGISTRY)
+}
+
+/// The operation at a route.
+pub(crate) fn route<'a>(method: &str, path: &'a str) -> Option<Route<'a>> {
+    let of_method = operations().filter(|operation| operation.method == method);
+    let (operation, path) =
+        of_method.find_map(|operation| Some((operation, matched(operation.path, path)?)))?;
+    let (_, run) = ANSWERS.iter().find(|(name, _)| *name == operation.name)?;
+    Some(Route { operation, run: *run, path })
 }
 
 fn matched<'a>(template: &'static str, path: &'a str) -> Option<Vec<(&'static str, &'a str)>> {
@@ -121,7 +114,7 @@ fn matched<'a>(template: &'static str, path: &'a str) -> Option<Vec<(&'static st
 
 /// Whether an operation has this name.
 pub(crate) fn exists(name: &str) -> bool {
-    OPERATIONS.iter().any(|operation| operation.name == name)
+    operations().any(|operation| operation.name == name)
 }
 
 #[cfg(test)]
@@ -130,11 +123,10 @@ mod tests {
 
     #[test]
     fn each_route_leads_to_its_own() {
-        assert_eq!(OPERATIONS.len(), 35);
-        for operation in OPERATIONS {
+        assert_eq!(ANSWERS.len(), operations().count());
+        for operation in operations() {
             let path = operation.path.replace('{', "a").replace('}', "b");
-            let (found, _) = route(operation.method, &path).unwrap();
-            assert_eq!(found.name, operation.name);
+            assert_eq!(route(operation.method, &path).unwrap().operation.name, operation.name);
         }
         assert!(route("GET", "/things").is_none());
         assert!(route("GET", "/audit/tasks/").is_none());

@@ -11,10 +11,11 @@ use crate::clock::Clock;
 use crate::control;
 use crate::failure::{Code, Failure};
 use crate::faults::{Fault, Kind, spoil};
-use crate::operations::{Operation, route};
+use crate::operations::{Route, Run, route};
 use crate::settings::Settings;
 use crate::validate::{Parts, input};
 use crate::world::{Message, World};
+use fleetwarden_core::api::Operation;
 
 /// A request, as far as the API looks at it.
 #[derive(Debug, Clone, Copy)]
@@ -140,7 +141,7 @@ fn api(world: &mut World, request: &Request<'_>, headers: &[(&str, &str)]) -> An
             &Failure::new(Code::MissingAuthenticationToken, "Missing Authentication Token"),
         );
     }
-    let Some((operation, path)) = route(request.method, request.path) else {
+    let Some(Route { operation, run, path }) = route(request.method, request.path) else {
         world.calls.record("-", Code::UnknownOperation.name());
         let message = format!("No operation answers {} {}", request.method, request.path);
         return refusal(world, &Failure::new(Code::UnknownOperation, message));
@@ -155,7 +156,7 @@ fn api(world: &mut World, request: &Request<'_>, headers: &[(&str, &str)]) -> An
             headers,
             body: request.body,
         };
-        carry_out(world, operation, &parts, kind, &mut token)
+        carry_out(world, (operation, run), &parts, kind, &mut token)
     } else {
         Err(if kind == Some(Kind::Throttle) { Failure::throttled() } else { Failure::internal() })
     };
@@ -177,7 +178,7 @@ fn api(world: &mut World, request: &Request<'_>, headers: &[(&str, &str)]) -> An
 
 fn carry_out(
     world: &mut World,
-    operation: &Operation,
+    (operation, run): (&Operation, Run),
     parts: &Parts<'_>,
     kind: Option<Kind>,
     token: &mut Option<String>,
@@ -194,7 +195,7 @@ fn carry_out(
         // The token may be this fault's own invention, so it leads nowhere but to the first page.
         args.0.remove("nextToken");
     }
-    (operation.run)(world, &args)
+    run(world, &args)
 }
 
 fn distort(world: &mut World, fault: &Fault, answer: Answer, token: Option<&str>) -> Answer {

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::failure::Failure;
-use crate::shape::{Member, Place, Shape};
+use fleetwarden_core::api::shape::{Member, Place, Shape};
 
 /// A request taken apart: decoded members of the path and the query, the headers, and the raw body.
 #[derive(Default)]
@@ -206,9 +206,13 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs;
+    use fleetwarden_core::api;
     use proptest::prelude::*;
     use serde_json::json;
+
+    fn members(of: &str) -> &'static [Member] {
+        api::AUDIT.iter().find(|operation| operation.name == of).unwrap().members
+    }
 
     fn judge(members: &[Member], body: &Value) -> Result<Input, String> {
         let body = body.to_string();
@@ -224,7 +228,7 @@ mod tests {
             "auditCheckToActionsMapping": { "LOGGING_DISABLED_CHECK": ["act"] },
             "clientRequestToken": "t", "extra": null, "more": 1,
         });
-        let input = judge(&inputs::START_TASK, &good).unwrap();
+        let input = judge(members("StartAuditMitigationActionsTask"), &good).unwrap();
         assert_eq!(input.unknown, 3);
         assert_eq!(input.members["target"], json!({ "findingIds": ["a"] }));
     }
@@ -233,12 +237,12 @@ mod tests {
     fn every_fault_names_its_member() {
         let ids: Vec<String> = (0..26).map(|id| id.to_string()).collect();
         let bad = json!({ "target": { "findingIds": ids }, "auditCheckToActionsMapping": { "X": [] } });
-        let faults = judge(&inputs::START_TASK, &bad).err().unwrap();
+        let faults = judge(members("StartAuditMitigationActionsTask"), &bad).err().unwrap();
         assert!(faults.contains("3 validation errors detected"), "{faults}");
         assert!(faults.contains("'target.findingIds' failed to satisfy constraint: Member must have length less than or equal to 25"));
         assert!(faults.contains("Value null at 'clientRequestToken'"));
         let types = json!({ "roleArn": 7, "actionParams": { "updateDeviceCertificateParams": {} } });
-        let faults = judge(&inputs::CREATE_ACTION, &types).err().unwrap();
+        let faults = judge(members("CreateMitigationAction"), &types).err().unwrap();
         assert!(faults.contains("'roleArn' failed to satisfy constraint: Member must be a string"));
         assert!(faults.contains("'actionParams.updateDeviceCertificateParams.action'"));
     }
@@ -253,17 +257,17 @@ mod tests {
             ],
             ..Parts::default()
         };
-        let good = input(&inputs::LIST_AUDITS, &query("2026-01-01T00:00:00Z", "250")).ok().unwrap();
+        let good = input(members("ListAuditTasks"), &query("2026-01-01T00:00:00Z", "250")).ok().unwrap();
         assert_eq!(good.members["endTime"], json!(1_767_312_000.5));
-        assert!(input(&inputs::LIST_AUDITS, &query("yesterday", "1")).is_err());
-        assert!(input(&inputs::LIST_AUDITS, &query("2026-01-01T00:00:00Z", "251")).is_err());
+        assert!(input(members("ListAuditTasks"), &query("yesterday", "1")).is_err());
+        assert!(input(members("ListAuditTasks"), &query("2026-01-01T00:00:00Z", "251")).is_err());
     }
 
     proptest! {
         #[test]
         fn no_body_is_too_strange(body in prop::collection::vec(any::<u8>(), 0..200)) {
             let parts = Parts { body: &body, ..Parts::default() };
-            let _ = input(&inputs::START_TASK, &parts);
+            let _ = input(members("StartAuditMitigationActionsTask"), &parts);
         }
     }
 }

@@ -9,6 +9,7 @@
 //! [`metrics`] and [`alert`] (who is told).
 
 pub mod alert;
+pub mod api;
 pub mod check;
 pub mod digest;
 pub mod finding;

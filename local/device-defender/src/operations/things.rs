@@ -10,8 +10,8 @@ use crate::operations::groups::identified;
 use crate::operations::schedules::listing;
 use crate::paging::Pager;
 use crate::random::fingerprint;
-use crate::shape::HEXADECIMAL;
 use crate::world::World;
+use fleetwarden_core::api::shape::HEXADECIMAL;
 
 /// The device certificate that a principal is. None for an IAM or Cognito identity, which may have things at
 /// AWS and has none in this fleet.

@@ -1,6 +1,13 @@
 //! The inputs of the operations, as the service model (`iot`, 2015-05-28) constrains them.
 
-use crate::shape::{self, Member, Shape, TEXT, may, must, pattern, text};
+use super::shape;
+use super::shape::Member;
+use super::shape::Shape;
+use super::shape::TEXT;
+use super::shape::may;
+use super::shape::must;
+use super::shape::pattern;
+use super::shape::text;
 
 static NAME: Shape = pattern(1, 128, &shape::NAME);
 static ACTION_NAME: Shape = pattern(0, 128, &shape::NAME);
@@ -114,14 +121,14 @@ const GROUP_IN_PATH: Member = must("thingGroupName", &GROUP).in_path();
 const CHECK_NAME: Member = must("checkName", &ANY);
 const RESOURCE_OF_CHECK: Member = must("resourceIdentifier", &RESOURCE);
 
-pub(crate) static NOTHING: [Member; 0] = [];
-pub(crate) static UPDATE_CONFIGURATION: [Member; 3] = [
+pub(super) static NOTHING: [Member; 0] = [];
+pub(super) static UPDATE_CONFIGURATION: [Member; 3] = [
     may("roleArn", &ROLE_ARN),
     may("auditNotificationTargetConfigurations", &NOTIFICATION_TARGETS),
     may("auditCheckConfigurations", &CHECK_CONFIGURATIONS),
 ];
-pub(crate) static DELETE_CONFIGURATION: [Member; 1] = [may("deleteScheduledAudits", &FLAG).in_query()];
-pub(crate) static CREATE_SCHEDULE: [Member; 6] = [
+pub(super) static DELETE_CONFIGURATION: [Member; 1] = [may("deleteScheduledAudits", &FLAG).in_query()];
+pub(super) static CREATE_SCHEDULE: [Member; 6] = [
     must("frequency", &FREQUENCY),
     may("dayOfMonth", &DAY_OF_MONTH),
     may("dayOfWeek", &DAY_OF_WEEK),
@@ -129,18 +136,18 @@ pub(crate) static CREATE_SCHEDULE: [Member; 6] = [
     SCHEDULE_IN_PATH,
     may("tags", &TAGS),
 ];
-pub(crate) static UPDATE_SCHEDULE: [Member; 5] = [
+pub(super) static UPDATE_SCHEDULE: [Member; 5] = [
     may("frequency", &FREQUENCY),
     may("dayOfMonth", &DAY_OF_MONTH),
     may("dayOfWeek", &DAY_OF_WEEK),
     may("targetCheckNames", &CHECKS),
     SCHEDULE_IN_PATH,
 ];
-pub(crate) static ONE_SCHEDULE: [Member; 1] = [SCHEDULE_IN_PATH];
-pub(crate) static PAGES: [Member; 2] = [NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
-pub(crate) static START_AUDIT: [Member; 1] = [must("targetCheckNames", &CHECKS)];
-pub(crate) static ONE_AUDIT: [Member; 1] = [must("taskId", &AUDIT_ID).in_path()];
-pub(crate) static LIST_AUDITS: [Member; 6] = [
+pub(super) static ONE_SCHEDULE: [Member; 1] = [SCHEDULE_IN_PATH];
+pub(super) static PAGES: [Member; 2] = [NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
+pub(super) static START_AUDIT: [Member; 1] = [must("targetCheckNames", &CHECKS)];
+pub(super) static ONE_AUDIT: [Member; 1] = [must("taskId", &AUDIT_ID).in_path()];
+pub(super) static LIST_AUDITS: [Member; 6] = [
     must("startTime", &TIME).in_query(),
     must("endTime", &TIME).in_query(),
     may("taskType", &Shape::Choice(&["ON_DEMAND_AUDIT_TASK", "SCHEDULED_AUDIT_TASK"])).in_query(),
@@ -148,7 +155,7 @@ pub(crate) static LIST_AUDITS: [Member; 6] = [
     NEXT_TOKEN.in_query(),
     MAX_RESULTS.in_query(),
 ];
-pub(crate) static LIST_FINDINGS: [Member; 8] = [
+pub(super) static LIST_FINDINGS: [Member; 8] = [
     may("taskId", &AUDIT_ID),
     may("checkName", &ANY),
     may("resourceIdentifier", &RESOURCE),
@@ -158,10 +165,10 @@ pub(crate) static LIST_FINDINGS: [Member; 8] = [
     may("endTime", &TIME),
     may("listSuppressedFindings", &FLAG),
 ];
-pub(crate) static ONE_FINDING: [Member; 1] = [must("findingId", &FINDING_ID).in_path()];
-pub(crate) static LIST_RELATED: [Member; 3] =
+pub(super) static ONE_FINDING: [Member; 1] = [must("findingId", &FINDING_ID).in_path()];
+pub(super) static LIST_RELATED: [Member; 3] =
     [must("findingId", &FINDING_ID).in_query(), NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
-pub(crate) static CREATE_SUPPRESSION: [Member; 6] = [
+pub(super) static CREATE_SUPPRESSION: [Member; 6] = [
     CHECK_NAME,
     RESOURCE_OF_CHECK,
     may("expirationDate", &TIME),
@@ -169,36 +176,36 @@ pub(crate) static CREATE_SUPPRESSION: [Member; 6] = [
     may("description", &DESCRIPTION),
     must("clientRequestToken", &TOKEN),
 ];
-pub(crate) static UPDATE_SUPPRESSION: [Member; 5] = [
+pub(super) static UPDATE_SUPPRESSION: [Member; 5] = [
     CHECK_NAME,
     RESOURCE_OF_CHECK,
     may("expirationDate", &TIME),
     may("suppressIndefinitely", &FLAG),
     may("description", &DESCRIPTION),
 ];
-pub(crate) static ONE_SUPPRESSION: [Member; 2] = [CHECK_NAME, RESOURCE_OF_CHECK];
-pub(crate) static LIST_SUPPRESSIONS: [Member; 5] = [
+pub(super) static ONE_SUPPRESSION: [Member; 2] = [CHECK_NAME, RESOURCE_OF_CHECK];
+pub(super) static LIST_SUPPRESSIONS: [Member; 5] = [
     may("checkName", &ANY),
     may("resourceIdentifier", &RESOURCE),
     may("ascendingOrder", &FLAG),
     NEXT_TOKEN,
     MAX_RESULTS,
 ];
-pub(crate) static CREATE_ACTION: [Member; 4] =
+pub(super) static CREATE_ACTION: [Member; 4] =
     [ACTION_IN_PATH, must("roleArn", &ROLE_ARN), must("actionParams", &PARAMS), may("tags", &TAGS)];
-pub(crate) static UPDATE_ACTION: [Member; 3] =
+pub(super) static UPDATE_ACTION: [Member; 3] =
     [ACTION_IN_PATH, may("roleArn", &ROLE_ARN), may("actionParams", &PARAMS)];
-pub(crate) static ONE_ACTION: [Member; 1] = [ACTION_IN_PATH];
-pub(crate) static LIST_ACTIONS: [Member; 3] =
+pub(super) static ONE_ACTION: [Member; 1] = [ACTION_IN_PATH];
+pub(super) static LIST_ACTIONS: [Member; 3] =
     [may("actionType", &ACTION_TYPE).in_query(), MAX_RESULTS.in_query(), NEXT_TOKEN.in_query()];
-pub(crate) static START_TASK: [Member; 4] = [
+pub(super) static START_TASK: [Member; 4] = [
     must("taskId", &NAME).in_path(),
     must("target", &TARGET),
     must("auditCheckToActionsMapping", &MAPPING),
     must("clientRequestToken", &TOKEN),
 ];
-pub(crate) static ONE_TASK: [Member; 1] = [must("taskId", &NAME).in_path()];
-pub(crate) static LIST_TASKS: [Member; 7] = [
+pub(super) static ONE_TASK: [Member; 1] = [must("taskId", &NAME).in_path()];
+pub(super) static LIST_TASKS: [Member; 7] = [
     may("auditTaskId", &AUDIT_ID).in_query(),
     may("findingId", &FINDING_ID).in_query(),
     may("taskStatus", &AUDIT_STATUS).in_query(),
@@ -207,7 +214,7 @@ pub(crate) static LIST_TASKS: [Member; 7] = [
     must("startTime", &TIME).in_query(),
     must("endTime", &TIME).in_query(),
 ];
-pub(crate) static LIST_EXECUTIONS: [Member; 5] = [
+pub(super) static LIST_EXECUTIONS: [Member; 5] = [
     must("taskId", &NAME).in_query(),
     may(
         "actionStatus",
@@ -218,11 +225,11 @@ pub(crate) static LIST_EXECUTIONS: [Member; 5] = [
     MAX_RESULTS.in_query(),
     NEXT_TOKEN.in_query(),
 ];
-pub(crate) static LIST_PRINCIPAL_THINGS: [Member; 3] =
+pub(super) static LIST_PRINCIPAL_THINGS: [Member; 3] =
     [NEXT_TOKEN.in_query(), MAX_RESULTS.in_query(), must("principal", &ANY).in_header("x-amzn-principal")];
-pub(crate) static ONE_THING: [Member; 1] = [THING_IN_PATH];
-pub(crate) static LIST_GROUPS_OF_THING: [Member; 3] =
+pub(super) static ONE_THING: [Member; 1] = [THING_IN_PATH];
+pub(super) static LIST_GROUPS_OF_THING: [Member; 3] =
     [THING_IN_PATH, NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
-pub(crate) static ONE_GROUP: [Member; 1] = [GROUP_IN_PATH];
-pub(crate) static LIST_THINGS_IN_GROUP: [Member; 4] =
+pub(super) static ONE_GROUP: [Member; 1] = [GROUP_IN_PATH];
+pub(super) static LIST_THINGS_IN_GROUP: [Member; 4] =
     [GROUP_IN_PATH, may("recursive", &FLAG).in_query(), NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];

@@ -1,88 +1,124 @@
 //! The language in which an operation's input is described, after the service model's own constraints.
 //!
-//! [`crate::inputs`] describes every operation in it and [`crate::validate`] judges requests by it.
+//! `inputs` describes every operation in it; callers and the local endpoint judge by it.
 
 /// What a value must be.
-pub(crate) enum Shape {
+#[derive(Debug)]
+pub enum Shape {
     /// A string of `min..=max` characters, all of it matching the pattern.
-    Text { min: usize, max: usize, pattern: Option<&'static Pattern> },
+    Text {
+        /// The fewest characters.
+        min: usize,
+        /// The most characters.
+        max: usize,
+        /// The pattern.
+        pattern: Option<&'static Pattern>,
+    },
     /// One of these strings.
     Choice(&'static [&'static str]),
     /// `true` or `false`.
     Flag,
     /// A whole number.
-    Whole { min: i64, max: i64 },
+    Whole {
+        /// The least.
+        min: i64,
+        /// The most.
+        max: i64,
+    },
     /// Epoch seconds in a body, RFC 3339 in a query.
     Time,
     /// A list of `min..=max` values.
-    List { of: &'static Shape, min: usize, max: usize },
+    List {
+        /// What each value must be.
+        of: &'static Shape,
+        /// The fewest values.
+        min: usize,
+        /// The most values.
+        max: usize,
+    },
     /// A map.
-    Map { key: &'static Shape, value: &'static Shape },
+    Map {
+        /// What each key must be.
+        key: &'static Shape,
+        /// What each value must be.
+        value: &'static Shape,
+    },
     /// A structure.
     Record(&'static [Member]),
 }
 
 /// A pattern: its words for the error message, and the test.
-pub(crate) struct Pattern {
-    pub(crate) text: &'static str,
-    pub(crate) matches: fn(&str) -> bool,
+#[derive(Debug)]
+pub struct Pattern {
+    /// The pattern as the service model writes it.
+    pub text: &'static str,
+    /// The test.
+    pub matches: fn(&str) -> bool,
 }
 
 /// Where in the request a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub enum Place {
+    /// In the body, under its name.
     Body,
+    /// In the path, where its name stands in braces.
     Path,
+    /// In the query string, under its name.
     Query,
     /// The header of this name, in lower case.
     Header(&'static str),
 }
 
 /// A member of a structure or of an operation's input.
-pub(crate) struct Member {
-    pub(crate) name: &'static str,
-    pub(crate) shape: &'static Shape,
-    pub(crate) required: bool,
-    pub(crate) place: Place,
+#[derive(Debug)]
+pub struct Member {
+    /// Its name, as the API and the AWS CLI write it.
+    pub name: &'static str,
+    /// What its value must be.
+    pub shape: &'static Shape,
+    /// Whether a request without it is refused.
+    pub required: bool,
+    /// Where it stands.
+    pub place: Place,
 }
 
 /// A member that may be left out.
-pub(crate) const fn may(name: &'static str, shape: &'static Shape) -> Member {
+pub(super) const fn may(name: &'static str, shape: &'static Shape) -> Member {
     Member { name, shape, required: false, place: Place::Body }
 }
 
 /// A required member.
-pub(crate) const fn must(name: &'static str, shape: &'static Shape) -> Member {
+pub(super) const fn must(name: &'static str, shape: &'static Shape) -> Member {
     Member { required: true, ..may(name, shape) }
 }
 
 impl Member {
     /// The same member, in the path.
-    pub(crate) const fn in_path(self) -> Self {
+    pub(super) const fn in_path(self) -> Self {
         Self { place: Place::Path, ..self }
     }
 
     /// The same member, in a header.
-    pub(crate) const fn in_header(self, header: &'static str) -> Self {
+    pub(super) const fn in_header(self, header: &'static str) -> Self {
         Self { place: Place::Header(header), ..self }
     }
 
     /// The same member, in the query string.
-    pub(crate) const fn in_query(self) -> Self {
+    pub(super) const fn in_query(self) -> Self {
         Self { place: Place::Query, ..self }
     }
 }
 
 /// A string without constraints.
-pub(crate) const TEXT: Shape = Shape::Text { min: 0, max: usize::MAX, pattern: None };
+pub(super) const TEXT: Shape = Shape::Text { min: 0, max: usize::MAX, pattern: None };
 
 /// A string with a length.
-pub(crate) const fn text(min: usize, max: usize) -> Shape {
+pub(super) const fn text(min: usize, max: usize) -> Shape {
     Shape::Text { min, max, pattern: None }
 }
 
 /// A string with a length and a pattern.
-pub(crate) const fn pattern(min: usize, max: usize, pattern: &'static Pattern) -> Shape {
+pub(super) const fn pattern(min: usize, max: usize, pattern: &'static Pattern) -> Shape {
     Shape::Text { min, max, pattern: Some(pattern) }
 }
 
@@ -105,30 +141,39 @@ fn graphic(c: char) -> bool {
     c == ' ' || !(c.is_control() || c.is_whitespace())
 }
 
-pub(crate) static NAME: Pattern = Pattern {
+/// The pattern of a name.
+pub static NAME: Pattern = Pattern {
     text: "[a-zA-Z0-9_-]+",
     matches: |text| all(text, |c| c.is_ascii_alphanumeric() || "_-".contains(c)),
 };
-pub(crate) static NAME_WITH_COLON: Pattern = Pattern {
+/// The pattern of a name of a thing or a group.
+pub static NAME_WITH_COLON: Pattern = Pattern {
     text: "[a-zA-Z0-9:_-]+",
     matches: |text| all(text, |c| c.is_ascii_alphanumeric() || ":_-".contains(c)),
 };
-pub(crate) static TASK_ID: Pattern =
+/// The pattern of a audit task's id.
+pub static TASK_ID: Pattern =
     Pattern { text: "[a-zA-Z0-9\\-]+", matches: |text| all(text, |c| c.is_ascii_alphanumeric() || c == '-') };
-pub(crate) static HEXADECIMAL: Pattern = Pattern { text: "(0x)?[a-fA-F0-9]+", matches: hexadecimal };
-pub(crate) static HEXADECIMAL_WITH_COLON: Pattern =
+/// The pattern of a hexadecimal id.
+pub static HEXADECIMAL: Pattern = Pattern { text: "(0x)?[a-fA-F0-9]+", matches: hexadecimal };
+/// The pattern of a serial number.
+pub static HEXADECIMAL_WITH_COLON: Pattern =
     Pattern { text: "[a-fA-F0-9:]+", matches: |text| all(text, |c| c.is_ascii_hexdigit() || c == ':') };
-pub(crate) static DIGITS: Pattern =
-    Pattern { text: "[0-9]+", matches: |text| all(text, |c| c.is_ascii_digit()) };
-pub(crate) static POLICY_NAME: Pattern = Pattern {
+/// The pattern of a number.
+pub static DIGITS: Pattern = Pattern { text: "[0-9]+", matches: |text| all(text, |c| c.is_ascii_digit()) };
+/// The pattern of a policy's name.
+pub static POLICY_NAME: Pattern = Pattern {
     text: "[\\w+=,.@-]+",
     matches: |text| all(text, |c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)),
 };
-pub(crate) static GRAPHIC: Pattern =
+/// The pattern of a description.
+pub static GRAPHIC: Pattern =
     Pattern { text: "[\\p{Graph}\\x20]*", matches: |text| text.chars().all(graphic) };
-pub(crate) static DAY_OF_MONTH: Pattern =
+/// The pattern of a day of the month.
+pub static DAY_OF_MONTH: Pattern =
     Pattern { text: "^([1-9]|[12][0-9]|3[01])$|^LAST$", matches: day_of_month };
-pub(crate) static TAG_KEY: Pattern = Pattern {
+/// The pattern of a tag's key.
+pub static TAG_KEY: Pattern = Pattern {
     text: "^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$",
     matches: |text| text.chars().all(|c| c.is_alphanumeric() || c == ' ' || "_.:/=+-@".contains(c)),
 };

@@ -1,0 +1,82 @@
+//! The operations of AWS IoT that have to do with audits: routes, call rates, and what their inputs must be.
+//!
+//! It is the service model's own description (`iot`, 2015-05-28, REST-JSON), as data: whoever sends a request and
+//! whoever answers one judge it alike. Rates are those of "Device Defender endpoints and quotas" and, for the
+//! registry, of "AWS IoT Core endpoints and quotas"; `ListRelatedResourcesForAuditFinding` has no published rate.
+
+mod inputs;
+pub mod shape;
+
+use shape::Member;
+
+/// An operation.
+#[derive(Debug)]
+pub struct Operation {
+    /// Its name, such as `ListAuditFindings`.
+    pub name: &'static str,
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The path, in which `{member}` stands for a member of the input.
+    pub path: &'static str,
+    /// Calls a second, for the whole account.
+    pub per_second: u32,
+    /// The members of the input.
+    pub members: &'static [Member],
+}
+
+macro_rules! operations {
+    ($($name:ident $method:ident $path:literal $rate:literal $input:ident;)*) => {
+        [$(Operation {
+            name: stringify!($name),
+            method: stringify!($method),
+            path: $path,
+            per_second: $rate,
+            members: &inputs::$input,
+        }),*]
+    };
+}
+
+/// The operations on audits.
+#[rustfmt::skip]
+pub static AUDIT: [Operation; 30] = operations! {
+    UpdateAccountAuditConfiguration PATCH "/audit/configuration" 5 UPDATE_CONFIGURATION;
+    DescribeAccountAuditConfiguration GET "/audit/configuration" 5 NOTHING;
+    DeleteAccountAuditConfiguration DELETE "/audit/configuration" 5 DELETE_CONFIGURATION;
+    CreateScheduledAudit POST "/audit/scheduledaudits/{scheduledAuditName}" 5 CREATE_SCHEDULE;
+    UpdateScheduledAudit PATCH "/audit/scheduledaudits/{scheduledAuditName}" 5 UPDATE_SCHEDULE;
+    DescribeScheduledAudit GET "/audit/scheduledaudits/{scheduledAuditName}" 5 ONE_SCHEDULE;
+    ListScheduledAudits GET "/audit/scheduledaudits" 5 PAGES;
+    DeleteScheduledAudit DELETE "/audit/scheduledaudits/{scheduledAuditName}" 5 ONE_SCHEDULE;
+    StartOnDemandAuditTask POST "/audit/tasks" 10 START_AUDIT;
+    DescribeAuditTask GET "/audit/tasks/{taskId}" 25 ONE_AUDIT;
+    ListAuditTasks GET "/audit/tasks" 10 LIST_AUDITS;
+    CancelAuditTask PUT "/audit/tasks/{taskId}/cancel" 10 ONE_AUDIT;
+    ListAuditFindings POST "/audit/findings" 10 LIST_FINDINGS;
+    DescribeAuditFinding GET "/audit/findings/{findingId}" 25 ONE_FINDING;
+    ListRelatedResourcesForAuditFinding GET "/audit/relatedResources" 10 LIST_RELATED;
+    CreateAuditSuppression POST "/audit/suppressions/create" 10 CREATE_SUPPRESSION;
+    DescribeAuditSuppression POST "/audit/suppressions/describe" 10 ONE_SUPPRESSION;
+    UpdateAuditSuppression PATCH "/audit/suppressions/update" 10 UPDATE_SUPPRESSION;
+    ListAuditSuppressions POST "/audit/suppressions/list" 10 LIST_SUPPRESSIONS;
+    DeleteAuditSuppression POST "/audit/suppressions/delete" 10 ONE_SUPPRESSION;
+    CreateMitigationAction POST "/mitigationactions/actions/{actionName}" 10 CREATE_ACTION;
+    UpdateMitigationAction PATCH "/mitigationactions/actions/{actionName}" 10 UPDATE_ACTION;
+    DescribeMitigationAction GET "/mitigationactions/actions/{actionName}" 25 ONE_ACTION;
+    ListMitigationActions GET "/mitigationactions/actions" 10 LIST_ACTIONS;
+    DeleteMitigationAction DELETE "/mitigationactions/actions/{actionName}" 10 ONE_ACTION;
+    StartAuditMitigationActionsTask POST "/audit/mitigationactions/tasks/{taskId}" 10 START_TASK;
+    DescribeAuditMitigationActionsTask GET "/audit/mitigationactions/tasks/{taskId}" 25 ONE_TASK;
+    ListAuditMitigationActionsTasks GET "/audit/mitigationactions/tasks" 10 LIST_TASKS;
+    ListAuditMitigationActionsExecutions GET "/audit/mitigationactions/executions" 10 LIST_EXECUTIONS;
+    CancelAuditMitigationActionsTask PUT "/audit/mitigationactions/tasks/{taskId}/cancel" 10 ONE_TASK;
+};
+
+/// The operations of the registry that tell what things are behind a finding.
+#[rustfmt::skip]
+pub static REGISTRY: [Operation; 5] = operations! {
+    ListPrincipalThings GET "/principals/things" 10 LIST_PRINCIPAL_THINGS;
+    DescribeThing GET "/things/{thingName}" 350 ONE_THING;
+    ListThingGroupsForThing GET "/things/{thingName}/thing-groups" 100 LIST_GROUPS_OF_THING;
+    DescribeThingGroup GET "/thing-groups/{thingGroupName}" 100 ONE_GROUP;
+    ListThingsInThingGroup GET "/thing-groups/{thingGroupName}/things" 25 LIST_THINGS_IN_GROUP;
+};
