@@ -19,6 +19,7 @@ mod protect;
 mod read;
 mod subject;
 mod windows;
+pub mod yaml;
 
 pub use decision::Decision;
 pub use decision::Held;
@@ -288,6 +289,11 @@ impl Rule {
     /// Its name, which no other rule of the policy has.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Where it stands in the file.
+    pub const fn place(&self) -> Place {
+        self.place
     }
 
     /// Whether it decides, or is in shadow.

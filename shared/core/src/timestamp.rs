@@ -35,6 +35,12 @@ impl Millis {
         self.date_time().replace_nanosecond(0).ok().and_then(|t| t.format(&Rfc3339).ok()).unwrap_or_default()
     }
 
+    /// From RFC 3339 in any zone, as `2026-11-23T08:00:00Z` or `2026-11-23T09:00:00.5+01:00`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let at = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        Some(Self(i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000_000)).ok()?))
+    }
+
     /// Moved by a number of seconds.
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
@@ -56,6 +62,12 @@ mod tests {
         let at = Millis(1_795_392_000_123);
         assert_eq!(at.day(), "2026-11-23");
         assert_eq!(at.rfc3339(), "2026-11-23T00:00:00Z");
+    }
+
+    #[test]
+    fn reads_any_zone() {
+        assert_eq!(Millis::parse("2026-11-23T01:00:00.123000+01:00"), Some(Millis(1_795_392_000_123)));
+        assert_eq!(Millis::parse("2026-11-23"), None);
     }
 
     #[test]

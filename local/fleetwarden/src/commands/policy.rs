@@ -1,6 +1,9 @@
 //! `fleetwarden policy`: what an operator does with a policy before it is deployed.
 
 mod check;
+mod explain;
+mod explanation;
+mod things;
 
 use crate::output::note;
 use anyhow::{Context as _, Result, bail};
@@ -22,12 +25,15 @@ pub(crate) struct Arguments {
 enum Command {
     /// Say everything that is wrong with a policy file
     Check(check::Arguments),
+    /// Say what a policy decides on a finding, and why
+    Explain(explain::Arguments),
 }
 
 /// Runs a subcommand.
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
     }
 }
 

@@ -19,9 +19,11 @@ const SPANNED: &str = "$Spanned";
 
 /// A value with its place in the file.
 #[derive(Clone, Debug)]
-pub(super) struct Spanned<T> {
-    pub(super) place: Place,
-    pub(super) value: T,
+pub struct Spanned<T> {
+    /// Where it begins.
+    pub place: Place,
+    /// What it is.
+    pub value: T,
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
@@ -30,7 +32,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Spanned<T> {
         impl<'de, T: Deserialize<'de>> Visitor<'de> for Of<T> {
             type Value = Spanned<T>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value of a policy file")
+                f.write_str("a value of a file")
             }
             fn visit_seq<A: de::SeqAccess<'de>>(self, mut parts: A) -> Result<Spanned<T>, A::Error> {
                 let mut part = || parts.next_element::<u32>().map(Option::unwrap_or_default);

@@ -42,7 +42,8 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(super) fn error(place: Place, what: impl Into<String>) -> Self {
+    /// That the file cannot be used, because of what stands at a place.
+    pub fn error(place: Place, what: impl Into<String>) -> Self {
         Self { place, level: Level::Error, what: what.into() }
     }
 

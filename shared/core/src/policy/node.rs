@@ -52,7 +52,7 @@ impl<'t> Node<'t> {
                 Event::StreamStart | Event::DocumentEnd => {}
                 Event::DocumentStart(..) if root.is_none() => {}
                 Event::DocumentStart(..) => {
-                    return Err(Diagnostic::error(place, "a second document begins; a policy is one"));
+                    return Err(Diagnostic::error(place, "a second document begins; a file has one"));
                 }
                 event => root = Some(node(event, place, &mut events, 0)?),
             }
@@ -99,21 +99,21 @@ fn node<'t>(
 ) -> Result<Node<'t>, Diagnostic> {
     let refuse = |what: &str| Err(Diagnostic::error(place, what));
     if depth > MAX_DEPTH {
-        return refuse("this nests too deeply for a policy");
+        return refuse("this nests too deeply");
     }
     let anchored = match &event {
         Event::Scalar(_, _, anchor, tag)
         | Event::SequenceStart(_, anchor, tag)
         | Event::MappingStart(_, anchor, tag) => {
             if tag.is_some() {
-                return refuse("a tag ('!…') has no place in a policy");
+                return refuse("a tag ('!…') has no place here");
             }
             *anchor != 0
         }
         _ => false,
     };
     if anchored {
-        return refuse("an anchor ('&…') has no place in a policy; write the value where it is needed");
+        return refuse("an anchor ('&…') has no place here; write the value where it is needed");
     }
     let value = match event {
         Event::Scalar(text, style, ..) => Value::Text { text, plain: style == ScalarStyle::Plain },
@@ -150,9 +150,9 @@ fn node<'t>(
             }
         }
         Event::Alias(_) | Event::UnresolvedAlias(_) => {
-            return refuse("an alias ('*…') has no place in a policy; put a pattern with '*' in quotes");
+            return refuse("an alias ('*…') has no place here; put a pattern with '*' in quotes");
         }
-        _ => return refuse("this has no place in a policy"),
+        _ => return refuse("this has no place here"),
     };
     Ok(Node { place, value })
 }

@@ -42,7 +42,7 @@ use serde::Deserialize as _;
 /// The bytes of a file as text.
 pub(super) fn text(bytes: &[u8]) -> Result<&str, Diagnostic> {
     if bytes.len() > MAX_BYTES {
-        let what = format!("the file has more than {MAX_BYTES} bytes, the most that a policy may have");
+        let what = format!("the file has more than {MAX_BYTES} bytes, the most that it may have");
         return Err(Diagnostic::error(Place::default(), what));
     }
     match std::str::from_utf8(bytes) {

@@ -1,0 +1,163 @@
+use super::*;
+use fleetwarden_core::policy::Policy;
+use fleetwarden_core::thing::Things;
+
+const POLICY: &str = r#"version: 1
+mode: observe
+protect:
+  groups: "safety*"
+windows:
+  zone: Europe/Berlin
+  open: [{ days: [Sat, Sun], hours: "22:00-06:00" }]
+rules:
+  - name: shadowed
+    stage: shadow
+    match: { check: "DEVICE_CERTIFICATE_*", severity: MEDIUM }
+    mitigate: { actions: FleetwardenQuarantineThings }
+  - name: production
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, group: production }
+    report: { severity: high }
+  - name: old-ones
+    match: { check: "DEVICE_*", olderThan: 30d }
+    report: {}
+  - name: frankfurt
+    match: { region: eu-central-1, attribute: { site: "lab-*" } }
+    report: { silent: true }
+  - name: lab
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, group: lab }
+    suppress: { for: 90d, reason: They are replaced before, owner: lab@example.com, ticket: SEC-7 }
+  - name: cut
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }
+    mitigate: { actions: [FleetwardenQuarantineThings, FleetwardenDeactivateDeviceCertificate] }
+"#;
+
+const LISTED: &str = r#"{"findings": [
+  {"findingId": "30efb805", "taskId": "8850", "checkName": "DEVICE_CERT_APPROACHING_EXPIRATION_CHECK",
+   "taskStartTime": 1795316400.123, "findingTime": "2026-11-22T04:01:01.019000+01:00", "severity": "MEDIUM",
+   "nonCompliantResource": {"resourceType": "DEVICE_CERTIFICATE", "resourceIdentifier": {"deviceCertificateId":
+     "9449c7f3a93cf0c55a675ddf1c83732d87d56255e70b150d9e6f3cf863bb7fc1"},
+     "additionalInfo": {"EXPIRATION_TIME": "1796353200000"}},
+   "reasonForNonComplianceCode": "CERTIFICATE_APPROACHING_EXPIRATION", "isSuppressed": false},
+  {"findingId": "2", "checkName": "LOGGING_DISABLED_CHECK", "severity": "LOW"}]}"#;
+
+/// A Monday.
+const NOW: Millis = Millis(1_795_420_800_000);
+
+fn source() -> Source {
+    Source {
+        path: "policy.yaml".into(),
+        text: POLICY.to_owned(),
+        policy: Policy::parse(POLICY.as_bytes()).unwrap(),
+    }
+}
+
+fn first(things: &str) -> Given {
+    let mut given = input::read(LISTED, NOW).unwrap().swap_remove(0);
+    given.things = Some(serde_json::from_str(things).unwrap());
+    given
+}
+
+fn told_of(given: &Given) -> String {
+    told(&source(), given, NOW).unwrap()
+}
+
+#[test]
+fn a_suppression_is_told_with_its_end_and_why_no_rule_before_it_matched() {
+    let mut given =
+        first(r#"[{"name": "pump-1", "type": "pump", "attributes": {"site": "hall"}, "groups": ["lab"]}]"#);
+    given.region = Some("eu-central-1".into());
+    insta::assert_snapshot!(told_of(&given));
+}
+
+#[test]
+fn a_mitigation_is_told_with_the_next_window() {
+    insta::assert_snapshot!(told_of(&first(r#"[{"name": "pump-1", "attributes": {}, "groups": []}]"#)));
+}
+
+#[test]
+fn what_is_protected_or_unknown_is_told() {
+    let safe = told_of(&first(r#"[{"name": "valve", "attributes": {}, "groups": ["safety-1"]}]"#));
+    let unknown = told_of(&first(r#"{"unknown": "throttled"}"#));
+    let mut not_asked = first("[]");
+    not_asked.things = None;
+    insta::assert_snapshot!([safe, unknown, told_of(&not_asked)].join("\n\n"));
+}
+
+#[test]
+fn what_nobody_decided_and_what_was_suppressed_is_told() {
+    let mut findings = input::read(LISTED, NOW).unwrap();
+    findings[0].finding.suppressed = true;
+    let told: Vec<String> = findings.iter().map(told_of).collect();
+    insta::assert_snapshot!(told.join("\n\n"));
+}
+
+/// A record of the archive that `source` decided on.
+fn record() -> String {
+    let policy = source().policy;
+    let given = first(r#"[{"name": "pump-1", "attributes": {}, "groups": ["lab"]}]"#);
+    let decision = serde_json::to_value(policy.decide(&given.subject())).unwrap();
+    let mut record = serde_json::to_value(&given.finding).unwrap();
+    let more = serde_json::json!({
+        "kind": "finding", "account": "123456789012", "region": "us-east-1", "taskId": "8850",
+        "auditStartedAt": given.at, "key": given.finding.key(), "status": "known",
+        "firstSeen": given.at.0 - 86_400_000, "timesSeen": 2, "things": given.things, "decision": decision,
+    });
+    record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    record.to_string()
+}
+
+#[test]
+fn every_shape_is_read() {
+    let list: serde_json::Value = serde_json::from_str(LISTED).unwrap();
+    let one = &list["findings"][0];
+    let shapes = [
+        (one.to_string(), 1),
+        (serde_json::json!({ "finding": one }).to_string(), 1),
+        (list["findings"].to_string(), 2),
+        (LISTED.to_owned(), 2),
+        (record(), 1),
+        (format!("{}\n{}\n", record(), record()), 2),
+    ];
+    for (text, count) in shapes {
+        let findings = input::read(&text, NOW).unwrap();
+        assert_eq!(findings.len(), count, "{text}");
+        assert_eq!(findings[0].finding.check.as_str(), "DEVICE_CERTIFICATE_EXPIRING_CHECK");
+        assert_eq!(findings[0].at, Millis(1_795_316_400_123));
+        assert_eq!(findings[0].finding.found_at, Millis(1_795_316_461_019));
+    }
+}
+
+#[test]
+fn a_record_is_decided_on_as_it_was() {
+    let record = record();
+    let given = &input::read(&record, NOW).unwrap()[0];
+    let again = serde_json::to_string(&source().policy.decide(&given.subject())).unwrap();
+    let then: serde_json::Value = serde_json::from_str(&record).unwrap();
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&again).unwrap()["outcome"],
+        then["decision"]["outcome"]
+    );
+    assert_eq!(given.things.as_ref().map(Things::is_not_asked), Some(false));
+    assert_eq!(given.assumed(), "");
+    insta::assert_snapshot!(told_of(given));
+}
+
+#[test]
+fn what_is_no_finding_is_told_with_the_path_of_the_member() {
+    let texts = [
+        "",
+        "{",
+        "{}",
+        "[]",
+        "7",
+        r#"{"findings": []}"#,
+        r#"{"findings": [{"findingId": "a", "checkName": "X"}, {"findingId": 7, "checkName": "X"}]}"#,
+        r#"{"finding": {"findingId": "a", "checkName": "X", "taskStartTime": "yesterday"}}"#,
+        r#"{"findingId": "a", "checkName": "X", "nonCompliantResource": {"resourceIdentifier": {"clientId": []}}}"#,
+        r#"[{"checkName": "X"}]"#,
+        r#"{"check": "X", "findingId": "a"}"#,
+        r#"{"findingId": "a", "checkName": "X"} {"checkName": 1}"#,
+    ];
+    let told = texts.map(|text| format!("{text}\n    {}", input::read(text, NOW).unwrap_err()));
+    insta::assert_snapshot!(told.join("\n"));
+}
