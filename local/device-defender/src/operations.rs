@@ -87,7 +87,7 @@ fn operations() -> impl Iterator<Item = &'static Operation> {
 
 /// The operation at a route.
 pub(crate) fn route<'a>(method: &str, path: &'a str) -> Option<Route<'a>> {
-    let of_method = operations().filter(|operation| operation.method == method);
+    let mut of_method = operations().filter(|operation| operation.method == method);
     let (operation, path) =
         of_method.find_map(|operation| Some((operation, matched(operation.path, path)?)))?;
     let (_, run) = ANSWERS.iter().find(|(name, _)| *name == operation.name)?;
