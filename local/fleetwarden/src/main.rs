@@ -12,6 +12,7 @@ mod emulator;
 mod http;
 mod output;
 mod process;
+mod replay;
 mod runtime;
 mod stack;
 mod template;
@@ -62,7 +63,7 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::DeviceDefender(arguments) => commands::device_defender::run(arguments).await,
-        Command::Policy(arguments) => commands::policy::run(arguments),
+        Command::Policy(arguments) => commands::policy::run(arguments).await,
         Command::Up(arguments) => commands::up::run(arguments).await,
         Command::Invoke(arguments) => commands::invoke::run(arguments).await,
         Command::Demo(arguments) => commands::demo::run(arguments).await,

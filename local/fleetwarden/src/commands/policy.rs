@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod explanation;
 mod things;
+mod replay;
 
 use crate::output::note;
 use anyhow::{Context as _, Result, bail};
@@ -27,13 +28,16 @@ enum Command {
     Check(check::Arguments),
     /// Say what a policy decides on a finding, and why
     Explain(explain::Arguments),
+    /// Run the findings of past audits through a policy, or say what another one changes
+    Replay(replay::Arguments),
 }
 
 /// Runs a subcommand.
-pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Replay(arguments) => replay::run(arguments).await,
     }
 }
 

@@ -1,0 +1,122 @@
+//! `fleetwarden policy replay`: what a policy would have made of past audits, and what another one changes.
+
+use super::Source;
+use crate::output::{line, note};
+use crate::replay::fate::FailOn;
+use crate::replay::folder::Folder;
+use crate::replay::partition::Days;
+use crate::replay::report::Report;
+use crate::replay::{Object, Plan, Replay, table};
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::civil::Date;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::thread;
+
+/// Something of the archive could not be read.
+const DAMAGED: u8 = 2;
+
+/// Arguments of `policy replay`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Folder of the archive, or of a part of it
+    #[arg(long, value_name = "DIR")]
+    archive: String,
+    /// The policy file
+    #[arg(long, default_value = "policies/policy.yaml")]
+    policy: PathBuf,
+    /// First day of the audits that count, as 2026-11-23, in UTC
+    #[arg(long, value_name = "DATE")]
+    since: Option<Date>,
+    /// Last day of the audits that count
+    #[arg(long, value_name = "DATE")]
+    until: Option<Date>,
+    /// Policy file to compare with: say what changes from the first one to this one
+    #[arg(long, value_name = "OTHER-POLICY")]
+    against: Option<PathBuf>,
+    /// Exit with 1 when the other policy changes this; what needs a lookup counts as mitigated
+    #[arg(long, requires = "against")]
+    fail_on: Option<FailOn>,
+    /// One JSON object in place of the tables
+    #[arg(long)]
+    json: bool,
+    /// How many findings that change are named, and how many audits are shown
+    #[arg(long, default_value_t = 20, value_name = "N")]
+    top: usize,
+}
+
+/// Replays an archive.
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let stop = Stop::default();
+    let flag = Arc::clone(&stop.0);
+    tokio::task::spawn_blocking(move || replay(&arguments, &flag)).await?
+}
+
+/// What a command that was interrupted tells its threads: nobody waits for them any longer.
+#[derive(Debug, Default)]
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn replay(arguments: &Arguments, stop: &AtomicBool) -> Result<ExitCode> {
+    let source = Source::read(&arguments.policy)?;
+    let other = arguments.against.as_deref().map(Source::read).transpose()?;
+    let plan = Plan {
+        policy: &source.policy,
+        against: other.as_ref().map(|other| &other.policy),
+        days: Days { since: arguments.since, until: arguments.until },
+        top: arguments.top,
+        threads: thread::available_parallelism().map_or(1, usize::from),
+    };
+    let replay = read(&arguments.archive, plan, stop)?;
+    let file = |source: &Source| source.path.display().to_string();
+    let report = Report::new(replay, arguments.archive.clone(), file(&source), other.as_ref().map(file));
+    if arguments.json {
+        line(serde_json::to_string_pretty(&report)?);
+    } else {
+        line(table::tables(&report, arguments.top));
+    }
+    report.damage.remarks().into_iter().for_each(note);
+    if report.damage.is_any() {
+        return Ok(ExitCode::from(DAMAGED));
+    }
+    let changes = report.against.iter().flat_map(|against| &against.by_rule);
+    let fails = |on: FailOn| changes.clone().any(|pair| on.concerns(pair.change));
+    Ok(if arguments.fail_on.is_some_and(fails) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Reads the archive.
+fn read<'p>(archive: &str, plan: Plan<'p>, stop: &AtomicBool) -> Result<Replay<'p>> {
+    let folder = Folder::list(Path::new(archive), plan.days)?;
+    run_through(plan, folder.size(), |sender| folder.feed(&sender), stop, archive)
+}
+
+fn run_through<'p>(
+    plan: Plan<'p>,
+    (objects, bytes): (usize, u64),
+    feed: impl FnOnce(SyncSender<Object>) + Send,
+    stop: &AtomicBool,
+    archive: &str,
+) -> Result<Replay<'p>> {
+    if objects == 0 {
+        bail!(
+            "there are no findings in {archive} (findings/account=…/region=…/day=…/check=…/….ndjson.gz) of these days"
+        );
+    }
+    let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta} left")
+        .context("the progress bar")?;
+    // Only where somebody looks: it hides itself when standard error is no terminal.
+    let bar = ProgressBar::new(bytes).with_style(style);
+    let replay = Replay::run(plan, feed, &bar, stop);
+    bar.finish_and_clear();
+    Ok(replay)
+}

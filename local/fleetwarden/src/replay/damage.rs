@@ -1,0 +1,86 @@
+//! What of an archive could not be read. It is counted and named, and hides nothing else.
+
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// How many are named.
+const NAMED: usize = 20;
+
+/// Objects and lines that could not be read.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Damage {
+    /// Objects that are not there, are no gzip, or end early.
+    pub(crate) objects: u64,
+    /// Lines that are no finding.
+    pub(crate) lines: u64,
+    /// The first of them by key and line.
+    pub(crate) named: BTreeSet<Damaged>,
+}
+
+/// Something that could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Damaged {
+    key: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    why: String,
+}
+
+impl Damage {
+    /// Counts an object.
+    pub(crate) fn object(&mut self, key: &str, why: String) {
+        self.objects += 1;
+        self.name(Damaged { key: key.to_owned(), line: None, why });
+    }
+
+    /// Counts a line of an object, by its number.
+    pub(crate) fn line(&mut self, key: &str, line: u64, why: String) {
+        self.lines += 1;
+        self.name(Damaged { key: key.to_owned(), line: Some(line), why });
+    }
+
+    /// Whether there is any.
+    pub(crate) fn is_any(&self) -> bool {
+        self.objects + self.lines > 0
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.objects += other.objects;
+        self.lines += other.lines;
+        other.named.into_iter().for_each(|damaged| self.name(damaged));
+    }
+
+    fn name(&mut self, damaged: Damaged) {
+        self.named.insert(damaged);
+        if self.named.len() > NAMED {
+            self.named.pop_last();
+        }
+    }
+
+    /// What people are told, a line each.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let mut remarks: Vec<String> = self.named.iter().map(Damaged::words).collect();
+        let named = self.named.len() as u64;
+        let more = (self.objects + self.lines).saturating_sub(named);
+        if more > 0 {
+            remarks.push(format!("and {more} more"));
+        }
+        if self.is_any() {
+            let Self { objects, lines, .. } = self;
+            remarks.push(format!(
+                "damaged: {objects} objects, {lines} lines; what they hold is not counted, so the exit code is 2"
+            ));
+        }
+        remarks
+    }
+}
+
+impl Damaged {
+    fn words(&self) -> String {
+        let Self { key, line, why } = self;
+        match line {
+            Some(line) => format!("damaged: {key}: line {line}: {why}"),
+            None => format!("damaged: {key}: {why}"),
+        }
+    }
+}

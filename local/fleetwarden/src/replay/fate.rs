@@ -1,0 +1,195 @@
+//! What a policy makes of a finding, and what another policy changes about it.
+
+use clap::ValueEnum;
+use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::policy::{Decision, Held, Outcome, Report, Rule};
+use fleetwarden_core::timestamp::Millis;
+use serde::Serialize;
+
+/// What becomes of a finding. Every finding has one fate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Fate {
+    /// Device Defender had suppressed it: no rule is asked.
+    AlreadySuppressed,
+    /// Its resource would be suppressed.
+    Suppress,
+    /// It would be mitigated.
+    Mitigate,
+    /// It would be reported and weigh on an alert.
+    Report,
+    /// It would be reported and weigh on none.
+    Silent,
+    /// A rule would act, and the resource is protected: it is reported.
+    Protected,
+    /// A rule would act, and what has to be known for that was looked up in vain: it is reported.
+    Unknown,
+    /// What the policy asks of things is not in the record: the functions would look it up.
+    NeedsLookup,
+}
+
+impl Fate {
+    /// All of them.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::AlreadySuppressed,
+        Self::Suppress,
+        Self::Mitigate,
+        Self::Report,
+        Self::Silent,
+        Self::Protected,
+        Self::Unknown,
+        Self::NeedsLookup,
+    ];
+
+    /// The fate of a finding by the decision on it.
+    pub(crate) fn of(decision: &Decision<'_, '_>) -> Self {
+        match (decision.outcome, decision.held) {
+            (Outcome::Suppressed, _) => Self::AlreadySuppressed,
+            _ if !decision.wanted.is_nothing() => Self::NeedsLookup,
+            (_, Some(Held::ProtectedBy(_))) => Self::Protected,
+            (_, Some(Held::ProtectionUnknown | Held::RuleUnknown(_))) => Self::Unknown,
+            (Outcome::Suppress(_), None) => Self::Suppress,
+            (Outcome::Mitigate(_), None) => Self::Mitigate,
+            (Outcome::Report(Report::Silent), None) => Self::Silent,
+            (Outcome::Report(Report::Alert(_)), None) => Self::Report,
+        }
+    }
+
+    /// The fate of what a rule takes, if nothing holds it.
+    pub(crate) fn meant_by(rule: &Rule) -> Self {
+        match Outcome::from(rule.effect()) {
+            Outcome::Suppressed => Self::AlreadySuppressed,
+            Outcome::Suppress(_) => Self::Suppress,
+            Outcome::Mitigate(_) => Self::Mitigate,
+            Outcome::Report(Report::Silent) => Self::Silent,
+            Outcome::Report(Report::Alert(_)) => Self::Report,
+        }
+    }
+
+    /// The words for it in a table.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::AlreadySuppressed => "already suppressed",
+            Self::Suppress => "suppress",
+            Self::Mitigate => "mitigate",
+            Self::Report => "report",
+            Self::Silent => "silent",
+            Self::Protected => "protected",
+            Self::Unknown => "unknown",
+            Self::NeedsLookup => "needs a lookup",
+        }
+    }
+}
+
+/// How a finding's fate differs under another policy, most consequential first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Change {
+    NewlyMitigated,
+    NoLongerMitigated,
+    /// With other actions.
+    MitigatedOtherwise,
+    /// It may be mitigated now, or no longer: things have to be looked up for one of the policies.
+    NeedsLookup,
+    NewlySuppressed,
+    NoLongerSuppressed,
+    /// Until another time.
+    SuppressedOtherwise,
+    NewlySilent,
+    /// Aloud where it was silent, or as another severity.
+    Alert,
+    /// Another rule, or another reason to hold one, with the same effect.
+    RuleOnly,
+}
+
+/// From which change on a comparison fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// What is mitigated, or how, changes or may change
+    Mitigate,
+    /// The same, or what is suppressed changes
+    Suppress,
+    /// Anything changes, also only the rule
+    Any,
+}
+
+impl FailOn {
+    /// Whether a change is one of these.
+    pub(crate) fn concerns(self, change: Change) -> bool {
+        change
+            <= match self {
+                Self::Mitigate => Change::NeedsLookup,
+                Self::Suppress => Change::SuppressedOtherwise,
+                Self::Any => Change::RuleOnly,
+            }
+    }
+}
+
+impl Change {
+    /// The words for it in a table.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::NewlyMitigated => "newly mitigated",
+            Self::NoLongerMitigated => "no longer mitigated",
+            Self::MitigatedOtherwise => "mitigated otherwise",
+            Self::NeedsLookup => "needs a lookup",
+            Self::NewlySuppressed => "newly suppressed",
+            Self::NoLongerSuppressed => "no longer suppressed",
+            Self::SuppressedOtherwise => "suppressed otherwise",
+            Self::NewlySilent => "newly silent",
+            Self::Alert => "alert changed",
+            Self::RuleOnly => "rule changed only",
+        }
+    }
+
+    /// What changes from one decision on a finding to another, if anything does.
+    ///
+    /// Where both need a lookup nobody can say: that is no change, and counted by whoever asks.
+    pub(crate) fn between(from: &Decision<'_, '_>, to: &Decision<'_, '_>, seen: Seen) -> Option<Self> {
+        let (before, after) = (Fate::of(from), Fate::of(to));
+        let found = match (before, after) {
+            (Fate::AlreadySuppressed, _) | (Fate::NeedsLookup, Fate::NeedsLookup) => return None,
+            (Fate::Mitigate, Fate::Mitigate) => {
+                (actions(from) != actions(to)).then_some(Self::MitigatedOtherwise)
+            }
+            // Nothing unknown lets anything happen, but what is known here does.
+            (_, Fate::Mitigate) => Some(Self::NewlyMitigated),
+            (Fate::NeedsLookup, _) | (_, Fate::NeedsLookup) => Some(Self::NeedsLookup),
+            (Fate::Mitigate, _) => Some(Self::NoLongerMitigated),
+            (Fate::Suppress, Fate::Suppress) => {
+                (end(from, seen.at) != end(to, seen.at)).then_some(Self::SuppressedOtherwise)
+            }
+            (_, Fate::Suppress) => Some(Self::NewlySuppressed),
+            (Fate::Suppress, _) => Some(Self::NoLongerSuppressed),
+            (Fate::Silent, Fate::Silent) => None,
+            (_, Fate::Silent) => Some(Self::NewlySilent),
+            (Fate::Silent, _) => Some(Self::Alert),
+            _ => (alert(from, seen.alert) != alert(to, seen.alert)).then_some(Self::Alert),
+        };
+        found.or((before != after || from.rule != to.rule).then_some(Self::RuleOnly))
+    }
+}
+
+/// What of a finding decides how two decisions on it compare.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// When its audit began.
+    pub(crate) at: Millis,
+    /// How it would be told without a word in the policy.
+    pub(crate) alert: AlertSeverity,
+}
+
+fn actions<'p>(decision: &Decision<'p, '_>) -> &'p [String] {
+    if let Outcome::Mitigate(mitigate) = decision.outcome { &mitigate.actions } else { &[] }
+}
+
+fn end(decision: &Decision<'_, '_>, at: Millis) -> Option<i64> {
+    if let Outcome::Suppress(suppress) = decision.outcome { suppress.ends_at(at.seconds()) } else { None }
+}
+
+fn alert(decision: &Decision<'_, '_>, own: AlertSeverity) -> AlertSeverity {
+    match decision.outcome {
+        Outcome::Report(Report::Alert(Some(severity))) => severity,
+        _ => own,
+    }
+}

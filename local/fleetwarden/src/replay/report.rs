@@ -1,0 +1,178 @@
+//! The result of a replay, as tools read it and as the tables are made from it.
+
+use super::changes::Side;
+use super::damage::Damage;
+use super::distinct::Distinct;
+use super::fate::{Change, Fate};
+use super::tally::{AuditTally, Counts, PolicyTally, RuleTally};
+use super::{Plan, Replay};
+use fleetwarden_core::finding::{FindingKey, Severity};
+use fleetwarden_core::policy::{Mode, Policy, Rule};
+use serde::Serialize;
+
+/// The result of a replay.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report<'p> {
+    /// What was replayed, as it was given.
+    pub(crate) archive: String,
+    pub(crate) objects: u64,
+    pub(crate) findings: u64,
+    pub(crate) policy: PolicyReport<'p>,
+    /// By audit, under this policy, the earliest first.
+    pub(crate) audits: Vec<AuditTally>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) against: Option<Against<'p>>,
+    pub(crate) damage: Damage,
+}
+
+/// A policy and what it did.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PolicyReport<'p> {
+    pub(crate) file: String,
+    pub(crate) hash: &'p str,
+    pub(crate) mode: Mode,
+    pub(crate) totals: Counts,
+    /// In the policy's order; at the end what no rule took, and what Device Defender had suppressed.
+    pub(crate) rules: Vec<RuleReport<'p>>,
+    /// The rules that took nothing.
+    pub(crate) took_nothing: Vec<&'p str>,
+}
+
+/// A rule and what it took.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RuleReport<'p> {
+    /// None for what no rule decided.
+    pub(crate) rule: Option<&'p str>,
+    /// What it means to do.
+    pub(crate) does: Fate,
+    /// Whether it decides, or is in shadow.
+    pub(crate) live: bool,
+    #[serde(flatten)]
+    pub(crate) counts: Counts,
+    /// Different findings.
+    pub(crate) distinct: Distinct,
+}
+
+/// Another policy, and what changes to it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Against<'p> {
+    pub(crate) policy: PolicyReport<'p>,
+    /// How many findings change.
+    pub(crate) changed: u64,
+    /// How many need a lookup under both policies, so that nobody can say whether they change.
+    pub(crate) not_comparable: u64,
+    /// By pair of rules, the most consequential first.
+    pub(crate) by_rule: Vec<RuleChange<'p>>,
+    /// The most consequential.
+    pub(crate) by_finding: Vec<FindingChange<'p>>,
+}
+
+/// What a policy makes of a finding.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Decided<'p> {
+    pub(crate) rule: Option<&'p str>,
+    pub(crate) fate: Fate,
+}
+
+/// Findings that change in the same way.
+#[derive(Debug, Serialize)]
+pub(crate) struct RuleChange<'p> {
+    pub(crate) change: Change,
+    pub(crate) from: Decided<'p>,
+    pub(crate) to: Decided<'p>,
+    pub(crate) findings: u64,
+    /// Different findings.
+    pub(crate) distinct: Distinct,
+    /// Different resources.
+    pub(crate) resources: Distinct,
+}
+
+/// A finding that changes.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FindingChange<'p> {
+    pub(crate) change: Change,
+    pub(crate) severity: Severity,
+    pub(crate) check: String,
+    pub(crate) resource: String,
+    pub(crate) reason_code: Option<String>,
+    pub(crate) key: FindingKey,
+    pub(crate) from: Decided<'p>,
+    pub(crate) to: Decided<'p>,
+    /// In how many audits it changes so.
+    pub(crate) findings: u64,
+    /// The last of these.
+    pub(crate) task_id: String,
+    /// When that began.
+    pub(crate) audit_started_at: String,
+}
+
+impl<'p> Report<'p> {
+    /// The report of a replay of `archive` through the policy files of these names.
+    pub(crate) fn new(replay: Replay<'p>, archive: String, file: String, other_file: Option<String>) -> Self {
+        let Replay { plan, objects, findings, audits, tally, other, damage } = replay;
+        let policy = PolicyReport::new(plan.policy, &tally, file);
+        let against = plan.against.zip(other).map(|(other, (tally, changes))| {
+            let policy = PolicyReport::new(other, &tally, other_file.unwrap_or_default());
+            let decided = |policy: &'p Policy, side: Side| Decided {
+                rule: policy.rules().get(side.rule).map(Rule::name),
+                fate: side.fate,
+            };
+            let Plan { policy: first, .. } = plan;
+            let by_rule = changes.sorted().into_iter().map(|(pair, tally)| RuleChange {
+                change: pair.change,
+                from: decided(first, pair.from),
+                to: decided(other, pair.to),
+                findings: tally.findings,
+                distinct: tally.distinct.clone(),
+                resources: tally.resources.clone(),
+            });
+            let by_finding = changes.named().into_iter().map(|(changed, example)| FindingChange {
+                change: changed.change,
+                severity: changed.severity,
+                check: example.check.clone(),
+                resource: example.resource.clone(),
+                reason_code: example.reason_code.clone(),
+                key: changed.key,
+                from: decided(first, changed.from),
+                to: decided(other, changed.to),
+                findings: example.findings,
+                task_id: example.task_id.clone(),
+                audit_started_at: example.last_audit.rfc3339(),
+            });
+            Against {
+                policy,
+                changed: changes.pairs.values().map(|tally| tally.findings).sum(),
+                not_comparable: changes.unknown,
+                by_rule: by_rule.collect(),
+                by_finding: by_finding.collect(),
+            }
+        });
+        Self { archive, objects, findings, policy, audits: audits.into_sorted(), against, damage }
+    }
+}
+
+impl<'p> PolicyReport<'p> {
+    fn new(policy: &'p Policy, tally: &PolicyTally<'p>, file: String) -> Self {
+        let of_rules = policy.rules().iter().zip(&tally.rules).map(|(rule, tally)| RuleReport {
+            rule: Some(rule.name()),
+            does: Fate::meant_by(rule),
+            live: rule.is_live(),
+            counts: tally.counts,
+            distinct: tally.distinct.clone(),
+        });
+        let rest = tally.rules.get(policy.rules().len()..).unwrap_or_default();
+        let of_none = [Fate::Report, Fate::AlreadySuppressed].into_iter().zip(rest).map(|(does, tally)| {
+            let RuleTally { counts, distinct } = tally.clone();
+            RuleReport { rule: None, does, live: true, counts, distinct }
+        });
+        let rules: Vec<_> = of_rules.chain(of_none).collect();
+        let nothing = |rule: &&RuleReport<'p>| rule.counts.all() + rule.counts.shadow == 0;
+        let took_nothing = rules.iter().filter(nothing).filter_map(|rule| rule.rule).collect();
+        Self { file, hash: policy.hash(), mode: policy.mode(), totals: tally.total(), rules, took_nothing }
+    }
+}

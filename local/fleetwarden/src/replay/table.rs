@@ -1,0 +1,201 @@
+//! The result of a replay, as people read it.
+
+use super::fate::Fate;
+use super::report::{Against, Decided, FindingChange, PolicyReport, Report};
+use super::tally::{AuditTally, Counts};
+use comfy_table::{CellAlignment, Table, presets};
+use fleetwarden_core::timestamp::Millis;
+use std::collections::BTreeSet;
+
+/// What a resource's name is cut to: an id of 64 digits says no more with all of them.
+const RESOURCE: usize = 24;
+
+/// The tables of a report, with `top` audits and as many findings as it has.
+pub(crate) fn tables(report: &Report<'_>, top: usize) -> String {
+    let mut out = Vec::new();
+    out.push(format!("{} findings of {} audits", report.findings, report.audits.len()));
+    let shown = report.audits.len().min(top.max(1));
+    let left_out = report.audits.len() - shown;
+    let audits = report.audits.get(left_out..).unwrap_or_default();
+    match &report.against {
+        None => {
+            out.push(policy_line(&report.policy));
+            out.push(by_audit(audits, &report.policy.totals));
+            if left_out > 0 {
+                out.push(format!(
+                    "earlier audits, which count in the last line: {left_out} (--json has all)"
+                ));
+            }
+            out.push(by_rule(&report.policy));
+            out.extend(took_nothing(&report.policy));
+            out.extend(lookups(report.policy.totals.of(Fate::NeedsLookup)));
+        }
+        Some(against) => compared(report, against, &mut out),
+    }
+    out.join("\n")
+}
+
+fn policy_line(policy: &PolicyReport<'_>) -> String {
+    let mode = format!("{:?}", policy.mode).to_lowercase();
+    format!("{} ({mode}, {})", policy.file, policy.hash.get(..8).unwrap_or_default())
+}
+
+/// The columns of counts that hold a number somewhere: what no audit has needs no room.
+fn columns(all: &[&Counts]) -> Vec<Fate> {
+    Fate::ALL.into_iter().filter(|fate| all.iter().any(|counts| counts.of(*fate) > 0)).collect()
+}
+
+fn by_audit(audits: &[AuditTally], totals: &Counts) -> String {
+    let places: BTreeSet<_> = audits.iter().map(|audit| (&audit.account, &audit.region)).collect();
+    let (fates, shadow, several) = (columns(&[totals]), totals.shadow > 0, places.len() > 1);
+    let mut header = vec!["audit", "of"];
+    if several {
+        header.extend(["account", "region"]);
+    }
+    let words = header.len();
+    header.push("findings");
+    header.extend(fates.iter().map(|fate| fate.words()));
+    header.extend(shadow.then_some("shadow"));
+    let numbers = |counts: &Counts| {
+        let mut numbers = vec![counts.all().to_string()];
+        numbers.extend(fates.iter().map(|fate| counts.of(*fate).to_string()));
+        numbers.extend(shadow.then(|| counts.shadow.to_string()));
+        numbers
+    };
+    let mut table = table(&header, words);
+    for audit in audits {
+        let mut row =
+            vec![minute(audit.started_at), audit.schedule.clone().unwrap_or_else(|| audit.task_id.clone())];
+        if several {
+            row.extend([audit.account.clone(), audit.region.clone()]);
+        }
+        row.extend(numbers(&audit.counts));
+        table.add_row(row);
+    }
+    let mut all = vec!["all".to_owned()];
+    all.resize(words, String::new());
+    all.extend(numbers(totals));
+    table.add_row(all);
+    table.to_string()
+}
+
+fn by_rule(policy: &PolicyReport<'_>) -> String {
+    // What a rule takes has its own fate, unless something holds it.
+    let held = [Fate::Protected, Fate::Unknown, Fate::NeedsLookup];
+    let held: Vec<_> = held.into_iter().filter(|fate| policy.totals.of(*fate) > 0).collect();
+    let mut header = vec!["rule", "does", "took", "different"];
+    header.extend(held.iter().map(|fate| fate.words()));
+    header.extend((policy.totals.shadow > 0).then_some("shadow"));
+    let mut table = table(&header, 2);
+    for rule in &policy.rules {
+        let counts = &rule.counts;
+        let acted = counts.all() - held.iter().map(|fate| counts.of(*fate)).sum::<u64>();
+        let does = format!("{}{}", rule.does.words(), if rule.live { "" } else { " (shadow)" });
+        let mut row = vec![rule.rule.unwrap_or("(no rule)").to_owned(), does];
+        row.extend([acted.to_string(), rule.distinct.to_string()]);
+        row.extend(held.iter().map(|fate| counts.of(*fate).to_string()));
+        row.extend((policy.totals.shadow > 0).then(|| counts.shadow.to_string()));
+        table.add_row(row);
+    }
+    table.to_string()
+}
+
+fn took_nothing(policy: &PolicyReport<'_>) -> Option<String> {
+    let names = policy.took_nothing.join(", ");
+    (!names.is_empty()).then(|| format!("took nothing: {names}"))
+}
+
+fn lookups(count: u64) -> Option<String> {
+    let why = "the policy asks what things are behind a resource, and the record does not say";
+    (count > 0).then(|| format!("needs a lookup: {count} findings; {why}"))
+}
+
+fn compared(report: &Report<'_>, against: &Against<'_>, out: &mut Vec<String>) {
+    let (from, to) = (&report.policy, &against.policy);
+    out.push(format!("from {}", policy_line(from)));
+    out.push(format!("to   {}", policy_line(to)));
+    let mut totals = table(&["", "from", "to", "difference"], 1);
+    for fate in columns(&[&from.totals, &to.totals]) {
+        totals.add_row(difference(fate.words(), from.totals.of(fate), to.totals.of(fate)));
+    }
+    if from.totals.shadow + to.totals.shadow > 0 {
+        totals.add_row(difference("in shadow", from.totals.shadow, to.totals.shadow));
+    }
+    out.push(totals.to_string());
+    if against.changed == 0 {
+        out.push("nothing changes".to_owned());
+    } else {
+        out.push(format!("{} findings change:", against.changed));
+        let mut pairs = table(&["change", "from", "to", "findings", "different", "resources"], 3);
+        for pair in &against.by_rule {
+            let words = [pair.change.words().to_owned(), side(pair.from), side(pair.to)];
+            let numbers = [pair.findings.to_string(), pair.distinct.to_string(), pair.resources.to_string()];
+            pairs.add_row(words.into_iter().chain(numbers));
+        }
+        out.push(pairs.to_string());
+    }
+    if !against.by_finding.is_empty() {
+        out.push("of these the most consequential:".to_owned());
+        out.push(by_finding(&against.by_finding));
+    }
+    out.extend(took_nothing(to).map(|names| format!("{}: {names}", to.file)));
+    out.extend(lookups(to.totals.of(Fate::NeedsLookup)));
+    if against.not_comparable > 0 {
+        let count = against.not_comparable;
+        out.push(format!(
+            "nobody can say whether {count} findings change: they need a lookup under both policies"
+        ));
+    }
+}
+
+fn difference(what: &str, from: u64, to: u64) -> Vec<String> {
+    let difference = match to.checked_sub(from) {
+        Some(0) => String::new(),
+        Some(more) => format!("+{more}"),
+        None => format!("-{}", from - to),
+    };
+    vec![what.to_owned(), from.to_string(), to.to_string(), difference]
+}
+
+fn by_finding(findings: &[FindingChange<'_>]) -> String {
+    let header = ["change", "severity", "check", "resource", "from", "to", "audits", "last"];
+    let mut table = table(&header, 6);
+    for finding in findings {
+        table.add_row([
+            finding.change.words().to_owned(),
+            finding.severity.to_string(),
+            finding.check.clone(),
+            cut(&finding.resource),
+            side(finding.from),
+            side(finding.to),
+            finding.findings.to_string(),
+            finding.audit_started_at.get(..10).unwrap_or_default().to_owned(),
+        ]);
+    }
+    table.to_string()
+}
+
+fn side(decided: Decided<'_>) -> String {
+    format!("{}: {}", decided.rule.unwrap_or("(no rule)"), decided.fate.words())
+}
+
+fn cut(resource: &str) -> String {
+    match resource.char_indices().nth(RESOURCE) {
+        Some((at, _)) => format!("{}…", resource.get(..at).unwrap_or_default()),
+        None => resource.to_owned(),
+    }
+}
+
+fn minute(at: Millis) -> String {
+    at.rfc3339().get(..16).unwrap_or_default().replace('T', " ")
+}
+
+/// A table whose columns after the first `words` hold numbers.
+fn table(header: &[&str], words: usize) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
+    for column in table.column_iter_mut().skip(words) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}

@@ -1,0 +1,278 @@
+//! Replays of a small archive: three audits of one fleet, with everything that can be wrong with an object.
+
+use super::folder::Folder;
+use super::report::Report;
+use super::*;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::finding::Finding;
+use fleetwarden_core::timestamp::Millis;
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use tempfile::TempDir;
+
+const DAY: i64 = 24 * 3600 * 1000;
+/// 2026-11-21T06:00:00Z.
+const FIRST: i64 = 1_795_240_800_000;
+
+pub(crate) const EXPIRING: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
+const REVOKED: &str = "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK";
+const BROAD: &str = "IOT_POLICY_OVERLY_PERMISSIVE_CHECK";
+const AGE: &str = "DEVICE_CERTIFICATE_AGE_CHECK";
+
+pub(crate) const POLICY: &str = "
+version: 1
+mode: observe
+protect: { certificates: '0007*' }
+rules:
+  - name: broad-is-accepted
+    match: { check: IOT_POLICY_OVERLY_PERMISSIVE_CHECK, resource: 'legacy-*' }
+    suppress: { for: 90d, reason: replaced next year }
+  - name: off-with-the-broad
+    stage: shadow
+    match: { check: IOT_POLICY_OVERLY_PERMISSIVE_CHECK }
+    mitigate: { actions: Blank }
+  - name: revoked-go-off
+    match: { check: REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK }
+    mitigate: { actions: Deactivate }
+  - name: lab-may-expire
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, group: lab }
+    report: { silent: true }
+  - name: age-is-counted
+    match: { check: DEVICE_CERTIFICATE_AGE_CHECK }
+    report: { silent: true }
+  - name: never-asked
+    match: { check: LOGGING_DISABLED_CHECK }
+    report: {}
+";
+
+const OTHER: &str = "
+version: 1
+mode: enforce
+rules:
+  - name: broad-goes-off
+    match: { check: IOT_POLICY_OVERLY_PERMISSIVE_CHECK }
+    mitigate: { actions: Blank }
+  - name: revoked-go-off
+    match: { check: REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK, resource: '000*' }
+    mitigate: { actions: [Quarantine, Deactivate] }
+  - name: old-ones-are-suppressed
+    match: { check: DEVICE_CERTIFICATE_AGE_CHECK, resource: '000*' }
+    suppress: { for: 30d, reason: known }
+  - name: old-ones-are-told
+    match: { check: DEVICE_CERTIFICATE_AGE_CHECK }
+    report: { severity: low }
+";
+
+/// A line of the archive. Every finding is known from the first audit on.
+fn record(audit: i64, check: &str, resource: &Value, suppressed: bool, things: Option<&Value>) -> String {
+    let at = FIRST + audit * DAY;
+    let mut record = json!({
+        "kind": "finding", "account": "123456789012", "region": "eu-central-1",
+        "taskId": format!("task-{audit}"), "schedule": (audit > 0).then_some("daily"), "auditStartedAt": at,
+        "key": "", "status": "KNOWN", "firstSeen": FIRST, "timesSeen": audit + 1,
+        "findingId": format!("{audit}-{resource}"), "check": check, "severity": "HIGH", "foundAt": at + 1000,
+        "resource": { "resourceType": "DEVICE_CERTIFICATE", "resourceIdentifier": resource },
+        "reasonCode": "REASON", "reason": "for people", "suppressed": suppressed,
+        "decision": { "outcome": "report", "rule": null, "passedOver": [], "mode": "observe", "policy": "p" },
+    });
+    let mut finding: Finding = serde_json::from_value(record.clone()).unwrap();
+    finding.check = CheckName::new(check);
+    record["key"] = json!(finding.key());
+    record["status"] = json!(if audit == 0 { "new" } else { "known" });
+    if let Some(things) = things {
+        record["things"] = things.clone();
+    }
+    record.to_string() + "\n"
+}
+
+fn certificate(number: usize) -> Value {
+    json!({ "deviceCertificateId": format!("{number:04}{}", "ab".repeat(30)) })
+}
+
+fn policy_version(name: &str) -> Value {
+    json!({ "policyVersionIdentifier": { "policyName": name, "policyVersionId": "1" } })
+}
+
+pub(crate) fn key(audit: i64, check: &str) -> String {
+    let day = Millis(FIRST + audit * DAY).day();
+    format!(
+        "findings/account=123456789012/region=eu-central-1/day={day}/check={check}/task-{audit}-00000.ndjson.gz"
+    )
+}
+
+pub(crate) fn gzip(text: &str) -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(text.as_bytes()).unwrap();
+    gzip.finish().unwrap()
+}
+
+fn put(archive: &Path, key: &str, object: &[u8]) {
+    let path = archive.join(key);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, object).unwrap();
+}
+
+/// The objects of three audits, by key.
+pub(crate) fn objects() -> Vec<(String, Vec<u8>)> {
+    let mut objects = Vec::new();
+    for audit in 0..3 {
+        let things = |number: usize| match number % 3 {
+            0 => Some(json!([{ "name": format!("pump-{number}"), "groups": ["lab"] }])),
+            1 => Some(json!({ "unknown": "too slow" })),
+            _ => None,
+        };
+        let lines = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+        let expiring = |n: usize| record(audit, EXPIRING, &certificate(n), false, things(n).as_ref());
+        let revoked = |n: usize| record(audit, REVOKED, &certificate(5 * n + 2), false, None);
+        let aged = |n: usize| record(audit, AGE, &certificate(5 * n), n % 4 == 3, None);
+        let names = ["legacy-all", "legacy-some", "new-all"];
+        let broad = |n: usize| record(audit, BROAD, &policy_version(names[n]), false, None);
+        objects.push((key(audit, EXPIRING), gzip(&lines(9, &expiring))));
+        objects.push((key(audit, REVOKED), gzip(&lines(4, &revoked))));
+        objects.push((key(audit, AGE), gzip(&lines(8, &aged))));
+        objects.push((key(audit, BROAD), gzip(&lines(3, &broad))));
+    }
+    objects
+}
+
+fn archive() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (key, object) in objects() {
+        put(folder.path(), &key, &object);
+    }
+    put(folder.path(), "snapshots/account=1/region=r/check=C/task.keys", b"no finding");
+    folder
+}
+
+fn policy(text: &str) -> Policy {
+    Policy::parse(text.as_bytes()).unwrap()
+}
+
+pub(crate) fn plan(policy: &Policy) -> Plan<'_> {
+    Plan { policy, against: None, days: Days::default(), top: 20, threads: 2 }
+}
+
+fn replay<'p>(archive: &TempDir, plan: Plan<'p>) -> Report<'p> {
+    let folder = Folder::list(archive.path(), plan.days).unwrap();
+    let stop = AtomicBool::new(false);
+    let replay = Replay::run(plan, |to| folder.feed(&to), &ProgressBar::hidden(), &stop);
+    Report::new(replay, "archive".into(), "policy.yaml".into(), Some("other.yaml".into()))
+}
+
+#[test]
+fn a_policy_is_told_by_audit_and_by_rule() {
+    let policy = policy(POLICY);
+    let report = replay(&archive(), plan(&policy));
+    insta::assert_snapshot!(table::tables(&report, 2));
+    assert_eq!((report.objects, report.findings, report.audits.len()), (12, 72, 3));
+    assert!(!report.damage.is_any());
+}
+
+#[test]
+fn every_finding_has_one_fate() {
+    let policy = policy(POLICY);
+    let report = replay(&archive(), plan(&policy));
+    let by_audit: u64 = report.audits.iter().map(|audit| audit.counts.all()).sum();
+    let by_rule: u64 = report.policy.rules.iter().map(|rule| rule.counts.all()).sum();
+    assert_eq!((by_audit, by_rule, report.policy.totals.all()), (72, 72, 72));
+}
+
+#[test]
+fn another_policy_is_told_by_what_changes() {
+    let (policy, other) = (policy(POLICY), policy(OTHER));
+    let report = replay(&archive(), Plan { against: Some(&other), top: 8, ..plan(&policy) });
+    insta::assert_snapshot!(table::tables(&report, 8));
+}
+
+#[test]
+fn the_same_policy_changes_nothing() {
+    let one = policy(POLICY);
+    let again = policy(POLICY);
+    let report = replay(&archive(), Plan { against: Some(&again), ..plan(&one) });
+    let against = report.against.as_ref().unwrap();
+    assert_eq!((against.changed, against.by_rule.len(), against.by_finding.len()), (0, 0, 0));
+    // Nobody knows the groups of every third certificate that expires.
+    assert_eq!(against.not_comparable, 9);
+    assert!(table::tables(&report, 20).contains("nothing changes"));
+}
+
+#[test]
+fn tools_get_the_same() {
+    let (policy, other) = (policy(POLICY), policy(OTHER));
+    let report = replay(&archive(), Plan { against: Some(&other), top: 1, ..plan(&policy) });
+    insta::assert_json_snapshot!(report, { ".audits[1:]" => "…", ".**.rules[1:]" => "…", ".**.byRule[1:]" => "…" });
+}
+
+#[test]
+fn the_threads_make_no_difference() {
+    let (policy, other) = (policy(POLICY), policy(OTHER));
+    let archive = archive();
+    put(archive.path(), &key(3, AGE), b"no gzip");
+    let text = |threads| {
+        let plan = Plan { against: Some(&other), top: 3, threads, ..plan(&policy) };
+        serde_json::to_string(&replay(&archive, plan)).unwrap()
+    };
+    let one = text(1);
+    for threads in [2, 3, 8] {
+        assert_eq!(text(threads), one, "{threads} threads");
+    }
+}
+
+#[test]
+fn days_are_left_out_by_partition_and_by_the_start_of_the_audit() {
+    let policy = policy(POLICY);
+    let archive = archive();
+    // An audit of another day in this day's partition: a copy that went wrong.
+    put(archive.path(), &key(1, "A"), &gzip(&record(2, AGE, &certificate(1), false, None)));
+    let day = Millis(FIRST + DAY).day().parse().ok();
+    let report = replay(&archive, Plan { days: Days { since: day, until: day }, ..plan(&policy) });
+    assert_eq!((report.objects, report.findings, report.audits.len()), (5, 24, 1));
+    let until = Plan { days: Days { since: None, until: day }, ..plan(&policy) };
+    assert_eq!(replay(&archive, until).audits.len(), 2);
+}
+
+#[test]
+fn a_part_of_an_archive_is_replayed_by_its_folder() {
+    let policy = policy(POLICY);
+    let archive = archive();
+    let day = Millis(FIRST).day();
+    let part = archive.path().join(format!("findings/account=123456789012/region=eu-central-1/day={day}"));
+    let folder = Folder::list(&part, Days::default()).unwrap();
+    assert_eq!(folder.size().0, 4);
+    let stop = AtomicBool::new(false);
+    let replay = Replay::run(plan(&policy), |to| folder.feed(&to), &ProgressBar::hidden(), &stop);
+    assert_eq!(replay.findings, 24);
+    assert!(Folder::list(&archive.path().join("nowhere"), Days::default()).is_err());
+}
+
+#[test]
+fn what_is_damaged_is_named_and_hides_nothing() {
+    let policy = policy(POLICY);
+    let archive = archive();
+    let good = record(3, AGE, &certificate(1), false, None);
+    put(archive.path(), &key(3, "CUT"), &gzip(&good.repeat(50))[..60]);
+    put(archive.path(), &key(3, "EMPTY"), b"");
+    put(archive.path(), &key(3, "LINE"), &gzip(&format!("{good}{{\"account\":\n{good}[]\n")));
+    put(archive.path(), &key(3, "NONE"), &gzip(""));
+    put(archive.path(), &key(3, "PLAIN"), good.as_bytes());
+    let report = replay(&archive, plan(&policy));
+    assert_eq!((report.findings, report.damage.objects, report.damage.lines), (74, 3, 2));
+    insta::assert_snapshot!(report.damage.remarks().join("\n"));
+}
+
+#[test]
+fn it_ends_when_nobody_waits() {
+    let policy = policy(POLICY);
+    let folder = Folder::list(archive().path(), Days::default()).unwrap();
+    let stop = AtomicBool::new(true);
+    let feed = |to: SyncSender<Object>| {
+        let object = || Object { key: "k".into(), bytes: 0, content: Err("why".into()) };
+        while to.send(object()).is_ok() {}
+        folder.feed(&to);
+    };
+    assert_eq!(Replay::run(plan(&policy), feed, &ProgressBar::hidden(), &stop).findings, 0);
+}
