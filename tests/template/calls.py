@@ -41,8 +41,7 @@ OPERATIONS = {
 # An adapter as the functions write it, and the operations behind it. An alert is claimed before it is sent.
 ALERT = {"publish", "put_item", "update_item"}
 ADAPTERS = {
-    r"\.claim\(": {"put_item"},
-    r"\.(complete|release)\(": {"update_item"},
+    r"\bledger(\(\))?\s*\.once\(": {"put_item", "update_item"},
     r"\bledger(\(\))?\s*\.put(_newer)?\(": {"put_item"},
     r"\bledger(\(\))?\s*\.get\(": {"get_item"},
     r"\.get_all\(": {"batch_get_item"},

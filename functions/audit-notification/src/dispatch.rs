@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::ledger::Claim;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::queue::Outgoing;
@@ -52,23 +51,8 @@ impl Handler {
         outcome: &Outcome<'_>,
         deadline: Millis,
     ) -> Result<(), Error> {
-        let about = about::notification(audit);
-        match self.ledger.claim(&about, self.clock.now(), deadline).await? {
-            Claim::Done => {
-                tracing::info!(task.id = audit.task_id, "the audit was handled before");
-                return Ok(());
-            }
-            Claim::Busy(until) => {
-                let (task, until) = (&audit.task_id, until.rfc3339());
-                return Err(Error::Later(format!("audit {task} is being handled until {until}")));
-            }
-            Claim::Ours => {}
-        }
-        if let Err(error) = self.dispatch(audit, ended, outcome).await {
-            self.release(&about).await;
-            return Err(error);
-        }
-        self.ledger.complete(&about).await
+        let work = self.dispatch(audit, ended, outcome);
+        self.ledger.once(&about::notification(audit), self.clock.now(), deadline, work).await
     }
 
     async fn dispatch(&self, audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) -> Result<(), Error> {

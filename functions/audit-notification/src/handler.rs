@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clock::Clock;
-use fleetwarden_aws::ledger::Claim;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::queue::Queue;
@@ -166,25 +165,8 @@ impl Handler {
     async fn park(&self, record: &Value, reason: &Error, deadline: Millis) -> Result<(), Error> {
         let body = json!({"Records": [record]}).to_string();
         let about = about::parked(&Digest::new(FUNCTION).part(&body).hex());
-        match self.ledger.claim(&about, self.clock.now(), deadline).await? {
-            Claim::Done => return Ok(()),
-            Claim::Busy(until) => {
-                let until = until.rfc3339();
-                return Err(Error::Later(format!("the record is being parked until {until}")));
-            }
-            Claim::Ours => {}
-        }
-        if let Err(error) = self.parking.park(&body, &reason.to_string()).await {
-            self.release(&about).await;
-            return Err(error);
-        }
-        self.ledger.complete(&about).await
-    }
-
-    /// Gives a claim back. If even that fails, the claim ends with the invocation's time.
-    pub(crate) async fn release(&self, about: &str) {
-        if let Err(error) = self.ledger.release(about).await {
-            tracing::warn!(claim = about, %error, "a claim could not be given back");
-        }
+        let reason = reason.to_string();
+        let work = self.parking.park(&body, &reason);
+        self.ledger.once(&about, self.clock.now(), deadline, work).await
     }
 }

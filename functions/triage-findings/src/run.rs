@@ -3,7 +3,6 @@
 use aws_sdk_iot::types::AuditFinding;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::batch;
-use fleetwarden_aws::ledger::Claim;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_core::history::Record;
 use fleetwarden_core::message::CheckMessage;
@@ -53,32 +52,11 @@ impl Triage {
     /// later: the worker may be dead, and then its claim ends with its deadline.
     pub(crate) async fn check(&self, body: &str, deadline: Millis) -> Result<(), Error> {
         let message: CheckMessage = batch::parse("check message", body)?;
-        if message.audit.account != self.account {
-            let other = &message.audit.account;
-            return Err(Error::Input(format!(
-                "audit.account of the check message: {other} is not this account"
-            )));
-        }
+        message.audit.verify(&self.account, &message.check).map_err(Error::Input)?;
         let page = message.resume.as_ref().map_or(0, |resume| resume.page);
         let about = about::triage(&message.audit, &message.check, page);
-        match self.ledger.claim(&about, self.consumer.clock.now(), deadline).await? {
-            Claim::Done => return Ok(()),
-            Claim::Busy(until) => {
-                return Err(Error::Later(format!("{about} is being worked on until {}", until.rfc3339())));
-            }
-            Claim::Ours => {}
-        }
-        let done = async { Run::start(self, message).await?.go(deadline).await }.await;
-        match done {
-            Ok(()) => self.ledger.complete(&about).await,
-            Err(error) => {
-                // Without this the next try would have to wait until the claim ends with the deadline.
-                if let Err(kept) = self.ledger.release(&about).await {
-                    tracing::warn!(claim = about, error = %kept, "a claim could not be given back");
-                }
-                Err(error)
-            }
-        }
+        let work = async { Run::start(self, message).await?.go(deadline).await };
+        self.ledger.once(&about, self.consumer.clock.now(), deadline, work).await
     }
 
     async fn send(&self, messages: Messages) -> Result<(), Error> {

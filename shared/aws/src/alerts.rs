@@ -6,7 +6,6 @@ use fleetwarden_core::alert::Alert;
 use crate::Error;
 use crate::clients::Sns;
 use crate::clock::Clock;
-use crate::ledger::Claim;
 use crate::ledger::Ledger;
 use crate::ledger::about;
 
@@ -38,22 +37,7 @@ impl Alerts {
     pub async fn raise(&self, alert: &Alert) -> Result<(), Error> {
         let about = about::alert(&alert.id());
         let now = self.clock.now();
-        match self.ledger.claim(&about, now, now.plus_seconds(LEASE_SECONDS)).await? {
-            Claim::Done => return Ok(()),
-            Claim::Busy(until) => {
-                return Err(Error::Later(format!(
-                    "alert {} is being told until {}",
-                    alert.id(),
-                    until.rfc3339()
-                )));
-            }
-            Claim::Ours => {}
-        }
-        if let Err(error) = self.publish(alert).await {
-            self.ledger.release(&about).await?;
-            return Err(error);
-        }
-        self.ledger.complete(&about).await
+        self.ledger.once(&about, now, now.plus_seconds(LEASE_SECONDS), self.publish(alert)).await
     }
 
     async fn publish(&self, alert: &Alert) -> Result<(), Error> {

@@ -32,8 +32,7 @@ pub struct Ledger {
 }
 
 /// What came of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
+enum Claim {
     /// It is ours until the lease ends.
     Ours,
     /// It was done before.
@@ -102,11 +101,38 @@ impl Ledger {
         Self { client, table }
     }
 
-    /// Claims a thing until the lease ends.
+    /// Does work that is to be done once, under a claim that lasts until the lease ends. Work that was done before
+    /// is not done again; work that fails gives its claim back, so that the next try need not wait for the lease
+    /// to end.
     ///
     /// # Errors
-    /// If the table does not answer.
-    pub async fn claim(&self, about: &str, now: Millis, lease: Millis) -> Result<Claim, Error> {
+    /// If somebody else works on it, if the table does not answer, or why the work failed.
+    pub async fn once(
+        &self,
+        about: &str,
+        now: Millis,
+        lease: Millis,
+        work: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Error> {
+        match self.claim(about, now, lease).await? {
+            Claim::Done => {
+                tracing::info!(claim = about, "it was done before");
+                return Ok(());
+            }
+            Claim::Busy(until) => {
+                return Err(Error::Later(format!("{about} is being worked on until {}", until.rfc3339())));
+            }
+            Claim::Ours => {}
+        }
+        let Err(error) = work.await else { return self.complete(about).await };
+        if let Err(kept) = self.release(about).await {
+            tracing::warn!(claim = about, error = %kept, "a claim could not be given back");
+        }
+        Err(error)
+    }
+
+    /// Claims a thing until the lease ends.
+    async fn claim(&self, about: &str, now: Millis, lease: Millis) -> Result<Claim, Error> {
         let item = Item::new(about, "claim", now).text("state", "running").number("lease_until", lease.0);
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item.into_attributes()));
         let put = put
@@ -129,18 +155,12 @@ impl Ledger {
     }
 
     /// Marks a claimed thing as done.
-    ///
-    /// # Errors
-    /// If the table does not answer.
-    pub async fn complete(&self, about: &str) -> Result<(), Error> {
+    async fn complete(&self, about: &str) -> Result<(), Error> {
         self.set(about, "#state = :value", "state", AttributeValue::S("done".into())).await
     }
 
     /// Gives a claimed thing back, so that the next try need not wait for the lease to end.
-    ///
-    /// # Errors
-    /// If the table does not answer.
-    pub async fn release(&self, about: &str) -> Result<(), Error> {
+    async fn release(&self, about: &str) -> Result<(), Error> {
         self.set(about, "#lease = :value", "lease", AttributeValue::N("0".into())).await
     }
 

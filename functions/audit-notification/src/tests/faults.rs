@@ -101,7 +101,7 @@ async fn what_another_invocation_handles_is_left_to_it() {
     let lease = (START.0 + 20_000).to_string();
     cloud.put_item(json!({"pk": {"S": "audit-notification#t-1"}, "sk": {"S": "claim"}, "state": {"S": "running"}, "lease_until": {"N": lease}}));
     let error = invoke(&cloud, event(&[with_findings("t-1")])).await.unwrap_err();
-    assert_eq!(error.to_string(), "audit t-1 is being handled until 2026-11-23T00:00:20Z");
+    assert_eq!(error.to_string(), "audit-notification#t-1 is being worked on until 2026-11-23T00:00:20Z");
     cloud.pass_seconds(21);
     invoke(&cloud, event(&[with_findings("t-1")])).await.unwrap();
     assert_eq!(asked(&cloud).len(), 1);
