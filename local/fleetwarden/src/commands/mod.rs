@@ -23,6 +23,11 @@ pub(crate) struct Places {
     binaries: Option<PathBuf>,
 }
 
+/// The nearest folder that holds template.yaml: the given one or one above it.
+pub(crate) fn above(path: &Path) -> Option<PathBuf> {
+    path.ancestors().find(|folder| folder.join("template.yaml").exists()).map(Path::to_owned)
+}
+
 impl Places {
     /// The folder of the template.
     pub(crate) fn root(&self) -> Result<PathBuf> {
@@ -30,8 +35,7 @@ impl Places {
             return std::path::absolute(root).context("the root is no path");
         }
         let here = std::env::current_dir().context("the working folder is gone")?;
-        let root = here.ancestors().find(|folder| folder.join("template.yaml").exists());
-        root.map(Path::to_owned).context("no template.yaml here or above: give the checkout by --root")
+        above(&here).context("no template.yaml here or above: give the checkout by --root")
     }
 
     /// The folder of the binaries.

@@ -46,8 +46,6 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
 pub(crate) struct Source {
     /// Where it is.
     pub(crate) path: PathBuf,
-    /// Its text.
-    pub(crate) text: String,
     /// What it says.
     pub(crate) policy: Policy,
 }
@@ -56,15 +54,11 @@ impl Source {
     /// Reads a policy file. One that is refused is told line by line on standard error.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let mut bytes = Vec::new();
-        let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
-        file.take(MAX_BYTES as u64 + 1)
-            .read_to_end(&mut bytes)
-            .with_context(|| format!("cannot read {shown}"))?;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let bytes = read_bytes(path)?;
         match Policy::parse(&bytes) {
-            Ok(policy) => Ok(Self { path: path.to_owned(), text, policy }),
+            Ok(policy) => Ok(Self { path: path.to_owned(), policy }),
             Err(errors) => {
+                let text = String::from_utf8_lossy(&bytes);
                 for error in errors.all() {
                     note(error.render(&shown.to_string(), &text));
                 }
@@ -72,4 +66,13 @@ impl Source {
             }
         }
     }
+}
+
+/// The bytes of a policy file, as far as one may reach and a byte more.
+fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    let cannot = || format!("cannot read {}", path.display());
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(cannot)?;
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).with_context(cannot)?;
+    Ok(bytes)
 }

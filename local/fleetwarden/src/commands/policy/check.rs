@@ -1,11 +1,19 @@
 //! `fleetwarden policy check`: everything that is wrong with a policy file, as an editor shows it.
 
-use super::Source;
-use crate::output::line;
-use anyhow::Result;
+mod inventory;
+
+use super::read_bytes;
+use crate::commands::above;
+use crate::output::{line, note};
+use crate::template;
+use anyhow::{Context as _, Result};
 use clap::Args;
-use std::path::PathBuf;
+use fleetwarden_core::policy::{Actions, Diagnostic, Known, Level, Policy};
+use fleetwarden_core::timestamp::Millis;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Arguments of `policy check`.
 #[derive(Debug, Args)]
@@ -13,11 +21,171 @@ pub(crate) struct Arguments {
     /// The policy file
     #[arg(default_value = "policies/policy.yaml")]
     policy: PathBuf,
+    /// Fail on warnings too
+    #[arg(long)]
+    strict: bool,
+    /// Template that defines the mitigation actions; the nearest above the policy or the working folder if left out
+    #[arg(long)]
+    template: Option<PathBuf>,
+    /// Know no mitigation actions, and say nothing of them
+    #[arg(long, conflicts_with = "template")]
+    no_template: bool,
+    /// File with the names of things, groups, certificates and policies that there are, for the protections
+    #[arg(long)]
+    inventory: Option<PathBuf>,
+    /// Print what is found as a JSON list, for tools
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found, as tools read it.
+#[derive(Serialize)]
+struct Found<'f> {
+    file: &'f str,
+    #[serde(flatten)]
+    diagnostic: &'f Diagnostic,
+}
+
+/// A file that was looked through.
+struct Looked {
+    file: String,
+    text: String,
+    /// How many rules it has, if it was not refused.
+    rules: Option<usize>,
+    found: Vec<Diagnostic>,
 }
 
 /// Checks a policy file.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let source = Source::read(&arguments.policy)?;
-    line(format!("{}: {} rules, good", source.path.display(), source.policy.rules().len()));
-    Ok(ExitCode::SUCCESS)
+    let looked = look(arguments)?;
+    let Looked { file, text, rules, found } = &looked;
+    if arguments.json {
+        let found: Vec<_> = found.iter().map(|diagnostic| Found { file, diagnostic }).collect();
+        line(serde_json::to_string_pretty(&found)?);
+    } else {
+        found.iter().for_each(|diagnostic| note(diagnostic.render(file, text)));
+        line(verdict(file, *rules, found));
+    }
+    Ok(if looked.is_good(arguments.strict) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn look(arguments: &Arguments) -> Result<Looked> {
+    let bytes = read_bytes(&arguments.policy)?;
+    let (rules, found) = match Policy::parse(&bytes) {
+        Err(errors) => (None, errors.all().to_vec()),
+        Ok(policy) => {
+            let actions = arguments.actions()?;
+            let inventory = arguments.inventory.as_deref().map(inventory::read).transpose()?;
+            let known = Known { at: now(), actions: actions.as_ref(), inventory: inventory.as_ref() };
+            (Some(policy.rules().len()), policy.lint(&known))
+        }
+    };
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(Looked { file: arguments.policy.display().to_string(), text, rules, found })
+}
+
+impl Looked {
+    fn is_good(&self, strict: bool) -> bool {
+        !strict && self.found.iter().all(|found| found.level == Level::Warning) || self.found.is_empty()
+    }
+}
+
+/// One line on a file. Without a number of rules it was refused.
+fn verdict(file: &str, rules: Option<usize>, found: &[Diagnostic]) -> String {
+    let of = |level| found.iter().filter(|found| found.level == level).count();
+    let (errors, warnings) = (counted(of(Level::Error), "error"), counted(of(Level::Warning), "warning"));
+    match rules {
+        None => format!("{file}: refused, {errors}"),
+        Some(rules) if found.is_empty() => format!("{file}: {}, good", counted(rules, "rule")),
+        Some(rules) => format!("{file}: {}, {errors}, {warnings}", counted(rules, "rule")),
+    }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}
+
+impl Arguments {
+    /// The mitigation actions that the template defines, if there is one.
+    fn actions(&self) -> Result<Option<Actions>> {
+        if self.no_template {
+            return Ok(None);
+        }
+        let Some(path) = self.template.clone().or_else(|| nearest(&self.policy)) else {
+            note(
+                "no template.yaml above the policy or the working folder: its mitigation actions are not checked",
+            );
+            return Ok(None);
+        };
+        let shown = path.display();
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {shown}"))?;
+        let template = template::yaml::read(&text).with_context(|| format!("cannot read {shown}"))?;
+        let (actions, unnamed) = template::actions::actions(&template);
+        if actions.more {
+            note(format!(
+                "{shown}: the names of {} are known only when it is deployed: no action is called undefined",
+                unnamed.join(", ")
+            ));
+        }
+        Ok(Some(actions))
+    }
+}
+
+/// The nearest template above a policy file, or else above the working folder.
+fn nearest(policy: &Path) -> Option<PathBuf> {
+    let file = std::path::absolute(policy).ok();
+    let here = std::env::current_dir().ok();
+    let root = file.as_deref().and_then(above).or_else(|| here.as_deref().and_then(above))?;
+    Some(root.join("template.yaml"))
+}
+
+fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleetwarden_core::policy::Place;
+
+    const RULE: &str = "version: 1\nrules:\n  - name: r\n    match: { check: LOGGING_DISABLED_CHECK }\n    ";
+
+    /// Whether a check of a file that says so ends well, in a folder with the template that ships.
+    fn ended(text: &str, strict: bool) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("template.yaml"), include_str!("../../../../../template.yaml"))
+            .unwrap();
+        let policy = folder.path().join("policy.yaml");
+        std::fs::write(&policy, text).unwrap();
+        let arguments =
+            Arguments { policy, strict, template: None, no_template: false, inventory: None, json: false };
+        look(&arguments).unwrap().is_good(strict)
+    }
+
+    #[test]
+    fn errors_fail_and_warnings_only_if_asked() {
+        let good = format!("{RULE}mitigate: {{ actions: FleetwardenEnableIotLogging }}\n");
+        assert!(ended(&good, true));
+        let warned = format!("{RULE}suppress: {{ for: 1d, reason: x }}\n");
+        assert!(ended(&warned, false) && !ended(&warned, true));
+        let undefined = format!("{RULE}mitigate: {{ actions: FleetwardenEnableLogging }}\n");
+        assert!(!ended(&undefined, false));
+        let refused = format!("{RULE}mitigat: {{}}\n");
+        assert!(!ended(&refused, false));
+    }
+
+    #[test]
+    fn one_line_says_how_it_ended() {
+        let diagnostic = |level| Diagnostic { place: Place::default(), level, what: String::new() };
+        let found = [diagnostic(Level::Error), diagnostic(Level::Warning), diagnostic(Level::Warning)];
+        assert_eq!(verdict("p.yaml", Some(3), &[]), "p.yaml: 3 rules, good");
+        assert_eq!(verdict("p.yaml", Some(1), &found), "p.yaml: 1 rule, 1 error, 2 warnings");
+        assert_eq!(verdict("p.yaml", Some(0), &found[1..]), "p.yaml: no rules, no errors, 2 warnings");
+        assert_eq!(verdict("p.yaml", None, &found[..1]), "p.yaml: refused, 1 error");
+    }
 }
