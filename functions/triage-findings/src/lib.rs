@@ -10,6 +10,7 @@ mod history;
 mod outbox;
 mod run;
 mod sorted;
+mod things;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;

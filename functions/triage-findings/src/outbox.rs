@@ -35,6 +35,7 @@ use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Suppress;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::suppression;
+use fleetwarden_core::thing::Things;
 use serde_json::value::RawValue;
 
 /// How much of a page goes into one message, in bytes: an SQS message with room for its envelope.
@@ -197,7 +198,8 @@ impl<'p> Outbox<'p> {
     }
 }
 
-/// A record's text. One that is far too large loses its related resources and additional information.
+/// A record's text. One that is far too large loses its related resources, its additional information, and all of
+/// its things but their names.
 fn raw(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
     let wrong = |e: serde_json::Error| Error::Input(format!("finding {}: {e}", record.finding.finding_id));
     let text = serde_json::value::to_raw_value(record).map_err(wrong)?;
@@ -210,7 +212,12 @@ fn raw(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
     if let Some(resource) = &mut finding.resource {
         resource.additional_info.clear();
     }
-    serde_json::value::to_raw_value(&FindingRecord { finding: &finding, ..record.clone() }).map_err(wrong)
+    let mut things = record.things.clone();
+    if let Things::Known(things) = &mut things {
+        things.iter_mut().for_each(|thing| (thing.described, thing.groups) = (None, None));
+    }
+    let record = FindingRecord { finding: &finding, things: &things, ..record.clone() };
+    serde_json::value::to_raw_value(&record).map_err(wrong)
 }
 
 fn json(message: &impl serde::Serialize) -> Result<Outgoing, Error> {

@@ -1,32 +1,46 @@
 //! One check of one audit, from its first page to its end or to the deadline.
 
+use std::time::Duration;
+
 use aws_sdk_iot::types::AuditFinding;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::ledger::about;
+use fleetwarden_core::finding::Finding;
+use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::history::Record;
+use fleetwarden_core::history::Status;
+use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::FindingRecord;
 use fleetwarden_core::message::Resume;
 use fleetwarden_core::message::Tally;
+use fleetwarden_core::policy::Decision;
 use fleetwarden_core::policy::Subject;
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::future::join;
 use futures_util::future::try_join3;
+use futures_util::stream;
+use futures_util::stream::StreamExt as _;
+use futures_util::stream::TryStreamExt as _;
 
 use crate::Triage;
 use crate::convert;
 use crate::history::History;
 use crate::outbox::Messages;
 use crate::outbox::Outbox;
+use crate::things::OutOfTime;
+use crate::things::Registry;
 
 /// The most findings a page (`ListAuditFindings`).
 const PAGE: i32 = 250;
 /// No page is asked for when less than this is left, in milliseconds; or than a fifth of the time, if that is
 /// less: what was begun has to end, and a history of millions has to be merged.
 const MARGIN_MS: i64 = 30_000;
+/// Of how many findings the things are looked up at once.
+const LOOKUPS: usize = 8;
 
 /// A check on its way.
 struct Run<'t> {
@@ -35,8 +49,28 @@ struct Run<'t> {
     outbox: Outbox<'t>,
     history: History,
     tally: Tally,
+    registry: Registry,
     /// The number of the next page.
     page: u32,
+}
+
+/// A finding with its past.
+struct Found {
+    finding: Finding,
+    key: FindingKey,
+    status: Status,
+    first_seen: Millis,
+    times_seen: u16,
+}
+
+/// What to do with a page when the time is up before all is looked up.
+#[derive(Clone, Copy)]
+enum AtTimeOut {
+    /// Leave it to a new message as if it had not been begun.
+    LeavePage,
+    /// Decide without what is not known. For the page that an invocation begins with: another would have no
+    /// more time for it, and so the check would never end.
+    GiveUp,
 }
 
 /// What the service gave for one call.
@@ -80,6 +114,7 @@ impl<'t> Run<'t> {
             outbox: Outbox::new(&message, triage.policy.mode(), whole),
             history: History::open(&triage.ledger, &triage.archive, &message).await?,
             tally: resume.tally,
+            registry: Registry::new(&triage.iot, &message.audit),
             page: resume.page,
             message,
         })
@@ -103,8 +138,12 @@ impl<'t> Run<'t> {
     async fn pages(&mut self, token: Option<String>, stop_at: Millis) -> Result<Option<String>, Error> {
         let mut asked = token;
         let mut page = self.list(asked.clone()).await?;
+        let mut at_time_out = AtTimeOut::GiveUp;
         loop {
-            let messages = self.decide(page.findings)?;
+            let Some(messages) = self.decide(page.findings, stop_at, at_time_out).await? else {
+                tracing::info!("the time is up while things are looked up: the page goes to a new message");
+                return Ok(asked);
+            };
             let Some(next) = page.next_token else {
                 self.triage.send(messages).await?;
                 return Ok(None);
@@ -130,6 +169,7 @@ impl<'t> Run<'t> {
                 }
             };
             asked = Some(next);
+            at_time_out = AtTimeOut::LeavePage;
         }
     }
 
@@ -144,10 +184,42 @@ impl<'t> Run<'t> {
     }
 
     /// Decides on the findings of a page, and gives the messages that come of it.
-    fn decide(&mut self, findings: Vec<AuditFinding>) -> Result<Messages, Error> {
-        let audit = &self.message.audit;
+    ///
+    /// None if the time is up before all is looked up and the page can be left: then nothing of it was noted.
+    async fn decide(
+        &mut self,
+        findings: Vec<AuditFinding>,
+        stop_at: Millis,
+        at_time_out: AtTimeOut,
+    ) -> Result<Option<Messages>, Error> {
         let policy = &self.triage.policy;
-        for (at, finding) in findings.into_iter().enumerate() {
+        let audit = self.message.audit.clone();
+        let found = self.take_over(findings)?;
+        let subject = |found| subject(&audit, found);
+        let subjects: Vec<Subject<'_>> = found.iter().map(subject).collect();
+        let decisions: Vec<Decision<'_, '_>> =
+            subjects.iter().map(|subject| policy.decide(subject)).collect();
+        let Some(things) = self.look_up(&decisions, &subjects, stop_at, at_time_out).await else {
+            return Ok(None);
+        };
+        for (((found, subject), decision), things) in found.iter().zip(&subjects).zip(&decisions).zip(&things)
+        {
+            match things {
+                None => self.keep(found, subject, decision)?,
+                Some(things) => {
+                    let subject = Subject { things, ..subject.clone() };
+                    self.keep(found, &subject, &policy.decide(&subject))?;
+                }
+            }
+        }
+        let messages = self.outbox.page(self.page)?;
+        self.page += 1;
+        Ok(Some(messages))
+    }
+
+    /// Takes the findings of a page over, each with its past.
+    fn take_over(&self, findings: Vec<AuditFinding>) -> Result<Vec<Found>, Error> {
+        let take_over = |(at, finding): (usize, AuditFinding)| {
             let unnamed = || format!("unnamed-{}-{at}", self.page);
             let mut finding = convert::finding(finding, unnamed);
             if finding.check.as_str().is_empty() {
@@ -155,54 +227,79 @@ impl<'t> Run<'t> {
             }
             let key = finding.key();
             let before = self.history.look_up(key)?;
-            let status = Record::status(before.as_ref());
-            let first_seen = before.map_or(audit.started_at, |record| record.first_seen);
-            let times_seen = before.map_or(0, |record| record.times_seen).saturating_add(1);
-            let subject = Subject {
-                finding: &finding,
-                account: &audit.account,
-                region: &audit.region,
-                at: audit.started_at,
-                first_seen,
-                times_seen: times_seen.into(),
-                things: &Things::NotAsked,
-            };
-            let decision = policy.decide(&subject);
-            let record = FindingRecord {
-                kind: "finding",
-                account: &audit.account,
-                region: &audit.region,
-                task_id: &audit.task_id,
-                schedule: audit.schedule.as_deref(),
-                audit_started_at: audit.started_at,
+            Ok(Found {
+                finding,
                 key,
-                status,
-                first_seen,
-                times_seen: subject.times_seen,
-                things: subject.things,
-                finding: &finding,
-                decision: &decision,
-            };
-            self.outbox.add(&record, &decision)?;
-            let seen = audit.started_at;
-            self.history.note(&Record {
-                key,
-                first_seen,
-                last_seen: seen,
-                times_seen,
-                severity: finding.severity,
-                open: true,
-            })?;
-            self.tally.entry(finding.severity).or_default().count(
-                finding.severity,
-                decision.outcome,
-                status,
-                first_seen,
-            );
-        }
-        let messages = self.outbox.page(self.page)?;
-        self.page += 1;
-        Ok(messages)
+                status: Record::status(before.as_ref()),
+                first_seen: before.map_or(self.message.audit.started_at, |record| record.first_seen),
+                times_seen: before.map_or(0, |record| record.times_seen).saturating_add(1),
+            })
+        };
+        findings.into_iter().enumerate().map(take_over).collect()
+    }
+
+    /// Looks up what each decision of a page wants, in the page's order. None of a finding that wants nothing;
+    /// none at all if the time is up and the page can be left.
+    async fn look_up(
+        &self,
+        decisions: &[Decision<'_, '_>],
+        subjects: &[Subject<'_>],
+        stop_at: Millis,
+        at_time_out: AtTimeOut,
+    ) -> Option<Vec<Option<Things>>> {
+        let Triage { policy, consumer, .. } = self.triage;
+        let look_up = async |(decision, subject): (&Decision<'_, '_>, &Subject<'_>)| {
+            if decision.wanted.is_nothing() {
+                return Ok(None);
+            }
+            let left = stop_at.0.saturating_sub(consumer.clock.now().0);
+            let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+            // On the heap: the calls behind it are large, and most findings make none.
+            match (Box::pin(self.registry.look_up(policy, subject, left)).await, at_time_out) {
+                (Ok(things), _) => Ok(Some(things)),
+                (Err(OutOfTime), AtTimeOut::GiveUp) => Ok(Some(self.registry.give_up("the time was up"))),
+                (Err(OutOfTime), AtTimeOut::LeavePage) => Err(OutOfTime),
+            }
+        };
+        let looked_up = stream::iter(decisions.iter().zip(subjects)).map(look_up).buffered(LOOKUPS);
+        looked_up.try_collect().await.ok()
+    }
+
+    /// Takes a finding with its decision into what is sent, counted and remembered.
+    fn keep(
+        &mut self,
+        found: &Found,
+        subject: &Subject<'_>,
+        decision: &Decision<'t, '_>,
+    ) -> Result<(), Error> {
+        let Found { finding, key, status, first_seen, times_seen } = found;
+        let (audit, severity) = (&self.message.audit, finding.severity);
+        let record = FindingRecord {
+            kind: "finding",
+            account: &audit.account,
+            region: &audit.region,
+            task_id: &audit.task_id,
+            schedule: audit.schedule.as_deref(),
+            audit_started_at: audit.started_at,
+            key: *key,
+            status: *status,
+            first_seen: *first_seen,
+            times_seen: subject.times_seen,
+            things: subject.things,
+            finding,
+            decision,
+        };
+        self.outbox.add(&record, decision)?;
+        self.history.note(&Record {
+            key: *key,
+            first_seen: *first_seen,
+            last_seen: audit.started_at,
+            times_seen: *times_seen,
+            severity,
+            open: true,
+        })?;
+        self.tally.entry(severity).or_default().count(severity, decision.outcome, *status, *first_seen);
+        Ok(())
     }
 
     /// Leaves the rest to a new message, with all that the next invocation has to know.
@@ -213,7 +310,13 @@ impl<'t> Run<'t> {
         let reason_codes = reason_codes.into_iter().collect();
         let resume =
             Resume { next_token, page: self.page, segments, tally: self.tally, pending, reason_codes };
-        tracing::info!(check = %self.message.check, page = self.page, "goes on in another invocation");
+        tracing::info!(
+            check = %self.message.check,
+            page = self.page,
+            lookup.calls = self.registry.calls(),
+            lookup.unknown = self.registry.unknown(),
+            "goes on in another invocation"
+        );
         let message = CheckMessage { resume: Some(resume), ..self.message };
         let body = serde_json::to_string(&message).map_err(|e| Error::Input(e.to_string()))?;
         queues.check.send(&[body.into()]).await
@@ -237,9 +340,24 @@ impl<'t> Run<'t> {
             suppress = total.suppress,
             mitigate = total.mitigated,
             report = total.reported,
+            lookup.calls = self.registry.calls(),
+            lookup.unknown = self.registry.unknown(),
             "the check is triaged"
         );
         let messages = self.outbox.end(self.tally)?;
         self.triage.send(messages).await
+    }
+}
+
+/// What is decided on before anything is looked up.
+fn subject<'s>(audit: &'s Audit, found: &'s Found) -> Subject<'s> {
+    Subject {
+        finding: &found.finding,
+        account: &audit.account,
+        region: &audit.region,
+        at: audit.started_at,
+        first_seen: found.first_seen,
+        times_seen: found.times_seen.into(),
+        things: &Things::NotAsked,
     }
 }

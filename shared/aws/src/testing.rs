@@ -5,6 +5,8 @@
 
 pub mod cloud;
 
+use std::time::Duration;
+
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::http::HttpConnectorFuture;
@@ -28,6 +30,8 @@ pub struct Call {
     pub operation: String,
     /// The query, or nothing.
     pub query: String,
+    /// The headers, by name in lower case.
+    pub headers: Vec<(String, String)>,
     /// The body, as text.
     pub body: String,
     /// The body, as it was sent.
@@ -53,6 +57,8 @@ pub enum Answer {
         /// The body.
         body: Vec<u8>,
     },
+    /// Another answer, after a while.
+    Late(Duration, Box<Self>),
     /// None, ever: as if the process had died at this point.
     Never,
 }
@@ -91,9 +97,16 @@ impl<F: Fn(Call) -> Answer + Clone + Send + Sync + 'static> HttpConnector for Co
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let answer = self.0.clone();
         HttpConnectorFuture::new(async move {
-            let (status, error, body) = match answer(read(request).await?) {
-                Answer::Now { status, error, body } => (status, error, body),
-                Answer::Never => std::future::pending().await,
+            let mut given = answer(read(request).await?);
+            let (status, error, body) = loop {
+                match given {
+                    Answer::Now { status, error, body } => break (status, error, body),
+                    Answer::Late(after, then) => {
+                        tokio::time::sleep(after).await;
+                        given = *then;
+                    }
+                    Answer::Never => std::future::pending().await,
+                }
             };
             let status = StatusCode::try_from(status).map_err(|e| ConnectorError::user(e.into()))?;
             let mut response = HttpResponse::new(status, SdkBody::from(body));
@@ -121,7 +134,8 @@ async fn read(mut request: HttpRequest) -> Result<Call, ConnectorError> {
         None => format!("{} {path}", request.method()),
     };
     let query = query.to_owned();
-    Ok(Call { operation, query, body, bytes })
+    let headers = request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Ok(Call { operation, query, headers, body, bytes })
 }
 
 /// The content of a body that S3's client sent in chunks, with a checksum behind the last: each chunk has its

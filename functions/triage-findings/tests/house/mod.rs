@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -45,39 +46,92 @@ pub(crate) struct House {
     pub(crate) triage: Triage,
     /// How far the function's clock goes at each listing, in milliseconds.
     pub(crate) step: Arc<AtomicI64>,
+    /// What is special about calls of the registry.
+    pub(crate) registry: Arc<Mutex<Registry>>,
+}
+
+/// Answers a path in place of the endpoint, or leaves it to that.
+pub(crate) type AnswerInstead = fn(&str) -> Option<Answer>;
+
+/// What is special about calls of the registry.
+#[derive(Default)]
+pub(crate) struct Registry {
+    /// After how many calls the function's clock goes how far, in seconds.
+    pub(crate) every: Option<(usize, i64)>,
+    /// How long each answer takes, by how many there were before.
+    pub(crate) delay: Option<fn(u32) -> Duration>,
+    /// What answers in place of the endpoint, by path.
+    pub(crate) answer: Option<AnswerInstead>,
+    /// The paths that were asked, in order.
+    pub(crate) paths: Vec<String>,
+}
+
+impl Registry {
+    /// How many calls were made.
+    pub(crate) fn calls(&self) -> u32 {
+        u32::try_from(self.paths.len()).unwrap()
+    }
 }
 
 /// A house with a fleet that has this many findings.
 pub(crate) fn house(findings: u32, policy: &str) -> House {
-    let cloud = Cloud::default();
-    let clock = EndpointClock::manual(START.0);
-    let fleet = FleetSpec { findings, seed: 7 };
-    let settings = Settings {
-        fleet,
-        clock,
-        rate_scale: None,
-        audit_duration: Duration::from_secs(1),
-        ..Settings::default()
-    };
-    let endpoint = Arc::new(DeviceDefender::new(settings));
-    let step = Arc::new(AtomicI64::new(0));
-    let shared = connect(cloud.clone(), Arc::clone(&endpoint), Arc::clone(&step));
-    let triage = triage(&shared, cloud.clock(), policy);
-    House { cloud, endpoint, triage, step }
+    house_with(findings, policy, EndpointClock::manual(START.0), None)
 }
 
-fn connect(cloud: Cloud, endpoint: Arc<DeviceDefender>, step: Arc<AtomicI64>) -> Shared {
+/// A house whose endpoint has a clock of its own and AWS's calls per second, times a factor.
+pub(crate) fn house_with(
+    findings: u32,
+    policy: &str,
+    clock: EndpointClock,
+    rate_scale: Option<f64>,
+) -> House {
+    let cloud = Cloud::default();
+    let fleet = FleetSpec { findings, seed: 7 };
+    let settings =
+        Settings { fleet, clock, rate_scale, audit_duration: Duration::from_secs(1), ..Settings::default() };
+    let endpoint = Arc::new(DeviceDefender::new(settings));
+    let step = Arc::new(AtomicI64::new(0));
+    let registry = Arc::default();
+    let shared = connect(cloud.clone(), Arc::clone(&endpoint), Arc::clone(&step), Arc::clone(&registry));
+    let triage = triage(&shared, cloud.clock(), policy);
+    House { cloud, endpoint, triage, step, registry }
+}
+
+fn connect(
+    cloud: Cloud,
+    endpoint: Arc<DeviceDefender>,
+    step: Arc<AtomicI64>,
+    registry: Arc<Mutex<Registry>>,
+) -> Shared {
     clients(move |call: Call| {
-        let Some(path) = call.operation.strip_prefix("POST ").filter(|path| path.starts_with("/audit"))
-        else {
-            return cloud.answer(call);
+        let (method, path) = call.operation.split_once(' ').unwrap_or_default();
+        let ask = || {
+            let headers: Vec<(&str, &str)> =
+                call.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            let body = call.body.as_bytes();
+            let request = Request { method, path, query: &call.query, authorization: Some(SIGNED), body };
+            let answer = endpoint.answer_with_headers(&request, &headers);
+            Answer::Now { status: answer.status, error: answer.error_type, body: answer.body.into_bytes() }
         };
-        let millis = step.load(Ordering::Relaxed);
-        cloud.pass_seconds(millis / 1000);
-        let body = call.body.as_bytes();
-        let request = Request { method: "POST", path, query: &call.query, authorization: Some(SIGNED), body };
-        let answer = endpoint.answer(&request);
-        Answer::Now { status: answer.status, error: answer.error_type, body: answer.body.into_bytes() }
+        if method == "POST" && path.starts_with("/audit") {
+            cloud.pass_seconds(step.load(Ordering::Relaxed) / 1000);
+            return ask();
+        }
+        if !["/things", "/thing-groups", "/principals"].iter().any(|root| path.starts_with(root)) {
+            return cloud.answer(call);
+        }
+        let mut registry = registry.lock().unwrap();
+        registry.paths.push(path.to_owned());
+        if let Some((calls, seconds)) = registry.every
+            && registry.paths.len().is_multiple_of(calls)
+        {
+            cloud.pass_seconds(seconds);
+        }
+        let answer = registry.answer.and_then(|answer| answer(path)).unwrap_or_else(ask);
+        match registry.delay {
+            Some(delay) => Answer::Late(delay(registry.calls()), Box::new(answer)),
+            None => answer,
+        }
     })
 }
 
@@ -147,14 +201,18 @@ impl House {
         self.cloud.sent_to(queue).iter().map(|body| serde_json::from_str(body).unwrap()).collect()
     }
 
-    /// The ids of all findings that were exported.
-    pub(crate) fn exported(&self) -> Vec<String> {
+    /// The records of all findings that were exported.
+    pub(crate) fn records(&self) -> Vec<Value> {
         let pages = self
             .sent("finding")
             .into_iter()
             .filter_map(|message| message["export"]["page"].as_object().cloned());
-        let findings = pages.flat_map(|page| page["findings"].as_array().unwrap().clone());
-        findings.map(|finding| finding["findingId"].as_str().unwrap().to_owned()).collect()
+        pages.flat_map(|page| page["findings"].as_array().unwrap().clone()).collect()
+    }
+
+    /// The ids of all findings that were exported.
+    pub(crate) fn exported(&self) -> Vec<String> {
+        self.records().iter().map(|record| record["findingId"].as_str().unwrap().to_owned()).collect()
     }
 
     /// The summary that was sent last.
@@ -165,10 +223,15 @@ impl House {
 
     /// How many listings the endpoint has answered.
     pub(crate) fn lists(&self) -> u64 {
+        self.answered("ListAuditFindings")
+    }
+
+    /// How many calls of an operation the endpoint has answered.
+    pub(crate) fn answered(&self, operation: &str) -> u64 {
         let path = "/_control/calls";
         let request = Request { method: "GET", path, query: "", authorization: None, body: b"" };
         let calls: Value = serde_json::from_str(&self.endpoint.answer(&request).body).unwrap();
-        calls["byOperation"]["ListAuditFindings"]["ok"].as_u64().unwrap_or_default()
+        calls["byOperation"][operation]["ok"].as_u64().unwrap_or_default()
     }
 }
 
