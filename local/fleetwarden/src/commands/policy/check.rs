@@ -63,7 +63,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let found: Vec<_> = found.iter().map(|diagnostic| Found { file, diagnostic }).collect();
         line(serde_json::to_string_pretty(&found)?);
     } else {
-        found.iter().for_each(|diagnostic| note(diagnostic.render(file, text)));
+        for diagnostic in found {
+            note(diagnostic.render(file, text));
+        }
         line(verdict(file, *rules, found));
     }
     Ok(if looked.is_good(arguments.strict) { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -44,11 +44,7 @@ const LISTED: &str = r#"{"findings": [
 const NOW: Millis = Millis(1_795_420_800_000);
 
 fn source() -> Source {
-    Source {
-        path: "policy.yaml".into(),
-        text: POLICY.to_owned(),
-        policy: Policy::parse(POLICY.as_bytes()).unwrap(),
-    }
+    Source { path: "policy.yaml".into(), policy: Policy::parse(POLICY.as_bytes()).unwrap() }
 }
 
 fn first(things: &str) -> Given {
