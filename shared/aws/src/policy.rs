@@ -11,6 +11,8 @@ use fleetwarden_core::alert::Kind;
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::policy::MAX_BYTES;
 use fleetwarden_core::policy::Policy;
+use fleetwarden_core::policy::PolicyErrors;
+use fleetwarden_core::policy::Windows;
 
 use crate::Error;
 use crate::alerts::Alerts;
@@ -24,17 +26,57 @@ const LAYER: &str = "/opt/policy.yaml";
 /// # Errors
 /// If the file is missing or anything in it is wrong; then an alert has gone out, if it could.
 pub async fn load(alerts: &Alerts) -> Result<Policy, Error> {
-    let path = optional("POLICY_PATH").unwrap_or_else(|| LAYER.to_owned());
-    let error = match read(&path) {
-        Ok(policy) => return Ok(policy),
-        Err(error) => error,
+    load_from(&path(), alerts, |_| Ok(())).await
+}
+
+/// As [`load`], for a function that asks the policy's windows: their time zone exists.
+///
+/// The rules of all time zones are large, and only who calls this has them in its binary.
+///
+/// # Errors
+/// As [`load`], and if there is no such zone.
+pub async fn load_with_windows(alerts: &Alerts) -> Result<Policy, Error> {
+    load_file_with_windows(&path(), alerts).await
+}
+
+/// As [`load_with_windows`], from a file.
+///
+/// # Errors
+/// As [`load_with_windows`].
+pub async fn load_file_with_windows(path: &str, alerts: &Alerts) -> Result<Policy, Error> {
+    load_from(path, alerts, has_its_zone).await
+}
+
+fn has_its_zone(policy: &Policy) -> Result<(), PolicyErrors> {
+    match policy.windows().map(Windows::calendar) {
+        Some(Err(unknown)) => Err(unknown.into()),
+        _ => Ok(()),
+    }
+}
+
+fn path() -> String {
+    optional("POLICY_PATH").unwrap_or_else(|| LAYER.to_owned())
+}
+
+async fn load_from(
+    path: &str,
+    alerts: &Alerts,
+    check: impl FnOnce(&Policy) -> Result<(), PolicyErrors>,
+) -> Result<Policy, Error> {
+    let wrong = |e: PolicyErrors| Error::Policy { path: path.to_owned(), what: e.to_string() };
+    let (error, stopped) = match read(path) {
+        Ok(policy) => match check(&policy) {
+            Ok(()) => return Ok(policy),
+            Err(errors) => (wrong(errors), "nothing is mitigated"),
+        },
+        Err(error) => (error, "nothing is suppressed or mitigated"),
     };
     let alert = Alert {
         kind: Kind::PolicyRefused,
         severity: AlertSeverity::Critical,
         about: Digest::new("policy error").part(&error.to_string()).hex(),
         thread: "policy".into(),
-        title: "The policy cannot be used: nothing is suppressed or mitigated".into(),
+        title: format!("The policy cannot be used: {stopped}"),
         description: format!(
             "`{error}`\n\nNotifications and findings wait on their queues until a good policy is deployed."
         ),

@@ -39,6 +39,8 @@ pub enum Kind {
     FindingsReported,
     /// A mitigation task failed, or could not be started or followed.
     MitigationFailed,
+    /// Mitigations wait for longer than a day, because the policy's windows say so.
+    MitigationHeld,
     /// The policy file cannot be used: nothing is acted on.
     PolicyRefused,
     /// A record was put aside on a dead-letter queue.
@@ -67,6 +69,7 @@ impl Kind {
             Self::AuditFailed => "audit-failed",
             Self::FindingsReported => "findings-reported",
             Self::MitigationFailed => "mitigation-failed",
+            Self::MitigationHeld => "mitigation-held",
             Self::PolicyRefused => "policy-refused",
             Self::RecordParked => "record-parked",
         }

@@ -87,6 +87,13 @@ impl Calendar<'_> {
         })
     }
 
+    /// A moment as people of the zone read it: RFC 3339 with the zone's offset, then its name, as
+    /// `2027-01-07T00:00:00+01:00 (Europe/Berlin)`.
+    pub fn local(&self, at: Millis) -> String {
+        let Ok(at) = Timestamp::from_millisecond(at.0) else { return at.rfc3339() };
+        format!("{} ({})", at.display_with_offset(self.zone.to_offset(at)), self.windows.zone)
+    }
+
     fn moment(&self, date: Date, minutes: u16) -> Option<Timestamp> {
         let (hour, minute) = (i8::try_from(minutes / 60).ok()?, i8::try_from(minutes % 60).ok()?);
         Some(date.at(hour, minute, 0, 0).to_zoned(self.zone.clone()).ok()?.timestamp())

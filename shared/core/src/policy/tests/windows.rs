@@ -49,3 +49,11 @@ fn a_zone_that_does_not_exist_is_told_with_its_place() {
     let error = policy.windows().unwrap().calendar().unwrap_err();
     insta::assert_snapshot!(error.render("policy.yaml", "version: 1\nwindows: { zone: Europe/Berln }"));
 }
+
+#[test]
+fn a_moment_is_told_in_the_zone() {
+    let policy = policy("version: 1\nwindows: { zone: Europe/Berlin }\nrules: []\n");
+    let calendar = policy.windows().unwrap().calendar().unwrap();
+    assert_eq!(calendar.local(Millis(1_795_392_000_000)), "2026-11-23T01:00:00+01:00 (Europe/Berlin)");
+    assert_eq!(calendar.local(Millis(i64::MAX)), Millis(i64::MAX).rfc3339());
+}
