@@ -53,7 +53,7 @@ ADAPTERS = {
     r"\barchive(\(\))?\s*\.delete\(": {"delete_object"},
     r"\.get_file\(": {"get_object"},
     r"\bAlerts\b": ALERT,
-    r"\bpolicy::load\(": ALERT,
+    r"\bpolicy::load(_with_windows)?\(": ALERT,
     r"\bConsumer\b": {"send_message"},
     r"\bQueue\b": {"send_message_batch"},
 }

@@ -1,15 +1,17 @@
 //! The one gate: every mitigation passes [`admit`] before it starts, and nothing starts without it.
 //!
-//! Whatever may stop, delay or forbid a mitigation belongs here and nowhere else: today the limits of one task
-//! and the mode; guards, budgets and approvals are further questions between these two. A question that is
-//! not answered is no consent: it holds or refuses. The mode comes last, so that observing asks every
-//! question and can say what would have happened.
+//! Whatever may stop, delay or forbid a mitigation belongs here and nowhere else: today the limits of one task,
+//! the policy's windows and the mode; guards, budgets and approvals are further questions before the mode. A
+//! question that is not answered is no consent: it holds or refuses. The mode comes last, so that observing asks
+//! every question and can say what would have happened.
 
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::mitigation::MAX_FINDINGS;
 use fleetwarden_core::mitigation::MAX_REASON_CODES;
+use fleetwarden_core::policy::Calendar;
 use fleetwarden_core::policy::Mode;
+use fleetwarden_core::timestamp::Millis;
 
 /// How many actions a check can have (`auditCheckToActionsMapping`).
 const MAX_ACTIONS: usize = 5;
@@ -21,10 +23,20 @@ const MAX_NAME: usize = 128;
 pub enum Admission {
     /// Yes.
     Go,
-    /// Yes, but the mode is `observe`: everything is done but the start, and what would have been is said.
-    Observe,
+    /// The mode is `observe`: everything is done but the start, and what would have been is said.
+    Observe {
+        /// What would have come before a start, or in its place. None: it would have started.
+        instead: Option<String>,
+    },
     /// Not now: it is asked again later.
     Hold {
+        /// Why.
+        reason: String,
+        /// Until when.
+        until: Millis,
+    },
+    /// No window opens for over a year: people are told once for a rule of an audit, and it is put aside.
+    Shut {
         /// Why.
         reason: String,
     },
@@ -36,14 +48,40 @@ pub enum Admission {
 }
 
 /// Decides on one mitigation. `account` is the account of the function, `policy_mode` what the policy allows
-/// now.
-pub fn admit(request: &MitigationRequest, account: &str, policy_mode: Mode) -> Admission {
+/// now, `calendar` its windows, if it has any.
+pub fn admit(
+    request: &MitigationRequest,
+    account: &str,
+    policy_mode: Mode,
+    calendar: Option<&Calendar<'_>>,
+    now: Millis,
+) -> Admission {
     if let Err(reason) = request.audit.verify(account, &request.check).and_then(|()| within_limits(request)) {
         return Admission::Refuse { reason };
     }
-    match request.mode.safer(policy_mode) {
-        Mode::Enforce => Admission::Go,
-        Mode::Observe => Admission::Observe,
+    let outside = calendar.and_then(|calendar| outside_of_windows(calendar, now));
+    match (request.mode.safer(policy_mode), outside) {
+        (Mode::Enforce, None) => Admission::Go,
+        (Mode::Enforce, Some((reason, Some(until)))) => Admission::Hold { reason, until },
+        (Mode::Enforce, Some((reason, None))) => Admission::Shut { reason },
+        (Mode::Observe, outside) => {
+            let would =
+                |until: Option<Millis>| if until.is_some() { "would wait" } else { "would be refused" };
+            let instead = outside.map(|(reason, until)| format!("{}: {reason}", would(until)));
+            Admission::Observe { instead }
+        }
+    }
+}
+
+/// Why a mitigation may not happen now, and when it may, if that is known. None if it may.
+fn outside_of_windows(calendar: &Calendar<'_>, now: Millis) -> Option<(String, Option<Millis>)> {
+    match calendar.next_opening(now) {
+        Some(opening) if opening <= now => None,
+        Some(opening) => {
+            let reason = format!("outside of the policy's windows until {}", calendar.local(opening));
+            Some((reason, Some(opening)))
+        }
+        None => Some(("no window of the policy opens for over a year".into(), None)),
     }
 }
 

@@ -19,6 +19,7 @@ use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::ledger::key;
+use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
@@ -47,6 +48,15 @@ pub(crate) struct Settled<'a> {
     pub(crate) state: State,
     /// Why, where that needs a word.
     pub(crate) reason: Option<&'a str>,
+    /// Until when, if it is held.
+    pub(crate) until: Option<Millis>,
+}
+
+impl<'a> Settled<'a> {
+    /// How a request that is well formed is written down.
+    pub(crate) const fn new(request: &'a MitigationRequest, state: State) -> Self {
+        Self { target: Some(&request.target), state, reason: None, until: None }
+    }
 }
 
 /// The mitigations in the ledger.
@@ -61,17 +71,32 @@ impl Mitigations {
         Self { ledger }
     }
 
-    /// Claims a request's findings for its task, as `Claimed` or, where nothing may change, as `Observed`.
-    pub(crate) async fn claim(
+    /// Claims a request's findings for its task.
+    pub(crate) async fn claim(&self, request: &MitigationRequest, now: Millis) -> Result<Claim, Error> {
+        self.write(request, &Settled::new(request, State::Claimed), &State::BEFORE_START, now).await
+    }
+
+    /// Writes that a task does not start now, as `Observed`, `Held` or `Superseded`, unless it may have
+    /// started: one that is only claimed stays as it is.
+    pub(crate) async fn set_aside(
         &self,
         request: &MitigationRequest,
-        state: State,
+        settled: &Settled<'_>,
         now: Millis,
     ) -> Result<Claim, Error> {
-        // Observing takes over nothing, not even its own: a repeat finds what was said.
-        let over: &[State] = if state == State::Claimed { &State::BEFORE_START } else { &[] };
-        let settled = Settled { target: Some(&request.target), state, reason: None };
-        self.write(request, &settled, over, now).await
+        // Observing takes over only what nobody else would end, not even its own: a repeat finds what was said.
+        let over: &[State] = if settled.state == State::Observed { &[State::Held] } else { &State::WAITING };
+        self.write(request, settled, over, now).await
+    }
+
+    /// The audit whose triage of a check is the latest, with its beginning. None if there is none yet.
+    pub(crate) async fn latest_audit(&self, check: &CheckName) -> Result<Option<(String, Millis)>, Error> {
+        let latest = self.ledger.get(&about::history(check), "latest").await?;
+        Ok(latest.and_then(|item| {
+            // As `Ledger::put_newer` writes them.
+            let began = Millis(item.get_number("started_at")?);
+            Some((item.get_text("task_id")?.to_owned(), began))
+        }))
     }
 
     /// Writes that a task did not start, which frees its findings. A task that has started stays as it is.
@@ -84,10 +109,16 @@ impl Mitigations {
         self.write(request, settled, &State::BEFORE_START, now).await.map(drop)
     }
 
+    /// Writes that a held task never starts: other tasks have its findings, so that it claims none.
+    pub(crate) async fn held_no_more(&self, task_id: &str, reason: &str) -> Result<(), Error> {
+        let reason = [(attribute::REASON, reason.to_owned())];
+        self.advance(task_id, State::Superseded, &[State::Held], &reason).await.map(drop)
+    }
+
     /// Writes that a task has been started. One that has ended meanwhile stays as it is.
     pub(crate) async fn started(&self, task_id: &str, now: Millis) -> Result<(), Error> {
         let started_at = [(attribute::STARTED_AT, now.rfc3339())];
-        self.advance(task_id, State::Started, &State::BEFORE_START, &started_at).await.map(drop)
+        self.advance(task_id, State::Started, &State::WITHOUT_START, &started_at).await.map(drop)
     }
 
     /// Writes how a task ended. Says whether it is written: one that ended otherwise before stays as it is.
@@ -97,7 +128,7 @@ impl Mitigations {
         state: State,
         attributes: &[(&'static str, String)],
     ) -> Result<bool, Error> {
-        let from = [State::BEFORE_START.as_slice(), &[State::Started, state]].concat();
+        let from = [State::WITHOUT_START.as_slice(), &[State::Started, state]].concat();
         self.advance(task_id, state, &from, attributes).await
     }
 
@@ -154,7 +185,7 @@ impl Mitigations {
                 Some(Target::Findings(_)) => Some(Target::Findings(left.clone())),
                 other => other.cloned(),
             };
-            let task = ledger::task(request, target.as_ref(), settled.state, settled.reason, now);
+            let task = ledger::task(request, target.as_ref(), settled, now);
             let mut writes = vec![self.put(task, unless_beyond(over))?];
             for finding in &left {
                 let claim = ledger::claim(request, finding, settled.state, now);

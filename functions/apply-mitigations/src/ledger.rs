@@ -15,6 +15,7 @@ use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::timestamp::Millis;
 
+use crate::claim::Settled;
 use crate::results::FindingResult;
 
 /// The names of the attributes, besides `pk`, `sk` and `expires_at`.
@@ -37,7 +38,9 @@ pub mod attribute {
     pub const TARGET: &str = "target";
     /// On how many findings.
     pub const FINDINGS: &str = "findings";
-    /// When it was claimed, refused, or given up.
+    /// When the windows open for which it is held.
+    pub const UNTIL: &str = "until";
+    /// When it was claimed, held, superseded, refused, or given up.
     pub const DECIDED_AT: &str = "decided_at";
     /// When it was started.
     pub const STARTED_AT: &str = "started_at";
@@ -58,6 +61,11 @@ pub enum State {
     Claimed,
     /// It would have been started, but the mode is `observe`.
     Observed,
+    /// It waits for the policy's windows to open. It has no finding of its own meanwhile.
+    Held,
+    /// It was held, and is not needed any more: a later audit of the check has decided on what is still there,
+    /// or other tasks have all of its findings.
+    Superseded,
     /// It runs, and a follow-up is on its way.
     Started,
     /// It ended, and every action succeeded.
@@ -75,9 +83,11 @@ pub enum State {
 }
 
 impl State {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Claimed,
         Self::Observed,
+        Self::Held,
+        Self::Superseded,
         Self::Started,
         Self::Completed,
         Self::Failed,
@@ -86,14 +96,24 @@ impl State {
         Self::Refused,
         Self::GivenUp,
     ];
-    /// Those of a task that has not been started, as far as is known.
-    pub(crate) const BEFORE_START: [Self; 4] = [Self::Claimed, Self::Observed, Self::Refused, Self::GivenUp];
+    /// Those of a task that has certainly not been started, and may be.
+    pub(crate) const WAITING: [Self; 4] = [Self::Observed, Self::Held, Self::Refused, Self::GivenUp];
+    /// Those of a task that may be started, or may have been by somebody who died right after.
+    pub(crate) const BEFORE_START: [Self; 5] =
+        [Self::Claimed, Self::Observed, Self::Held, Self::Refused, Self::GivenUp];
+
+    /// Those that a task has until it is known to have started. What is superseded never starts, unless two
+    /// copies of its message are handled at the same moment: then what the service says counts.
+    pub(crate) const WITHOUT_START: [Self; 6] =
+        [Self::Claimed, Self::Observed, Self::Held, Self::Refused, Self::GivenUp, Self::Superseded];
 
     /// The word in the ledger.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Claimed => "claimed",
             Self::Observed => "observed",
+            Self::Held => "held",
+            Self::Superseded => "superseded",
             Self::Started => "started",
             Self::Completed => "completed",
             Self::Failed => "failed",
@@ -111,23 +131,27 @@ impl State {
     }
 }
 
-/// The item of a task. What may be malformed has no target: it is written out only where it is parked.
+/// The item of a task, on what of the request is its own. What may be malformed has no target: it is written
+/// out only where it is parked.
 pub(crate) fn task(
     request: &MitigationRequest,
     target: Option<&Target>,
-    state: State,
-    reason: Option<&str>,
+    settled: &Settled<'_>,
     now: Millis,
 ) -> Item {
     let id = request.task_id();
     let item = Item::new(&about::mitigation(&id), "task", now)
         .text(attribute::TASK_ID, &id)
-        .text(attribute::STATE, state.as_str())
+        .text(attribute::STATE, settled.state.as_str())
         .text(attribute::DECIDED_AT, now.rfc3339());
-    let item = match reason {
-        Some(reason) => item.text(attribute::REASON, reason),
+    let texts = [
+        (attribute::REASON, settled.reason.map(ToOwned::to_owned)),
+        (attribute::UNTIL, settled.until.map(Millis::rfc3339)),
+    ];
+    let item = texts.into_iter().fold(item, |item, (name, value)| match value {
+        Some(value) => item.text(name, value),
         None => item,
-    };
+    });
     let Some(target) = target else { return item };
     item.text(attribute::AUDIT_TASK_ID, &request.audit.task_id)
         .text(attribute::CHECK, request.check.as_str())

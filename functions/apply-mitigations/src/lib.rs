@@ -14,6 +14,7 @@ pub mod ledger;
 
 mod claim;
 mod follow;
+mod held;
 mod results;
 mod start;
 mod task;
@@ -35,7 +36,7 @@ use fleetwarden_aws::settings;
 use fleetwarden_aws::settings::Common;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::Step;
-use fleetwarden_core::policy::Mode;
+use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 
@@ -53,8 +54,8 @@ pub struct ApplyMitigations {
     pub mitigations: Mitigations,
     /// Who is told.
     pub alerts: Alerts,
-    /// What the policy allows now; a message was decided under the policy of its time.
-    pub policy_mode: Mode,
+    /// What the operator allows now; a message was decided under the policy of its time.
+    pub policy: Policy,
     /// How long a message waits first, in seconds; then twice as long, and so on.
     pub follow_up_seconds: u32,
     /// How batches are taken.
@@ -75,7 +76,7 @@ impl ApplyMitigations {
         let queue = Queue::new(sqs.clone(), settings::required("MITIGATION_QUEUE_URL")?);
         let ledger = Ledger::new(shared.dynamodb(), common.ledger_table);
         let alerts = Alerts::new(shared.sns(), common.alert_topic, ledger.clone(), clock.clone());
-        let policy_mode = policy::load(&alerts).await?.mode();
+        let policy = policy::load_with_windows(&alerts).await?;
         let parking = Queue::new(sqs, common.dead_letter_queue);
         // One record at a time: the account has ten calls a second for this, and ten tasks at once.
         let consumer = Consumer { function: "apply-mitigations", parking, clock, parallel: 1 };
@@ -85,7 +86,7 @@ impl ApplyMitigations {
             queue,
             mitigations: Mitigations::new(ledger),
             alerts,
-            policy_mode,
+            policy,
             follow_up_seconds,
             consumer,
         })
@@ -102,7 +103,7 @@ impl ApplyMitigations {
     async fn message(&self, body: &str, deadline: Millis) -> Result<(), Error> {
         let message: MitigationMessage = batch::parse("mitigation message", body)?;
         match message.step {
-            Step::Start => self.start(message).await,
+            Step::Start | Step::Held { .. } => self.start(message).await,
             Step::Follow => self.follow(message, deadline).await,
         }
     }

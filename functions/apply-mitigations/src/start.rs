@@ -1,13 +1,16 @@
 //! The first step: a mitigation is admitted, claimed, started, and its follow-up sent.
 //!
 //! Whoever dies on the way leaves a claim of its own, which the next delivery takes again; a start that is
-//! repeated names the same task. The ledger says `started` last, when a follow-up is certainly on its way.
+//! repeated names the same task. The ledger says `started` last, when a follow-up is certainly on its way. What
+//! the policy's windows hold goes on in [`held`](crate::held).
 
 use fleetwarden_aws::Error;
+use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::policy::Windows;
 
 use crate::ApplyMitigations;
 use crate::admission::Admission;
@@ -19,25 +22,55 @@ use crate::task;
 use crate::task::Started;
 use crate::told;
 
+/// What came of setting a mitigation aside.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Aside {
+    /// It is written, with what of it is no other task's.
+    Yes(Target),
+    /// Nothing is written: other tasks have all of it.
+    Nothing,
+    /// Nothing is written: it has started, or has ended in some way.
+    No,
+}
+
 impl ApplyMitigations {
     /// Starts what a message asks for, if it may.
     pub(crate) async fn start(&self, message: MitigationMessage) -> Result<(), Error> {
-        match admit(&message.request, &self.account, self.policy_mode) {
-            Admission::Go => self.enforce(message).await,
-            Admission::Observe => self.observe(message).await,
-            Admission::Hold { reason } => self.hold(message, None, &reason).await,
-            // What may be malformed is not written out: the parked record has it.
-            Admission::Refuse { reason } => self.refuse(&message.request, None, reason).await,
+        let request = &message.request;
+        let admission = self.admission(request)?;
+        // What may be malformed is not written out: the parked record has it.
+        if let Admission::Refuse { reason } = admission {
+            let alert = told::refused(request, &reason);
+            return self.refuse(request, None, reason, &alert).await;
         }
+        if let Some(later) = self.overtaken(&message).await? {
+            return self.supersede(message, &later).await;
+        }
+        match admission {
+            Admission::Go => self.enforce(message).await,
+            Admission::Observe { instead } => self.observe(message, instead.as_deref()).await,
+            Admission::Hold { reason, until } => self.hold(message, &reason, until).await,
+            Admission::Refuse { reason } | Admission::Shut { reason } => {
+                let alert = told::shut(request, &reason);
+                self.refuse(request, Some(&request.target), reason, &alert).await
+            }
+        }
+    }
+
+    fn admission(&self, request: &MitigationRequest) -> Result<Admission, Error> {
+        // The zone was there when the function started. Were it not, nothing could say that a window is open.
+        let calendar = self.policy.windows().map(Windows::calendar).transpose();
+        let calendar = calendar.map_err(|unknown| Error::Later(unknown.what))?;
+        let now = self.consumer.clock.now();
+        Ok(admit(request, &self.account, self.policy.mode(), calendar.as_ref(), now))
     }
 
     async fn enforce(&self, message: MitigationMessage) -> Result<(), Error> {
         let request = &message.request;
-        let target = match self.mitigations.claim(request, State::Claimed, self.consumer.clock.now()).await? {
+        let target = match self.mitigations.claim(request, self.consumer.clock.now()).await? {
             Claim::Taken(target) => target,
             Claim::Nothing => {
-                nothing_left(request);
-                return Ok(());
+                return self.nothing_left(&message).await;
             }
             Claim::Known(state) => {
                 known(request, state);
@@ -46,8 +79,11 @@ impl ApplyMitigations {
         };
         match task::start(&self.iot, request, &target).await? {
             Started::Yes => self.started(message, &target).await,
-            Started::Full => self.hold(message, Some(&target), "ten mitigation tasks run already").await,
-            Started::Refused(reason) => self.refuse(request, Some(&target), reason).await,
+            Started::Full => self.wait_for_room(message, &target, "ten mitigation tasks run already").await,
+            Started::Refused(reason) => {
+                let alert = told::refused(request, &reason);
+                self.refuse(request, Some(&target), reason, &alert).await
+            }
         }
     }
 
@@ -65,44 +101,69 @@ impl ApplyMitigations {
         Ok(())
     }
 
-    async fn observe(&self, message: MitigationMessage) -> Result<(), Error> {
+    async fn observe(&self, message: MitigationMessage, instead: Option<&str>) -> Result<(), Error> {
         let request = &message.request;
-        let now = self.consumer.clock.now();
-        let target = match self.mitigations.claim(request, State::Observed, now).await? {
-            Claim::Taken(target) => target,
-            Claim::Nothing => {
-                nothing_left(request);
-                return Ok(());
+        let observed = Settled { reason: instead, ..Settled::new(request, State::Observed) };
+        let target = match self.set_aside(&message, &observed).await? {
+            Aside::Yes(target) => target,
+            Aside::Nothing => {
+                return self.nothing_left(&message).await;
             }
-            // Claimed while acting was allowed: it may have been started by somebody who died right after.
-            Claim::Known(State::Claimed) => {
-                if task::describe(&self.iot, &request.task_id()).await?.is_some() {
-                    let target = request.target.clone();
-                    return self.started(message, &target).await;
-                }
-                let target = Some(&request.target);
-                let observed = Settled { target, state: State::Observed, reason: None };
-                self.mitigations.settle(request, &observed, now).await?;
-                request.target.clone()
-            }
-            Claim::Known(state) => {
-                known(request, state);
-                return Ok(());
-            }
+            Aside::No => return Ok(()),
         };
         let MitigationRequest { audit, check, rule, actions, .. } = request;
         tracing::info!(
             mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule, ?actions,
-            findings = target.count(), "would mitigate"
+            findings = target.count(), instead, "would mitigate"
         );
         Ok(())
     }
 
-    /// Waits for a better time, but not for ever.
-    async fn hold(
+    /// Writes that a mitigation does not start now, unless somebody died right after its start: then it is
+    /// followed.
+    pub(crate) async fn set_aside(
+        &self,
+        message: &MitigationMessage,
+        settled: &Settled<'_>,
+    ) -> Result<Aside, Error> {
+        let request = &message.request;
+        let now = self.consumer.clock.now();
+        match self.mitigations.set_aside(request, settled, now).await? {
+            Claim::Taken(target) => Ok(Aside::Yes(target)),
+            Claim::Nothing => Ok(Aside::Nothing),
+            Claim::Known(State::Claimed) => {
+                if task::describe(&self.iot, &request.task_id()).await?.is_some() {
+                    self.started(message.clone(), &request.target).await?;
+                    return Ok(Aside::No);
+                }
+                self.mitigations.settle(request, settled, now).await?;
+                Ok(Aside::Yes(request.target.clone()))
+            }
+            Claim::Known(state) => {
+                known(request, state);
+                Ok(Aside::No)
+            }
+        }
+    }
+
+    /// Ends a mitigation whose findings other tasks have, all of them.
+    pub(crate) async fn nothing_left(&self, message: &MitigationMessage) -> Result<(), Error> {
+        let request = &message.request;
+        if let Step::Held { .. } = message.step {
+            self.mitigations.held_no_more(&request.task_id(), "other tasks have all of its findings").await?;
+        }
+        tracing::info!(
+            mitigation.task_id = request.task_id(), check = %request.check, rule = request.rule,
+            "nothing to mitigate: other tasks have all of the findings"
+        );
+        Ok(())
+    }
+
+    /// Waits until another task has ended, but not for ever.
+    async fn wait_for_room(
         &self,
         message: MitigationMessage,
-        target: Option<&Target>,
+        target: &Target,
         reason: &str,
     ) -> Result<(), Error> {
         let id = message.request.task_id();
@@ -112,7 +173,8 @@ impl ApplyMitigations {
         }
         let reason = format!("not started within a day: {reason}");
         let now = self.consumer.clock.now();
-        let given_up = Settled { target, state: State::GivenUp, reason: Some(&reason) };
+        let given_up =
+            Settled { target: Some(target), state: State::GivenUp, reason: Some(&reason), until: None };
         self.mitigations.settle(&message.request, &given_up, now).await?;
         self.alerts.raise(&told::given_up(&message.request, &reason)).await?;
         // Who sends it again from where it is parked wants it to wait anew.
@@ -129,20 +191,14 @@ impl ApplyMitigations {
         request: &MitigationRequest,
         target: Option<&Target>,
         reason: String,
+        alert: &Alert,
     ) -> Result<(), Error> {
         let now = self.consumer.clock.now();
-        let refused = Settled { target, state: State::Refused, reason: Some(&reason) };
+        let refused = Settled { target, state: State::Refused, reason: Some(&reason), until: None };
         self.mitigations.settle(request, &refused, now).await?;
-        self.alerts.raise(&told::refused(request, &reason)).await?;
+        self.alerts.raise(alert).await?;
         Err(Error::Input(reason))
     }
-}
-
-fn nothing_left(request: &MitigationRequest) {
-    tracing::info!(
-        mitigation.task_id = request.task_id(), check = %request.check, rule = request.rule,
-        "nothing to mitigate: other tasks have all of the findings"
-    );
 }
 
 fn known(request: &MitigationRequest, state: State) {

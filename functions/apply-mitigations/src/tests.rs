@@ -2,9 +2,11 @@
 
 mod admission;
 mod follow;
+mod held;
 mod order;
 mod service;
 mod start;
+mod windows;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
@@ -15,6 +17,7 @@ use fleetwarden_aws::testing;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::policy::Mode;
+use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
@@ -30,6 +33,17 @@ const DEAD: &str = "https://sqs.us-east-1.amazonaws.com/1/dead";
 const FAR: Millis = START.plus_seconds(10 * 365 * 86_400);
 
 fn function(service: &Service, policy_mode: Mode) -> ApplyMitigations {
+    under(service, &policy(policy_mode, ""))
+}
+
+/// A policy with these lines about windows.
+fn policy(mode: Mode, windows: &str) -> String {
+    let mode = if mode == Mode::Enforce { "enforce" } else { "observe" };
+    format!("version: 1\nmode: {mode}\n{windows}\nrules: []\n")
+}
+
+/// The function under a policy.
+fn under(service: &Service, policy: &str) -> ApplyMitigations {
     let answers = service.clone();
     let shared = testing::clients(move |call| answers.answer(&call));
     let clock = service.cloud.clock();
@@ -41,7 +55,7 @@ fn function(service: &Service, policy_mode: Mode) -> ApplyMitigations {
         queue: Queue::new(shared.sqs(), QUEUE.into()),
         mitigations: Mitigations::new(ledger.clone()),
         alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger, clock.clone()),
-        policy_mode,
+        policy: Policy::parse(policy.as_bytes()).unwrap(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
     }
@@ -95,6 +109,11 @@ impl Service {
     /// The calls since the last look.
     fn calls(&self) -> String {
         std::mem::take(&mut self.state().calls).join(" ")
+    }
+
+    /// The tasks that were really started, in order.
+    fn starts(&self) -> Vec<String> {
+        self.state().starts.clone()
     }
 
     fn task_state(&self, id: &str) -> String {

@@ -80,6 +80,51 @@ pub(crate) fn refused(request: &MitigationRequest, reason: &str) -> Alert {
     )
 }
 
+/// The policy has windows, and none opens for over a year. Told once for a rule of an audit.
+pub(crate) fn shut(request: &MitigationRequest, reason: &str) -> Alert {
+    Alert {
+        about: of_rule(request, "shut"),
+        ..alert(
+            request,
+            "shut",
+            AlertSeverity::High,
+            format!("{}: mitigations are refused: no window opens for over a year", check(request)),
+            format!(
+                "{}\nNothing was changed. `{}` The same is true of every mitigation of this rule and audit.",
+                about(request),
+                cut(reason)
+            ),
+            &[
+                "Mend `windows` in the policy file and deploy it.",
+                "Then redrive the mitigation dead-letter queue: the same tasks start when a window opens.",
+            ],
+        )
+    }
+}
+
+/// The policy's windows hold the task for longer than a day. Told once for a rule of an audit.
+pub(crate) fn held(request: &MitigationRequest, reason: &str) -> Alert {
+    Alert {
+        kind: Kind::MitigationHeld,
+        about: of_rule(request, "held"),
+        ..alert(
+            request,
+            "held",
+            AlertSeverity::Medium,
+            format!("{}: mitigations wait for more than a day", check(request)),
+            format!(
+                "{}\nIt is {}, and so is every mitigation of this rule and audit that comes before then.",
+                about(request),
+                cut(reason)
+            ),
+            &[
+                "If it cannot wait, change `windows` in the policy file and deploy it: what waits starts within 15 minutes.",
+                "Else nothing is left to do: it starts when the window opens, unless a later audit of the check decides anew.",
+            ],
+        )
+    }
+}
+
 /// The task could not start for a day.
 pub(crate) fn given_up(request: &MitigationRequest, reason: &str) -> Alert {
     alert(
@@ -142,6 +187,11 @@ fn alert(
         description,
         next_steps: next_steps.iter().map(|step| (*step).to_owned()).collect(),
     }
+}
+
+/// What an alert is about that is the same for all tasks of a rule and audit.
+fn of_rule(request: &MitigationRequest, what: &str) -> String {
+    format!("{} {} {what}", request.check, request.rule)
 }
 
 fn about(request: &MitigationRequest) -> String {

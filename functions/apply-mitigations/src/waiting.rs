@@ -6,6 +6,7 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_core::message::MitigationMessage;
+use fleetwarden_core::timestamp::Millis;
 
 use crate::ApplyMitigations;
 
@@ -24,6 +25,11 @@ impl ApplyMitigations {
     /// Sends a message that is seen after the first delay.
     pub(crate) async fn send_first(&self, message: &MitigationMessage) -> Result<(), Error> {
         self.send(message, delay(self.follow_up_seconds, 0)).await
+    }
+
+    /// Sends a message that is seen at a moment, or before it if that is far.
+    pub(crate) async fn send_until(&self, message: &MitigationMessage, until: Millis) -> Result<(), Error> {
+        self.send(message, left(until, self.consumer.clock.now())).await
     }
 
     async fn send(&self, message: &MitigationMessage, delay_seconds: u32) -> Result<(), Error> {
@@ -47,6 +53,13 @@ fn delay(first: u32, waits: u32) -> u32 {
     first.max(1).saturating_mul(2_u32.saturating_pow(waits)).min(LONGEST)
 }
 
+/// How long a message is hidden that is to be seen at a moment, in seconds: as long as may be.
+fn left(until: Millis, now: Millis) -> u32 {
+    // Rounded up: who wakes early would only go back to sleep.
+    let seconds = until.0.saturating_sub(now.0).saturating_add(999) / 1000;
+    u32::try_from(seconds.max(1)).unwrap_or(LONGEST).min(LONGEST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +69,13 @@ mod tests {
         let delays: Vec<u32> = (0..7).map(|waits| delay(60, waits)).collect();
         assert_eq!(delays, [60, 120, 240, 480, 900, 900, 900]);
         assert_eq!((delay(0, 0), delay(u32::MAX, u32::MAX)), (1, 900));
+    }
+
+    #[test]
+    fn who_waits_for_a_moment_wakes_at_it_and_never_before() {
+        let delays =
+            [-5, 0, 1, 999, 1000, 1001, 899_001, 900_001, i64::MAX].map(|at| left(Millis(at), Millis(0)));
+        assert_eq!(delays, [1, 1, 1, 1, 1, 2, 900, 900, 900]);
+        assert_eq!(left(Millis(i64::MAX), Millis(i64::MIN)), 900);
     }
 }

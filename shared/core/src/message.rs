@@ -340,6 +340,13 @@ pub enum Target {
 pub enum Step {
     /// Start the task.
     Start,
+    /// Start the task: it came outside of the policy's windows and has been held.
+    Held {
+        /// Since when.
+        since: Millis,
+        /// Until when, as the ledger has it.
+        until: Millis,
+    },
     /// See whether the task has ended.
     Follow,
 }

@@ -1,5 +1,6 @@
 //! The gate.
 
+use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::policy::Mode;
 use serde_json::Value;
@@ -14,7 +15,7 @@ use crate::admission::admit;
 
 fn admitted(message: &Value, policy_mode: Mode) -> Admission {
     let message: MitigationMessage = serde_json::from_value(message.clone()).unwrap();
-    admit(&message.request, "123456789012", policy_mode)
+    admit(&message.request, "123456789012", policy_mode, None, START)
 }
 
 #[test]
@@ -23,8 +24,9 @@ fn only_enforce_twice_is_go() {
     let observe = with(enforce.clone(), "/request/mode", "observe");
     assert_eq!(admitted(&enforce, Mode::Enforce), Admission::Go);
     assert_eq!(admitted(&whole_check(), Mode::Enforce), Admission::Go);
-    assert_eq!(admitted(&enforce, Mode::Observe), Admission::Observe);
-    assert_eq!(admitted(&observe, Mode::Enforce), Admission::Observe);
+    let observed = Admission::Observe { instead: None };
+    assert_eq!(admitted(&enforce, Mode::Observe), observed);
+    assert_eq!(admitted(&observe, Mode::Enforce), observed);
 }
 
 /// Peer defect 10: certificates were revoked, which nothing undoes, with no limit. What is beyond one task's

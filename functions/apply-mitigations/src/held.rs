@@ -1,0 +1,86 @@
+//! Outside of the policy's windows: a mitigation is held until one opens, or until a later audit decides anew.
+//!
+//! Its message comes back at least every 15 minutes, each time as a new one, so that neither the queue's retention
+//! nor its redrive ends the wait, and a policy that is deployed meanwhile is obeyed soon. The message carries what
+//! the ledger says, so that it is written, logged and told once and not each time. Nothing is claimed meanwhile:
+//! whatever comes twice is settled by the claim when a window is open.
+
+use fleetwarden_aws::Error;
+use fleetwarden_core::message::MitigationMessage;
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Step;
+use fleetwarden_core::timestamp::Millis;
+
+use crate::ApplyMitigations;
+use crate::claim::Settled;
+use crate::ledger::State;
+use crate::start::Aside;
+use crate::told;
+
+/// People are told of what is held for longer, in milliseconds: a day.
+const LONG_MS: i64 = 86_400_000;
+
+impl ApplyMitigations {
+    /// Holds a mitigation until a moment.
+    pub(crate) async fn hold(
+        &self,
+        message: MitigationMessage,
+        reason: &str,
+        until: Millis,
+    ) -> Result<(), Error> {
+        let (since, known) = match message.step {
+            Step::Held { since, until } => (since, Some(until)),
+            Step::Start | Step::Follow => (self.consumer.clock.now(), None),
+        };
+        if known != Some(until) {
+            let request = &message.request;
+            let held =
+                Settled { reason: Some(reason), until: Some(until), ..Settled::new(request, State::Held) };
+            // What other tasks have is held all the same: they may yet be refused.
+            if self.set_aside(&message, &held).await? == Aside::No {
+                return Ok(());
+            }
+            let MitigationRequest { audit, check, rule, .. } = request;
+            tracing::info!(
+                mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule,
+                reason, until = until.rfc3339(), "the mitigation is held"
+            );
+            if until.0.saturating_sub(since.0) > LONG_MS {
+                self.alerts.raise(&told::held(request, reason)).await?;
+            }
+        }
+        let held = MitigationMessage { step: Step::Held { since, until }, ..message };
+        self.send_until(&held, until).await
+    }
+
+    /// The later audit of the check that has been triaged, if the mitigation has been held and there is one.
+    ///
+    /// It found under new ids what is still there and decided on it, so that two tasks would meet at one
+    /// resource when a window opens. What was never held is not asked about.
+    pub(crate) async fn overtaken(&self, message: &MitigationMessage) -> Result<Option<String>, Error> {
+        let Step::Held { .. } = message.step else { return Ok(None) };
+        let MitigationRequest { audit, check, .. } = &message.request;
+        let latest = self.mitigations.latest_audit(check).await?;
+        Ok(latest
+            .filter(|(task_id, began)| *task_id != audit.task_id && *began > audit.started_at)
+            .map(|(task_id, _)| task_id))
+    }
+
+    /// Ends the wait of a mitigation in favour of a later audit.
+    pub(crate) async fn supersede(&self, message: MitigationMessage, later: &str) -> Result<(), Error> {
+        let request = &message.request;
+        let reason = format!("audit {later} is later and has decided on what is still there");
+        let superseded = Settled { reason: Some(&reason), ..Settled::new(request, State::Superseded) };
+        match self.set_aside(&message, &superseded).await? {
+            Aside::Yes(_) => {}
+            Aside::Nothing => return self.nothing_left(&message).await,
+            Aside::No => return Ok(()),
+        }
+        let MitigationRequest { audit, check, rule, .. } = request;
+        tracing::info!(
+            mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule,
+            reason, "the mitigation is superseded"
+        );
+        Ok(())
+    }
+}
