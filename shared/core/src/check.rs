@@ -74,7 +74,7 @@ const UNDOCUMENTED: (&str, [ActionKind; 2]) =
     (KNOWN[4], [ActionKind::UpdateDeviceCertificate, ActionKind::AddThingsToThingGroup]);
 
 /// Names that stand in AWS's documents and samples, with the name that the API uses.
-const ALIASES: [(&str, &str); 8] = [
+pub(crate) const ALIASES: [(&str, &str); 8] = [
     ("AUTHENTICATED_COGNITO_IDENTITY_UNRESTRICTED_ACCESS_CHECK", KNOWN[0]),
     ("AUTHENTICATE_COGNITO_ROLE_OVERLY_PERMISSIVE_CHECK", KNOWN[0]),
     ("CA_CERT_APPROACHING_EXPIRATION_CHECK", KNOWN[1]),

@@ -17,6 +17,8 @@ mod matcher;
 mod node;
 mod protect;
 mod read;
+#[cfg(feature = "schema")]
+mod schema;
 mod subject;
 mod windows;
 pub mod yaml;
@@ -34,6 +36,8 @@ pub use lint::Inventory;
 pub use lint::Known;
 pub use matcher::Condition;
 pub use protect::Protection;
+#[cfg(feature = "schema")]
+pub use schema::schema;
 pub use subject::Subject;
 pub use windows::Calendar;
 pub use windows::Windows;

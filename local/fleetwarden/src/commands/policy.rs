@@ -3,8 +3,10 @@
 mod check;
 mod explain;
 mod explanation;
-mod things;
+mod reference;
 mod replay;
+mod schema;
+mod things;
 
 use crate::output::note;
 use anyhow::{Context as _, Result, bail};
@@ -28,6 +30,10 @@ enum Command {
     Check(check::Arguments),
     /// Say what a policy decides on a finding, and why
     Explain(explain::Arguments),
+    /// Print every key of the policy file, in Markdown
+    Reference,
+    /// Print the JSON Schema of the policy file
+    Schema,
     /// Run the findings of past audits through a policy, or say what another one changes
     Replay(replay::Arguments),
 }
@@ -37,6 +43,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Reference => Ok(reference::run()),
+        Command::Schema => schema::run(),
         Command::Replay(arguments) => replay::run(arguments).await,
     }
 }

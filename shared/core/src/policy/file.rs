@@ -10,15 +10,21 @@ use serde::de;
 
 use super::Mode;
 use super::de::Spanned;
+#[cfg(feature = "schema")]
+use super::schema;
 
 /// What Fleetwarden does with each finding of AWS IoT Device Defender.
 ///
 /// Rules are read from the top and the first one that matches decides. What no rule matches is reported.
+///
+/// A file has at most 1 MiB, a mapping at most 64 keys, and values nest at most 16 deep. Anchors, aliases, tags and
+/// further documents are refused, and so is a file as a whole if anything in it is wrong.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(title = "Fleetwarden policy"))]
 pub(super) struct File {
-    /// The version of this language. The newest is 1.
+    /// The version of this language. There is only 1.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1)))]
     #[expect(dead_code, reason = "it is looked at before all else is read")]
     pub(super) version: Spanned<u32>,
     /// Whether Fleetwarden may change anything at all.
@@ -30,6 +36,7 @@ pub(super) struct File {
     /// When mitigation may happen. Left out: at any time.
     pub(super) windows: Option<Spanned<Windows>>,
     /// The rules, in the order in which they are asked. At most 2000.
+    #[cfg_attr(feature = "schema", schemars(length(max = 2000)))]
     #[expect(dead_code, reason = "each is read by itself, so that an error in one hides none in another")]
     pub(super) rules: Vec<Rule>,
 }
@@ -62,6 +69,7 @@ pub(super) struct Windows {
     #[cfg_attr(feature = "schema", schemars(example = "Europe/Berlin"))]
     pub(super) zone: Spanned<String>,
     /// The windows: mitigation may happen in any of them. Left out: at any time outside of `freeze`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) open: Option<Vec<Spanned<Window>>>,
     /// Days on which no mitigation happens, whatever `open` says.
     #[serde(default)]
@@ -74,6 +82,7 @@ pub(super) struct Windows {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct Window {
     /// The days on which it begins. Left out: every day.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub(super) days: Option<Spanned<Vec<Day>>>,
     /// From when to when, as `22:00-06:00`. One that ends before it begins ends on the next day. Left out: the
     /// whole day.
@@ -133,6 +142,7 @@ pub(super) struct Rule {
     #[serde(default)]
     pub(super) r#match: Match,
     /// What the rule does not match although `match` holds: if all keys here hold, the rule does not match.
+    #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
     pub(super) except: Option<Spanned<Match>>,
     /// Have Device Defender pass over the resource in the audits to come.
     pub(super) suppress: Option<Spanned<Suppress>>,
@@ -167,9 +177,10 @@ pub(super) enum Stage {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct Match {
     /// The check's name. A name without a pattern must be one that Device Defender has.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<schema::OneOrMany<schema::Check>>"))]
     pub(super) check: Option<Texts>,
     /// The finding's severity: `CRITICAL`, `HIGH`, `MEDIUM` or `LOW`.
-    #[cfg_attr(feature = "schema", schemars(with = "Option<OneOrMany<Severity>>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<schema::OneOrMany<schema::Severity>>"))]
     pub(super) severity: Option<Texts>,
     /// The reason code, such as `CERTIFICATE_APPROACHING_EXPIRATION`.
     pub(super) reason: Option<Texts>,
@@ -215,12 +226,14 @@ pub(super) struct Suppress {
     #[cfg_attr(feature = "schema", schemars(extend("format" = "date"), example = "2027-06-30"))]
     pub(super) until: Option<Spanned<String>>,
     /// Until somebody deletes the suppression.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
     pub(super) indefinitely: Option<Spanned<bool>>,
     /// Why this is right. It stands in the suppression's description.
     pub(super) reason: Spanned<String>,
     /// Who answers for it.
     pub(super) owner: Option<Spanned<String>>,
     /// Where it was agreed.
+    #[cfg_attr(feature = "schema", schemars(extend("type" = ["string", "number"])))]
     pub(super) ticket: Option<Spanned<String>>,
 }
 
@@ -230,13 +243,18 @@ pub(super) struct Suppress {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) struct Mitigate {
     /// One to five names of mitigation actions, applied in this order.
+    #[cfg_attr(feature = "schema", schemars(with = "schema::Actions"))]
     pub(super) actions: Spanned<Texts>,
 }
 
 /// How to report: at most one of the keys. Without any, the alert is as severe as the finding.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("not" = {"required": ["severity", "silent"], "properties": {"silent": {"const": true}}}))
+)]
 pub(super) struct Report {
     /// How severe the alert is.
     pub(super) severity: Option<crate::alert::AlertSeverity>,
@@ -259,16 +277,32 @@ pub(super) struct Texts(pub(super) Vec<Spanned<String>>);
 
 impl<'de> Deserialize<'de> for Texts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Many;
-        impl<'de> de::Visitor<'de> for Many {
-            type Value = Texts;
+        let Spanned { place, value } = Spanned::deserialize(deserializer)?;
+        Ok(match value {
+            Written::One(value) => Self(vec![Spanned { place, value }]),
+            Written::Many(many) => Self(many),
+        })
+    }
+}
+
+/// How texts are written.
+enum Written {
+    One(String),
+    Many(Vec<Spanned<String>>),
+}
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = Written;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text or a list of texts")
             }
-            fn visit_str<E: de::Error>(self, one: &str) -> Result<Texts, E> {
-                Ok(Texts(vec![Spanned { place: super::Place::default(), value: one.to_owned() }]))
+            fn visit_str<E: de::Error>(self, one: &str) -> Result<Written, E> {
+                Ok(Written::One(one.to_owned()))
             }
-            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Texts, A::Error> {
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut items: A) -> Result<Written, A::Error> {
                 let mut many = Vec::new();
                 while let Some(next) = items.next_element()? {
                     many.push(next);
@@ -277,66 +311,9 @@ impl<'de> Deserialize<'de> for Texts {
                     let what = "an empty list matches nothing; leave the key out to match all";
                     return Err(de::Error::custom(what));
                 }
-                Ok(Texts(many))
+                Ok(Written::Many(many))
             }
         }
-        // The place of a single text is that of the whole value.
-        let Spanned { place, value: mut texts } = Spanned::<Placeless>::deserialize(deserializer)?;
-        for text in &mut texts.0.0 {
-            if text.place.line == 0 {
-                text.place = place;
-            }
-        }
-        return Ok(texts.0);
-
-        struct Placeless(Texts);
-        impl<'de> Deserialize<'de> for Placeless {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_any(Many).map(Self)
-            }
-        }
+        deserializer.deserialize_any(Visitor)
     }
 }
-
-#[cfg(feature = "schema")]
-pub(super) mod schema {
-    //! What the derives cannot say of the language.
-
-    use schemars::JsonSchema;
-    use schemars::Schema;
-    use schemars::SchemaGenerator;
-
-    /// How bad a finding is, worst first.
-    #[derive(JsonSchema)]
-    #[schemars(rename_all = "UPPERCASE")]
-    pub(crate) enum Severity {
-        Critical,
-        High,
-        Medium,
-        Low,
-    }
-
-    /// One value, or a list of them that means any.
-    #[derive(JsonSchema)]
-    #[schemars(untagged)]
-    pub(crate) enum OneOrMany<T> {
-        One(T),
-        Many(#[schemars(length(min = 1))] Vec<T>),
-    }
-
-    impl JsonSchema for super::Texts {
-        fn schema_name() -> std::borrow::Cow<'static, str> {
-            "Texts".into()
-        }
-        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-            let mut schema = OneOrMany::<String>::json_schema(generator);
-            schema.insert("description".into(), "One text, or a list of them that means any.".into());
-            schema
-        }
-    }
-}
-
-#[cfg(feature = "schema")]
-use schema::OneOrMany;
-#[cfg(feature = "schema")]
-use schema::Severity;

@@ -3,7 +3,7 @@
 use wildmatch::WildMatch;
 
 /// The longest pattern, in bytes: matching one takes at most its length times that of the text.
-const MAX_BYTES: usize = 512;
+pub(super) const MAX_BYTES: usize = 512;
 
 /// A compiled pattern. Most are a plain text or end with one `*`, and those are compared as bytes.
 #[derive(Debug)]
