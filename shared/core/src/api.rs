@@ -4,10 +4,15 @@
 //! whoever answers one judge it alike. Rates are those of "Device Defender endpoints and quotas" and, for the
 //! registry, of "AWS IoT Core endpoints and quotas"; `ListRelatedResourcesForAuditFinding` has no published rate.
 
+pub mod input;
 mod inputs;
+mod rules;
 pub mod shape;
 
 use shape::Member;
+
+use crate::names::shown;
+use crate::policy::did_you_mean;
 
 /// An operation.
 #[derive(Debug)]
@@ -22,6 +27,43 @@ pub struct Operation {
     pub per_second: u32,
     /// The members of the input.
     pub members: &'static [Member],
+}
+
+impl Operation {
+    /// Whether it gives a list, page by page.
+    pub fn is_list(&self) -> bool {
+        self.name.starts_with("List")
+    }
+
+    /// Whether it changes something.
+    pub fn changes(&self) -> bool {
+        !self.is_list() && !self.name.starts_with("Describe")
+    }
+
+    /// Its name as a command of the AWS CLI, such as `list-audit-findings`.
+    pub fn command(&self) -> String {
+        let mut command = String::with_capacity(self.name.len() + 8);
+        for letter in self.name.chars() {
+            if letter.is_ascii_uppercase() && !command.is_empty() {
+                command.push('-');
+            }
+            command.push(letter.to_ascii_lowercase());
+        }
+        command
+    }
+}
+
+/// The operation on audits with this name, which may be written as the AWS CLI writes it.
+///
+/// # Errors
+/// What is wrong with the name, and which is nearest.
+pub fn audit(name: &str) -> Result<&'static Operation, String> {
+    let wanted = |operation: &&Operation| operation.name == name || operation.command() == name;
+    AUDIT.iter().find(wanted).ok_or_else(|| {
+        let name = shown(name);
+        let near = did_you_mean(&name.replace('-', ""), AUDIT.iter().map(|operation| operation.name));
+        format!("'{name}' is no audit command{near}")
+    })
 }
 
 macro_rules! operations {

@@ -30,6 +30,7 @@ pub use diagnostic::Diagnostic;
 pub use diagnostic::Level;
 pub use diagnostic::Place;
 pub use diagnostic::PolicyErrors;
+pub(crate) use diagnostic::did_you_mean;
 pub use file::Day;
 pub use lint::Actions;
 pub use lint::Inventory;
@@ -48,6 +49,8 @@ use serde::Serialize;
 use crate::alert::AlertSeverity;
 use crate::check;
 use crate::check::CheckName;
+use crate::resource::ResourceIdentifier;
+use crate::thing::Things;
 use crate::thing::Wanted;
 use matcher::Matcher;
 use matcher::Quantifier;
@@ -274,6 +277,28 @@ impl Policy {
     }
 
     /// The mitigation that takes every finding of a check that is not suppressed, if there is one: then the
+    /// What keeps every mitigation from a resource, given what is known of the things behind it; none if nothing
+    /// does.
+    ///
+    /// # Errors
+    /// What has to be looked up first: without it nobody can say, and nothing may be mitigated.
+    pub fn protection(
+        &self,
+        identifier: &ResourceIdentifier,
+        things: &Things,
+    ) -> Result<Option<Protection<'_>>, Wanted> {
+        match self.protect.judge(identifier, things) {
+            Protected::No => Ok(None),
+            Protected::By(protection) => Ok(Some(protection)),
+            Protected::Unknown(wanted) => Err(wanted),
+        }
+    }
+
+    /// Whether some resource of a check could be protected.
+    pub fn may_protect(&self, check: &CheckName) -> bool {
+        self.protect.may_concern(check)
+    }
+
     /// whole set can be mitigated as one task instead of 25 findings at a time.
     pub fn takes_whole_check(&self, check: &CheckName) -> Option<(&str, &Mitigate)> {
         if self.protect.may_concern(check) {

@@ -1,0 +1,221 @@
+//! From what a person or a workflow wrote to an input that the service would take, or all that is wrong with it.
+//!
+//! The shapes are the service model's; the words of a fault are ours and name the place by its JSON path. What
+//! AWS states in words only is judged by `rules`, in the same pass, so that nobody mends an input twice.
+
+use std::fmt;
+
+use serde_json::Map;
+use serde_json::Number;
+use serde_json::Value;
+
+use super::Operation;
+use super::rules;
+use super::shape::Member;
+use super::shape::Shape;
+use crate::names::shown;
+use crate::policy::did_you_mean;
+use crate::timestamp::Millis;
+
+/// The token that a caller may leave out: the AWS CLI and the SDKs fill it in, and so do we.
+pub const TOKEN: &str = "clientRequestToken";
+
+/// The last second of the year 9999.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+/// One thing that is wrong with an input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Where, as `$.targetCheckNames[1]`.
+    pub path: String,
+    /// What is wrong, and what is allowed.
+    pub what: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.what)
+    }
+}
+
+/// Judges the members of a call. What comes back is as the service takes it: nulls are left out, times are epoch
+/// seconds, and checks have the names that the API uses. `beside` are members that the caller has taken out
+/// before, so that a misspelt one of them is told as well.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the operation's members, unknown members first.
+pub fn read(
+    operation: &Operation,
+    mut members: Map<String, Value>,
+    beside: &[&str],
+    now: Millis,
+) -> Result<Map<String, Value>, Vec<Fault>> {
+    let mut judge = Judge::default();
+    judge.record(operation.members, &mut members, "$", beside);
+    rules::judge(operation.name, &mut members, now, &mut judge);
+    if judge.faults.is_empty() { Ok(members) } else { Err(judge.faults) }
+}
+
+/// The faults so far.
+#[derive(Debug, Default)]
+pub(super) struct Judge {
+    faults: Vec<Fault>,
+}
+
+impl Judge {
+    /// Notes a fault.
+    pub(super) fn fault(&mut self, path: impl Into<String>, what: impl Into<String>) {
+        self.faults.push(Fault { path: path.into(), what: what.into() });
+    }
+
+    fn record(&mut self, members: &[Member], map: &mut Map<String, Value>, path: &str, beside: &[&str]) {
+        map.retain(|_, value| !value.is_null());
+        let known = |name: &str| members.iter().any(|member| member.name == name);
+        for name in map.keys().filter(|name| !known(name)) {
+            let names = members.iter().map(|member| member.name).chain(beside.iter().copied());
+            let near = did_you_mean(&shown(name), names);
+            self.fault(below(path, name), format!("there is no such member{near}"));
+        }
+        for member in members {
+            let inner = below(path, member.name);
+            match map.get_mut(member.name) {
+                Some(value) => self.value(member.shape, value, &inner),
+                None if member.required && member.name != TOKEN => self.fault(inner, "is missing"),
+                None => {}
+            }
+        }
+    }
+
+    fn value(&mut self, shape: &Shape, value: &mut Value, path: &str) {
+        let wanted = match (shape, &mut *value) {
+            (Shape::Text { min, max, pattern }, Value::String(text)) => {
+                let fits = self.length(path, text.chars().count(), (*min, *max), "character");
+                if let Some(pattern) = pattern.filter(|pattern| fits && !(pattern.matches)(text)) {
+                    self.fault(path, format!("'{}' does not match {}", shown(text), pattern.text));
+                }
+                return;
+            }
+            (Shape::Choice(allowed), Value::String(text)) => {
+                if !allowed.contains(&text.as_str()) {
+                    let near = did_you_mean(&shown(text), allowed.iter().copied());
+                    let all = allowed.join(", ");
+                    self.fault(path, format!("'{}' is none of {all}{near}", shown(text)));
+                }
+                return;
+            }
+            (Shape::Flag, Value::Bool(_)) => return,
+            (Shape::Whole { min, max }, Value::Number(number)) if number.is_i64() || number.is_u64() => {
+                if !number.as_i64().is_some_and(|number| (*min..=*max).contains(&number)) {
+                    self.fault(path, format!("{number} is not from {min} to {max}"));
+                }
+                return;
+            }
+            (Shape::Time, Value::String(_) | Value::Number(_)) => {
+                match time(value) {
+                    Some(seconds) => *value = Value::Number(seconds),
+                    None => self.fault(
+                        path,
+                        "is no time: seconds since 1970, or RFC 3339 as 2026-11-23T08:00:00Z, up to the year 9999",
+                    ),
+                }
+                return;
+            }
+            (Shape::List { of, min, max }, Value::Array(items)) => {
+                self.length(path, items.len(), (*min, *max), "entry");
+                for (at, item) in items.iter_mut().enumerate() {
+                    self.value(of, item, &format!("{path}[{at}]"));
+                }
+                return;
+            }
+            (Shape::Map { key, value: of }, Value::Object(map)) => {
+                map.retain(|_, value| !value.is_null());
+                for (name, item) in map.iter_mut() {
+                    let inner = below(path, name);
+                    self.value(key, &mut Value::String(name.clone()), &inner);
+                    self.value(of, item, &inner);
+                }
+                return;
+            }
+            (Shape::Record(members), Value::Object(map)) => {
+                self.record(members, map, path, &[]);
+                return;
+            }
+            (Shape::Text { .. } | Shape::Choice(_), _) => "a string",
+            (Shape::Flag, _) => "true or false",
+            (Shape::Whole { .. }, _) => "a whole number",
+            (Shape::Time, _) => "a time",
+            (Shape::List { .. }, _) => "a list",
+            (Shape::Map { .. } | Shape::Record(_), _) => "an object",
+        };
+        self.fault(path, format!("must be {wanted}, not {}", kind(value)));
+    }
+
+    fn length(&mut self, path: &str, is: usize, (min, max): (usize, usize), what: &str) -> bool {
+        if (min..=max).contains(&is) {
+            return true;
+        }
+        let many = |count: usize| match (count, what) {
+            (1, _) => format!("1 {what}"),
+            (_, "entry") => format!("{count} entries"),
+            _ => format!("{count} {what}s"),
+        };
+        let wanted = match max {
+            usize::MAX => format!("at least {}", many(min)),
+            _ if min == max => many(min),
+            _ if min == 0 => format!("at most {}", many(max)),
+            _ => format!("{min} to {}", many(max)),
+        };
+        self.fault(path, format!("must have {wanted}, and has {is}"));
+        false
+    }
+}
+
+/// The path of a member.
+pub(super) fn below(path: &str, name: &str) -> String {
+    let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
+    if plain && name.len() <= 64 { format!("{path}.{name}") } else { format!("{path}['{}']", shown(name)) }
+}
+
+const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Epoch seconds, with a fraction only if there is one.
+fn time(value: &Value) -> Option<Number> {
+    let seconds = match value {
+        Value::String(text) => {
+            let Millis(at) = Millis::parse(text)?;
+            if at.rem_euclid(1000) == 0 {
+                Number::from(at / 1000)
+            } else {
+                #[expect(clippy::cast_precision_loss, reason = "milliseconds of the year 9999 have 48 bits")]
+                Number::from_f64(at as f64 / 1000.0)?
+            }
+        }
+        Value::Number(number) => number.clone(),
+        _ => return None,
+    };
+    #[expect(clippy::cast_precision_loss, reason = "the last second has 38 bits")]
+    let most = LAST_SECOND as f64;
+    seconds.as_f64().is_some_and(|seconds| (0.0..=most).contains(&seconds)).then_some(seconds)
+}
+
+/// A time of a judged input, in milliseconds.
+pub fn millis(value: &Value) -> Option<Millis> {
+    if let Some(seconds) = value.as_i64() {
+        return Some(Millis::from_seconds(seconds));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "a judged time has 48 bits")]
+    value.as_f64().map(|seconds| Millis((seconds * 1000.0).round() as i64))
+}
+
+#[cfg(test)]
+#[path = "input_tests.rs"]
+mod tests;
