@@ -1,9 +1,10 @@
 //! Runs past audits' findings through a policy, or through two: what `fleetwarden policy replay` does.
 //!
-//! [`partition`] says which objects of the archive count, [`folder`] brings them, [`lines`] takes them
-//! apart, and each thread counts what it reads: [`tally`] by audit and rule, [`changes`] between two
+//! [`partition`] says which objects of the archive count, [`folder`] and [`bucket`] bring them, [`lines`] takes
+//! them apart, and each thread counts what it reads: [`tally`] by audit and rule, [`changes`] between two
 //! policies, [`damage`] what cannot be read. [`report`] says it to tools and [`table`] to people.
 
+pub(crate) mod bucket;
 pub(crate) mod changes;
 pub(crate) mod damage;
 pub(crate) mod distinct;
@@ -22,6 +23,7 @@ use self::partition::Days;
 use self::tally::{Audits, PolicyTally};
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::record::RecordedFinding;
+use hyper::body::Bytes;
 use indicatif::ProgressBar;
 use std::fs::File;
 use std::path::PathBuf;
@@ -63,6 +65,7 @@ pub(crate) struct Object {
 #[derive(Debug)]
 pub(crate) enum Content {
     File(PathBuf),
+    Bytes(Bytes),
 }
 
 /// Everything that was counted.
@@ -134,6 +137,7 @@ impl<'p> Replay<'p> {
         self.objects += 1;
         let key = &object.key;
         let ended = match &object.content {
+            Ok(Content::Bytes(bytes)) => self.lines(key, bytes.as_ref()),
             Ok(Content::File(path)) => File::open(path).and_then(|file| self.lines(key, file)),
             Err(why) => return self.damage.object(key, why.clone()),
         };
@@ -198,5 +202,7 @@ fn next(receiver: &Mutex<Receiver<Object>>) -> Option<Object> {
     receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
+#[cfg(test)]
+mod bucket_tests;
 #[cfg(test)]
 mod tests;

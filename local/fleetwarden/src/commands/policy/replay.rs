@@ -2,6 +2,7 @@
 
 use super::Source;
 use crate::output::{line, note};
+use crate::replay::bucket::{Bucket, Settings};
 use crate::replay::fate::FailOn;
 use crate::replay::folder::Folder;
 use crate::replay::partition::Days;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread;
+use tokio::runtime::Handle;
 
 /// Something of the archive could not be read.
 const DAMAGED: u8 = 2;
@@ -24,8 +26,8 @@ const DAMAGED: u8 = 2;
 /// Arguments of `policy replay`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Folder of the archive, or of a part of it
-    #[arg(long, value_name = "DIR")]
+    /// Folder of the archive, or of a part of it; or `s3://BUCKET[/PREFIX]`
+    #[arg(long, value_name = "DIR|s3://BUCKET")]
     archive: String,
     /// The policy file
     #[arg(long, default_value = "policies/policy.yaml")]
@@ -96,6 +98,12 @@ fn replay(arguments: &Arguments, stop: &AtomicBool) -> Result<ExitCode> {
 
 /// Reads the archive.
 fn read<'p>(archive: &str, plan: Plan<'p>, stop: &AtomicBool) -> Result<Replay<'p>> {
+    if let Some(place) = archive.strip_prefix("s3://") {
+        let runtime = Handle::current();
+        let bucket = runtime.block_on(Bucket::list(place, plan.days, Settings::from_env()?))?;
+        let size = bucket.size();
+        return run_through(plan, size, |sender| runtime.block_on(bucket.feed(sender)), stop, archive);
+    }
     let folder = Folder::list(Path::new(archive), plan.days)?;
     run_through(plan, folder.size(), |sender| folder.feed(&sender), stop, archive)
 }
