@@ -22,6 +22,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 
+use crate::iot_api::IotApi;
 use crate::retries::NoPointlessRetry;
 use crate::s3::S3;
 use crate::settings::SettingsError;
@@ -79,6 +80,11 @@ impl Shared {
         aws_sdk_iot::Client::from_conf(
             at(config, "AWS_ENDPOINT_URL_IOT", aws_sdk_iot::config::Builder::endpoint_url).build(),
         )
+    }
+
+    /// AWS IoT by the description of its operations.
+    pub fn iot_api(&self) -> IotApi {
+        IotApi::new(self.0.clone(), endpoint("AWS_ENDPOINT_URL_IOT").as_deref())
     }
 
     /// Amazon SNS.

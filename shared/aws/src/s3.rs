@@ -1,28 +1,18 @@
 //! Amazon S3, as much of it as the archive needs: whole objects, written, read and deleted.
 //!
 //! The SDK's client of S3 would be a fifth of each binary, for all that S3 can do besides. This one makes its
-//! requests itself and hands them to the SDK's own orchestrator, so that connections, time-outs, retries and
-//! errors are those of all other clients.
+//! requests itself and sends them as [`rest`](crate::rest) does: as the SDK sends its own.
 
-use std::fmt;
 use std::mem;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use aws_credential_types::provider::ProvideCredentials as _;
 use aws_sigv4::http_request::PayloadChecksumKind;
 use aws_sigv4::http_request::PercentEncodingMode;
 use aws_sigv4::http_request::SignableBody;
-use aws_sigv4::http_request::SignableRequest;
 use aws_sigv4::http_request::SigningSettings;
 use aws_sigv4::http_request::UriPathNormalizationMode;
-use aws_sigv4::http_request::sign;
-use aws_sigv4::sign::v4;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
-use aws_smithy_runtime::client::retries::classifiers::HttpStatusCodeClassifier;
-use aws_smithy_runtime::client::retries::classifiers::TransientErrorClassifier;
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::identity::Identity;
 use aws_smithy_runtime_api::client::interceptors::context;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -31,11 +21,11 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::ser_de::DeserializeResponse;
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
-use aws_smithy_types::error::metadata::ErrorMetadata;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use aws_smithy_types::retry::RetryConfig;
-use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
+
+use crate::rest;
+use crate::rest::Again;
+use crate::rest::Refused;
 
 /// The service, before it is known which bucket.
 #[derive(Clone, Debug)]
@@ -63,10 +53,6 @@ pub(crate) struct Content {
     pub(crate) kind: &'static str,
 }
 
-/// The service's error.
-#[derive(Debug)]
-pub(crate) struct Refused(ErrorMetadata);
-
 impl S3 {
     /// The service at an endpoint of its own, else at AWS.
     pub(crate) const fn new(config: SdkConfig, endpoint: Option<String>) -> Self {
@@ -80,40 +66,11 @@ impl S3 {
         let region = self.config.region().map(ToString::to_string).unwrap_or_default();
         let url = match self.endpoint {
             Some(endpoint) => format!("{}/{name}", endpoint.trim_end_matches('/')),
-            None => format!("https://{name}.s3.{region}.{}", domain(&region)),
+            None => format!("https://{name}.s3.{region}.{}", rest::domain(&region)),
         };
-        let retries = self.config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
-        let operation = Operation::builder()
-            .service_name("S3")
-            .operation_name("Object")
-            .endpoint_url(&url)
-            .no_auth()
-            .standard_retry(&retries)
-            .retry_classifier(TransientErrorClassifier::<Refused>::new())
-            .retry_classifier(HttpStatusCodeClassifier::default())
-            .timeout_config(self.config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled))
-            .with_connection_poisoning()
-            .serializer(|request: HttpRequest| Ok::<_, BoxError>(request))
-            .deserializer_impl::<SdkBody, Refused>(Answer);
-        let operation = match self.config.behavior_version() {
-            Some(version) => operation.behavior_version(version),
-            None => operation,
-        };
-        let operation = match self.config.http_client() {
-            Some(http) => operation.http_client(http),
-            None => operation,
-        };
-        let operation = match self.config.sleep_impl() {
-            Some(sleep) => operation.sleep_impl(sleep),
-            None => operation,
-        };
-        Bucket(Arc::new(Inner { operation: operation.build(), url, config: self.config }))
+        let operation = rest::sender(&self.config, "S3", &url, Answer, Again::Always);
+        Bucket(Arc::new(Inner { operation, url, config: self.config }))
     }
-}
-
-/// Where a region's endpoints are ("Amazon S3 endpoints and quotas").
-fn domain(region: &str) -> &'static str {
-    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
 }
 
 impl Bucket {
@@ -155,25 +112,15 @@ impl Bucket {
         content: Option<Content>,
     ) -> Result<HttpRequest, BoxError> {
         let Inner { config, url, .. } = self.0.as_ref();
-        let path = encoded(key);
+        let path = rest::encoded(key, b"/");
         let mut settings = SigningSettings::default();
         settings.percent_encoding_mode = PercentEncodingMode::Single;
         settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
         settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
-        let credentials = config.credentials_provider().ok_or("there are no credentials")?;
-        let identity: Identity = credentials.provide_credentials().await?.into();
-        let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let params = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&region)
-            .name("s3")
-            .time(SystemTime::now())
-            .settings(settings)
-            .build()?
-            .into();
-        let full = format!("{url}/{path}");
-        let signable = SignableRequest::new(method, full, std::iter::empty(), SignableBody::UnsignedPayload)?;
-        let (signature, _) = sign(signable, &params)?.into_parts();
+        let url = &format!("{url}/{path}");
+        let body = SignableBody::UnsignedPayload;
+        let unsigned = rest::Unsigned { service: "s3", method, url, headers: &[], body, settings };
+        let signature = rest::sign(config, unsigned).await?;
         let (length, kind) = content.as_ref().map_or((None, None), |c| (Some(c.bytes), Some(c.kind)));
         let mut request = HttpRequest::new(content.map_or_else(SdkBody::empty, |content| content.body));
         request.set_method(method)?;
@@ -183,24 +130,11 @@ impl Bucket {
             headers.insert("content-length", length.to_string());
             headers.insert("content-type", kind);
         }
-        for (name, value) in signature.headers() {
-            headers.insert(name.to_owned(), value.to_owned());
+        for (name, value) in signature {
+            headers.insert(name, value);
         }
         Ok(request)
     }
-}
-
-/// A key as it stands in a path: every byte but the unreserved and the slash as `%XX`, as signing wants it.
-fn encoded(key: &str) -> String {
-    use fmt::Write as _;
-    key.bytes().fold(String::with_capacity(key.len() + 16), |mut path, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            let _ = write!(path, "%{byte:02X}");
-        }
-        path
-    })
 }
 
 /// What comes back: a success with its content still to come, or an error.
@@ -233,38 +167,6 @@ impl DeserializeResponse for Answer {
         let status = response.status().as_u16();
         let code = within("Code").map_or_else(|| format!("HTTP {status}"), ToOwned::to_owned);
         let message = within("Message").map_or_else(|| format!("HTTP {status}"), ToOwned::to_owned);
-        let meta = ErrorMetadata::builder().code(code).message(message).build();
-        Err(OrchestratorError::operation(context::Error::erase(Refused(meta))))
-    }
-}
-
-impl ProvideErrorMetadata for Refused {
-    fn meta(&self) -> &ErrorMetadata {
-        &self.0
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl std::error::Error for Refused {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_encoded_as_signing_wants_them() {
-        assert_eq!(encoded("findings/day=2026-11-23/A_B~1.gz"), "findings/day%3D2026-11-23/A_B~1.gz");
-        assert_eq!(encoded("ä b+c"), "%C3%A4%20b%2Bc");
-    }
-
-    #[test]
-    fn a_bucket_is_where_its_region_is() {
-        assert_eq!(domain("eu-central-1"), "amazonaws.com");
-        assert_eq!(domain("cn-north-1"), "amazonaws.com.cn");
+        Refused::new(code, message).into_outcome()
     }
 }

@@ -1,0 +1,285 @@
+//! The operations of AWS IoT as their description in the core has them: any of them, with JSON in and JSON out.
+//!
+//! Who makes calls that others have written down, as `audit-commands`, would need a builder of the SDK for each of
+//! 30 operations, and give back an answer that went through its types and lost what they do not know. Here one
+//! table makes all requests, and an answer comes back as the service wrote it.
+
+use std::sync::Arc;
+
+use aws_sigv4::http_request::SignableBody;
+use aws_sigv4::http_request::SigningSettings;
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::ser_de::DeserializeResponse;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::date_time::Format;
+use aws_types::SdkConfig;
+use fleetwarden_core::api;
+use fleetwarden_core::api::input::millis;
+use fleetwarden_core::api::shape::Place;
+use fleetwarden_core::api::shape::Shape;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::Error;
+use crate::rest;
+use crate::rest::Again;
+use crate::rest::Refused;
+
+/// The signing name of the control plane, which is also the beginning of its host.
+const SERVICE: &str = "iot";
+/// The code of our own for an answer that is no JSON, whatever its status.
+pub const UNREADABLE: &str = "UnreadableAnswer";
+
+type Sender = Operation<HttpRequest, Box<RawValue>, Refused>;
+
+/// AWS IoT, operation by operation. Clones share everything.
+#[derive(Clone, Debug)]
+pub struct IotApi(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: SdkConfig,
+    url: String,
+    always: Sender,
+    unharmed: Sender,
+}
+
+impl IotApi {
+    /// The service at an endpoint of its own, else at AWS.
+    pub(crate) fn new(config: SdkConfig, endpoint: Option<&str>) -> Self {
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        let url = match endpoint {
+            Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
+            None => format!("https://{SERVICE}.{region}.{}", rest::domain(&region)),
+        };
+        let sender = |again| rest::sender(&config, "IoT", &url, Answer, again);
+        let (always, unharmed) = (sender(Again::Always), sender(Again::Unharmed));
+        Self(Arc::new(Inner { config, url, always, unharmed }))
+    }
+
+    /// Makes a call with an input that was judged. A success without a body is `{}`.
+    ///
+    /// # Errors
+    /// [`Error::Aws`] with the service's code, after as many tries as for any other client.
+    pub async fn call(
+        &self,
+        operation: &api::Operation,
+        input: &Map<String, Value>,
+    ) -> Result<Box<RawValue>, Error> {
+        self.send(&self.0.always, operation, input).await
+    }
+
+    /// As [`call`](Self::call), for what would be done twice if the answer to the first try was lost: it is tried
+    /// again only when the service was asked too often.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_once(
+        &self,
+        operation: &api::Operation,
+        input: &Map<String, Value>,
+    ) -> Result<Box<RawValue>, Error> {
+        self.send(&self.0.unharmed, operation, input).await
+    }
+
+    async fn send(
+        &self,
+        sender: &Sender,
+        operation: &api::Operation,
+        input: &Map<String, Value>,
+    ) -> Result<Box<RawValue>, Error> {
+        let parts = Parts::new(operation, input);
+        let failed = |error| Error::aws(operation.name, &parts.target)(error);
+        let request = self.request(operation, &parts).await;
+        let request = request.map_err(SdkError::construction_failure).map_err(failed)?;
+        sender.invoke(request).await.map_err(failed)
+    }
+
+    async fn request(&self, operation: &api::Operation, parts: &Parts) -> Result<HttpRequest, BoxError> {
+        let Inner { config, url, .. } = self.0.as_ref();
+        let body = parts.body.as_deref().unwrap_or_default();
+        let unsigned = rest::Unsigned {
+            service: SERVICE,
+            method: operation.method,
+            url: &format!("{url}{}", parts.target),
+            headers: &parts.headers,
+            body: SignableBody::Bytes(body.as_bytes()),
+            settings: SigningSettings::default(),
+        };
+        let signature = rest::sign(config, unsigned).await?;
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.set_method(operation.method)?;
+        request.set_uri(parts.target.as_str())?;
+        let headers = request.headers_mut();
+        if parts.body.is_some() {
+            headers.insert("content-type", "application/json");
+            headers.insert("content-length", body.len().to_string());
+        }
+        for (name, value) in &parts.headers {
+            headers.insert(*name, value.clone());
+        }
+        for (name, value) in signature {
+            headers.insert(name, value);
+        }
+        Ok(request)
+    }
+}
+
+/// A request, before it is signed.
+#[derive(Debug)]
+struct Parts {
+    /// Path and query.
+    target: String,
+    headers: Vec<(&'static str, String)>,
+    /// None if the operation has no member in a body.
+    body: Option<String>,
+}
+
+impl Parts {
+    /// Each member of the input where its operation has it.
+    fn new(operation: &api::Operation, input: &Map<String, Value>) -> Self {
+        let mut path = operation.path.to_owned();
+        let mut query = String::new();
+        let mut headers = Vec::new();
+        let mut body = None;
+        for member in operation.members {
+            if member.place == Place::Body {
+                body.get_or_insert_with(Map::new);
+            }
+            let Some(value) = input.get(member.name) else { continue };
+            match member.place {
+                Place::Body => {
+                    body.get_or_insert_with(Map::new).insert(member.name.to_owned(), value.clone());
+                }
+                Place::Path => {
+                    let text = rest::encoded(&text(member.shape, value), b"");
+                    path = path.replace(&format!("{{{}}}", member.name), &text);
+                }
+                Place::Query => {
+                    let text = rest::encoded(&text(member.shape, value), b"");
+                    let sign = if query.is_empty() { '?' } else { '&' };
+                    query.extend([sign.to_string().as_str(), member.name, "=", &text]);
+                }
+                Place::Header(name) => headers.push((name, text(member.shape, value))),
+            }
+        }
+        Self { target: path + &query, headers, body: body.map(|body| Value::Object(body).to_string()) }
+    }
+}
+
+/// A value outside of a body: a time is RFC 3339 there.
+fn text(shape: &Shape, value: &Value) -> String {
+    match (shape, value) {
+        (Shape::Time, _) => {
+            let at = DateTime::from_millis(millis(value).unwrap_or_default().0);
+            at.fmt(Format::DateTime).unwrap_or_default()
+        }
+        (_, Value::String(text)) => text.clone(),
+        _ => value.to_string(),
+    }
+}
+
+/// What comes back: JSON, or nothing, or an error.
+#[derive(Debug)]
+struct Answer;
+
+impl DeserializeResponse for Answer {
+    fn deserialize_nonstreaming_with_config(
+        &self,
+        response: &HttpResponse,
+        _: &ConfigBag,
+    ) -> Result<context::Output, OrchestratorError<context::Error>> {
+        let body = response.body().bytes().unwrap_or_default();
+        if !response.status().is_success() {
+            return refused(response, body).into_outcome();
+        }
+        let body = if body.is_empty() { b"{}" } else { body };
+        match serde_json::from_slice::<Box<RawValue>>(body) {
+            Ok(answer) => Ok(context::Output::erase(answer)),
+            Err(error) => Refused::new(UNREADABLE, format!("the answer is no JSON: {error}")).into_outcome(),
+        }
+    }
+}
+
+/// REST-JSON has the code in a header or in the body, with a namespace before it or an address after it.
+fn refused(response: &HttpResponse, body: &[u8]) -> Refused {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let within = |names: &[&str]| names.iter().find_map(|name| body.get(name).and_then(Value::as_str));
+    let status = response.status().as_u16();
+    let code = response.headers().get("x-amzn-errortype").or_else(|| within(&["code", "__type"]));
+    let code = code.and_then(|code| code.split(':').next()).and_then(|code| code.rsplit('#').next());
+    let code = code.filter(|code| !code.is_empty());
+    let message = within(&["message", "Message", "errorMessage"]);
+    let words = || format!("HTTP {status}");
+    Refused::new(
+        code.map_or_else(|| format!("Http{status}"), ToOwned::to_owned),
+        message.map_or_else(words, ToOwned::to_owned),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
+    use serde_json::json;
+
+    use super::*;
+
+    fn parts(operation: &str, input: Value) -> Parts {
+        let all = api::AUDIT.iter().chain(&api::REGISTRY);
+        let operation = all.into_iter().find(|known| known.name == operation).unwrap();
+        let Value::Object(input) = input else { panic!("{input}") };
+        Parts::new(operation, &input)
+    }
+
+    #[test]
+    fn each_member_stands_where_its_operation_has_it() {
+        let Parts { target, headers, body } =
+            parts("CreateScheduledAudit", json!({"scheduledAuditName": "a b/ä", "frequency": "DAILY"}));
+        assert_eq!(target, "/audit/scheduledaudits/a%20b%2F%C3%A4");
+        assert_eq!((headers, body.as_deref()), (vec![], Some(r#"{"frequency":"DAILY"}"#)));
+        let list = parts(
+            "ListAuditTasks",
+            json!({"startTime": 1_795_392_000, "endTime": 1_795_392_000.25, "maxResults": 5, "nextToken": "a=&b+"}),
+        );
+        assert_eq!(
+            list.target,
+            "/audit/tasks?startTime=2026-11-23T00%3A00%3A00Z&endTime=2026-11-23T00%3A00%3A00.25Z\
+             &nextToken=a%3D%26b%2B&maxResults=5"
+        );
+        assert_eq!(list.body, None);
+        assert_eq!(parts("ListAuditSuppressions", json!({})).body.as_deref(), Some("{}"));
+        let things = parts("ListPrincipalThings", json!({"principal": "arn:x"}));
+        assert_eq!(things.headers, [("x-amzn-principal", "arn:x".to_owned())]);
+        let delete = parts("DeleteAccountAuditConfiguration", json!({"deleteScheduledAudits": true}));
+        assert_eq!(delete.target, "/audit/configuration?deleteScheduledAudits=true");
+    }
+
+    #[test]
+    fn an_error_has_its_code_wherever_the_service_puts_it() {
+        let code = |header: Option<&'static str>, body: &'static str| {
+            let mut response = HttpResponse::new(StatusCode::try_from(400).unwrap(), SdkBody::from(body));
+            if let Some(header) = header {
+                response.headers_mut().insert("x-amzn-errortype", header);
+            }
+            let refused = refused(&response, body.as_bytes());
+            format!("{}: {}", refused.code().unwrap(), refused.message().unwrap())
+        };
+        assert_eq!(
+            code(Some("ThrottlingException:http://x/"), "{\"message\":\"slow\"}"),
+            "ThrottlingException: slow"
+        );
+        assert_eq!(code(None, "{\"__type\":\"a.b#Broken\",\"Message\":\"no\"}"), "Broken: no");
+        assert_eq!(code(None, "{\"code\":\"Gone\"}"), "Gone: HTTP 400");
+        assert_eq!(code(None, "<html>"), "Http400: HTTP 400");
+    }
+}

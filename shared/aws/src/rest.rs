@@ -1,0 +1,216 @@
+//! Requests of our own, sent the way the SDK sends its own.
+//!
+//! Some services need so little of what their client in the SDK can do that the client is most of a binary. What
+//! is needed to do without it is here: the SDK's own signer and the SDK's own orchestrator, so that connections,
+//! time-outs, retries and errors are those of all other clients. Who asks brings the request and reads the answer.
+
+use std::fmt;
+use std::time::SystemTime;
+
+use aws_credential_types::provider::ProvideCredentials as _;
+use aws_sigv4::http_request::SignableBody;
+use aws_sigv4::http_request::SignableRequest;
+use aws_sigv4::http_request::SigningSettings;
+use aws_sigv4::sign::v4;
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime::client::retries::classifiers::HttpStatusCodeClassifier;
+use aws_smithy_runtime::client::retries::classifiers::TransientErrorClassifier;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::identity::Identity;
+use aws_smithy_runtime_api::client::interceptors::context::Error;
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::interceptors::context::Output;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
+use aws_smithy_runtime_api::client::retries::classifiers::ClassifyRetry;
+use aws_smithy_runtime_api::client::retries::classifiers::RetryAction;
+use aws_smithy_runtime_api::client::ser_de::DeserializeResponse;
+use aws_smithy_types::error::metadata::ErrorMetadata;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::SdkConfig;
+
+/// Codes with which a service says that it is asked too often. `LimitExceededException` is none of them: the same
+/// call some milliseconds later meets the same quota.
+const THROTTLING: [&str; 5] = [
+    "ThrottlingException",
+    "Throttling",
+    "ThrottledException",
+    "TooManyRequestsException",
+    "RequestThrottledException",
+];
+
+/// The service's error.
+#[derive(Debug)]
+pub(crate) struct Refused(ErrorMetadata);
+
+/// When a call is made again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// When the service was busy or broken, or the answer did not arrive.
+    Always,
+    /// Only when the service certainly did nothing: it was asked too often.
+    Unharmed,
+}
+
+/// What sends requests to one place. `read` makes an `O` or a [`Refused`] of each answer.
+pub(crate) fn sender<O: fmt::Debug + Send + Sync + 'static>(
+    config: &SdkConfig,
+    service: &'static str,
+    url: &str,
+    read: impl DeserializeResponse + 'static,
+    again: Again,
+) -> Operation<HttpRequest, O, Refused> {
+    let retries = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
+    let operation = Operation::builder()
+        .service_name(service)
+        .operation_name("Request")
+        .endpoint_url(url)
+        .no_auth()
+        .standard_retry(&retries)
+        .retry_classifier(Throttled)
+        .timeout_config(config.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled))
+        .with_connection_poisoning()
+        .serializer(|request: HttpRequest| Ok::<_, BoxError>(request))
+        .deserializer_impl::<O, Refused>(read);
+    let operation = match again {
+        Again::Always => operation
+            .retry_classifier(TransientErrorClassifier::<Refused>::new())
+            .retry_classifier(HttpStatusCodeClassifier::default()),
+        Again::Unharmed => operation,
+    };
+    let operation = match config.behavior_version() {
+        Some(version) => operation.behavior_version(version),
+        None => operation,
+    };
+    let operation = match config.http_client() {
+        Some(http) => operation.http_client(http),
+        None => operation,
+    };
+    let operation = match config.sleep_impl() {
+        Some(sleep) => operation.sleep_impl(sleep),
+        None => operation,
+    };
+    operation.build()
+}
+
+/// What is to be signed.
+pub(crate) struct Unsigned<'a> {
+    /// The signing name of the service.
+    pub(crate) service: &'a str,
+    /// The HTTP method.
+    pub(crate) method: &'a str,
+    /// The whole address, encoded.
+    pub(crate) url: &'a str,
+    /// Headers that the signature covers.
+    pub(crate) headers: &'a [(&'a str, String)],
+    /// What of the body the signature covers.
+    pub(crate) body: SignableBody<'a>,
+    /// How the service wants it.
+    pub(crate) settings: SigningSettings,
+}
+
+/// The headers that sign a request (version 4).
+pub(crate) async fn sign(
+    config: &SdkConfig,
+    unsigned: Unsigned<'_>,
+) -> Result<Vec<(String, String)>, BoxError> {
+    let Unsigned { service, method, url, headers, body, settings } = unsigned;
+    let credentials = config.credentials_provider().ok_or("there are no credentials")?;
+    let identity: Identity = credentials.provide_credentials().await?.into();
+    let region = config.region().map(ToString::to_string).unwrap_or_default();
+    let params = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(&region)
+        .name(service)
+        .time(SystemTime::now())
+        .settings(settings)
+        .build()?
+        .into();
+    let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
+    let signable = SignableRequest::new(method, url, headers, body)?;
+    let (signature, _) = aws_sigv4::http_request::sign(signable, &params)?.into_parts();
+    Ok(signature.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// Where a region's endpoints are ("AWS service endpoints").
+pub(crate) fn domain(region: &str) -> &'static str {
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+}
+
+/// A text as it can stand in an address: every byte but the unreserved and those in `kept` as `%XX`.
+pub(crate) fn encoded(text: &str, kept: &[u8]) -> String {
+    use fmt::Write as _;
+    text.bytes().fold(String::with_capacity(text.len() + 16), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+        encoded
+    })
+}
+
+impl Refused {
+    /// An error with the service's code and words.
+    pub(crate) fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self(ErrorMetadata::builder().code(code).message(message).build())
+    }
+
+    /// What a reader of answers gives back.
+    pub(crate) fn into_outcome(self) -> Result<Output, OrchestratorError<Error>> {
+        Err(OrchestratorError::operation(Error::erase(self)))
+    }
+}
+
+impl ProvideErrorMetadata for Refused {
+    fn meta(&self) -> &ErrorMetadata {
+        &self.0
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// Throttling by its code: AWS IoT says it with the status 400.
+#[derive(Debug)]
+struct Throttled;
+
+impl ClassifyRetry for Throttled {
+    fn classify_retry(&self, ctx: &InterceptorContext) -> RetryAction {
+        let error = ctx.output_or_error().and_then(Result::err).and_then(|e| e.as_operation_error());
+        let code = error.and_then(|e| e.downcast_ref::<Refused>()).and_then(ProvideErrorMetadata::code);
+        if code.is_some_and(|code| THROTTLING.contains(&code)) {
+            RetryAction::throttling_error()
+        } else {
+            RetryAction::NoActionIndicated
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "throttling by code"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_encoded_as_signing_wants_them() {
+        assert_eq!(encoded("findings/day=2026-11-23/A_B~1.gz", b"/"), "findings/day%3D2026-11-23/A_B~1.gz");
+        assert_eq!(encoded("ä b+c/", b""), "%C3%A4%20b%2Bc%2F");
+    }
+
+    #[test]
+    fn endpoints_are_where_their_region_is() {
+        assert_eq!(domain("eu-central-1"), "amazonaws.com");
+        assert_eq!(domain("cn-north-1"), "amazonaws.com.cn");
+    }
+}
