@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import textwrap
 
 import jsonschema
 import pytest
@@ -10,12 +11,10 @@ import yaml
 from template import ROOT
 
 SCHEMA = json.loads((ROOT / "policies/policy.schema.json").read_text())
-# The cases of `fleetwarden policy test` stand beside the policies that they are for.
 POLICIES = [
     path
     for folder in ("policies", "policies/cookbook")
     for path in sorted((ROOT / folder).glob("*.yaml"))
-    if not path.name.endswith((".test.yaml", ".tests.yaml"))
 ]
 FULL = """
 version: 1
@@ -83,6 +82,12 @@ def test_the_schema_is_one():
 @pytest.mark.parametrize("path", POLICIES, ids=lambda path: path.name)
 def test_a_policy_that_ships_is_valid(path):
     assert refused(yaml.load(path.read_text(), Core)) == []
+
+
+def test_the_example_of_the_documentation_is_valid():
+    blocks = re.findall(r"(?:^(?:    .*)?\n)+", (ROOT / "docs/policy.md").read_text(), re.MULTILINE)
+    example = next(block for block in blocks if "version: 1" in block)
+    assert refused(yaml.load(textwrap.dedent(example), Core)) == []
 
 
 def test_every_key_is_known():

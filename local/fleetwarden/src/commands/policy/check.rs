@@ -182,6 +182,20 @@ mod tests {
     }
 
     #[test]
+    fn the_policies_that_ship_and_the_example_of_the_documentation_are_clean() {
+        let text = include_str!("../../../../../docs/policy.md");
+        let example = text.lines().skip_while(|line| !line.starts_with("    "));
+        let example = example.take_while(|line| line.is_empty() || line.starts_with("    "));
+        let example = example.map(|line| line.get(4..).unwrap_or_default()).collect::<Vec<_>>().join("\n");
+        assert!(ended(&example, true), "{example}");
+        for shipped in
+            [include_str!("../../../../../policies/policy.yaml"), include_str!("../../demo/policy.yaml")]
+        {
+            assert!(ended(shipped, true), "{shipped}");
+        }
+    }
+
+    #[test]
     fn one_line_says_how_it_ended() {
         let diagnostic = |level| Diagnostic { place: Place::default(), level, what: String::new() };
         let found = [diagnostic(Level::Error), diagnostic(Level::Warning), diagnostic(Level::Warning)];
