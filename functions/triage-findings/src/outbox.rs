@@ -214,7 +214,9 @@ fn raw(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
     }
     let mut things = record.things.clone();
     if let Things::Known(things) = &mut things {
-        things.iter_mut().for_each(|thing| (thing.described, thing.groups) = (None, None));
+        for thing in things {
+            (thing.described, thing.groups) = (None, None);
+        }
     }
     let record = FindingRecord { finding: &finding, things: &things, ..record.clone() };
     serde_json::value::to_raw_value(&record).map_err(wrong)

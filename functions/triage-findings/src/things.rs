@@ -341,3 +341,84 @@ impl<V: Clone> Cache<V> {
         cell.get_or_try_init(|| Box::pin(ask)).await.cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use fleetwarden_aws::testing::Answer;
+    use fleetwarden_aws::testing::clients;
+    use fleetwarden_core::timestamp::Millis;
+    use serde_json::json;
+
+    use super::*;
+
+    /// A registry of a region in which every certificate has one thing, and the principals that it was asked for.
+    fn registry(region: &str) -> (Registry, Arc<Mutex<Vec<String>>>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let principals = Arc::clone(&asked);
+        let shared = clients(move |call| {
+            let mut headers = call.headers.into_iter();
+            let principal = headers.find(|(name, _)| name == "x-amzn-principal").unwrap().1;
+            principals.lock().unwrap().push(principal);
+            Answer::ok(json!({"things": ["pump"]}))
+        });
+        let audit = Audit {
+            account: "123456789012".into(),
+            region: region.into(),
+            task_id: "t".into(),
+            schedule: None,
+            started_at: Millis(0),
+        };
+        (Registry::new(&shared.iot(), &audit), asked)
+    }
+
+    #[tokio::test]
+    async fn a_certificate_is_the_same_by_id_and_by_arn() {
+        let id = "a".repeat(64);
+        for (region, partition) in
+            [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
+        {
+            let (registry, asked) = registry(region);
+            let arn = format!("arn:{partition}:iot:{region}:123456789012:cert/{id}");
+            for certificate in [&id, &arn] {
+                let things = registry.behind(Behind::Certificate(certificate)).await.unwrap();
+                assert_eq!(things, [Thing { name: "pump".into(), ..Thing::default() }]);
+            }
+            assert_eq!((asked.lock().unwrap().as_slice(), registry.calls()), ([arn].as_slice(), 1));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_can_be_no_name_is_not_asked_for() {
+        let (registry, asked) = registry("us-east-1");
+        let elsewhere = format!("arn:aws:iot:eu-west-1:123456789012:cert/{}", "a".repeat(64));
+        let long = "a".repeat(129);
+        for behind in [
+            Behind::Certificate(""),
+            Behind::Certificate("../things"),
+            Behind::Certificate(&elsewhere),
+            Behind::Client(""),
+            Behind::Client("a/b"),
+            Behind::Client("ä"),
+            Behind::Client(&long),
+            Behind::Many,
+        ] {
+            assert!(registry.behind(behind).await.is_err(), "{behind:?}");
+        }
+        assert_eq!(registry.behind(Behind::Nothing).await.unwrap(), []);
+        assert!(asked.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_cache_never_holds_more_than_it_may_and_no_failure() {
+        let cache = Cache::default();
+        for number in 0..=FULL {
+            cache.get(&number.to_string(), async { Ok(number) }).await.unwrap();
+        }
+        assert_eq!(cache.0.lock().unwrap().len(), 1);
+        assert!(cache.get("new", async { Err("no".into()) }).await.is_err());
+        assert_eq!(cache.get("new", async { Ok(7) }).await, Ok(7));
+        assert_eq!(cache.get("new", async { Ok(8) }).await, Ok(7));
+    }
+}
