@@ -2,7 +2,7 @@
 
 use crate::output::line;
 use fleetwarden_core::policy;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -24,82 +24,67 @@ pub(crate) fn run() -> ExitCode {
 
 /// The reference of a schema: the file, then every block below it, then the kinds of values.
 fn text(schema: &Value) -> String {
-    let reference = Reference { definitions: schema.get("$defs").and_then(Value::as_object) };
     let mut out = HEAD.to_owned();
     let mut names = Vec::new();
-    reference.block(&mut out, "The file", schema, &mut names);
+    block(&mut out, "The file", schema, &mut names);
     let mut values = String::new();
     let mut next = 0;
     while let Some(name) = names.get(next).cloned() {
         next += 1;
-        let Some(definition) = reference.definition(&name) else { continue };
+        let Some(definition) = schema.get("$defs").and_then(|all| all.get(&name)) else { continue };
         if definition.get("properties").is_some() {
             // What a block names comes right after it, before what its neighbours name.
-            let mut named = Names::new();
-            reference.block(&mut out, &name, definition, &mut named);
-            named.retain(|name| !names.contains(name));
-            names.splice(next..next, named);
+            let mut below = Names::new();
+            block(&mut out, &name, definition, &mut below);
+            below.retain(|name| !names.contains(name));
+            names.splice(next..next, below);
         } else {
-            reference.value(&mut values, &name, definition);
+            value(&mut values, &name, definition);
         }
     }
     let _ = write!(out, "\n## Values\n\n| value | what it is | limits |\n|---|---|---|\n{values}");
     out
 }
 
-struct Reference<'s> {
-    definitions: Option<&'s Map<String, Value>>,
-}
-
 /// The definitions that are used, in the order of their first use.
 type Names = Vec<String>;
 
-impl<'s> Reference<'s> {
-    fn definition(&self, name: &str) -> Option<&'s Value> {
-        self.definitions?.get(name)
+/// A mapping: what it is, and a row a key.
+fn block(out: &mut String, title: &str, block: &Value, names: &mut Names) {
+    let _ =
+        write!(out, "\n## {title}\n\n{}\n\n| key | value | what it says |\n|---|---|---|\n", wrapped(block));
+    let required: Vec<_> = block.get("required").and_then(Value::as_array).into_iter().flatten().collect();
+    let properties = block.get("properties").and_then(Value::as_object);
+    let mut keys: Vec<_> = properties.into_iter().flatten().collect();
+    keys.sort_by_key(|(key, _)| !required.iter().any(|name| *name == key.as_str()));
+    for (key, of) in keys {
+        let must = if required.iter().any(|name| *name == key.as_str()) { " (required)" } else { "" };
+        let kind = kind(of, names);
+        let mut what: Vec<_> = told(of).into_iter().collect();
+        what.extend(limits(of));
+        what.extend(of.get("default").map(|value| format!("Default: `{}`.", plain(value))));
+        let _ = writeln!(out, "| `{key}`{must} | {kind} | {} |", cell(&what.join(" ")));
     }
+}
 
-    /// A mapping: what it is, and a row a key.
-    fn block(&self, out: &mut String, title: &str, block: &'s Value, names: &mut Names) {
-        let _ = write!(
-            out,
-            "\n## {title}\n\n{}\n\n| key | value | what it says |\n|---|---|---|\n",
-            wrapped(block)
-        );
-        let required: Vec<_> =
-            block.get("required").and_then(Value::as_array).into_iter().flatten().collect();
-        let properties = block.get("properties").and_then(Value::as_object);
-        let mut keys: Vec<_> = properties.into_iter().flatten().collect();
-        keys.sort_by_key(|(key, _)| !required.iter().any(|name| *name == key.as_str()));
-        for (key, of) in keys {
-            let must = if required.iter().any(|name| *name == key.as_str()) { " (required)" } else { "" };
-            let kind = kind(of, names);
-            let mut what: Vec<_> = told(of).into_iter().collect();
-            what.extend(limits(of));
-            what.extend(of.get("default").map(|value| format!("Default: `{}`.", plain(value))));
-            let _ = writeln!(out, "| `{key}`{must} | {kind} | {} |", cell(&what.join(" ")));
-        }
-    }
-
-    /// A kind of value that has a name: what it is, and what it allows.
-    fn value(&self, out: &mut String, name: &str, of: &Value) {
-        let mut allowed: Vec<String> = limits(of).into_iter().collect();
-        for key in ["oneOf", "anyOf"] {
-            for one in of.get(key).and_then(Value::as_array).into_iter().flatten() {
-                let what = told(one).map_or_else(String::new, |what| format!(": {what}"));
-                match one.get("const") {
-                    Some(word) => allowed.push(format!("`{}`{what}", plain(word))),
-                    None => allowed.extend(limits(one).map(|limits| match told(one) {
-                        Some(what) => format!("{what} {limits}"),
-                        None => limits,
-                    })),
-                }
+/// A kind of value that has a name: what it is, and what it allows.
+fn value(out: &mut String, name: &str, of: &Value) {
+    let mut allowed: Vec<String> = limits(of).into_iter().collect();
+    for key in ["oneOf", "anyOf"] {
+        for one in of.get(key).and_then(Value::as_array).into_iter().flatten() {
+            let what = told(one).map_or_else(String::new, |what| format!(": {what}"));
+            match one.get("const") {
+                Some(word) => allowed.push(format!("`{}`{what}", plain(word))),
+                None => allowed.extend(limits(one).map(|limits| match told(one) {
+                    Some(what) => format!("{what} {limits}"),
+                    None => limits,
+                })),
             }
         }
-        let name = format!("<a id=\"{}\"></a>{name}", name.to_lowercase());
-        let what = told(of).unwrap_or_default();
-        let _ = writeln!(out, "| {name} | {} | {} |", cell(&what), cell(&allowed.join("<br>")));
     }
+    let name = format!("<a id=\"{}\"></a>{name}", name.to_lowercase());
+    let what = told(of).unwrap_or_default();
+    let _ = writeln!(out, "| {name} | {} | {} |", cell(&what), cell(&allowed.join("<br>")));
 }
 
 /// What stands behind a key, in words, with links to definitions.
