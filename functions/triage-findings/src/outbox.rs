@@ -218,7 +218,8 @@ fn raw(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
             (thing.described, thing.groups) = (None, None);
         }
     }
-    let record = FindingRecord { finding: &finding, things: &things, ..record.clone() };
+    let decision = record.decision.brief();
+    let record = FindingRecord { finding: &finding, things: &things, decision: &decision, ..record.clone() };
     serde_json::value::to_raw_value(&record).map_err(wrong)
 }
 

@@ -105,7 +105,8 @@ pub struct Rule {
     place: Place,
     live: bool,
     matcher: Matcher,
-    except: Option<Matcher>,
+    /// Apart, so that the rules that are asked one after the other lie close together.
+    except: Option<Box<Matcher>>,
     effect: Effect,
     /// Of a mitigation, where each action stands; of a suppression, where it begins and where its end is said.
     places: Box<[Place]>,
@@ -227,6 +228,7 @@ impl Policy {
             held: None,
             shadow: None,
             wanted: Wanted::default(),
+            brief: false,
             policy: self,
             subject,
         };
@@ -276,7 +278,6 @@ impl Policy {
         decision
     }
 
-    /// The mitigation that takes every finding of a check that is not suppressed, if there is one: then the
     /// What keeps every mitigation from a resource, given what is known of the things behind it; none if nothing
     /// does.
     ///
@@ -299,6 +300,7 @@ impl Policy {
         self.protect.may_concern(check)
     }
 
+    /// The mitigation that takes every finding of a check that is not suppressed, if there is one: then the
     /// whole set can be mitigated as one task instead of 25 findings at a time.
     pub fn takes_whole_check(&self, check: &CheckName) -> Option<(&str, &Mitigate)> {
         if self.protect.may_concern(check) {

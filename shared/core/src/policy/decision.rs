@@ -37,8 +37,17 @@ pub struct Decision<'p, 's> {
     /// What has to be looked up before this decision is final. Decide again with it, or take it as it is: what is
     /// not known never lets anything happen.
     pub wanted: Wanted,
+    pub(super) brief: bool,
     pub(super) policy: &'p Policy,
     pub(super) subject: &'s Subject<'s>,
+}
+
+impl Decision<'_, '_> {
+    /// The same decision, written without the rules that were passed over: for a record that they make too large.
+    #[must_use]
+    pub const fn brief(self) -> Self {
+        Self { brief: true, ..self }
+    }
 }
 
 /// What happens with a finding.
@@ -127,7 +136,9 @@ impl Serialize for Decision<'_, '_> {
         if let Some(rule) = self.shadow {
             out.serialize_entry("shadow", &Shadow { rule, subject: self.subject, windows })?;
         }
-        out.serialize_entry("passedOver", &PassedOver(self))?;
+        if !self.brief {
+            out.serialize_entry("passedOver", &PassedOver(self))?;
+        }
         out.serialize_entry("mode", &self.policy.mode)?;
         out.serialize_entry("policy", &self.policy.hash)?;
         out.end()
@@ -159,7 +170,7 @@ struct PassedOver<'d>(&'d Decision<'d, 'd>);
 impl Serialize for PassedOver<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Decision { policy, subject, rule, .. } = *self.0;
-        let asked = matches!(self.0.outcome, Outcome::Suppressed).then_some(0).unwrap_or(usize::MAX);
+        let asked = if matches!(self.0.outcome, Outcome::Suppressed) { 0 } else { usize::MAX };
         let label = subject.finding.identifier().map(Label::new);
         let before = policy
             .rules_for(&subject.finding.check)

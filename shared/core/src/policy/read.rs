@@ -84,7 +84,7 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyErrors> {
         read.extend(reader.rule(entry));
     }
     let header = file.map(|file| {
-        let windows = file.windows.and_then(|windows| reader.windows(windows));
+        let windows = file.windows.map(|windows| reader.windows(windows));
         (file.mode, reader.protections(file.protect), windows)
     });
     reader.errors.sort();
@@ -152,7 +152,7 @@ impl Reader {
             if is_empty(&except.value) {
                 self.error(except.place, "an exception without a key would except everything");
             }
-            self.matcher(except.value)
+            Box::new(self.matcher(except.value))
         });
         let (effect, places) = match (entry.suppress, entry.mitigate, entry.report) {
             (Some(suppress), None, None) => self.suppress(suppress)?,
@@ -292,7 +292,7 @@ impl Reader {
         }
     }
 
-    fn windows(&mut self, entry: Spanned<file::Windows>) -> Option<Windows> {
+    fn windows(&mut self, entry: Spanned<file::Windows>) -> Windows {
         let file::Windows { zone, open, freeze } = entry.value;
         if open.as_ref().is_some_and(Vec::is_empty) {
             self.error(entry.place, "no window ever opens; leave 'open' out to mitigate at any time");
@@ -308,7 +308,7 @@ impl Reader {
             Some(Freeze { from: civil(from), to: civil(to) })
         });
         let freezes = freezes.collect();
-        Some(Windows { place: zone.place, zone: zone.value, open, freezes })
+        Windows { place: zone.place, zone: zone.value, open, freezes }
     }
 
     fn window(&mut self, entry: file::Window) -> Option<Window> {

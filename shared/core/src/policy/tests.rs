@@ -103,6 +103,19 @@ fn the_first_rule_that_matches_decides() {
 }
 
 #[test]
+fn a_brief_decision_keeps_all_but_the_rules_that_were_passed_over() {
+    let policy = policy(POLICY);
+    let finding = certificate("DEVICE_CERTIFICATE_EXPIRING_CHECK", "cba");
+    let (account, region, things) = ("123456789012", "eu-central-1", &Things::NotAsked);
+    let subject =
+        Subject { finding: &finding, account, region, at: NOW, first_seen: NOW, times_seen: 1, things };
+    let decision = policy.decide(&subject);
+    let mut long = serde_json::to_value(decision).unwrap();
+    long.as_object_mut().unwrap().remove("passedOver").unwrap();
+    assert_eq!(serde_json::to_value(decision.brief()).unwrap(), long);
+}
+
+#[test]
 fn what_no_rule_takes_is_reported() {
     let unknown = Finding { severity: Severity::Critical, ..certificate("QUANTUM_CHECK", "x") };
     insta::assert_snapshot!(decide(&policy(POLICY), &unknown), @r#"{"outcome":"report","rule":null,"passedOver":[{"rule":"quiet","failedOn":"severity","saw":"CRITICAL"}],"mode":"enforce","policy":"…"}"#);
