@@ -6,6 +6,7 @@ mod explanation;
 mod reference;
 mod replay;
 mod schema;
+mod test;
 mod things;
 
 use crate::output::note;
@@ -30,6 +31,8 @@ enum Command {
     Check(check::Arguments),
     /// Say what a policy decides on a finding, and why
     Explain(explain::Arguments),
+    /// Run the operator's own cases: findings with what the policy should decide on them
+    Test(test::Arguments),
     /// Print every key of the policy file, in Markdown
     Reference,
     /// Print the JSON Schema of the policy file
@@ -43,6 +46,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
         Command::Reference => Ok(reference::run()),
         Command::Schema => schema::run(),
         Command::Replay(arguments) => replay::run(arguments).await,

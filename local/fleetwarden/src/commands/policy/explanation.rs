@@ -14,8 +14,8 @@ use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// How many columns a text takes at most.
-pub(crate) const WIDTH: u16 = 100;
+/// How many columns a text takes at most: 100 where it is indented.
+const WIDTH: u16 = 96;
 
 /// What is told.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ pub(crate) fn text(told: &Explained<'_>) -> String {
 }
 
 /// What happens, and to what, in one sentence.
-pub(crate) fn headline(told: &Explained<'_>) -> String {
+fn headline(told: &Explained<'_>) -> String {
     let finding = told.subject.finding;
     let resource = finding.identifier().map_or_else(|| "a finding without resource".to_owned(), resource);
     let first = sentence(told.decision.outcome, told, &resource);
@@ -165,7 +165,7 @@ struct Passed {
 }
 
 /// The rules before the one that decided, each with the condition that it fails on, as a table; empty if none.
-pub(crate) fn passed_over(told: &Explained<'_>) -> String {
+fn passed_over(told: &Explained<'_>) -> String {
     let written = serde_json::to_value(told.decision).unwrap_or_default();
     let passed = written.get("passedOver").cloned().unwrap_or_default();
     let passed: Vec<Passed> = serde_json::from_value(passed).unwrap_or_default();
@@ -347,13 +347,15 @@ const fn mode(mode: Mode) -> &'static str {
     }
 }
 
-fn table() -> Table {
+/// A table without lines.
+pub(crate) fn table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     table
 }
 
-fn laid_out(table: &Table) -> String {
+/// A table's text.
+pub(crate) fn laid_out(table: &Table) -> String {
     table.lines().map(|line| format!(" {}", line.trim_end())).collect::<Vec<_>>().join("\n")
 }
 

@@ -1,0 +1,189 @@
+//! `fleetwarden policy test`: the operator's own cases, each a finding and what the policy should decide on it.
+//!
+//! `file` is what a file of cases says, `case` makes it ready, `expect` compares, `told` and `junit` write what
+//! came out.
+
+mod case;
+mod checks;
+mod expect;
+mod file;
+mod junit;
+mod told;
+
+use super::Source;
+use crate::output::line;
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use expect::Failure;
+use fleetwarden_core::policy::{Place, Rule};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// The name of the folders that hold cases.
+const FOLDER: &str = "tests";
+
+/// Arguments of `policy test`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Files of cases, or folders: of a folder, the *.yaml files in each folder named tests
+    #[arg(default_value = "policies")]
+    paths: Vec<PathBuf>,
+    /// Policy file to test, whatever the files of cases name
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Write the results here too, as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+}
+
+/// Runs the cases. The exit code tells whether all passed.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let files = files(&arguments.paths)?;
+    let results = Results::of(&files, arguments.policy.as_deref());
+    line(told::text(&results));
+    if let Some(path) = &arguments.junit {
+        let written = junit::xml(&results)?;
+        std::fs::write(path, written).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(if results.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What came out.
+#[derive(Debug, Default)]
+struct Results {
+    /// A file each, in order.
+    suites: Vec<Suite>,
+    /// The policies that were tested, by path.
+    policies: BTreeMap<PathBuf, Tested>,
+}
+
+/// What came out of a file of cases.
+#[derive(Debug)]
+struct Suite {
+    path: PathBuf,
+    /// Its cases, in order; or why none was run.
+    cases: Result<Vec<Ran>, String>,
+}
+
+/// A case that was run.
+#[derive(Debug)]
+struct Ran {
+    name: String,
+    place: Place,
+    failure: Option<Failure>,
+}
+
+/// A policy that was tested.
+#[derive(Debug)]
+struct Tested {
+    /// The policy; or why it cannot be used.
+    source: Result<Source, String>,
+    /// The rules that decided a case, or in shadow would have.
+    reached: BTreeSet<String>,
+}
+
+impl Results {
+    /// Runs the cases of files, against a policy or each against its own.
+    fn of(files: &[PathBuf], policy: Option<&Path>) -> Self {
+        let mut results = Self::default();
+        for path in files {
+            let cases = results.run(path, policy);
+            results.suites.push(Suite { path: path.clone(), cases });
+        }
+        results
+    }
+
+    fn run(&mut self, path: &Path, policy: Option<&Path>) -> Result<Vec<Ran>, String> {
+        let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let read = case::read(&bytes).map_err(|errors| {
+            let text = String::from_utf8_lossy(&bytes);
+            let shown = path.display().to_string();
+            errors.iter().map(|error| error.render(&shown, &text)).collect::<Vec<_>>().join("\n")
+        })?;
+        let policy = policy.map_or_else(|| read.policy_of(path), Path::to_owned);
+        let tested = self.policies.entry(policy.clone()).or_insert_with(|| {
+            let source = Source::read(&policy).map_err(|error| format!("{error:#}"));
+            Tested { source, reached: BTreeSet::new() }
+        });
+        let source = tested.source.as_ref().map_err(Clone::clone)?;
+        let mut ran = Vec::with_capacity(read.cases.len());
+        for case in &read.cases {
+            let subject = case.subject();
+            let decision = source.policy.decide(&subject);
+            let rules = decision.rule.into_iter().chain(decision.shadow.map(Rule::name));
+            tested.reached.extend(rules.map(str::to_owned));
+            let failure = expect::compare(source, case, &decision).map_err(|error| format!("{error:#}"))?;
+            ran.push(Ran { name: case.name.clone(), place: case.place, failure });
+        }
+        Ok(ran)
+    }
+
+    fn counts(&self) -> Counts {
+        let cases = || self.suites.iter().filter_map(|suite| suite.cases.as_ref().ok()).flatten();
+        let failed = cases().filter(|ran| ran.failure.is_some()).count();
+        Counts {
+            passed: cases().count() - failed,
+            failed,
+            broken: self.suites.iter().filter(|suite| suite.cases.is_err()).count(),
+        }
+    }
+
+    fn passed(&self) -> bool {
+        let Counts { failed, broken, .. } = self.counts();
+        failed == 0 && broken == 0
+    }
+}
+
+/// How many cases and files came out how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+    /// Files none of whose cases was run.
+    broken: usize,
+}
+
+/// The files of cases that some paths name, in order.
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        let before = files.len();
+        if path.is_dir() {
+            let own = std::path::absolute(path)?;
+            below(path, own.file_name().is_some_and(|name| name == FOLDER), &mut files)?;
+        } else {
+            files.push(path.clone());
+        }
+        if files.len() == before {
+            let path = path.display();
+            bail!(
+                "no cases below {path}: a folder's cases are the *.yaml files in its folders named {FOLDER}"
+            );
+        }
+    }
+    let mut seen = BTreeSet::new();
+    files.retain(|path| seen.insert(path.clone()));
+    Ok(files)
+}
+
+/// Adds the files below a folder, those of the folder itself only if it holds cases.
+fn below(folder: &Path, holds: bool, files: &mut Vec<PathBuf>) -> Result<()> {
+    let cannot = || format!("cannot read {}", folder.display());
+    let entries = std::fs::read_dir(folder).with_context(cannot)?;
+    let mut entries =
+        entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>().with_context(cannot)?;
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            let named = path.file_name().is_some_and(|name| name == FOLDER);
+            below(&path, holds || named, files)?;
+        } else if holds && path.extension().is_some_and(|end| end == "yaml" || end == "yml") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

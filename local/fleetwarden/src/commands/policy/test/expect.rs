@@ -1,0 +1,208 @@
+//! What should come out of a case, compared with what does.
+
+use super::super::Source;
+use super::super::explanation::{self, Explained, Opening};
+use super::case::{Case, Reader};
+use super::file::{Expect, Held as SaidHeld, OneOr, Protection as SaidProtection};
+use fleetwarden_core::policy::yaml::Spanned;
+use fleetwarden_core::policy::{Decision, Held, Outcome, Protection, Report, Subject, Suppress};
+use fleetwarden_core::timestamp::Millis;
+use std::fmt;
+
+/// A key of `expect` with what it wants.
+#[derive(Debug)]
+pub(super) struct Expectation {
+    key: Key,
+    wanted: String,
+}
+
+/// The keys of `expect`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Key {
+    Rule,
+    Outcome,
+    Actions,
+    Until,
+    Alert,
+    Held,
+    Shadow,
+    Opens,
+}
+
+impl Key {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Outcome => "outcome",
+            Self::Actions => "actions",
+            Self::Until => "until",
+            Self::Alert => "alert",
+            Self::Held => "held",
+            Self::Shadow => "shadow",
+            Self::Opens => "opens",
+        }
+    }
+}
+
+/// Why a case failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// What came out otherwise than expected, one at least.
+    pub(super) differences: Vec<Difference>,
+    /// The explanation of what came out.
+    pub(super) why: String,
+}
+
+/// One thing that came out otherwise than expected.
+#[derive(Debug)]
+pub(super) struct Difference {
+    /// The key of `expect`.
+    pub(super) key: &'static str,
+    pub(super) expected: String,
+    pub(super) got: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, expected, got } = self;
+        write!(f, "{key}: expected {expected}, got {got}")
+    }
+}
+
+/// Reads `expect`.
+pub(super) fn read(reader: &mut Reader, entry: Spanned<Expect>) -> Vec<Expectation> {
+    let Spanned { place, value: entry } = entry;
+    let mut out = Vec::new();
+    let mut add = |key, wanted: Option<String>| out.extend(wanted.map(|wanted| Expectation { key, wanted }));
+    let text = |text: Option<Spanned<String>>| text.map(|text| text.value);
+    let mut nothing = true;
+    let mut said = |is: bool| nothing &= !is;
+    said(entry.rule.is_some() || entry.outcome.is_some() || entry.actions.is_some() || entry.until.is_some());
+    said(entry.alert.is_some() || entry.held.is_some() || entry.shadow.is_some() || entry.opens.is_some());
+    add(Key::Rule, text(entry.rule));
+    let outcomes = ["suppress", "mitigate", "report", "suppressed"];
+    add(Key::Outcome, entry.outcome.and_then(|word| reader.word(&word, "outcome", &outcomes)));
+    add(
+        Key::Actions,
+        entry.actions.map(|actions| match actions.value {
+            OneOr::One(action) => action,
+            OneOr::More(actions) => actions.join(", "),
+        }),
+    );
+    add(Key::Until, entry.until.and_then(|text| time_or(reader, text, &["indefinitely", "none"])));
+    let alerts = ["critical", "high", "medium", "low", "silent", "none"];
+    add(Key::Alert, entry.alert.and_then(|word| reader.word(&word, "alert", &alerts)));
+    add(Key::Held, entry.held.and_then(|said| held(reader, said)));
+    add(Key::Shadow, text(entry.shadow));
+    add(Key::Opens, entry.opens.and_then(|text| time_or(reader, text, &["at once", "never", "none"])));
+    if nothing {
+        reader.error(place, "nothing is expected: say at least the rule or the outcome");
+    }
+    out
+}
+
+fn time_or(reader: &mut Reader, text: Spanned<String>, words: &[&str]) -> Option<String> {
+    if words.contains(&text.value.as_str()) {
+        return Some(text.value);
+    }
+    reader.time(&text).map(Millis::rfc3339)
+}
+
+fn held(reader: &mut Reader, said: Spanned<OneOr<SaidHeld>>) -> Option<String> {
+    let Spanned { place, value } = said;
+    let both = match value {
+        OneOr::One(value) => {
+            let words = ["protectedBy", "protectionUnknown", "ruleUnknown", "none"];
+            return reader.word(&Spanned { place, value }, "reason to hold a rule", &words);
+        }
+        OneOr::More(SaidHeld { protected_by, rule_unknown }) => (protected_by, rule_unknown),
+    };
+    let named = match both {
+        (None, Some(rule)) => Some(format!("ruleUnknown {rule}")),
+        (Some(SaidProtection { thing, group, certificate, policy }), None) => {
+            let kinds =
+                [("thing", thing), ("group", group), ("certificate", certificate), ("policy", policy)];
+            let mut said = kinds.into_iter().filter_map(|(kind, pattern)| Some((kind, pattern?)));
+            match (said.next(), said.next()) {
+                (Some((kind, pattern)), None) => Some(format!("protectedBy {kind} {pattern}")),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    if named.is_none() {
+        let what = "held names one thing, as 'protectedBy: { group: safety }' or 'ruleUnknown: lab'";
+        reader.error(place, what);
+    }
+    named
+}
+
+/// Compares a decision with what a case expects.
+///
+/// # Errors
+/// If the policy names a time zone that does not exist.
+pub(super) fn compare(
+    source: &Source,
+    case: &Case,
+    decision: &Decision<'_, '_>,
+) -> anyhow::Result<Option<Failure>> {
+    let subject = case.subject();
+    let opening = explanation::opening(&source.policy, subject.at)?;
+    let mut differences = Vec::new();
+    for Expectation { key, wanted } in &case.expect {
+        let got = got(*key, decision, &subject, opening);
+        let loose = *key == Key::Held && got.split(' ').next() == Some(wanted);
+        if got != *wanted && !loose {
+            let unknown = matches!(key, Key::Rule | Key::Shadow)
+                && wanted != "none"
+                && !source.policy.rules().iter().any(|rule| rule.name() == wanted);
+            let remark = if unknown { " (no rule has this name)" } else { "" };
+            differences.push(Difference { key: key.as_str(), expected: format!("{wanted}{remark}"), got });
+        }
+    }
+    if differences.is_empty() {
+        return Ok(None);
+    }
+    let told = Explained { source, subject: &subject, decision, opening, recorded: None, assumed: "" };
+    Ok(Some(Failure { differences, why: explanation::text(&told) }))
+}
+
+/// What came out, in the words of `expect`.
+fn got(key: Key, decision: &Decision<'_, '_>, subject: &Subject<'_>, opening: Opening) -> String {
+    let none = || "none".to_owned();
+    match (key, decision.outcome) {
+        (Key::Rule, _) => decision.rule.map_or_else(none, str::to_owned),
+        (Key::Outcome, outcome) => outcome.word().to_owned(),
+        (Key::Actions, Outcome::Mitigate(mitigate)) => mitigate.actions.join(", "),
+        (Key::Until, Outcome::Suppress(suppress)) => until(suppress, subject),
+        (Key::Alert, Outcome::Report(Report::Silent)) => "silent".to_owned(),
+        (Key::Alert, outcome) => {
+            explanation::alert(subject, outcome).map_or_else(none, |severity| severity.as_str().to_owned())
+        }
+        (Key::Held, _) => decision.held.as_ref().map_or_else(none, why_held),
+        (Key::Shadow, _) => decision.shadow.map_or_else(none, |rule| rule.name().to_owned()),
+        (Key::Opens, Outcome::Mitigate(_)) => match opening {
+            Opening::AtOnce => "at once".to_owned(),
+            Opening::At { asked, opens } if asked == opens => "at once".to_owned(),
+            Opening::At { opens, .. } => opens.rfc3339(),
+            Opening::Never => "never".to_owned(),
+        },
+        (Key::Actions | Key::Until | Key::Opens, _) => none(),
+    }
+}
+
+fn until(suppress: &Suppress, subject: &Subject<'_>) -> String {
+    let end = suppress.ends_at(subject.at.seconds());
+    end.map_or_else(|| "indefinitely".to_owned(), |end| Millis::from_seconds(end).rfc3339())
+}
+
+fn why_held(held: &Held<'_>) -> String {
+    match held {
+        Held::ProtectedBy(Protection::Thing(pattern)) => format!("protectedBy thing {pattern}"),
+        Held::ProtectedBy(Protection::Group(pattern)) => format!("protectedBy group {pattern}"),
+        Held::ProtectedBy(Protection::Certificate(pattern)) => format!("protectedBy certificate {pattern}"),
+        Held::ProtectedBy(Protection::Policy(pattern)) => format!("protectedBy policy {pattern}"),
+        Held::ProtectionUnknown => "protectionUnknown".to_owned(),
+        Held::RuleUnknown(rule) => format!("ruleUnknown {rule}"),
+    }
+}

@@ -1,0 +1,251 @@
+use super::*;
+use std::fs;
+
+const POLICY: &str = r#"version: 1
+protect:
+  groups: "safety*"
+windows:
+  zone: Europe/Berlin
+  open: [{ days: [Sat, Sun], hours: "22:00-06:00" }]
+rules:
+  - name: weak-keys
+    stage: shadow
+    match: { check: "DEVICE_CERTIFICATE_*", severity: [MEDIUM, CRITICAL] }
+    mitigate: { actions: FleetwardenQuarantineThings }
+  - name: production
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, group: production }
+    report: { severity: high }
+  - name: lab
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, group: lab, seenAtLeast: 2 }
+    suppress: { for: 90d, reason: They are replaced before, owner: lab@example.com }
+  - name: soon
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, expiresWithin: 7d }
+    mitigate: { actions: [FleetwardenQuarantineThings, FleetwardenDeactivateDeviceCertificate] }
+  - name: reviewed
+    match: { check: "IOT_POLICY_*", resource: "reviewed-*:?" }
+    suppress: { indefinitely: true, reason: Reviewed }
+  - name: broad
+    match: { check: IOT_POLICY_OVERLY_PERMISSIVE_CHECK, region: eu-west-1 }
+    mitigate: { actions: FleetwardenReplacePolicyWithBlank }
+"#;
+
+/// What comes out of files of cases, beside a policy of that name each.
+fn results(cases: &[(&str, &str)]) -> (Results, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join(FOLDER)).unwrap();
+    for (name, text) in cases {
+        fs::write(folder.path().join(name), POLICY).unwrap();
+        fs::write(folder.path().join(FOLDER).join(name), text).unwrap();
+    }
+    let files = files(&[folder.path().to_owned()]).unwrap();
+    (Results::of(&files, None), folder)
+}
+
+/// What people read, without the name of the folder.
+fn told_of(cases: &[(&str, &str)]) -> String {
+    let (results, folder) = results(cases);
+    told::text(&results).replace(&folder.path().display().to_string(), "policies")
+}
+
+const PASS: &str = r#"cases:
+  - name: a lab certificate is suppressed from the second audit on
+    at: 2026-11-23T08:00:00Z
+    finding: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, seen: 2, firstSeen: 2026-11-16 }
+    things: [{ name: pump-1, groups: [lab] }]
+    expect: { rule: lab, outcome: suppress, until: 2027-02-21T08:00:00Z, shadow: weak-keys, alert: none }
+  - name: production comes first, and any thing is enough
+    finding: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, seen: 2 }
+    things: [{ name: pump-1, groups: [lab] }, { name: pump-2, groups: [production] }]
+    expect: { rule: production, alert: high, actions: none, opens: none, held: none }
+  - name: what expires soon waits for the weekend
+    at: 2026-11-23T08:00:00+01:00
+    finding: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, expires: 2026-11-30 }
+    expect:
+      actions: [FleetwardenQuarantineThings, FleetwardenDeactivateDeviceCertificate]
+      opens: 2026-11-28T21:00:00Z
+  - name: the window is open
+    at: 2026-11-28T22:00:00Z
+    finding: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, expires: 2026-11-30 }
+    expect: { opens: at once }
+  - name: what keeps people safe is protected
+    at: 2026-11-23
+    finding: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, expires: 2026-11-24 }
+    things: [{ name: valve-1, groups: [all, safety-1] }]
+    expect: { rule: soon, outcome: report, alert: medium, held: { protectedBy: { group: "safety*" } } }
+  - name: in short, protected
+    at: 2026-11-23
+    finding: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, expires: 2026-11-24 }
+    things: [{ name: valve-1, groups: [all, safety-1] }]
+    expect: { held: protectedBy }
+  - name: nothing happens while things are unknown
+    at: 2026-11-23
+    finding: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, expires: 2026-11-24 }
+    things: unknown
+    expect: { rule: soon, outcome: report, held: { ruleUnknown: production } }
+  - name: a policy stands for any number of things
+    finding: { check: IOT_POLICY_OVERLY_PERMISSIVE_CHECK, region: eu-west-1 }
+    expect: { rule: broad, held: protectionUnknown }
+  - name: a reviewed policy by its label
+    finding: { check: IOT_POLICY_OVERLY_PERMISSIVE_CHECK, resource: "reviewed-pump:3" }
+    expect: { rule: reviewed, until: indefinitely }
+  - name: a reviewed policy by its members
+    finding:
+      check: IOT_POLICY_OVERLY_PERMISSIVE_CHECK
+      resource: { policyVersionIdentifier: { policyName: reviewed-pump, policyVersionId: "3" } }
+    expect: { rule: reviewed }
+  - name: a finding without resource is only reported
+    finding: { check: IOT_POLICY_OVERLY_PERMISSIVE_CHECK, region: eu-west-1, resource: none }
+    expect: { rule: none, outcome: report, alert: critical }
+  - name: what was suppressed
+    finding: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, suppressed: true }
+    expect: { outcome: suppressed, rule: none, shadow: none, alert: none, until: none }
+"#;
+
+const FAIL: &str = r"cases:
+  - name: a lab certificate is suppressed
+    at: 2026-11-23T08:00:00Z
+    finding: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }
+    things: [{ name: pump-1, groups: [lab] }]
+    expect: { rule: lab, outcome: suppress, until: 2027-02-21T08:00:00Z, alert: none }
+  - name: this one is good
+    finding: { check: LOGGING_DISABLED_CHECK }
+    expect: { rule: none }
+  - name: a name that no rule has
+    at: 2026-11-23
+    finding: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, expires: 2026-11-30 }
+    expect:
+      rule: sooon
+      actions: FleetwardenDeactivateDeviceCertificate
+      opens: 2026-11-28T22:00:00Z
+      held: { protectedBy: { thing: valve } }
+";
+
+#[test]
+fn everything_that_can_be_expected_is_compared() {
+    insta::assert_snapshot!(told_of(&[("good.yaml", PASS)]));
+}
+
+#[test]
+fn a_case_that_fails_says_what_came_out_and_why() {
+    let (results, _folder) = results(&[("fails.yaml", FAIL), ("good.yaml", PASS)]);
+    assert_eq!(results.counts(), Counts { passed: 13, failed: 2, broken: 0 });
+    assert!(!results.passed());
+    insta::assert_snapshot!(told_of(&[("fails.yaml", FAIL)]));
+}
+
+/// Whatever is expected wrongly is a failure: no key of `expect` is passed over.
+#[test]
+fn each_key_of_expect_can_fail() {
+    for wrong in [
+        "rule: lab",
+        "outcome: suppress",
+        "actions: [FleetwardenQuarantineThings]",
+        "until: 2027-01-01",
+        "alert: low",
+        "held: { protectedBy: { group: safety } }",
+        "held: none",
+        "shadow: none",
+        "opens: at once",
+    ] {
+        let case = format!(
+            "cases:\n  - name: wrong\n    finding: {{ check: DEVICE_CERTIFICATE_EXPIRING_CHECK, expires: \
+             2026-01-02 }}\n    things: [{{ name: valve, groups: [safety-1] }}]\n    expect: {{ {wrong} }}\n"
+        );
+        let (results, _folder) = results(&[("wrong.yaml", &case)]);
+        assert_eq!(results.counts(), Counts { passed: 0, failed: 1, broken: 0 }, "{wrong}");
+    }
+}
+
+#[test]
+fn a_file_that_is_wrong_is_told_with_places_and_fails() {
+    let values = r"cases:
+  - name: a
+    at: yesterday
+    finding: { check: DEVICE_CERTIFICATE_EXPIRY_CHECK, severity: WORST }
+    expect: { outcome: supress }
+  - name: a
+    finding: { check: IOT_POLICY_OVERLY_PERMISSIVE_CHECK, severity: SEVERE, seen: 0, expires: soon }
+    things: unknown
+    expect: {}
+  - name: b
+    finding: { check: DEVICE_CERTIFICATE_SHARED_CHECK }
+    expect: { until: never, alert: loud, opens: later, held: { protectedBy: { thing: a, group: b } } }
+";
+    let one = |finding: &str, more: &str| {
+        format!("cases:\n  - name: a\n    finding: {finding}\n    {more}\n    expect: {{ rule: lab }}\n")
+    };
+    let check = "{ check: DEVICE_CERTIFICATE_SHARED_CHECK }";
+    let files = [
+        ("a.yaml", values.to_owned()),
+        ("b.yaml", "cases: []".to_owned()),
+        ("c.yaml", "rules: []".to_owned()),
+        ("d.yaml", one("{ chek: X }", "")),
+        ("e.yaml", one("{ check: DEVICE_CERTIFICATE_SHARED_CHECK, resource: { clientID: x } }", "")),
+        ("f.yaml", one(check, "things: nobody")),
+        ("g.yaml", one(check, "things: [{ name: a, group: lab }]")),
+        ("h.yaml", one(check, "things: [{ groups: [lab] }]")),
+        ("i.yaml", one("{ check: DEVICE_CERTIFICATE_SHARED_CHECK, seen: twice }", "")),
+        ("j.yaml", "policy: nowhere.yaml\n".to_owned() + &one(check, "")),
+    ];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let (results, _folder) = results(&files);
+    assert_eq!(results.counts(), Counts { passed: 0, failed: 0, broken: files.len() });
+    assert!(!results.passed());
+    insta::assert_snapshot!(told_of(&files));
+}
+
+#[test]
+fn junit_is_well_formed_whatever_a_case_is_called() {
+    let name = r#"cases:
+  - name: "<&>\"' ]]> \a\n\uFFFE é ✓"
+    finding: { check: LOGGING_DISABLED_CHECK }
+    expect: { rule: "<&>\"\b" }
+"#;
+    let (results, folder) = results(&[("a.yaml", name), ("b.yaml", "cases: []"), ("c.yaml", PASS)]);
+    let xml = String::from_utf8(junit::xml(&results).unwrap()).unwrap();
+    let document = roxmltree::Document::parse(&xml).unwrap();
+    let root = document.root_element();
+    let counts = ["tests", "failures", "errors"].map(|key| root.attribute(key).unwrap());
+    assert_eq!(counts, ["14", "1", "1"]);
+    let of = |kind: &str| document.descendants().filter(|node| node.has_tag_name(kind)).count();
+    assert_eq!((of("testsuite"), of("testcase"), of("failure"), of("error")), (3, 14, 1, 1));
+    let failed = document.descendants().find(|node| node.has_tag_name("failure")).unwrap();
+    assert!(failed.text().unwrap().contains("<&>\""));
+    assert!(failed.attribute("message").unwrap().contains("got none"));
+    let named = failed.parent().unwrap().attribute("name").unwrap();
+    assert!(named.starts_with("<&>\"' ]]> \u{fffd}") && named.ends_with("é ✓"), "{named}");
+    insta::assert_snapshot!(xml.replace(&folder.path().display().to_string(), "policies"));
+}
+
+#[test]
+fn a_folder_stands_for_the_cases_in_its_folders_named_tests() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir_all(root.join("more/tests/deep")).unwrap();
+    fs::create_dir_all(root.join("empty")).unwrap();
+    for name in
+        ["policy.yaml", "more/policy.yaml", "more/tests/b.yml", "more/tests/a.yaml", "more/tests/c.md"]
+    {
+        fs::write(root.join(name), "").unwrap();
+    }
+    fs::write(root.join("more/tests/deep/d.yaml"), "").unwrap();
+    let found = |path: &str| {
+        let found = files(&[root.join(path)]).unwrap();
+        found.iter().map(|file| file.strip_prefix(root).unwrap().display().to_string()).collect::<Vec<_>>()
+    };
+    let all = ["more/tests/a.yaml", "more/tests/b.yml", "more/tests/deep/d.yaml"];
+    assert_eq!(found(""), all);
+    assert_eq!(found("more/tests"), all);
+    assert_eq!(found("policy.yaml"), ["policy.yaml"]);
+    assert!(files(&[root.join("empty")]).unwrap_err().to_string().contains("no cases below"));
+}
+
+/// What ships, through the code of the command.
+#[test]
+fn the_cases_that_ship_pass_and_reach_every_rule() {
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
+    let results = Results::of(&files(&[policies]).unwrap(), None);
+    let told = told::text(&results);
+    assert!(results.passed(), "{told}");
+    assert!(!told.contains("No case reaches"), "{told}");
+}

@@ -1,0 +1,77 @@
+//! The results of a test, told to people.
+
+use super::super::explanation;
+use super::expect::{Difference, Failure};
+use super::{Counts, Ran, Results, Suite};
+use std::fmt::Write as _;
+
+/// Every case, every difference with its explanation, the sums, and the rules that no case reached.
+pub(super) fn text(results: &Results) -> String {
+    let mut out = String::new();
+    for suite in &results.suites {
+        told_of(suite, &mut out);
+        out.push('\n');
+    }
+    let Counts { passed, failed, broken } = results.counts();
+    let _ = write!(out, "{passed} passed, {failed} failed");
+    if broken > 0 {
+        let files = if broken == 1 { "file" } else { "files" };
+        let _ = write!(out, ", {broken} {files} not run");
+    }
+    let (mut rules, mut reached) = (0, 0);
+    let mut missed = String::new();
+    for (path, tested) in &results.policies {
+        let Ok(source) = &tested.source else { continue };
+        for rule in source.policy.rules() {
+            rules += 1;
+            if tested.reached.contains(rule.name()) {
+                reached += 1;
+                continue;
+            }
+            let _ = write!(missed, "\n  {}:{}: {}", path.display(), rule.place().line, rule.name());
+        }
+    }
+    let _ = write!(out, "; {reached} of {rules} rules reached");
+    if !missed.is_empty() {
+        let _ = write!(out, "\nNo case reaches:{missed}");
+    }
+    out
+}
+
+fn told_of(suite: &Suite, out: &mut String) {
+    let _ = writeln!(out, "{}", suite.path.display());
+    match &suite.cases {
+        Ok(cases) => {
+            for Ran { name, place, failure } in cases {
+                match failure {
+                    None => {
+                        let _ = writeln!(out, "  ✓ {name}");
+                    }
+                    Some(failure) => {
+                        let _ = writeln!(out, "  ✗ {name} (line {})", place.line);
+                        let _ = writeln!(out, "{}", indented(&differences(failure)));
+                        let _ = writeln!(out, "\n{}\n", indented(failure.why.trim_end()));
+                    }
+                }
+            }
+        }
+        Err(why) => {
+            let _ = writeln!(out, "{why}");
+        }
+    }
+}
+
+/// What was expected beside what came out, a key a line.
+pub(super) fn differences(failure: &Failure) -> String {
+    let mut table = explanation::table();
+    table.set_header(["", "expected", "got"]);
+    for Difference { key, expected, got } in &failure.differences {
+        table.add_row([key, expected.as_str(), got.as_str()]);
+    }
+    explanation::laid_out(&table)
+}
+
+fn indented(text: &str) -> String {
+    let line = |line: &str| if line.is_empty() { String::new() } else { format!("    {line}") };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
