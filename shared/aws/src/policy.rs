@@ -47,6 +47,17 @@ pub async fn load_file_with_windows(path: &str, alerts: &Alerts) -> Result<Polic
     load_from(path, alerts, has_its_zone).await
 }
 
+/// As [`load_with_windows`], for a function whose caller is told: no alert goes out.
+///
+/// # Errors
+/// As [`load_with_windows`].
+pub fn read_with_windows() -> Result<Policy, Error> {
+    let path = path();
+    let policy = read(&path)?;
+    has_its_zone(&policy).map_err(|errors| Error::Policy { path, what: errors.to_string() })?;
+    Ok(policy)
+}
+
 fn has_its_zone(policy: &Policy) -> Result<(), PolicyErrors> {
     match policy.windows().map(Windows::calendar) {
         Some(Err(unknown)) => Err(unknown.into()),

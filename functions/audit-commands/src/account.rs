@@ -1,0 +1,172 @@
+//! What AWS demands of a change and only a look at the account tells. Each change costs the looks that it needs.
+
+use fleetwarden_core::api::input::Fault;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::AuditCommands;
+use crate::command::Command;
+use crate::failure::Failure;
+
+/// "Device Defender endpoints and quotas": scheduled audits.
+const MOST_SCHEDULES: usize = 5;
+
+impl AuditCommands {
+    /// Looks whether a change can be made. Says what it would destroy, if it would destroy something.
+    pub(crate) async fn look(&self, command: &Command) -> Result<Option<String>, Failure> {
+        match command.operation.name {
+            "CreateScheduledAudit" => {
+                self.checks_are_enabled(command).await?;
+                self.there_is_room(command).await?;
+                Ok(None)
+            }
+            "UpdateScheduledAudit" => {
+                if command.input.contains_key("targetCheckNames") {
+                    self.checks_are_enabled(command).await?;
+                }
+                self.day_fits(command).await?;
+                Ok(None)
+            }
+            "StartOnDemandAuditTask" => {
+                self.checks_are_enabled(command).await?;
+                Ok(None)
+            }
+            "UpdateAccountAuditConfiguration" => self.disabling(command).await,
+            "DeleteAccountAuditConfiguration" => self.deleting(command).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// "Checks must be enabled for your account."
+    async fn checks_are_enabled(&self, command: &Command) -> Result<(), Failure> {
+        let configuration = self.ask("DescribeAccountAuditConfiguration", json!({})).await?;
+        let checks = command.target_checks().into_iter().enumerate();
+        let faults =
+            checks.filter(|(_, check)| !is_enabled(&configuration, check)).map(|(at, check)| Fault {
+                path: format!("$.targetCheckNames[{at}]"),
+                what: format!("{check} is not enabled for the account"),
+            });
+        none_of(faults.collect())
+    }
+
+    async fn there_is_room(&self, command: &Command) -> Result<(), Failure> {
+        let names = self.schedules().await?;
+        // Of a name that is taken the service says so.
+        if names.len() < MOST_SCHEDULES || names.iter().any(|name| name == command.text("scheduledAuditName"))
+        {
+            return Ok(());
+        }
+        let what =
+            format!("an account has {MOST_SCHEDULES} scheduled audits at most, and has {}", quoted(&names));
+        Err(Failure::Refused { name: "LimitExceededException", what })
+    }
+
+    /// A day that is given without its frequency has to fit the one that the scheduled audit has.
+    async fn day_fits(&self, command: &Command) -> Result<(), Failure> {
+        let given = ["dayOfWeek", "dayOfMonth"].into_iter().find(|day| command.input.contains_key(*day));
+        let (Some(day), false) = (given, command.input.contains_key("frequency")) else { return Ok(()) };
+        let name = command.text("scheduledAuditName");
+        let schedule = self.ask("DescribeScheduledAudit", json!({"scheduledAuditName": name})).await?;
+        let frequency = schedule.get("frequency").and_then(Value::as_str).unwrap_or_default();
+        let fits = match frequency {
+            "WEEKLY" | "BIWEEKLY" => day == "dayOfWeek",
+            "MONTHLY" => day == "dayOfMonth",
+            _ => false,
+        };
+        if fits {
+            return Ok(());
+        }
+        let what = format!("is not for the frequency {frequency} that the scheduled audit has");
+        Err(Failure::fault(format!("$.{day}"), what))
+    }
+
+    /// "You cannot disable a check if it's used by any scheduled audit"; "When a check is disabled, any data
+    /// collected so far in relation to the check is deleted."
+    async fn disabling(&self, command: &Command) -> Result<Option<String>, Failure> {
+        let given = command.input.get("auditCheckConfigurations").and_then(Value::as_object);
+        let off = |configured: &Value| configured.get("enabled") == Some(&Value::Bool(false));
+        let mut going: Vec<&String> = given
+            .into_iter()
+            .flatten()
+            .filter(|(_, configured)| off(configured))
+            .map(|(check, _)| check)
+            .collect();
+        if going.is_empty() {
+            return Ok(None);
+        }
+        let now = self.ask("DescribeAccountAuditConfiguration", json!({})).await?;
+        going.retain(|check| is_enabled(&now, check));
+        if going.is_empty() {
+            return Ok(None);
+        }
+        let mut schedules: Vec<(String, Value)> = Vec::new();
+        for name in self.schedules().await? {
+            let schedule = json!({"scheduledAuditName": name});
+            // It may be deleted since it was listed.
+            let schedule = self.ask_if_there("DescribeScheduledAudit", schedule).await?;
+            schedules.extend(schedule.map(|schedule| (name, schedule)));
+        }
+        let faults = going.iter().filter_map(|check| {
+            let has = |schedule: &Value| {
+                let checks = schedule.get("targetCheckNames").and_then(Value::as_array);
+                checks.is_some_and(|checks| checks.iter().any(|used| used == check.as_str()))
+            };
+            let named = schedules.iter().filter(|(_, schedule)| has(schedule)).map(|(name, _)| name.clone());
+            let named: Vec<String> = named.collect();
+            (!named.is_empty()).then(|| Fault {
+                path: format!("$.auditCheckConfigurations.{check}.enabled"),
+                what: format!(
+                    "scheduled audits use the check: {}; take it out of them first",
+                    quoted(&named)
+                ),
+            })
+        });
+        none_of(faults.collect())?;
+        let checks: Vec<&str> = going.iter().map(|check| check.as_str()).collect();
+        Ok(Some(format!("to disable {} deletes what was collected for it", checks.join(", "))))
+    }
+
+    /// "Any configuration data you entered is deleted and all audit checks are reset to disabled."
+    async fn deleting(&self, command: &Command) -> Result<Option<String>, Failure> {
+        if command.is_confirmed(&self.account) && !command.dry_run {
+            return Ok(None);
+        }
+        let now = self.ask("DescribeAccountAuditConfiguration", json!({})).await?;
+        let checks = now.get("auditCheckConfigurations").and_then(Value::as_object);
+        let enabled = checks.into_iter().flatten().filter(|(check, _)| is_enabled(&now, check)).count();
+        let schedules = self.schedules().await?;
+        let with = command.input.get("deleteScheduledAudits") == Some(&Value::Bool(true));
+        let schedules = match (with, schedules.len()) {
+            (_, 0) => String::new(),
+            (true, 1) => format!(", and deletes 1 scheduled audit: {}", quoted(&schedules)),
+            (true, many) => format!(", and deletes {many} scheduled audits: {}", quoted(&schedules)),
+            (false, _) => {
+                format!("; scheduled audits stay and find their checks disabled: {}", quoted(&schedules))
+            }
+        };
+        Ok(Some(format!(
+            "to delete the audit configuration disables {enabled} checks and deletes what was collected for them, \
+             the audit's role and its notification target{schedules}"
+        )))
+    }
+
+    /// The names of the scheduled audits.
+    pub(crate) async fn schedules(&self) -> Result<Vec<String>, Failure> {
+        let schedules = self.ask_all("ListScheduledAudits", json!({})).await?;
+        let name = |schedule: &Value| Some(schedule.get("scheduledAuditName")?.as_str()?.to_owned());
+        Ok(schedules.iter().filter_map(name).collect())
+    }
+}
+
+fn is_enabled(configuration: &Value, check: &str) -> bool {
+    let check = configuration.get("auditCheckConfigurations").and_then(|checks| checks.get(check));
+    check.and_then(|check| check.get("enabled")) == Some(&Value::Bool(true))
+}
+
+fn none_of(faults: Vec<Fault>) -> Result<(), Failure> {
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Input(faults)) }
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,86 @@
+//! What an update would change: from what is there to what was asked for, member by member.
+
+use std::collections::BTreeSet;
+
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+/// One change. From nothing and to nothing is null.
+pub(crate) fn change(path: &str, from: &Value, to: &Value) -> Value {
+    json!({"path": path, "from": from, "to": to})
+}
+
+/// The changes that an update makes. It leaves what it does not name as it is, but for what it names as a whole.
+pub(crate) fn updated(now: &Value, input: &Map<String, Value>) -> Vec<Value> {
+    let mut changes = Vec::new();
+    for (member, to) in input {
+        let from = now.get(member).unwrap_or(&Value::Null);
+        // An action's parameters are replaced: those of another kind go.
+        walk(&format!("$.{member}"), from, to, member == "actionParams", &mut changes);
+    }
+    changes
+}
+
+fn walk(path: &str, from: &Value, to: &Value, whole: bool, changes: &mut Vec<Value>) {
+    if same(from, to) {
+        return;
+    }
+    let (Value::Object(was), Value::Object(becomes)) = (from, to) else {
+        changes.push(change(path, from, to));
+        return;
+    };
+    let names: BTreeSet<&String> = becomes.keys().chain(was.keys().filter(|_| whole)).collect();
+    for name in names {
+        let of = |map: &Map<String, Value>| map.get(name).cloned().unwrap_or_default();
+        walk(&format!("{path}.{name}"), &of(was), &of(becomes), whole, changes);
+    }
+}
+
+/// Numbers are the same if they have the same value: a time comes back with a fraction that nobody wrote.
+pub(crate) fn same(one: &Value, other: &Value) -> bool {
+    match (one.as_f64(), other.as_f64()) {
+        (Some(one), Some(other)) => (one - other).abs() < 0.001,
+        _ => one == other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn updated_by(now: &Value, input: Value) -> Value {
+        let Value::Object(input) = input else { panic!("{input}") };
+        Value::from(updated(now, &input))
+    }
+
+    #[test]
+    fn only_what_differs_is_a_change() {
+        let now = json!({"a": {"x": {"enabled": true, "n": 1.0}, "y": 1}, "l": [1, 2]});
+        assert_eq!(updated_by(&now, json!({"a": {"x": {"n": 1}}, "l": [1, 2]})), json!([]));
+        assert_eq!(
+            updated_by(
+                &now,
+                json!({"a": {"x": {"enabled": false}, "z": {"enabled": true}}, "l": [2, 1], "new": "v"})
+            ),
+            json!([
+                {"path": "$.a.x.enabled", "from": true, "to": false},
+                {"path": "$.a.z", "from": null, "to": {"enabled": true}},
+                {"path": "$.l", "from": [1, 2], "to": [2, 1]},
+                {"path": "$.new", "from": null, "to": "v"},
+            ])
+        );
+    }
+
+    #[test]
+    fn the_parameters_of_an_action_are_replaced() {
+        let now = json!({"actionParams": {"one": {"action": "DEACTIVATE"}}, "roleArn": "r"});
+        assert_eq!(
+            updated_by(&now, json!({"actionParams": {"two": {}}})),
+            json!([
+                {"path": "$.actionParams.one", "from": {"action": "DEACTIVATE"}, "to": null},
+                {"path": "$.actionParams.two", "from": null, "to": {}},
+            ])
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! `audit-commands`: the audit commands of Device Defender, for people and workflows.
+//!
+//! Before it, somebody invoked it with the name and the members of one of the 30 operations. After it, the
+//! operation is done and its answer is given back as the service wrote it, or nothing is done and the error's name
+//! says why. On the way: [`command`] (judged before any call) → [`account`] (what only a look at the account
+//! tells), [`mitigation`] (the gate) → [`dry`] (what would change) or the call, which a repeat does not do twice.
+
+mod account;
+mod calls;
+mod command;
+mod diff;
+mod dry;
+mod failure;
+mod mitigation;
+mod on_demand;
+mod pages;
+mod repeat;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::clients::Shared;
+use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::iot_api::IotApi;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::policy;
+use fleetwarden_aws::settings;
+use fleetwarden_aws::telemetry;
+use fleetwarden_core::metrics;
+use fleetwarden_core::policy::Policy;
+use fleetwarden_core::timestamp::Millis;
+use lambda_runtime::Context;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::command::Command;
+pub use crate::failure::Failure;
+
+/// What is left of the invocation when it gives up by itself, so that who waits learns what it was about.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Reads the policy. Only a start of mitigations needs it: all else works without a good one.
+pub type ReadPolicy = Arc<dyn Fn() -> Result<Policy, Error> + Send + Sync>;
+
+/// The function with all that it needs from outside.
+pub struct AuditCommands {
+    /// The account that the commands act on: 12 digits. To confirm is to name it.
+    pub account: String,
+    /// AWS IoT.
+    pub iot: IotApi,
+    /// The ledger, made when it is needed.
+    pub ledger: Arc<dyn Fn() -> Ledger + Send + Sync>,
+    /// What the operator allows now.
+    pub policy: ReadPolicy,
+    /// Its clock.
+    pub clock: Clock,
+}
+
+impl AuditCommands {
+    /// From the environment that the template sets.
+    ///
+    /// # Errors
+    /// The first setting that is missing.
+    pub fn from_env() -> Result<Self, Error> {
+        let shared = Shared::from_env()?;
+        let table = settings::required("LEDGER_TABLE")?;
+        Ok(Self {
+            account: settings::required("ACCOUNT_ID")?,
+            iot: shared.iot_api(),
+            ledger: Arc::new(move || Ledger::new(shared.dynamodb(), table.clone())),
+            policy: Arc::new(policy::read_with_windows),
+            clock: Clock::system(),
+        })
+    }
+
+    /// Takes one command: `{"command": "ListAuditFindings", …members}`.
+    ///
+    /// # Errors
+    /// By the name of what is wrong: `InvalidInput`, `ConfirmationRequired`, the service's own code, and the others
+    /// of docs/commands.md.
+    pub async fn handle(&self, event: Value, context: &Context) -> Result<Box<RawValue>, Failure> {
+        let now = self.clock.now();
+        let deadline = Millis(i64::try_from(context.deadline).unwrap_or(i64::MAX));
+        let left = Duration::from_millis(u64::try_from(deadline.0.saturating_sub(now.0)).unwrap_or_default());
+        let run = self.run(event, &context.request_id, deadline);
+        let outcome = tokio::time::timeout(left.saturating_sub(MARGIN), run).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(Failure::out_of_time()));
+        if let Err(failure) = &outcome {
+            tracing::warn!(error.name = failure.name(), error = %failure, "the command failed");
+        }
+        let failed = u64::from(outcome.is_err());
+        telemetry::emit(&metrics::invocation_line("audit-commands", now, 1, failed, 0));
+        outcome
+    }
+
+    async fn run(&self, event: Value, request_id: &str, deadline: Millis) -> Result<Box<RawValue>, Failure> {
+        let command = Command::read(event, self.clock.now())?;
+        let Command { operation, dry_run, .. } = &command;
+        tracing::info!(command = operation.name, command.dry_run = dry_run, "a command came");
+        if !operation.changes() {
+            if command.all {
+                return self.all_pages(&command, deadline).await;
+            }
+            return Ok(self.iot.call(operation, &command.input).await?);
+        }
+        if operation.name == "StartAuditMitigationActionsTask" {
+            return self.start_mitigation(&command).await;
+        }
+        let loses = self.look(&command).await?;
+        if command.dry_run {
+            return self.dry_run(&command, loses).await;
+        }
+        if let Some(loses) = loses {
+            command.confirmed(&self.account, &loses)?;
+        }
+        match operation.name {
+            "StartOnDemandAuditTask" => self.start_audit(&command, request_id, deadline).await,
+            "CreateAuditSuppression" => self.create_suppression(&command).await,
+            _ => Ok(self.iot.call(operation, &command.input).await?),
+        }
+    }
+}

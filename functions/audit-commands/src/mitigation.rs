@@ -1,0 +1,179 @@
+//! The gate before a mitigation that a person or a workflow asks for: the one of the policy's own mitigations, as far
+//! as it is about the policy. What is protected, when mitigation may happen, and at last the mode; what is not known
+//! is no consent.
+
+use fleetwarden_aws::Error;
+use fleetwarden_core::api::input::Fault;
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::policy::Mode;
+use fleetwarden_core::policy::Policy;
+use fleetwarden_core::policy::Protection;
+use fleetwarden_core::policy::Windows;
+use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::thing::Things;
+use fleetwarden_core::timestamp::Millis;
+use serde_json::Value;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::AuditCommands;
+use crate::calls::answer;
+use crate::command::Command;
+use crate::diff::change;
+use crate::failure::Failure;
+
+impl AuditCommands {
+    /// `StartAuditMitigationActionsTask`, if the policy lets it.
+    pub(crate) async fn start_mitigation(&self, command: &Command) -> Result<Box<RawValue>, Failure> {
+        let policy = (self.policy)()?;
+        let of = |member: &str| command.input.get(member).cloned().unwrap_or_default();
+        let starts = json!({
+            "taskId": of("taskId"),
+            "target": of("target"),
+            "auditCheckToActionsMapping": of("auditCheckToActionsMapping"),
+        });
+        let mitigates = match starts.pointer("/target/findingIds").and_then(Value::as_array) {
+            Some(ids) => self.findings(&policy, ids, command).await?,
+            None => self.whole_checks(&policy, &starts, command).await?,
+        };
+        within_windows(&policy, self.clock.now())?;
+        let observed = policy.mode() == Mode::Observe;
+        let name = command.operation.name;
+        if command.dry_run {
+            let changes = [change("$", &Value::Null, &starts)];
+            return answer(&json!({
+                "dryRun": true, "command": name, "changes": changes, "mitigates": mitigates, "observed": observed,
+            }));
+        }
+        if observed {
+            let would =
+                json!({"observed": true, "command": name, "wouldStart": starts, "mitigates": mitigates});
+            tracing::info!(mitigation.task_id = command.text("taskId"), "would mitigate");
+            return answer(&would);
+        }
+        tracing::info!(mitigation.task_id = command.text("taskId"), "the mitigation is let through");
+        self.start_task(command).await
+    }
+
+    /// Looks at each finding. All must be there, have actions, and be known not to be protected.
+    async fn findings(&self, policy: &Policy, ids: &[Value], command: &Command) -> Result<Value, Failure> {
+        let mapping = command.input.get("auditCheckToActionsMapping");
+        let (mut faults, mut protected, mut found) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, id) in ids.iter().enumerate() {
+            let path = format!("$.target.findingIds[{at}]");
+            let described = self.ask_if_there("DescribeAuditFinding", json!({"findingId": id})).await?;
+            let Some(finding) = described.as_ref().and_then(|answer| answer.get("finding")) else {
+                faults.push(Fault { path, what: "there is no such finding".to_owned() });
+                continue;
+            };
+            let check = CheckName::new(finding.get("checkName").and_then(Value::as_str).unwrap_or_default());
+            let Some(actions) = mapping.and_then(|mapping| mapping.get(check.as_str())) else {
+                let what = format!(
+                    "auditCheckToActionsMapping has no actions for {check}, the check of the finding"
+                );
+                faults.push(Fault { path, what });
+                continue;
+            };
+            let resource = finding.pointer("/nonCompliantResource/resourceIdentifier");
+            if let Err(why) = unprotected(policy, &check, resource) {
+                protected.push(format!("{path}: {why}"));
+            }
+            found.push(json!({
+                "findingId": id,
+                "checkName": check,
+                "resourceIdentifier": resource,
+                "isSuppressed": finding.get("isSuppressed").unwrap_or(&Value::Bool(false)),
+                "actions": actions,
+            }));
+        }
+        if !faults.is_empty() {
+            return Err(Failure::Input(faults));
+        }
+        if protected.is_empty() { Ok(found.into()) } else { Err(refused_as_protected(protected.join("\n"))) }
+    }
+
+    /// Of a whole check nobody looks at each resource: so none of them may be protected.
+    async fn whole_checks(
+        &self,
+        policy: &Policy,
+        starts: &Value,
+        command: &Command,
+    ) -> Result<Value, Failure> {
+        let mapping = starts.get("auditCheckToActionsMapping").and_then(Value::as_object);
+        let filter = starts.pointer("/target/auditCheckToReasonCodeFilter").and_then(Value::as_object);
+        let checks: Vec<&String> = filter.or(mapping).into_iter().flatten().map(|(check, _)| check).collect();
+        let concerned = checks.iter().filter(|check| policy.may_protect(&CheckName::new(check)));
+        let concerned: Vec<String> = concerned
+            .map(|check| {
+                format!("$.target: protect of the policy may concern resources of {check}; name the findings")
+            })
+            .collect();
+        if !concerned.is_empty() {
+            return Err(refused_as_protected(concerned.join("\n")));
+        }
+        if !command.dry_run {
+            return Ok(json!(checks));
+        }
+        let task = starts.pointer("/target/auditTaskId").cloned().unwrap_or_default();
+        let audit = self.ask("DescribeAuditTask", json!({"taskId": task})).await?;
+        let of = |check: &str| {
+            let details = audit.get("auditDetails").and_then(|details| details.get(check));
+            let count = |name: &str| details.and_then(|details| details.get(name)).cloned();
+            json!({
+                "checkName": check,
+                "nonCompliantResourcesCount": count("nonCompliantResourcesCount").unwrap_or_default(),
+                "suppressedNonCompliantResourcesCount":
+                    count("suppressedNonCompliantResourcesCount").unwrap_or_default(),
+                "actions": mapping.and_then(|mapping| mapping.get(check)),
+            })
+        };
+        Ok(checks.into_iter().map(|check| of(check)).collect())
+    }
+}
+
+/// Why a resource must not be mitigated.
+fn unprotected(policy: &Policy, check: &CheckName, resource: Option<&Value>) -> Result<(), String> {
+    let identifier: ResourceIdentifier =
+        resource.and_then(|resource| serde_json::from_value(resource.clone()).ok()).unwrap_or_default();
+    if identifier.is_empty() {
+        return if policy.may_protect(check) {
+            Err("the finding names no resource that is known, so that it may be protected".to_owned())
+        } else {
+            Ok(())
+        };
+    }
+    match policy.protection(&identifier, &Things::NotAsked) {
+        Ok(None) => Ok(()),
+        Ok(Some(protection)) => {
+            let (kind, pattern) = match protection {
+                Protection::Thing(pattern) => ("things", pattern),
+                Protection::Group(pattern) => ("groups", pattern),
+                Protection::Certificate(pattern) => ("certificates", pattern),
+                Protection::Policy(pattern) => ("policies", pattern),
+            };
+            Err(format!("{} is protected, by '{pattern}' of {kind}", identifier.label()))
+        }
+        Err(_) => Err(format!(
+            "the policy protects things or groups, and what is behind {} is not looked up here; \
+             a rule of the policy can mitigate it",
+            identifier.label()
+        )),
+    }
+}
+
+fn refused_as_protected(what: String) -> Failure {
+    Failure::Refused { name: "Protected", what }
+}
+
+/// Lets it pass only in a window of the policy.
+fn within_windows(policy: &Policy, now: Millis) -> Result<(), Failure> {
+    let Some(windows) = policy.windows() else { return Ok(()) };
+    let calendar = Windows::calendar(windows);
+    let calendar = calendar.map_err(|unknown| Error::Later(unknown.what))?;
+    let what = match calendar.next_opening(now) {
+        Some(opening) if opening <= now => return Ok(()),
+        Some(opening) => format!("outside of the policy's windows until {}", calendar.local(opening)),
+        None => "no window of the policy opens for over a year".to_owned(),
+    };
+    Err(Failure::Refused { name: "OutsideWindow", what })
+}

@@ -1,0 +1,111 @@
+//! All pages of a list as one answer, as far as an answer and the time go.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::iot_api::UNREADABLE;
+use fleetwarden_core::timestamp::Millis;
+use serde_json::value::RawValue;
+
+use crate::AuditCommands;
+use crate::calls::PAGE;
+use crate::command::Command;
+use crate::failure::Failure;
+
+/// Lambda gives back 6 MB at most; what is over this goes into the next answer (bytes).
+const MAX_ANSWER: usize = 5_000_000;
+/// No page is begun when less than this is left, and one that is not there by then is given up.
+const MARGIN_MS: i64 = 10_000;
+const LAST_MS: i64 = 4_000;
+
+/// The member of a list's answer that has the entries.
+pub(crate) fn entries_of(list: &str) -> &'static str {
+    match list {
+        "ListScheduledAudits" => "scheduledAudits",
+        "ListAuditFindings" => "findings",
+        "ListRelatedResourcesForAuditFinding" => "relatedResources",
+        "ListAuditSuppressions" => "suppressions",
+        "ListMitigationActions" => "actionIdentifiers",
+        "ListAuditMitigationActionsExecutions" => "actionsExecutions",
+        _ => "tasks",
+    }
+}
+
+/// The service gave a token that it gave before: the list would never end.
+pub(crate) fn repeated(list: &str) -> Failure {
+    Failure::Refused {
+        name: "RepeatedToken",
+        what: format!("{list}: the service gave the same nextToken twice"),
+    }
+}
+
+impl AuditCommands {
+    /// Pages to the end, and gives the token of the first page that did not fit.
+    pub(crate) async fn all_pages(
+        &self,
+        command: &Command,
+        deadline: Millis,
+    ) -> Result<Box<RawValue>, Failure> {
+        let name = command.operation.name;
+        let member = entries_of(name);
+        let mut input = command.input.clone();
+        input.entry("maxResults").or_insert_with(|| PAGE.into());
+        let mut entries = String::new();
+        let mut seen = BTreeSet::new();
+        let mut rest: Option<String> = None;
+        loop {
+            let left = |until: i64| deadline.0.saturating_sub(until).saturating_sub(self.clock.now().0);
+            if rest.is_some() && left(MARGIN_MS) < 0 {
+                break;
+            }
+            let time = Duration::from_millis(u64::try_from(left(LAST_MS)).unwrap_or_default());
+            let page = tokio::time::timeout(time, self.iot.call(command.operation, &input)).await;
+            let page = match (page, &rest) {
+                (Ok(page), _) => page?,
+                (Err(_), Some(_)) => break,
+                (Err(_), None) => return Err(Failure::out_of_time()),
+            };
+            let (more, token) = read(name, member, &page)?;
+            if rest.is_some() && entries.len() + more.len() > MAX_ANSWER {
+                break;
+            }
+            if !more.is_empty() {
+                if !entries.is_empty() {
+                    entries.push(',');
+                }
+                entries.push_str(&more);
+            }
+            let Some(token) = token else {
+                rest = None;
+                break;
+            };
+            if !seen.insert(token.clone()) {
+                return Err(repeated(name));
+            }
+            input.insert("nextToken".to_owned(), token.clone().into());
+            rest = Some(token);
+        }
+        let token = rest.map(|token| format!(",\"nextToken\":{}", serde_json::Value::from(token)));
+        let text = format!("{{\"{member}\":[{entries}]{}}}", token.unwrap_or_default());
+        RawValue::from_string(text).map_err(|e| unreadable(name, &e))
+    }
+}
+
+/// The entries of a page, as the service wrote them, and its token.
+fn read(name: &'static str, member: &str, page: &RawValue) -> Result<(String, Option<String>), Failure> {
+    let members: BTreeMap<String, Box<RawValue>> =
+        serde_json::from_str(page.get()).map_err(|e| unreadable(name, &e))?;
+    let entries = members.get(member).map(|entries| entries.get().trim());
+    let entries = entries.and_then(|text| text.strip_prefix('[')).and_then(|text| text.strip_suffix(']'));
+    let token =
+        members.get("nextToken").and_then(|token| serde_json::from_str::<Option<String>>(token.get()).ok());
+    let token = token.flatten().filter(|token| !token.is_empty());
+    Ok((entries.unwrap_or_default().trim().to_owned(), token))
+}
+
+fn unreadable(operation: &'static str, error: &serde_json::Error) -> Failure {
+    let (on, code) = (String::new(), UNREADABLE.to_owned());
+    Error::Aws { operation, on, code, message: format!("the answer is not what a list is: {error}") }.into()
+}

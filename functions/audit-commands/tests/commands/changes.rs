@@ -1,0 +1,128 @@
+//! What a dry run tells, and that it changes nothing.
+
+use fleetwarden_core::api::AUDIT;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::house::House;
+use crate::house::LOGGING;
+use crate::house::ROLE;
+use crate::house::SHARED;
+use crate::house::house;
+
+async fn dry(house: &House, mut event: Value) -> Value {
+    event["dryRun"] = true.into();
+    house.calls();
+    let answer = house.ok(event).await;
+    for call in house.calls().lines() {
+        // Lists and descriptions of suppressions are POST, by the service's own design.
+        assert!(call.starts_with("GET ") || call.ends_with("/describe") || call.ends_with("/list"), "{call}");
+    }
+    assert_eq!(answer["dryRun"], true);
+    answer
+}
+
+async fn changes(house: &House, event: Value) -> Value {
+    dry(house, event).await["changes"].take()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_is_told_member_by_member() {
+    let house = house();
+    house.enable(&[LOGGING, SHARED]).await;
+    house.schedule("nightly", &[LOGGING]).await;
+    let answer = dry(&house, json!({
+        "command": "UpdateAccountAuditConfiguration", "roleArn": ROLE,
+        "auditCheckConfigurations": {SHARED: {"enabled": false}, LOGGING: {"enabled": true},
+            "DEVICE_CERTIFICATE_AGE_CHECK": {"enabled": true, "configuration": {"CERT_AGE_THRESHOLD_IN_DAYS": "90"}}},
+    })).await;
+    insta::assert_json_snapshot!(answer);
+    let schedule = json!({
+        "command": "UpdateScheduledAudit", "scheduledAuditName": "nightly", "frequency": "MONTHLY", "dayOfMonth": "LAST",
+        "targetCheckNames": [LOGGING, SHARED],
+    });
+    insta::assert_json_snapshot!(changes(&house, schedule).await);
+    let same =
+        json!({"command": "UpdateScheduledAudit", "scheduledAuditName": "nightly", "frequency": "DAILY"});
+    assert_eq!(changes(&house, same).await, json!([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn suppressions_and_actions_are_told_too() {
+    let house = house();
+    let key =
+        || json!({"checkName": "CONFLICTING_CLIENT_IDS_CHECK", "resourceIdentifier": {"clientId": "c"}});
+    let of = |command: &str, more: Value| {
+        let mut event = key();
+        event["command"] = command.into();
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+    };
+    let end = json!({"expirationDate": "2027-01-01T00:00:00Z"});
+    let create = of("CreateAuditSuppression", end.clone());
+    let forever = of("CreateAuditSuppression", json!({"suppressIndefinitely": true}));
+    let nothing = of("DeleteAuditSuppression", json!({}));
+    assert_eq!(changes(&house, nothing.clone()).await, json!([]));
+    insta::assert_json_snapshot!(changes(&house, create.clone()).await);
+    house.ok(create.clone()).await;
+    assert_eq!(changes(&house, create).await, json!([]), "it is there just so");
+    let mut exists = forever;
+    exists["dryRun"] = true.into();
+    assert_eq!(house.fails(exists).await, "ResourceAlreadyExistsException\nit exists already");
+    let update = of("UpdateAuditSuppression", json!({"expirationDate": 1_798_761_600, "description": "why"}));
+    insta::assert_json_snapshot!(changes(&house, update).await);
+    insta::assert_json_snapshot!(changes(&house, nothing).await);
+
+    let params = json!({"updateDeviceCertificateParams": {"action": "DEACTIVATE"}});
+    let action = json!({"command": "CreateMitigationAction", "actionName": "a", "roleArn": ROLE, "actionParams": params});
+    insta::assert_json_snapshot!(changes(&house, action.clone()).await);
+    house.ok(action).await;
+    let other = json!({
+        "command": "UpdateMitigationAction", "actionName": "a",
+        "actionParams": {"replaceDefaultPolicyVersionParams": {"templateName": "BLANK_POLICY"}},
+    });
+    insta::assert_json_snapshot!(changes(&house, other).await);
+    let missing =
+        json!({"command": "UpdateMitigationAction", "actionName": "b", "roleArn": ROLE, "dryRun": true});
+    assert_eq!(house.fails(missing).await, "ResourceNotFoundException\nthere is no such thing to change");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_starts_and_ends_is_told_too() {
+    let house = house();
+    house.enable(&[LOGGING]).await;
+    house.schedule("nightly", &[LOGGING]).await;
+    let start = json!({"command": "StartOnDemandAuditTask", "targetCheckNames": [LOGGING]});
+    insta::assert_json_snapshot!(changes(&house, start.clone()).await);
+    assert_eq!(house.audits(), 0);
+    let task = house.ok(start).await["taskId"].clone();
+    let cancel = json!({"command": "CancelAuditTask", "taskId": task});
+    insta::assert_json_snapshot!(changes(&house, cancel.clone()).await);
+    house.pass(2);
+    let mut late = cancel;
+    late["dryRun"] = true.into();
+    assert_eq!(house.fails(late).await, "InvalidRequestException\nonly what is in progress can be canceled");
+    let delete = json!({"command": "DeleteScheduledAudit", "scheduledAuditName": "none", "dryRun": true});
+    assert!(house.fails(delete).await.starts_with("ResourceNotFoundException\n"));
+    let all = json!({"command": "DeleteAccountAuditConfiguration", "deleteScheduledAudits": true});
+    let answer = dry(&house, all).await;
+    let paths: Vec<&str> =
+        answer["changes"].as_array().unwrap().iter().map(|change| change["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["$", "$.scheduledAudits.nightly"]);
+    assert_eq!(answer["changes"][1]["from"]["frequency"], "DAILY");
+    assert!(
+        answer["confirmationRequired"].as_str().unwrap().contains("deletes 1 scheduled audit: 'nightly'")
+    );
+}
+
+/// Whatever changes can be tried.
+#[tokio::test(start_paused = true)]
+async fn every_command_that_changes_knows_what_it_would_change() {
+    let house = house();
+    for operation in AUDIT.iter().filter(|operation| operation.changes()) {
+        let event = json!({"command": operation.name, "dryRun": true});
+        let told = house.invoke(event).await.map_err(|failure| failure.to_string());
+        let refused = told.as_ref().err().is_some_and(|what| what.contains("$.dryRun"));
+        assert!(!refused, "{}: {told:?}", operation.name);
+    }
+}

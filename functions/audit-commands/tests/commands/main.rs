@@ -1,0 +1,11 @@
+//! The function against the local Device Defender endpoint, in one process: every command, every rule, every fault.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod changes;
+mod each;
+mod house;
+mod mitigations;
+mod pages;
+mod repeats;
+mod rules;
