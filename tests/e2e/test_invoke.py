@@ -17,6 +17,7 @@ def clean():
 def test_a_function_alone_reaches_nobody(name):
     source = {"audit-notification": "sns-audit-completed", "triage-findings": "sqs-check"}
     source |= {"apply-suppressions": "sqs-suppression", "apply-mitigations": "sqs-mitigation-start"}
+    source |= {"audit-commands": "invoke-describe-configuration"}
     event = ROOT / "events" / f"{source.get(name, 'sqs-finding-page')}.json"
     # Credentials without an endpoint are those of an account: the function must not get them.
     real = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
@@ -40,6 +41,19 @@ def test_a_function_runs_with_the_environment_of_a_stack_that_is_up(stack, event
     assert run.returncode == 0, run.stderr
     [(_, reason)] = stack.take("NotificationDeadLetterQueueUrl", 1)
     assert reason
+
+
+@pytest.mark.parametrize("more", [[], ["--deployed"]])
+def test_a_command_is_done_in_a_stack_that_is_up(stack, more):
+    path = ROOT / "events/invoke-describe-configuration.json"
+    run = fleetwarden("invoke", "audit-commands", "-e", path, *more, env=clean() | stack.variables)
+    assert run.returncode == 0, run.stderr
+    described = stack.client("iot").describe_account_audit_configuration()
+    del described["ResponseMetadata"]
+    assert json.loads(run.stdout) == described
+    path = ROOT / "events/invoke-delete-configuration.json"
+    run = fleetwarden("invoke", "audit-commands", "-e", path, *more, env=clean() | stack.variables)
+    assert json.loads(run.stdout)["errorType"] == "ConfirmationRequired", run.stdout + run.stderr
 
 
 def test_a_stack_ends_with_its_command_and_leaves_nothing_running():

@@ -14,6 +14,7 @@ FUNCTIONS = {
     "sqs-suppression": ("ApplySuppressionsFunction", "Suppression"),
     "sqs-mitigation": ("ApplyMitigationsFunction", "Mitigation"),
     "sqs-finding": ("ExportFindingsFunction", "Finding"),
+    "invoke-": ("AuditCommandsFunction", "Command"),
 }
 # A variable that holds an output of the stack.
 OUTPUTS = {
@@ -36,6 +37,11 @@ PARKED = {
     "sqs-check-poison": 1,
     "sqs-check-resumed": 1,  # its page token is none of this endpoint's
     "sqs-finding-batch": 1,
+}
+# The error of a command that is not done, by its name.
+REFUSED = {
+    "invoke-delete-configuration": "ConfirmationRequired",
+    "invoke-wrong-input": "InvalidInput",
 }
 
 

@@ -113,6 +113,9 @@ def counted(log):
 
 def failed(event, answer, log):
     """What is wrong with an invocation; nothing if each record ended as it should."""
+    if event.stem.startswith("invoke-"):
+        error = answer.get("errorType") if isinstance(answer, dict) else "no answer"
+        return None if error == events.REFUSED.get(event.stem) else f"{error}: {answer}"
     if isinstance(answer, dict) and "errorType" in answer:
         return f"{answer['errorType']}: {answer.get('errorMessage')}"
     if isinstance(answer, dict) and answer.get("batchItemFailures"):

@@ -71,6 +71,13 @@ def read_sources(place):
     return "\n".join(texts)
 
 
+def operations_of_table():
+    """The IAM actions of the operations that the core describes: all of them behind one adapter."""
+    text = read_sources("shared/core/src/api.rs")
+    table = text.split("pub static AUDIT", 1)[1].split("};", 1)[0]
+    return {f"iot:{name}" for name in re.findall(r"^ {4}(\w+) (?:GET|POST|PUT|PATCH|DELETE) \"", table, re.MULTILINE)}
+
+
 @functools.cache
 def code_calls(function):
     """The IAM actions that a function's code needs."""
@@ -79,7 +86,8 @@ def code_calls(function):
     for adapter, behind in ADAPTERS.items():
         if re.search(adapter, text):
             called |= behind
-    return {OPERATIONS[name] for name in called}
+    calls = {OPERATIONS[name] for name in called}
+    return calls | operations_of_table() if ".iot_api()" in text else calls
 
 
 @functools.cache

@@ -37,6 +37,7 @@ def functions():
             **common["Environment"]["Variables"],
             **own["Environment"]["Variables"],
         }
+        merged.setdefault("Events", {})  # a function that is only invoked has none
         result[name] = merged
     return result
 

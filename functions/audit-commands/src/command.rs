@@ -14,8 +14,8 @@ use crate::failure::Failure;
 
 /// The members of a command that are ours and none of the operation's.
 const OURS: [&str; 4] = ["command", "confirm", "dryRun", "all"];
-/// The longest token (`ClientRequestToken`).
-const MAX_TOKEN: usize = 64;
+/// The longest token. It is ours, and long enough for the name of any execution of a workflow.
+const MAX_TOKEN: usize = 128;
 
 /// A command whose input the service would take.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Command {
             None => None,
             Some(Value::String(token)) if token.len() <= MAX_TOKEN && (NAME.matches)(&token) => Some(token),
             Some(_) => {
-                fault("$.clientRequestToken", "must be a string of 1 to 64 characters of [a-zA-Z0-9_-]");
+                fault("$.clientRequestToken", "must be a string of 1 to 128 characters of [a-zA-Z0-9_-]");
                 None
             }
         };
