@@ -20,29 +20,29 @@ impl Cloud {
         Ok(())
     }
 
-    /// How many objects stand under a prefix.
-    pub(crate) async fn count_objects(&self, bucket: &str, prefix: &str) -> Result<u64> {
-        let mut count = 0;
-        let mut after = String::new();
+    /// Reads an object.
+    pub(crate) async fn get_object(&self, bucket: &str, key: &str) -> Result<Bytes> {
+        let reply = self.rest("s3", Method::GET, &format!("/{bucket}/{key}"), "").await?;
+        reply.ok().with_context(|| format!("read s3://{bucket}/{key}"))
+    }
+
+    /// The keys of all objects of a bucket.
+    pub(crate) async fn list_objects(&self, bucket: &str) -> Result<Vec<String>> {
+        let mut keys: Vec<String> = Vec::new();
         loop {
             let query = form_urlencoded::Serializer::new(String::new())
                 .append_pair("list-type", "2")
-                .append_pair("prefix", prefix)
-                .append_pair("start-after", &after)
+                .append_pair("start-after", keys.last().map_or("", String::as_str))
                 .finish();
             let reply = self.rest("s3", Method::GET, &format!("/{bucket}?{query}"), "").await?;
             let body = reply.ok().with_context(|| format!("list bucket {bucket}"))?;
-            let xml = String::from_utf8_lossy(&body).into_owned();
+            let xml = String::from_utf8_lossy(&body);
             let document = roxmltree::Document::parse(&xml)?;
-            let mut keys = document.descendants().filter(|node| node.tag_name().name() == "Key");
-            let mut last = None;
-            for key in keys.by_ref() {
-                count += 1;
-                last = key.text().map(str::to_owned);
-            }
-            match last {
-                Some(key) if xml.contains("<IsTruncated>true") => after = key,
-                _ => return Ok(count),
+            let found = document.descendants().filter(|node| node.tag_name().name() == "Key");
+            let before = keys.len();
+            keys.extend(found.filter_map(|key| key.text().map(str::to_owned)));
+            if keys.len() == before || !xml.contains("<IsTruncated>true") {
+                return Ok(keys);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Local;
 use crate::demo::summary::{Observed, Rest, Summary};
-use crate::demo::{crash, drain, table};
+use crate::demo::{archive, crash, drain, table};
 use crate::output::{line, note};
 use crate::stack::{DEAD_LETTER_QUEUES, Stack};
 use anyhow::{Context as _, Result, bail};
@@ -60,11 +60,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         }
     };
     line(table::table(&first, &second));
+    let archive = folder.join("archive");
+    let archived = archive::keep(stack.cloud(), stack.output("ArchiveBucketName")?, &archive).await?;
     let rest = Rest {
         observe: arguments.observe,
         parked: parked(&stack).await?,
         killed,
-        archive_objects: stack.cloud().count_objects(stack.output("ArchiveBucketName")?, "findings/").await?,
+        archive_objects: archived,
         seconds: started.elapsed().as_secs_f64(),
     };
     let summary = Summary::new(&[first, second], rest);
@@ -77,6 +79,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     line(summary.verdict());
     line(format!("figures: {}", path.display()));
     where_to_look(&stack);
+    line(format!("archive, kept: {}", archive.display()));
+    line(format!(
+        "  fleetwarden policy replay --archive {} --policy {}",
+        archive.display(),
+        policy.display()
+    ));
     let faults = summary.faults();
     for fault in &faults {
         note(format!("fleetwarden: {fault}"));

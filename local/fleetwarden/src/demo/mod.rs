@@ -5,6 +5,7 @@
 //! [`drain`] waits until the queues are empty, [`crash`] kills functions on the way, [`summary`] puts both
 //! sides together and says what was lost and what was done twice, and [`table`] shows it.
 
+pub(crate) mod archive;
 pub(crate) mod crash;
 pub(crate) mod drain;
 pub(crate) mod exported;
