@@ -150,7 +150,11 @@ impl<'p> Replay<'p> {
         let range = self.plan.days.range();
         lines::each(content, |number, line| {
             let Some(line) = line else { return self.damage.line(key, number, "it is too long".into()) };
-            match serde_json::from_slice::<RecordedFinding>(line) {
+            // Looked at once as a whole, and not again string by string.
+            let Ok(line) = std::str::from_utf8(line) else {
+                return self.damage.line(key, number, "it is not UTF-8".into());
+            };
+            match serde_json::from_str::<RecordedFinding>(line) {
                 Ok(record) if range.contains(&record.audit_started_at.0) => self.finding(&record),
                 Ok(_) => {}
                 // The parser's own line is always the first.
