@@ -19,7 +19,7 @@ use anyhow::Result;
 
 use crate::cloud::Cloud;
 use crate::environment::Places;
-use crate::measure::{Bench, answer, calls, decide, memory, size, start, throughput};
+use crate::measure::{Bench, answer, calls, decide, memory, replay, size, start, throughput};
 use crate::report::Report;
 
 #[tokio::main]
@@ -35,6 +35,7 @@ async fn main() -> Result<()> {
     bench.report.word("endpoints", "in-process: device-defender, and a sink that answers at once");
     size::measure(&mut bench)?;
     decide::measure(&mut bench)?;
+    replay::measure(&mut bench)?;
     start::measure(&mut bench).await?;
     answer::measure(&mut bench).await?;
     calls::measure(&mut bench).await?;

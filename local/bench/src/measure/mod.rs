@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod calls;
 pub(crate) mod decide;
 pub(crate) mod memory;
+pub(crate) mod replay;
 pub(crate) mod size;
 pub(crate) mod start;
 pub(crate) mod throughput;
