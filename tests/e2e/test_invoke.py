@@ -43,17 +43,48 @@ def test_a_function_runs_with_the_environment_of_a_stack_that_is_up(stack, event
     assert reason
 
 
+def invoke(stack, event, *more):
+    """What audit-commands answers in a stack."""
+    run = fleetwarden("invoke", "audit-commands", "-e", "-", *more, input=json.dumps(event), env=clean() | stack.variables)
+    assert run.stdout, run.stderr
+    return json.loads(run.stdout)
+
+
 @pytest.mark.parametrize("more", [[], ["--deployed"]])
-def test_a_command_is_done_in_a_stack_that_is_up(stack, more):
-    path = ROOT / "events/invoke-describe-configuration.json"
-    run = fleetwarden("invoke", "audit-commands", "-e", path, *more, env=clean() | stack.variables)
-    assert run.returncode == 0, run.stderr
-    described = stack.client("iot").describe_account_audit_configuration()
-    del described["ResponseMetadata"]
-    assert json.loads(run.stdout) == described
-    path = ROOT / "events/invoke-delete-configuration.json"
-    run = fleetwarden("invoke", "audit-commands", "-e", path, *more, env=clean() | stack.variables)
-    assert json.loads(run.stdout)["errorType"] == "ConfirmationRequired", run.stdout + run.stderr
+def test_a_command_answers_as_boto3_does(stack, more):
+    iot = stack.client("iot")
+    checks = {"LOGGING_DISABLED_CHECK": {"enabled": True}, "DEVICE_CERTIFICATE_SHARED_CHECK": {"enabled": True}}
+    role = "arn:aws:iam::123456789012:role/AuditRole"
+    change = {"command": "UpdateAccountAuditConfiguration", "roleArn": role, "auditCheckConfigurations": checks}
+    assert invoke(stack, change, *more) == {}
+    start = {"command": "StartOnDemandAuditTask", "targetCheckNames": list(checks)}
+    task = invoke(stack, start | {"clientRequestToken": f"t-{len(more)}"}, *more)["taskId"]
+    while iot.describe_audit_task(taskId=task)["taskStatus"] == "IN_PROGRESS":
+        time.sleep(0.05)
+    for command, members in [
+        ("describe_account_audit_configuration", {}),
+        ("list_scheduled_audits", {"maxResults": 5}),
+        ("describe_audit_task", {"taskId": task}),
+        ("list_audit_findings", {"taskId": task, "maxResults": 3}),
+        ("list_audit_suppressions", {"ascendingOrder": False}),
+        ("list_mitigation_actions", {}),
+    ]:
+        expected = getattr(iot, command)(**members)
+        del expected["ResponseMetadata"]
+        expected = json.loads(json.dumps(expected, default=lambda time: time.timestamp()))
+        answer = invoke(stack, {"command": command.replace("_", "-"), **members}, *more)
+        assert numbers(answer) == numbers(expected), command
+    refused = invoke(stack, json.loads((ROOT / "events/invoke-delete-configuration.json").read_text()), *more)
+    assert refused["errorType"] == "ConfirmationRequired"
+
+
+def numbers(value):
+    """The value with its numbers as one type: a time has no fraction, or one of zero."""
+    if isinstance(value, dict):
+        return {name: numbers(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [numbers(member) for member in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def test_a_stack_ends_with_its_command_and_leaves_nothing_running():

@@ -37,6 +37,8 @@ const NOT_STARTED: [&str; 8] = [
 ];
 /// How far the clocks of Lambda and of the service may be apart.
 const SKEW_SECONDS: i64 = 2;
+/// Of what began earlier the service may know nothing, and does not let itself be asked (90 days).
+const KEPT_SECONDS: i64 = 89 * 86_400;
 const SORT: &str = "claim";
 
 /// A claim of ours.
@@ -135,9 +137,11 @@ impl AuditCommands {
 
     /// The first on-demand audit of just these checks that began since.
     async fn begun_since(&self, since: Millis, checks: &BTreeSet<&str>) -> Result<Option<String>, Failure> {
+        let now = self.clock.now();
+        let since = since.plus_seconds(-SKEW_SECONDS).max(now.plus_seconds(-KEPT_SECONDS));
         let period = json!({
-            "startTime": since.plus_seconds(-SKEW_SECONDS).seconds(),
-            "endTime": self.clock.now().plus_seconds(60).seconds(),
+            "startTime": since.seconds(),
+            "endTime": now.plus_seconds(60).seconds(),
             "taskType": "ON_DEMAND_AUDIT_TASK",
         });
         let mut first: Option<(f64, String)> = None;
