@@ -1,0 +1,35 @@
+"""What the demonstration leaves is replayed from its folder, and from the bucket of a stack, to the same account."""
+
+import json
+import os
+
+from conftest import ROOT, demo, fleetwarden
+
+FINDINGS = 400
+POLICY = ROOT / "target/demo/policy.yaml"
+ARCHIVE = ROOT / "target/demo/archive"
+
+
+def replay(archive, **environment):
+    run = fleetwarden("policy", "replay", "--archive", archive, "--policy", POLICY, "--json", env=os.environ | environment)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return json.loads(run.stdout)
+
+
+def test_the_archive_tells_what_the_demonstration_told(tmp_path, stack):
+    told = demo(tmp_path, "--findings", FINDINGS)
+    replayed = replay(ARCHIVE)
+    assert replayed["findings"] == sum(audit["findings"] for audit in told["audits"])
+    assert replayed["damage"] == {"objects": 0, "lines": 0, "named": []}
+    for audit, said in zip(replayed["audits"], told["audits"], strict=True):
+        assert audit["taskId"] == said["taskId"]
+        assert audit["alreadySuppressed"] == said["alreadySuppressed"]
+        assert audit["mitigate"] == said["mitigated"]
+        assert audit["suppress"] == said["suppressed"]
+
+    s3 = stack.client("s3")
+    s3.create_bucket(Bucket="replayed")
+    for path in ARCHIVE.rglob("*.ndjson.gz"):
+        s3.put_object(Bucket="replayed", Key=f"copies/{path.relative_to(ARCHIVE)}", Body=path.read_bytes())
+    from_bucket = replay("s3://replayed/copies", **stack.variables)
+    assert from_bucket | {"archive": ""} == replayed | {"archive": ""}
