@@ -87,6 +87,20 @@ def numbers(value):
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+def test_a_command_is_done_from_the_command_line(stack):
+    environment = clean() | stack.variables
+    run = fleetwarden("audit", "list-mitigation-actions", "--all", env=environment)
+    assert run.returncode == 0 and "actionName" in run.stdout, run.stdout + run.stderr
+    run = fleetwarden("audit", "list-mitigation-actions", "maxResults=1", "--json", env=environment)
+    assert len(json.loads(run.stdout)["actionIdentifiers"]) == 1
+    run = fleetwarden("audit", "delete-account-audit-configuration", env=environment)
+    assert run.returncode == 1 and "ConfirmationRequired\nto delete the audit configuration" in run.stderr
+    run = fleetwarden("audit", "list-audit-task", env=environment)
+    assert run.returncode == 1 and "did you mean 'ListAuditTasks'?" in run.stderr
+    run = fleetwarden("audit", "list-audit-tasks", env=clean())
+    assert run.returncode == 1 and "AWS_ENDPOINT_URL" in run.stderr
+
+
 def test_a_stack_ends_with_its_command_and_leaves_nothing_running():
     stack = Stack("--findings", 20)
     marker = f"AWS_ENDPOINT_URL_IOT={stack.variables['AWS_ENDPOINT_URL_IOT']}".encode()

@@ -37,6 +37,8 @@ enum Command {
     Policy(commands::policy::Arguments),
     /// Bring the whole stack up on this machine and keep it up
     Up(commands::up::Arguments),
+    /// Have an audit command done by the stack that is up
+    Audit(commands::audit::Arguments),
     /// Run one function with an event and print its answer
     Invoke(commands::invoke::Arguments),
     /// Run two audits through the stack on this machine and count what became of every finding
@@ -64,6 +66,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::DeviceDefender(arguments) => commands::device_defender::run(arguments).await,
         Command::Policy(arguments) => commands::policy::run(arguments).await,
+        Command::Audit(arguments) => commands::audit::run(arguments).await,
         Command::Up(arguments) => commands::up::run(arguments).await,
         Command::Invoke(arguments) => commands::invoke::run(arguments).await,
         Command::Demo(arguments) => commands::demo::run(arguments).await,

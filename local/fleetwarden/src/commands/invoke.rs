@@ -67,23 +67,29 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         return alone(&arguments, event, given).await;
     }
     let deployed = deployed.context("--deployed needs AWS_ENDPOINT_URL, as fleetwarden up prints it")??;
-    line(String::from_utf8_lossy(&deployed.cloud.invoke(&deployed.name, event).await?));
+    line(String::from_utf8_lossy(&deployed.invoke(event).await?));
     Ok(ExitCode::SUCCESS)
 }
 
 /// The function of a stack that is up.
-struct Deployed {
+pub(crate) struct Deployed {
     cloud: Cloud,
     name: String,
 }
 
 impl Deployed {
-    async fn find(url: String, function: &str) -> Result<Self> {
+    /// Finds it by its name, such as triage-findings.
+    pub(crate) async fn find(url: String, function: &str) -> Result<Self> {
         let cloud = Cloud::new(Http::new(), url);
         let outputs = cloud.stack_outputs(crate::stack::NAME).await?;
         let output = format!("{}FunctionName", camel(function));
         let name = outputs.get(&output).with_context(|| format!("the stack has no {function}"))?.clone();
         Ok(Self { cloud, name })
+    }
+
+    /// Invokes it and waits for its answer, which may be an error.
+    pub(crate) async fn invoke(&self, event: Bytes) -> Result<Bytes> {
+        self.cloud.invoke(&self.name, event).await
     }
 
     async fn environment(&self) -> Result<BTreeMap<String, String>> {

@@ -1,5 +1,6 @@
 //! One module per subcommand: its arguments, and what it does with them.
 
+pub(crate) mod audit;
 pub(crate) mod demo;
 pub(crate) mod device_defender;
 pub(crate) mod invoke;
