@@ -28,11 +28,21 @@ impl Policy {
     ) {
         let anything = rule.matcher.checks.as_ref().is_none_or(|globs| globs.iter().any(Glob::is_any));
         let mut refused = false;
+        let all = self.checks_of(index, rule);
+        let held: Vec<&str> =
+            all.iter().filter(|check| self.protect.holds_all_of(check)).map(CheckName::as_str).collect();
+        if let Some((first, rest)) = held.split_first() {
+            let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+            let what = format!(
+                "never mitigates findings of {first}{more}: while things, groups or certificates are protected, what \
+                 stands for any number of them is left alone"
+            );
+            found.push(Diagnostic::warning(rule.place, what));
+        }
         if let Some(actions) = actions {
-            let checks = self.checks_of(index, rule);
             for (name, place) in mitigate.actions.iter().zip(&rule.places) {
                 let (illegal, unsaid) = match actions.kinds.get(name) {
-                    Some(Some(kind)) => (illegal(name, *kind, &checks), unsaid(name, *kind, &checks)),
+                    Some(Some(kind)) => (illegal(name, *kind, &all), unsaid(name, *kind, &all)),
                     Some(None) => (None, None),
                     None => (undefined(name, actions), None),
                 };

@@ -60,6 +60,26 @@ fn all(cases: &[&[&str]]) -> String {
 }
 
 #[test]
+fn a_rule_that_protections_always_hold() {
+    let text = "\
+version: 1
+protect: { groups: production }
+rules:
+  - name: a
+    match: { check: IOT_POLICY_* }
+    mitigate: { actions: Blank }
+  - name: b
+    match: { check: REVOKED_DEVICE_CERT_CHECK }
+    mitigate: { actions: Deactivate }
+";
+    insta::assert_snapshot!(told(text), @"
+    policy.yaml:4:11: warning: never mitigates findings of IOT_POLICY_OVERLY_PERMISSIVE_CHECK and 1 more: while things, groups or certificates are protected, what stands for any number of them is left alone
+        4 |   - name: a
+          |           ^
+    ");
+}
+
+#[test]
 fn actions_that_there_are_not() {
     let undefined = rules(&["match: { check: REVOKED_DEVICE_CERT_CHECK }
     mitigate: { actions: [Publish, Deactivat, Zzzzzzzzzzzzzzz] }"]);
