@@ -10,6 +10,7 @@ use fleetwarden_core::message::Target;
 use fleetwarden_core::mitigation::MAX_FINDINGS;
 use fleetwarden_core::mitigation::MAX_REASON_CODES;
 use fleetwarden_core::policy::Calendar;
+use fleetwarden_core::policy::Closed;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::timestamp::Millis;
 
@@ -59,29 +60,17 @@ pub fn admit(
     if let Err(reason) = request.audit.verify(account, &request.check).and_then(|()| within_limits(request)) {
         return Admission::Refuse { reason };
     }
-    let outside = calendar.and_then(|calendar| outside_of_windows(calendar, now));
-    match (request.mode.safer(policy_mode), outside) {
+    let closed = calendar.and_then(|calendar| calendar.closed(now));
+    match (request.mode.safer(policy_mode), closed) {
         (Mode::Enforce, None) => Admission::Go,
-        (Mode::Enforce, Some((reason, Some(until)))) => Admission::Hold { reason, until },
-        (Mode::Enforce, Some((reason, None))) => Admission::Shut { reason },
-        (Mode::Observe, outside) => {
+        (Mode::Enforce, Some(Closed { reason, opens: Some(until) })) => Admission::Hold { reason, until },
+        (Mode::Enforce, Some(Closed { reason, opens: None })) => Admission::Shut { reason },
+        (Mode::Observe, closed) => {
             let would =
-                |until: Option<Millis>| if until.is_some() { "would wait" } else { "would be refused" };
-            let instead = outside.map(|(reason, until)| format!("{}: {reason}", would(until)));
+                |opens: Option<Millis>| if opens.is_some() { "would wait" } else { "would be refused" };
+            let instead = closed.map(|Closed { reason, opens }| format!("{}: {reason}", would(opens)));
             Admission::Observe { instead }
         }
-    }
-}
-
-/// Why a mitigation may not happen now, and when it may, if that is known. None if it may.
-fn outside_of_windows(calendar: &Calendar<'_>, now: Millis) -> Option<(String, Option<Millis>)> {
-    match calendar.next_opening(now) {
-        Some(opening) if opening <= now => None,
-        Some(opening) => {
-            let reason = format!("outside of the policy's windows until {}", calendar.local(opening));
-            Some((reason, Some(opening)))
-        }
-        None => Some(("no window of the policy opens for over a year".into(), None)),
     }
 }
 

@@ -170,10 +170,8 @@ fn within_windows(policy: &Policy, now: Millis) -> Result<(), Failure> {
     let Some(windows) = policy.windows() else { return Ok(()) };
     let calendar = Windows::calendar(windows);
     let calendar = calendar.map_err(|unknown| Error::Later(unknown.what))?;
-    let what = match calendar.next_opening(now) {
-        Some(opening) if opening <= now => return Ok(()),
-        Some(opening) => format!("outside of the policy's windows until {}", calendar.local(opening)),
-        None => "no window of the policy opens for over a year".to_owned(),
-    };
-    Err(Failure::Refused { name: "OutsideWindow", what })
+    match calendar.closed(now) {
+        None => Ok(()),
+        Some(closed) => Err(Failure::Refused { name: "OutsideWindow", what: closed.reason }),
+    }
 }

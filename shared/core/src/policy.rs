@@ -26,6 +26,7 @@ pub mod yaml;
 pub use decision::Decision;
 pub use decision::Held;
 pub use decision::Outcome;
+pub use decision::Shadow;
 pub use diagnostic::Diagnostic;
 pub use diagnostic::Level;
 pub use diagnostic::Place;
@@ -41,6 +42,7 @@ pub use protect::Protection;
 pub use schema::schema;
 pub use subject::Subject;
 pub use windows::Calendar;
+pub use windows::Closed;
 pub use windows::Windows;
 
 use serde::Deserialize;
@@ -241,7 +243,6 @@ impl Policy {
         let mut unknown = None;
         for rule in self.rules_for(&subject.finding.check) {
             match rule.judge(subject, label.as_ref()) {
-                Verdict::Fails(_) => {}
                 Verdict::Unknown(condition) => {
                     if decision.wanted.is_nothing() {
                         decision.wanted = condition.wanted(subject.things);
@@ -255,27 +256,44 @@ impl Policy {
                     decision.outcome = Outcome::from(&rule.effect);
                     break;
                 }
-                Verdict::Holds => decision.shadow = decision.shadow.or(Some(rule)),
+                Verdict::Holds if decision.shadow.is_none() => {
+                    // Nothing is looked up only to say what a trial would have been kept from.
+                    let (held, _) = self.held(Outcome::from(&rule.effect), unknown, subject);
+                    decision.shadow = Some(Shadow { rule, held });
+                }
+                // It fails, or would have decided after another one in shadow.
+                Verdict::Fails(_) | Verdict::Holds => {}
             }
         }
-        decision.held = match (decision.outcome, unknown, identifier) {
+        let (held, wanted) = self.held(decision.outcome, unknown, subject);
+        if held.is_some() {
+            (decision.held, decision.outcome) = (held, default);
+        }
+        if !wanted.is_nothing() {
+            decision.wanted = wanted;
+        }
+        decision
+    }
+
+    /// What keeps an outcome from happening, and what would have to be known to say more. `unknown` is the earlier
+    /// rule of which nobody can say whether it matches.
+    fn held<'p>(
+        &'p self,
+        outcome: Outcome<'_>,
+        unknown: Option<&'p str>,
+        subject: &Subject<'_>,
+    ) -> (Option<Held<'p>>, Wanted) {
+        let held = match (outcome, unknown, subject.finding.identifier()) {
             (Outcome::Suppress(_) | Outcome::Mitigate(_), Some(rule), _) => Some(Held::RuleUnknown(rule)),
             (Outcome::Mitigate(_), None, Some(identifier)) => {
-                match self.protect.judge(identifier, subject.things) {
-                    Protected::No => None,
-                    Protected::By(protection) => Some(Held::ProtectedBy(protection)),
-                    Protected::Unknown(wanted) => {
-                        decision.wanted = wanted;
-                        Some(Held::ProtectionUnknown)
-                    }
+                match self.protection(identifier, subject.things) {
+                    Ok(protection) => protection.map(Held::ProtectedBy),
+                    Err(wanted) => return (Some(Held::ProtectionUnknown), wanted),
                 }
             }
             _ => None,
         };
-        if decision.held.is_some() {
-            decision.outcome = default;
-        }
-        decision
+        (held, Wanted::default())
     }
 
     /// What keeps every mitigation from a resource, given what is known of the things behind it; none if nothing

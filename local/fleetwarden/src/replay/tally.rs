@@ -93,7 +93,7 @@ impl<'p> PolicyTally<'p> {
             rule.counts.count(Fate::of(decision));
             rule.distinct.add(key);
         }
-        let shadow = decision.shadow.and_then(|rule| self.places.get(rule.name()));
+        let shadow = decision.shadow.and_then(|shadow| self.places.get(shadow.rule.name()));
         if let Some(rule) = shadow.and_then(|place| self.rules.get_mut(*place)) {
             rule.counts.shadow += 1;
             rule.distinct.add(key);

@@ -33,7 +33,7 @@ pub struct Decision<'p, 's> {
     /// What keeps the rule from acting, if something does: then the outcome is a report.
     pub held: Option<Held<'p>>,
     /// The first rule in shadow that would have decided.
-    pub shadow: Option<&'p Rule>,
+    pub shadow: Option<Shadow<'p>>,
     /// What has to be looked up before this decision is final. Decide again with it, or take it as it is: what is
     /// not known never lets anything happen.
     pub wanted: Wanted,
@@ -61,6 +61,15 @@ pub enum Outcome<'p> {
     Mitigate(&'p Mitigate),
     /// Say it.
     Report(Report),
+}
+
+/// A rule in shadow that would have decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Shadow<'p> {
+    /// The rule.
+    pub rule: &'p Rule,
+    /// What would have kept it from acting.
+    pub held: Option<Held<'p>>,
 }
 
 /// Why a rule that would suppress or mitigate does not.
@@ -133,8 +142,8 @@ impl Serialize for Decision<'_, '_> {
         if let Some(held) = &self.held {
             out.serialize_entry("held", held)?;
         }
-        if let Some(rule) = self.shadow {
-            out.serialize_entry("shadow", &Shadow { rule, subject: self.subject, windows })?;
+        if let Some(shadow) = self.shadow {
+            out.serialize_entry("shadow", &Would { shadow, subject: self.subject, windows })?;
         }
         if !self.brief {
             out.serialize_entry("passedOver", &PassedOver(self))?;
@@ -146,19 +155,23 @@ impl Serialize for Decision<'_, '_> {
 }
 
 /// What a rule in shadow would have decided.
-struct Shadow<'p, 's> {
-    rule: &'p Rule,
+struct Would<'p, 's> {
+    shadow: Shadow<'p>,
     subject: &'s Subject<'s>,
     windows: bool,
 }
 
-impl Serialize for Shadow<'_, '_> {
+impl Serialize for Would<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let outcome = Outcome::from(&self.rule.effect);
+        let Shadow { rule, held } = self.shadow;
+        let outcome = Outcome::from(&rule.effect);
         let mut out = serializer.serialize_map(None)?;
-        out.serialize_entry("rule", &self.rule.name)?;
+        out.serialize_entry("rule", &rule.name)?;
         out.serialize_entry("outcome", outcome.word())?;
         details(&mut out, outcome, self.subject, self.windows)?;
+        if let Some(held) = held {
+            out.serialize_entry("held", &held)?;
+        }
         out.end()
     }
 }

@@ -282,6 +282,25 @@ rules:
 }
 
 #[test]
+fn a_rule_in_shadow_says_what_would_have_kept_it_from_acting() {
+    let policy = policy(
+        "\
+version: 1
+protect: { groups: production }
+rules:
+  - name: bold
+    stage: shadow
+    match: { check: REVOKED_DEVICE_CERT_CHECK }
+    mitigate: { actions: Deactivate }
+",
+    );
+    let finding = certificate("REVOKED_DEVICE_CERT_CHECK", "x");
+    let ask = |things: Things| explain(&policy, &finding, &things, NOW, 1);
+    insta::assert_snapshot!(ask(Things::Known(vec![thing("pump", &["production"])])), @r#"{"outcome":"report","rule":null,"shadow":{"rule":"bold","outcome":"mitigate","actions":["Deactivate"],"when":"at once","held":{"protectedBy":{"group":"production"}}},"passedOver":[],"mode":"observe","policy":"…"}"#);
+    insta::assert_snapshot!(ask(Things::NotAsked), @r#"{"outcome":"report","rule":null,"shadow":{"rule":"bold","outcome":"mitigate","actions":["Deactivate"],"when":"at once","held":"protectionUnknown"},"passedOver":[],"mode":"observe","policy":"…"}"#);
+}
+
+#[test]
 fn what_is_protected_is_never_mitigated() {
     let policy = policy(
         "\

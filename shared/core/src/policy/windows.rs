@@ -49,6 +49,15 @@ pub struct Calendar<'p> {
     zone: TimeZone,
 }
 
+/// That mitigation may not happen now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// Why, for people.
+    pub reason: String,
+    /// When it may. None if no window opens for over a year.
+    pub opens: Option<Millis>,
+}
+
 impl Windows {
     /// The windows in their time zone.
     ///
@@ -85,6 +94,17 @@ impl Calendar<'_> {
                 (start >= now && self.is_open(start)).then(|| Millis(start.as_millisecond()))
             })
         })
+    }
+
+    /// Why mitigation may not happen at a moment. None if it may.
+    pub fn closed(&self, at: Millis) -> Option<Closed> {
+        let opens = self.next_opening(at);
+        let reason = match opens {
+            Some(opening) if opening <= at => return None,
+            Some(opening) => format!("outside of the policy's windows until {}", self.local(opening)),
+            None => "no window of the policy opens for over a year".to_owned(),
+        };
+        Some(Closed { reason, opens })
     }
 
     /// A moment as people of the zone read it: RFC 3339 with the zone's offset, then its name, as

@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow};
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::policy::{
-    Decision, Effect, Held, Mode, Outcome, Policy, Protection, Report, Rule, Subject, Suppress,
+    Decision, Effect, Held, Mode, Outcome, Policy, Protection, Report, Rule, Shadow, Subject, Suppress,
 };
 use fleetwarden_core::record::RecordedDecision;
 use fleetwarden_core::resource::ResourceIdentifier;
@@ -77,9 +77,10 @@ pub(crate) fn text(told: &Explained<'_>) -> String {
     if let Some(held) = &decision.held {
         row("held", why_held(held));
     }
-    if let Some(rule) = decision.shadow {
+    if let Some(Shadow { rule, held }) = decision.shadow {
         let would = sentence(Outcome::from(rule.effect()), told, "it");
-        row("shadow", format!("{} would decide: {}", named(source, rule), lowered(&would)));
+        let but = held.map(|held| format!("; it would be held: {}", why_held(&held))).unwrap_or_default();
+        row("shadow", format!("{} would decide: {}{but}", named(source, rule), lowered(&would)));
     }
     row("finding", finding(subject));
     row("things", things(subject.things, decision.wanted));

@@ -15,7 +15,7 @@ use crate::output::line;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use expect::Failure;
-use fleetwarden_core::policy::{Place, Rule};
+use fleetwarden_core::policy::Place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -111,7 +111,7 @@ impl Results {
         for case in &read.cases {
             let subject = case.subject();
             let decision = source.policy.decide(&subject);
-            let rules = decision.rule.into_iter().chain(decision.shadow.map(Rule::name));
+            let rules = decision.rule.into_iter().chain(decision.shadow.map(|shadow| shadow.rule.name()));
             tested.reached.extend(rules.map(str::to_owned));
             let failure = expect::compare(source, case, &decision).map_err(|error| format!("{error:#}"))?;
             ran.push(Ran { name: case.name.clone(), place: case.place, failure });

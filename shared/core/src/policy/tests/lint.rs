@@ -383,7 +383,7 @@ proptest! {
                 times_seen: *times_seen, things,
             };
             let decision = policy.decide(&subject);
-            let chosen = [decision.rule, decision.shadow.map(Rule::name)];
+            let chosen = [decision.rule, decision.shadow.map(|shadow| shadow.rule.name())];
             for rule in policy.rules().iter().filter(|rule| chosen.contains(&Some(rule.name()))) {
                 prop_assert!(!never.contains(&rule.place.line), "{} took {finding:?} of\n{text}", rule.name());
                 let takes = finding.identifier().is_none() || !unnamed.contains(&rule.place.line);

@@ -180,7 +180,7 @@ fn got(key: Key, decision: &Decision<'_, '_>, subject: &Subject<'_>, opening: Op
             explanation::alert(subject, outcome).map_or_else(none, |severity| severity.as_str().to_owned())
         }
         (Key::Held, _) => decision.held.as_ref().map_or_else(none, why_held),
-        (Key::Shadow, _) => decision.shadow.map_or_else(none, |rule| rule.name().to_owned()),
+        (Key::Shadow, _) => decision.shadow.map_or_else(none, |shadow| shadow.rule.name().to_owned()),
         (Key::Opens, Outcome::Mitigate(_)) => match opening {
             Opening::AtOnce => "at once".to_owned(),
             Opening::At { asked, opens } if asked == opens => "at once".to_owned(),
