@@ -1,5 +1,7 @@
-"""What the demonstration leaves is replayed from its folder, and from the bucket of a stack, to the same account."""
+"""What the demonstration leaves is replayed from its folder, and from the bucket of a stack, to the same account; and
+each of its findings is explained with the very object that the functions recorded."""
 
+import gzip
 import json
 import os
 
@@ -26,6 +28,10 @@ def test_the_archive_tells_what_the_demonstration_told(tmp_path, stack):
         assert audit["alreadySuppressed"] == said["alreadySuppressed"]
         assert audit["mitigate"] == said["mitigated"]
         assert audit["suppress"] == said["suppressed"]
+
+    records = [line for path in sorted(ARCHIVE.rglob("*.ndjson.gz")) for line in gzip.open(path, "rt")]
+    run = fleetwarden("policy", "explain", "--policy", POLICY, "-f", "-", "--json", input="".join(records))
+    assert [json.loads(line) for line in run.stdout.splitlines()] == [json.loads(line)["decision"] for line in records]
 
     s3 = stack.client("s3")
     s3.create_bucket(Bucket="replayed")
