@@ -9,6 +9,7 @@ use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::mitigation::MAX_FINDINGS;
 use fleetwarden_core::mitigation::MAX_REASON_CODES;
+use fleetwarden_core::names::is_name;
 use fleetwarden_core::policy::Calendar;
 use fleetwarden_core::policy::Closed;
 use fleetwarden_core::policy::Mode;
@@ -16,8 +17,8 @@ use fleetwarden_core::timestamp::Millis;
 
 /// How many actions a check can have (`auditCheckToActionsMapping`).
 const MAX_ACTIONS: usize = 5;
-/// The longest finding id and action name, and what we take as the longest reason code.
-const MAX_NAME: usize = 128;
+/// What we take as the longest reason code.
+const MAX_REASON_CODE: usize = 128;
 
 /// Whether a mitigation may start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +91,7 @@ fn within_limits(request: &MitigationRequest) -> Result<(), String> {
         }
         Target::WholeCheck { reason_codes, .. } => {
             count("reason codes", reason_codes.len(), MAX_REASON_CODES)?;
-            match reason_codes.iter().position(|code| !(1..=MAX_NAME).contains(&code.len())) {
+            match reason_codes.iter().position(|code| !(1..=MAX_REASON_CODE).contains(&code.len())) {
                 Some(bad) => Err(format!("reasonCodes[{bad}] is empty or too long")),
                 None => Ok(()),
             }
@@ -103,10 +104,4 @@ fn count(what: &str, is: usize, most: usize) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{is} {what}: one mitigation task takes 1 to {most}"))
-}
-
-/// `[a-zA-Z0-9_-]{1,128}`: a finding's id and an action's name.
-fn is_name(text: &str) -> bool {
-    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    (1..=MAX_NAME).contains(&text.len()) && text.chars().all(good)
 }

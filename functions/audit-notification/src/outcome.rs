@@ -90,7 +90,7 @@ pub(crate) fn audit(ended: &AuditEnded, account: &str, region: &str, now: Millis
     if !names::is_task_id(&ended.task_id) {
         return wrong("taskId", format!("'{}' is no task id", shown(&ended.task_id)));
     }
-    if let Some(name) = ended.scheduled_audit_name.as_deref().filter(|name| !names::is_schedule_name(name)) {
+    if let Some(name) = ended.scheduled_audit_name.as_deref().filter(|name| !names::is_name(name)) {
         return wrong("scheduledAuditName", format!("'{}' is no name of a scheduled audit", shown(name)));
     }
     if !(0..=now.plus_seconds(AHEAD_SECONDS).0).contains(&ended.task_start_time.0) {

@@ -24,6 +24,7 @@ use aws_sdk_iot::error::SdkError;
 use aws_sdk_iot::types::GroupNameAndArn;
 use fleetwarden_aws::Error;
 use fleetwarden_core::message::Audit;
+use fleetwarden_core::names::is_thing_name;
 use fleetwarden_core::names::shown;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Subject;
@@ -158,7 +159,7 @@ impl Registry {
             Behind::Nothing => Ok(Vec::new()),
             Behind::Many => Err("the resource stands for too many things to look up".to_owned()),
             Behind::Client(client) => {
-                if !is_name(client) {
+                if !is_thing_name(client) {
                     return Err("the client id can be no thing's name".to_owned());
                 }
                 let described = self.describe(client).await?;
@@ -282,12 +283,6 @@ fn partition(region: &str) -> &'static str {
 /// The names of groups. None if one has no name.
 fn names_of(groups: Vec<GroupNameAndArn>) -> Option<Vec<String>> {
     groups.into_iter().map(|group| group.group_name).collect()
-}
-
-/// Whether a thing can have this name.
-fn is_name(text: &str) -> bool {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b":_-".contains(&byte);
-    (1..=128).contains(&text.len()) && text.bytes().all(fits)
 }
 
 fn failed(operation: &str, code: &str) -> Unknown {

@@ -11,9 +11,15 @@ pub fn is_task_id(text: &str) -> bool {
     is_of(text, 40, |c| c.is_ascii_alphanumeric() || c == '-')
 }
 
-/// A scheduled audit's name: `[a-zA-Z0-9_-]{1,128}` (`ScheduledAuditName`).
-pub fn is_schedule_name(text: &str) -> bool {
+/// The name of a scheduled audit or a mitigation action, or the id of a finding: `[a-zA-Z0-9_-]{1,128}`
+/// (`ScheduledAuditName`, `MitigationActionName`, `FindingId`).
+pub fn is_name(text: &str) -> bool {
     is_of(text, 128, |c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+/// A thing's name: `[a-zA-Z0-9:_-]{1,128}` (`ThingName`).
+pub fn is_thing_name(text: &str) -> bool {
+    is_of(text, 128, |c| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-'))
 }
 
 /// A region, as `us-gov-west-1`: `[a-z0-9-]{1,32}`.
@@ -69,7 +75,7 @@ mod tests {
         for bad in ["", "a/b", "a#b", "a:b", "ä", "a\n", &"a".repeat(41)] {
             assert!(!is_task_id(bad), "{bad}");
         }
-        assert!(is_schedule_name("my_weekly-audit") && !is_schedule_name("my weekly"));
+        assert!(is_name("my_weekly-audit") && !is_name("my weekly"));
         assert!(crate::check::KNOWN.into_iter().all(is_check_name));
         assert!(is_check_name("QUANTUM_CHECK") && !is_check_name("../CHECK") && !is_check_name("A*"));
     }

@@ -31,7 +31,7 @@ pub use diagnostic::Diagnostic;
 pub use diagnostic::Level;
 pub use diagnostic::Place;
 pub use diagnostic::PolicyErrors;
-pub(crate) use diagnostic::did_you_mean;
+pub use diagnostic::did_you_mean;
 pub use file::Day;
 pub use lint::Actions;
 pub use lint::Inventory;

@@ -128,6 +128,6 @@ pub(super) fn nearest<'n>(name: &str, allowed: impl IntoIterator<Item = &'n str>
 }
 
 /// A question after the nearest allowed name, ready to follow a message: `; did you mean 'rules'?`
-pub(crate) fn did_you_mean<'n>(name: &str, allowed: impl IntoIterator<Item = &'n str>) -> String {
+pub fn did_you_mean<'n>(name: &str, allowed: impl IntoIterator<Item = &'n str>) -> String {
     nearest(name, allowed).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default()
 }

@@ -37,6 +37,7 @@ use crate::check;
 use crate::check::CheckName;
 use crate::digest::Digest;
 use crate::finding::Severity;
+use crate::names::is_name;
 use serde::Deserialize as _;
 
 /// The bytes of a file as text.
@@ -360,10 +361,8 @@ fn rule_name(name: &str) -> Result<(), String> {
     Err(format!("'{name}' is no rule name: 1 to 64 letters, digits, '-', '_' and '.'"))
 }
 
-/// The name's pattern is that of `MitigationActionName`.
 fn action_name(name: &str) -> Result<(), String> {
-    let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if (1..=128).contains(&name.len()) && name.chars().all(valid) {
+    if is_name(name) {
         return Ok(());
     }
     Err(format!("'{name}' is no name of a mitigation action: 1 to 128 letters, digits, '-' and '_'"))

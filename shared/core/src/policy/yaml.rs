@@ -4,7 +4,6 @@
 use serde::de::DeserializeOwned;
 
 pub use super::de::Spanned;
-use super::diagnostic;
 use super::diagnostic::Diagnostic;
 use super::node::Node;
 
@@ -15,12 +14,6 @@ use super::node::Node;
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Diagnostic> {
     let root = Node::read(super::read::text(bytes)?)?;
     T::deserialize(&root).map_err(Diagnostic::from)
-}
-
-/// A question after the allowed name that is nearest to a misspelt one, ready to follow a message, as
-/// `; did you mean 'rules'?`; empty if none is near.
-pub fn did_you_mean<'n>(name: &str, allowed: impl IntoIterator<Item = &'n str>) -> String {
-    diagnostic::did_you_mean(name, allowed)
 }
 
 #[cfg(test)]

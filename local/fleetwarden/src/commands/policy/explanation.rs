@@ -1,6 +1,7 @@
 //! A decision told to people: what happens, which rule decided, and why none before it did.
 
 use super::Source;
+use crate::output::wrapped;
 use anyhow::{Result, anyhow};
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 use fleetwarden_core::alert::AlertSeverity;
@@ -89,7 +90,7 @@ pub(crate) fn text(told: &Explained<'_>) -> String {
     row("assumed", told.assumed.to_owned());
     row("mode", mode(source.policy.mode()).to_owned());
     row("policy", source.policy.hash().to_owned());
-    let mut text = format!("{}\n\n{}\n", wrapped(&headline(told)), laid_out(&table));
+    let mut text = format!("{}\n\n{}\n", wrapped(&headline(told), WIDTH.into()), laid_out(&table));
     let passed = passed_over(told);
     if !passed.is_empty() {
         let before = if rule.is_some() { "before it " } else { "" };
@@ -363,23 +364,4 @@ pub(crate) fn laid_out(table: &Table) -> String {
 fn lowered(sentence: &str) -> String {
     let mut letters = sentence.trim_end_matches('.').chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
-}
-
-/// A text in lines of at most [`WIDTH`] columns, broken between words.
-fn wrapped(text: &str) -> String {
-    let mut out = String::new();
-    let mut used = 0;
-    for word in text.split(' ') {
-        let wide = word.chars().count();
-        if used > 0 && used + 1 + wide > usize::from(WIDTH) {
-            out.push('\n');
-            used = 0;
-        } else if used > 0 {
-            out.push(' ');
-            used += 1;
-        }
-        out.push_str(word);
-        used += wide;
-    }
-    out
 }

@@ -1,6 +1,6 @@
 //! `fleetwarden policy reference`: every key of the policy file, in Markdown, made from its JSON Schema.
 
-use crate::output::line;
+use crate::output::{line, wrapped};
 use fleetwarden_core::policy;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -51,8 +51,11 @@ type Names = Vec<String>;
 
 /// A mapping: what it is, and a row a key.
 fn block(out: &mut String, title: &str, block: &Value, names: &mut Names) {
-    let _ =
-        write!(out, "\n## {title}\n\n{}\n\n| key | value | what it says |\n|---|---|---|\n", wrapped(block));
+    let _ = write!(
+        out,
+        "\n## {title}\n\n{}\n\n| key | value | what it says |\n|---|---|---|\n",
+        described(block)
+    );
     let required: Vec<_> = block.get("required").and_then(Value::as_array).into_iter().flatten().collect();
     let properties = block.get("properties").and_then(Value::as_object);
     let mut keys: Vec<_> = properties.into_iter().flatten().collect();
@@ -149,26 +152,9 @@ fn cell(text: &str) -> String {
 }
 
 /// A description as paragraphs of lines that are no wider than those of the other documents.
-fn wrapped(of: &Value) -> String {
+fn described(of: &Value) -> String {
     let text = of.get("description").and_then(Value::as_str).unwrap_or_default();
-    let mut out = String::new();
-    for paragraph in text.split("\n\n") {
-        let mut width = 0;
-        for word in paragraph.split(' ') {
-            let length = word.chars().count();
-            if width > 0 && width + 1 + length > WIDTH {
-                out.push('\n');
-                width = 0;
-            } else if width > 0 {
-                out.push(' ');
-                width += 1;
-            }
-            out.push_str(word);
-            width += length;
-        }
-        out.push_str("\n\n");
-    }
-    out.trim_end().to_owned()
+    text.split("\n\n").map(|paragraph| wrapped(paragraph, WIDTH)).collect::<Vec<_>>().join("\n\n")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::file;
 use fleetwarden_core::check::{self, CheckName};
 use fleetwarden_core::finding::{Finding, Severity};
 use fleetwarden_core::policy::yaml::{self, Spanned};
-use fleetwarden_core::policy::{Diagnostic, Place, Subject};
+use fleetwarden_core::policy::{Diagnostic, Place, Subject, did_you_mean};
 use fleetwarden_core::resource::{NonCompliantResource, ResourceIdentifier};
 use fleetwarden_core::thing::{Behind, Things};
 use fleetwarden_core::timestamp::Millis;
@@ -133,7 +133,7 @@ impl Reader {
         if allowed.contains(&text.value.as_str()) {
             return Some(text.value.clone());
         }
-        let near = yaml::did_you_mean(&text.value, allowed.iter().copied());
+        let near = did_you_mean(&text.value, allowed.iter().copied());
         let all = allowed.join(", ");
         self.error(text.place, format!("'{}' is no {what}{near} (allowed: {all})", text.value));
         None
@@ -155,7 +155,7 @@ impl Reader {
         }
         let check = CheckName::new(&entry.finding.check.value);
         let Some(facts) = checks::facts(check.as_str()) else {
-            let near = yaml::did_you_mean(check.as_str(), check::KNOWN);
+            let near = did_you_mean(check.as_str(), check::KNOWN);
             self.error(entry.finding.check.place, format!("'{check}' is no audit check{near}"));
             return None;
         };
