@@ -35,6 +35,7 @@ use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Suppress;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::suppression;
+use fleetwarden_core::suppression::Maker;
 use fleetwarden_core::thing::Things;
 use serde_json::value::RawValue;
 
@@ -160,7 +161,7 @@ impl<'p> Outbox<'p> {
                 rule: rule.to_owned(),
                 mode: self.mode,
                 expires_at: suppress.ends_at(self.audit.started_at.seconds()),
-                description: suppression::description(rule, suppress),
+                description: suppression::description(Maker::Rule(rule), suppress),
                 resources,
             })?);
         }

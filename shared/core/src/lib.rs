@@ -11,6 +11,7 @@
 pub mod alert;
 pub mod api;
 pub mod check;
+pub mod debt;
 pub mod digest;
 pub mod finding;
 pub mod history;
@@ -23,6 +24,7 @@ pub mod notification;
 pub mod pack;
 pub mod policy;
 pub mod record;
+pub mod report;
 pub mod resource;
 pub mod suppression;
 pub mod thing;

@@ -19,6 +19,7 @@ mod protect;
 mod read;
 #[cfg(feature = "schema")]
 mod schema;
+mod standing;
 mod subject;
 mod windows;
 pub mod yaml;
@@ -40,6 +41,8 @@ pub use matcher::Condition;
 pub use protect::Protection;
 #[cfg(feature = "schema")]
 pub use schema::schema;
+pub use standing::Members;
+pub use standing::Standing;
 pub use subject::Subject;
 pub use windows::Calendar;
 pub use windows::Closed;
@@ -94,6 +97,7 @@ pub struct Policy {
     mode: Mode,
     hash: String,
     rules: Vec<Rule>,
+    standing: Vec<Standing>,
     /// For each check that the service has, the rules that may take its findings.
     index: Vec<Box<[u16]>>,
     protect: Protections,
@@ -187,7 +191,7 @@ impl Policy {
             (0..).zip(&rules).filter_map(takes).collect()
         };
         let index = check::KNOWN.iter().map(of_check).collect();
-        Self { mode, hash, rules, index, protect, windows }
+        Self { mode, hash, rules, standing: Vec::new(), index, protect, windows }
     }
 
     /// What the operator allows.
@@ -203,6 +207,11 @@ impl Policy {
     /// The rules, in order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The standing suppressions, in order.
+    pub fn standing(&self) -> &[Standing] {
+        &self.standing
     }
 
     /// When mitigation may happen, if the policy says so.

@@ -3,6 +3,8 @@
 //! A suppression has no id, no tags and no owner in the service, only a description of at most 1000 printable
 //! characters (`AuditSuppressionDescription`, `[\p{Graph}\x20]*`).
 
+use std::fmt;
+
 use crate::policy::Suppress;
 
 /// The longest description that the service takes, in characters.
@@ -10,12 +12,63 @@ pub const MAX_DESCRIPTION: usize = 1000;
 /// How every description made here begins. What begins otherwise was made by somebody else.
 pub const MARK: &str = "Fleetwarden: ";
 
-/// The description of a suppression that a rule makes.
-pub fn description(rule: &str, suppress: &Suppress) -> String {
+/// What makes a suppression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Maker<'a> {
+    /// A rule of the policy, for what an audit found.
+    Rule(&'a str),
+    /// A standing suppression of the policy, for one of its members.
+    Standing(&'a str),
+}
+
+impl fmt::Display for Maker<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rule(name) => write!(f, "rule {name}"),
+            Self::Standing(name) => write!(f, "standing {name}"),
+        }
+    }
+}
+
+/// What the description of a suppression that was made here says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Described<'a> {
+    /// What made it.
+    pub maker: Maker<'a>,
+    /// Who answers for it.
+    pub owner: Option<&'a str>,
+    /// Where it was agreed.
+    pub ticket: Option<&'a str>,
+    /// Why it is right.
+    pub reason: &'a str,
+}
+
+impl<'a> Described<'a> {
+    /// Reads a description. None if somebody else made the suppression.
+    pub fn read(description: &'a str) -> Option<Self> {
+        let text = description.strip_prefix(MARK)?;
+        let (maker, mut rest) = text.split_once("; ").unwrap_or((text, ""));
+        let maker = match maker.split_once(' ')? {
+            ("rule", name) => Maker::Rule(name),
+            ("standing", name) => Maker::Standing(name),
+            _ => return None,
+        };
+        let mut part = |word: &str| {
+            let (part, left) = rest.strip_prefix(word)?.split_once("; ")?;
+            rest = left;
+            Some(part)
+        };
+        let (owner, ticket) = (part("owner "), part("ticket "));
+        Some(Self { maker, owner, ticket, reason: rest })
+    }
+}
+
+/// The description of a suppression that the policy makes.
+pub fn description(maker: Maker<'_>, suppress: &Suppress) -> String {
     let owner = suppress.owner.as_deref().map(|owner| format!("; owner {owner}"));
     let ticket = suppress.ticket.as_deref().map(|ticket| format!("; ticket {ticket}"));
     let text = format!(
-        "{MARK}rule {rule}{}{}; {}",
+        "{MARK}{maker}{}{}; {}",
         owner.unwrap_or_default(),
         ticket.unwrap_or_default(),
         suppress.reason
@@ -55,12 +108,28 @@ mod tests {
             owner: Some("lab@example.com".into()),
             ticket: Some("SEC-7".into()),
         };
-        description("lab", &suppress)
+        description(Maker::Rule("lab"), &suppress)
     }
 
     #[test]
     fn says_rule_owner_ticket_and_reason() {
         insta::assert_snapshot!(described("devices are\n\treplaced"), @"Fleetwarden: rule lab; owner lab@example.com; ticket SEC-7; devices are replaced");
+    }
+
+    #[test]
+    fn what_is_described_is_read_again() {
+        let text = described("devices; are replaced");
+        let read = Described {
+            maker: Maker::Rule("lab"),
+            owner: Some("lab@example.com"),
+            ticket: Some("SEC-7"),
+            reason: "devices; are replaced",
+        };
+        assert_eq!(Described::read(&text), Some(read));
+        let short = Described { maker: Maker::Standing("x"), owner: None, ticket: None, reason: "why" };
+        assert_eq!(Described::read("Fleetwarden: standing x; why"), Some(short));
+        assert_eq!(Described::read("made by hand"), None);
+        assert_eq!(Described::read("Fleetwarden: is a nice tool"), None);
     }
 
     proptest::proptest! {

@@ -1,0 +1,218 @@
+//! The report of an audit: whether each check complies, what changed, what is being done, what is hidden, and how to
+//! make it comply.
+//!
+//! `audit-commands` gathers it, and gives it as JSON, Markdown or a page of HTML that needs nothing else.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::check::CheckName;
+use crate::debt::Debt;
+use crate::finding::Severity;
+use crate::timestamp::Millis;
+
+/// The report of one audit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditReport {
+    /// 12 digits.
+    pub account: String,
+    /// As `us-east-1`.
+    pub region: String,
+    /// The audit task.
+    pub task_id: String,
+    /// `IN_PROGRESS`, `COMPLETED`, `FAILED` or `CANCELED` (`DescribeAuditTask`).
+    pub task_status: String,
+    /// The scheduled audit's name; none for one on demand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// When the audit began, epoch milliseconds.
+    pub started_at: Millis,
+    /// When the report was made, epoch milliseconds.
+    pub made_at: Millis,
+    /// Sums over the checks.
+    pub totals: Totals,
+    /// Each check, the worst first.
+    pub checks: Vec<CheckReport>,
+    /// Mitigation tasks on this audit's findings, newest first.
+    pub mitigations: Vec<MitigationReport>,
+    /// What is hidden. It never counts against compliance.
+    pub suppressed: SuppressedReport,
+    /// The debt of suppressions at the last review, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub debt: Option<Debt>,
+    /// What could not be found out, and why: a report with gaps says so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<String>,
+}
+
+/// Sums over the checks of an audit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    /// Checks by status.
+    pub checks: BTreeMap<&'static str, u64>,
+    /// Resources that were looked at.
+    pub resources: u64,
+    /// What does not comply, without the suppressed.
+    pub non_compliant: u64,
+    /// What is suppressed.
+    pub suppressed: u64,
+    /// What does not comply, by severity.
+    pub severities: BTreeMap<Severity, u64>,
+    /// Since the audits before. None if none of the checks was triaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
+}
+
+/// What changed since the audits before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Changes {
+    /// Never seen before.
+    pub new: u64,
+    /// Gone.
+    pub fixed: u64,
+    /// Had been gone and is back.
+    pub returned: u64,
+}
+
+/// One check of an audit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckReport {
+    /// The check.
+    pub check: CheckName,
+    /// How it ended.
+    pub status: Status,
+    /// Resources that were looked at, if the service says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<u64>,
+    /// What does not comply, without the suppressed.
+    pub non_compliant: u64,
+    /// What is suppressed.
+    pub suppressed: u64,
+    /// What does not comply, by severity.
+    pub severities: BTreeMap<Severity, u64>,
+    /// What does not comply, by reason code; without one under the empty name.
+    pub reasons: BTreeMap<String, u64>,
+    /// Since the audits before. None if the check was not triaged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
+    /// When the oldest of what does not comply was first seen, epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Millis>,
+    /// Some of what does not comply.
+    pub examples: Vec<Example>,
+    /// Why it failed or was canceled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+}
+
+/// How a check ended (`AuditCheckDetails.checkRunStatus`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[expect(missing_docs, reason = "the service's own words")]
+pub enum Status {
+    Failed,
+    NonCompliant,
+    Canceled,
+    WaitingForDataCollection,
+    InProgress,
+    Compliant,
+}
+
+/// A resource that does not comply.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Example {
+    /// The finding in this audit.
+    pub finding_id: String,
+    /// The resource's type, as `DEVICE_CERTIFICATE`.
+    pub resource_type: String,
+    /// What people call the resource.
+    pub resource: String,
+    /// How severe.
+    pub severity: Severity,
+    /// Why, in the service's words.
+    pub reason: String,
+}
+
+/// Why a check failed or was canceled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// As `INSUFFICIENT_PERMISSIONS`.
+    pub code: String,
+    /// In the service's words.
+    pub message: String,
+}
+
+/// A mitigation task on findings of an audit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MitigationReport {
+    /// The mitigation task.
+    pub task_id: String,
+    /// `IN_PROGRESS`, `COMPLETED`, `FAILED` or `CANCELED`.
+    pub task_status: String,
+    /// When it began, epoch milliseconds.
+    pub started_at: Millis,
+    /// When it ended, epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Millis>,
+    /// The rule that asked for it; none if people or workflows did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Its actions, by check.
+    pub actions: BTreeMap<CheckName, Vec<String>>,
+    /// Findings by what became of them (`TaskStatisticsForAuditCheck`).
+    pub findings: Outcomes,
+}
+
+/// What became of the findings of a mitigation task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the service's own words")]
+pub struct Outcomes {
+    pub total: u64,
+    pub succeeded: u64,
+    pub failed: u64,
+    pub skipped: u64,
+    pub canceled: u64,
+}
+
+/// What is hidden.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SuppressedReport {
+    /// Findings of this audit that are suppressed.
+    pub findings: u64,
+    /// The suppressions of this audit's checks, those alike together, the most first.
+    pub suppressions: Vec<Suppressed>,
+    /// Whether there are more suppressions than were read.
+    pub more: bool,
+}
+
+/// Suppressions of one check that are alike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Suppressed {
+    /// The check.
+    pub check: CheckName,
+    /// How many resources.
+    pub count: u64,
+    /// When they end, epoch milliseconds. None means never.
+    pub until: Option<Millis>,
+    /// What made them: `rule NAME`, `standing NAME`, or `by hand`.
+    pub by: String,
+    /// Who answers for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Where it was agreed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// Why; what people wrote when they made it by hand.
+    pub why: String,
+}
