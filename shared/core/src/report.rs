@@ -3,6 +3,7 @@
 //!
 //! `audit-commands` gathers it, and gives it as JSON, Markdown or a page of HTML that needs nothing else.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -31,7 +32,7 @@ pub struct AuditReport {
     pub started_at: Millis,
     /// When the report was made, epoch milliseconds.
     pub made_at: Millis,
-    /// Sums over the checks.
+    /// Sums over the checks, by [`AuditReport::sum`].
     pub totals: Totals,
     /// Each check, the worst first.
     pub checks: Vec<CheckReport>,
@@ -51,6 +52,8 @@ pub struct AuditReport {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
+    /// What the checks come to.
+    pub verdict: Verdict,
     /// Checks by status.
     pub checks: BTreeMap<&'static str, u64>,
     /// Resources that were looked at.
@@ -64,6 +67,21 @@ pub struct Totals {
     /// Since the audits before. None if none of the checks was triaged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+}
+
+/// What the checks of an audit come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Verdict {
+    /// A check does not comply, whatever became of the others.
+    NonCompliant,
+    /// Every check that was done complies; others failed, were canceled, or there were none.
+    #[default]
+    Incomplete,
+    /// Every check that was done complies; others are still to come.
+    InProgress,
+    /// All checks comply.
+    Compliant,
 }
 
 /// What changed since the audits before.
@@ -215,4 +233,66 @@ pub struct Suppressed {
     pub ticket: Option<String>,
     /// Why; what people wrote when they made it by hand.
     pub why: String,
+}
+
+impl AuditReport {
+    /// Brings the checks in order, the worst first, and sums them up.
+    pub fn sum(&mut self) {
+        self.checks.sort_by_cached_key(CheckReport::rank);
+        let mut totals = Totals { verdict: self.verdict(), ..Totals::default() };
+        for check in &self.checks {
+            *totals.checks.entry(check.status.as_str()).or_default() += 1;
+            totals.resources += check.resources.unwrap_or_default();
+            totals.non_compliant += check.non_compliant;
+            totals.suppressed += check.suppressed;
+            for (severity, count) in &check.severities {
+                *totals.severities.entry(*severity).or_default() += count;
+            }
+            if let Some(Changes { new, fixed, returned }) = check.changes {
+                let sum = totals.changes.get_or_insert_default();
+                sum.new += new;
+                sum.fixed += fixed;
+                sum.returned += returned;
+            }
+        }
+        self.totals = totals;
+    }
+
+    fn verdict(&self) -> Verdict {
+        let any = |statuses: &[Status]| self.checks.iter().any(|check| statuses.contains(&check.status));
+        if any(&[Status::NonCompliant]) {
+            Verdict::NonCompliant
+        } else if self.task_status == "IN_PROGRESS" {
+            Verdict::InProgress
+        } else if self.task_status == "COMPLETED" && !self.checks.is_empty() && !any(&Status::OPEN) {
+            Verdict::Compliant
+        } else {
+            Verdict::Incomplete
+        }
+    }
+}
+
+impl CheckReport {
+    /// What the checks are sorted by: how they ended, then how many resources of each severity, then the name.
+    fn rank(&self) -> (Status, [Reverse<u64>; 5], CheckName) {
+        let count = |severity| Reverse(self.severities.get(&severity).copied().unwrap_or_default());
+        (self.status, Severity::ALL.map(count), self.check.clone())
+    }
+}
+
+impl Status {
+    /// Those that leave open whether the check complies.
+    const OPEN: [Self; 4] = [Self::Failed, Self::Canceled, Self::WaitingForDataCollection, Self::InProgress];
+
+    /// The API's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "FAILED",
+            Self::NonCompliant => "NON_COMPLIANT",
+            Self::Canceled => "CANCELED",
+            Self::WaitingForDataCollection => "WAITING_FOR_DATA_COLLECTION",
+            Self::InProgress => "IN_PROGRESS",
+            Self::Compliant => "COMPLIANT",
+        }
+    }
 }
