@@ -298,7 +298,7 @@ impl<'t> Run<'t> {
             severity,
             open: true,
         })?;
-        self.tally.entry(severity).or_default().count(severity, decision.outcome, *status, *first_seen);
+        self.tally.entry(severity).or_default().count(finding, decision.outcome, *status, *first_seen);
         Ok(())
     }
 

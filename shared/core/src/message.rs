@@ -107,11 +107,18 @@ pub struct FindingRef {
     pub key: FindingKey,
 }
 
+/// The most reason codes that are counted apart, and the longest, in characters: what triage counts travels in a
+/// message from invocation to invocation.
+const MAX_REASONS: usize = 50;
+const MAX_REASON: usize = 128;
+/// The name under which all further reason codes are counted.
+pub const OTHER_REASONS: &str = "(other)";
+
 /// Counts of one check in one audit, by severity.
 pub type Tally = BTreeMap<Severity, Counts>;
 
 /// Counts of one check and severity in one audit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Counts {
     /// Findings that count against compliance: all but the suppressed.
@@ -139,6 +146,9 @@ pub struct Counts {
     /// Of what does not comply, when the oldest was first seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oldest: Option<Millis>,
+    /// What does not comply, by reason code; without one under the empty name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<String, u64>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -153,7 +163,7 @@ impl Counts {
     }
 
     /// Counts one finding.
-    pub fn count(&mut self, severity: Severity, outcome: Outcome<'_>, status: Status, first_seen: Millis) {
+    pub fn count(&mut self, finding: &Finding, outcome: Outcome<'_>, status: Status, first_seen: Millis) {
         let decided = match outcome {
             // What is suppressed counts as that and as nothing else: it never weighs on compliance.
             Outcome::Suppressed => {
@@ -166,7 +176,7 @@ impl Counts {
                 match report {
                     Report::Silent => self.silent += 1,
                     Report::Alert(as_severe) => {
-                        let alert = as_severe.unwrap_or(severity.into());
+                        let alert = as_severe.unwrap_or(finding.severity.into());
                         self.loudest = Some(self.loudest.map_or(alert, |loudest| loudest.min(alert)));
                     }
                 }
@@ -181,11 +191,15 @@ impl Counts {
             Status::Known => {}
         }
         self.oldest = Some(self.oldest.map_or(first_seen, |oldest| oldest.min(first_seen)));
+        count_reason(&mut self.reasons, finding.reason_code.as_deref().unwrap_or_default(), 1);
     }
 
     /// The sum of two, with the older of the oldest.
     #[must_use]
-    pub fn plus(self, other: &Self) -> Self {
+    pub fn plus(mut self, other: &Self) -> Self {
+        for (reason, count) in &other.reasons {
+            count_reason(&mut self.reasons, reason, *count);
+        }
         Self {
             non_compliant: self.non_compliant.saturating_add(other.non_compliant),
             suppressed: self.suppressed.saturating_add(other.suppressed),
@@ -198,7 +212,47 @@ impl Counts {
             silent: self.silent.saturating_add(other.silent),
             loudest: self.loudest.into_iter().chain(other.loudest).min(),
             oldest: self.oldest.into_iter().chain(other.oldest).min(),
+            reasons: self.reasons,
         }
+    }
+}
+
+/// Adds to the count of a reason code. Of more codes than a check ever had, the last are counted as one.
+pub fn count_reason(reasons: &mut BTreeMap<String, u64>, reason: &str, more: u64) {
+    let reason =
+        reason.char_indices().nth(MAX_REASON).map_or(reason, |(end, _)| reason.get(..end).unwrap_or(reason));
+    if let Some(count) = reasons.get_mut(reason) {
+        *count = count.saturating_add(more);
+        return;
+    }
+    let name = if reasons.len() < MAX_REASONS { reason } else { OTHER_REASONS };
+    let count = reasons.entry(name.to_owned()).or_default();
+    *count = count.saturating_add(more);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Report;
+
+    #[test]
+    fn reasons_are_counted_of_what_does_not_comply_and_never_without_bound() {
+        let mut counts = Counts::default();
+        let mut finding = crate::finding::tests::finding("f");
+        let (report, seen) = (Outcome::Report(Report::Silent), Millis(1));
+        for code in 0..1000 {
+            finding.reason_code = Some(format!("{code:03}{}", "ü".repeat(1000)));
+            counts.count(&finding, report, Status::Known, seen);
+            counts.count(&finding, Outcome::Suppressed, Status::Known, seen);
+        }
+        finding.reason_code = None;
+        counts.count(&finding, report, Status::Known, seen);
+        assert_eq!(counts.reasons.len(), MAX_REASONS + 1);
+        assert_eq!(counts.reasons.get(OTHER_REASONS), Some(&951));
+        assert!(counts.reasons.keys().all(|code| code.chars().count() <= MAX_REASON));
+        let sum = counts.clone().plus(&counts);
+        assert_eq!(sum.reasons.values().sum::<u64>(), sum.non_compliant);
+        assert_eq!(sum.reasons.len(), counts.reasons.len());
     }
 }
 
@@ -300,11 +354,12 @@ pub struct MitigationMessage {
     pub waits: u32,
 }
 
-/// A mitigation that a rule asks for.
+/// A mitigation of one check's findings. A task that a command asks for may have several checks: then there is one
+/// request for each of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MitigationRequest {
-    /// The audit.
+    /// The audit. If a command names findings, it is that of the first.
     pub audit: Audit,
     /// The check.
     pub check: CheckName,
@@ -327,7 +382,7 @@ pub enum Target {
     /// On all of the check that are not suppressed, named by their reason codes, 1 to 25.
     #[serde(rename_all = "camelCase")]
     WholeCheck {
-        /// Every reason code that the check's findings had.
+        /// Every reason code that the check's findings had; of a command, those that it names: none are all.
         reason_codes: Vec<String>,
         /// How many findings that was.
         count: u64,

@@ -28,7 +28,7 @@ fn summary(tally: &Value) -> String {
 async fn a_summary_is_metrics_a_record_and_an_alert() {
     let cloud = summarized(&json!({
         "CRITICAL": {"nonCompliant": 2, "loudest": "critical", "reported": 2, "new": 1, "returned": 1, "oldest": START.0 - 86_400_000},
-        "MEDIUM": {"nonCompliant": 20, "suppressed": 4, "loudest": "medium", "reported": 10, "mitigated": 7, "suppress": 3, "new": 2, "fixed": 5},
+        "MEDIUM": {"nonCompliant": 20, "suppressed": 4, "loudest": "medium", "reported": 10, "mitigated": 7, "suppress": 3, "new": 2, "fixed": 5, "reasons": {"A": 17, "B": 3}},
     }))
     .await;
     insta::assert_json_snapshot!("alert", told(&cloud));
