@@ -55,6 +55,20 @@ impl Archive {
         self.bucket.put(key, content).await.map_err(Error::aws("PutObject", key))
     }
 
+    /// Reads an object into memory; none if there is no such object.
+    ///
+    /// # Errors
+    /// If the object cannot be read.
+    pub async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let body = match self.bucket.get(key).await.map_err(Error::aws("GetObject", key)) {
+            Err(Error::Aws { code, .. }) if code == "NoSuchKey" => return Ok(None),
+            got => ByteStream::new(got?).collect().await,
+        };
+        let bytes =
+            body.map_err(|e| Error::Later(format!("GetObject on {key}: the body ended early: {e}")))?;
+        Ok(Some(bytes.to_vec()))
+    }
+
     /// Deletes an object. One that is gone already is no error.
     ///
     /// # Errors
@@ -103,6 +117,16 @@ pub fn history_key(audit: &Audit, check: &CheckName) -> String {
 /// Where the keys are that one invocation of triage saw, until the last one merges them.
 pub fn segment_key(audit: &Audit, check: &CheckName, segment: u32) -> String {
     format!("segments/{}/{check}/{segment:05}", audit.task_id)
+}
+
+/// Where the suppressions are that the last review of an account and region knew.
+pub fn known_suppressions_key(account: &str, region: &str) -> String {
+    format!("reviews/account={account}/region={region}/known")
+}
+
+/// Where a review that one invocation did not end is, until the next one goes on.
+pub fn review_key(slot: &str, step: u32) -> String {
+    format!("segments/review-{slot}/{step:05}")
 }
 
 /// The name of a page, or of a part of one: `00012`, `00012-1`.

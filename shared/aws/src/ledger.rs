@@ -308,4 +308,14 @@ pub mod about {
     pub fn finding(finding_id: &str) -> String {
         format!("finding#{finding_id}")
     }
+
+    /// The debt of suppressions (`sk` `latest`, as JSON in `debt`).
+    pub fn debt() -> String {
+        "debt".to_owned()
+    }
+
+    /// One step of a review of suppressions.
+    pub fn review(slot: &str, step: u32) -> String {
+        format!("review#{slot}#{step}")
+    }
 }

@@ -45,6 +45,16 @@ pub enum Kind {
     PolicyRefused,
     /// A record was put aside on a dead-letter queue.
     RecordParked,
+    /// Suppressions end soon.
+    SuppressionEnding,
+    /// Suppressions have ended, and whether what they hid is found again.
+    SuppressionEnded,
+    /// What is suppressed, by whom and for how long: once a week.
+    SuppressionDebt,
+    /// Somebody changed or deleted suppressions that were made here.
+    SuppressionDrift,
+    /// A standing suppression could not be kept.
+    SuppressionNotKept,
 }
 
 /// How soon somebody should look. Its word is the message attribute `severity`.
@@ -72,6 +82,11 @@ impl Kind {
             Self::MitigationHeld => "mitigation-held",
             Self::PolicyRefused => "policy-refused",
             Self::RecordParked => "record-parked",
+            Self::SuppressionEnding => "suppression-ending",
+            Self::SuppressionEnded => "suppression-ended",
+            Self::SuppressionDebt => "suppression-debt",
+            Self::SuppressionDrift => "suppression-drift",
+            Self::SuppressionNotKept => "suppression-not-kept",
         }
     }
 }

@@ -3,10 +3,14 @@
 //! All of a check's metrics are gauges of one audit, stamped with the audit's start. A repeated emission is
 //! the same point again, and the statistic to read them with is Maximum: so a repeat changes nothing.
 
+use std::cmp::Reverse;
+
 use serde_json::Value;
 use serde_json::json;
 
 use crate::check::CheckName;
+use crate::debt::Debt;
+use crate::debt::Owned;
 use crate::message::Audit;
 use crate::message::Counts;
 use crate::message::Tally;
@@ -59,6 +63,54 @@ fn line(audit: &Audit, check: &CheckName, severity: Option<&str>, counts: &Count
     line.to_string()
 }
 
+/// How many owners have metrics of their own: each is a dimension, and dimensions cost.
+const OWNERS: usize = 20;
+
+/// The metric lines of the debt of suppressions: one of all, and one for each of the largest owners.
+pub fn debt_lines(debt: &Debt) -> Vec<String> {
+    let age = |oldest: Option<Millis>| oldest.map_or(0, |at| debt.reviewed_at.seconds() - at.seconds());
+    let all = [
+        ("Suppressions", "Count", debt.suppressions.into()),
+        ("Indefinite", "Count", debt.indefinite.into()),
+        ("Lapsed", "Count", debt.lapsed.into()),
+        ("Ending", "Count", debt.ending.into()),
+        ("Ownerless", "Count", debt.ownerless.into()),
+        ("ByHand", "Count", debt.by_hand.into()),
+        ("Idle", "Count", debt.idle.into()),
+        ("HiddenShare", "None", debt.hidden_share().unwrap_or_default().into()),
+        ("OldestSuppressionAgeSeconds", "Seconds", age(debt.oldest).into()),
+    ];
+    let mut owners: Vec<_> = debt.owners.iter().filter(|(owner, _)| !owner.is_empty()).collect();
+    owners.sort_by_key(|(owner, owned)| (Reverse(owned.suppressions), *owner));
+    let of_owner = |(owner, owned): (&String, &Owned)| {
+        let values: [(&str, &str, Value); 3] = [
+            ("Suppressions", "Count", owned.suppressions.into()),
+            ("Indefinite", "Count", owned.indefinite.into()),
+            ("OldestSuppressionAgeSeconds", "Seconds", age(owned.oldest).into()),
+        ];
+        gauges(debt.reviewed_at, Some(owner), &values)
+    };
+    [gauges(debt.reviewed_at, None, &all)]
+        .into_iter()
+        .chain(owners.into_iter().take(OWNERS).map(of_owner))
+        .collect()
+}
+
+fn gauges(at: Millis, owner: Option<&str>, values: &[(&str, &str, Value)]) -> String {
+    let metrics: Vec<Value> =
+        values.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
+    let dimensions: Vec<&str> = owner.map(|_| "Owner").into_iter().collect();
+    let mut line = json!({"_aws": {
+        "Timestamp": at.0,
+        "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics}],
+    }});
+    if let Some(members) = line.as_object_mut() {
+        members.extend(values.iter().map(|(name, _, value)| ((*name).to_owned(), value.clone())));
+        members.extend(owner.map(|owner| ("Owner".to_owned(), owner.into())));
+    }
+    line.to_string()
+}
+
 /// The metric line of one invocation: how many records it took, failed and parked.
 pub fn invocation_line(function: &str, at: Millis, records: u64, failed: u64, parked: u64) -> String {
     let metrics = ["Records", "Failed", "Parked"].map(|name| json!({"Name": name, "Unit": "Count"}));
@@ -94,5 +146,27 @@ mod tests {
         let tally = Tally::from([(Severity::Medium, counts(2)), (Severity::Low, counts(3))]);
         let lines = check_lines(&audit, &CheckName::new("LOGGING_DISABLED_CHECK"), &tally);
         insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn the_debt_has_a_line_of_all_and_one_for_each_of_the_largest_owners() {
+        let owned =
+            |suppressions| Owned { suppressions, indefinite: 1, oldest: Some(Millis(1_795_305_600_000)) };
+        let mut owners: std::collections::BTreeMap<String, Owned> =
+            (0..30).map(|n| (format!("team-{n:02}"), owned(n))).collect();
+        owners.insert(String::new(), owned(99));
+        let debt = Debt {
+            reviewed_at: Millis(1_795_392_000_000),
+            suppressions: 534,
+            indefinite: 31,
+            hidden: 1,
+            non_compliant: 4,
+            oldest: Some(Millis(1_795_305_600_000)),
+            owners,
+            ..Debt::default()
+        };
+        let lines = debt_lines(&debt);
+        assert_eq!(lines.len(), 21);
+        insta::assert_snapshot!(lines[..2].join("\n"));
     }
 }
