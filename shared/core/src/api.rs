@@ -37,7 +37,8 @@ impl Operation {
 
     /// Whether it changes something.
     pub fn changes(&self) -> bool {
-        !self.is_list() && !self.name.starts_with("Describe")
+        let looks = ["List", "Describe", "Get"].iter().any(|verb| self.name.starts_with(verb));
+        !looks && self.name != REPORT.name
     }
 
     /// Its name as a command of the AWS CLI, such as `list-audit-findings`.
@@ -53,15 +54,16 @@ impl Operation {
     }
 }
 
-/// The operation on audits with this name, which may be written as the AWS CLI writes it.
+/// The operation on audits with this name, or [`REPORT`]. The name may be written as the AWS CLI writes it.
 ///
 /// # Errors
 /// What is wrong with the name, and which is nearest.
 pub fn audit(name: &str) -> Result<&'static Operation, String> {
     let wanted = |operation: &&Operation| operation.name == name || operation.command() == name;
-    AUDIT.iter().find(wanted).ok_or_else(|| {
+    let all = || AUDIT.iter().chain([&REPORT]);
+    all().find(wanted).ok_or_else(|| {
         let name = shown(name);
-        let near = did_you_mean(&name.replace('-', ""), AUDIT.iter().map(|operation| operation.name));
+        let near = did_you_mean(&name.replace('-', ""), all().map(|operation| operation.name));
         format!("'{name}' is no audit command{near}")
     })
 }
@@ -122,3 +124,8 @@ pub static REGISTRY: [Operation; 5] = operations! {
     DescribeThingGroup GET "/thing-groups/{thingGroupName}" 100 ONE_GROUP;
     ListThingsInThingGroup GET "/thing-groups/{thingGroupName}/things" 25 LIST_THINGS_IN_GROUP;
 };
+
+/// A command of our own, judged as an operation is: the report of an audit. It has no route, because it is no
+/// operation of the service; `audit-commands` makes it of many.
+pub static REPORT: Operation =
+    Operation { name: "AuditReport", method: "GET", path: "", per_second: 10, members: &inputs::REPORT };

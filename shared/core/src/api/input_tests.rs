@@ -268,3 +268,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_report_is_of_one_audit() {
+    let id = "8850eced986ec360f9b350835a621bcf";
+    for (given, taken) in [
+        (json!({}), json!({})),
+        (json!({"latest": false, "format": "html"}), json!({"format": "html"})),
+        (json!({"taskId": id, "latest": false}), json!({"taskId": id})),
+    ] {
+        assert_eq!(Value::Object(judged("audit-report", given).unwrap()), taken);
+    }
+    let all = json!({"taskId": "a b", "scheduledAuditName": "n", "latest": true, "format": "pdf", "task": 1});
+    insta::assert_snapshot!(faults("AuditReport", all), @r"
+    $.task: there is no such member; did you mean 'taskId'?
+    $.taskId: 'a b' does not match [a-zA-Z0-9\-]+
+    $.format: 'pdf' is none of json, markdown, html
+    $.scheduledAuditName: must not be given together with taskId
+    $.latest: must not be given together with taskId
+    ");
+    assert!(!audit("AuditReport").unwrap().changes());
+}

@@ -232,4 +232,10 @@ pub(super) static LIST_GROUPS_OF_THING: [Member; 3] =
     [THING_IN_PATH, NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
 pub(super) static ONE_GROUP: [Member; 1] = [GROUP_IN_PATH];
 pub(super) static LIST_THINGS_IN_GROUP: [Member; 4] =
+pub(super) static REPORT: [Member; 4] = [
+    may("taskId", &AUDIT_ID),
+    may("scheduledAuditName", &NAME),
+    may("latest", &FLAG),
+    may("format", &Shape::Choice(&["json", "markdown", "html"])),
+];
     [GROUP_IN_PATH, may("recursive", &FLAG).in_query(), NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];

@@ -74,6 +74,7 @@ pub(super) fn judge(operation: &str, members: &mut Members, now: Millis, judge: 
             action(members, judge);
         }
         "StartAuditMitigationActionsTask" => target(members, judge),
+        "AuditReport" => one_audit(members, judge),
         _ => {}
     }
 }
@@ -184,6 +185,21 @@ fn one_filter(members: &Members, judge: &mut Judge) {
         (false, false, false) => judge.fault("$", "give either taskId, or startTime and endTime"),
         (false, true, false) => judge.fault("$.endTime", "is missing: startTime is there"),
         (false, false, true) => judge.fault("$.startTime", "is missing: endTime is there"),
+    }
+}
+
+/// One way of saying which audit.
+fn one_audit(members: &mut Members, judge: &mut Judge) {
+    if members.get("latest") == Some(&Value::Bool(false)) {
+        members.remove("latest");
+    }
+    let named =
+        ["taskId", "scheduledAuditName", "latest"].into_iter().filter(|name| members.contains_key(*name));
+    let named: Vec<&str> = named.collect();
+    if let [first, others @ ..] = named.as_slice() {
+        for other in others {
+            judge.fault(below("$", other), format!("must not be given together with {first}"));
+        }
     }
 }
 
