@@ -9,6 +9,7 @@ SHELL := bash
 PYTHON ?= python3
 VENV := .venv
 TOOLS := target/tools
+BROWSER := $(TOOLS)/browser
 CARGO_DENY := 0.20.2
 FUNCTIONS := $(notdir $(wildcard functions/*))
 FINDINGS ?= 1200
@@ -47,6 +48,21 @@ test: ## Run every test, lint and check
 .PHONY: sam
 sam: build $(VENV)/installed ## Build with SAM and invoke each function with each of its events
 	$(PYTHON) tests/sam/run.py --fleetwarden target/release/fleetwarden
+
+.PHONY: browser
+browser: $(VENV)/installed $(BROWSER)/installed ## Look at the audit report's page in Chromium
+	$(VENV)/bin/python -m pytest -q tests/browser
+
+# The packages run nothing when they are installed, and are what the lock file says. Chromium comes compressed: its
+# package unpacks it below TMPDIR, and its libraries only where it takes the machine for Lambda with this Node.js.
+$(BROWSER)/installed: tests/browser/package-lock.json | $(VENV)/installed
+	rm -rf $(BROWSER)
+	mkdir -p $(BROWSER)/chromium
+	cp tests/browser/package.json tests/browser/package-lock.json $(BROWSER)/
+	$(VENV)/bin/npm ci --prefix $(BROWSER) --ignore-scripts --no-audit --no-fund --loglevel=error
+	cd $(BROWSER) && TMPDIR=$(CURDIR)/$(BROWSER)/chromium AWS_EXECUTION_ENV=AWS_Lambda_nodejs24.x \
+	  $(CURDIR)/$(VENV)/bin/node --eval 'import("@sparticuz/chromium").then((own) => own.default.executablePath())'
+	touch $@
 
 .PHONY: bench
 bench: build $(VENV)/installed ## Measure speed and size
