@@ -58,7 +58,7 @@ pub fn admit(
     calendar: Option<&Calendar<'_>>,
     now: Millis,
 ) -> Admission {
-    if let Err(reason) = request.audit.verify(account, &request.check).and_then(|()| within_limits(request)) {
+    if let Err(reason) = request.verify(account).and_then(|()| within_limits(request)) {
         return Admission::Refuse { reason };
     }
     let closed = calendar.and_then(|calendar| calendar.closed(now));

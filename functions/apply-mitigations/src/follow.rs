@@ -4,22 +4,29 @@
 //! again, and all three are the same when they are done again.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use aws_sdk_iot::operation::describe_audit_mitigation_actions_task::DescribeAuditMitigationActionsTaskOutput;
 use aws_sdk_iot::primitives::DateTime;
 use aws_sdk_iot::types::AuditMitigationActionsTaskStatus;
 use aws_sdk_iot::types::AuditMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::mitigations::attribute;
+use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Origin;
+use fleetwarden_core::message::Target;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
 use crate::ApplyMitigations;
-use crate::ledger::State;
-use crate::ledger::attribute;
 use crate::task;
 use crate::told;
+
+/// The longest that an invocation lasts (Lambda). Who has claimed for a shorter time may be about to start.
+const INVOCATION_SECONDS: i64 = 900;
 
 /// How many findings of a check ended in which way (`TaskStatisticsForAuditCheck`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -36,25 +43,15 @@ impl Statistics {
     pub(crate) const fn not_succeeded(self) -> i64 {
         self.failed.saturating_add(self.skipped).saturating_add(self.canceled)
     }
-
-    fn plus(self, other: &Self) -> Self {
-        Self {
-            total: self.total.saturating_add(other.total),
-            succeeded: self.succeeded.saturating_add(other.succeeded),
-            failed: self.failed.saturating_add(other.failed),
-            skipped: self.skipped.saturating_add(other.skipped),
-            canceled: self.canceled.saturating_add(other.canceled),
-        }
-    }
 }
 
 impl ApplyMitigations {
     /// Looks at a task once.
     pub(crate) async fn follow(&self, message: MitigationMessage, deadline: Millis) -> Result<(), Error> {
         let request = &message.request;
-        request.audit.verify(&self.account, &request.check).map_err(Error::Input)?;
+        request.verify(&self.account).map_err(Error::Input)?;
         let id = request.task_id();
-        let Some(task) = task::describe(&self.iot, &id).await? else { return self.lost(request).await };
+        let Some(task) = task::describe(&self.iot, &id).await? else { return self.lost(message).await };
         // The status is looked at, not the mere existence; and a word that is new says that it goes on.
         match task.task_status() {
             Some(AuditMitigationActionsTaskStatus::Completed) => {
@@ -84,15 +81,14 @@ impl ApplyMitigations {
         deadline: Millis,
     ) -> Result<(), Error> {
         let id = request.task_id();
-        let (by_check, all) = statistics(task);
-        // The task's own list, not the message's: what another task had was left out of it. It is empty for
-        // a whole check, whose findings nobody counted up by name.
-        let finding_ids =
-            task.target().map(AuditMitigationActionsTaskTarget::finding_ids).unwrap_or_default();
+        let by_check = statistics(task);
+        let all = by_check.iter().find(|(check, _)| CheckName::new(check) == request.check);
+        let all = all.map(|(_, all)| *all).unwrap_or_default();
+        let finding_ids = &findings(request, task);
         let clean = state == State::Completed && all.not_succeeded() == 0;
         let surely = clean && usize::try_from(all.succeeded) == Ok(finding_ids.len());
         let results = self.results(request, finding_ids, surely, deadline).await?;
-        self.mitigations.write_results(request, &results, self.consumer.clock.now()).await?;
+        self.write_results(request, &results).await?;
         let ended_at = task.end_time().and_then(|time| DateTime::to_millis(*time).ok()).map(Millis);
         let ended_at = ended_at.unwrap_or_else(|| self.consumer.clock.now());
         let attributes = [
@@ -117,8 +113,27 @@ impl ApplyMitigations {
         self.alerts.raise(&told::ended(request, state, all, &results)).await
     }
 
-    async fn lost(&self, request: &MitigationRequest) -> Result<(), Error> {
+    async fn lost(&self, message: MitigationMessage) -> Result<(), Error> {
+        let request = &message.request;
         let id = request.task_id();
+        if let Origin::Command(_) = request.origin {
+            // Its follow-up is on its way before its start, so that it may never have been started.
+            let now = self.consumer.clock.now();
+            let reason =
+                "the start was not done, or its answer was lost, and the service does not know the task";
+            match self.mitigations.release(&id, reason, now.plus_seconds(-INVOCATION_SECONDS), now).await? {
+                Some(State::Claimed) => return self.put_off(message).await,
+                Some(State::Started | State::Lost) => {}
+                state => {
+                    tracing::info!(
+                        mitigation.task_id = id,
+                        ?state,
+                        "nothing to follow: the task was not started"
+                    );
+                    return Ok(());
+                }
+            }
+        }
         let ended_at = [(attribute::ENDED_AT, self.consumer.clock.now().rfc3339())];
         if !self.mitigations.ended(&id, State::Lost, &ended_at).await? {
             tracing::warn!(
@@ -131,10 +146,18 @@ impl ApplyMitigations {
     }
 }
 
-/// The statistics by check and together.
-fn statistics(task: &DescribeAuditMitigationActionsTaskOutput) -> (BTreeMap<&str, Statistics>, Statistics) {
-    let by_check: BTreeMap<&str, Statistics> = task
-        .task_statistics()
+/// Which of a request's findings the task has: what other tasks had was left out. None are known of a whole check,
+/// whose findings nobody counted up by name.
+fn findings(request: &MitigationRequest, task: &DescribeAuditMitigationActionsTaskOutput) -> Vec<String> {
+    let Target::Findings(findings) = &request.target else { return Vec::new() };
+    let asked: BTreeSet<&str> = findings.iter().map(|finding| finding.finding_id.as_str()).collect();
+    let of_task = task.target().map(AuditMitigationActionsTaskTarget::finding_ids).unwrap_or_default();
+    of_task.iter().filter(|id| asked.contains(id.as_str())).cloned().collect()
+}
+
+/// The statistics by check.
+fn statistics(task: &DescribeAuditMitigationActionsTaskOutput) -> BTreeMap<&str, Statistics> {
+    task.task_statistics()
         .into_iter()
         .flatten()
         .map(|(check, of)| {
@@ -147,7 +170,5 @@ fn statistics(task: &DescribeAuditMitigationActionsTaskOutput) -> (BTreeMap<&str
             };
             (check.as_str(), statistics)
         })
-        .collect();
-    let all = by_check.values().fold(Statistics::default(), Statistics::plus);
-    (by_check, all)
+        .collect()
 }

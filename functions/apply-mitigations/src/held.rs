@@ -6,14 +6,15 @@
 //! whatever comes twice is settled by the claim when a window is open.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::mitigations::Settled;
+use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::ApplyMitigations;
-use crate::claim::Settled;
-use crate::ledger::State;
 use crate::start::Aside;
 use crate::told;
 
@@ -40,9 +41,9 @@ impl ApplyMitigations {
             if self.set_aside(&message, &held).await? == Aside::No {
                 return Ok(());
             }
-            let MitigationRequest { audit, check, rule, .. } = request;
+            let MitigationRequest { audit, check, origin, .. } = request;
             tracing::info!(
-                mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule,
+                mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule = origin.rule(),
                 reason, until = until.rfc3339(), "the mitigation is held"
             );
             if until.0.saturating_sub(since.0) > LONG_MS {
@@ -60,10 +61,14 @@ impl ApplyMitigations {
     pub(crate) async fn overtaken(&self, message: &MitigationMessage) -> Result<Option<String>, Error> {
         let Step::Held { .. } = message.step else { return Ok(None) };
         let MitigationRequest { audit, check, .. } = &message.request;
-        let latest = self.mitigations.latest_audit(check).await?;
-        Ok(latest
-            .filter(|(task_id, began)| *task_id != audit.task_id && *began > audit.started_at)
-            .map(|(task_id, _)| task_id))
+        let Some(latest) = self.mitigations.ledger().get(&about::history(check), "latest").await? else {
+            return Ok(None);
+        };
+        // As `Ledger::put_newer` writes them.
+        let began = latest.get_number("started_at").map(Millis);
+        let later = began.is_some_and(|began| began > audit.started_at);
+        let task_id = latest.get_text("task_id").filter(|task_id| later && *task_id != audit.task_id);
+        Ok(task_id.map(ToOwned::to_owned))
     }
 
     /// Ends the wait of a mitigation in favour of a later audit.
@@ -76,9 +81,9 @@ impl ApplyMitigations {
             Aside::Nothing => return self.nothing_left(&message).await,
             Aside::No => return Ok(()),
         }
-        let MitigationRequest { audit, check, rule, .. } = request;
+        let MitigationRequest { audit, check, origin, .. } = request;
         tracing::info!(
-            mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule,
+            mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule = origin.rule(),
             reason, "the mitigation is superseded"
         );
         Ok(())

@@ -10,9 +10,7 @@
 //! it needs, each can be done again, and what says "started" is written after all that belongs to a start.
 
 pub mod admission;
-pub mod ledger;
 
-mod claim;
 mod follow;
 mod held;
 mod results;
@@ -30,6 +28,7 @@ use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings;
@@ -39,8 +38,6 @@ use fleetwarden_core::message::Step;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
-
-pub use crate::claim::Mitigations;
 
 /// The function with all that it needs from outside.
 pub struct ApplyMitigations {

@@ -4,12 +4,12 @@
 //! when not everything succeeded.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use aws_sdk_dynamodb::types::PutRequest;
-use aws_sdk_dynamodb::types::WriteRequest;
 use aws_sdk_iot::types::AuditMitigationActionExecutionMetadata;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::ledger::Item;
+use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
@@ -17,15 +17,9 @@ use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
 use crate::ApplyMitigations;
-use crate::claim::Mitigations;
-use crate::ledger;
 
 /// No finding is asked for when less than this is left, in milliseconds.
 const MARGIN_MS: i64 = 5_000;
-/// How many items one call writes (`BatchWriteItem`).
-const BATCH: usize = 25;
-/// How often what the table did not take is sent again.
-const ROUNDS: u32 = 4;
 
 /// What became of one finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +66,17 @@ impl FindingResult {
 }
 
 impl ApplyMitigations {
+    /// Writes what became of each finding of a task. A repeat writes the same again.
+    pub(crate) async fn write_results(
+        &self,
+        request: &MitigationRequest,
+        results: &[FindingResult],
+    ) -> Result<(), Error> {
+        let now = self.consumer.clock.now();
+        let items = results.iter().map(|result| item(request, result, now)).collect();
+        self.mitigations.ledger().put_all(items).await
+    }
+
     /// What became of each of these findings. If all `succeeded`, nobody is asked.
     ///
     /// # Errors
@@ -148,41 +153,19 @@ impl From<AuditMitigationActionExecutionMetadata> for ActionResult {
     }
 }
 
-impl Mitigations {
-    /// Writes what became of each finding of a task. A repeat writes the same again.
-    pub(crate) async fn write_results(
-        &self,
-        request: &MitigationRequest,
-        results: &[FindingResult],
-        now: Millis,
-    ) -> Result<(), Error> {
-        for batch in results.chunks(BATCH) {
-            let items = batch.iter().map(|result| ledger::result(request, result, now));
-            let puts = items.map(|item| {
-                let put = PutRequest::builder().set_item(Some(item.into_attributes())).build();
-                put.map(|put| WriteRequest::builder().put_request(put).build())
-            });
-            self.write_batch(puts.collect::<Result<_, _>>().map_err(|e| Error::Input(e.to_string()))?)
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn write_batch(&self, mut left: Vec<WriteRequest>) -> Result<(), Error> {
-        let (client, table) = self.ledger.parts();
-        for round in 0..ROUNDS {
-            let batch = client.batch_write_item().request_items(table, left);
-            let wrote = batch.send().await.map_err(Error::aws("BatchWriteItem", table))?;
-            left = wrote.unprocessed_items.and_then(|mut tables| tables.remove(table)).unwrap_or_default();
-            if left.is_empty() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50) * 4_u32.pow(round)).await;
-        }
-        let count = left.len();
-        Err(Error::Later(format!(
-            "BatchWriteItem on {table}: {count} items were not taken in {ROUNDS} rounds"
-        )))
+/// The item of what became of a finding.
+fn item(request: &MitigationRequest, result: &FindingResult, now: Millis) -> Item {
+    let id = request.task_id();
+    let sk = format!("finding#{}", result.finding_id);
+    let item = Item::new(&about::mitigation(&id), &sk, now)
+        .text(attribute::TASK_ID, &id)
+        .text(attribute::FINDING_ID, &result.finding_id)
+        .text(attribute::CHECK, request.check.as_str())
+        .text(attribute::STATE, result.state())
+        .json(attribute::ACTIONS, &result.actions);
+    match &result.key {
+        Some(key) => item.text(attribute::FINDING_KEY, key.to_string()),
+        None => item,
     }
 }
 

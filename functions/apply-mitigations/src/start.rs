@@ -5,6 +5,9 @@
 //! the policy's windows hold goes on in [`held`](crate::held).
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::mitigations::Claim;
+use fleetwarden_aws::mitigations::Settled;
+use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
@@ -15,9 +18,6 @@ use fleetwarden_core::policy::Windows;
 use crate::ApplyMitigations;
 use crate::admission::Admission;
 use crate::admission::admit;
-use crate::claim::Claim;
-use crate::claim::Settled;
-use crate::ledger::State;
 use crate::task;
 use crate::task::Started;
 use crate::told;
@@ -93,9 +93,9 @@ impl ApplyMitigations {
         let request = &follow.request;
         let id = request.task_id();
         self.mitigations.started(&id, self.consumer.clock.now()).await?;
-        let MitigationRequest { audit, check, rule, actions, .. } = request;
+        let MitigationRequest { audit, check, origin, actions, .. } = request;
         tracing::info!(
-            mitigation.task_id = id, audit.task_id = audit.task_id, %check, rule, ?actions,
+            mitigation.task_id = id, audit.task_id = audit.task_id, %check, rule = origin.rule(), ?actions,
             findings = target.count(), "the mitigation task is started"
         );
         Ok(())
@@ -111,9 +111,9 @@ impl ApplyMitigations {
             }
             Aside::No => return Ok(()),
         };
-        let MitigationRequest { audit, check, rule, actions, .. } = request;
+        let MitigationRequest { audit, check, origin, actions, .. } = request;
         tracing::info!(
-            mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule, ?actions,
+            mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule = origin.rule(), ?actions,
             findings = target.count(), instead, "would mitigate"
         );
         Ok(())
@@ -153,7 +153,7 @@ impl ApplyMitigations {
             self.mitigations.held_no_more(&request.task_id(), "other tasks have all of its findings").await?;
         }
         tracing::info!(
-            mitigation.task_id = request.task_id(), check = %request.check, rule = request.rule,
+            mitigation.task_id = request.task_id(), check = %request.check, rule = request.origin.rule(),
             "nothing to mitigate: other tasks have all of the findings"
         );
         Ok(())

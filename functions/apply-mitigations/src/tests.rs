@@ -12,6 +12,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing;
 use fleetwarden_aws::testing::cloud::START;
@@ -23,7 +24,6 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::ApplyMitigations;
-use crate::Mitigations;
 use service::QUEUE;
 use service::Service;
 

@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
+use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Origin;
 use fleetwarden_core::names::shown;
 
 use crate::follow::Statistics;
-use crate::ledger::State;
 use crate::results::FindingResult;
 
 /// How many findings an alert names.
@@ -181,7 +182,7 @@ fn alert(
     Alert {
         kind: Kind::MitigationFailed,
         severity,
-        about: format!("{} {what}", request.task_id()),
+        about: format!("{} {} {what}", request.task_id(), request.check),
         thread: format!("audit {}", shown(&request.audit.task_id)),
         title,
         description,
@@ -191,14 +192,17 @@ fn alert(
 
 /// What an alert is about that is the same for all tasks of a rule and audit.
 fn of_rule(request: &MitigationRequest, what: &str) -> String {
-    format!("{} {} {what}", request.check, request.rule)
+    format!("{} {} {what}", request.check, request.origin.rule().unwrap_or_default())
 }
 
 fn about(request: &MitigationRequest) -> String {
+    let origin = match &request.origin {
+        Origin::Rule(rule) => format!("rule `{}`", shown(rule)),
+        Origin::Command(_) => "asked for by a command".to_owned(),
+    };
     format!(
-        "**{}**, rule `{}`, actions `{}`, on {} of audit `{}`; mitigation task `{}`.",
+        "**{}**, {origin}, actions `{}`, on {} of audit `{}`; mitigation task `{}`.",
         check(request),
-        shown(&request.rule),
         cut(&request.actions.join(", ")),
         findings(request),
         shown(&request.audit.task_id),

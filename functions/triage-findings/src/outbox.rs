@@ -19,6 +19,7 @@ use fleetwarden_core::message::FindingRecord;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::PendingMitigation;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::SuppressionMessage;
@@ -194,7 +195,8 @@ impl<'p> Outbox<'p> {
 
     fn mitigation(&self, rule: String, actions: Vec<String>, target: Target) -> Result<Outgoing, Error> {
         let (audit, check) = (self.audit.clone(), self.check.clone());
-        let request = MitigationRequest { audit, check, rule, mode: self.mode, actions, target };
+        let origin = Origin::Rule(rule);
+        let request = MitigationRequest { audit, check, origin, mode: self.mode, actions, target };
         json(&MitigationMessage { request, step: Step::Start, waits: 0 })
     }
 }

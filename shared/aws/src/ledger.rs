@@ -11,7 +11,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
+use aws_sdk_dynamodb::types::PutRequest;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use aws_sdk_dynamodb::types::WriteRequest;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::timestamp::Millis;
 
@@ -21,7 +23,9 @@ use crate::Error;
 pub const KEPT_SECONDS: i64 = 400 * 86_400;
 /// How many items one call reads (`BatchGetItem`).
 const BATCH_GET: usize = 100;
-/// How often what the table held back is asked for again.
+/// How many items one call writes (`BatchWriteItem`).
+const BATCH_WRITE: usize = 25;
+/// How often what the table held back is asked for again, or sent again.
 const ROUNDS: u32 = 4;
 
 /// The ledger's table.
@@ -250,6 +254,43 @@ impl Ledger {
             }
         }
         Ok(items)
+    }
+
+    /// Writes items in as few calls as possible, each replacing the one with the same keys.
+    ///
+    /// # Errors
+    /// If the table does not answer, or does not take some items however often they are sent.
+    pub async fn put_all(&self, items: Vec<Item>) -> Result<(), Error> {
+        let mut left = items.into_iter().map(|item| {
+            let put = PutRequest::builder().set_item(Some(item.into_attributes())).build();
+            put.map(|put| WriteRequest::builder().put_request(put).build())
+        });
+        loop {
+            let batch = left.by_ref().take(BATCH_WRITE).collect::<Result<Vec<_>, _>>();
+            let batch = batch.map_err(|e| Error::Input(e.to_string()))?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            self.put_batch(batch).await?;
+        }
+    }
+
+    async fn put_batch(&self, mut left: Vec<WriteRequest>) -> Result<(), Error> {
+        for round in 0..ROUNDS {
+            let batch = self.client.batch_write_item().request_items(&self.table, left);
+            let wrote = batch.send().await.map_err(Error::aws("BatchWriteItem", &self.table))?;
+            let unprocessed = wrote.unprocessed_items.and_then(|mut tables| tables.remove(&self.table));
+            left = unprocessed.unwrap_or_default();
+            if left.is_empty() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50) * 4_u32.pow(round)).await;
+        }
+        Err(Error::Later(format!(
+            "BatchWriteItem on {}: {} items were not taken in {ROUNDS} rounds",
+            self.table,
+            left.len()
+        )))
     }
 
     /// The client and the table's name, for what only one function does.

@@ -13,6 +13,7 @@ pub mod clock;
 pub mod error;
 pub mod iot_api;
 pub mod ledger;
+pub mod mitigations;
 pub mod policy;
 pub mod queue;
 mod rest;

@@ -1,8 +1,13 @@
-//! Claims: whose a finding is, and where a task stands, in conditional writes.
+//! The mitigations in the ledger: whose a finding is, and where a task stands, in conditional writes.
 //!
-//! A claim is one transaction over the task's item and those of its findings. What another task has is left
-//! out and the rest is claimed: so two triages of one audit, with findings packed in other ways, still
-//! mitigate each finding once. Only the state `claimed` holds a finding; a task that did not start frees it.
+//! A claim is one transaction over the task's item and those of its findings. Of what a rule asks for, what another
+//! task has is left out and the rest is claimed: so two triages of one audit, with findings packed in other ways,
+//! still mitigate each finding once. What a command asks for is claimed as a whole or not at all, because somebody
+//! named just these findings. Only the state `claimed` holds a finding; a task that did not start frees it. What an
+//! ended task has done is not done again by a rule, but a command may take its findings over.
+
+mod command;
+mod item;
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -14,24 +19,24 @@ use aws_sdk_dynamodb::types::CancellationReason;
 use aws_sdk_dynamodb::types::Put;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use fleetwarden_aws::Error;
-use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
-use fleetwarden_aws::ledger::key;
-use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::timestamp::Millis;
 
-use crate::ledger;
-use crate::ledger::State;
-use crate::ledger::attribute;
+use crate::Error;
+use crate::ledger::Item;
+use crate::ledger::Ledger;
+use crate::ledger::about;
+use crate::ledger::key;
+pub use crate::mitigations::command::Holder;
+pub use crate::mitigations::command::WholeClaim;
+pub use crate::mitigations::item::State;
+pub use crate::mitigations::item::attribute;
 
 /// What came of a claim.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Claim {
+pub enum Claim {
     /// This is the task's alone.
     Taken(Target),
     /// Other tasks have all of it.
@@ -40,21 +45,23 @@ pub(crate) enum Claim {
     Known(State),
 }
 
-/// How a task that did not start is written down.
-pub(crate) struct Settled<'a> {
+/// How a task is written down.
+#[derive(Debug)]
+pub struct Settled<'a> {
     /// What of the request was to be mitigated, unless it is malformed.
-    pub(crate) target: Option<&'a Target>,
+    pub target: Option<&'a Target>,
     /// Its state.
-    pub(crate) state: State,
+    pub state: State,
     /// Why, where that needs a word.
-    pub(crate) reason: Option<&'a str>,
+    pub reason: Option<&'a str>,
     /// Until when, if it is held.
-    pub(crate) until: Option<Millis>,
+    pub until: Option<Millis>,
 }
 
 impl<'a> Settled<'a> {
     /// How a request that is well formed is written down.
-    pub(crate) const fn new(request: &'a MitigationRequest, state: State) -> Self {
+    #[must_use]
+    pub const fn new(request: &'a MitigationRequest, state: State) -> Self {
         Self { target: Some(&request.target), state, reason: None, until: None }
     }
 }
@@ -62,7 +69,7 @@ impl<'a> Settled<'a> {
 /// The mitigations in the ledger.
 #[derive(Clone, Debug)]
 pub struct Mitigations {
-    pub(crate) ledger: Ledger,
+    ledger: Ledger,
 }
 
 impl Mitigations {
@@ -71,14 +78,19 @@ impl Mitigations {
         Self { ledger }
     }
 
-    /// Claims a request's findings for its task.
-    pub(crate) async fn claim(&self, request: &MitigationRequest, now: Millis) -> Result<Claim, Error> {
+    /// The ledger that they are in.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Claims the findings of a rule's request for its task.
+    pub async fn claim(&self, request: &MitigationRequest, now: Millis) -> Result<Claim, Error> {
         self.write(request, &Settled::new(request, State::Claimed), &State::BEFORE_START, now).await
     }
 
     /// Writes that a task does not start now, as `Observed`, `Held` or `Superseded`, unless it may have
     /// started: one that is only claimed stays as it is.
-    pub(crate) async fn set_aside(
+    pub async fn set_aside(
         &self,
         request: &MitigationRequest,
         settled: &Settled<'_>,
@@ -89,18 +101,8 @@ impl Mitigations {
         self.write(request, settled, over, now).await
     }
 
-    /// The audit whose triage of a check is the latest, with its beginning. None if there is none yet.
-    pub(crate) async fn latest_audit(&self, check: &CheckName) -> Result<Option<(String, Millis)>, Error> {
-        let latest = self.ledger.get(&about::history(check), "latest").await?;
-        Ok(latest.and_then(|item| {
-            // As `Ledger::put_newer` writes them.
-            let began = Millis(item.get_number("started_at")?);
-            Some((item.get_text("task_id")?.to_owned(), began))
-        }))
-    }
-
     /// Writes that a task did not start, which frees its findings. A task that has started stays as it is.
-    pub(crate) async fn settle(
+    pub async fn settle(
         &self,
         request: &MitigationRequest,
         settled: &Settled<'_>,
@@ -110,19 +112,19 @@ impl Mitigations {
     }
 
     /// Writes that a held task never starts: other tasks have its findings, so that it claims none.
-    pub(crate) async fn held_no_more(&self, task_id: &str, reason: &str) -> Result<(), Error> {
+    pub async fn held_no_more(&self, task_id: &str, reason: &str) -> Result<(), Error> {
         let reason = [(attribute::REASON, reason.to_owned())];
         self.advance(task_id, State::Superseded, &[State::Held], &reason).await.map(drop)
     }
 
     /// Writes that a task has been started. One that has ended meanwhile stays as it is.
-    pub(crate) async fn started(&self, task_id: &str, now: Millis) -> Result<(), Error> {
+    pub async fn started(&self, task_id: &str, now: Millis) -> Result<(), Error> {
         let started_at = [(attribute::STARTED_AT, now.rfc3339())];
         self.advance(task_id, State::Started, &State::WITHOUT_START, &started_at).await.map(drop)
     }
 
     /// Writes how a task ended. Says whether it is written: one that ended otherwise before stays as it is.
-    pub(crate) async fn ended(
+    pub async fn ended(
         &self,
         task_id: &str,
         state: State,
@@ -177,7 +179,7 @@ impl Mitigations {
         over: &[State],
         now: Millis,
     ) -> Result<Claim, Error> {
-        let (client, table) = self.ledger.parts();
+        let id = request.task_id();
         let mut left = settled.target.map(distinct).unwrap_or_default();
         loop {
             let target = match settled.target {
@@ -185,44 +187,61 @@ impl Mitigations {
                 Some(Target::Findings(_)) => Some(Target::Findings(left.clone())),
                 other => other.cloned(),
             };
-            let task = ledger::task(request, target.as_ref(), settled, now);
-            let mut writes = vec![self.put(task, unless_beyond(over))?];
-            for finding in &left {
-                let claim = ledger::claim(request, finding, settled.state, now);
-                writes.push(self.put(claim, unless_held(request, settled.state))?);
-            }
-            let wrote = client.transact_write_items().set_transact_items(Some(writes)).send().await;
-            let Err(error) = wrote else { return Ok(target.map_or(Claim::Nothing, Claim::Taken)) };
-            let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
-                error.as_service_error()
-            else {
-                return Err(Error::aws("TransactWriteItems", table)(error));
+            let own: Option<MitigationRequest> =
+                target.clone().map(|target| MitigationRequest { target, ..request.clone() });
+            let task = item::task(&id, own.as_slice(), settled, now);
+            let mut puts = vec![(task, unless_beyond(over))];
+            puts.extend(left.iter().map(|finding| {
+                let claim = item::claim(&id, finding, settled.state, now);
+                (claim, unless_held(&id, settled.state))
+            }));
+            let Some(held) = self.put_all_or_none(puts).await? else {
+                return Ok(target.map_or(Claim::Nothing, Claim::Taken));
             };
-            let mut reasons = canceled.cancellation_reasons().iter();
-            if let Some(known) = reasons.next().filter(|reason| is_held(reason)) {
-                let state = known.item().and_then(|item| State::of(&Item::from(item.clone())));
-                let unknown = || Error::Later(format!("{}: its item has no known state", request.task_id()));
-                return state.map(Claim::Known).ok_or_else(unknown);
+            let mut held = held.into_iter();
+            if let Some(known) = held.next().flatten() {
+                let unknown = || Error::Later(format!("{id}: its item has no known state"));
+                return State::of(&known).map(Claim::Known).ok_or_else(unknown);
             }
-            let before = left.len();
-            left.retain(|_| !reasons.next().is_some_and(is_held));
-            if left.len() == before {
-                // Nothing is held: somebody else writes the same items at this moment, or the table is busy.
-                return Err(Error::aws("TransactWriteItems", table)(error));
-            }
+            left.retain(|_| held.next().flatten().is_none());
         }
     }
 
-    fn put(&self, item: Item, condition: Condition) -> Result<TransactWriteItem, Error> {
-        let put = Put::builder()
-            .table_name(self.ledger.parts().1)
-            .set_item(Some(item.into_attributes()))
-            .condition_expression(condition.expression)
-            .expression_attribute_names("#state", attribute::STATE)
-            .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let put = put.build().map_err(|e| Error::Input(e.to_string()))?;
-        Ok(TransactWriteItem::builder().put(put).build())
+    /// Puts all items, each on its condition, or none. What comes back are the items as they are whose conditions do
+    /// not hold, each in the place of its put; nothing if all are put.
+    async fn put_all_or_none(
+        &self,
+        puts: Vec<(Item, Condition)>,
+    ) -> Result<Option<Vec<Option<Item>>>, Error> {
+        let (client, table) = self.ledger.parts();
+        let puts = puts.into_iter().map(|(item, condition)| {
+            let put = Put::builder()
+                .table_name(table)
+                .set_item(Some(item.into_attributes()))
+                .condition_expression(condition.expression)
+                .expression_attribute_names("#state", attribute::STATE)
+                .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            put.build().map(|put| TransactWriteItem::builder().put(put).build())
+        });
+        let puts = puts.collect::<Result<_, _>>().map_err(|e| Error::Input(e.to_string()))?;
+        let wrote = client.transact_write_items().set_transact_items(Some(puts)).send().await;
+        let Err(error) = wrote else { return Ok(None) };
+        if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
+            error.as_service_error()
+        {
+            let is_held = |reason: &&CancellationReason| reason.code() == Some("ConditionalCheckFailed");
+            let reasons = canceled.cancellation_reasons().iter();
+            let held: Vec<Option<Item>> = reasons
+                .map(|reason| Some(reason).filter(is_held))
+                .map(|held| held.map(|held| Item::from(held.item().cloned().unwrap_or_default())))
+                .collect();
+            // If nothing is held, somebody else writes the same items at this moment, or the table is busy.
+            if held.iter().any(Option::is_some) {
+                return Ok(Some(held));
+            }
+        }
+        Err(Error::aws("TransactWriteItems", table)(error))
     }
 }
 
@@ -240,18 +259,14 @@ fn unless_beyond(over: &[State]) -> Condition {
 }
 
 /// For a finding's claim: it is new, or this task's, or, for a claim that holds, another's that does not.
-fn unless_held(request: &MitigationRequest, state: State) -> Condition {
+fn unless_held(task_id: &str, state: State) -> Condition {
     let mut expression = "attribute_not_exists(#state) OR task_id = :task_id".to_owned();
-    let mut values = HashMap::from([(":task_id".to_owned(), text(&request.task_id()))]);
+    let mut values = HashMap::from([(":task_id".to_owned(), text(task_id))]);
     if state == State::Claimed {
         expression += " OR #state <> :held";
         values.insert(":held".to_owned(), text(State::Claimed.as_str()));
     }
     Condition { expression, values }
-}
-
-fn is_held(reason: &CancellationReason) -> bool {
-    reason.code() == Some("ConditionalCheckFailed")
 }
 
 /// States as the values of an expression: `:s0, :s1` and what they stand for.

@@ -4,6 +4,7 @@
 //! way, as retries, time-outs and error codes, is as in Lambda.
 
 pub mod cloud;
+mod condition;
 
 use std::time::Duration;
 

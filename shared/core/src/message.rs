@@ -363,14 +363,35 @@ pub struct MitigationRequest {
     pub audit: Audit,
     /// The check.
     pub check: CheckName,
-    /// The rule that decided.
-    pub rule: String,
+    /// Who asks for it: a member of its own, `rule` or `command`.
+    #[serde(flatten)]
+    pub origin: Origin,
     /// The policy's mode when it was decided.
     pub mode: Mode,
     /// One to five mitigation actions, in order.
     pub actions: Vec<String>,
     /// On which findings.
     pub target: Target,
+}
+
+/// Who asks for a mitigation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Origin {
+    /// The rule of the policy that has this name.
+    Rule(String),
+    /// A person or a workflow, by a command that gave the task this id.
+    Command(String),
+}
+
+impl Origin {
+    /// The rule's name, if it is one.
+    pub fn rule(&self) -> Option<&str> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::Command(_) => None,
+        }
+    }
 }
 
 /// On which findings a mitigation task works.

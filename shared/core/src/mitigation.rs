@@ -4,7 +4,10 @@ use std::fmt;
 
 use crate::digest::Digest;
 use crate::message::MitigationRequest;
+use crate::message::Origin;
 use crate::message::Target;
+use crate::names::is_name;
+use crate::names::shown;
 
 /// How many finding ids one task takes (`AuditMitigationActionsTaskTarget.findingIds`).
 pub const MAX_FINDINGS: usize = 25;
@@ -68,15 +71,20 @@ impl fmt::Display for ActionKind {
 }
 
 impl MitigationRequest {
-    /// The mitigation task's id, and the token of the call that starts it: made from audit, check, rule,
-    /// actions and findings, so that a repeat names the same task. 35 characters of `[a-z0-9-]`.
+    /// The mitigation task's id. What a rule asks for has one that is also the token of the call that starts it:
+    /// made from audit, check, rule, actions and findings, so that a repeat names the same task. 35 characters of
+    /// `[a-z0-9-]`.
     pub fn task_id(&self) -> String {
+        let rule = match &self.origin {
+            Origin::Rule(rule) => rule,
+            Origin::Command(task_id) => return task_id.clone(),
+        };
         let digest = Digest::new("mitigation")
             .part(&self.audit.account)
             .part(&self.audit.region)
             .part(&self.audit.task_id)
             .part(self.check.as_str())
-            .part(&self.rule)
+            .part(rule)
             .parts(self.actions.iter().map(String::as_str));
         let digest = match &self.target {
             Target::Findings(findings) => {
@@ -89,6 +97,20 @@ impl MitigationRequest {
             }
         };
         format!("fw-{}", digest.hex())
+    }
+
+    /// Finds what is wrong with its names, as [`Audit::verify`](crate::message::Audit::verify) does.
+    ///
+    /// # Errors
+    /// The first member whose value could not have come from the service, or is of another account.
+    pub fn verify(&self, account: &str) -> Result<(), String> {
+        self.audit.verify(account, &self.check)?;
+        match &self.origin {
+            Origin::Command(id) if !is_name(id) => {
+                Err(format!("command: '{}' is no id of a mitigation task", shown(id)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// How many findings the mitigation is for.

@@ -1,5 +1,5 @@
-//! Mitigation tasks, the ledger's mitigations and the mitigation queue, in memory, as the services behave. Alerts
-//! and what is parked go to the common cloud in memory.
+//! Mitigation tasks and the mitigation queue, in memory, as the services behave. The ledger, alerts and what is parked
+//! are in the common cloud in memory.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,6 @@ pub(super) struct Service {
 
 #[derive(Default)]
 pub(super) struct State {
-    items: BTreeMap<(String, String), Attributes>,
     /// The tasks by id, as they are described.
     pub(super) tasks: BTreeMap<String, Value>,
     /// The ids of the tasks that were really started, in order.
@@ -59,7 +58,9 @@ impl Service {
         }
         let answer = match state.faults.get(&operation) {
             Some(fault) => fault.clone(),
-            None => state.perform(&operation, &id, call).unwrap_or_else(|| self.cloud.answer(call.clone())),
+            None => state
+                .perform(&operation, &id, call, &self.cloud)
+                .unwrap_or_else(|| self.cloud.answer(call.clone())),
         };
         if dead { Answer::Never } else { answer }
     }
@@ -81,15 +82,16 @@ impl Service {
 
     /// An attribute of an item, or nothing.
     pub(super) fn attribute(&self, pk: &str, sk: &str, name: &str) -> String {
-        let state = self.state();
-        let item = state.items.get(&(pk.to_owned(), sk.to_owned()));
-        let value = item.and_then(|item| item.get(name));
-        value.map(|v| v["S"].as_str().or(v["N"].as_str()).unwrap().to_owned()).unwrap_or_default()
+        let value = self.cloud.item(pk, sk).and_then(|item| item.get(name).cloned());
+        value
+            .map(|value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned))
+            .unwrap_or_default()
     }
 
     /// Everything in the ledger about mitigations, without its times.
     pub(super) fn ledger(&self) -> BTreeMap<(String, String), Attributes> {
-        let mut items = self.state().items.clone();
+        let mut items = self.cloud.items("mitigation#");
+        items.append(&mut self.cloud.items("finding#"));
         for item in items.values_mut() {
             item.retain(|name, _| !name.ends_with("_at"));
         }
@@ -111,7 +113,7 @@ fn name(call: &Call) -> (String, String) {
 }
 
 impl State {
-    fn perform(&mut self, operation: &str, id: &str, call: &Call) -> Option<Answer> {
+    fn perform(&mut self, operation: &str, id: &str, call: &Call, cloud: &Cloud) -> Option<Answer> {
         let body = call.json();
         Some(match operation {
             "start" => self.start(id, &body),
@@ -120,9 +122,15 @@ impl State {
                 None => Answer::error(404, "ResourceNotFoundException", "{}"),
             },
             "executions" => self.page(&call.query),
-            "TransactWriteItems" => self.transact(&body),
-            "BatchWriteItem" => self.batch(&body),
-            "UpdateItem" if body["Key"]["pk"]["S"].as_str()?.starts_with("mitigation#") => self.update(&body),
+            "BatchWriteItem" if self.unwritten > 0 => {
+                let (table, requests) = body["RequestItems"].as_object()?.iter().next()?;
+                let (left, written) = requests.as_array()?.split_at(std::mem::take(&mut self.unwritten));
+                cloud.answer(Call {
+                    body: json!({"RequestItems": {table: written}}).to_string(),
+                    ..call.clone()
+                });
+                Answer::ok(json!({"UnprocessedItems": {table: left}}))
+            }
             "SendMessageBatch" if body["QueueUrl"] == QUEUE => {
                 for entry in body["Entries"].as_array()? {
                     let delay = entry["DelaySeconds"].as_u64().unwrap_or_default();
@@ -158,83 +166,4 @@ impl State {
         let pages = self.executions.get(&part("findingId="));
         Answer::ok(pages.and_then(|pages| pages.get(page)).unwrap_or(&json!({"actionsExecutions": []})))
     }
-
-    fn transact(&mut self, body: &Value) -> Answer {
-        let puts: Vec<&Value> = body["TransactItems"].as_array().unwrap().iter().map(|i| &i["Put"]).collect();
-        let keys: Vec<_> = puts.iter().map(|put| item_key(&put["Item"])).collect();
-        assert!(puts.len() <= 100 && keys.iter().all(|key| keys.iter().filter(|k| *k == key).count() == 1));
-        let held = |put: &Value| {
-            let item = self.items.get(&item_key(&put["Item"]));
-            (!holds(put, item)).then(|| item.cloned().unwrap_or_default())
-        };
-        let reasons: Vec<Value> = puts
-            .iter()
-            .map(|put| match held(put) {
-                Some(item) => json!({"Code": "ConditionalCheckFailed", "Item": item}),
-                None => json!({"Code": "None"}),
-            })
-            .collect();
-        if reasons.iter().any(|reason| reason["Code"] != "None") {
-            let body = json!({"message": "canceled", "CancellationReasons": reasons});
-            return Answer::error(400, "TransactionCanceledException", body);
-        }
-        for put in puts {
-            self.items.insert(item_key(&put["Item"]), put["Item"].as_object().unwrap().clone());
-        }
-        Answer::ok("{}")
-    }
-
-    fn update(&mut self, body: &Value) -> Answer {
-        let key = item_key(&body["Key"]);
-        if !holds(body, self.items.get(&key)) {
-            return Answer::error(400, "ConditionalCheckFailedException", "{}");
-        }
-        let item = self.items.get_mut(&key).unwrap();
-        for set in body["UpdateExpression"].as_str().unwrap().trim_start_matches("SET ").split(", ") {
-            let (name, value) = set.split_once(" = ").unwrap();
-            let name = body["ExpressionAttributeNames"][name].as_str().unwrap();
-            item.insert(name.to_owned(), body["ExpressionAttributeValues"][value].clone());
-        }
-        Answer::ok("{}")
-    }
-
-    fn batch(&mut self, body: &Value) -> Answer {
-        let (table, requests) = body["RequestItems"].as_object().unwrap().iter().next().unwrap();
-        let requests = requests.as_array().unwrap();
-        assert!(requests.len() <= 25);
-        let (left, written) = requests.split_at(std::mem::take(&mut self.unwritten).min(requests.len()));
-        for request in written {
-            let item = &request["PutRequest"]["Item"];
-            self.items.insert(item_key(item), item.as_object().unwrap().clone());
-        }
-        let left = if left.is_empty() { json!({}) } else { json!({table: left}) };
-        Answer::ok(json!({"UnprocessedItems": left}))
-    }
-}
-
-/// Whether an item meets a condition, in the few forms that the ledger's mitigations use.
-fn holds(request: &Value, item: Option<&Attributes>) -> bool {
-    let values = &request["ExpressionAttributeValues"];
-    assert_eq!(request["ExpressionAttributeNames"]["#state"], "state");
-    let state = item.map(|item| item["state"].clone());
-    request["ConditionExpression"].as_str().unwrap().split(" OR ").any(|clause| {
-        match (clause.split_once(" IN "), item, &state) {
-            (_, None, _) => clause == "attribute_not_exists(#state)",
-            (Some((_, list)), _, Some(state)) => {
-                list.trim_matches(['(', ')']).split(", ").any(|name| values[name] == *state)
-            }
-            (None, Some(item), Some(state)) => match clause {
-                "attribute_not_exists(#state)" => false,
-                "task_id = :task_id" => item["task_id"] == values[":task_id"],
-                "#state <> :held" => *state != values[":held"],
-                other => panic!("{other} is not expected here"),
-            },
-            (_, Some(_), None) => false,
-        }
-    })
-}
-
-fn item_key(item: &Value) -> (String, String) {
-    let part = |name: &str| item[name]["S"].as_str().unwrap().to_owned();
-    (part("pk"), part("sk"))
 }

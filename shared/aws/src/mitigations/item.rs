@@ -8,15 +8,18 @@
 //!
 //! Operators read them, and so does whoever undoes a mitigation. Times are RFC 3339, structures are JSON.
 
-use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use std::collections::BTreeMap;
+
+use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::timestamp::Millis;
 
-use crate::claim::Settled;
-use crate::results::FindingResult;
+use super::Settled;
+use crate::ledger::Item;
+use crate::ledger::about;
 
 /// The names of the attributes, besides `pk`, `sk` and `expires_at`.
 pub mod attribute {
@@ -28,13 +31,17 @@ pub mod attribute {
     pub const TASK_ID: &str = "task_id";
     /// The audit task.
     pub const AUDIT_TASK_ID: &str = "audit_task_id";
-    /// The check.
+    /// The check; of a command that has several, all of them with commas between them.
     pub const CHECK: &str = "check";
-    /// The rule that decided.
+    /// Who asked for it: `rule` or `command`.
+    pub const ORIGIN: &str = "origin";
+    /// The rule that decided, if one did.
     pub const RULE: &str = "rule";
-    /// The mitigation actions, in order.
+    /// A hash of the command, by which a repeat is told from another one of the same task id.
+    pub const COMMAND_HASH: &str = "command_hash";
+    /// The mitigation actions, in order: of a task by check, of a finding with what became of each.
     pub const ACTIONS: &str = "actions";
-    /// What the task works on.
+    /// What the task works on, by check.
     pub const TARGET: &str = "target";
     /// On how many findings.
     pub const FINDINGS: &str = "findings";
@@ -76,7 +83,7 @@ pub enum State {
     Canceled,
     /// It was started, and the service does not know it any more.
     Lost,
-    /// It can never start.
+    /// It can never start, or a command's start failed.
     Refused,
     /// It could not start for a day.
     GivenUp,
@@ -97,15 +104,20 @@ impl State {
         Self::GivenUp,
     ];
     /// Those of a task that has certainly not been started, and may be.
-    pub(crate) const WAITING: [Self; 4] = [Self::Observed, Self::Held, Self::Refused, Self::GivenUp];
+    pub(super) const WAITING: [Self; 4] = [Self::Observed, Self::Held, Self::Refused, Self::GivenUp];
     /// Those of a task that may be started, or may have been by somebody who died right after.
-    pub(crate) const BEFORE_START: [Self; 5] =
+    pub(super) const BEFORE_START: [Self; 5] =
         [Self::Claimed, Self::Observed, Self::Held, Self::Refused, Self::GivenUp];
 
     /// Those that a task has until it is known to have started. What is superseded never starts, unless two
     /// copies of its message are handled at the same moment: then what the service says counts.
-    pub(crate) const WITHOUT_START: [Self; 6] =
+    pub(super) const WITHOUT_START: [Self; 6] =
         [Self::Claimed, Self::Observed, Self::Held, Self::Refused, Self::GivenUp, Self::Superseded];
+
+    /// Whether the task has ended at the service, in whatever way.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Canceled | Self::Lost)
+    }
 
     /// The word in the ledger.
     pub const fn as_str(self) -> &'static str {
@@ -131,17 +143,11 @@ impl State {
     }
 }
 
-/// The item of a task, on what of the request is its own. What may be malformed has no target: it is written
-/// out only where it is parked.
-pub(crate) fn task(
-    request: &MitigationRequest,
-    target: Option<&Target>,
-    settled: &Settled<'_>,
-    now: Millis,
-) -> Item {
-    let id = request.task_id();
-    let item = Item::new(&about::mitigation(&id), "task", now)
-        .text(attribute::TASK_ID, &id)
+/// The item of a task with what of its requests is its own, one a check. What may be malformed has no requests: it
+/// is written out only where it is parked.
+pub(super) fn task(id: &str, requests: &[MitigationRequest], settled: &Settled<'_>, now: Millis) -> Item {
+    let item = Item::new(&about::mitigation(id), "task", now)
+        .text(attribute::TASK_ID, id)
         .text(attribute::STATE, settled.state.as_str())
         .text(attribute::DECIDED_AT, now.rfc3339());
     let texts = [
@@ -152,35 +158,39 @@ pub(crate) fn task(
         Some(value) => item.text(name, value),
         None => item,
     });
-    let Some(target) = target else { return item };
-    item.text(attribute::AUDIT_TASK_ID, &request.audit.task_id)
-        .text(attribute::CHECK, request.check.as_str())
-        .text(attribute::RULE, &request.rule)
-        .json(attribute::ACTIONS, &request.actions)
-        .json(attribute::TARGET, target)
-        .number(attribute::FINDINGS, i64::try_from(target.count()).unwrap_or(i64::MAX))
+    let Some(first) = requests.first() else { return item };
+    let checks: Vec<&str> = requests.iter().map(|request| request.check.as_str()).collect();
+    let actions: BTreeMap<&CheckName, &Vec<String>> =
+        requests.iter().map(|request| (&request.check, &request.actions)).collect();
+    let targets: BTreeMap<&CheckName, &Target> =
+        requests.iter().map(|request| (&request.check, &request.target)).collect();
+    let count: u64 = requests.iter().map(MitigationRequest::count).sum();
+    let item = match &first.origin {
+        Origin::Rule(rule) => item.text(attribute::ORIGIN, "rule").text(attribute::RULE, rule),
+        Origin::Command(_) => item.text(attribute::ORIGIN, "command"),
+    };
+    item.text(attribute::AUDIT_TASK_ID, &first.audit.task_id)
+        .text(attribute::CHECK, checks.join(", "))
+        .json(attribute::ACTIONS, &actions)
+        .json(attribute::TARGET, &targets)
+        .number(attribute::FINDINGS, i64::try_from(count).unwrap_or(i64::MAX))
 }
 
-/// The claim of a finding.
-pub(crate) fn claim(request: &MitigationRequest, finding: &FindingRef, state: State, now: Millis) -> Item {
+/// The findings of a task, as its item has them.
+pub(super) fn findings(task: &Item) -> Vec<FindingRef> {
+    let targets = task.get_text(attribute::TARGET).unwrap_or_default();
+    let targets: BTreeMap<CheckName, Target> = serde_json::from_str(targets).unwrap_or_default();
+    let of = |target| match target {
+        Target::Findings(findings) => findings,
+        Target::WholeCheck { .. } => Vec::new(),
+    };
+    targets.into_values().flat_map(of).collect()
+}
+
+/// The claim of a finding by a task.
+pub(super) fn claim(task_id: &str, finding: &FindingRef, state: State, now: Millis) -> Item {
     Item::new(&about::finding(&finding.finding_id), "mitigation", now)
-        .text(attribute::TASK_ID, request.task_id())
+        .text(attribute::TASK_ID, task_id)
         .text(attribute::STATE, state.as_str())
         .text(attribute::FINDING_KEY, finding.key.to_string())
-}
-
-/// What became of a finding.
-pub(crate) fn result(request: &MitigationRequest, result: &FindingResult, now: Millis) -> Item {
-    let id = request.task_id();
-    let sk = format!("finding#{}", result.finding_id);
-    let item = Item::new(&about::mitigation(&id), &sk, now)
-        .text(attribute::TASK_ID, &id)
-        .text(attribute::FINDING_ID, &result.finding_id)
-        .text(attribute::CHECK, request.check.as_str())
-        .text(attribute::STATE, result.state())
-        .json(attribute::ACTIONS, &result.actions);
-    match &result.key {
-        Some(key) => item.text(attribute::FINDING_KEY, key.to_string()),
-        None => item,
-    }
 }

@@ -6,6 +6,7 @@
 #![expect(clippy::indexing_slicing, reason = "a member that a JSON value lacks reads as null")]
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -19,6 +20,7 @@ use serde_json::json;
 use super::Answer;
 use super::Call;
 use super::clients;
+use super::condition::holds;
 use crate::clients::Shared;
 use crate::clock::Clock;
 
@@ -126,6 +128,18 @@ impl Cloud {
         Some(item.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
     }
 
+    /// All items of the ledger whose partition key begins so, attribute by attribute.
+    pub fn items(&self, beginning: &str) -> BTreeMap<(String, String), Attributes> {
+        let state = self.state();
+        let found = state.items.iter().filter(|((pk, _), _)| pk.starts_with(beginning));
+        found
+            .map(|(key, item)| {
+                let item = item.iter().map(|(name, value)| (name.clone(), plain(value))).collect();
+                (key.clone(), item)
+            })
+            .collect()
+    }
+
     /// Puts an item into the ledger; its attributes are written as DynamoDB does.
     pub fn put_item(&self, item: Value) {
         if let Value::Object(item) = item {
@@ -184,6 +198,8 @@ impl State {
         match call.operation.as_str() {
             "PutItem" => self.put(&body),
             "UpdateItem" => self.update(&body),
+            "TransactWriteItems" => self.transact(&body),
+            "BatchWriteItem" => self.batch_write(&body),
             "BatchGetItem" => Answer::ok(self.batch_get(&body)),
             "SendMessageBatch" => {
                 let sent = list(&body, "Entries").iter();
@@ -228,44 +244,76 @@ impl State {
         item.map_or(json!({}), |item| json!({"Item": item}))
     }
 
-    /// `PutItem` with the conditions that the ledger uses.
     fn put(&mut self, body: &Value) -> Answer {
         let Some(item) = body["Item"].as_object() else { return validation("no item") };
         let key = item_key(item);
         let held = self.items.get(&key);
-        let value = |name: &str| number(&body["ExpressionAttributeValues"][name]);
-        let free = match (body["ConditionExpression"].as_str(), held) {
-            (None, _) | (_, None) => true,
-            (Some(condition), Some(held)) if condition.contains("lease_until < :now") => {
-                held.get("state").map(plain) == Some("running".into())
-                    && held.get("lease_until").map(number) < Some(value(":now"))
+        match holds(body, held) {
+            Err(what) => validation(&what),
+            Ok(false) => failed(held),
+            Ok(true) => {
+                self.items.insert(key, item.clone());
+                Answer::ok("{}")
             }
-            (Some(condition), Some(held)) if condition.contains("started_at <= :started_at") => {
-                held.get("started_at").map(number) <= Some(value(":started_at"))
-                    || held.get("task_id") == Some(&body["ExpressionAttributeValues"][":task_id"])
-            }
-            (Some(condition), Some(_)) => return validation(condition),
-        };
-        if free {
-            self.items.insert(key, item.clone());
-            return Answer::ok("{}");
         }
-        let failed = "ConditionalCheckFailedException";
-        Answer::error(400, failed, json!({"__type": failed, "message": "the condition failed", "Item": held}))
     }
 
-    /// `UpdateItem` that sets one attribute.
+    /// `UpdateItem` that sets attributes.
     fn update(&mut self, body: &Value) -> Answer {
         let expression = text(body, "UpdateExpression");
-        let Some((alias, value)) = expression.strip_prefix("SET ").and_then(|set| set.split_once(" = "))
-        else {
-            return validation(expression);
-        };
+        let Some(sets) = expression.strip_prefix("SET ") else { return validation(expression) };
         let Some(key) = body["Key"].as_object() else { return validation("no key") };
-        let name = text(&body["ExpressionAttributeNames"], alias).to_owned();
+        match holds(body, self.items.get(&item_key(key))) {
+            Err(what) => return validation(&what),
+            Ok(false) => return failed(self.items.get(&item_key(key))),
+            Ok(true) => {}
+        }
         let item = self.items.entry(item_key(key)).or_insert_with(|| key.clone());
-        item.insert(name, body["ExpressionAttributeValues"][value].clone());
+        for (alias, value) in sets.split(", ").filter_map(|set| set.split_once(" = ")) {
+            let name = text(&body["ExpressionAttributeNames"], alias).to_owned();
+            item.insert(name, body["ExpressionAttributeValues"][value].clone());
+        }
         Answer::ok("{}")
+    }
+
+    /// `TransactWriteItems` of puts: all of them, or none and why.
+    fn transact(&mut self, body: &Value) -> Answer {
+        let puts: Vec<&Value> = list(body, "TransactItems").iter().map(|item| &item["Put"]).collect();
+        let keys: BTreeSet<_> = puts.iter().filter_map(|put| put["Item"].as_object()).map(item_key).collect();
+        if puts.is_empty() || puts.len() > 100 || keys.len() < puts.len() {
+            return validation("a transaction has 1 to 100 puts, each of an item of its own");
+        }
+        let mut reasons = Vec::with_capacity(puts.len());
+        for put in &puts {
+            let held = put["Item"].as_object().and_then(|item| self.items.get(&item_key(item)));
+            match holds(put, held) {
+                Err(what) => return validation(&what),
+                Ok(true) => reasons.push(json!({"Code": "None"})),
+                Ok(false) => reasons.push(json!({"Code": "ConditionalCheckFailed", "Item": held})),
+            }
+        }
+        if reasons.iter().any(|reason| reason["Code"] != "None") {
+            let canceled = "TransactionCanceledException";
+            let body = json!({"__type": canceled, "message": "canceled", "CancellationReasons": reasons});
+            return Answer::error(400, canceled, body);
+        }
+        for item in puts.iter().filter_map(|put| put["Item"].as_object()) {
+            self.items.insert(item_key(item), item.clone());
+        }
+        Answer::ok("{}")
+    }
+
+    /// `BatchWriteItem` of puts.
+    fn batch_write(&mut self, body: &Value) -> Answer {
+        let requests = body["RequestItems"].as_object().into_iter().flatten();
+        let requests: Vec<&Value> = requests.flat_map(|(_, list)| list.as_array()).flatten().collect();
+        if requests.len() > 25 {
+            return validation("a batch writes 25 items at most");
+        }
+        for item in requests.iter().filter_map(|request| request["PutRequest"]["Item"].as_object()) {
+            self.items.insert(item_key(item), item.clone());
+        }
+        Answer::ok(json!({"UnprocessedItems": {}}))
     }
 
     fn batch_get(&self, body: &Value) -> Value {
@@ -350,6 +398,12 @@ fn text<'v>(value: &'v Value, member: &str) -> &'v str {
 
 fn list<'v>(value: &'v Value, member: &str) -> &'v [Value] {
     value.get(member).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A condition that does not hold, with the item as it is.
+fn failed(held: Option<&Attributes>) -> Answer {
+    let failed = "ConditionalCheckFailedException";
+    Answer::error(400, failed, json!({"__type": failed, "message": "the condition failed", "Item": held}))
 }
 
 fn validation(what: &str) -> Answer {

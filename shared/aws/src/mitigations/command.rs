@@ -1,0 +1,193 @@
+//! The mitigations that a command asks for: claimed as a whole, and given back as a whole.
+
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::timestamp::Millis;
+
+use super::Condition;
+use super::Mitigations;
+use super::Settled;
+use super::distinct;
+use super::item;
+use super::item::State;
+use super::item::attribute;
+use super::listed;
+use super::text;
+use super::unless_beyond;
+use super::unless_held;
+use crate::Error;
+use crate::ledger::Item;
+use crate::ledger::about;
+
+/// How often a claim is tried while other tasks end or take findings meanwhile.
+const ROUNDS: usize = 4;
+
+/// What came of a command's claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WholeClaim {
+    /// All of it is the task's alone.
+    Taken,
+    /// This command's task has started, and may have ended.
+    Repeated,
+    /// The task id is that of another command, or of a rule's task.
+    Other,
+    /// Other tasks have these findings.
+    Held(Vec<Holder>),
+}
+
+/// The task that has a finding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    /// The finding.
+    pub finding_id: String,
+    /// The task.
+    pub task_id: String,
+}
+
+impl Mitigations {
+    /// Claims all findings of a command's task, or none of them. Its `requests` are one a check and have one task id;
+    /// `hash` is of all that the command says, so that its repeat is told from another command.
+    pub async fn claim_whole(
+        &self,
+        requests: &[MitigationRequest],
+        hash: &str,
+        now: Millis,
+    ) -> Result<WholeClaim, Error> {
+        let id = task_id(requests)?;
+        let findings: Vec<_> = requests.iter().flat_map(|request| distinct(&request.target)).collect();
+        let mut ended = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            let task =
+                item::task(&id, requests, &settled(State::Claimed), now).text(attribute::COMMAND_HASH, hash);
+            let mut puts = vec![(task, unless_another(hash))];
+            puts.extend(findings.iter().map(|finding| {
+                let claim = item::claim(&id, finding, State::Claimed, now);
+                (claim, unless_held(&id, State::Claimed).or_of(&ended))
+            }));
+            let Some(held) = self.put_all_or_none(puts).await? else { return Ok(WholeClaim::Taken) };
+            let mut held = held.into_iter();
+            if let Some(known) = held.next().flatten() {
+                let same = known.get_text(attribute::COMMAND_HASH) == Some(hash);
+                return Ok(if same { WholeClaim::Repeated } else { WholeClaim::Other });
+            }
+            let holders: Vec<Holder> = findings
+                .iter()
+                .zip(held)
+                .filter_map(|(finding, held)| holder(&finding.finding_id, &held?))
+                .collect();
+            let running = self.running(&holders).await?;
+            if !running.is_empty() {
+                return Ok(WholeClaim::Held(running));
+            }
+            ended.extend(holders.into_iter().map(|holder| holder.task_id));
+        }
+        Err(Error::Later(format!("{id}: other tasks take and leave its findings; nothing is claimed")))
+    }
+
+    /// The other tasks that have findings of a command's task, as they are now.
+    pub async fn holders(&self, requests: &[MitigationRequest]) -> Result<Vec<Holder>, Error> {
+        let id = task_id(requests)?;
+        let findings = requests.iter().flat_map(|request| distinct(&request.target));
+        let keys: Vec<_> =
+            findings.map(|finding| (about::finding(&finding.finding_id), "mitigation")).collect();
+        let claims = self.ledger.get_all(&keys).await?;
+        let held = claims.iter().filter(|claim| State::of(claim) == Some(State::Claimed));
+        let held = held.filter_map(|claim| {
+            let finding_id = claim.get_text("pk")?.strip_prefix(&about::finding(""))?;
+            holder(finding_id, claim)
+        });
+        let others: Vec<Holder> = held.filter(|holder| holder.task_id != id).collect();
+        self.running(&others).await
+    }
+
+    /// Writes that a command's task would have been started. It claims nothing, and leaves alone what is known of a
+    /// task that may have started.
+    pub async fn observed(&self, requests: &[MitigationRequest], now: Millis) -> Result<(), Error> {
+        let id = task_id(requests)?;
+        let task = item::task(&id, requests, &settled(State::Observed), now);
+        self.put_all_or_none(vec![(task, unless_beyond(&State::WAITING))]).await.map(drop)
+    }
+
+    /// Gives back what a command's task has claimed before a moment, if it has not been started. Says in which state
+    /// the task is then.
+    pub async fn release(
+        &self,
+        task_id: &str,
+        reason: &str,
+        before: Millis,
+        now: Millis,
+    ) -> Result<Option<State>, Error> {
+        let Some(task) = self.ledger.get(&about::mitigation(task_id), "task").await? else { return Ok(None) };
+        let claimed_at = task.get_text(attribute::DECIDED_AT).unwrap_or_default().to_owned();
+        let state = State::of(&task);
+        if state != Some(State::Claimed) || Millis::parse(&claimed_at).is_some_and(|at| at > before) {
+            return Ok(state);
+        }
+        let held = HashMap::from([(":held".to_owned(), text(State::Claimed.as_str()))]);
+        let condition = |and: &str, name: &str, value: &str| Condition {
+            expression: format!("#state = :held AND {and} = {name}"),
+            values: held.clone().into_iter().chain([(name.to_owned(), text(value))]).collect(),
+        };
+        let findings = item::findings(&task);
+        let task = task.text(attribute::STATE, State::Refused.as_str()).text(attribute::REASON, reason);
+        let mut puts = vec![(task, condition(attribute::DECIDED_AT, ":claimed_at", &claimed_at))];
+        puts.extend(findings.iter().map(|finding| {
+            let claim = item::claim(task_id, finding, State::Refused, now);
+            (claim, condition(attribute::TASK_ID, ":task_id", task_id))
+        }));
+        match self.put_all_or_none(puts).await? {
+            None => Ok(Some(State::Refused)),
+            Some(_) => Err(Error::Later(format!("{task_id}: its claims change at this moment"))),
+        }
+    }
+
+    /// Of these, those whose task has not ended: what is ended holds nothing against a person.
+    async fn running(&self, holders: &[Holder]) -> Result<Vec<Holder>, Error> {
+        let ids: BTreeSet<&str> = holders.iter().map(|holder| holder.task_id.as_str()).collect();
+        let keys: Vec<_> = ids.iter().map(|id| (about::mitigation(id), "task")).collect();
+        let tasks = self.ledger.get_all(&keys).await?;
+        let ended = tasks.iter().filter(|task| State::of(task).is_some_and(State::has_ended));
+        let ended: BTreeSet<&str> = ended.filter_map(|task| task.get_text(attribute::TASK_ID)).collect();
+        Ok(holders.iter().filter(|holder| !ended.contains(holder.task_id.as_str())).cloned().collect())
+    }
+}
+
+impl Condition {
+    /// Or what it is about is one of these tasks'.
+    fn or_of(self, tasks: &BTreeSet<String>) -> Self {
+        if tasks.is_empty() {
+            return self;
+        }
+        let names: Vec<String> = (0..tasks.len()).map(|at| format!(":t{at}")).collect();
+        let values = names.iter().cloned().zip(tasks.iter().map(|task| text(task)));
+        Self {
+            expression: format!("{} OR task_id IN ({})", self.expression, names.join(", ")),
+            values: self.values.into_iter().chain(values).collect(),
+        }
+    }
+}
+
+/// For the item of a command's task: it is new, has certainly not been started, or is claimed by the same command.
+fn unless_another(hash: &str) -> Condition {
+    let (list, mut values) = listed(&State::WAITING);
+    values.insert(":claimed".to_owned(), text(State::Claimed.as_str()));
+    values.insert(":hash".to_owned(), text(hash));
+    let own = format!("(#state = :claimed AND {} = :hash)", attribute::COMMAND_HASH);
+    Condition { expression: format!("attribute_not_exists(#state) OR #state IN ({list}) OR {own}"), values }
+}
+
+fn holder(finding_id: &str, claim: &Item) -> Option<Holder> {
+    let task_id = claim.get_text(attribute::TASK_ID)?.to_owned();
+    Some(Holder { finding_id: finding_id.to_owned(), task_id })
+}
+
+fn task_id(requests: &[MitigationRequest]) -> Result<String, Error> {
+    let first = requests.first().ok_or_else(|| Error::Input("a mitigation of no check".to_owned()))?;
+    Ok(first.task_id())
+}
+
+const fn settled(state: State) -> Settled<'static> {
+    Settled { target: None, state, reason: None, until: None }
+}
