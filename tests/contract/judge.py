@@ -19,9 +19,11 @@ SHAPES = MODEL["shapes"]
 AUDIT_OPERATIONS = sorted(
     name for name in MODEL["operations"] if ("Audit" in name or "MitigationAction" in name) and "Detect" not in name
 )
-# Those with which one learns what things are behind a finding.
-THING_OPERATIONS = [
-    "DescribeThing", "DescribeThingGroup", "ListPrincipalThings", "ListThingGroupsForThing", "ListThingsInThingGroup",
+# Those with which one learns what things are behind a finding, and which resources there are.
+REGISTRY_OPERATIONS = [
+    "DescribeThing", "DescribeThingGroup", "GetPolicy", "ListCACertificates", "ListCertificates", "ListPolicies",
+    "ListPrincipalThings", "ListRoleAliases", "ListThingGroupsForThing", "ListThingPrincipals", "ListThings",
+    "ListThingsInThingGroup",
 ]
 SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/[a-z0-9-]+/iot/aws4_request, ?SignedHeaders=[a-z0-9;-]+, ?Signature=[0-9a-f]{64}$"

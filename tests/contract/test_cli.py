@@ -35,7 +35,7 @@ def aws(endpoint):
     return run
 
 
-def test_the_commands_about_things(endpoint, aws):
+def test_the_commands_of_the_registry(endpoint, aws):
     certificates = [
         finding["nonCompliantResource"]["resourceIdentifier"]["deviceCertificateId"]
         for finding in endpoint.findings(endpoint.audit("DEVICE_CERTIFICATE_SHARED_CHECK"))
@@ -54,6 +54,19 @@ def test_the_commands_about_things(endpoint, aws):
     direct = aws("list-things-in-thing-group", "--thing-group-name", "production", "--no-recursive")["things"]
     below = aws("list-things-in-thing-group", "--thing-group-name", "production", "--recursive", "--page-size", "50")["things"]
     assert set(direct) < set(below) and len(below) > 50
+    assert aws("list-thing-principals", "--thing-name", name, "--page-size", "1")["principals"] == [principals[0]]
+    cameras = aws("list-things", "--thing-type-name", "camera", "--page-size", "9")["things"]
+    assert len(cameras) > 9 and {thing["thingTypeName"] for thing in cameras} == {"camera"}
+    assert aws("list-things", "--attribute-name", "site", "--attribute-value", "nor", "--use-prefix-attribute-value")["things"]
+    fleet = endpoint.control("GET", "state")["fleet"]
+    assert len(aws("list-certificates")["certificates"]) == fleet["deviceCertificates"]
+    assert len(aws("list-ca-certificates", "--ascending-order")["certificates"]) == fleet["caCertificates"]
+    policies = aws("list-policies")["policies"]
+    assert len(policies) == fleet["policies"]
+    assert aws("get-policy", "--policy-name", policies[0]["policyName"])["defaultVersionId"].isdigit()
+    assert "fleet-role-alias-0" in aws("list-role-aliases")["roleAliases"]
+    # These name their page size as the CLI's own option, which asks for one page then.
+    assert len(aws("list-certificates", "--page-size", "9")["certificates"]) == 9
     aws("list-principal-things", "--principal", principals[0][:-1] + "g", fails="InvalidRequestException")
     aws("describe-thing", "--thing-name", "none", fails="ResourceNotFoundException")
     assert endpoint.judge.bad_requests == []

@@ -12,13 +12,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from conftest import ROLE, Endpoint
-from judge import AUDIT_OPERATIONS, MODEL, SHAPES, THING_OPERATIONS
+from judge import AUDIT_OPERATIONS, MODEL, SHAPES, REGISTRY_OPERATIONS
 
 EXPIRING = "DEVICE_CERTIFICATE_EXPIRING_CHECK"
 LOGGING = "LOGGING_DISABLED_CHECK"
 CERTIFICATE = {"deviceCertificateId": "a" * 64}
 LOG = {"enableIoTLoggingParams": {"roleArnForLogging": ROLE, "logLevel": "WARN"}}
-OPERATIONS = [*AUDIT_OPERATIONS, *THING_OPERATIONS]
+OPERATIONS = [*AUDIT_OPERATIONS, *REGISTRY_OPERATIONS]
 
 
 def send(url, method, path, query="", body=None, sign=True, headers=None):
@@ -183,6 +183,8 @@ def test_missing_resources(endpoint, iot):
         (iot.list_thing_groups_for_thing, {"thingName": "none"}),
         (iot.describe_thing_group, {"thingGroupName": "none"}),
         (iot.list_things_in_thing_group, {"thingGroupName": "none", "recursive": True}),
+        (iot.list_thing_principals, {"thingName": "none"}),
+        (iot.get_policy, {"policyName": "none"}),
     ]:
         refused("ResourceNotFoundException", 404, operation, **members)
 
@@ -312,6 +314,14 @@ def test_thing_rules(endpoint, iot):
     invalid(things, "nextToken", thingGroupName="fleet", recursive=False)
     invalid(things, "nextToken", thingGroupName="production", recursive=True)
     invalid(iot.list_principal_things, "nextToken", principal=principal, nextToken="made-up")
+    for one in ({"attributeName": "site"}, {"attributeValue": "north"}):
+        invalid(iot.list_things, "together", **one)
+    token = iot.list_things(thingTypeName="sensor", maxResults=1)["nextToken"]
+    invalid(iot.list_things, "nextToken", thingTypeName="camera", nextToken=token)
+    marker = iot.list_certificates(pageSize=1)["nextMarker"]
+    assert iot.list_certificates(pageSize=2, marker=marker)["certificates"]
+    invalid(iot.list_certificates, "marker", marker=marker, ascendingOrder=True)
+    invalid(iot.list_policies, "marker", marker=marker)
 
 
 def test_before_any_operation(endpoint):
@@ -344,6 +354,7 @@ def test_limits_on_what_runs(slow):
         ("list_scheduled_audits", {}, 5),
         ("list_principal_things", {"principal": "arn:aws:iam::123456789012:role/Operator"}, 10),
         ("list_things_in_thing_group", {"thingGroupName": "fleet"}, 25),
+        ("list_things", {}, 10),
     ],
 )
 def test_published_rates(operation, members, burst):

@@ -1,12 +1,13 @@
-"""What things are behind a finding: boto3 asks through the judge, and the control call knows the truth."""
+"""What things are behind a finding, and which resources there are: boto3 asks, and the control call knows the truth."""
 
+import json
 import re
 import time
 from collections import Counter
 
 import pytest
 from conftest import ROLE
-from judge import THING_OPERATIONS
+from judge import REGISTRY_OPERATIONS
 
 SHARED = "DEVICE_CERTIFICATE_SHARED_CHECK"
 REVOKED = "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK"
@@ -176,6 +177,96 @@ def test_a_thing_is_in_one_group_of_a_hierarchy(iot, findings):
         assert execution.get("errorCode") == (None if done["taskStatus"] == "COMPLETED" else "InvalidRequestException")
 
 
+def test_every_thing_is_listed(endpoint, iot):
+    state = endpoint.control("GET", "state")["fleet"]
+    things = all_of(iot, "list_things", "things", 250)
+    by_name = {thing["thingName"]: thing for thing in things}
+    assert len(by_name) == len(things) > sum(state["groups"][group] for group in {"fleet"} | BELOW_FLEET)
+    assert all_of(iot, "list_things", "things", 7) == things
+    for name in list(by_name)[:20]:
+        described = iot.describe_thing(thingName=name)
+        assert {key: described[key] for key in by_name[name]} == by_name[name]
+    for kind in ("sensor", "gateway", "camera", "none"):
+        wanted = [thing for thing in things if thing.get("thingTypeName") == kind]
+        assert all_of(iot, "list_things", "things", 100, thingTypeName=kind) == wanted
+    north = [thing for thing in things if thing["attributes"].get("site") == "north"]
+    site = {"attributeName": "site", "usePrefixAttributeValue": True}
+    assert all_of(iot, "list_things", "things", 100, attributeValue="nor", **site) == north
+    assert iot.list_things(attributeName="site", attributeValue="nor")["things"] == []
+    cameras = [thing for thing in north if thing.get("thingTypeName") == "camera"]
+    found = all_of(iot, "list_things", "things", 3, attributeName="site", attributeValue="north", thingTypeName="camera")
+    assert found == cameras and len(cameras) > 3
+
+
+def test_principals_lead_back(iot, findings):
+    for finding in findings[:30]:
+        for name in things_of(iot, finding):
+            assert all_of(iot, "list_thing_principals", "principals", thingName=name) == [principal(finding)]
+
+
+def test_principals_in_pages(endpoint, iot, findings):
+    name = next(thing for finding in findings for thing in things_of(iot, finding))
+    for finding in findings[:5]:
+        certificate = finding["nonCompliantResource"]["resourceIdentifier"]["deviceCertificateId"]
+        endpoint.control("POST", "attachment", {"thingName": name, "certificateId": certificate, "attached": True})
+        assert name in things_of(iot, finding)
+    listed = all_of(iot, "list_thing_principals", "principals", 2, thingName=name)
+    assert len(listed) == len(set(listed)) >= 5
+    assert {principal(finding) for finding in findings[:5]} <= set(listed)
+
+
+@pytest.mark.parametrize(
+    ("operation", "member", "kind"),
+    [
+        ("list_certificates", "certificates", "deviceCertificates"),
+        ("list_ca_certificates", "certificates", "caCertificates"),
+        ("list_policies", "policies", "policies"),
+        ("list_role_aliases", "roleAliases", None),
+    ],
+)
+def test_resources_are_listed_both_ways(endpoint, iot, operation, member, kind):
+    listed = all_of(iot, operation, member, 250, ascendingOrder=True)
+    assert all_of(iot, operation, member, 250, ascendingOrder=False) == listed[::-1]
+    assert all_of(iot, operation, member, 3)[:9] == listed[::-1][:9]
+    assert getattr(iot, operation)()[member] == listed[::-1][:25]
+    if kind:
+        assert len(listed) == endpoint.control("GET", "state")["fleet"][kind]
+    if member == "certificates":
+        dates = [certificate["creationDate"] for certificate in listed]
+        assert dates == sorted(dates) and dates[-1].timestamp() <= time.time()
+
+
+def test_a_policy_and_its_default_version(endpoint, iot):
+    task = endpoint.audit("IOT_POLICY_OVERLY_PERMISSIVE_CHECK")
+    wide = {
+        version["policyName"]: version["policyVersionId"]
+        for finding in endpoint.findings(task)
+        for version in [finding["nonCompliantResource"]["resourceIdentifier"]["policyVersionIdentifier"]]
+    }
+    for listed in all_of(iot, "list_policies", "policies", 100):
+        policy = iot.get_policy(policyName=listed["policyName"])
+        assert policy["policyArn"] == listed["policyArn"] == f"{ARN}:policy/{listed['policyName']}"
+        document = json.loads(policy["policyDocument"])
+        assert (document["Statement"][0]["Action"] == "iot:*") == (listed["policyName"] in wide)
+        assert policy["defaultVersionId"] == wide.get(listed["policyName"], policy["defaultVersionId"])
+
+
+def test_things_come_join_and_leave(endpoint, iot):
+    endpoint.control("POST", "things", {"thingName": "late", "thingTypeName": "camera", "attributes": {"site": "east"}})
+    member = {"thingName": "late", "thingGroupName": "lab"}
+    for joins in (True, False, True):
+        assert endpoint.control("POST", "membership", {**member, "member": joins}) == {"changed": True}
+        assert ("late" in things_in(iot, "lab")) == ("late" in things_in(iot, "fleet", recursive=True)) == joins
+        assert groups_of(iot, "late") == (["lab"] if joins else [])
+    assert iot.describe_thing(thingName="late")["attributes"] == {"site": "east"}
+    assert all_of(iot, "list_things", "things", 250)[-1]["thingName"] == "late"
+    assert iot.list_thing_principals(thingName="late")["principals"] == []
+    settled = things_in(iot, "production-north")[0]
+    leave = {"thingName": settled, "thingGroupName": "production-north", "member": False}
+    assert endpoint.control("POST", "membership", leave) == {"changed": True}
+    assert settled not in things_in(iot, "production-north") and "production-north" not in groups_of(iot, settled)
+
+
 def mitigate(iot, task, findings, action):
     iot.start_audit_mitigation_actions_task(
         taskId=task, target={"findingIds": [finding["findingId"] for finding in findings]},
@@ -192,4 +283,4 @@ def mitigate(iot, task, findings, action):
 def every_operation_was_seen(running):
     yield
     answered = {name for name, codes in running.judge.seen.items() if 200 in codes}
-    assert set(THING_OPERATIONS) - answered == set()
+    assert set(REGISTRY_OPERATIONS) - answered == set()

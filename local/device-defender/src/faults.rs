@@ -101,8 +101,9 @@ pub(crate) fn spoil(kind: Kind, body: String, token: Option<&str>) -> String {
     match kind {
         Kind::RepeatToken => {
             if let Some(answer) = answer.as_object_mut() {
-                let own = answer.get("nextToken").and_then(Value::as_str).unwrap_or("again").to_owned();
-                answer.insert("nextToken".to_owned(), token.map_or(own, str::to_owned).into());
+                let name = if answer.contains_key("nextMarker") { "nextMarker" } else { "nextToken" };
+                let own = answer.get(name).and_then(Value::as_str).unwrap_or("again").to_owned();
+                answer.insert(name.to_owned(), token.map_or(own, str::to_owned).into());
             }
         }
         Kind::Nulls => {

@@ -14,11 +14,12 @@ pub(crate) mod plan;
 pub(crate) mod things;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use crate::checks::Check;
 use crate::random::{Cipher, draw};
 use plan::Plan;
-use things::Thing;
+use things::{Registered, Thing};
 
 /// Bits of a certificate.
 pub(crate) mod flag {
@@ -52,6 +53,8 @@ pub(crate) mod domain {
     pub(crate) const THING: u64 = 18;
     pub(crate) const THING_ID: u64 = 19;
     pub(crate) const GROUP_ID: u64 = 20;
+    pub(crate) const GENERATION: u64 = 21;
+    pub(crate) const REGISTERED: u64 = 22;
 }
 
 /// A policy: its versions and what its default version does wrong.
@@ -100,6 +103,11 @@ pub(crate) struct Fleet {
     pub(crate) logging: bool,
     /// Things that were added to thing groups, by group name.
     pub(crate) groups: BTreeMap<String, BTreeSet<Thing>>,
+    /// Things that were taken out of a group that they had been in from the start.
+    pub(crate) left: BTreeSet<(Thing, &'static str)>,
+    pub(crate) registered: Registered,
+    /// What [`Fleet::devices_by_age`] gives.
+    by_age: OnceLock<Vec<u32>>,
     /// Changes that mitigation made, repeats that changed nothing left out.
     pub(crate) changes: u64,
 }
@@ -175,6 +183,9 @@ impl Fleet {
             unused_aliases: counted(Check::AliasUnused),
             logging: plan.count(Check::LoggingDisabled) == 0,
             groups: BTreeMap::new(),
+            left: BTreeSet::new(),
+            registered: Registered::default(),
+            by_age: OnceLock::new(),
             changes: 0,
         }
     }

@@ -1,7 +1,7 @@
 //! A local endpoint that speaks the audit API of AWS Device Defender over a simulated fleet.
 //!
 //! Device Defender exists only in AWS, and no emulator does its audits. This crate answers the 30 audit
-//! operations, and the five of the AWS IoT registry that tell what things are behind a finding, as the Rust
+//! operations, and those of the AWS IoT registry that tell what is behind a finding and what there is, as the Rust
 //! SDK, boto3 and the AWS CLI expect them (REST-JSON, service model 2015-05-28), runs audits that find what is
 //! wrong in a fleet made from a seed, honours suppressions, lets mitigation tasks change the fleet, publishes
 //! to SNS, keeps AWS's limits, and misbehaves when told to. Point `AWS_ENDPOINT_URL_IOT` at [`Endpoint::url`].

@@ -15,6 +15,10 @@ use crate::random::{Cipher, fingerprint};
 /// The page size when a request names none.
 const DEFAULT_PAGE: usize = 25;
 
+/// What a request calls its page size and its token; the second of each is of the registry's older lists.
+const SIZES: [&str; 2] = ["maxResults", "pageSize"];
+pub(crate) const TOKENS: [&str; 2] = ["nextToken", "marker"];
+
 /// Where an item stands in its list.
 pub(crate) type Key = (u64, u64);
 
@@ -27,24 +31,26 @@ pub(crate) struct Pager {
 }
 
 impl Pager {
-    /// Reads `maxResults` and `nextToken`; the other members are the query that the token is bound to.
+    /// Reads how long the page is and where it begins; the other members are the query that the token is bound
+    /// to.
     pub(crate) fn new(seed: u64, operation: &str, members: &Map<String, Value>) -> Result<Self, Failure> {
         let mut query = format!("{seed}{operation}");
         for (name, value) in members {
-            if name != "nextToken" && name != "maxResults" {
+            if ![SIZES, TOKENS].iter().any(|names| names.contains(&name.as_str())) {
                 let _ = write!(query, "\n{name}={value}");
             }
         }
-        let size = members.get("maxResults").and_then(Value::as_u64);
+        let size = SIZES.iter().find_map(|name| members.get(*name)).and_then(Value::as_u64);
         let mut pager = Self {
             cipher: Cipher::new(seed, domain::TOKEN),
             query: fingerprint(query.as_bytes()),
             after: None,
             size: size.and_then(|size| usize::try_from(size).ok()).unwrap_or(DEFAULT_PAGE),
         };
-        if let Some(token) = members.get("nextToken").and_then(Value::as_str) {
+        let token = TOKENS.iter().find_map(|name| Some((name, members.get(*name)?.as_str()?)));
+        if let Some((name, token)) = token {
             let key = pager.open(token);
-            pager.after = Some(key.ok_or_else(|| Failure::invalid("Invalid nextToken"))?);
+            pager.after = Some(key.ok_or_else(|| Failure::invalid(format!("Invalid {name}")))?);
         }
         Ok(pager)
     }

@@ -12,6 +12,7 @@ use crate::control;
 use crate::failure::{Code, Failure};
 use crate::faults::{Fault, Kind, spoil};
 use crate::operations::{Route, Run, route};
+use crate::paging::TOKENS;
 use crate::settings::Settings;
 use crate::validate::{Parts, input};
 use crate::world::{Message, World};
@@ -190,10 +191,10 @@ fn carry_out(
     let input = input(operation.members, parts)?;
     world.calls.unknown(input.unknown);
     let mut args = Args(input.members);
-    *token = args.text("nextToken").map(str::to_owned);
+    *token = TOKENS.iter().find_map(|name| args.text(name)).map(str::to_owned);
     if kind == Some(Kind::RepeatToken) {
         // The token may be this fault's own invention, so it leads nowhere but to the first page.
-        args.0.remove("nextToken");
+        args.0.retain(|name, _| !TOKENS.contains(&name.as_str()));
     }
     run(world, &args)
 }

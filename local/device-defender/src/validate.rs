@@ -34,8 +34,8 @@ pub(crate) fn input(members: &[Member], parts: &Parts<'_>) -> Result<Input, Fail
         let value = match member.place {
             Place::Body => body.remove(member.name),
             Place::Path => find(parts.path.iter().map(|(name, value)| (*name, value.as_str())), member.name),
-            Place::Query => {
-                find(parts.query.iter().map(|(name, value)| (name.as_str(), value.as_str())), member.name)
+            Place::Query(name) => {
+                find(parts.query.iter().map(|(name, value)| (name.as_str(), value.as_str())), name)
             }
             Place::Header(header) => find(parts.headers.iter().copied(), header),
         };

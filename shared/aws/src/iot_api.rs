@@ -66,6 +66,11 @@ impl IotApi {
         Self(Arc::new(Inner { config, url, always, unharmed }))
     }
 
+    /// The region that it is in.
+    pub fn region(&self) -> String {
+        self.0.config.region().map(ToString::to_string).unwrap_or_default()
+    }
+
     /// Makes a call with an input that was judged. A success without a body is `{}`.
     ///
     /// # Errors
@@ -164,10 +169,10 @@ impl Parts {
                     let text = rest::encoded(&text(member.shape, value), b"");
                     path = path.replace(&format!("{{{}}}", member.name), &text);
                 }
-                Place::Query => {
+                Place::Query(name) => {
                     let text = rest::encoded(&text(member.shape, value), b"");
                     let sign = if query.is_empty() { '?' } else { '&' };
-                    query.extend([sign.to_string().as_str(), member.name, "=", &text]);
+                    query.extend([sign.to_string().as_str(), name, "=", &text]);
                 }
                 Place::Header(name) => headers.push((name, text(member.shape, value))),
             }
@@ -258,6 +263,8 @@ mod tests {
         );
         assert_eq!(list.body, None);
         assert_eq!(parts("ListAuditSuppressions", json!({})).body.as_deref(), Some("{}"));
+        let certificates = parts("ListCertificates", json!({"pageSize": 9, "ascendingOrder": true}));
+        assert_eq!(certificates.target, "/certificates?pageSize=9&isAscendingOrder=true");
         let things = parts("ListPrincipalThings", json!({"principal": "arn:x"}));
         assert_eq!(things.headers, [("x-amzn-principal", "arn:x".to_owned())]);
         let delete = parts("DeleteAccountAuditConfiguration", json!({"deleteScheduledAudits": true}));

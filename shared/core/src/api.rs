@@ -2,7 +2,9 @@
 //!
 //! It is the service model's own description (`iot`, 2015-05-28, REST-JSON), as data: whoever sends a request and
 //! whoever answers one judge it alike. Rates are those of "Device Defender endpoints and quotas" and, for the
-//! registry, of "AWS IoT Core endpoints and quotas"; `ListRelatedResourcesForAuditFinding` has no published rate.
+//! registry, of "AWS IoT Core endpoints and quotas"; `ListRelatedResourcesForAuditFinding` has no published rate. For the
+//! lists of things, principals, certificates, policies and role aliases, and for `GetPolicy`, only an older edition of
+//! that page was at hand.
 
 pub mod input;
 mod inputs;
@@ -115,14 +117,21 @@ pub static AUDIT: [Operation; 30] = operations! {
     CancelAuditMitigationActionsTask PUT "/audit/mitigationactions/tasks/{taskId}/cancel" 10 ONE_TASK;
 };
 
-/// The operations of the registry that tell what things are behind a finding.
+/// The operations of the registry that tell what things are behind a finding, and which resources there are.
 #[rustfmt::skip]
-pub static REGISTRY: [Operation; 5] = operations! {
+pub static REGISTRY: [Operation; 12] = operations! {
     ListPrincipalThings GET "/principals/things" 10 LIST_PRINCIPAL_THINGS;
     DescribeThing GET "/things/{thingName}" 350 ONE_THING;
     ListThingGroupsForThing GET "/things/{thingName}/thing-groups" 100 LIST_GROUPS_OF_THING;
     DescribeThingGroup GET "/thing-groups/{thingGroupName}" 100 ONE_GROUP;
     ListThingsInThingGroup GET "/thing-groups/{thingGroupName}/things" 25 LIST_THINGS_IN_GROUP;
+    ListThings GET "/things" 10 LIST_THINGS;
+    ListThingPrincipals GET "/things/{thingName}/principals" 10 LIST_PRINCIPALS_OF_THING;
+    ListCertificates GET "/certificates" 10 MARKED_PAGES;
+    ListCACertificates GET "/cacertificates" 10 LIST_AUTHORITIES;
+    ListPolicies GET "/policies" 10 MARKED_PAGES;
+    GetPolicy GET "/policies/{policyName}" 10 ONE_POLICY;
+    ListRoleAliases GET "/role-aliases" 10 MARKED_PAGES;
 };
 
 /// A command of our own, judged as an operation is: the report of an audit. It has no route, because it is no

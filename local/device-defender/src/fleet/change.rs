@@ -6,6 +6,7 @@
 use crate::checks::Check;
 use crate::fleet::examine::Entry;
 use crate::fleet::groups::related;
+use crate::fleet::things::Thing;
 use crate::fleet::{Fleet, flag};
 
 /// A policy holds at most five versions (`CreatePolicyVersion`, `VersionsLimitExceededException`).
@@ -79,20 +80,25 @@ impl Fleet {
         self.groups.entry(group.to_owned()).or_default();
         let mut changed = 0;
         for thing in self.things_behind(check, entry) {
-            let already = self.groups_of(thing);
-            if already.contains(&group) {
-                continue;
-            }
-            if already.iter().any(|other| related(other, group)) {
-                return Err(Trouble::SameHierarchy);
-            }
-            if already.len() >= MOST_GROUPS {
-                return Err(Trouble::GroupsLimitExceeded);
-            }
-            self.groups.entry(group.to_owned()).or_default().insert(thing);
-            changed += self.changed(1);
+            changed += self.join(thing, group)?;
         }
         Ok(changed)
+    }
+
+    /// Puts a thing into a group, which is made if it is not there.
+    pub(crate) fn join(&mut self, thing: Thing, group: &str) -> Result<u64, Trouble> {
+        let already = self.groups_of(thing);
+        if already.contains(&group) {
+            return Ok(0);
+        }
+        if already.iter().any(|other| related(other, group)) {
+            return Err(Trouble::SameHierarchy);
+        }
+        if already.len() >= MOST_GROUPS {
+            return Err(Trouble::GroupsLimitExceeded);
+        }
+        self.groups.entry(group.to_owned()).or_default().insert(thing);
+        Ok(self.changed(1))
     }
 
     /// `REPLACE_DEFAULT_POLICY_VERSION` with `BLANK_POLICY`.

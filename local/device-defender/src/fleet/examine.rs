@@ -99,15 +99,29 @@ impl Fleet {
     }
 
     /// When a device certificate was made. The old ones are older than the default threshold of a year.
-    fn device_created(&self, index: u32) -> i64 {
-        let drawn = draw(self.seed, domain::CREATED, index.into());
+    pub(crate) fn device_created(&self, index: u32) -> i64 {
+        self.created(domain::CREATED, index, has(&self.devices, index, flag::OLD))
+    }
+
+    /// When a CA certificate was registered. All of them are older than any device.
+    pub(crate) fn authority_created(&self, index: u32) -> i64 {
+        self.created(domain::REGISTERED, index, false).saturating_sub(1_500 * DAY_MS)
+    }
+
+    fn created(&self, domain: u64, index: u32, old: bool) -> i64 {
+        let drawn = draw(self.seed, domain, index.into());
         let hours = i64::try_from(drawn >> 32).unwrap_or(0);
-        let age = if has(&self.devices, index, flag::OLD) {
-            366 * 24 + hours % (1_100 * 24)
-        } else {
-            24 + hours % (200 * 24)
-        };
+        let age = if old { 366 * 24 + hours % (1_100 * 24) } else { 24 + hours % (200 * 24) };
         self.epoch_ms.saturating_sub(age * 3_600_000)
+    }
+
+    /// The device certificates, the oldest first. No date changes, so they are sorted once.
+    pub(crate) fn devices_by_age(&self) -> &[u32] {
+        self.by_age.get_or_init(|| {
+            let mut all: Vec<u32> = (0..u32::try_from(self.devices.len()).unwrap_or(u32::MAX)).collect();
+            all.sort_by_cached_key(|index| (self.device_created(*index), *index));
+            all
+        })
     }
 
     pub(crate) fn any_active(&self, first: u32, count: u32) -> bool {

@@ -1,8 +1,8 @@
 //! Thing groups: the hierarchies of the fleet, which things are in them, and which mitigation has added.
 //!
 //! `fleet` is the root of what things are for, and a thing is in at most one group of that hierarchy, as AWS
-//! demands. `critical` is a root of its own. Groups that mitigation actions make are roots too. Only what
-//! mitigation added is stored; everything else is drawn from the seed.
+//! demands. `critical` is a root of its own. Groups that mitigation actions make are roots too. Only what was added
+//! or taken out later is stored; everything else is drawn from the seed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -83,10 +83,11 @@ impl Fleet {
         find(name).is_some() || self.groups.contains_key(name)
     }
 
-    /// The groups that a thing has been in from the start.
-    fn first_groups(&self, thing: Thing) -> impl Iterator<Item = &'static str> + use<> {
+    /// The groups that a thing has been in from the start, and has not left.
+    fn first_groups(&self, thing: Thing) -> impl Iterator<Item = &'static str> {
         let critical = self.is_critical(thing).then_some("critical");
-        self.post(thing).group.into_iter().chain(critical)
+        let first = self.post(thing).group.into_iter().chain(critical);
+        first.filter(move |name| !self.left.contains(&(thing, name)))
     }
 
     /// The groups that a thing is in directly.
@@ -120,6 +121,13 @@ impl Fleet {
             self.first_groups(*thing).any(|group| first.contains(&group))
                 || added.iter().any(|members| members.contains(thing))
         }))
+    }
+
+    /// Takes a thing out of a group. Whether it was in it.
+    pub(crate) fn leave(&mut self, thing: Thing, name: &str) -> bool {
+        let first = self.first_groups(thing).find(|group| *group == name);
+        let added = self.groups.get_mut(name).is_some_and(|members| members.remove(&thing));
+        first.is_some_and(|group| self.left.insert((thing, group))) || added
     }
 
     /// How many things are in each group directly.

@@ -10,8 +10,21 @@ use serde_json::{Value, json};
 use crate::checks::{Check, Kind};
 use crate::fleet::examine::Entry;
 use crate::fleet::things::device_name;
-use crate::fleet::{Fleet, domain};
+use crate::fleet::{Fleet, Policy, domain};
 use crate::random::{draw, uuid};
+
+/// What the name of every policy begins with.
+const POLICY: &str = "device-policy-";
+
+/// The name of a policy.
+pub(crate) fn policy_name(index: u32) -> String {
+    format!("{POLICY}{index}")
+}
+
+fn alias_name(unused: bool, index: u32) -> String {
+    let kind = if unused { "unused" } else { "fleet" };
+    format!("{kind}-role-alias-{index}")
+}
 
 const MAGIC: u64 = 0xde_fe_4d_e7;
 const DAY_MS: u64 = 86_400_000;
@@ -20,6 +33,11 @@ impl Fleet {
     /// The id of a device certificate: 64 hexadecimal digits.
     pub(crate) fn device_id(&self, index: u32) -> String {
         self.certificate_id(domain::DEVICE, index)
+    }
+
+    /// The id of a CA certificate.
+    pub(crate) fn authority_id(&self, index: u32) -> String {
+        self.certificate_id(domain::AUTHORITY, index)
     }
 
     fn certificate_id(&self, kind: u64, index: u32) -> String {
@@ -39,8 +57,20 @@ impl Fleet {
     }
 
     fn alias_arn(&self, check: Check, index: u32) -> String {
-        let kind = if check == Check::AliasUnused { "unused" } else { "fleet" };
-        format!("{}:rolealias/{kind}-role-alias-{index}", self.arn_prefix)
+        format!("{}:rolealias/{}", self.arn_prefix, alias_name(check == Check::AliasUnused, index))
+    }
+
+    /// The names of all role aliases.
+    pub(crate) fn aliases(&self) -> Vec<String> {
+        let fleet = (0..self.permissive_aliases.total).map(|index| alias_name(false, index));
+        fleet.chain((0..self.unused_aliases.total).map(|index| alias_name(true, index))).collect()
+    }
+
+    /// The policy with a name, if there is one.
+    pub(crate) fn policy_named(&self, name: &str) -> Option<(u32, Policy)> {
+        let index: u32 = name.strip_prefix(POLICY)?.parse().ok()?;
+        let policy = self.policies.get(usize::try_from(index).ok()?)?;
+        (policy_name(index) == name).then_some((index, *policy))
     }
 
     fn client_id(&self, index: u32) -> String {
@@ -63,9 +93,9 @@ impl Fleet {
         let index = entry.resource;
         match check.facts().kind {
             Kind::Device => json!({ "deviceCertificateId": self.device_id(index) }),
-            Kind::Authority => json!({ "caCertificateId": self.certificate_id(domain::AUTHORITY, index) }),
+            Kind::Authority => json!({ "caCertificateId": self.authority_id(index) }),
             Kind::Policy => json!({ "policyVersionIdentifier": {
-                "policyName": format!("device-policy-{index}"),
+                "policyName": policy_name(index),
                 "policyVersionId": entry.version.to_string(),
             } }),
             Kind::Pool => json!({ "cognitoIdentityPoolId": self.pool_id(check, index) }),
@@ -88,7 +118,7 @@ impl Fleet {
             Kind::Account => (0, 0),
             Kind::Policy => {
                 let (name, version) = key.rsplit_once(':')?;
-                (name.strip_prefix("device-policy-")?.parse().ok()?, version.parse().ok()?)
+                (name.strip_prefix(POLICY)?.parse().ok()?, version.parse().ok()?)
             }
             // Their ids are one-way and there are at most a handful.
             Kind::Pool => ((0..32).find(|index| self.pool_id(check, *index) == key)?, 0),

@@ -1,8 +1,11 @@
 //! The things behind device certificates: how many each has, what they are called, and what is known of them.
 //!
-//! A thing is its certificate and its place among that certificate's things, and everything about it is drawn
-//! from the seed, so a million of them need no storage. Most certificates have one thing; some have none, as
-//! after a registration that was never finished; a shared one may have up to three.
+//! A thing is the certificate that it came with and its place among that certificate's things, and everything about
+//! it is drawn from the seed, so a million of them need no storage. Most certificates have one thing; some have
+//! none, as after a registration that was never finished; a shared one may have up to three. What the control makes,
+//! attaches and detaches later is kept beside that, in [`Registered`].
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::Check;
 use crate::fleet::examine::{Entry, has};
@@ -20,7 +23,28 @@ const FIRMWARE: [&str; 4] = ["2.4.1", "2.4.0", "2.3.7", "1.9.12"];
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Thing {
     certificate: u32,
-    slot: u8,
+    slot: u32,
+}
+
+/// What the things that were made later have for a certificate. They stand behind all others.
+const LATER: u32 = u32::MAX;
+
+/// A thing that was made later.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) name: String,
+    pub(crate) kind: Option<String>,
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+/// What has changed in the registry of things since the fleet was made, thing groups left out.
+#[derive(Debug, Default)]
+pub(crate) struct Registered {
+    made: Vec<Made>,
+    /// Things that were attached to another certificate than their first, by certificate.
+    attached: BTreeMap<u32, BTreeSet<Thing>>,
+    /// Things that were detached from their first certificate.
+    detached: BTreeSet<Thing>,
 }
 
 impl Thing {
@@ -33,12 +57,12 @@ impl Thing {
     pub(crate) fn at((certificate, slot): Key) -> Self {
         Self {
             certificate: u32::try_from(certificate).unwrap_or(u32::MAX),
-            slot: u8::try_from(slot).unwrap_or(u8::MAX),
+            slot: u32::try_from(slot).unwrap_or(u32::MAX),
         }
     }
 
     const fn number(self) -> u64 {
-        ((self.certificate as u64) << 8) | self.slot as u64
+        ((self.certificate as u64) << 8) + self.slot as u64
     }
 }
 
@@ -52,13 +76,13 @@ pub(crate) struct Post {
 }
 
 impl Fleet {
-    fn slots(&self, certificate: u32) -> u8 {
+    fn slots(&self, certificate: u32) -> u32 {
         if !usize::try_from(certificate).is_ok_and(|index| index < self.devices.len()) {
             return 0;
         }
         let drawn = draw(self.seed, domain::ATTACHED, certificate.into());
         if !has(&self.devices, certificate, flag::SHARED) {
-            return u8::from(!drawn.is_multiple_of(20));
+            return u32::from(!drawn.is_multiple_of(20));
         }
         match drawn % 4 {
             0 => 1,
@@ -67,17 +91,61 @@ impl Fleet {
         }
     }
 
-    /// The things that a device certificate is attached to.
-    pub(crate) fn things_of(&self, certificate: u32) -> impl Iterator<Item = Thing> + use<> {
+    /// The things that came with a device certificate.
+    fn first_things(&self, certificate: u32) -> impl Iterator<Item = Thing> + use<> {
         (0..self.slots(certificate)).map(move |slot| Thing { certificate, slot })
+    }
+
+    /// The things that a device certificate is attached to.
+    pub(crate) fn things_of(&self, certificate: u32) -> impl Iterator<Item = Thing> {
+        let stayed = self.first_things(certificate).filter(|thing| !self.registered.detached.contains(thing));
+        stayed.chain(self.registered.attached.get(&certificate).into_iter().flatten().copied())
+    }
+
+    /// The device certificates that a thing is attached to, in their order.
+    pub(crate) fn certificates_of(&self, thing: Thing) -> BTreeSet<u32> {
+        let first = thing.certificate != LATER && !self.registered.detached.contains(&thing);
+        let attached = self.registered.attached.iter().filter(|(_, things)| things.contains(&thing));
+        first.then_some(thing.certificate).into_iter().chain(attached.map(|(own, _)| *own)).collect()
+    }
+
+    /// Attaches a thing to a device certificate, or detaches it.
+    pub(crate) fn attach(&mut self, thing: Thing, certificate: u32, attached: bool) {
+        let registered = &mut self.registered;
+        if thing.certificate == certificate {
+            if attached {
+                registered.detached.remove(&thing)
+            } else {
+                registered.detached.insert(thing)
+            };
+            return;
+        }
+        let things = registered.attached.entry(certificate).or_default();
+        if attached {
+            things.insert(thing)
+        } else {
+            things.remove(&thing)
+        };
+    }
+
+    /// Makes a thing that is attached to nothing and in no group. None: there is one of that name.
+    pub(crate) fn make_thing(&mut self, made: Made) -> Option<()> {
+        self.thing_named(&made.name).is_none().then(|| self.registered.made.push(made))
+    }
+
+    fn made(&self, thing: Thing) -> Option<&Made> {
+        let slot = usize::try_from(thing.slot).ok().filter(|_| thing.certificate == LATER)?;
+        self.registered.made.get(slot)
     }
 
     /// The things that stand behind `after` in the list of all things, in its order.
     pub(crate) fn things_after(&self, after: Option<Thing>) -> impl Iterator<Item = Thing> {
         let first = after.map_or(0, |after| after.certificate);
         let end = u32::try_from(self.devices.len()).unwrap_or(u32::MAX);
+        let later = (0..).zip(&self.registered.made).map(|(slot, _)| Thing { certificate: LATER, slot });
         (first..end)
-            .flat_map(|certificate| self.things_of(certificate))
+            .flat_map(|certificate| self.first_things(certificate))
+            .chain(later)
             .filter(move |thing| after.is_none_or(|after| *thing > after))
     }
 
@@ -88,12 +156,19 @@ impl Fleet {
 
     /// The name of a thing: that of its device, and a number when the certificate has several.
     pub(crate) fn thing_name(&self, thing: Thing) -> String {
+        if let Some(made) = self.made(thing) {
+            return made.name.clone();
+        }
         let device = device_name(thing.certificate);
         if self.slots(thing.certificate) > 1 { format!("{device}-{}", thing.slot) } else { device }
     }
 
     /// The thing with a name, if there is one.
     pub(crate) fn thing_named(&self, name: &str) -> Option<Thing> {
+        let made = (0..).zip(&self.registered.made).find(|(_, made)| made.name == name);
+        if let Some((slot, _)) = made {
+            return Some(Thing { certificate: LATER, slot });
+        }
         let numbers = name.strip_prefix("device-")?;
         let (certificate, slot) = numbers.split_once('-').unwrap_or((numbers, "0"));
         let thing = Thing { certificate: certificate.parse().ok()?, slot: slot.parse().ok()? };
@@ -110,9 +185,12 @@ impl Fleet {
         draw(self.seed, domain::THING, thing.number())
     }
 
-    /// What a thing is for.
+    /// What a thing is for. One that was made later is for nothing yet.
     pub(crate) fn post(&self, thing: Thing) -> &'static Post {
-        let [most, ..] = &POSTS;
+        let [most, .., new] = &POSTS;
+        if thing.certificate == LATER {
+            return new;
+        }
         pick(&POSTS, |post| post.share, self.drawn(thing) % 100).unwrap_or(most)
     }
 
@@ -122,13 +200,19 @@ impl Fleet {
     }
 
     /// The thing type. A thing without a site has none yet.
-    pub(crate) fn thing_type(&self, thing: Thing) -> Option<&'static str> {
+    pub(crate) fn thing_type(&self, thing: Thing) -> Option<&str> {
+        if let Some(made) = self.made(thing) {
+            return made.kind.as_deref();
+        }
         self.post(thing).site?;
         pick(&TYPES, |(_, share)| *share, (self.drawn(thing) >> 32) % 10).map(|(name, _)| *name)
     }
 
     /// The attributes.
-    pub(crate) fn attributes(&self, thing: Thing) -> Vec<(&'static str, &'static str)> {
+    pub(crate) fn attributes(&self, thing: Thing) -> Vec<(&str, &str)> {
+        if let Some(made) = self.made(thing) {
+            return made.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        }
         let post = self.post(thing);
         let firmware = usize::try_from((self.drawn(thing) >> 48) % 4).ok().and_then(|at| FIRMWARE.get(at));
         let site = post.site.map(|site| ("site", site));
@@ -204,12 +288,11 @@ mod tests {
     fn every_post_and_type_is_taken() {
         let fleet = sample(2_000);
         assert_eq!(POSTS.iter().map(|post| post.share).sum::<u64>(), 100);
-        let of = |what: fn(&Fleet, Thing) -> Option<&'static str>| {
-            fleet.things_after(None).map(|thing| what(&fleet, thing)).collect::<BTreeSet<_>>()
-        };
+        let all = || fleet.things_after(None);
         let types: BTreeSet<Option<&str>> = TYPES.iter().map(|(name, _)| Some(*name)).chain([None]).collect();
-        assert_eq!(of(Fleet::thing_type), types);
-        assert_eq!(of(|fleet, thing| fleet.post(thing).group).len(), POSTS.len());
+        assert_eq!(all().map(|thing| fleet.thing_type(thing)).collect::<BTreeSet<_>>(), types);
+        let groups: BTreeSet<Option<&str>> = all().map(|thing| fleet.post(thing).group).collect();
+        assert_eq!(groups.len(), POSTS.len());
         let new = fleet.things_after(None).find(|thing| fleet.post(*thing).group.is_none()).unwrap();
         assert_eq!(fleet.attributes(new), [("stage", "new")]);
     }

@@ -153,10 +153,15 @@ pub(crate) fn delete(world: &mut World, args: &Args) -> Outcome {
 
 /// A page of a list. The token is left out on the last page.
 pub(crate) fn listing(member: &str, page: Vec<Value>, next: Option<String>) -> String {
+    listing_with(member, page, "nextToken", next)
+}
+
+/// A page of a list that has another name for its token.
+pub(crate) fn listing_with(member: &str, page: Vec<Value>, token: &str, next: Option<String>) -> String {
     let mut answer = serde_json::Map::new();
     answer.insert(member.to_owned(), page.into());
     if let Some(next) = next {
-        answer.insert("nextToken".to_owned(), next.into());
+        answer.insert(token.to_owned(), next.into());
     }
     Value::Object(answer).to_string()
 }

@@ -1,4 +1,4 @@
-//! What is behind a device certificate: its things, and what is known of one.
+//! What is behind a device certificate: its things, and what is known of them.
 
 use serde_json::{Map, Value, json};
 
@@ -60,22 +60,67 @@ fn find(world: &World, args: &Args) -> Result<Thing, Failure> {
     thing.ok_or_else(|| Failure::not_found(format!("Thing {name} does not exist")))
 }
 
-/// `DescribeThing`. The default client id is the name, as AWS advises.
-pub(crate) fn describe(world: &mut World, args: &Args) -> Outcome {
-    let (thing, fleet) = (find(world, args)?, &world.fleet);
-    let name = fleet.thing_name(thing);
-    let attributes: Map<String, Value> =
-        fleet.attributes(thing).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-    let mut described = json!({
-        "defaultClientId": name,
+/// The attributes of a thing.
+fn attributes(world: &World, thing: Thing) -> Map<String, Value> {
+    let attributes = world.fleet.attributes(thing).into_iter();
+    attributes.map(|(name, value)| (name.to_owned(), value.into())).collect()
+}
+
+/// What is the same in `DescribeThing` and in `ListThings`.
+fn outline(world: &World, thing: Thing) -> Value {
+    let name = world.fleet.thing_name(thing);
+    let mut outline = json!({
         "thingArn": world.settings.arn(&format!("thing/{name}")),
         "thingName": name,
-        "thingId": fleet.thing_id(thing),
-        "attributes": attributes,
+        "attributes": attributes(world, thing),
         "version": 1,
     });
-    if let (Some(described), Some(kind)) = (described.as_object_mut(), fleet.thing_type(thing)) {
-        described.insert("thingTypeName".to_owned(), kind.into());
+    if let (Some(outline), Some(kind)) = (outline.as_object_mut(), world.fleet.thing_type(thing)) {
+        outline.insert("thingTypeName".to_owned(), kind.into());
+    }
+    outline
+}
+
+/// `ListThings`. A name of an attribute without a value says nothing to look for, nor a value without a name.
+pub(crate) fn list(world: &mut World, args: &Args) -> Outcome {
+    let pager = Pager::new(world.seed(), "ListThings", &args.0)?;
+    let kind = args.text("thingTypeName");
+    let attribute = match (args.text("attributeName"), args.text("attributeValue")) {
+        (Some(name), Some(value)) => Some((name, value)),
+        (None, None) => None,
+        _ => return Err(Failure::invalid("attributeName and attributeValue must be given together")),
+    };
+    let prefix = args.flag("usePrefixAttributeValue").unwrap_or(false);
+    let fleet = &world.fleet;
+    let has = |thing: Thing, name: &str, wanted: &str| {
+        let matches = |value: &str| value == wanted || (prefix && value.starts_with(wanted));
+        fleet.attributes(thing).into_iter().any(|(known, value)| known == name && matches(value))
+    };
+    let things = fleet.things_after(pager.after.map(Thing::at)).filter(|thing| {
+        kind.is_none_or(|kind| fleet.thing_type(*thing) == Some(kind))
+            && attribute.is_none_or(|(name, value)| has(*thing, name, value))
+    });
+    let (page, next) = pager.cut(things.map(|thing| (thing.key(), thing)));
+    Ok(listing("things", page.into_iter().map(|thing| outline(world, thing)).collect(), next))
+}
+
+/// `ListThingPrincipals`: the certificates that a thing is attached to.
+pub(crate) fn principals(world: &mut World, args: &Args) -> Outcome {
+    let thing = find(world, args)?;
+    let pager = Pager::new(world.seed(), "ListThingPrincipals", &args.0)?;
+    let certificates = world.fleet.certificates_of(thing).into_iter();
+    let (page, next) = pager.page(certificates.map(|index| ((index.into(), 0), index)));
+    let arn = |index| world.settings.arn(&format!("cert/{}", world.fleet.device_id(index))).into();
+    Ok(listing("principals", page.into_iter().map(arn).collect(), next))
+}
+
+/// `DescribeThing`. The default client id is the name, as AWS advises.
+pub(crate) fn describe(world: &mut World, args: &Args) -> Outcome {
+    let thing = find(world, args)?;
+    let mut described = outline(world, thing);
+    if let Some(described) = described.as_object_mut() {
+        described.insert("defaultClientId".to_owned(), world.fleet.thing_name(thing).into());
+        described.insert("thingId".to_owned(), world.fleet.thing_id(thing).into());
     }
     Ok(described.to_string())
 }

@@ -240,7 +240,7 @@ fn anything() -> impl Strategy<Value = Value> {
         let places: Vec<&'static str> = AUDIT
             .iter()
             .flat_map(|operation| operation.members)
-            .filter(|member| matches!(member.place, Place::Body | Place::Path | Place::Query))
+            .filter(|member| matches!(member.place, Place::Body | Place::Path | Place::Query(_)))
             .map(|member| member.name)
             .chain(["auditCheckToReasonCodeFilter", "auditTaskId", "findingIds", "enabled", "configuration"])
             .collect();

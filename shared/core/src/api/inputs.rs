@@ -86,6 +86,10 @@ static ADD_THINGS: Shape =
 static GROUPS: Shape = Shape::List { of: &GROUP, min: 1, max: 10 };
 static GROUP: Shape = pattern(1, 128, &shape::NAME_WITH_COLON);
 static THING: Shape = pattern(1, 128, &shape::NAME_WITH_COLON);
+static ATTRIBUTE_NAME: Shape = pattern(0, 128, &shape::ATTRIBUTE_NAME);
+static ATTRIBUTE_VALUE: Shape = pattern(0, 800, &shape::ATTRIBUTE_VALUE);
+static TEMPLATE_NAME: Shape = pattern(1, 36, &shape::NAME);
+static MARKER_TEXT: Shape = pattern(0, 1024, &shape::MARKER);
 static REPLACE_POLICY: Shape = Shape::Record(&[must("templateName", &Shape::Choice(&["BLANK_POLICY"]))]);
 static ENABLE_LOGGING: Shape =
     Shape::Record(&[must("roleArnForLogging", &ROLE_ARN), must("logLevel", &LOG_LEVEL)]);
@@ -118,6 +122,9 @@ const ACTION_IN_PATH: Member = must("actionName", &ACTION_NAME).in_path();
 const SCHEDULE_IN_PATH: Member = must("scheduledAuditName", &NAME).in_path();
 const THING_IN_PATH: Member = must("thingName", &THING).in_path();
 const GROUP_IN_PATH: Member = must("thingGroupName", &GROUP).in_path();
+const PAGE_SIZE: Member = may("pageSize", &PAGE).in_query();
+const MARKER: Member = may("marker", &MARKER_TEXT).in_query();
+const ASCENDING: Member = may("ascendingOrder", &FLAG).in_query_as("isAscendingOrder");
 const CHECK_NAME: Member = must("checkName", &ANY);
 const RESOURCE_OF_CHECK: Member = must("resourceIdentifier", &RESOURCE);
 
@@ -225,6 +232,12 @@ pub(super) static LIST_EXECUTIONS: [Member; 5] = [
     MAX_RESULTS.in_query(),
     NEXT_TOKEN.in_query(),
 ];
+pub(super) static REPORT: [Member; 4] = [
+    may("taskId", &AUDIT_ID),
+    may("scheduledAuditName", &NAME),
+    may("latest", &FLAG),
+    may("format", &Shape::Choice(&["json", "markdown", "html"])),
+];
 pub(super) static LIST_PRINCIPAL_THINGS: [Member; 3] =
     [NEXT_TOKEN.in_query(), MAX_RESULTS.in_query(), must("principal", &ANY).in_header("x-amzn-principal")];
 pub(super) static ONE_THING: [Member; 1] = [THING_IN_PATH];
@@ -232,10 +245,18 @@ pub(super) static LIST_GROUPS_OF_THING: [Member; 3] =
     [THING_IN_PATH, NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
 pub(super) static ONE_GROUP: [Member; 1] = [GROUP_IN_PATH];
 pub(super) static LIST_THINGS_IN_GROUP: [Member; 4] =
-pub(super) static REPORT: [Member; 4] = [
-    may("taskId", &AUDIT_ID),
-    may("scheduledAuditName", &NAME),
-    may("latest", &FLAG),
-    may("format", &Shape::Choice(&["json", "markdown", "html"])),
-];
     [GROUP_IN_PATH, may("recursive", &FLAG).in_query(), NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
+pub(super) static LIST_PRINCIPALS_OF_THING: [Member; 3] =
+    [NEXT_TOKEN.in_query(), MAX_RESULTS.in_query(), THING_IN_PATH];
+pub(super) static LIST_THINGS: [Member; 6] = [
+    NEXT_TOKEN.in_query(),
+    MAX_RESULTS.in_query(),
+    may("attributeName", &ATTRIBUTE_NAME).in_query(),
+    may("attributeValue", &ATTRIBUTE_VALUE).in_query(),
+    may("thingTypeName", &THING).in_query(),
+    may("usePrefixAttributeValue", &FLAG).in_query(),
+];
+pub(super) static MARKED_PAGES: [Member; 3] = [PAGE_SIZE, MARKER, ASCENDING];
+pub(super) static LIST_AUTHORITIES: [Member; 4] =
+    [PAGE_SIZE, MARKER, ASCENDING, may("templateName", &TEMPLATE_NAME).in_query()];
+pub(super) static ONE_POLICY: [Member; 1] = [must("policyName", &POLICY_NAME).in_path()];

@@ -63,8 +63,8 @@ pub enum Place {
     Body,
     /// In the path, where its name stands in braces.
     Path,
-    /// In the query string, under its name.
-    Query,
+    /// In the query string, under this name.
+    Query(&'static str),
     /// The header of this name, in lower case.
     Header(&'static str),
 }
@@ -105,7 +105,12 @@ impl Member {
 
     /// The same member, in the query string.
     pub(super) const fn in_query(self) -> Self {
-        Self { place: Place::Query, ..self }
+        Self { place: Place::Query(self.name), ..self }
+    }
+
+    /// The same member, in the query string under another name.
+    pub(super) const fn in_query_as(self, name: &'static str) -> Self {
+        Self { place: Place::Query(name), ..self }
     }
 }
 
@@ -129,6 +134,11 @@ fn all(text: &str, allowed: fn(char) -> bool) -> bool {
 fn hexadecimal(text: &str) -> bool {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     all(digits, |c| c.is_ascii_hexdigit())
+}
+
+fn marker(text: &str) -> bool {
+    let digits = text.trim_end_matches('=');
+    text.len() - digits.len() <= 2 && all(digits, |c| c.is_ascii_alphanumeric() || "+/".contains(c))
 }
 
 fn day_of_month(text: &str) -> bool {
@@ -166,6 +176,18 @@ pub static POLICY_NAME: Pattern = Pattern {
     text: "[\\w+=,.@-]+",
     matches: |text| all(text, |c| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)),
 };
+/// The pattern of an attribute's name.
+pub static ATTRIBUTE_NAME: Pattern = Pattern {
+    text: "[a-zA-Z0-9_.,@/:#-]+",
+    matches: |text| all(text, |c| c.is_ascii_alphanumeric() || "_.,@/:#-".contains(c)),
+};
+/// The pattern of an attribute's value.
+pub static ATTRIBUTE_VALUE: Pattern = Pattern {
+    text: "[a-zA-Z0-9_.,@/:#=\\[\\]-]*",
+    matches: |text| text.chars().all(|c| c.is_ascii_alphanumeric() || "_.,@/:#=[]-".contains(c)),
+};
+/// The pattern of a marker, which is the token of the older lists.
+pub static MARKER: Pattern = Pattern { text: "[A-Za-z0-9+/]+={0,2}", matches: marker };
 /// The pattern of a description.
 pub static GRAPHIC: Pattern =
     Pattern { text: "[\\p{Graph}\\x20]*", matches: |text| text.chars().all(graphic) };
@@ -186,6 +208,9 @@ mod tests {
     fn patterns_judge_whole_strings() {
         assert!((NAME.matches)("a_b-C9") && !(NAME.matches)("a:b") && !(NAME.matches)(""));
         assert!((HEXADECIMAL.matches)("0xaF") && !(HEXADECIMAL.matches)("0x"));
+        assert!((ATTRIBUTE_VALUE.matches)("[a]=b") && (ATTRIBUTE_VALUE.matches)(""));
+        assert!((ATTRIBUTE_NAME.matches)("a/b#c") && !(ATTRIBUTE_NAME.matches)("a=b"));
+        assert!((MARKER.matches)("aB+/9==") && !(MARKER.matches)("==") && !(MARKER.matches)("a==="));
         assert!((GRAPHIC.matches)("a b é") && !(GRAPHIC.matches)("a\nb") && (GRAPHIC.matches)(""));
         for (day, good) in
             [("1", true), ("31", true), ("32", false), ("0", false), ("01", false), ("LAST", true)]
