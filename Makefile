@@ -59,7 +59,7 @@ $(BROWSER)/installed: tests/browser/package-lock.json | $(VENV)/installed
 	rm -rf $(BROWSER)
 	mkdir -p $(BROWSER)/chromium
 	cp tests/browser/package.json tests/browser/package-lock.json $(BROWSER)/
-	$(VENV)/bin/npm ci --prefix $(BROWSER) --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(VENV)/bin/npm ci --prefix $(BROWSER) --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	cd $(BROWSER) && TMPDIR=$(CURDIR)/$(BROWSER)/chromium AWS_EXECUTION_ENV=AWS_Lambda_nodejs24.x \
 	  $(CURDIR)/$(VENV)/bin/node --eval 'import("@sparticuz/chromium").then((own) => own.default.executablePath())'
 	touch $@
