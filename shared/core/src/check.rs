@@ -69,6 +69,10 @@ const TAKES: [&[ActionKind]; 17] = {
     ]
 };
 
+/// The checks that look at device certificates and client ids. Things are behind these, and can be found; behind a
+/// policy or an issuer stand too many.
+pub(crate) const OF_THINGS: [&str; 6] = [KNOWN[3], KNOWN[4], KNOWN[5], KNOWN[6], KNOWN[7], KNOWN[15]];
+
 /// A check, and kinds of action of which AWS says neither that it takes them nor that it does not.
 const UNDOCUMENTED: (&str, [ActionKind; 2]) =
     (KNOWN[4], [ActionKind::UpdateDeviceCertificate, ActionKind::AddThingsToThingGroup]);
@@ -109,6 +113,11 @@ impl CheckName {
     /// Whether the service is known to have this check.
     pub fn is_known(&self) -> bool {
         KNOWN.contains(&self.as_str())
+    }
+
+    /// Whether its resources are such that the things behind them can be found.
+    pub fn is_of_things(&self) -> bool {
+        OF_THINGS.contains(&self.as_str())
     }
 
     /// The kinds of mitigation action that AWS documents for the check; none for an unknown check.
@@ -156,6 +165,14 @@ mod tests {
         for (old, new) in ALIASES {
             assert!(KNOWN.contains(&new) && !KNOWN.contains(&old), "{old}");
         }
+    }
+
+    #[test]
+    fn the_checks_of_things_are_those_of_device_certificates_and_clients() {
+        let of_things = |check: &&str| check.contains("DEVICE_CERTIFICATE_") || check.contains("CLIENT_ID");
+        let expected: Vec<_> = KNOWN.into_iter().filter(of_things).collect();
+        assert_eq!(expected, OF_THINGS);
+        assert!(CheckName::new("REVOKED_DEVICE_CERT_CHECK").is_of_things());
     }
 
     #[test]

@@ -41,7 +41,9 @@ pub use matcher::Condition;
 pub use protect::Protection;
 #[cfg(feature = "schema")]
 pub use schema::schema;
+pub use standing::MAX_STANDING;
 pub use standing::Members;
+pub use standing::Patterns;
 pub use standing::Standing;
 pub use subject::Subject;
 pub use windows::Calendar;
@@ -182,6 +184,7 @@ impl Policy {
         mode: Mode,
         hash: String,
         rules: Vec<Rule>,
+        standing: Vec<Standing>,
         protect: Protections,
         windows: Option<Windows>,
     ) -> Self {
@@ -191,7 +194,7 @@ impl Policy {
             (0..).zip(&rules).filter_map(takes).collect()
         };
         let index = check::KNOWN.iter().map(of_check).collect();
-        Self { mode, hash, rules, standing: Vec::new(), index, protect, windows }
+        Self { mode, hash, rules, standing, index, protect, windows }
     }
 
     /// What the operator allows.

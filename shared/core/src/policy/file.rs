@@ -35,6 +35,11 @@ pub(super) struct File {
     pub(super) protect: Protect,
     /// When mitigation may happen. Left out: at any time.
     pub(super) windows: Option<Spanned<Windows>>,
+    /// What is kept suppressed for as long as it is what it is, before any audit finds it. At most 200.
+    #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = 200)))]
+    #[expect(dead_code, reason = "each is read by itself, as rules are")]
+    pub(super) suppressions: Vec<Standing>,
     /// The rules, in the order in which they are asked. At most 2000.
     #[cfg_attr(feature = "schema", schemars(length(max = 2000)))]
     #[expect(dead_code, reason = "each is read by itself, so that an error in one hides none in another")]
@@ -152,16 +157,17 @@ pub(super) struct Rule {
     pub(super) report: Option<Spanned<Report>>,
 }
 
-/// Whether a rule acts.
+/// Whether a rule or a standing suppression acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) enum Stage {
-    /// The rule decides.
+    /// A rule decides; a standing suppression is kept.
     #[default]
     Live,
-    /// The rule decides nothing. What it would have done is recorded with each finding that reaches it, and the
-    /// rules after it are asked as if it were not there.
+    /// A rule decides nothing. What it would have done is recorded with each finding that reaches it, and the
+    /// rules after it are asked as if it were not there. Of a standing suppression it is only said what would
+    /// change.
     Shadow,
 }
 
@@ -232,6 +238,85 @@ pub(super) struct Suppress {
     pub(super) reason: Spanned<String>,
     /// Who answers for it.
     pub(super) owner: Option<Spanned<String>>,
+    /// Where it was agreed.
+    #[cfg_attr(feature = "schema", schemars(extend("type" = ["string", "number"])))]
+    pub(super) ticket: Option<Spanned<String>>,
+}
+
+/// A standing suppression: `suppression-review` keeps a suppression in Device Defender for each of its members.
+/// Whoever joins gets theirs, whoever leaves loses it, and all end together.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub(super) struct Standing {
+    /// A name that no rule and no other standing suppression has: 1 to 64 letters, digits, `-`, `_` and `.`. It
+    /// stands in the description of each suppression.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(regex(pattern = "^[A-Za-z0-9._-]{1,64}$"), example = "lab-shared-certificates")
+    )]
+    pub(super) name: Spanned<String>,
+    /// Whether its suppressions are kept.
+    #[serde(default)]
+    pub(super) stage: Stage,
+    /// The checks that pass over its members, by their names. Patterns are refused.
+    #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMany<schema::KnownCheck>"))]
+    pub(super) check: Texts,
+    /// Who its members are.
+    pub(super) r#match: Spanned<Members>,
+    /// Until when, why, and who answers for it.
+    pub(super) suppress: Spanned<StandingSuppress>,
+    /// Whether suppressions that people made by hand for its members become its own. Otherwise they are left alone.
+    #[serde(default)]
+    pub(super) adopt: bool,
+}
+
+/// The members of a standing suppression: exactly one of the keys.
+///
+/// `group`, `thingType` and `thing` are about things, and so only for checks of device certificates and client ids.
+/// A certificate is a member if every thing that it is attached to is one, and there is one.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("minProperties" = 1, "maxProperties" = 1))
+)]
+pub(super) struct Members {
+    /// The things in any of these groups, also by way of a group below. Names, no patterns.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<schema::OneOrMany<schema::Name>>"))]
+    pub(super) group: Option<Texts>,
+    /// The things of any of these types. Names, no patterns.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<schema::OneOrMany<schema::Name>>"))]
+    pub(super) thing_type: Option<Texts>,
+    /// The things with these names.
+    pub(super) thing: Option<Texts>,
+    /// The resources with these names, as a rule's `resource` has them.
+    pub(super) resource: Option<Texts>,
+}
+
+/// How a standing suppression suppresses: exactly one of `until` and `indefinitely`, why, and who answers for it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("oneOf" = [{"required": ["until"]}, {"required": ["indefinitely"]}]))
+)]
+pub(super) struct StandingSuppress {
+    /// Refused, with a word on what to write instead.
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    pub(super) r#for: Option<Duration>,
+    /// Until this day begins in UTC, as `2027-06-30`. From that day on nothing is kept.
+    #[cfg_attr(feature = "schema", schemars(extend("format" = "date"), example = "2027-06-30"))]
+    pub(super) until: Option<Spanned<String>>,
+    /// For as long as the standing suppression is in the policy.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
+    pub(super) indefinitely: Option<Spanned<bool>>,
+    /// Why this is right. It stands in the description of each suppression.
+    pub(super) reason: Spanned<String>,
+    /// Who answers for it.
+    pub(super) owner: Spanned<String>,
     /// Where it was agreed.
     #[cfg_attr(feature = "schema", schemars(extend("type" = ["string", "number"])))]
     pub(super) ticket: Option<Spanned<String>>,

@@ -6,13 +6,13 @@
 
 mod actions;
 mod cover;
+mod standing;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::Diagnostic;
 use super::Effect;
-use super::Place;
 use super::Policy;
 use super::Rule;
 use super::Suppress;
@@ -28,6 +28,8 @@ use cover::Leaves;
 
 /// How many days before its end a suppression is worth a word.
 const SOON_DAYS: i64 = 30;
+/// How many days a suppression may last before it is worth a word.
+const LONG_DAYS: i64 = 366;
 const DAY_SECONDS: i64 = 86_400;
 
 /// What is known around a policy when it is looked through.
@@ -86,6 +88,7 @@ impl Policy {
                 Effect::Report(_) => {}
             }
         }
+        self.lint_standing(known.at, &mut found);
         found.sort();
         found
     }
@@ -167,32 +170,35 @@ fn has_ended(rule: &Rule, at: Millis) -> bool {
 
 fn suppression(rule: &Rule, suppress: &Suppress, at: Millis, found: &mut Vec<Diagnostic>) {
     let place = |which: usize| rule.places.get(which).copied().unwrap_or(rule.place);
-    let mut warn = |place: Place, what: String| found.push(Diagnostic::warning(place, what));
     if suppress.owner.is_none() {
-        warn(place(0), "the suppression has no owner: nobody will know whom to ask about it".into());
+        let what = "the suppression has no owner: nobody will know whom to ask about it";
+        found.push(Diagnostic::warning(place(0), what));
     }
-    match suppress.end {
-        SuppressEnd::After(_) => {}
+    let said = ending(suppress.end, at, "a 'for' or an 'until'", "the rule matches nothing");
+    found.extend(said.map(|what| Diagnostic::warning(place(1), what)));
+}
+
+/// What there is to say of a suppression's end: what would give it one, and what is so after it.
+fn ending(end: SuppressEnd, at: Millis, wants: &str, then: &str) -> Option<String> {
+    let end = match end {
+        SuppressEnd::After(_) => return None,
         SuppressEnd::Never => {
-            warn(
-                place(1),
-                "a suppression without end is never looked at again; give it a 'for' or an 'until'".into(),
-            );
+            return Some(format!("a suppression without end is never looked at again; give it {wants}"));
         }
-        SuppressEnd::At(end) => {
-            let left = end - at.seconds();
-            let day = Millis::from_seconds(end).day();
-            if left <= 0 {
-                warn(place(1), format!("this ended when {day} began: the rule never matches any more"));
-            } else if left <= SOON_DAYS * DAY_SECONDS {
-                let days = (left + DAY_SECONDS - 1) / DAY_SECONDS;
-                let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
-                warn(
-                    place(1),
-                    format!("this ends when {day} begins, in {days}: from then on the rule matches nothing"),
-                );
-            }
-        }
+        SuppressEnd::At(end) => end,
+    };
+    let left = end - at.seconds();
+    let day = Millis::from_seconds(end).day();
+    if left <= 0 {
+        Some(format!("this ended when {day} began: since then {then}"))
+    } else if left <= SOON_DAYS * DAY_SECONDS {
+        let days = (left + DAY_SECONDS - 1) / DAY_SECONDS;
+        let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+        Some(format!("this ends when {day} begins, in {days}: from then on {then}"))
+    } else if left > LONG_DAYS * DAY_SECONDS {
+        Some(format!("this ends when {day} begins, in more than a year: nobody will look at it until then"))
+    } else {
+        None
     }
 }
 

@@ -8,10 +8,14 @@ use time::macros::format_description;
 use super::Effect;
 use super::MAX_BYTES;
 use super::MAX_RULES;
+use super::MAX_STANDING;
+use super::Members;
 use super::Mitigate;
+use super::Patterns;
 use super::Policy;
 use super::Report;
 use super::Rule;
+use super::Standing;
 use super::Suppress;
 use super::SuppressEnd;
 use super::VERSION;
@@ -22,6 +26,7 @@ use super::diagnostic::PolicyErrors;
 use super::diagnostic::did_you_mean;
 use super::diagnostic::nearest;
 use super::file;
+use super::file::Duration;
 use super::file::Texts;
 use super::glob::Glob;
 use super::matcher::Matcher;
@@ -38,6 +43,7 @@ use crate::check::CheckName;
 use crate::digest::Digest;
 use crate::finding::Severity;
 use crate::names::is_name;
+use crate::names::is_thing_name;
 use serde::Deserialize as _;
 
 /// The bytes of a file as text.
@@ -62,27 +68,31 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Diagnostic> {
 /// Reads a policy.
 pub(super) fn policy(text: &str) -> Result<Policy, PolicyErrors> {
     let mut root = Node::read(text)?;
-    let rules = take_rules(&mut root);
-    let mut reader = Reader { errors: Vec::new() };
+    let (rules, suppressions) = (take_list(&mut root, "rules"), take_list(&mut root, "suppressions"));
+    let mut reader = Reader { errors: Vec::new(), names: HashMap::with_capacity(rules.len()) };
     // A version that is too new may have keys that are not known here: say the version, not the keys.
     if let Some(error) = version(&root) {
         return Err(error.into());
     }
     let file = reader.typed(file::File::deserialize(&root));
-    if rules.len() > MAX_RULES {
-        let what = format!("{} rules; a policy has at most {MAX_RULES}", rules.len());
-        return Err(Diagnostic::error(root.place, what).into());
+    let limits = [(&rules, "rules", MAX_RULES), (&suppressions, "standing suppressions", MAX_STANDING)];
+    for (list, what, most) in limits {
+        if list.len() > most {
+            let what = format!("{} {what}; a policy has at most {most}", list.len());
+            return Err(Diagnostic::error(root.place, what).into());
+        }
     }
-    let mut names: HashMap<String, u32> = HashMap::with_capacity(rules.len());
     let mut read = Vec::with_capacity(rules.len());
     for node in &rules {
         let Some(entry) = reader.typed(file::Rule::deserialize(node)) else { continue };
-        let (place, name) = (entry.name.place, entry.name.value.clone());
-        if let Some(line) = names.get(&name) {
-            reader.error(place, format!("the rule in line {line} is named '{name}' already"));
-        }
-        names.entry(name).or_insert(place.line);
+        reader.name("rule", &entry.name);
         read.extend(reader.rule(entry));
+    }
+    let mut standing = Vec::with_capacity(suppressions.len());
+    for node in &suppressions {
+        let Some(entry) = reader.typed(file::Standing::deserialize(node)) else { continue };
+        reader.name("standing suppression", &entry.name);
+        standing.extend(reader.standing(entry));
     }
     let header = file.map(|file| {
         let windows = file.windows.map(|windows| reader.windows(windows));
@@ -92,19 +102,19 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyErrors> {
     match header {
         Some((mode, protect, windows)) if reader.errors.is_empty() => {
             let hash = Digest::new("policy").part(text).hex();
-            Ok(Policy::new(mode, hash, read, protect, windows))
+            Ok(Policy::new(mode, hash, read, standing, protect, windows))
         }
         _ => Err(PolicyErrors(reader.errors)),
     }
 }
 
-/// Takes the rules out of the file, so that each is read by itself and an error in one hides none in another.
-fn take_rules<'t>(root: &mut Node<'t>) -> Vec<Node<'t>> {
+/// Takes a list out of the file, so that each of it is read by itself and an error in one hides none in another.
+fn take_list<'t>(root: &mut Node<'t>, name: &str) -> Vec<Node<'t>> {
     let Value::Map(members) = &mut root.value else { return Vec::new() };
     members
         .iter_mut()
         .find_map(|(key, value)| match (&key.value, &mut value.value) {
-            (Value::Text { text, .. }, Value::List(rules)) if text == "rules" => Some(std::mem::take(rules)),
+            (Value::Text { text, .. }, Value::List(list)) if text == name => Some(std::mem::take(list)),
             _ => None,
         })
         .unwrap_or_default()
@@ -125,6 +135,8 @@ fn version(root: &Node<'_>) -> Option<Diagnostic> {
 
 struct Reader {
     errors: Vec<Diagnostic>,
+    /// What has each name, and in which line.
+    names: HashMap<String, (&'static str, u32)>,
 }
 
 impl Reader {
@@ -145,9 +157,19 @@ impl Reader {
         parse(&text.value).map_err(|what| self.error(text.place, what)).ok()
     }
 
+    /// Takes a name that must be the only one of its kind.
+    fn name(&mut self, what: &'static str, name: &Spanned<String>) {
+        let Spanned { place, value } = name;
+        if let Some((other, line)) = self.names.get(value) {
+            let what = format!("the {other} in line {line} is named '{value}' already");
+            self.error(*place, what);
+        }
+        self.names.entry(value.clone()).or_insert((what, place.line));
+        self.parsed(name, |name| rule_name(name, what));
+    }
+
     fn rule(&mut self, entry: file::Rule) -> Option<Rule> {
         let place = entry.name.place;
-        self.parsed(&entry.name, rule_name);
         let matcher = self.matcher(entry.r#match);
         let except = entry.except.map(|except| {
             if is_empty(&except.value) {
@@ -221,17 +243,7 @@ impl Reader {
 
     fn suppress(&mut self, entry: Spanned<file::Suppress>) -> Option<(Effect, Box<[Place]>)> {
         let Spanned { place, value: entry } = entry;
-        let mut said = |key: &str, text: &Option<Spanned<String>>| {
-            let blank = text.as_ref().filter(|text| text.value.trim().is_empty());
-            if let Some(text) = blank {
-                self.error(text.place, format!("'{key}' is blank; leave it out, or say it"));
-            }
-        };
-        said("owner", &entry.owner);
-        said("ticket", &entry.ticket);
-        if entry.reason.value.trim().is_empty() {
-            self.error(entry.reason.place, "a suppression needs a reason that people can read");
-        }
+        self.words(&entry.reason, &[("owner", entry.owner.as_ref()), ("ticket", entry.ticket.as_ref())]);
         let (end, ends) = match (&entry.r#for, &entry.until, &entry.indefinitely) {
             (Some(text), None, None) => {
                 (SuppressEnd::After(self.parsed(&text.0, milliseconds)? / 1000), text.0.place)
@@ -253,6 +265,87 @@ impl Reader {
             ticket: text(entry.ticket),
         };
         Some((Effect::Suppress(suppress), [place, ends].into()))
+    }
+
+    /// Finds what is blank of the words on a suppression.
+    fn words(&mut self, reason: &Spanned<String>, more: &[(&str, Option<&Spanned<String>>)]) {
+        let is_blank = |text: &Spanned<String>| text.value.trim().is_empty();
+        if is_blank(reason) {
+            self.error(reason.place, "a suppression needs a reason that people can read");
+        }
+        for (key, text) in more {
+            if let Some(text) = text.filter(|text| is_blank(text)) {
+                self.error(text.place, format!("'{key}' is blank; leave it out, or say it"));
+            }
+        }
+    }
+
+    fn standing(&mut self, entry: file::Standing) -> Option<Standing> {
+        let live = entry.stage == file::Stage::Live;
+        let members = self.members(entry.r#match);
+        let mut checks: Vec<CheckName> = Vec::with_capacity(entry.check.0.len());
+        for text in &entry.check.0 {
+            let Some(check) = self.parsed(text, |text| standing_check(text, members.as_ref())) else {
+                continue;
+            };
+            if checks.contains(&check) {
+                self.error(text.place, format!("'{check}' stands here twice"));
+            }
+            checks.push(check);
+        }
+        let suppress = self.standing_suppress(entry.suppress);
+        let ((suppress, ends), members) = (suppress?, members?);
+        let Spanned { place, value: name } = entry.name;
+        Some(Standing { name, place, checks, members, suppress, ends, adopt: entry.adopt, live })
+    }
+
+    fn members(&mut self, entry: Spanned<file::Members>) -> Option<Members> {
+        let Spanned { place, value: file::Members { group, thing_type, thing, resource } } = entry;
+        match (group, thing_type, thing, resource) {
+            (Some(names), None, None, None) => Some(Members::Groups(self.exact(&names, "group"))),
+            (None, Some(names), None, None) => Some(Members::Types(self.exact(&names, "type"))),
+            (None, None, names @ Some(_), None) => {
+                self.globs(names).map(|globs| Members::Things(Patterns(globs)))
+            }
+            (None, None, None, names @ Some(_)) => {
+                self.globs(names).map(|globs| Members::Resources(Patterns(globs)))
+            }
+            _ => {
+                self.error(place, "match needs exactly one of 'group', 'thingType', 'thing' and 'resource'");
+                None
+            }
+        }
+    }
+
+    fn exact(&mut self, names: &Texts, what: &str) -> Vec<String> {
+        names.0.iter().filter_map(|text| self.parsed(text, |text| exact_name(text, what))).collect()
+    }
+
+    fn standing_suppress(&mut self, entry: Spanned<file::StandingSuppress>) -> Option<(Suppress, Place)> {
+        let Spanned { place, value: entry } = entry;
+        self.words(&entry.reason, &[("ticket", entry.ticket.as_ref())]);
+        if entry.owner.value.trim().is_empty() {
+            self.error(entry.owner.place, "a standing suppression needs an owner who answers for it");
+        }
+        let (end, ends) = match (&entry.r#for, &entry.until, &entry.indefinitely) {
+            (Some(Duration(text)), _, _) => {
+                let what = "'for' counts from an audit, and the suppressions kept here end together; \
+                            say 'until: 2027-06-30'";
+                self.error(text.place, what);
+                return None;
+            }
+            (None, Some(text), None) => (SuppressEnd::At(midnight(self.parsed(text, date)?)), text.place),
+            (None, None, Some(Spanned { value: true, place })) => (SuppressEnd::Never, *place),
+            _ => {
+                self.error(
+                    place,
+                    "suppress needs exactly one of 'until: 2027-06-30' and 'indefinitely: true'",
+                );
+                return None;
+            }
+        };
+        let (reason, owner) = (entry.reason.value, Some(entry.owner.value));
+        Some((Suppress { end, reason, owner, ticket: entry.ticket.map(|text| text.value) }, ends))
     }
 
     fn mitigate(&mut self, actions: &Spanned<Texts>) -> (Effect, Box<[Place]>) {
@@ -353,12 +446,12 @@ fn is_empty(entry: &file::Match) -> bool {
         && attribute.as_ref().is_none_or(std::collections::BTreeMap::is_empty)
 }
 
-fn rule_name(name: &str) -> Result<(), String> {
+fn rule_name(name: &str, what: &str) -> Result<(), String> {
     let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if (1..=64).contains(&name.len()) && name.chars().all(valid) {
         return Ok(());
     }
-    Err(format!("'{name}' is no rule name: 1 to 64 letters, digits, '-', '_' and '.'"))
+    Err(format!("'{name}' is no name of a {what}: 1 to 64 letters, digits, '-', '_' and '.'"))
 }
 
 fn action_name(name: &str) -> Result<(), String> {
@@ -369,16 +462,53 @@ fn action_name(name: &str) -> Result<(), String> {
 }
 
 fn check_glob(text: &str) -> Result<Glob, String> {
-    let name = CheckName::new(text);
-    if text.contains(['*', '?']) {
+    if is_pattern(text) {
         // It may name checks to come.
         return Glob::new(text);
     }
+    Glob::new(known_check(text)?.as_str())
+}
+
+fn known_check(text: &str) -> Result<CheckName, String> {
+    let name = CheckName::new(text);
     if name.is_known() {
-        return Glob::new(name.as_str());
+        return Ok(name);
     }
     let near = nearest(text, check::KNOWN).or_else(|| nearest_by_words(text));
     Err(format!("'{text}' is no audit check; did you mean '{}'?", near.unwrap_or_default()))
+}
+
+/// A check that can pass over the members of a standing suppression.
+fn standing_check(text: &str, members: Option<&Members>) -> Result<CheckName, String> {
+    if is_pattern(text) {
+        return Err(format!("'{text}': a standing suppression names its checks; write a list of names"));
+    }
+    let check = known_check(text)?;
+    match members {
+        Some(members) if !matches!(members, Members::Resources(_)) && !check.is_of_things() => Err(format!(
+            "no thing can be found behind what {check} looks at; match its members by 'resource' ('{}' is for {})",
+            members.key(),
+            check::OF_THINGS.join(", ")
+        )),
+        _ => Ok(check),
+    }
+}
+
+/// The name of a group or a type, which the registry is asked about.
+fn exact_name(text: &str, what: &str) -> Result<String, String> {
+    if is_pattern(text) {
+        return Err(format!(
+            "'{text}': a {what} is named as it is, without '*' and '?'; write a list of names"
+        ));
+    }
+    if is_thing_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("'{text}' is no name of a {what}: 1 to 128 letters, digits, ':', '_' and '-'"))
+}
+
+fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?'])
 }
 
 /// The check whose name has the most words in common with a text, and the fewest besides.

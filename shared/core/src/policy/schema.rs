@@ -122,14 +122,52 @@ impl JsonSchema for Check {
         "Check".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        let old: Vec<_> = check::ALIASES.iter().map(|(old, _)| *old).collect();
+        let [known, old] = names_of_checks();
         json_schema!({
             "description": "The name of an audit check, or a pattern with `*` and `?`, which may also mean checks to come.",
             "anyOf": [
-                { "enum": check::KNOWN },
-                { "description": "A name that stands in older documents of AWS.", "enum": old, "deprecated": true },
+                known,
+                old,
                 { "description": "A pattern.", "type": "string", "pattern": "[*?]", "maxLength": glob::MAX_BYTES },
             ],
+        })
+    }
+}
+
+/// The name of a check that there is.
+pub(super) struct KnownCheck;
+
+impl JsonSchema for KnownCheck {
+    fn schema_name() -> Cow<'static, str> {
+        "KnownCheck".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "description": "The name of an audit check.", "anyOf": names_of_checks() })
+    }
+}
+
+fn names_of_checks() -> [Schema; 2] {
+    let old: Vec<_> = check::ALIASES.iter().map(|(old, _)| *old).collect();
+    let about_old = "A name that stands in older documents of AWS.";
+    [
+        json_schema!({ "enum": check::KNOWN }),
+        json_schema!({ "description": about_old, "enum": old, "deprecated": true }),
+    ]
+}
+
+/// The name of a thing group or a thing type.
+pub(super) struct Name;
+
+impl JsonSchema for Name {
+    fn schema_name() -> Cow<'static, str> {
+        "Name".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The name of a thing group or a thing type: 1 to 128 letters, digits, `:`, `_` and `-`.",
+            "type": ["string", "number"],
+            "pattern": "^[a-zA-Z0-9:_-]{1,128}$",
+            "examples": ["lab"],
         })
     }
 }

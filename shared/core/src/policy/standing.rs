@@ -6,7 +6,12 @@
 
 use super::Place;
 use super::Suppress;
+use super::glob::Glob;
+use super::glob::any;
 use crate::check::CheckName;
+
+/// A policy with more standing suppressions is refused.
+pub const MAX_STANDING: usize = 200;
 
 /// A standing suppression.
 #[derive(Debug)]
@@ -16,21 +21,48 @@ pub struct Standing {
     pub(super) checks: Vec<CheckName>,
     pub(super) members: Members,
     pub(super) suppress: Suppress,
+    /// Where its end is said.
+    pub(super) ends: Place,
     pub(super) adopt: bool,
     pub(super) live: bool,
 }
 
 /// What a standing suppression is about, and so how it is found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Members {
     /// The things in any of these groups, also by way of a group below (`ListThingsInThingGroup`).
     Groups(Vec<String>),
     /// The things of any of these types (`ListThings`).
     Types(Vec<String>),
     /// The things whose names match any of these patterns (`ListThings`).
-    Things(Vec<String>),
+    Things(Patterns),
     /// The resources whose names, as a rule's `resource` has them, match any of these patterns.
-    Resources(Vec<String>),
+    Resources(Patterns),
+}
+
+/// Patterns of names, ready to be asked.
+#[derive(Debug)]
+pub struct Patterns(pub(super) Box<[Glob]>);
+
+impl Members {
+    /// Whether a name is one of these: of a group, a type, a thing, or a resource by its
+    /// [label](crate::resource::ResourceIdentifier::label).
+    pub fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Groups(names) | Self::Types(names) => names.iter().any(|one| one == name),
+            Self::Things(patterns) | Self::Resources(patterns) => any(&patterns.0, name),
+        }
+    }
+
+    /// The key under which they stand in a policy file.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::Groups(_) => "group",
+            Self::Types(_) => "thingType",
+            Self::Things(_) => "thing",
+            Self::Resources(_) => "resource",
+        }
+    }
 }
 
 impl Standing {

@@ -12,6 +12,7 @@ use crate::timestamp::Millis;
 mod files;
 mod lint;
 mod properties;
+mod standing;
 mod windows;
 
 const DAY: i64 = 86_400_000;

@@ -50,15 +50,15 @@ struct Found<'f> {
 struct Looked {
     file: String,
     text: String,
-    /// How many rules it has, if it was not refused.
-    rules: Option<usize>,
+    /// How many rules and standing suppressions it has, if it was not refused.
+    size: Option<(usize, usize)>,
     found: Vec<Diagnostic>,
 }
 
 /// Checks a policy file.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let looked = look(arguments)?;
-    let Looked { file, text, rules, found } = &looked;
+    let Looked { file, text, size, found } = &looked;
     if arguments.json {
         let found: Vec<_> = found.iter().map(|diagnostic| Found { file, diagnostic }).collect();
         line(serde_json::to_string_pretty(&found)?);
@@ -66,24 +66,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         for diagnostic in found {
             note(diagnostic.render(file, text));
         }
-        line(verdict(file, *rules, found));
+        line(verdict(file, *size, found));
     }
     Ok(if looked.is_good(arguments.strict) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn look(arguments: &Arguments) -> Result<Looked> {
     let bytes = read_bytes(&arguments.policy)?;
-    let (rules, found) = match Policy::parse(&bytes) {
+    let (size, found) = match Policy::parse(&bytes) {
         Err(errors) => (None, errors.all().to_vec()),
         Ok(policy) => {
             let actions = arguments.actions()?;
             let inventory = arguments.inventory.as_deref().map(inventory::read).transpose()?;
             let known = Known { at: now(), actions: actions.as_ref(), inventory: inventory.as_ref() };
-            (Some(policy.rules().len()), policy.lint(&known))
+            (Some((policy.rules().len(), policy.standing().len())), policy.lint(&known))
         }
     };
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    Ok(Looked { file: arguments.policy.display().to_string(), text, rules, found })
+    Ok(Looked { file: arguments.policy.display().to_string(), text, size, found })
 }
 
 impl Looked {
@@ -92,14 +92,19 @@ impl Looked {
     }
 }
 
-/// One line on a file. Without a number of rules it was refused.
-fn verdict(file: &str, rules: Option<usize>, found: &[Diagnostic]) -> String {
+/// One line on a file. Without a number of rules and standing suppressions it was refused.
+fn verdict(file: &str, size: Option<(usize, usize)>, found: &[Diagnostic]) -> String {
     let of = |level| found.iter().filter(|found| found.level == level).count();
     let (errors, warnings) = (counted(of(Level::Error), "error"), counted(of(Level::Warning), "warning"));
-    match rules {
-        None => format!("{file}: refused, {errors}"),
-        Some(rules) if found.is_empty() => format!("{file}: {}, good", counted(rules, "rule")),
-        Some(rules) => format!("{file}: {}, {errors}, {warnings}", counted(rules, "rule")),
+    let Some((rules, standing)) = size else { return format!("{file}: refused, {errors}") };
+    let mut size = counted(rules, "rule");
+    if standing > 0 {
+        size = format!("{size}, {}", counted(standing, "standing suppression"));
+    }
+    if found.is_empty() {
+        format!("{file}: {size}, good")
+    } else {
+        format!("{file}: {size}, {errors}, {warnings}")
     }
 }
 
@@ -199,9 +204,10 @@ mod tests {
     fn one_line_says_how_it_ended() {
         let diagnostic = |level| Diagnostic { place: Place::default(), level, what: String::new() };
         let found = [diagnostic(Level::Error), diagnostic(Level::Warning), diagnostic(Level::Warning)];
-        assert_eq!(verdict("p.yaml", Some(3), &[]), "p.yaml: 3 rules, good");
-        assert_eq!(verdict("p.yaml", Some(1), &found), "p.yaml: 1 rule, 1 error, 2 warnings");
-        assert_eq!(verdict("p.yaml", Some(0), &found[1..]), "p.yaml: no rules, no errors, 2 warnings");
+        assert_eq!(verdict("p.yaml", Some((3, 0)), &[]), "p.yaml: 3 rules, good");
+        assert_eq!(verdict("p.yaml", Some((0, 1)), &[]), "p.yaml: no rules, 1 standing suppression, good");
+        assert_eq!(verdict("p.yaml", Some((1, 0)), &found), "p.yaml: 1 rule, 1 error, 2 warnings");
+        assert_eq!(verdict("p.yaml", Some((0, 0)), &found[1..]), "p.yaml: no rules, no errors, 2 warnings");
         assert_eq!(verdict("p.yaml", None, &found[..1]), "p.yaml: refused, 1 error");
     }
 }

@@ -4,7 +4,9 @@
 //! finding. The converse is not: rules may cover one another that no comparison of keys can find.
 
 use super::super::Effect;
+use super::super::Members;
 use super::super::Rule;
+use super::super::Standing;
 use super::super::Suppress;
 use super::super::SuppressEnd;
 use super::super::glob::Glob;
@@ -75,6 +77,27 @@ pub(super) fn hides(suppress: &Rule, act: &Rule, first: bool) -> bool {
     let spares = suppress.except.as_ref().is_none_or(|except| asks_of_finding(except))
         || spares_less(suppress, act, true);
     suppress.live && splits && spares && of_resource(&suppress.asked(), &act.asked(), true)
+}
+
+/// Whether a standing suppression hides each resource that a rule acts on, for the checks that both take.
+pub(super) fn keeps_all_of(standing: &Standing, act: &Rule) -> bool {
+    let (patterns, exact) = match &standing.members {
+        Members::Groups(names) | Members::Types(names) => (None, Some(names)),
+        Members::Things(patterns) | Members::Resources(patterns) => (Some(patterns), None),
+    };
+    let patterns = patterns.into_iter().flat_map(|patterns| patterns.0.iter().map(Glob::text));
+    let texts = patterns.chain(exact.into_iter().flatten().map(String::as_str));
+    let globs = Some(texts.filter_map(|text| Glob::new(text).ok()).collect());
+    let (mut wide, mut things) = (Matcher::default(), ThingMatcher::default());
+    match standing.members {
+        Members::Groups(_) => things.groups = globs,
+        Members::Types(_) => things.types = globs,
+        Members::Things(_) => things.names = globs,
+        Members::Resources(_) => wide.resources = globs,
+    }
+    wide.things = wide.resources.is_none().then(|| Box::new(things));
+    let wide = Asked { matcher: &wide, quantifier: Quantifier::Every };
+    of_resource(&wide, &act.asked(), true)
 }
 
 const fn end(rule: &Rule) -> Option<SuppressEnd> {

@@ -85,6 +85,50 @@ fn values() {
     ]));
 }
 
+/// A policy of one standing suppression: its check, its match, and how it suppresses.
+fn standing(check: &str, members: &str, suppress: &str) -> String {
+    format!(
+        "version: 1\nrules: []\nsuppressions:\n  - name: s\n    check: {check}\n    match: {{ {members} }}\n    \
+         suppress: {{ {suppress} }}\n"
+    )
+}
+
+#[test]
+fn standing_suppressions() {
+    let shared = "DEVICE_CERTIFICATE_SHARED_CHECK";
+    let (lab, end) = ("group: lab", "until: 2027-06-30, reason: x, owner: y");
+    let text = standing(shared, lab, end);
+    let named = |name: &str| text.replace("- name: s", &format!("- name: {name}"));
+    insta::assert_snapshot!(told(&[
+        "version: 1\nrules: []\nsuppressions: { lab: {} }".into(),
+        "version: 1\nrules: []\nsuppression: []".into(),
+        named("two words"),
+        text.replace("rules: []", "rules: [{ name: s, report: {} }]"),
+        text.replace("match: { group: lab }\n    ", ""),
+        text.replace("check: DEVICE_CERTIFICATE_SHARED_CHECK\n    ", ""),
+        text.clone() + "    enabled: true\n",
+        text.clone() + "    adopt: often\n",
+        text.clone() + "    stage: shadwo\n",
+        standing("DEVICE_CERTIFICATE_SHARE_CHECK", lab, end),
+        standing("'DEVICE_*'", lab, end),
+        standing("[]", lab, end),
+        standing("[REVOKED_DEVICE_CERT_CHECK, REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK]", lab, end),
+        standing("[IOT_POLICY_OVERLY_PERMISSIVE_CHECK, LOGGING_DISABLED_CHECK]", "thing: 'a*'", end),
+        standing(shared, "", end),
+        standing(shared, "group: lab, thing: a", end),
+        standing(shared, "groups: lab", end),
+        standing(shared, "group: ['lab-*', 'a b']", end),
+        standing(shared, "thingType: 'sensor?'", end),
+        standing(shared, "resource: '{a,b}'", end),
+        standing(shared, lab, "for: 90d, reason: x, owner: y"),
+        standing(shared, lab, "reason: x, owner: y"),
+        standing(shared, lab, "until: 2027-06-30, indefinitely: true, reason: x, owner: y"),
+        standing(shared, lab, "until: 2027-06-31, reason: x, owner: y"),
+        standing(shared, lab, "until: 2027-06-30, reason: x"),
+        standing(shared, lab, "until: 2027-06-30, reason: '', owner: ' ', ticket: ''"),
+    ]));
+}
+
 #[test]
 fn what_a_policy_does_not_take_of_yaml() {
     let deep = format!("version: 1\nrules: {}", "[".repeat(40));
@@ -116,6 +160,9 @@ rules:
     mitigate: { actions: 'a b' }
   - name: one
     suppress: { for: 5, reason: '' }
+suppressions:
+  - { name: one, check: LOGGING_DISABLED_CHECK, match: { group: 'a*' }, suppress: { for: 5d, reason: x, owner: '' } }
+  - { name: two, checks: LOGGING_DISABLED_CHECK }
 ";
     insta::assert_snapshot!(refused(text.as_bytes()));
 }
@@ -135,11 +182,13 @@ fn what_is_too_large_is_refused_at_once() {
     let began = std::time::Instant::now();
     let huge = vec![b'#'; 100 << 20];
     let many = "version: 1\nrules:\n".to_owned() + &"  - { name: r, report: {} }\n".repeat(10_000);
+    let standing = "version: 1\nrules: []\nsuppressions:\n".to_owned() + &"  - { name: s }\n".repeat(201);
     let wide = (0..100).map(|at| format!("key{at}: 1\n")).collect::<Vec<_>>().concat();
     insta::assert_snapshot!(
         [
             refused(&huge).lines().next().unwrap_or_default().to_owned(),
             refused(many.as_bytes()),
+            refused(standing.as_bytes()),
             refused(wide.as_bytes()),
         ]
         .join("\n")

@@ -230,6 +230,47 @@ fn suppressions() {
 }
 
 #[test]
+fn standing_suppressions() {
+    let one = |name: &str, check: &str, members: &str, end: &str| {
+        format!(
+            "  - name: {name}\n    check: {check}\n    match: {{ {members} }}\n    \
+             suppress: {{ {end}, reason: x, owner: y }}\n"
+        )
+    };
+    let (shared, age) = ("DEVICE_CERTIFICATE_SHARED_CHECK", "DEVICE_CERTIFICATE_AGE_CHECK");
+    let good = "until: 2027-06-30";
+    let ends = ["until: 2026-11-23", "until: 2026-12-01", good, "until: 2027-12-01", "indefinitely: true"];
+    let file = |standing: &[String]| format!("version: 1\nrules: []\nsuppressions:\n{}", standing.concat());
+    let of = |at: usize, end: &&str| one(&format!("s{at}"), shared, &format!("group: g{at}"), end);
+    let all = format!("[{age}, {shared}]");
+    let pair =
+        |one_of: &str, other: &str| file(&[one("a", shared, one_of, good), one("b", &all, other, good)]);
+    let rule = "version: 1\nrules:\n  - name: r\n    match: { check: DEVICE_*, group: [lab] }\n    \
+                mitigate: { actions: Publish }\nsuppressions:\n";
+    insta::assert_snapshot!(
+        [
+            told(&file(&ends.iter().enumerate().map(|(at, end)| of(at, end)).collect::<Vec<_>>())),
+            told(&pair("group: [lab, line]", "group: [line, test]")),
+            told(&pair("thing: 'lab-*'", "thing: lab-1")),
+            told(&pair("resource: ab", "resource: 'a*'")),
+            told(&format!("{rule}{}", one("s", shared, "group: [lab, line]", good))),
+        ]
+        .join("\n\n")
+    );
+    let cases = [
+        pair("group: lab", "thingType: lab"),
+        pair("thing: 'lab-*'", "thing: 'line-*'"),
+        file(&[one("a", shared, "group: lab", good), one("b", age, "group: lab", good)]),
+        pair("group: lab", "group: lab") + "    stage: shadow\n",
+        format!("{rule}{}", one("s", shared, "group: line", good)),
+        format!("{rule}{}", one("s", "CONFLICTING_CLIENT_IDS_CHECK", "group: lab", good)),
+    ];
+    for case in cases {
+        assert_eq!(told(&case), "nothing", "{case}");
+    }
+}
+
+#[test]
 fn windows_and_protections() {
     insta::assert_snapshot!(
         [

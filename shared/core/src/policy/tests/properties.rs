@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Pieces of the language, to make files that are nearly right.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 29] = [
     "version: 1\n",
     "mode: enforce\n",
     "rules:\n",
@@ -27,6 +27,11 @@ const PIECES: [&str; 24] = [
     "!!str ",
     "\t",
     "protect: ",
+    "suppressions:\n",
+    "    check: DEVICE_CERTIFICATE_SHARED_CHECK\n",
+    "    match: { group: lab }\n",
+    "    suppress: { until: 2027-06-30, reason: x, owner: y }\n",
+    "    adopt: true\n",
     "windows: { zone: UTC, open: [{ hours: 10:00-12:00 }] }\n",
     "---\n",
     "\"",
