@@ -55,6 +55,14 @@
     if (written.width > 2 && !scrolls(block) && (written.right > box.right + slack || written.left < box.left - slack)) {
       faults.add(`runs out of its box: ${name(block)}`);
     }
+    // Names and ids may be broken, and have to be; words are broken where a column is too narrow for them.
+    for (const word of text.data.matchAll(/(?<![^\s(])\p{L}{2,14}(?=[\s.,:;)]|$)/gu)) {
+      range.setStart(text, word.index);
+      range.setEnd(text, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((line) => line.top)).size > 1) {
+        faults.add(`breaks the word ${word[0]}: ${name(parent)}`);
+      }
+    }
   }
 
   // What is behind everything, over what the browser itself paints there.

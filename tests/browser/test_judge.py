@@ -8,7 +8,7 @@ PAPER = "@media print { details::details-content { content-visibility: visible; 
 BODY = "<h1>A report</h1><p>Some text, and <a href='https://example.com'>a link</a>.</p>"
 DETAILS = "<details><summary>More</summary><p>There is more.</p></details>"
 VIEWPORT = "<meta name=viewport content='width=device-width, initial-scale=1'>"
-WORD = "w" * 400
+WORD = "w" * 60
 
 
 def written(folder, more="", style="", *, body=BODY, base=STYLE, viewport=VIEWPORT):
@@ -52,6 +52,7 @@ def test_a_good_page_is_good_on_paper_and_in_the_hand(browser, tmp_path):
         (f"<p style='overflow: hidden'>{WORD}</p>", "is cut off: <p>"),
         ("<p style='overflow: hidden; height: 1em'>one<br>two</p>", "is cut off: <p>"),
         ("<p style='font-size: 11px'>small</p>", "is set in 11px: <p>"),
+        ("<p style='width: 4em; overflow-wrap: anywhere'>a suppression</p>", "breaks the word suppression: <p>"),
         ("<p style='color: #777; background: #777'>grey</p>", "color-contrast"),
         ("<details><summary>More</summary><p style='color: #777; background: #888'>grey</p></details>", "color-contrast"),
         ("<img src='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='>", "image-alt"),
