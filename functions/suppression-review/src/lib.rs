@@ -15,6 +15,7 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::policy;
 use fleetwarden_aws::settings::Common;
 use fleetwarden_aws::settings::required;
+use fleetwarden_aws::topic::Topic;
 use fleetwarden_core::policy::Policy;
 use lambda_runtime::Context;
 use serde_json::Value;
@@ -26,8 +27,8 @@ pub struct SuppressionReview {
     pub account: String,
     /// Its region.
     pub region: String,
-    /// The topic that Device Defender should tell of audits (ARN).
-    pub audit_topic: String,
+    /// The topic that Device Defender should tell of audits.
+    pub audit_topic: Topic,
     /// AWS IoT.
     pub iot: IotApi,
     /// What the operator wants.
@@ -54,7 +55,7 @@ impl SuppressionReview {
         Ok(Self {
             account: common.account,
             region: common.region,
-            audit_topic: required("AUDIT_TOPIC_ARN")?,
+            audit_topic: Topic::new(shared.sns(), required("AUDIT_TOPIC_ARN")?),
             iot: shared.iot_api(),
             policy: policy::load(&alerts).await?,
             ledger,

@@ -312,7 +312,17 @@ pub mod about {
 
     /// An audit: its summary (`sk` `audit`) and a run record for each check (`sk` `check#NAME`).
     pub fn audit(audit: &Audit) -> String {
-        format!("audit#{}", audit.task_id)
+        audit_task(&audit.task_id)
+    }
+
+    /// As [`audit`], for an audit of which only the task is known.
+    pub fn audit_task(task_id: &str) -> String {
+        format!("audit#{task_id}")
+    }
+
+    /// What the watch on audits remembers (`sk` `latest`, as JSON in `memory`).
+    pub fn audit_watch() -> String {
+        "audit-watch".to_owned()
     }
 
     /// The notification that an audit ended, handled once.

@@ -23,5 +23,6 @@ pub mod settings;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod topic;
 
 pub use error::Error;

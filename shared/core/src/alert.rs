@@ -35,6 +35,16 @@ pub struct Alert {
 pub enum Kind {
     /// Checks of an audit failed or were canceled.
     AuditFailed,
+    /// The account's audits are not set up so that they tell of themselves.
+    AuditMisconfigured,
+    /// A scheduled audit did not begin when it was due.
+    AuditMissing,
+    /// An audit runs for longer than a day.
+    AuditStuck,
+    /// An audit ended and its notification did not come.
+    AuditUnheard,
+    /// The watch on audits was refused a look.
+    AuditWatchBlind,
     /// A check has findings that a rule, or no rule, reports.
     FindingsReported,
     /// A mitigation task failed, or could not be started or followed.
@@ -77,6 +87,11 @@ impl Kind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::AuditFailed => "audit-failed",
+            Self::AuditMisconfigured => "audit-misconfigured",
+            Self::AuditMissing => "audit-missing",
+            Self::AuditStuck => "audit-stuck",
+            Self::AuditUnheard => "audit-unheard",
+            Self::AuditWatchBlind => "audit-watch-blind",
             Self::FindingsReported => "findings-reported",
             Self::MitigationFailed => "mitigation-failed",
             Self::MitigationHeld => "mitigation-held",
