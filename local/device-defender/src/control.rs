@@ -4,20 +4,24 @@
 //! time, failures and faults be ordered.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::audits::Status;
-use crate::checks::Check;
+use crate::checks::{Check, Kind};
 use crate::faults::Fault;
 use crate::fleet::examine::Entry;
 use crate::fleet::things::{Made, Thing};
 use crate::operations;
 use crate::service::{Request, query};
+use crate::suppressions::{Expiry, Suppression};
 use crate::world::World;
 use fleetwarden_core::api::shape::NAME_WITH_COLON;
+
+const DAY_MS: i64 = 86_400_000;
 
 type Reply = Result<Value, (u16, String)>;
 
@@ -37,6 +41,7 @@ pub(crate) fn answer(world: &mut World, path: &str, request: &Request<'_>) -> (u
         ("POST", "reset") => reset(world, request.body),
         ("POST", "run-schedule") => run_schedule(world, request.body),
         ("POST", "check-failures") => set_failing(world, request.body),
+        ("POST", "suppressions") => make_suppressions(world, request.body),
         ("POST", "things") => make_thing(world, request.body),
         ("POST", "membership") => set_membership(world, request.body),
         ("POST", "attachment") => set_attachment(world, request.body),
@@ -211,6 +216,45 @@ fn set_failing(world: &mut World, body: &[u8]) -> Reply {
         .map(|name| Check::named(name).ok_or_else(|| (400, format!("failing: there is no check {name}"))));
     world.failing = checks.collect::<Result<_, _>>()?;
     Ok(json!({ "failing": order.failing }))
+}
+
+/// Suppresses one device certificate after the other, whether it exists or not.
+fn make_suppressions(world: &mut World, body: &[u8]) -> Reply {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Order {
+        check_name: String,
+        count: u32,
+        /// The number of the first certificate.
+        #[serde(default)]
+        first: u32,
+        /// Their ends are spread evenly over so many days, one day from now at the earliest. None: they never end.
+        expires_in_days: Option<u32>,
+        description: Option<String>,
+    }
+    let order: Order = read(body)?;
+    let check = Check::named(&order.check_name).filter(|check| check.facts().kind == Kind::Device);
+    let check = check
+        .ok_or_else(|| (400, format!("checkName: {} is not about device certificates", order.check_name)))?;
+    let first_end = world.now().saturating_add(DAY_MS);
+    let spread = order.expires_in_days.map(|days| i64::from(days.saturating_sub(1)) * DAY_MS);
+    let description: Option<Arc<str>> = order.description.map(Arc::from);
+    for at in 0..order.count {
+        let id = world.fleet.device_id(order.first.saturating_add(at));
+        if world.suppressions.get(check, &id).is_some() {
+            return Err((409, format!("{id} is suppressed already")));
+        }
+        let expires = spread.map_or(Expiry::Never, |spread| {
+            // Whole seconds, as clients give them.
+            let end = first_end + spread / i64::from(order.count) * i64::from(at);
+            Expiry::At(end - end.rem_euclid(1_000))
+        });
+        let resource = json!({ "deviceCertificateId": id }).to_string().into();
+        let suppression = Suppression { resource, expires, description: description.clone(), token: None };
+        let number = world.number();
+        world.suppressions.add(check, &id, number, suppression);
+    }
+    Ok(json!({ "suppressions": world.suppressions.len() }))
 }
 
 fn make_thing(world: &mut World, body: &[u8]) -> Reply {

@@ -31,6 +31,7 @@ mod resource;
 mod server;
 mod service;
 mod settings;
+mod suppressions;
 mod throttle;
 mod validate;
 mod world;

@@ -45,6 +45,8 @@ pub struct Settings {
     pub thing_groups: Option<Vec<String>>,
     /// The most suppressions. AWS publishes no quota for them.
     pub most_suppressions: Option<usize>,
+    /// Whether a suppression that has ended is still listed. AWS does not say; both must do.
+    pub lapsed_stay: bool,
     /// The time.
     pub clock: Clock,
 }
@@ -62,6 +64,7 @@ impl Default for Settings {
             mitigation_duration: Duration::from_secs(1),
             thing_groups: None,
             most_suppressions: None,
+            lapsed_stay: true,
             clock: Clock::system(),
         }
     }

@@ -15,9 +15,9 @@ use crate::mitigation::Task;
 use crate::operations::actions::MitigationAction;
 use crate::operations::configuration::Configuration;
 use crate::operations::schedules::Schedule;
-use crate::operations::suppressions::Suppression;
 use crate::random::{Cipher, uuid};
 use crate::settings::Settings;
+use crate::suppressions::Suppressions;
 use crate::throttle::Throttle;
 
 /// How long findings, audits and mitigation tasks are kept (Device Defender quotas: 90 days).
@@ -49,9 +49,7 @@ pub(crate) struct World {
     pub(crate) schedules: BTreeMap<String, Schedule>,
     pub(crate) audits: BTreeMap<u32, Audit>,
     pub(crate) audit_numbers: HashMap<String, u32>,
-    pub(crate) suppressions: HashMap<(Check, String), Suppression>,
-    /// The tokens that suppressions were made with, and the key of each.
-    pub(crate) suppression_tokens: HashMap<String, (Check, String)>,
+    pub(crate) suppressions: Suppressions,
     pub(crate) actions: BTreeMap<String, MitigationAction>,
     pub(crate) tasks: BTreeMap<u32, Task>,
     pub(crate) task_numbers: HashMap<String, u32>,
@@ -90,8 +88,7 @@ impl World {
             schedules: BTreeMap::new(),
             audits: BTreeMap::new(),
             audit_numbers: HashMap::new(),
-            suppressions: HashMap::new(),
-            suppression_tokens: HashMap::new(),
+            suppressions: Suppressions::default(),
             actions: BTreeMap::new(),
             tasks: BTreeMap::new(),
             task_numbers: HashMap::new(),
@@ -191,6 +188,9 @@ impl World {
             self.complete_audit(number, at);
         }
         self.progress_tasks(now);
+        if !self.settings.lapsed_stay {
+            self.suppressions.forget_lapsed(now);
+        }
         self.forget(now);
     }
 
@@ -215,12 +215,9 @@ impl World {
         }
         let examined = self.fleet.examine(check, at, self.configuration.threshold(check));
         run.total = examined.total;
-        let suppressed: HashSet<(u32, u16)> = self
-            .suppressions
-            .iter()
-            .filter(|((of, _), suppression)| *of == check && suppression.active(at))
-            .filter_map(|((_, key), _)| self.fleet.resolve(check, key))
-            .collect();
+        let active = self.suppressions.active(check, at);
+        let suppressed: HashSet<(u32, u16)> =
+            active.filter_map(|resource| self.fleet.resolve(check, resource)).collect();
         (run.suppressed, run.open) = if suppressed.is_empty() {
             (Vec::new(), examined.defects)
         } else {
@@ -244,8 +241,6 @@ impl World {
         self.audit_numbers.retain(|_, number| self.audits.contains_key(number));
         self.task_numbers.retain(|_, number| self.tasks.contains_key(number));
         self.task_tokens.retain(|_, number| self.tasks.contains_key(number));
-        self.suppressions.retain(|_, suppression| suppression.active(now));
-        self.suppression_tokens.retain(|_, key| self.suppressions.contains_key(key));
     }
 }
 
