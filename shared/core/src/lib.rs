@@ -26,6 +26,7 @@ pub mod policy;
 pub mod record;
 pub mod report;
 pub mod resource;
+pub mod schedule;
 pub mod suppression;
 pub mod thing;
 pub mod timestamp;

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use time::Date;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
@@ -45,6 +46,11 @@ impl Millis {
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
+    }
+
+    /// The day in UTC.
+    pub(crate) fn date(self) -> Date {
+        self.date_time().date()
     }
 
     /// A time outside of the years that a calendar has is taken as the epoch: it can only be hostile input.

@@ -1,0 +1,264 @@
+//! When the runs of a scheduled audit were due.
+//!
+//! Device Defender says on which days a scheduled audit runs ("The start time of each audit is determined by the
+//! system", `CreateScheduledAudit`), and neither at what time nor in which zone; of a biweekly one not in which of
+//! two weeks. So what is told here is generous: a run is due when its day, in any zone, is surely over.
+
+use time::Date;
+use time::Duration;
+use time::Month;
+use time::Weekday;
+use time::util::days_in_month;
+
+use crate::timestamp::Millis;
+
+/// How long after a day began in UTC its run should have begun: the day, and half of one for zones and for a service
+/// that is slow, in seconds.
+const GRACE_SECONDS: i64 = 36 * 3_600;
+
+/// On which days a scheduled audit runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rhythm {
+    /// Every day.
+    Daily,
+    /// On a day of every week.
+    Weekly(Weekday),
+    /// On a day of every other week.
+    Biweekly(Weekday),
+    /// On a day of every month, from 1. In a month that has no such day it is the last: 31 is what is written as `LAST`.
+    Monthly(u8),
+}
+
+/// The latest run that should have begun by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The beginning of its day, in UTC. Of a biweekly audit it is the later of the two days that it can be.
+    pub day: Millis,
+    /// A run that began since then is this one, or a later one.
+    pub since: Millis,
+}
+
+impl Rhythm {
+    /// From the members of a scheduled audit. None if they do not say on which days it runs.
+    pub fn read(frequency: &str, day_of_week: Option<&str>, day_of_month: Option<&str>) -> Option<Self> {
+        match frequency {
+            "DAILY" => Some(Self::Daily),
+            "WEEKLY" => day_of_week.and_then(weekday).map(Self::Weekly),
+            "BIWEEKLY" => day_of_week.and_then(weekday).map(Self::Biweekly),
+            "MONTHLY" => match day_of_month? {
+                "LAST" => Some(Self::Monthly(31)),
+                day => day.parse().ok().filter(|day| (1..=31).contains(day)).map(Self::Monthly),
+            },
+            _ => None,
+        }
+    }
+
+    /// The latest run that should have begun by now, whatever the time of its day.
+    pub fn due(self, now: Millis) -> Due {
+        let over = now.plus_seconds(-GRACE_SECONDS).date();
+        let (day, before) = match self {
+            Self::Daily => (over, 0),
+            Self::Weekly(weekday) => (latest(weekday, over), 1),
+            Self::Biweekly(weekday) => (latest(weekday, over), 8),
+            Self::Monthly(day) => (monthly(day, over), 1),
+        };
+        Due { day: begin(day), since: begin(day.saturating_sub(Duration::days(before))) }
+    }
+}
+
+impl std::fmt::Display for Rhythm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Daily => f.write_str("every day"),
+            Self::Weekly(day) => write!(f, "every {day}"),
+            Self::Biweekly(day) => write!(f, "every other {day}"),
+            Self::Monthly(31) => f.write_str("on the last day of every month"),
+            Self::Monthly(day) => write!(f, "on day {day} of every month"),
+        }
+    }
+}
+
+fn weekday(word: &str) -> Option<Weekday> {
+    Some(match word {
+        "MON" => Weekday::Monday,
+        "TUE" => Weekday::Tuesday,
+        "WED" => Weekday::Wednesday,
+        "THU" => Weekday::Thursday,
+        "FRI" => Weekday::Friday,
+        "SAT" => Weekday::Saturday,
+        "SUN" => Weekday::Sunday,
+        _ => return None,
+    })
+}
+
+/// The latest such day of a week that is not after a day.
+fn latest(weekday: Weekday, day: Date) -> Date {
+    let (at, wanted) = (day.weekday().number_days_from_monday(), weekday.number_days_from_monday());
+    day.saturating_sub(Duration::days(i64::from((7 + at - wanted) % 7)))
+}
+
+/// The latest such day of a month that is not after a day.
+fn monthly(wanted: u8, day: Date) -> Date {
+    let of = |year, month: Month| {
+        let last = days_in_month(month, year);
+        Date::from_calendar_date(year, month, wanted.min(last)).unwrap_or(day)
+    };
+    let here = of(day.year(), day.month());
+    if here <= day {
+        return here;
+    }
+    let year = if day.month() == Month::January { day.year() - 1 } else { day.year() };
+    of(year, day.month().previous())
+}
+
+fn begin(day: Date) -> Millis {
+    Millis::from_seconds(day.midnight().assume_utc().unix_timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HOUR: i64 = 3_600;
+    const DAY: i64 = 24 * HOUR;
+
+    fn at(text: &str) -> Millis {
+        Millis::parse(text).unwrap()
+    }
+
+    fn due(rhythm: Rhythm, now: &str) -> (String, String) {
+        let due = rhythm.due(at(now));
+        (due.day.day(), due.since.day())
+    }
+
+    #[test]
+    fn a_day_is_due_when_it_is_surely_over() {
+        let due = |rhythm, now| {
+            let (day, since) = due(rhythm, now);
+            format!("{day} since {since}")
+        };
+        let monday = Weekday::Monday;
+        assert_eq!(due(Rhythm::Daily, "2026-11-23T11:59:59Z"), "2026-11-21 since 2026-11-21");
+        assert_eq!(due(Rhythm::Daily, "2026-11-23T12:00:00Z"), "2026-11-22 since 2026-11-22");
+        // 2026-11-23 is a Monday.
+        assert_eq!(due(Rhythm::Weekly(monday), "2026-11-24T11:59:59Z"), "2026-11-16 since 2026-11-15");
+        assert_eq!(due(Rhythm::Weekly(monday), "2026-11-24T12:00:00Z"), "2026-11-23 since 2026-11-22");
+        assert_eq!(due(Rhythm::Biweekly(monday), "2026-11-24T12:00:00Z"), "2026-11-23 since 2026-11-15");
+    }
+
+    #[test]
+    fn a_month_without_the_day_has_it_at_its_end() {
+        let due = |day, now| due(Rhythm::Monthly(day), now).0;
+        assert_eq!(due(31, "2027-03-02T12:00:00Z"), "2027-02-28");
+        assert_eq!(due(31, "2028-03-01T11:59:59Z"), "2028-01-31");
+        assert_eq!(due(31, "2028-03-01T12:00:00Z"), "2028-02-29");
+        assert_eq!(due(29, "2028-03-10T00:00:00Z"), "2028-02-29");
+        assert_eq!(due(29, "2027-03-10T00:00:00Z"), "2027-02-28");
+        assert_eq!(due(30, "2027-01-10T00:00:00Z"), "2026-12-30");
+        assert_eq!(due(1, "2027-01-01T23:59:59Z"), "2026-12-01");
+        assert_eq!(due(1, "2027-01-02T12:00:00Z"), "2027-01-01");
+    }
+
+    #[test]
+    fn members_are_read_as_the_service_writes_them() {
+        assert_eq!(Rhythm::read("DAILY", None, None), Some(Rhythm::Daily));
+        assert_eq!(Rhythm::read("WEEKLY", Some("SUN"), None), Some(Rhythm::Weekly(Weekday::Sunday)));
+        assert_eq!(
+            Rhythm::read("BIWEEKLY", Some("WED"), Some("3")),
+            Some(Rhythm::Biweekly(Weekday::Wednesday))
+        );
+        assert_eq!(Rhythm::read("MONTHLY", None, Some("9")), Some(Rhythm::Monthly(9)));
+        assert_eq!(Rhythm::read("MONTHLY", None, Some("LAST")), Some(Rhythm::Monthly(31)));
+        for (frequency, week, month) in [
+            ("WEEKLY", None, None),
+            ("WEEKLY", Some("UNSET_VALUE"), None),
+            ("MONTHLY", None, Some("0")),
+            ("MONTHLY", None, Some("32")),
+            ("MONTHLY", Some("MON"), None),
+            ("YEARLY", None, None),
+        ] {
+            assert_eq!(Rhythm::read(frequency, week, month), None, "{frequency} {week:?} {month:?}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_time_is_no_panic() {
+        for now in
+            [Millis(i64::MIN), Millis(i64::MAX), at("0000-01-01T00:00:00Z"), at("9999-12-31T23:59:59Z")]
+        {
+            for rhythm in [Rhythm::Daily, Rhythm::Biweekly(Weekday::Friday), Rhythm::Monthly(31)] {
+                let _ = rhythm.due(now);
+            }
+        }
+    }
+
+    fn rhythm() -> impl Strategy<Value = Rhythm> {
+        let weekday = || (0_u8..7).prop_map(|n| Weekday::Monday.nth_next(n));
+        prop_oneof![
+            Just(Rhythm::Daily),
+            weekday().prop_map(Rhythm::Weekly),
+            weekday().prop_map(Rhythm::Biweekly),
+            (1_u8..=31).prop_map(Rhythm::Monthly),
+        ]
+    }
+
+    /// Whether a day is one of a rhythm, told another way: by asking each day by itself.
+    fn is_of(rhythm: Rhythm, day: Date) -> bool {
+        let last = day.next_day().is_none_or(|next| next.month() != day.month());
+        match rhythm {
+            Rhythm::Daily => true,
+            Rhythm::Weekly(weekday) | Rhythm::Biweekly(weekday) => day.weekday() == weekday,
+            Rhythm::Monthly(wanted) => day.day() == wanted || (last && day.day() < wanted),
+        }
+    }
+
+    proptest! {
+        // 2000 to 2100: leap years, and one that is none.
+        #[test]
+        fn the_run_that_is_due_is_the_last_whose_day_is_over(
+            rhythm in rhythm(),
+            now in 946_684_800_i64..4_102_444_800,
+        ) {
+            let now = Millis::from_seconds(now);
+            let Due { day, since } = rhythm.due(now);
+            let longest = match rhythm { Rhythm::Daily => 1, Rhythm::Weekly(_) | Rhythm::Biweekly(_) => 7, Rhythm::Monthly(_) => 31 };
+            prop_assert!(day.plus_seconds(GRACE_SECONDS) <= now, "its grace is over");
+            prop_assert!(day.plus_seconds(GRACE_SECONDS + longest * DAY) > now, "at most a period ago");
+            prop_assert!(since <= day);
+            prop_assert!(is_of(rhythm, day.date()));
+            let mut later = day.date().next_day().unwrap();
+            while begin(later).plus_seconds(GRACE_SECONDS) <= now {
+                prop_assert!(!is_of(rhythm, later), "{later} was due later");
+                later = later.next_day().unwrap();
+            }
+        }
+
+        /// Who runs on the days of a rhythm is never late, whatever the hour and the zone.
+        #[test]
+        fn a_schedule_that_is_kept_is_never_late(
+            rhythm in rhythm(),
+            now in 946_684_800_i64..4_102_444_800,
+            hours in proptest::collection::vec(-12_i64..36, 80),
+            odd in proptest::bool::ANY,
+        ) {
+            let now = Millis::from_seconds(now);
+            let Due { since, .. } = rhythm.due(now);
+            let mut day = now.plus_seconds(-40 * DAY).date();
+            let mut latest = None;
+            for hour in hours {
+                let week = day.to_julian_day().div_euclid(7) % 2 == 0;
+                // The hour of a daily audit does not wander by more than half a day.
+                let hour = if rhythm == Rhythm::Daily { hour.clamp(0, 12) } else { hour };
+                let begins = begin(day).plus_seconds(hour * HOUR);
+                let runs = is_of(rhythm, day) && (!matches!(rhythm, Rhythm::Biweekly(_)) || week == odd);
+                if runs && begins <= now {
+                    latest = latest.max(Some(begins));
+                }
+                day = day.next_day().unwrap();
+            }
+            prop_assert!(latest.is_some_and(|latest| latest >= since), "{latest:?} {since:?}");
+        }
+    }
+}
