@@ -3,6 +3,8 @@
 //! The service has no enumeration of checks: names are plain strings and new ones come. So a name that is
 //! not known here is kept as it is and travels on; only aliases are replaced.
 
+pub mod advice;
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -3,12 +3,19 @@
 //!
 //! `audit-commands` gathers it, and gives it as JSON, Markdown or a page of HTML that needs nothing else.
 
+mod html;
+mod markdown;
+mod page;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use page::Page;
 use serde::Serialize;
+use serde::Serializer;
 
 use crate::check::CheckName;
+use crate::check::advice::Advice;
 use crate::debt::Debt;
 use crate::finding::Severity;
 use crate::timestamp::Millis;
@@ -34,7 +41,8 @@ pub struct AuditReport {
     pub made_at: Millis,
     /// Sums over the checks, by [`AuditReport::sum`].
     pub totals: Totals,
-    /// Each check, the worst first.
+    /// Each check, the worst first. As JSON, those that do not comply have a member `advice`.
+    #[serde(serialize_with = "advised")]
     pub checks: Vec<CheckReport>,
     /// Mitigation tasks on this audit's findings, newest first.
     pub mitigations: Vec<MitigationReport>,
@@ -258,13 +266,25 @@ impl AuditReport {
         self.totals = totals;
     }
 
+    /// The report as Markdown.
+    pub fn markdown(&self) -> String {
+        markdown::render(&Page::of(self))
+    }
+
+    /// The report as a page of HTML, which asks for nothing from elsewhere and runs no script.
+    pub fn html(&self) -> String {
+        html::render(&Page::of(self))
+    }
+
     fn verdict(&self) -> Verdict {
-        let any = |statuses: &[Status]| self.checks.iter().any(|check| statuses.contains(&check.status));
-        if any(&[Status::NonCompliant]) {
+        if self.checks.iter().any(CheckReport::counts_against) {
             Verdict::NonCompliant
         } else if self.task_status == "IN_PROGRESS" {
             Verdict::InProgress
-        } else if self.task_status == "COMPLETED" && !self.checks.is_empty() && !any(&Status::OPEN) {
+        } else if self.task_status == "COMPLETED"
+            && !self.checks.is_empty()
+            && self.checks.iter().all(CheckReport::is_done)
+        {
             Verdict::Compliant
         } else {
             Verdict::Incomplete
@@ -272,7 +292,37 @@ impl AuditReport {
     }
 }
 
+/// Puts beside each check that does not comply how to make it comply.
+fn advised<S: Serializer>(checks: &[CheckReport], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Advised<'a> {
+        #[serde(flatten)]
+        check: &'a CheckReport,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        advice: Option<&'static Advice>,
+    }
+    serializer.collect_seq(checks.iter().map(|check| {
+        let advice = check.check.advice().filter(|_| check.counts_against());
+        Advised { check, advice }
+    }))
+}
+
 impl CheckReport {
+    /// Whether the check does not comply, by more than what is suppressed.
+    pub fn counts_against(&self) -> bool {
+        self.status == Status::NonCompliant && !self.only_hidden()
+    }
+
+    /// Whether the service says that it does not comply though all that it found is suppressed.
+    fn only_hidden(&self) -> bool {
+        self.status == Status::NonCompliant && self.non_compliant == 0 && self.suppressed > 0
+    }
+
+    /// Whether it is known if the check complies.
+    fn is_done(&self) -> bool {
+        matches!(self.status, Status::NonCompliant | Status::Compliant)
+    }
+
     /// What the checks are sorted by: how they ended, then how many resources of each severity, then the name.
     fn rank(&self) -> (Status, [Reverse<u64>; 5], CheckName) {
         let count = |severity| Reverse(self.severities.get(&severity).copied().unwrap_or_default());
@@ -281,9 +331,6 @@ impl CheckReport {
 }
 
 impl Status {
-    /// Those that leave open whether the check complies.
-    const OPEN: [Self; 4] = [Self::Failed, Self::Canceled, Self::WaitingForDataCollection, Self::InProgress];
-
     /// The API's word.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,0 +1,190 @@
+//! A report as one page of HTML.
+//!
+//! It asks for nothing from elsewhere: the style is in it, there is no script, and its content security policy allows
+//! neither, whatever a name from outside might smuggle in.
+
+use std::fmt::Write;
+
+use super::Verdict;
+use super::page::Block;
+use super::page::Page;
+use super::page::Section;
+use super::page::Table;
+use super::page::Word;
+use super::page::Words;
+use super::page::grouped;
+use super::page::moment;
+use super::page::severity_word;
+use super::page::status_word;
+use crate::finding::Severity;
+
+const STYLE: &str = include_str!("page.css");
+
+/// Writes a report.
+pub(super) fn render(page: &Page) -> String {
+    let mut out = String::with_capacity(64 * 1024);
+    let verdict = match page.verdict {
+        Verdict::NonCompliant => "bad",
+        Verdict::Incomplete => "unsure",
+        Verdict::InProgress => "open",
+        Verdict::Compliant => "good",
+    };
+    let headline = escaped(&page.headline);
+    let _ = write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
+         content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" \
+         content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n<meta name=\"color-scheme\" \
+         content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<link rel=\"icon\" \
+         href=\"data:,\">\n<title>{headline} – audit report</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<a \
+         class=\"skip\" href=\"#checks\">Skip to the checks</a>\n<header class=\"{verdict}\">\n<p \
+         class=\"kind\">Audit report</p>\n<h1>{headline}</h1>\n"
+    );
+    if !page.lead.is_empty() {
+        let _ = writeln!(out, "<p class=\"lead\">{}</p>", escaped(&page.lead));
+    }
+    out.push_str("<dl>\n");
+    for (name, words) in &page.facts {
+        let _ = writeln!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", run(words));
+    }
+    out.push_str("</dl>\n</header>\n<main>\n");
+    sections(&mut out, &page.sections);
+    let _ = write!(out, "</main>\n<footer><p>{}</p></footer>\n</body>\n</html>\n", escaped(&page.foot));
+    out
+}
+
+/// Writes the sections, those of level 3 as cards.
+fn sections(out: &mut String, sections: &[Section]) {
+    for section in sections {
+        let Section { id, level, title, blocks } = section;
+        let card = if *level == 3 { " class=\"card\"" } else { "" };
+        let _ = writeln!(out, "<section{card} id=\"{id}\" aria-labelledby=\"{id}-title\">");
+        let _ = writeln!(out, "<h{level} id=\"{id}-title\">{}</h{level}>", escaped(title));
+        for part in blocks {
+            block(out, part);
+        }
+        out.push_str("</section>\n");
+    }
+}
+
+fn block(out: &mut String, part: &Block) {
+    match part {
+        Block::Text(words) => {
+            let _ = writeln!(out, "<p>{}</p>", run(words));
+        }
+        Block::Label(label) => {
+            let _ = writeln!(out, "<h4>{label}</h4>");
+        }
+        Block::Beside(texts) => {
+            out.push_str("<div class=\"beside\">\n");
+            for (label, words) in texts {
+                let _ = writeln!(out, "<div>\n<h4>{label}</h4>\n<p>{}</p>\n</div>", run(words));
+            }
+            out.push_str("</div>\n");
+        }
+        Block::Steps(steps) => list(out, "ol", steps),
+        Block::Items(items) => list(out, "ul", items),
+        Block::Figures(figures) => {
+            out.push_str("<dl class=\"figures\">\n");
+            for (name, n) in figures {
+                let _ = writeln!(out, "<div><dt>{name}</dt><dd>{}</dd></div>", grouped(*n));
+            }
+            out.push_str("</dl>\n");
+        }
+        Block::Severities(counts) => bar(out, counts),
+        Block::Table(part) => table(out, part),
+        Block::Folded(title, part) => {
+            let _ = writeln!(out, "<details>\n<summary>{}</summary>", escaped(title));
+            table(out, part);
+            out.push_str("</details>\n");
+        }
+    }
+}
+
+fn list(out: &mut String, tag: &str, items: &[Words]) {
+    let _ = writeln!(out, "<{tag}>");
+    for item in items {
+        let _ = writeln!(out, "<li>{}</li>", run(item));
+    }
+    let _ = writeln!(out, "</{tag}>");
+}
+
+/// A bar of severities, and the same in words.
+fn bar(out: &mut String, counts: &[(Severity, u64)]) {
+    out.push_str("<div class=\"severities\">\n<div class=\"bar\" aria-hidden=\"true\">");
+    for (severity, n) in counts {
+        let _ = write!(out, "<i class=\"{}\" style=\"flex-grow:{n}\"></i>", severity_word(*severity));
+    }
+    out.push_str("</div>\n<ul>");
+    for (severity, n) in counts {
+        let word = severity_word(*severity);
+        let _ = write!(out, "<li class=\"{word}\"><b>{}</b> {word}</li>", grouped(*n));
+    }
+    out.push_str("</ul>\n</div>\n");
+}
+
+/// A table, whose cells say what they are: on a narrow screen each row is a card.
+fn table(out: &mut String, table: &Table) {
+    let _ = writeln!(out, "<table>\n<caption>{}</caption>\n<thead><tr>", escaped(&table.caption));
+    for head in &table.heads {
+        let _ = write!(out, "<th scope=\"col\">{head}</th>");
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
+    for row in &table.rows {
+        out.push_str("<tr>");
+        for (at, (head, words)) in table.heads.iter().zip(row).enumerate() {
+            let (open, close) = if at == 0 { ("th scope=\"row\"", "th") } else { ("td", "td") };
+            let number = matches!(words.as_slice(), [Word::Text(text)] if is_number(text));
+            let number = if number { " class=\"number\"" } else { "" };
+            let _ = write!(out, "<{open} data-head=\"{head}\"{number}>{}</{close}>", run(words));
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</tbody>\n</table>\n");
+    if table.more > 0 {
+        let _ = writeln!(out, "<p class=\"more\">and {} more</p>", grouped(table.more));
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    text.chars().all(|c| c.is_ascii_digit() || c == ',')
+}
+
+fn run(words: &[Word]) -> String {
+    words.iter().map(word).collect()
+}
+
+fn word(word: &Word) -> String {
+    match word {
+        Word::Own(text) => escaped(text),
+        Word::Text(text) => format!("<bdi>{}</bdi>", escaped(text)),
+        Word::Code(name) => format!("<code>{}</code>", escaped(name)),
+        Word::Time(at) => format!("<time datetime=\"{}\">{}</time>", at.rfc3339(), moment(*at)),
+        Word::Severity(severity) => {
+            let word = severity_word(*severity);
+            format!("<span class=\"severity {word}\">{word}</span>")
+        }
+        Word::Status(status) => {
+            let class = status.as_str().to_lowercase().replace('_', "-");
+            format!("<span class=\"status {class}\">{}</span>", status_word(*status))
+        }
+        Word::Page(title, address) => format!("<a href=\"{address}\" rel=\"noreferrer\">{title}</a>"),
+        Word::Section(title, id) => format!("<a href=\"#{id}\">{}</a>", escaped(title)),
+    }
+}
+
+/// Takes the meaning from whatever has one in an element or in an attribute between quotes.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
