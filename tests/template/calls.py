@@ -49,6 +49,11 @@ ADAPTERS = {
     r"\bledger(\(\))?\s*\.put(_newer)?\(": {"put_item"},
     r"\bledger(\(\))?\s*\.get\(": {"get_item"},
     r"\.get_all\(": {"batch_get_item"},
+    r"\.put_all\(": {"batch_write_item"},
+    r"\bmitigations\s*\.(claim|claim_whole|observed|set_aside|settle|release)\(": {"transact_write_items"},
+    r"\bmitigations\s*\.(ended|held_no_more|started)\(": {"update_item"},
+    r"\bmitigations\s*\.(claim_whole|holders)\(": {"batch_get_item"},
+    r"\bmitigations\s*\.release\(": {"get_item"},
     r"\.put_file\(|\.put\(&\w+, \"": {"put_object"},  # of the two `put`, the archive's has a content type
     r"\barchive(\(\))?\s*\.delete\(": {"delete_object"},
     r"\.get_file\(": {"get_object"},

@@ -3,7 +3,8 @@
 //! Before it, somebody invoked it with the name and the members of one of the 30 operations. After it, the
 //! operation is done and its answer is given back as the service wrote it, or nothing is done and the error's name
 //! says why. On the way: [`command`] (judged before any call) → [`account`] (what only a look at the account
-//! tells), [`mitigation`] (the gate) → [`dry`] (what would change) or the call, which a repeat does not do twice.
+//! tells), [`mitigation`] (the gate) and [`task`] (the claim) → [`dry`] (what would change) or the call, which a
+//! repeat does not do twice.
 
 mod account;
 mod calls;
@@ -15,6 +16,7 @@ mod mitigation;
 mod on_demand;
 mod pages;
 mod repeat;
+mod task;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +27,7 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::policy;
+use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings;
 use fleetwarden_aws::telemetry;
 use fleetwarden_core::metrics;
@@ -53,6 +56,10 @@ pub struct AuditCommands {
     pub ledger: Arc<dyn Fn() -> Ledger + Send + Sync>,
     /// What the operator allows now.
     pub policy: ReadPolicy,
+    /// The mitigation queue, made when it is needed: what is started is followed from there.
+    pub mitigation_queue: Arc<dyn Fn() -> Queue + Send + Sync>,
+    /// How long until a started mitigation is looked at first, in seconds.
+    pub follow_up_seconds: u32,
     /// Its clock.
     pub clock: Clock,
 }
@@ -65,11 +72,15 @@ impl AuditCommands {
     pub fn from_env() -> Result<Self, Error> {
         let shared = Shared::from_env()?;
         let table = settings::required("LEDGER_TABLE")?;
+        let queue = settings::required("MITIGATION_QUEUE_URL")?;
+        let sqs = shared.clone();
         Ok(Self {
             account: settings::required("ACCOUNT_ID")?,
             iot: shared.iot_api(),
             ledger: Arc::new(move || Ledger::new(shared.dynamodb(), table.clone())),
             policy: Arc::new(policy::read_with_windows),
+            mitigation_queue: Arc::new(move || Queue::new(sqs.sqs(), queue.clone())),
+            follow_up_seconds: settings::seconds("FOLLOW_UP_SECONDS", 60)?,
             clock: Clock::system(),
         })
     }

@@ -1,10 +1,18 @@
 //! The gate before a mitigation that a person or a workflow asks for: the one of the policy's own mitigations, as far
-//! as it is about the policy. What is protected, when mitigation may happen, and at last the mode; what is not known
-//! is no consent.
+//! as it is about the policy. What is protected, when mitigation may happen, whether other tasks have the findings,
+//! and at last the mode; what is not known is no consent. What passes goes on in [`task`](crate::task).
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_core::api::input::Fault;
+use fleetwarden_core::api::input::millis;
 use fleetwarden_core::check::CheckName;
+use fleetwarden_core::finding::FindingKey;
+use fleetwarden_core::message::Audit;
+use fleetwarden_core::message::FindingRef;
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Origin;
+use fleetwarden_core::message::Target;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Protection;
@@ -21,6 +29,15 @@ use crate::calls::answer;
 use crate::command::Command;
 use crate::diff::change;
 use crate::failure::Failure;
+use crate::task::taken;
+
+/// What a command is about to mitigate.
+struct Asked {
+    /// For the one who asks.
+    mitigates: Value,
+    /// For the ledger and the follow-up: one request a check.
+    requests: Vec<MitigationRequest>,
+}
 
 impl AuditCommands {
     /// `StartAuditMitigationActionsTask`, if the policy lets it.
@@ -32,13 +49,21 @@ impl AuditCommands {
             "target": of("target"),
             "auditCheckToActionsMapping": of("auditCheckToActionsMapping"),
         });
-        let mitigates = match starts.pointer("/target/findingIds").and_then(Value::as_array) {
-            Some(ids) => self.findings(&policy, ids, command).await?,
-            None => self.whole_checks(&policy, &starts, command).await?,
-        };
+        let Asked { mitigates, requests } =
+            match starts.pointer("/target/findingIds").and_then(Value::as_array) {
+                Some(ids) => self.findings(&policy, ids, command).await?,
+                None => self.whole_checks(&policy, &starts, command).await?,
+            };
         within_windows(&policy, self.clock.now())?;
         let observed = policy.mode() == Mode::Observe;
         let name = command.operation.name;
+        let mitigations = Mitigations::new((self.ledger)());
+        if command.dry_run || observed {
+            let holders = mitigations.holders(&requests).await?;
+            if !holders.is_empty() {
+                return Err(taken(command, &holders));
+            }
+        }
         if command.dry_run {
             let changes = [change("$", &Value::Null, &starts)];
             return answer(&json!({
@@ -46,19 +71,50 @@ impl AuditCommands {
             }));
         }
         if observed {
+            mitigations.observed(&requests, self.clock.now()).await?;
             let would =
                 json!({"observed": true, "command": name, "wouldStart": starts, "mitigates": mitigates});
             tracing::info!(mitigation.task_id = command.text("taskId"), "would mitigate");
             return answer(&would);
         }
-        tracing::info!(mitigation.task_id = command.text("taskId"), "the mitigation is let through");
-        self.start_task(command).await
+        self.start_task(command, &requests, &mitigations).await
+    }
+
+    /// A request of the command, for a check of an audit as the service tells of it.
+    fn request(
+        &self,
+        command: &Command,
+        check: CheckName,
+        audit: (&Value, Option<&Value>),
+        target: Target,
+    ) -> MitigationRequest {
+        let (task_id, started_at) = audit;
+        let actions =
+            command.input.get("auditCheckToActionsMapping").and_then(|mapping| mapping.get(check.as_str()));
+        let audit = Audit {
+            account: self.account.clone(),
+            region: self.iot.region(),
+            task_id: task_id.as_str().unwrap_or_default().to_owned(),
+            schedule: None,
+            started_at: started_at.and_then(millis).unwrap_or_default(),
+        };
+        MitigationRequest {
+            audit,
+            origin: Origin::Command(command.text("taskId").to_owned()),
+            mode: Mode::Enforce,
+            actions: actions
+                .and_then(|actions| serde_json::from_value(actions.clone()).ok())
+                .unwrap_or_default(),
+            check,
+            target,
+        }
     }
 
     /// Looks at each finding. All must be there, have actions, and be known not to be protected.
-    async fn findings(&self, policy: &Policy, ids: &[Value], command: &Command) -> Result<Value, Failure> {
+    async fn findings(&self, policy: &Policy, ids: &[Value], command: &Command) -> Result<Asked, Failure> {
         let mapping = command.input.get("auditCheckToActionsMapping");
-        let (mut faults, mut protected, mut found) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut faults, mut protected, mut mitigates) = (Vec::new(), Vec::new(), Vec::new());
+        let mut requests: Vec<MitigationRequest> = Vec::new();
         for (at, id) in ids.iter().enumerate() {
             let path = format!("$.target.findingIds[{at}]");
             let described = self.ask_if_there("DescribeAuditFinding", json!({"findingId": id})).await?;
@@ -75,21 +131,39 @@ impl AuditCommands {
                 continue;
             };
             let resource = finding.pointer("/nonCompliantResource/resourceIdentifier");
-            if let Err(why) = unprotected(policy, &check, resource) {
+            let identifier: ResourceIdentifier = resource
+                .and_then(|resource| serde_json::from_value(resource.clone()).ok())
+                .unwrap_or_default();
+            if let Err(why) = unprotected(policy, &check, &identifier) {
                 protected.push(format!("{path}: {why}"));
             }
-            found.push(json!({
+            mitigates.push(json!({
                 "findingId": id,
                 "checkName": check,
                 "resourceIdentifier": resource,
                 "isSuppressed": finding.get("isSuppressed").unwrap_or(&Value::Bool(false)),
                 "actions": actions,
             }));
+            let finding_id = id.as_str().unwrap_or_default().to_owned();
+            let reason = finding.get("reasonForNonComplianceCode").and_then(Value::as_str);
+            let named = Some(&identifier).filter(|identifier| !identifier.is_empty());
+            let key = FindingKey::new(&check, named, reason, &finding_id);
+            let finding_ref = FindingRef { finding_id, key };
+            let of_check = requests.iter_mut().find(|request| request.check == check);
+            if let Some(Target::Findings(findings)) = of_check.map(|request| &mut request.target) {
+                findings.push(finding_ref);
+            } else {
+                let audit = (finding.get("taskId").unwrap_or(&Value::Null), finding.get("taskStartTime"));
+                requests.push(self.request(command, check, audit, Target::Findings(vec![finding_ref])));
+            }
         }
         if !faults.is_empty() {
             return Err(Failure::Input(faults));
         }
-        if protected.is_empty() { Ok(found.into()) } else { Err(refused_as_protected(protected.join("\n"))) }
+        if !protected.is_empty() {
+            return Err(refused_as_protected(protected.join("\n")));
+        }
+        Ok(Asked { mitigates: mitigates.into(), requests })
     }
 
     /// Of a whole check nobody looks at each resource: so none of them may be protected.
@@ -98,7 +172,7 @@ impl AuditCommands {
         policy: &Policy,
         starts: &Value,
         command: &Command,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Asked, Failure> {
         let mapping = starts.get("auditCheckToActionsMapping").and_then(Value::as_object);
         let filter = starts.pointer("/target/auditCheckToReasonCodeFilter").and_then(Value::as_object);
         let checks: Vec<&String> = filter.or(mapping).into_iter().flatten().map(|(check, _)| check).collect();
@@ -111,30 +185,35 @@ impl AuditCommands {
         if !concerned.is_empty() {
             return Err(refused_as_protected(concerned.join("\n")));
         }
-        if !command.dry_run {
-            return Ok(json!(checks));
-        }
         let task = starts.pointer("/target/auditTaskId").cloned().unwrap_or_default();
-        let audit = self.ask("DescribeAuditTask", json!({"taskId": task})).await?;
-        let of = |check: &str| {
+        let Some(audit) = self.ask_if_there("DescribeAuditTask", json!({"taskId": task})).await? else {
+            return Err(Failure::fault("$.target.auditTaskId", "there is no such audit"));
+        };
+        let count = |check: &str, name: &str| {
             let details = audit.get("auditDetails").and_then(|details| details.get(check));
-            let count = |name: &str| details.and_then(|details| details.get(name)).cloned();
+            details.and_then(|details| details.get(name)).cloned().unwrap_or_default()
+        };
+        let mitigates = checks.iter().map(|check| {
             json!({
                 "checkName": check,
-                "nonCompliantResourcesCount": count("nonCompliantResourcesCount").unwrap_or_default(),
-                "suppressedNonCompliantResourcesCount":
-                    count("suppressedNonCompliantResourcesCount").unwrap_or_default(),
-                "actions": mapping.and_then(|mapping| mapping.get(check)),
+                "nonCompliantResourcesCount": count(check, "nonCompliantResourcesCount"),
+                "suppressedNonCompliantResourcesCount": count(check, "suppressedNonCompliantResourcesCount"),
+                "actions": mapping.and_then(|mapping| mapping.get(*check)),
             })
-        };
-        Ok(checks.into_iter().map(|check| of(check)).collect())
+        });
+        let requests = checks.iter().map(|check| {
+            let codes = filter.and_then(|filter| filter.get(*check)).and_then(Value::as_array);
+            let codes = codes.into_iter().flatten().filter_map(Value::as_str).map(ToOwned::to_owned);
+            let count = count(check, "nonCompliantResourcesCount").as_u64().unwrap_or_default();
+            let target = Target::WholeCheck { reason_codes: codes.collect(), count };
+            self.request(command, CheckName::new(check), (&task, audit.get("taskStartTime")), target)
+        });
+        Ok(Asked { mitigates: mitigates.collect(), requests: requests.collect() })
     }
 }
 
 /// Why a resource must not be mitigated.
-fn unprotected(policy: &Policy, check: &CheckName, resource: Option<&Value>) -> Result<(), String> {
-    let identifier: ResourceIdentifier =
-        resource.and_then(|resource| serde_json::from_value(resource.clone()).ok()).unwrap_or_default();
+fn unprotected(policy: &Policy, check: &CheckName, identifier: &ResourceIdentifier) -> Result<(), String> {
     if identifier.is_empty() {
         return if policy.may_protect(check) {
             Err("the finding names no resource that is known, so that it may be protected".to_owned())
@@ -142,7 +221,7 @@ fn unprotected(policy: &Policy, check: &CheckName, resource: Option<&Value>) -> 
             Ok(())
         };
     }
-    match policy.protection(&identifier, &Things::NotAsked) {
+    match policy.protection(identifier, &Things::NotAsked) {
         Ok(None) => Ok(()),
         Ok(Some(protection)) => {
             let (kind, pattern) = match protection {

@@ -25,7 +25,7 @@ use crate::command::Command;
 use crate::failure::Failure;
 
 /// With these the service has started nothing.
-const NOT_STARTED: [&str; 8] = [
+pub(crate) const NOT_STARTED: [&str; 8] = [
     "ThrottlingException",
     "InvalidRequestException",
     "LimitExceededException",

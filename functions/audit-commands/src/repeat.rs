@@ -16,7 +16,7 @@ use crate::failure::Failure;
 
 /// The input with a token: the caller's own, or one that the same input has again. `round` tells tokens of one
 /// input apart. None if the caller gave one.
-fn tokened(command: &Command, round: &str) -> Option<Map<String, Value>> {
+pub(crate) fn tokened(command: &Command, round: &str) -> Option<Map<String, Value>> {
     if command.input.contains_key(TOKEN) {
         return None;
     }
@@ -47,24 +47,6 @@ impl AuditCommands {
             // It was deleted since, and only its token is spent.
             None => Ok(self.iot.call(operation, &tokened(command, "again").unwrap_or(input)).await?),
         }
-    }
-
-    /// `StartAuditMitigationActionsTask`, past the gate. A task with this id and content is an earlier try's.
-    pub(crate) async fn start_task(&self, command: &Command) -> Result<Box<RawValue>, Failure> {
-        let Some(input) = tokened(command, "") else {
-            return Ok(self.iot.call(command.operation, &command.input).await?);
-        };
-        let error = match self.iot.call(command.operation, &input).await {
-            Err(error) if is(&error, "TaskAlreadyExistsException") => error,
-            done => return Ok(done?),
-        };
-        let id = command.text("taskId");
-        let there = self.ask_if_there("DescribeAuditMitigationActionsTask", json!({"taskId": id})).await?;
-        let alike = |member: &str| there.as_ref().and_then(|there| there.get(member)) == input.get(member);
-        if alike("target") && alike("auditCheckToActionsMapping") {
-            return answer(&json!({"taskId": id}));
-        }
-        Err(error.into())
     }
 }
 

@@ -106,16 +106,9 @@ pub struct RelatedResource {
 }
 
 impl Finding {
-    /// The identity that stays from audit to audit: check, resource and reason code.
-    ///
-    /// A finding without resource has none: its own id stands in, so that it is new every time.
+    /// The identity that stays from audit to audit.
     pub fn key(&self) -> FindingKey {
-        let digest = Digest::new("finding").part(self.check.as_str());
-        let digest = match self.identifier() {
-            Some(identifier) => identifier.add_to(digest),
-            None => digest.part(&self.finding_id),
-        };
-        FindingKey(digest.part(self.reason_code.as_deref().unwrap_or_default()).bytes())
+        FindingKey::new(&self.check, self.identifier(), self.reason_code.as_deref(), &self.finding_id)
     }
 
     /// Which resource the finding is about, if it names one.
@@ -127,6 +120,25 @@ impl Finding {
 /// The identity of a finding across audits: 128 bits, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FindingKey(pub [u8; 16]);
+
+impl FindingKey {
+    /// From what stays from audit to audit: check, resource and reason code.
+    ///
+    /// A finding without resource has none: its own id stands in, so that it is new every time.
+    pub fn new(
+        check: &CheckName,
+        resource: Option<&ResourceIdentifier>,
+        reason_code: Option<&str>,
+        finding_id: &str,
+    ) -> Self {
+        let digest = Digest::new("finding").part(check.as_str());
+        let digest = match resource {
+            Some(identifier) => identifier.add_to(digest),
+            None => digest.part(finding_id),
+        };
+        Self(digest.part(reason_code.unwrap_or_default()).bytes())
+    }
+}
 
 impl fmt::Display for FindingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

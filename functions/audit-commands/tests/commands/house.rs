@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use apply_mitigations::ApplyMitigations;
 use audit_commands::AuditCommands;
 use audit_commands::Failure;
 use device_defender::Clock as EndpointClock;
@@ -12,7 +13,11 @@ use device_defender::FleetSpec;
 use device_defender::Request;
 use device_defender::Settings;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::clients;
@@ -29,6 +34,7 @@ pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/AuditRole";
 pub(crate) const LOGGING: &str = "LOGGING_DISABLED_CHECK";
 pub(crate) const SHARED: &str = "DEVICE_CERTIFICATE_SHARED_CHECK";
 pub(crate) const POLICY: &str = "IOT_POLICY_OVERLY_PERMISSIVE_CHECK";
+pub(crate) const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/1/mitigation";
 const SIGNED: &str =
     "AWS4-HMAC-SHA256 Credential=a/20261123/us-east-1/iot/aws4_request, SignedHeaders=host, Signature=0";
 
@@ -37,6 +43,8 @@ pub(crate) struct House {
     pub(crate) cloud: Cloud,
     pub(crate) endpoint: Arc<DeviceDefender>,
     pub(crate) function: AuditCommands,
+    /// Who follows the mitigation tasks.
+    pub(crate) apply_mitigations: ApplyMitigations,
     /// The calls of AWS IoT, by method, path and query, in order.
     pub(crate) calls: Arc<Mutex<Vec<String>>>,
 }
@@ -68,7 +76,7 @@ pub(crate) fn house_with(policy: &'static str) -> House {
         }
         Answer::Now { status: answer.status, error: answer.error_type, body: answer.body.into_bytes() }
     });
-    let dynamodb = shared.clone();
+    let (dynamodb, sqs) = (shared.clone(), shared.clone());
     let function = AuditCommands {
         account: ACCOUNT.into(),
         iot: shared.iot_api(),
@@ -80,9 +88,23 @@ pub(crate) fn house_with(policy: &'static str) -> House {
             };
             Policy::parse(policy.as_bytes()).map_err(wrong)
         }),
+        mitigation_queue: Arc::new(move || Queue::new(sqs.sqs(), QUEUE.into())),
+        follow_up_seconds: 60,
         clock: cloud.clock(),
     };
-    House { cloud, endpoint, function, calls }
+    let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
+    let parking = Queue::new(shared.sqs(), "dead-letters".into());
+    let apply_mitigations = ApplyMitigations {
+        account: ACCOUNT.into(),
+        iot: shared.iot(),
+        queue: Queue::new(shared.sqs(), QUEUE.into()),
+        mitigations: Mitigations::new(ledger.clone()),
+        alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger, cloud.clock()),
+        policy: Policy::parse(b"version: 1\nmode: observe\nrules: []\n").unwrap(),
+        follow_up_seconds: 60,
+        consumer: Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 },
+    };
+    House { cloud, endpoint, function, apply_mitigations, calls }
 }
 
 /// A house whose policy enforces and has nothing else to say.

@@ -1,11 +1,21 @@
 //! The gate before a mitigation that somebody asks for.
 
+use aws_lambda_events::sqs::SqsEvent;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::mitigations::Claim;
+use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::State;
+use fleetwarden_core::message::MitigationMessage;
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Origin;
+use fleetwarden_core::message::Target;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::house::House;
 use crate::house::LOGGING;
 use crate::house::POLICY;
+use crate::house::QUEUE;
 use crate::house::ROLE;
 use crate::house::SHARED;
 use crate::house::house;
@@ -80,6 +90,9 @@ async fn in_observe_nothing_starts() {
         let starts = if dry { &answer["changes"][0]["to"] } else { &answer["wouldStart"] };
         assert_eq!((&starts["taskId"], &starts["target"]), (&json!("m"), &by_id(&found)));
         assert!(!house.calls().contains("POST"));
+        let written = if dry { Value::Null } else { json!("observed") };
+        assert_eq!((task_item(&house, "m")["state"].clone(), follow_ups(&house).len()), (written, 0));
+        assert_eq!(claim(&house, &found[0]).1, Value::Null, "nothing is held");
     }
 }
 
@@ -159,4 +172,266 @@ async fn of_a_whole_check_a_dry_run_has_the_counts() {
     let answer = house.ok(event).await;
     assert_eq!(answer["mitigates"][0]["nonCompliantResourcesCount"], found);
     assert_eq!(answer["mitigates"][0]["actions"], json!(["tell"]));
+}
+
+fn mitigations(house: &House) -> Mitigations {
+    let ledger: Ledger = (house.function.ledger)();
+    Mitigations::new(ledger)
+}
+
+/// What the ledger has of a task, without its times and its hash.
+fn task_item(house: &House, id: &str) -> Value {
+    let Some(mut item) = house.cloud.item(&format!("mitigation#{id}"), "task") else { return Value::Null };
+    item.retain(|name, _| !name.ends_with("_at") && name != "command_hash");
+    item.into()
+}
+
+/// Whose a finding is, and in which state that is.
+fn claim(house: &House, finding: &Value) -> (Value, Value) {
+    let id = finding["findingId"].as_str().unwrap();
+    let item = house.cloud.item(&format!("finding#{id}"), "mitigation").unwrap_or_default();
+    (item.get("task_id").cloned().unwrap_or_default(), item.get("state").cloned().unwrap_or_default())
+}
+
+/// The follow-ups that were sent.
+fn follow_ups(house: &House) -> Vec<MitigationMessage> {
+    house.cloud.sent_to(QUEUE).iter().map(|body| serde_json::from_str(body).unwrap()).collect()
+}
+
+/// Has a follow-up taken by `apply-mitigations`; the state of its task after that.
+async fn follow(house: &House, message: &MitigationMessage) -> Value {
+    let body = serde_json::to_string(message).unwrap();
+    let record = json!({"messageId": "m", "body": body, "attributes": {}, "messageAttributes": {}});
+    let event: SqsEvent = serde_json::from_value(json!({"Records": [record]})).unwrap();
+    let mut context = lambda_runtime::Context::default();
+    context.deadline = u64::try_from(house.function.clock.now().plus_seconds(60).0).unwrap();
+    let answer = house.apply_mitigations.handle(event, &context).await.unwrap();
+    assert!(answer.batch_item_failures.is_empty());
+    task_item(house, &message.request.task_id())["state"].clone()
+}
+
+/// The request of a rule for the findings that a command's follow-up is about.
+fn of_a_rule(message: &MitigationMessage) -> MitigationRequest {
+    MitigationRequest { origin: Origin::Rule("rule".to_owned()), ..message.request.clone() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_is_claimed_followed_and_started_and_its_end_is_known() {
+    let house = house();
+    let audit = house.audit(&[SHARED, LOGGING]).await;
+    action(&house).await;
+    let mut found = findings(&house, &audit, SHARED, 2).await;
+    found.extend(findings(&house, &audit, LOGGING, 1).await);
+    house.ok(mitigate(&by_id(&found), &[SHARED, LOGGING])).await;
+    let ids: Vec<&str> = found.iter().map(|finding| finding["findingId"].as_str().unwrap()).collect();
+    let written = task_item(&house, "m");
+    assert_eq!(
+        [
+            &written["state"],
+            &written["origin"],
+            &written["audit_task_id"],
+            &written["findings"],
+            &written["rule"]
+        ],
+        [&json!("started"), &json!("command"), &json!(audit), &json!(3), &Value::Null]
+    );
+    let targets: Value = serde_json::from_str(written["target"].as_str().unwrap()).unwrap();
+    assert_eq!(targets[LOGGING]["findings"][0]["findingId"], ids[2]);
+    for finding in &found {
+        assert_eq!(claim(&house, finding), (json!("m"), json!("claimed")));
+    }
+    // Each check has a follow-up of its own, and a repeat sends none.
+    let sent = follow_ups(&house);
+    let checks: Vec<&str> = sent.iter().map(|message| message.request.check.as_str()).collect();
+    assert_eq!(checks, [SHARED, LOGGING]);
+    let before = house.cloud.items("");
+    house.calls();
+    assert_eq!(house.ok(mitigate(&by_id(&found), &[SHARED, LOGGING])).await, json!({"taskId": "m"}));
+    assert!(!house.calls().contains("mitigationactions"), "the ledger knows it");
+    assert_eq!((house.cloud.items(""), follow_ups(&house).len()), (before, 2));
+    house.pass(120);
+    for message in &sent {
+        assert_eq!(follow(&house, message).await, "completed");
+    }
+    for id in ids {
+        assert_eq!(house.cloud.item("mitigation#m", &format!("finding#{id}")).unwrap()["state"], "completed");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_rules_task_has_is_refused_until_that_has_ended() {
+    let house = house();
+    let audit = house.audit(&[SHARED]).await;
+    action(&house).await;
+    let found = findings(&house, &audit, SHARED, 3).await;
+    house.ok(mitigate(&by_id(&found[..2]), &[SHARED])).await;
+    // A rule gets what no command has.
+    let sent = follow_ups(&house).remove(0);
+    let mut request = of_a_rule(&sent);
+    let Target::Findings(of_rule) = &mut request.target else { panic!("findings") };
+    let third = found[2]["findingId"].as_str().unwrap().to_owned();
+    of_rule.push(fleetwarden_core::message::FindingRef { finding_id: third, ..of_rule[0].clone() });
+    let now = house.function.clock.now();
+    let Claim::Taken(Target::Findings(taken)) = mitigations(&house).claim(&request, now).await.unwrap()
+    else {
+        panic!("the rule gets one")
+    };
+    assert_eq!((taken.len(), claim(&house, &found[2]).0), (1, json!(request.task_id())));
+    // A command gets all or nothing, also when it only looks.
+    let mut other = mitigate(&by_id(&found[1..]), &[SHARED]);
+    other["taskId"] = "n".into();
+    let refused = format!(
+        "FindingsTaken\n$.target.findingIds[0]: the mitigation task 'm' has the finding '{}'\n\
+         $.target.findingIds[1]: the mitigation task '{}' has the finding '{}'",
+        found[1]["findingId"].as_str().unwrap(),
+        request.task_id(),
+        found[2]["findingId"].as_str().unwrap(),
+    );
+    let mut dry = other.clone();
+    dry["dryRun"] = true.into();
+    for event in [&dry, &other] {
+        assert_eq!(house.fails(event.clone()).await, refused);
+    }
+    assert_eq!((task_item(&house, "n"), claim(&house, &found[1]).0), (Value::Null, json!("m")));
+    // What has ended, however, holds nothing against a person: what failed may be tried again.
+    for id in ["m", &request.task_id()] {
+        assert!(mitigations(&house).ended(id, State::Failed, &[]).await.unwrap());
+    }
+    house.ok(dry).await;
+    house.ok(other).await;
+    assert_eq!((claim(&house, &found[1]).0, claim(&house, &found[0]).0), (json!("n"), json!("m")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_id_is_one_mitigations_for_ever() {
+    let house = house();
+    let audit = house.audit(&[SHARED]).await;
+    action(&house).await;
+    let found = findings(&house, &audit, SHARED, 2).await;
+    house.ok(mitigate(&by_id(&found[..1]), &[SHARED])).await;
+    let error = house.fails(mitigate(&by_id(&found[1..]), &[SHARED])).await;
+    assert_eq!(
+        error,
+        "TaskAlreadyExistsException\nthe task 'm' is another mitigation's; give a taskId of its own"
+    );
+    assert_eq!(claim(&house, &found[1]), (Value::Null, Value::Null));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_fails_for_good_gives_its_claims_back() {
+    let house = house();
+    let audit = house.audit(&[SHARED]).await;
+    let found = findings(&house, &audit, SHARED, 1).await;
+    // There is no such action yet.
+    let error = house.fails(mitigate(&by_id(&found), &[SHARED])).await;
+    assert!(error.starts_with("InvalidRequestException\nStartAuditMitigationActionsTask: "), "{error}");
+    assert_eq!(
+        (task_item(&house, "m")["state"].clone(), claim(&house, &found[0]).1),
+        (json!("refused"), json!("refused"))
+    );
+    assert!(
+        task_item(&house, "m")["reason"].as_str().unwrap().starts_with("StartAuditMitigationActionsTask: ")
+    );
+    // Its follow-up finds nothing to do, and tells nobody.
+    assert_eq!(follow(&house, &follow_ups(&house)[0]).await, "refused");
+    assert!(house.cloud.calls("Publish").is_empty());
+    // The same command starts it when it can be, and so may another.
+    action(&house).await;
+    let mut other = mitigate(&by_id(&found), &[SHARED]);
+    other["taskId"] = "n".into();
+    house.ok(other).await;
+    assert!(house.fails(mitigate(&by_id(&found), &[SHARED])).await.starts_with("FindingsTaken\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttled_for_good_it_is_named_and_nothing_is_held() {
+    let house = house();
+    let audit = house.audit(&[SHARED]).await;
+    action(&house).await;
+    let found = findings(&house, &audit, SHARED, 1).await;
+    house.order("StartAuditMitigationActionsTask", "throttle", 3, 0);
+    assert!(house.fails(mitigate(&by_id(&found), &[SHARED])).await.starts_with("ThrottlingException\n"));
+    assert_eq!(claim(&house, &found[0]).1, "refused");
+    house.ok(mitigate(&by_id(&found), &[SHARED])).await;
+    assert_eq!(claim(&house, &found[0]), (json!("m"), json!("claimed")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_answer_is_lost_is_looked_up() {
+    for kind in ["lost-answer", "done-but-failed", "broken-json"] {
+        let house = house_with("version: 1\nmode: enforce\nrules: []\n");
+        let audit = house.audit(&[SHARED]).await;
+        action(&house).await;
+        let found = findings(&house, &audit, SHARED, 1).await;
+        house.order("StartAuditMitigationActionsTask", kind, 3, 0);
+        assert_eq!(house.ok(mitigate(&by_id(&found), &[SHARED])).await, json!({"taskId": "m"}), "{kind}");
+        assert_eq!(task_item(&house, "m")["state"], "started");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_dies_before_the_start_has_the_claims_given_back_by_the_follow_up() {
+    let house = house();
+    let audit = house.audit(&[SHARED]).await;
+    action(&house).await;
+    let found = findings(&house, &audit, SHARED, 1).await;
+    house.order("StartAuditMitigationActionsTask", "reset", 9, 0);
+    house.order("DescribeAuditMitigationActionsTask", "reset", 9, 0);
+    let lost = house.fails(mitigate(&by_id(&found), &[SHARED])).await;
+    assert!(lost.starts_with("OutOfTime\n"), "{lost}");
+    house.control("DELETE", "faults", &Value::Null);
+    let sent = follow_ups(&house);
+    // Whoever claimed a moment ago may be about to start.
+    assert_eq!(follow(&house, &sent[0]).await, "claimed");
+    assert_eq!(follow_ups(&house).last().unwrap().waits, 1);
+    house.pass(901);
+    assert_eq!(follow(&house, &sent[0]).await, "refused");
+    assert_eq!(claim(&house, &found[0]).1, "refused");
+    house.ok(mitigate(&by_id(&found), &[SHARED])).await;
+    assert_eq!(task_item(&house, "m")["state"], "started");
+    // An old follow-up that comes now follows it.
+    house.pass(120);
+    assert_eq!(follow(&house, &sent[0]).await, "completed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_followed_is_not_started() {
+    let house = house();
+    let audit = house.audit(&[SHARED]).await;
+    action(&house).await;
+    let found = findings(&house, &audit, SHARED, 1).await;
+    let denied = fleetwarden_aws::testing::Answer::error(403, "AccessDeniedException", "{}");
+    house.cloud.fail("SendMessageBatch", 9, denied);
+    house.calls();
+    let error = house.fails(mitigate(&by_id(&found), &[SHARED])).await;
+    assert!(error.starts_with("AccessDeniedException\nSendMessageBatch: "), "{error}");
+    assert!(!house.calls().contains("mitigationactions/tasks"));
+    assert_eq!(claim(&house, &found[0]).1, "refused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_audit_is_one_task_and_followed_by_check() {
+    let house = house();
+    let audit = house.audit(&[SHARED, LOGGING]).await;
+    action(&house).await;
+    let mut none = mitigate(&json!({"auditTaskId": "none"}), &[SHARED]);
+    none["taskId"] = "n".into();
+    assert_eq!(house.fails(none).await, "InvalidInput\n$.target.auditTaskId: there is no such audit");
+    let codes = json!({LOGGING: ["LOGGING_DISABLED"]});
+    let target = json!({"auditTaskId": audit, "auditCheckToReasonCodeFilter": codes});
+    house.ok(mitigate(&target, &[LOGGING, SHARED])).await;
+    let sent = follow_ups(&house);
+    let [message] = &sent[..] else { panic!("one check is meant: {sent:?}") };
+    assert_eq!(
+        message.request.target,
+        Target::WholeCheck { reason_codes: vec!["LOGGING_DISABLED".to_owned()], count: 1 }
+    );
+    let mut whole = mitigate(&json!({"auditTaskId": audit}), &[LOGGING, SHARED]);
+    whole["taskId"] = "w".into();
+    house.ok(whole).await;
+    assert_eq!(follow_ups(&house).len(), 3);
+    house.pass(300);
+    for message in follow_ups(&house) {
+        assert_eq!(follow(&house, &message).await, "completed");
+    }
 }

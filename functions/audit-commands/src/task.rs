@@ -1,0 +1,144 @@
+//! A mitigation task that passed the gate: claimed in the ledger as those of the policy's rules are, started, and
+//! followed by `apply-mitigations` to its end.
+//!
+//! Its follow-up is on its way before its start, because nobody delivers a command again: whoever dies in between
+//! leaves a claim that the follow-up either finds to be a task's, or gives back.
+
+use std::collections::BTreeMap;
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::mitigations::Holder;
+use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::WholeClaim;
+use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_core::api::input::TOKEN;
+use fleetwarden_core::digest::Digest;
+use fleetwarden_core::message::MitigationMessage;
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Step;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::AuditCommands;
+use crate::calls::answer;
+use crate::calls::is;
+use crate::command::Command;
+use crate::failure::Failure;
+use crate::on_demand::NOT_STARTED;
+use crate::repeat::tokened;
+
+/// What the service says to the id of a task that exists.
+const EXISTS: &str = "TaskAlreadyExistsException";
+
+impl AuditCommands {
+    /// Claims, starts and has followed what passed the gate; a repeat of it changes nothing.
+    pub(crate) async fn start_task(
+        &self,
+        command: &Command,
+        requests: &[MitigationRequest],
+        mitigations: &Mitigations,
+    ) -> Result<Box<RawValue>, Failure> {
+        let id = command.text("taskId");
+        let input = tokened(command, "").unwrap_or_else(|| command.input.clone());
+        // The members of a map stand in one order.
+        let hash = Digest::new("mitigation command").part(&Value::Object(input.clone()).to_string()).hex();
+        match mitigations.claim_whole(requests, &hash, self.clock.now()).await? {
+            WholeClaim::Taken => {}
+            WholeClaim::Repeated => return answer(&json!({"taskId": id})),
+            WholeClaim::Other => {
+                let what = format!("the task '{id}' is another mitigation's; give a taskId of its own");
+                return Err(Failure::Refused { name: EXISTS, what });
+            }
+            WholeClaim::Held(holders) => return Err(taken(command, &holders)),
+        }
+        let started = match self.have_followed(requests).await {
+            Ok(()) => self.start(command, &input).await,
+            Err(error) => Err((error.into(), true)),
+        };
+        let now = self.clock.now();
+        match started {
+            Ok(started) => {
+                // If it cannot be written, the follow-up writes how it ended.
+                if let Err(error) = mitigations.started(id, now).await {
+                    tracing::warn!(mitigation.task_id = id, %error, "the task is started and not written down");
+                }
+                tracing::info!(mitigation.task_id = id, "the mitigation task is started");
+                Ok(started)
+            }
+            Err((failure, never)) => {
+                let released = if never {
+                    mitigations.release(id, &failure.to_string(), now, now).await.map(drop)
+                } else {
+                    Ok(())
+                };
+                if let Err(error) = released {
+                    tracing::warn!(mitigation.task_id = id, %error, "the follow-up gives the claims back");
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Sends the follow-ups of a task, one for each check that it is for.
+    async fn have_followed(&self, requests: &[MitigationRequest]) -> Result<(), Error> {
+        let follow = |request: &MitigationRequest| {
+            let message = MitigationMessage { request: request.clone(), step: Step::Follow, waits: 0 };
+            let body = serde_json::to_string(&message).map_err(|e| Error::Input(e.to_string()))?;
+            Ok(Outgoing { body, delay_seconds: self.follow_up_seconds })
+        };
+        let messages: Vec<Outgoing> = requests.iter().map(follow).collect::<Result<_, Error>>()?;
+        (self.mitigation_queue)().send(&messages).await
+    }
+
+    /// Starts the task. A task with this id and content is an earlier try's, unless the caller has a token of their
+    /// own: then the service says what it is. A failure tells whether nothing was started for certain.
+    async fn start(
+        &self,
+        command: &Command,
+        input: &Map<String, Value>,
+    ) -> Result<Box<RawValue>, (Failure, bool)> {
+        let error = match self.iot.call(command.operation, input).await {
+            Ok(started) => return Ok(started),
+            Err(error) => error,
+        };
+        // Of several tries the first may have been done, whatever the last was told.
+        let id = json!({"taskId": command.text("taskId")});
+        let there = match self.ask_if_there("DescribeAuditMitigationActionsTask", id.clone()).await {
+            Ok(there) => there,
+            Err(unknown) => {
+                tracing::warn!(error = %unknown, "nobody knows whether the mitigation task was started");
+                return Err((error.into(), false));
+            }
+        };
+        let exists = is(&error, EXISTS);
+        let Some(there) = there else {
+            let refused = matches!(&error, Error::Aws { code, .. } if NOT_STARTED.contains(&code.as_str()));
+            return Err((error.into(), refused));
+        };
+        let alike =
+            ["target", "auditCheckToActionsMapping"].iter().all(|name| there.get(name) == input.get(*name));
+        if alike && !(exists && command.input.contains_key(TOKEN)) {
+            return answer(&id).map_err(|failure| (failure, false));
+        }
+        Err((error.into(), exists))
+    }
+}
+
+/// Other tasks have findings that the command names.
+pub(crate) fn taken(command: &Command, holders: &[Holder]) -> Failure {
+    let ids = command.input.get("target").and_then(|target| target.get("findingIds"));
+    let ids: BTreeMap<&str, usize> = ids
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .enumerate()
+        .filter_map(|(at, id)| Some((id.as_str()?, at)))
+        .collect();
+    let told = holders.iter().map(|Holder { finding_id, task_id }| {
+        let at = ids.get(finding_id.as_str()).map(|at| format!("[{at}]")).unwrap_or_default();
+        format!("$.target.findingIds{at}: the mitigation task '{task_id}' has the finding '{finding_id}'")
+    });
+    Failure::Refused { name: "FindingsTaken", what: told.collect::<Vec<_>>().join("\n") }
+}
