@@ -4,7 +4,7 @@ import time
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from conftest import ROLE, TOPIC
+from conftest import ROLE, TOPIC, Endpoint
 from judge import AUDIT_OPERATIONS
 
 EXPIRING = "DEVICE_CERTIFICATE_EXPIRING_CHECK"
@@ -67,6 +67,58 @@ def test_schedules(endpoint, iot):
     assert (audit["taskType"], audit["scheduledAuditName"]) == ("SCHEDULED_AUDIT_TASK", "audit-0")
     iot.delete_scheduled_audit(scheduledAuditName="audit-0")
     assert len(iot.list_scheduled_audits()["scheduledAudits"]) == 4
+
+
+@pytest.fixture
+def traveller():
+    """An endpoint of its own for a test that moves the clock, which does not go back."""
+    endpoint = Endpoint("--findings", 100, "--rate-scale", 0, "--audit-ms", 10, "--mitigation-ms", 10)
+    yield endpoint
+    endpoint.close()
+    assert endpoint.judge.verdicts == []
+
+
+def test_schedules_run_by_the_clock(traveller):
+    endpoint, iot = traveller, traveller.client()
+    endpoint.enable()
+    today = datetime.fromtimestamp(endpoint.control("GET", "clock")["nowMs"] / 1000, timezone.utc)
+    weekday = (today + timedelta(days=3)).strftime("%a").upper()
+    for name, days in (
+        ("daily", {"frequency": "DAILY"}),
+        ("weekly", {"frequency": "WEEKLY", "dayOfWeek": weekday}),
+        ("biweekly", {"frequency": "BIWEEKLY", "dayOfWeek": weekday}),
+        ("last", {"frequency": "MONTHLY", "dayOfMonth": "LAST"}),
+    ):
+        iot.create_scheduled_audit(scheduledAuditName=name, targetCheckNames=[LOGGING], **days)
+    endpoint.control("POST", "clock", {"advanceMs": 60 * 86_400_000})
+    now = today + timedelta(days=60)
+    pages = iot.get_paginator("list_audit_tasks").paginate(startTime=today, endTime=now, taskType="SCHEDULED_AUDIT_TASK")
+    began = {}
+    for task in (task for page in pages for task in page["tasks"]):
+        described = iot.describe_audit_task(taskId=task["taskId"])
+        assert described["taskStatus"] == "COMPLETED" and described["taskStartTime"].astimezone(timezone.utc).hour == 6
+        began.setdefault(described["scheduledAuditName"], []).append(described["taskStartTime"].astimezone(timezone.utc))
+    assert len(began["daily"]) == 60
+    assert [day.strftime("%a").upper() for day in began["weekly"]] == [weekday] * 9
+    assert began["biweekly"] == began["weekly"][::2]
+    assert all((day + timedelta(days=1)).day == 1 for day in began["last"]) and len(began["last"]) in (1, 2)
+    # What is older than 90 days is gone, and asking for it is refused.
+    endpoint.control("POST", "clock", {"advanceMs": 91 * 86_400_000})
+    first = endpoint.control("GET", "state")["audits"][0]["taskId"]
+    assert iot.describe_audit_task(taskId=first)["taskStartTime"] > now
+    with pytest.raises(iot.exceptions.InvalidRequestException):
+        iot.list_audit_tasks(startTime=today, endTime=now)
+
+
+def test_a_check_whose_data_is_not_there_yet(endpoint, iot):
+    endpoint.control("POST", "collecting", {"collecting": [SHARED]})
+    task = iot.start_on_demand_audit_task(targetCheckNames=endpoint.enable(SHARED, LOGGING))["taskId"]
+    time.sleep(0.1)
+    described = iot.describe_audit_task(taskId=task)
+    assert described["taskStatus"] == "IN_PROGRESS" and described["taskStatistics"]["waitingForDataCollectionChecks"] == 1
+    assert described["auditDetails"][SHARED]["checkRunStatus"] == "WAITING_FOR_DATA_COLLECTION"
+    endpoint.control("POST", "collecting", {"collecting": []})
+    assert iot.describe_audit_task(taskId=task)["taskStatus"] == "COMPLETED"
 
 
 def test_audit_and_findings(endpoint, iot):

@@ -3,7 +3,7 @@
 //! It shows the truth about the fleet, so that what a client believes can be checked against it, and lets
 //! time, failures and faults be ordered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +41,7 @@ pub(crate) fn answer(world: &mut World, path: &str, request: &Request<'_>) -> (u
         ("POST", "reset") => reset(world, request.body),
         ("POST", "run-schedule") => run_schedule(world, request.body),
         ("POST", "check-failures") => set_failing(world, request.body),
+        ("POST", "collecting") => set_collecting(world, request.body),
         ("POST", "suppressions") => make_suppressions(world, request.body),
         ("POST", "things") => make_thing(world, request.body),
         ("POST", "membership") => set_membership(world, request.body),
@@ -200,7 +201,7 @@ fn run_schedule(world: &mut World, body: &[u8]) -> Reply {
     let name = order.scheduled_audit_name;
     let schedule = world.schedules.get(&name);
     let checks = schedule.ok_or_else(|| (404, format!("there is no scheduled audit {name}")))?.checks.clone();
-    Ok(json!({ "taskId": world.start_audit(&checks, Some(name)) }))
+    Ok(json!({ "taskId": world.start_audit(&checks, Some(name), world.now()) }))
 }
 
 fn set_failing(world: &mut World, body: &[u8]) -> Reply {
@@ -210,12 +211,26 @@ fn set_failing(world: &mut World, body: &[u8]) -> Reply {
         failing: Vec<String>,
     }
     let order: Order = read(body)?;
-    let checks = order
-        .failing
-        .iter()
-        .map(|name| Check::named(name).ok_or_else(|| (400, format!("failing: there is no check {name}"))));
-    world.failing = checks.collect::<Result<_, _>>()?;
+    world.failing = checks("failing", &order.failing)?;
     Ok(json!({ "failing": order.failing }))
+}
+
+fn set_collecting(world: &mut World, body: &[u8]) -> Reply {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Order {
+        collecting: Vec<String>,
+    }
+    let order: Order = read(body)?;
+    world.collect(checks("collecting", &order.collecting)?);
+    Ok(json!({ "collecting": order.collecting }))
+}
+
+fn checks(member: &str, names: &[String]) -> Result<BTreeSet<Check>, (u16, String)> {
+    let check = |name: &String| {
+        Check::named(name).ok_or_else(|| (400, format!("{member}: there is no check {name}")))
+    };
+    names.iter().map(check).collect()
 }
 
 /// Suppresses one device certificate after the other, whether it exists or not.

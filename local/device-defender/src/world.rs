@@ -40,6 +40,20 @@ pub(crate) struct Publications {
     pub(crate) failed: u64,
 }
 
+/// Something that happens when its time has come.
+enum Event {
+    Due { at: i64, schedule: String },
+    Ends { at: i64, number: u32 },
+}
+
+impl Event {
+    const fn at(&self) -> i64 {
+        match self {
+            Self::Due { at, .. } | Self::Ends { at, .. } => *at,
+        }
+    }
+}
+
 /// Everything that an endpoint knows.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -60,6 +74,8 @@ pub(crate) struct World {
     pub(crate) effects: HashMap<(Check, u32, Action), u32>,
     /// Checks that fail with `INSUFFICIENT_PERMISSIONS`.
     pub(crate) failing: BTreeSet<Check>,
+    /// Checks whose data is not there yet: an audit of one goes on until it is.
+    pub(crate) collecting: BTreeSet<Check>,
     pub(crate) throttle: Throttle,
     pub(crate) faults: Faults,
     pub(crate) calls: Calls,
@@ -96,6 +112,7 @@ impl World {
             running: BTreeSet::new(),
             effects: HashMap::new(),
             failing: BTreeSet::new(),
+            collecting: BTreeSet::new(),
             faults: Faults::default(),
             calls: Calls::default(),
             publications: Publications::default(),
@@ -127,10 +144,9 @@ impl World {
     }
 
     /// Starts an audit, on demand or as a run of a schedule, and gives its id.
-    pub(crate) fn start_audit(&mut self, checks: &[Check], schedule: Option<String>) -> String {
+    pub(crate) fn start_audit(&mut self, checks: &[Check], schedule: Option<String>, started: i64) -> String {
         let number = self.number();
         let id = Cipher::new(self.seed(), domain::TASK).seal(0, number.into());
-        let started = self.now();
         let audit = Audit {
             id: id.clone(),
             schedule,
@@ -176,22 +192,58 @@ impl World {
     /// Catches up with the clock.
     pub(crate) fn tick(&mut self) {
         let now = self.now();
-        loop {
-            let due = self
-                .audits
-                .iter()
-                .filter(|(_, audit)| audit.status == Status::InProgress && audit.ends <= now)
-                .map(|(number, audit)| (audit.ends, *number))
-                .min();
-            let Some((at, number)) = due else { break };
-            self.progress_tasks(at);
-            self.complete_audit(number, at);
+        while let Some(event) = self.next_event(now) {
+            match event {
+                Event::Due { at, schedule } => self.run_schedule(&schedule, at, now),
+                Event::Ends { at, number } => {
+                    self.progress_tasks(at);
+                    self.complete_audit(number, at);
+                }
+            }
         }
         self.progress_tasks(now);
         if !self.settings.lapsed_stay {
             self.suppressions.forget_lapsed(now);
         }
         self.forget(now);
+    }
+
+    /// What happens first until now.
+    fn next_event(&self, now: i64) -> Option<Event> {
+        let ends = self
+            .audits
+            .iter()
+            .filter(|(_, audit)| audit.status == Status::InProgress && !self.collects_for(audit))
+            .map(|(number, audit)| Event::Ends { at: audit.ends, number: *number });
+        let due = self
+            .schedules
+            .iter()
+            .map(|(name, schedule)| Event::Due { at: schedule.due, schedule: name.clone() });
+        due.chain(ends).filter(|event| event.at() <= now).min_by_key(Event::at)
+    }
+
+    /// Begins a run that is due, unless it would be forgotten by now.
+    fn run_schedule(&mut self, name: &str, at: i64, now: i64) {
+        let Some(schedule) = self.schedules.get_mut(name) else { return };
+        schedule.go_on();
+        let checks = schedule.checks.clone();
+        if at >= now.saturating_sub(RETENTION_MS) {
+            self.start_audit(&checks, Some(name.to_owned()), at);
+        }
+    }
+
+    /// Whether an audit waits for the data of one of its checks.
+    fn collects_for(&self, audit: &Audit) -> bool {
+        audit.checks.keys().any(|check| self.collecting.contains(check))
+    }
+
+    /// Says for which checks data is still collected. Audits that waited for others end now.
+    pub(crate) fn collect(&mut self, checks: BTreeSet<Check>) {
+        let now = self.now();
+        self.collecting = checks;
+        for audit in self.audits.values_mut().filter(|audit| audit.status == Status::InProgress) {
+            audit.ends = audit.ends.max(now);
+        }
     }
 
     fn complete_audit(&mut self, number: u32, at: i64) {
@@ -271,6 +323,35 @@ mod tests {
         assert_eq!(body["nonCompliantChecksCount"], 17);
         assert_eq!(desk.findings(&task).len(), 300);
         assert!(desk.service.take_messages().is_empty());
+    }
+
+    #[test]
+    fn an_audit_waits_for_the_data_of_its_checks() {
+        let desk = Desk::new(100);
+        let collecting = |checks: &[&str]| {
+            desk.ok("POST", "/_control/collecting", &json!({ "collecting": checks }));
+        };
+        collecting(&[Check::DeviceAge.name()]);
+        let (waits, other) =
+            (desk.start(&[Check::DeviceAge, Check::DeviceShared]), desk.start(&[Check::DeviceShared]));
+        desk.advance(3_600_000);
+        assert_eq!(
+            (status(&desk, &waits), status(&desk, &other)),
+            (json!("IN_PROGRESS"), json!("COMPLETED"))
+        );
+        let task = desk.ok("GET", &format!("/audit/tasks/{waits}"), &Value::Null);
+        let of = |check: Check| task["auditDetails"][check.name()]["checkRunStatus"].clone();
+        assert_eq!(of(Check::DeviceAge), "WAITING_FOR_DATA_COLLECTION");
+        assert_eq!(of(Check::DeviceShared), "IN_PROGRESS");
+        let statistics = &task["taskStatistics"];
+        assert_eq!(
+            (&statistics["inProgressChecks"], &statistics["waitingForDataCollectionChecks"]),
+            (&json!(1), &json!(1))
+        );
+        collecting(&[]);
+        assert_eq!(status(&desk, &waits), "COMPLETED");
+        let found = desk.findings(&waits)[0]["findingTime"].as_f64().unwrap();
+        assert!(found >= 1_700_003_600.0, "{found}");
     }
 
     #[test]

@@ -56,13 +56,36 @@ impl Rhythm {
     /// The latest run that should have begun by now, whatever the time of its day.
     pub fn due(self, now: Millis) -> Due {
         let over = now.plus_seconds(-GRACE_SECONDS).date();
-        let (day, before) = match self {
-            Self::Daily => (over, 0),
-            Self::Weekly(weekday) => (latest(weekday, over), 1),
-            Self::Biweekly(weekday) => (latest(weekday, over), 8),
-            Self::Monthly(day) => (monthly(day, over), 1),
+        let day = self.latest(over);
+        let before = match self {
+            Self::Daily => 0,
+            Self::Weekly(_) | Self::Monthly(_) => 1,
+            Self::Biweekly(_) => 8,
         };
         Due { day: begin(day), since: begin(day.saturating_sub(Duration::days(before))) }
+    }
+
+    /// The beginning of the first day after a moment's on which it can run, in UTC: of a biweekly audit, whichever
+    /// week it is.
+    #[must_use]
+    pub fn next(self, after: Millis) -> Millis {
+        let mut day = after.date();
+        while let Some(next) = day.next_day() {
+            day = next;
+            if self.latest(day) == day {
+                break;
+            }
+        }
+        begin(day)
+    }
+
+    /// The latest day that is not after a day on which it can run.
+    fn latest(self, day: Date) -> Date {
+        match self {
+            Self::Daily => day,
+            Self::Weekly(weekday) | Self::Biweekly(weekday) => latest(weekday, day),
+            Self::Monthly(wanted) => monthly(wanted, day),
+        }
     }
 }
 
@@ -189,7 +212,7 @@ mod tests {
             [Millis(i64::MIN), Millis(i64::MAX), at("0000-01-01T00:00:00Z"), at("9999-12-31T23:59:59Z")]
         {
             for rhythm in [Rhythm::Daily, Rhythm::Biweekly(Weekday::Friday), Rhythm::Monthly(31)] {
-                let _ = rhythm.due(now);
+                let _ = (rhythm.due(now), rhythm.next(now));
             }
         }
     }
@@ -233,6 +256,16 @@ mod tests {
                 prop_assert!(!is_of(rhythm, later), "{later} was due later");
                 later = later.next_day().unwrap();
             }
+        }
+
+        #[test]
+        fn the_next_run_is_on_the_first_such_day(rhythm in rhythm(), after in 946_684_800_i64..4_102_444_800) {
+            let after = Millis::from_seconds(after);
+            let mut day = after.date().next_day().unwrap();
+            while !is_of(rhythm, day) {
+                day = day.next_day().unwrap();
+            }
+            prop_assert_eq!(rhythm.next(after), begin(day));
         }
 
         /// Who runs on the days of a rhythm is never late, whatever the hour and the zone.

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::args::Args;
-use crate::audits::{Audit, RunStatus, Status};
+use crate::audits::{Audit, CheckRun, RunStatus, Status};
+use crate::checks::Check;
 use crate::clock::seconds;
 use crate::failure::Failure;
 use crate::operations::schedules::{listing, target_checks};
@@ -25,7 +26,7 @@ pub(crate) fn start(world: &mut World, args: &Args) -> Outcome {
     if running >= MOST_RUNNING {
         return Err(Failure::limit(format!("{MOST_RUNNING} on-demand audits are in progress already")));
     }
-    Ok(json!({ "taskId": world.start_audit(&checks, None) }).to_string())
+    Ok(json!({ "taskId": world.start_audit(&checks, None, world.now()) }).to_string())
 }
 
 fn missing(id: &str) -> Failure {
@@ -36,11 +37,18 @@ fn missing(id: &str) -> Failure {
 pub(crate) fn describe(world: &mut World, args: &Args) -> Outcome {
     let id = args.required("taskId");
     let (_, audit) = world.audit(id).ok_or_else(|| missing(id))?;
+    let waits = |check: Check, run: &CheckRun| {
+        run.status == RunStatus::InProgress && world.collecting.contains(&check)
+    };
+    let waiting = audit.checks.iter().filter(|(check, run)| waits(**check, run)).count();
     let details = audit.checks.iter().map(|(check, run)| {
         let mut details = Audit::details(run);
         if let Some(details) = details.as_object_mut() {
             let compliant = run.status == RunStatus::Compliant;
             details.insert("checkCompliant".to_owned(), compliant.into());
+            if waits(*check, run) {
+                details.insert("checkRunStatus".to_owned(), "WAITING_FOR_DATA_COLLECTION".into());
+            }
         }
         (check.name().to_owned(), details)
     });
@@ -50,8 +58,8 @@ pub(crate) fn describe(world: &mut World, args: &Args) -> Outcome {
         "taskStartTime": seconds(audit.started),
         "taskStatistics": {
             "totalChecks": audit.checks.len(),
-            "inProgressChecks": audit.count(|status| status == RunStatus::InProgress),
-            "waitingForDataCollectionChecks": 0,
+            "inProgressChecks": audit.count(|status| status == RunStatus::InProgress) - waiting,
+            "waitingForDataCollectionChecks": waiting,
             "compliantChecks": audit.count(|status| status == RunStatus::Compliant),
             "nonCompliantChecks": audit.count(|status| status == RunStatus::NonCompliant),
             "failedChecks": audit.count(|status| matches!(status, RunStatus::Failed(_))),

@@ -1,4 +1,7 @@
-//! Scheduled audits: stored, validated, and run when the operator says so.
+//! Scheduled audits: on which days they run, and when.
+//!
+//! "The start time of each audit is determined by the system", and AWS does not say which it is: here it is six
+//! o'clock in the morning, UTC. The first run is on the first such day, also of a biweekly audit.
 
 use serde_json::{Value, json};
 
@@ -8,9 +11,16 @@ use crate::failure::Failure;
 use crate::operations::{EMPTY, Outcome};
 use crate::paging::Pager;
 use crate::world::World;
+use fleetwarden_core::schedule::Rhythm;
+use fleetwarden_core::timestamp::Millis;
 
 /// Device Defender quotas: scheduled audits.
 const MOST_SCHEDULES: usize = 5;
+
+/// The hour of the day, in UTC, at which scheduled audits run.
+const HOUR_OF_DAY: i64 = 6;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// A scheduled audit.
 #[derive(Debug, Clone)]
@@ -21,6 +31,9 @@ pub(crate) struct Schedule {
     day_of_month: Option<String>,
     day_of_week: Option<String>,
     pub(crate) checks: Vec<Check>,
+    rhythm: Rhythm,
+    /// When the next run begins.
+    pub(crate) due: i64,
 }
 
 impl Schedule {
@@ -40,20 +53,38 @@ impl Schedule {
         described
     }
 
-    /// Each frequency needs its day, and must not carry over the other's from before an update.
-    fn check_days(&mut self) -> Result<(), Failure> {
-        let needs = |member| {
-            Err(Failure::invalid(format!("{member} is required when frequency is {}", self.frequency)))
-        };
+    /// Takes the days from its members. Each frequency needs its day, and must not carry over the other's from
+    /// before an update.
+    fn plan(&mut self, now: i64) -> Result<(), Failure> {
         match self.frequency.as_str() {
-            "WEEKLY" | "BIWEEKLY" if self.day_of_week.is_none() => return needs("dayOfWeek"),
-            "MONTHLY" if self.day_of_month.is_none() => return needs("dayOfMonth"),
             "WEEKLY" | "BIWEEKLY" => self.day_of_month = None,
             "MONTHLY" => self.day_of_week = None,
             _ => (self.day_of_month, self.day_of_week) = (None, None),
         }
+        let read = Rhythm::read(&self.frequency, self.day_of_week.as_deref(), self.day_of_month.as_deref());
+        self.rhythm = read.ok_or_else(|| {
+            let member = if self.frequency == "MONTHLY" { "dayOfMonth" } else { "dayOfWeek" };
+            Failure::invalid(format!("{member} is required when frequency is {}", self.frequency))
+        })?;
+        self.due = hour_of(self.rhythm.next(Millis(now.saturating_sub(DAY_MS))));
+        if self.due <= now {
+            self.due = hour_of(self.rhythm.next(Millis(now)));
+        }
         Ok(())
     }
+
+    /// Moves it to the run after the one that is due.
+    pub(crate) fn go_on(&mut self) {
+        let next = self.rhythm.next(Millis(self.due));
+        let skips = matches!(self.rhythm, Rhythm::Biweekly(_));
+        let due = hour_of(if skips { self.rhythm.next(next) } else { next });
+        // Where the calendar ends nothing comes next.
+        self.due = if due > self.due { due } else { i64::MAX };
+    }
+}
+
+const fn hour_of(Millis(day): Millis) -> i64 {
+    day.saturating_add(HOUR_OF_DAY * 3_600_000)
 }
 
 /// The checks that a request targets: known, enabled, at least one, each once.
@@ -89,8 +120,10 @@ pub(crate) fn create(world: &mut World, args: &Args) -> Outcome {
         day_of_month: args.text("dayOfMonth").map(str::to_owned),
         day_of_week: args.text("dayOfWeek").map(str::to_owned),
         checks: target_checks(world, args)?,
+        rhythm: Rhythm::Daily,
+        due: 0,
     };
-    schedule.check_days()?;
+    schedule.plan(world.now())?;
     if world.schedules.len() >= MOST_SCHEDULES {
         return Err(Failure::limit(format!("The account already has {MOST_SCHEDULES} scheduled audits")));
     }
@@ -118,7 +151,9 @@ pub(crate) fn update(world: &mut World, args: &Args) -> Outcome {
     if args.0.contains_key("targetCheckNames") {
         schedule.checks = target_checks(world, args)?;
     }
-    schedule.check_days()?;
+    if ["frequency", "dayOfMonth", "dayOfWeek"].iter().any(|member| args.0.contains_key(*member)) {
+        schedule.plan(world.now())?;
+    }
     let arn = schedule.arn.clone();
     world.schedules.insert(name.to_owned(), schedule);
     Ok(json!({ "scheduledAuditArn": arn }).to_string())
@@ -164,4 +199,80 @@ pub(crate) fn listing_with(member: &str, page: Vec<Value>, token: &str, next: Op
         answer.insert(token.to_owned(), next.into());
     }
     Value::Object(answer).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::checks::Check;
+    use crate::harness::Desk;
+
+    const DAY_MS: u64 = 86_400_000;
+
+    /// The days on which a schedule has run. The desk's clock begins on 2023-11-14, a Tuesday, at 22:13.
+    fn runs(frequency: &Value, days: u64) -> Vec<String> {
+        let desk = Desk::new(10);
+        desk.enable();
+        let mut body = json!({ "targetCheckNames": [Check::LoggingDisabled.name()] });
+        body.as_object_mut().unwrap().extend(frequency.as_object().unwrap().clone());
+        desk.ok("POST", "/audit/scheduledaudits/s", &body);
+        desk.advance(days * DAY_MS);
+        let state = desk.state();
+        let messages = desk.service.take_messages();
+        let audits = state["audits"].as_array().unwrap();
+        assert_eq!(messages.len(), audits.len());
+        let run = |audit: &Value| {
+            let id = audit["taskId"].as_str().unwrap();
+            let task = desk.ok("GET", &format!("/audit/tasks/{id}"), &Value::Null);
+            assert_eq!(
+                (&task["taskType"], &task["scheduledAuditName"]),
+                (&json!("SCHEDULED_AUDIT_TASK"), &json!("s"))
+            );
+            let began = task["taskStartTime"].as_f64().unwrap();
+            let text = fleetwarden_core::timestamp::Millis(crate::clock::from_seconds(began)).rfc3339();
+            text.strip_suffix("T06:00:00Z").unwrap().to_owned()
+        };
+        audits.iter().map(run).collect()
+    }
+
+    #[test]
+    fn the_clock_runs_what_is_due() {
+        assert_eq!(runs(&json!({ "frequency": "DAILY" }), 2), ["2023-11-15", "2023-11-16"]);
+        let weekly = json!({ "frequency": "WEEKLY", "dayOfWeek": "WED" });
+        assert_eq!(runs(&weekly, 14), ["2023-11-15", "2023-11-22"]);
+        let biweekly = json!({ "frequency": "BIWEEKLY", "dayOfWeek": "TUE" });
+        assert_eq!(runs(&biweekly, 40), ["2023-11-21", "2023-12-05", "2023-12-19"]);
+        let monthly = json!({ "frequency": "MONTHLY", "dayOfMonth": "30" });
+        assert_eq!(runs(&monthly, 90), ["2023-11-30", "2023-12-30", "2024-01-30"]);
+        let last = json!({ "frequency": "MONTHLY", "dayOfMonth": "LAST" });
+        assert_eq!(runs(&last, 48), ["2023-11-30", "2023-12-31"]);
+        assert!(runs(&json!({ "frequency": "MONTHLY", "dayOfMonth": "14" }), 29).is_empty());
+    }
+
+    #[test]
+    fn what_would_be_forgotten_by_now_does_not_run() {
+        let all = runs(&json!({ "frequency": "DAILY" }), 3_000);
+        assert_eq!(all.len(), 90);
+    }
+
+    #[test]
+    fn an_update_moves_the_next_run_and_a_deletion_ends_it() {
+        let desk = Desk::new(10);
+        desk.enable();
+        let body = json!({ "frequency": "DAILY", "targetCheckNames": [Check::LoggingDisabled.name()] });
+        desk.ok("POST", "/audit/scheduledaudits/s", &body);
+        desk.advance(DAY_MS);
+        let count = || desk.state()["audits"].as_array().unwrap().len();
+        assert_eq!(count(), 1);
+        let other = json!({ "frequency": "WEEKLY", "dayOfWeek": "MON" });
+        desk.ok("PATCH", "/audit/scheduledaudits/s", &other);
+        desk.advance(4 * DAY_MS);
+        assert_eq!(count(), 1);
+        desk.advance(DAY_MS);
+        assert_eq!(count(), 2);
+        desk.ok("DELETE", "/audit/scheduledaudits/s", &Value::Null);
+        desk.advance(14 * DAY_MS);
+        assert_eq!(count(), 2);
+    }
 }
