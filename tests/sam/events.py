@@ -40,6 +40,7 @@ PARKED = {
 }
 # The error of a command that is not done, by its name.
 REFUSED = {
+    "invoke-audit-report": "NoAudit",  # none has run in that stack
     "invoke-delete-configuration": "ConfirmationRequired",
     "invoke-wrong-input": "InvalidInput",
 }

@@ -5,6 +5,7 @@
 //! says why. On the way: [`command`] (judged before any call) → [`account`] (what only a look at the account
 //! tells), [`mitigation`] (the gate) and [`task`] (the claim) → [`dry`] (what would change) or the call, which a
 //! repeat does not do twice.
+//! One command is no operation: [`report`] gathers what an audit came to.
 
 mod account;
 mod calls;
@@ -16,6 +17,7 @@ mod mitigation;
 mod on_demand;
 mod pages;
 mod repeat;
+mod report;
 mod task;
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings;
 use fleetwarden_aws::telemetry;
+use fleetwarden_core::api;
 use fleetwarden_core::metrics;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
@@ -109,6 +112,10 @@ impl AuditCommands {
         let command = Command::read(event, self.clock.now())?;
         let Command { operation, dry_run, .. } = &command;
         tracing::info!(command = operation.name, command.dry_run = dry_run, "a command came");
+        if operation.name == api::REPORT.name {
+            // On the heap: it is larger than all other commands together.
+            return Box::pin(self.report(&command, deadline)).await;
+        }
         if !operation.changes() {
             if command.all {
                 return self.all_pages(&command, deadline).await;

@@ -9,3 +9,4 @@ mod mitigations;
 mod pages;
 mod repeats;
 mod rules;
+mod report;

@@ -1,0 +1,91 @@
+//! `AuditReport`: what an audit came to, from the service and the ledger.
+//!
+//! The audit itself must be readable. All else is a source that may fail: what it would have told is then a gap of the
+//! report, which says so. On the way: [`audit`] (which one, and how its checks ended) → [`checks`] (what triage
+//! counted, examples), [`mitigations`] and [`suppressions`], side by side.
+
+mod audit;
+mod checks;
+mod mitigations;
+mod sources;
+mod suppressions;
+
+use std::time::Duration;
+
+use fleetwarden_aws::Error;
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::message::Audit;
+use fleetwarden_core::report::AuditReport;
+use fleetwarden_core::timestamp::Millis;
+use serde_json::Value;
+use serde_json::json;
+use serde_json::value::RawValue;
+use serde_json::value::to_raw_value;
+
+use crate::AuditCommands;
+use crate::calls::answer;
+use crate::command::Command;
+use crate::failure::Failure;
+use crate::report::sources::Sources;
+
+/// What is kept of the time to write the report down. What has not answered by then is a gap.
+const WRITING: Duration = Duration::from_secs(5);
+
+impl AuditCommands {
+    /// `AuditReport`.
+    pub(crate) async fn report(&self, command: &Command, deadline: Millis) -> Result<Box<RawValue>, Failure> {
+        let now = self.clock.now();
+        let left = Duration::from_millis(u64::try_from(deadline.0.saturating_sub(now.0)).unwrap_or_default());
+        let sources = Sources::new(self, left.saturating_sub(WRITING));
+        let (task_id, task) = sources.audit(command).await?;
+        let mut report = sources.begin(task_id, &task, now);
+        let audit = Audit {
+            account: report.account.clone(),
+            region: report.region.clone(),
+            task_id: report.task_id.clone(),
+            schedule: report.schedule.clone(),
+            started_at: report.started_at,
+        };
+        let ended = report.task_status != "IN_PROGRESS";
+        let AuditReport { checks, mitigations, suppressed, debt, .. } = &mut report;
+        let hidden: Vec<CheckName> =
+            checks.iter().filter(|check| check.suppressed > 0).map(|check| check.check.clone()).collect();
+        tokio::join!(
+            sources.checks(&audit, ended, checks, debt),
+            sources.mitigations(&audit, now, mitigations),
+            sources.suppressions(&audit, &hidden, suppressed),
+        );
+        report.sum();
+        report.suppressed.findings = report.totals.suppressed;
+        report.gaps = sources.into_gaps();
+        written(&report, command.text("format"))
+    }
+}
+
+/// The report in a format.
+fn written(report: &AuditReport, format: &str) -> Result<Box<RawValue>, Failure> {
+    let (content_type, body) = match format {
+        "markdown" => ("text/markdown", report.markdown()),
+        "html" => ("text/html", report.html()),
+        _ => return to_raw_value(report).map_err(|e| Error::Input(e.to_string()).into()),
+    };
+    answer(&json!({"taskId": report.task_id, "contentType": content_type, "body": body}))
+}
+
+/// A text of an answer; nothing if it is not there.
+fn text<'v>(value: &'v Value, member: &str) -> Option<&'v str> {
+    value.get(member).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// A count of an answer.
+fn count(value: &Value, member: &str) -> Option<u64> {
+    value.get(member).and_then(Value::as_u64)
+}
+
+/// The start of a text that may be of any length.
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}
