@@ -72,6 +72,11 @@ impl Glob {
         &self.text
     }
 
+    /// The one text that it matches, if it is no more than that.
+    pub(super) fn exact(&self) -> Option<&str> {
+        matches!(self.kind, Kind::Exact).then_some(&self.text)
+    }
+
     /// Whether it matches every text.
     pub(super) const fn is_any(&self) -> bool {
         matches!(self.kind, Kind::Any)

@@ -54,6 +54,16 @@ impl Members {
         }
     }
 
+    /// The names, if they are all that it takes: then nobody needs to look at what else there is.
+    pub fn literals(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Groups(_) | Self::Types(_) => None,
+            Self::Things(patterns) | Self::Resources(patterns) => {
+                patterns.0.iter().map(Glob::exact).collect()
+            }
+        }
+    }
+
     /// The key under which they stand in a policy file.
     pub const fn key(&self) -> &'static str {
         match self {
