@@ -82,10 +82,12 @@ impl ApplyMitigations {
     ) -> Result<(), Error> {
         let id = request.task_id();
         let by_check = statistics(task);
-        let all = by_check.iter().find(|(check, _)| CheckName::new(check) == request.check);
-        let all = all.map(|(_, all)| *all).unwrap_or_default();
+        let is_own = |check: &str| CheckName::new(check) == request.check;
+        let all = by_check.iter().find(|(check, _)| is_own(check)).map(|(_, all)| *all).unwrap_or_default();
+        // Of a command's task another check may be what failed, which has a follow-up of its own.
+        let elsewhere = by_check.iter().any(|(check, of)| !is_own(check) && of.not_succeeded() > 0);
         let finding_ids = &findings(request, task);
-        let clean = state == State::Completed && all.not_succeeded() == 0;
+        let clean = (state == State::Completed || elsewhere) && all.not_succeeded() == 0;
         let surely = clean && usize::try_from(all.succeeded) == Ok(finding_ids.len());
         let results = self.results(request, finding_ids, surely, deadline).await?;
         self.write_results(request, &results).await?;

@@ -250,3 +250,31 @@ async fn without_time_the_results_come_later() {
     let error = function(&service, Mode::Enforce).message(&body, START.plus_seconds(1)).await.unwrap_err();
     assert!(!error.is_permanent() && service.task_state(&id(&message)) == "started", "{error}");
 }
+
+/// A command's task may have several checks: each follow-up tells of its own.
+#[tokio::test(start_paused = true)]
+async fn of_a_commands_task_each_check_is_told_apart() {
+    let mut asked = message(findings([1, 2]));
+    let request = asked["request"].as_object_mut().unwrap();
+    request.remove("rule");
+    request.insert("command".to_owned(), json!("by-hand"));
+    let mut other = asked.clone();
+    other["request"]["check"] = json!("LOGGING_DISABLED_CHECK");
+    other["request"]["target"] = findings([3]);
+    let service = started(&asked).await;
+    service.end("by-hand", "FAILED", [1, 1, 0, 0]);
+    let statistics = json!({"totalFindingsCount": 1, "succeededFindingsCount": 1});
+    let mut task = service.state().tasks["by-hand"].clone();
+    task["target"]["findingIds"] = json!(["finding-1", "finding-2", "finding-3"]);
+    task["taskStatistics"]["LOGGING_DISABLED_CHECK"] = statistics;
+    service.state().tasks.insert("by-hand".to_owned(), task);
+    for message in [&asked, &other, &other] {
+        deliver(&service, &follow(message)).await.unwrap();
+    }
+    assert_eq!([1, 2, 3].map(|n| service.result("by-hand", n)), ["unknown", "unknown", "completed"]);
+    let told: Vec<Value> = service.alerts().iter().map(|alert| alert["content"].clone()).collect();
+    insta::assert_json_snapshot!(told);
+    let hostile = super::with(asked, "/request/command", "../x");
+    let error = deliver(&service, &follow(&hostile)).await.unwrap_err();
+    assert!(error.is_permanent() && error.to_string().contains("is no id of a mitigation task"), "{error}");
+}

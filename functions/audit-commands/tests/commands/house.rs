@@ -47,6 +47,8 @@ pub(crate) struct House {
     pub(crate) apply_mitigations: ApplyMitigations,
     /// The calls of AWS IoT, by method, path and query, in order.
     pub(crate) calls: Arc<Mutex<Vec<String>>>,
+    /// The last of them.
+    last: Arc<Mutex<Option<Call>>>,
 }
 
 /// A house whose policy is this.
@@ -58,7 +60,9 @@ pub(crate) fn house_with(policy: &'static str) -> House {
     let settings = Settings { fleet, clock, rate_scale, audit_duration: second, ..Settings::default() };
     let endpoint = Arc::new(DeviceDefender::new(settings));
     let calls: Arc<Mutex<Vec<String>>> = Arc::default();
+    let last: Arc<Mutex<Option<Call>>> = Arc::default();
     let (around, service, seen) = (cloud.clone(), Arc::clone(&endpoint), Arc::clone(&calls));
+    let kept = Arc::clone(&last);
     let shared = clients(move |call: Call| {
         let (method, path) = call.operation.split_once(' ').unwrap_or_default();
         if !path.starts_with("/audit") && !path.starts_with("/mitigationactions") {
@@ -66,11 +70,8 @@ pub(crate) fn house_with(policy: &'static str) -> House {
         }
         let query = if call.query.is_empty() { String::new() } else { format!("?{}", call.query) };
         seen.lock().unwrap().push(format!("{method} {path}{query}"));
-        let headers: Vec<(&str, &str)> = call.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let authorization =
-            headers.iter().find(|(name, _)| *name == "authorization").map(|(_, value)| *value);
-        let request = Request { method, path, query: &call.query, authorization, body: call.body.as_bytes() };
-        let answer = service.answer_with_headers(&request, &headers);
+        *kept.lock().unwrap() = Some(call.clone());
+        let answer = ask(&service, &call);
         if answer.lost {
             return Answer::Never;
         }
@@ -104,7 +105,16 @@ pub(crate) fn house_with(policy: &'static str) -> House {
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 },
     };
-    House { cloud, endpoint, function, apply_mitigations, calls }
+    House { cloud, endpoint, function, apply_mitigations, calls, last }
+}
+
+/// Asks the endpoint.
+fn ask(endpoint: &DeviceDefender, call: &Call) -> device_defender::Answer {
+    let (method, path) = call.operation.split_once(' ').unwrap_or_default();
+    let headers: Vec<(&str, &str)> = call.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let authorization = headers.iter().find(|(name, _)| *name == "authorization").map(|(_, value)| *value);
+    let request = Request { method, path, query: &call.query, authorization, body: call.body.as_bytes() };
+    endpoint.answer_with_headers(&request, &headers)
 }
 
 /// A house whose policy enforces and has nothing else to say.
@@ -125,6 +135,12 @@ impl House {
     /// Invokes the function.
     pub(crate) async fn invoke(&self, event: Value) -> Result<Value, Failure> {
         self.invoke_as("request-1", event).await
+    }
+
+    /// What the endpoint says to the last call, made again beside the function.
+    pub(crate) fn again(&self) -> Value {
+        let last = self.last.lock().unwrap().clone().unwrap();
+        serde_json::from_str(&ask(&self.endpoint, &last).body).unwrap()
     }
 
     /// Invokes the function, which must succeed.
@@ -155,6 +171,11 @@ impl House {
     /// Enables checks, runs an audit of them to its end, and gives its task id.
     pub(crate) async fn audit(&self, checks: &[&str]) -> String {
         self.enable(checks).await;
+        self.audit_again("of-the-house", checks).await
+    }
+
+    /// Runs an audit of enabled checks to its end under a token, and gives its task id.
+    pub(crate) async fn audit_again(&self, token: &str, checks: &[&str]) -> String {
         let event = json!({
             "command": "StartOnDemandAuditTask", "targetCheckNames": checks, "clientRequestToken": token,
         });
@@ -171,11 +192,6 @@ impl House {
             "targetCheckNames": checks,
         });
         self.ok(event).await;
-        self.audit_again("of-the-house", checks).await
-    }
-
-    /// Runs an audit of enabled checks to its end under a token, and gives its task id.
-    pub(crate) async fn audit_again(&self, token: &str, checks: &[&str]) -> String {
         self.calls.lock().unwrap().clear();
     }
 

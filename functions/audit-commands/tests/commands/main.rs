@@ -4,9 +4,10 @@
 
 mod changes;
 mod each;
+mod every;
 mod house;
 mod mitigations;
 mod pages;
 mod repeats;
-mod rules;
 mod report;
+mod rules;
