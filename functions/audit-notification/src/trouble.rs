@@ -39,13 +39,17 @@ pub(crate) fn alert(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) ->
         None => format!("{bad} of {all} checks of {name} {were} not done"),
     };
     let checks = troubled.iter().map(|check| line(check));
+    let sum =
+        |count: fn(&CheckEnded) -> Option<u64>| outcome.all().filter_map(count).fold(0, u64::saturating_add);
     let intro = format!(
         "Audit task `{}` of account {} in {}, begun {}. What these checks would have found is not known; findings of \
-         earlier audits stay as they are.",
+         earlier audits stay as they are. Resources that do not comply: {}; suppressed ones: {}.",
         audit.task_id,
         audit.account,
         audit.region,
-        audit.started_at.rfc3339()
+        audit.started_at.rfc3339(),
+        sum(|check| check.non_compliant_resources_count),
+        sum(|check| check.suppressed_non_compliant_resources_count),
     );
     let canceled = |check: &&CheckEnded| check.status == CheckStatus::Canceled && check.error_code.is_none();
     let only_canceled = ended.task_status != "FAILED" && troubled.iter().all(canceled);
