@@ -16,6 +16,8 @@ from botocore.loaders import Loader
 
 MODEL = Loader().load_service_model("iot", "service-2")
 SHAPES = MODEL["shapes"]
+PAGED = Loader().load_service_model("iot", "paginators-1")["pagination"]
+LAST_PAGE, BAD_TOKEN = "the last of several pages", "a token that is refused"
 AUDIT_OPERATIONS = sorted(
     name for name in MODEL["operations"] if ("Audit" in name or "MitigationAction" in name) and "Detect" not in name
 )
@@ -101,6 +103,9 @@ def check_members(shape, value, path):
 class Judge:
     """The proxy, on a free loopback port."""
 
+    # What all judges of this process have seen of each operation: 200, errors, clients, and of lists the ends.
+    ever = {}
+
     def __init__(self, upstream):
         self.upstream = urlsplit(upstream).netloc
         self.verdicts, self.bad_requests, self.seen = [], [], {}
@@ -152,11 +157,27 @@ class Judge:
             bad += self.check_request(name, match, parse_qsl(query, keep_blank_values=True), headers, body)
         error = (response.getheader("x-amzn-errortype") or "").split(":")[0]
         self.seen.setdefault(name, set()).add(error or response.status)
+        self.ever.setdefault(name, set()).update(self.witnessed(name, query, headers, body, response.status, error, answer))
         wrong = list(self.check_answer(name, response, error, answer))
         if response.status == 200 and any("unknown member" not in fault for fault in bad):
             wrong.append("a bad request was accepted")
         self.bad_requests += [f"{name}: {fault}" for fault in bad]
         self.verdicts += [f"{name}: {fault} (answer {response.status} {answer[:200]!r})" for fault in wrong]
+
+    @staticmethod
+    def witnessed(name, query, headers, body, status, error, answer):
+        """What a call proves that its operation can do."""
+        yield error or status
+        if status == 200:
+            yield headers.get("user-agent", "").partition("/")[0].lower()
+        given = dict(parse_qsl(query))
+        if body.startswith(b"{") and body.endswith(b"}"):
+            given.update(json.loads(body))
+        if name in PAGED and given.get(PAGED[name]["input_token"]):
+            if error == "InvalidRequestException":
+                yield BAD_TOKEN
+            if status == 200 and not json.loads(answer).get(PAGED[name]["output_token"]):
+                yield LAST_PAGE
 
     @staticmethod
     def check_request(name, match, query, headers, body):

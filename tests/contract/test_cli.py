@@ -18,6 +18,11 @@ pytestmark = pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not ins
 
 @pytest.fixture
 def aws(endpoint):
+    return driving(endpoint)
+
+
+def driving(endpoint):
+    """A call of the AWS CLI's."""
     environment = os.environ | {
         "AWS_ENDPOINT_URL_IOT": endpoint.judge.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": os.devnull, "AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1",
@@ -121,3 +126,21 @@ def test_the_documented_commands(endpoint, aws):
     aws("delete-account-audit-configuration", "--delete-scheduled-audits")
     assert endpoint.control("GET", "state")["fleet"]["loggingEnabled"]
     assert endpoint.judge.bad_requests == []
+
+
+def test_the_commands_that_cancel(slow):
+    aws = driving(slow)
+    slow.enable(LOGGING)
+    task = aws("start-on-demand-audit-task", "--target-check-names", LOGGING)["taskId"]
+    aws("cancel-audit-task", "--task-id", task)
+    assert aws("describe-audit-task", "--task-id", task)["taskStatus"] == "CANCELED"
+    audit = slow.client().start_on_demand_audit_task(targetCheckNames=[LOGGING])["taskId"]
+    slow.control("POST", "clock", {"advanceMs": 3600000})
+    finding = slow.findings(audit)[0]["findingId"]
+    params = {"enableIoTLoggingParams": {"roleArnForLogging": ROLE, "logLevel": "ERROR"}}
+    aws("create-mitigation-action", "--action-name", "log", "--role-arn", ROLE, "--action-params", params)
+    aws("start-audit-mitigation-actions-task", "--task-id", "fix",
+        "--target", {"findingIds": [finding]}, "--audit-check-to-actions-mapping", {LOGGING: ["log"]})
+    aws("cancel-audit-mitigation-actions-task", "--task-id", "fix")
+    assert aws("describe-audit-mitigation-actions-task", "--task-id", "fix")["taskStatus"] == "CANCELED"
+    assert slow.judge.bad_requests == []

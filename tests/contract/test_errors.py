@@ -250,6 +250,11 @@ def test_suppression_rules(endpoint, iot):
     refused("ResourceAlreadyExistsException", 409, create, **key, suppressIndefinitely=True)
     other = {"checkName": EXPIRING, "resourceIdentifier": {"deviceCertificateId": "b" * 64}}
     refused("ResourceAlreadyExistsException", 409, create, **other, suppressIndefinitely=True, clientRequestToken="once")
+    endpoint.control("POST", "rules", {"mostSuppressions": 1, "lapsedStay": True})
+    refused("LimitExceededException", 410, create, **other, suppressIndefinitely=True)
+    endpoint.control("POST", "rules", {"mostSuppressions": None, "lapsedStay": True})
+    iot.delete_audit_suppression(**key)
+    create(**other, suppressIndefinitely=True, clientRequestToken="once")
 
 
 def test_action_rules(endpoint, iot):

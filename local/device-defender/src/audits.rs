@@ -82,16 +82,24 @@ pub(crate) struct CheckRun {
     pub(crate) total: u64,
     pub(crate) open: Vec<Entry>,
     pub(crate) suppressed: Vec<Entry>,
+    /// Whether its findings were deleted, as they are when the check is disabled. What was counted stays.
+    pub(crate) deleted: bool,
 }
 
 impl CheckRun {
     pub(crate) const fn new() -> Self {
-        Self { status: RunStatus::InProgress, total: 0, open: Vec::new(), suppressed: Vec::new() }
+        Self {
+            status: RunStatus::InProgress,
+            total: 0,
+            open: Vec::new(),
+            suppressed: Vec::new(),
+            deleted: false,
+        }
     }
 
     /// The finding at a position, and whether it was suppressed.
     pub(crate) fn finding(&self, position: u32) -> Option<(Entry, bool)> {
-        let position = usize::try_from(position).ok()?;
+        let position = usize::try_from(position).ok().filter(|_| !self.deleted)?;
         if let Some(entry) = self.open.get(position) {
             return Some((*entry, false));
         }
@@ -103,6 +111,7 @@ impl CheckRun {
         let count = |entries: &[Entry]| u32::try_from(entries.len()).unwrap_or(u32::MAX);
         let (open, all) = (count(&self.open), count(&self.open).saturating_add(count(&self.suppressed)));
         match suppressed {
+            _ if self.deleted => 0..0,
             None => 0..all,
             Some(false) => 0..open,
             Some(true) => open..all,

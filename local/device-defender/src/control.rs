@@ -41,6 +41,7 @@ pub(crate) fn answer(world: &mut World, path: &str, request: &Request<'_>) -> (u
         ("POST", "reset") => reset(world, request.body),
         ("POST", "run-schedule") => run_schedule(world, request.body),
         ("POST", "check-failures") => set_failing(world, request.body),
+        ("POST", "rules") => set_rules(world, request.body),
         ("POST", "collecting") => set_collecting(world, request.body),
         ("POST", "suppressions") => make_suppressions(world, request.body),
         ("POST", "things") => make_thing(world, request.body),
@@ -213,6 +214,20 @@ fn set_failing(world: &mut World, body: &[u8]) -> Reply {
     let order: Order = read(body)?;
     world.failing = checks("failing", &order.failing)?;
     Ok(json!({ "failing": order.failing }))
+}
+
+/// What AWS leaves open.
+fn set_rules(world: &mut World, body: &[u8]) -> Reply {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Order {
+        most_suppressions: Option<usize>,
+        lapsed_stay: bool,
+    }
+    let Order { most_suppressions, lapsed_stay } = read(body)?;
+    world.settings.most_suppressions = most_suppressions;
+    world.settings.lapsed_stay = lapsed_stay;
+    Ok(json!({ "mostSuppressions": most_suppressions, "lapsedStay": lapsed_stay }))
 }
 
 fn set_collecting(world: &mut World, body: &[u8]) -> Reply {

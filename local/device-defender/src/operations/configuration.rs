@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::args::{Args, known_check};
+use crate::audits::Status;
 use crate::checks::Check;
 use crate::failure::Failure;
 use crate::operations::{EMPTY, Outcome};
@@ -133,8 +134,19 @@ pub(crate) fn update(world: &mut World, args: &Args) -> Outcome {
             )));
         }
     }
-    world.configuration = changed;
+    put(world, changed);
     Ok(EMPTY.to_owned())
+}
+
+/// "When a check is disabled, any data collected so far in relation to the check is deleted": the findings here, since
+/// nothing else is kept of it.
+fn put(world: &mut World, changed: Configuration) {
+    let before = std::mem::replace(&mut world.configuration, changed);
+    for audit in world.audits.values_mut().filter(|audit| audit.status != Status::InProgress) {
+        for (check, run) in &mut audit.checks {
+            run.deleted |= before.enabled(*check) && !world.configuration.enabled(*check);
+        }
+    }
 }
 
 /// `DescribeAccountAuditConfiguration`. Every check is there, also when nothing is configured.
@@ -165,9 +177,39 @@ pub(crate) fn delete(world: &mut World, args: &Args) -> Outcome {
     if world.configuration.role.is_none() {
         return Err(Failure::not_found("The account has no audit configuration"));
     }
-    world.configuration = Configuration::default();
+    put(world, Configuration::default());
     if args.flag("deleteScheduledAudits") == Some(true) {
         world.schedules.clear();
     }
     Ok(EMPTY.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::checks::Check;
+    use crate::harness::Desk;
+
+    #[test]
+    fn disabling_a_check_deletes_its_findings_and_no_others() {
+        let desk = Desk::new(200);
+        let task = desk.start(&[Check::DeviceShared, Check::DeviceRevoked]);
+        desk.advance(1_000);
+        let all = desk.findings(&task);
+        let (gone, stay): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|finding| finding["checkName"] == Check::DeviceShared.name());
+        assert!(!gone.is_empty() && !stay.is_empty());
+        let off = json!({ "auditCheckConfigurations": { Check::DeviceShared.name(): { "enabled": false } } });
+        desk.ok("PATCH", "/audit/configuration", &off);
+        assert_eq!(desk.findings(&task), stay);
+        let one = format!("/audit/findings/{}", gone[0]["findingId"].as_str().unwrap());
+        assert_eq!(desk.call("GET", &one, &serde_json::Value::Null).0, 404);
+        let described = desk.ok("GET", &format!("/audit/tasks/{task}"), &serde_json::Value::Null);
+        let details = &described["auditDetails"][Check::DeviceShared.name()];
+        assert_eq!(details["nonCompliantResourcesCount"], gone.len());
+        desk.enable();
+        assert_eq!(desk.findings(&task), stay);
+        assert_eq!(desk.audit(Check::DeviceShared).len(), gone.len());
+    }
 }

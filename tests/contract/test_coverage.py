@@ -1,0 +1,34 @@
+"""What the model of the service needs a test for: that there was one. It runs last, on what the judges have seen."""
+
+import pytest
+from judge import AUDIT_OPERATIONS, BAD_TOKEN, LAST_PAGE, MODEL, PAGED, REGISTRY_OPERATIONS, Judge
+
+OPERATIONS = [*AUDIT_OPERATIONS, *REGISTRY_OPERATIONS]
+# Nobody is unauthorized here, and a service that is unavailable is ordered as a 503 without any code.
+NEVER_GIVEN = {"UnauthorizedException", "ServiceUnavailableException"}
+
+
+def needed(operation):
+    described = MODEL["operations"][operation]
+    errors = {error["shape"] for error in described["errors"]} - NEVER_GIVEN
+    paging = {LAST_PAGE, BAD_TOKEN} if operation in PAGED else set()
+    return {200, "boto3", "aws-cli"} | errors | paging
+
+
+def test_the_operations_are_those_of_the_model():
+    assert len(AUDIT_OPERATIONS) == 30
+    lists = {operation for operation in OPERATIONS if operation.startswith("List")}
+    assert lists == {operation for operation in OPERATIONS if operation in PAGED}
+    declared = {error for operation in AUDIT_OPERATIONS for error in needed(operation) if "Exception" in str(error)}
+    assert declared == {
+        "InternalFailureException", "InvalidRequestException", "LimitExceededException", "ResourceAlreadyExistsException",
+        "ResourceNotFoundException", "TaskAlreadyExistsException", "ThrottlingException",
+    }
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_answer_was_seen(request, operation):
+    options = request.config.option
+    if options.keyword or options.markexpr or any(".py" in argument for argument in request.config.args):
+        pytest.skip("only a part of the tests was run")
+    assert needed(operation) - Judge.ever.get(operation, set()) == set()
