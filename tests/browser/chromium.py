@@ -15,6 +15,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 TOOLS = HERE.parents[1] / "target" / "tools" / "browser"
 OWN = TOOLS / "chromium" / "chromium"
 AXE = TOOLS / "node_modules" / "axe-core" / "axe.min.js"
+# Playwright switches it on; with it, one picture in five of a page of many screens fails ("Unable to capture").
+ARGUMENTS = ["--disable-features=CDPScreenshotNewSurface"]
 HELP = "run `make browser`, or name an installed Chromium in FLEETWARDEN_CHROMIUM"
 
 
@@ -38,7 +40,7 @@ def running():
     executable, environment = settings()
     with sync_playwright() as playwright:
         try:
-            browser = playwright.chromium.launch(executable_path=executable, env=environment)
+            browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS, env=environment)
         except Error as error:
             raise RuntimeError(f"{executable} does not start: {HELP}\n{error}") from None
         try:

@@ -16,10 +16,21 @@ DEMO = ROOT / "target" / "demo" / "report.html"
 
 
 def pytest_sessionstart(session):
+    """Before the tests are collected, since the pages are among their names."""
     missing = chromium.missing()
     if missing:
         pytest.exit(f"not there: {', '.join(missing)}; {chromium.HELP}", returncode=2)
     PAGES.mkdir(parents=True, exist_ok=True)
+    example = ["--quiet", "--locked", "--package", "fleetwarden-core", "--example", "report-pages"]
+    if subprocess.run(["cargo", "run", *example, "--", PAGES], cwd=ROOT, check=False).returncode != 0:
+        pytest.exit("the pages were not rendered; see above", returncode=2)
+
+
+def pytest_generate_tests(metafunc):
+    """Each page is a case of its own."""
+    if "report" in metafunc.fixturenames:
+        pages = sorted(PAGES.glob("*.html")) + [page for page in [DEMO] if page.exists()]
+        metafunc.parametrize("report", pages, ids=["demo" if page == DEMO else page.stem for page in pages])
 
 
 @pytest.fixture(scope="session")

@@ -77,7 +77,8 @@ def opened(browser, path, look):
 def accessibility(page):
     """What axe objects to, and contrasts that it cannot tell."""
     page.evaluate(chromium.AXE.read_text(encoding="utf-8"))
-    result = page.evaluate("(tags) => axe.run({ runOnly: tags })", RULES)
+    options = {"runOnly": RULES, "resultTypes": ["violations", "incomplete"]}
+    result = page.evaluate("(options) => axe.run(options)", options)
     unsure = [rule for rule in result["incomplete"] if rule["id"] == "color-contrast"]
     for rule in result["violations"] + unsure:
         for node in rule["nodes"][:NODES]:
@@ -93,7 +94,6 @@ def on_screen(browser, path, look, pictures=None):
         if width != look.width:
             faults.append(f"is laid out for {width} px instead of {look.width}: is there a viewport in its head?")
         page.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-        picture(page, pictures, f"{path.stem}-{look}-open")
         faults += page.evaluate(MEASURE, False)
         faults += accessibility(page)
         return faults

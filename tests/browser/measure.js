@@ -3,6 +3,7 @@
 (onPaper) => {
   const faults = new Set();
   const slack = 1; // pixels: boxes end at fractions of them
+  const smallest = onPaper ? 9 : 12; // pixels
   const width = document.documentElement.clientWidth;
   const style = (element) => getComputedStyle(element);
   const shown = (element) => element.checkVisibility({ visibilityProperty: true, opacityProperty: true });
@@ -10,6 +11,16 @@
   const above = function* (element) {
     for (let parent = element.parentElement; parent; parent = parent.parentElement) yield parent;
   };
+  const spills = (element) => {
+    const { clientHeight, scrollHeight } = element;
+    return style(element).overflowY === "visible" && clientHeight > 0 && scrollHeight > clientHeight + 2;
+  };
+  // A pixel that holds more than it shows is for screen readers.
+  const aside = (element) =>
+    [element, ...above(element)].some((one) => {
+      const { width, height } = one.getBoundingClientRect();
+      return width <= 2 && height <= 2 && style(one).overflow === "hidden";
+    });
   const name = (element) => {
     const classes = [...element.classList].map((one) => `.${one}`).join("");
     const text = element.textContent.trim().replace(/\s+/g, " ");
@@ -21,9 +32,11 @@
   }
 
   for (const element of document.body.querySelectorAll("*")) {
+    if (!shown(element) || aside(element)) continue;
+    const waits = element.getBoundingClientRect().right <= 0; // until it gets the focus
+    if (waits) element.focus();
     const box = element.getBoundingClientRect();
-    const aside = box.width <= 2 && box.height <= 2; // for screen readers alone
-    if (!shown(element) || aside) continue;
+    if (waits) element.blur();
     if ((box.right > width + slack || box.left < -slack) && ![...above(element)].some(scrolls)) {
       faults.add(`sticks out of the screen: ${name(element)}`);
     }
@@ -35,6 +48,8 @@
     ) {
       faults.add(`is cut off: ${name(element)}`);
     }
+    // What a style puts before and after an element is no element, but makes the element scroll further than it shows.
+    if (![...element.children].some(spills) && spills(element)) faults.add(`is taller than its box: ${name(element)}`);
     if (onPaper && element.localName === "details" && element.lastElementChild && !shown(element.lastElementChild)) {
       faults.add(`is closed on paper: ${name(element)}`);
     }
@@ -43,8 +58,8 @@
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   for (let text = texts.nextNode(); text; text = texts.nextNode()) {
     const parent = text.parentElement;
-    if (!text.data.trim() || !shown(parent)) continue;
-    if (parseFloat(style(parent).fontSize) < 12) {
+    if (!text.data.trim() || !shown(parent) || aside(parent)) continue;
+    if (parseFloat(style(parent).fontSize) < smallest) {
       faults.add(`is set in ${style(parent).fontSize}: ${name(parent)}`);
     }
     const range = document.createRange();
@@ -52,11 +67,11 @@
     const written = range.getBoundingClientRect();
     const block = [parent, ...above(parent)].find((element) => !/^(inline|contents)$/.test(style(element).display));
     const box = block.getBoundingClientRect();
-    if (written.width > 2 && !scrolls(block) && (written.right > box.right + slack || written.left < box.left - slack)) {
+    if (!scrolls(block) && (written.right > box.right + slack || written.left < box.left - slack)) {
       faults.add(`runs out of its box: ${name(block)}`);
     }
-    // Names and ids may be broken, and have to be; words are broken where a column is too narrow for them.
-    for (const word of text.data.matchAll(/(?<![^\s(])\p{L}{2,14}(?=[\s.,:;)]|$)/gu)) {
+    // Names and ids may be broken, and have to be; words and numbers are where a column is too narrow for them.
+    for (const word of text.data.matchAll(/(?<![^\s(])(\p{L}|\d|(?<=\d)[,.](?=\d)){2,14}(?=[\s.,:;)]|$)/gu)) {
       range.setStart(text, word.index);
       range.setEnd(text, word.index + word[0].length);
       if (new Set([...range.getClientRects()].map((line) => line.top)).size > 1) {

@@ -3,10 +3,12 @@
 import judge
 import pytest
 
-STYLE = "body { margin: 1rem; } @media (prefers-color-scheme: dark) { body { background: #111; color: #eee; } a { color: #9cf; } }"
+DARK = "body { background: #111; color: #eee; } a { color: #9cf; }"
+STYLE = f"body {{ margin: 1rem; }} @media (prefers-color-scheme: dark) {{ {DARK} }}"
 PAPER = "@media print { details::details-content { content-visibility: visible; } }"
 BODY = "<h1>A report</h1><p>Some text, and <a href='https://example.com'>a link</a>.</p>"
 DETAILS = "<details><summary>More</summary><p>There is more.</p></details>"
+LABEL = ".label::before { content: 'label'; position: absolute; top: 2em; }"
 VIEWPORT = "<meta name=viewport content='width=device-width, initial-scale=1'>"
 WORD = "w" * 60
 
@@ -27,7 +29,7 @@ def caught(faults, words):
 @pytest.mark.parametrize("look", judge.LOOKS, ids=str)
 def test_a_good_page_is_good_on_every_screen(browser, tmp_path, look):
     assert judge.on_screen(browser, written(tmp_path, DETAILS, PAPER), look, tmp_path) == []
-    assert (tmp_path / f"page-{look}-open.png").exists()
+    assert (tmp_path / f"page-{look}.png").exists()
 
 
 def test_a_good_page_is_good_on_paper_and_in_the_hand(browser, tmp_path):
@@ -52,9 +54,11 @@ def test_a_good_page_is_good_on_paper_and_in_the_hand(browser, tmp_path):
         (f"<p style='overflow: hidden'>{WORD}</p>", "is cut off: <p>"),
         ("<p style='overflow: hidden; height: 1em'>one<br>two</p>", "is cut off: <p>"),
         ("<p style='font-size: 11px'>small</p>", "is set in 11px: <p>"),
+        ("<p class=label style='position: relative'>x</p>", "is taller than its box: <p.label>"),
+        ("<p style='width: 2em; overflow-wrap: anywhere'>12,345</p>", "breaks the word 12,345: <p>"),
         ("<p style='width: 4em; overflow-wrap: anywhere'>a suppression</p>", "breaks the word suppression: <p>"),
         ("<p style='color: #777; background: #777'>grey</p>", "color-contrast"),
-        ("<details><summary>More</summary><p style='color: #777; background: #888'>grey</p></details>", "color-contrast"),
+        ("<details><summary>More</summary><p style='color: #777'>grey</p></details>", "color-contrast"),
         ("<img src='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='>", "image-alt"),
         ("<h4>Too deep</h4>", "heading-order"),
         ("<h1>Another</h1>", "has 2 h1"),
@@ -62,17 +66,30 @@ def test_a_good_page_is_good_on_paper_and_in_the_hand(browser, tmp_path):
     ],
 )
 def test_a_bad_page_is_caught_on_a_telephone(browser, tmp_path, more, words):
-    faults = judge.on_screen(browser, written(tmp_path, more), judge.Look(judge.TELEPHONE, "light"))
+    faults = judge.on_screen(browser, written(tmp_path, more, LABEL), judge.Look(judge.TELEPHONE, "light"))
     assert caught(faults, words), faults
 
 
 def test_what_scrolls_by_itself_does_not_stick_out(browser, tmp_path):
-    table = "<div tabindex=0 role=region aria-label=Table style='overflow-x: auto'><div style='width: 600px'>wide</div></div>"
+    wide = "<div style='width: 600px'>wide</div>"
+    table = f"<div tabindex=0 role=region aria-label=Table style='overflow-x: auto'>{wide}</div>"
     page = written(tmp_path, table)
     assert judge.on_screen(browser, page, judge.Look(judge.TELEPHONE, "light")) == []
     # Paper does not scroll.
-    wide = written(tmp_path, table.replace("600px", "900px"))
-    assert caught(judge.on_paper(browser, wide), "is cut off: <div>")
+    page = written(tmp_path, table.replace("600px", "900px"))
+    assert caught(judge.on_paper(browser, page), "is cut off: <div>")
+
+
+ASIDE = "<p style='position: absolute; width: 1px; height: 1px; overflow: hidden'>for screen readers</p>"
+SKIP = "<p><a class=skip href='#end'>Skip to the end</a></p><p id=end>The end.</p>"
+FAR = ".skip { position: absolute; left: -99rem; }"
+
+
+def test_what_is_aside_on_purpose_does_not_stick_out(browser, tmp_path):
+    page = written(tmp_path, ASIDE + SKIP, FAR + ".skip:focus { left: 0; }")
+    assert judge.on_screen(browser, page, judge.Look(judge.TELEPHONE, "light")) == []
+    faults = judge.on_screen(browser, written(tmp_path, SKIP, FAR), judge.Look(judge.TELEPHONE, "light"))
+    assert caught(faults, "sticks out of the screen: <a.skip>"), faults
 
 
 def test_a_page_that_is_light_in_the_dark_is_caught(browser, tmp_path):

@@ -54,14 +54,16 @@ ADAPTERS = {
     r"\bmitigations\s*\.(ended|held_no_more|started)\(": {"update_item"},
     r"\bmitigations\s*\.(claim_whole|holders)\(": {"batch_get_item"},
     r"\bmitigations\s*\.release\(": {"get_item"},
-    r"\.put_file\(|\.put\(&\w+, \"": {"put_object"},  # of the two `put`, the archive's has a content type
+    r"\.put_file\(|\barchive\s*\.put\(|\.put\(&\w+, \"": {"put_object"},
     r"\barchive(\(\))?\s*\.delete\(": {"delete_object"},
-    r"\.get_file\(": {"get_object"},
+    r"\.get_file\(|\barchive\s*\.read\(": {"get_object"},
     r"\bAlerts\b": ALERT,
     r"\bpolicy::load(_with_windows)?\(": ALERT,
     r"\bConsumer\b": {"send_message"},
     r"\bQueue\b": {"send_message_batch"},
 }
+# Takes the name of an operation on audits from who invokes it. All others have each name in their text.
+ANY_OF_AUDIT = {"audit-commands"}
 
 
 def read_sources(place):
@@ -76,11 +78,12 @@ def read_sources(place):
     return "\n".join(texts)
 
 
-def operations_of_table():
-    """The IAM actions of the operations that the core describes: all of them behind one adapter."""
+def operations_of_tables():
+    """The operations that the core describes, on audits and of the registry: all of them behind one adapter."""
     text = read_sources("shared/core/src/api.rs")
-    table = text.split("pub static AUDIT", 1)[1].split("};", 1)[0]
-    return {f"iot:{name}" for name in re.findall(r"^ {4}(\w+) (?:GET|POST|PUT|PATCH|DELETE) \"", table, re.MULTILINE)}
+    tables = text.split("pub static AUDIT", 1)[1].split("pub static REGISTRY", 1)
+    row = re.compile(r"^ {4}(\w+) (?:GET|POST|PUT|PATCH|DELETE) \"", re.MULTILINE)
+    return tuple(set(row.findall(table)) for table in tables)
 
 
 @functools.cache
@@ -92,7 +95,11 @@ def code_calls(function):
         if re.search(adapter, text):
             called |= behind
     calls = {OPERATIONS[name] for name in called}
-    return calls | operations_of_table() if ".iot_api()" in text else calls
+    if ".iot_api()" not in text:
+        return calls
+    audit, registry = operations_of_tables()
+    named = audit if function in ANY_OF_AUDIT else (audit | registry) & set(re.findall(r'"([A-Z]\w+)"', text))
+    return calls | {f"iot:{name}" for name in named}
 
 
 @functools.cache

@@ -36,10 +36,15 @@ WITHOUT_RESOURCE = {
     "iot:ListAuditMitigationActionsTasks",
     "iot:ListAuditSuppressions",
     "iot:ListAuditTasks",
+    "iot:ListCACertificates",
+    "iot:ListCertificates",
     "iot:ListMitigationActions",
+    "iot:ListPolicies",
     "iot:ListPrincipalThings",
     "iot:ListRelatedResourcesForAuditFinding",
+    "iot:ListRoleAliases",
     "iot:ListScheduledAudits",
+    "iot:ListThings",
     "iot:SetV2LoggingOptions",
     "iot:StartAuditMitigationActionsTask",
     "iot:StartOnDemandAuditTask",
@@ -64,7 +69,7 @@ BY_SERVICES = {"iot:TagResource", "kms:Decrypt", "kms:GenerateDataKey"}
 FOR_ANSWERS = {"s3:ListBucket"}
 # Lambda sets the first in every function. The others are for a stack on one machine and for a person at work.
 FROM_LAMBDA = re.compile(r"AWS_(REGION|ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|LAMBDA_\w+)$")
-FOR_ONE_MACHINE = re.compile(r"AWS_(ENDPOINT_URL(_\w+)?|CA_BUNDLE)$|(POLICY_PATH|RUST_LOG)$")
+FOR_ONE_MACHINE = re.compile(r"AWS_(ENDPOINT_URL(_\w+)?|CA_BUNDLE)$|(CALLS_PER_SECOND|POLICY_PATH|RUST_LOG)$")
 
 FUNCTIONS = sorted(functions())
 DEAD_LETTER_QUEUES = sorted(name for name in of_type("AWS::SQS::Queue") if "DeadLetter" in name)

@@ -3,23 +3,60 @@
 //! Before it, a schedule invoked it, or somebody who wants to know now. After it, Device Defender holds the
 //! suppressions that the policy has standing, people know of each that is about to end, has ended or hides nothing,
 //! the debt of suppressions is counted, and audits that did not come or did not work are told.
+//!
+//! On the way: [`members`] (who is meant) → [`read`] (all suppressions there are, and what they hid) with [`plan`]
+//! (what becomes of each) → [`change`] → [`outcome`] with [`memory`] (what the review before knew) → [`told`]. What
+//! there is no time for goes on in the next invocation, by way of [`state`] and the function's own queue.
 
 mod audits;
+mod calls;
+mod change;
+mod members;
+mod memory;
+mod outcome;
+mod plan;
+mod read;
+mod resources;
+mod review;
+mod state;
+mod told;
 
+use std::cell::RefCell;
+
+use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::archive::Archive;
+use fleetwarden_aws::batch;
+use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::policy;
+use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings::Common;
 use fleetwarden_aws::settings::required;
+use fleetwarden_aws::telemetry;
 use fleetwarden_aws::topic::Topic;
+use fleetwarden_core::metrics;
 use fleetwarden_core::policy::Policy;
+use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
+use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
+
+use crate::calls::Budget;
+pub use crate::calls::Pace;
+use crate::review::Resume;
+
+const NAME: &str = "suppression-review";
+/// What is left of an invocation when it puts the review aside: enough to write some 100 MB and to tell.
+const MARGIN_MS: i64 = 60_000;
+/// How long after the invocation's end its claim may be taken, in seconds.
+const LEASE_SECONDS: i64 = 30;
 
 /// The function with all that it needs from outside.
 pub struct SuppressionReview {
@@ -31,14 +68,32 @@ pub struct SuppressionReview {
     pub audit_topic: Topic,
     /// AWS IoT.
     pub iot: IotApi,
+    /// How fast it is called.
+    pub pace: Pace,
     /// What the operator wants.
     pub policy: Policy,
     /// What is known of audits.
     pub ledger: Ledger,
+    /// What the last review knew, and reviews under way.
+    pub archive: Archive,
+    /// Its own queue: for what is left near the deadline.
+    pub queue: Queue,
     /// Who is told.
     pub alerts: Alerts,
     /// Its clock.
     pub clock: Clock,
+    /// How batches are taken.
+    pub consumer: Consumer,
+}
+
+/// What woke the function, if it was not its queue.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct Wish {
+    /// The time of the schedule, in RFC 3339: a delivery that is repeated has the same.
+    scheduled_at: Option<String>,
+    /// Whether to say what would change, and change nothing.
+    dry_run: bool,
 }
 
 impl SuppressionReview {
@@ -52,24 +107,103 @@ impl SuppressionReview {
         let clock = Clock::system();
         let ledger = Ledger::new(shared.dynamodb(), common.ledger_table);
         let alerts = Alerts::new(shared.sns(), common.alert_topic, ledger.clone(), clock.clone());
+        let sqs = shared.sqs();
+        let parking = Queue::new(sqs.clone(), common.dead_letter_queue);
         Ok(Self {
             account: common.account,
             region: common.region,
             audit_topic: Topic::new(shared.sns(), required("AUDIT_TOPIC_ARN")?),
             iot: shared.iot_api(),
+            pace: Pace::from_env()?,
             policy: policy::load(&alerts).await?,
             ledger,
+            archive: Archive::new(shared.s3(), required("ARCHIVE_BUCKET")?),
+            queue: Queue::new(sqs, required("REVIEW_QUEUE_URL")?),
             alerts,
+            consumer: Consumer { function: NAME, parking, clock: clock.clone(), parallel: 1 },
             clock,
         })
     }
 
-    /// Takes an invocation.
+    /// Takes an invocation: of a schedule, of somebody who wants to know, or of its own queue.
     ///
     /// # Errors
     /// What could not be done.
-    pub async fn handle(&self, _event: Value, _context: &Context) -> Result<Value, Error> {
-        let now = self.clock.now();
-        Ok(json!({"audits": self.watch_audits(now).await?}))
+    pub async fn handle(&self, event: Value, context: &Context) -> Result<Value, Error> {
+        let unreadable = |e: serde_json::Error| Error::Input(format!("the event: {e}"));
+        if event.get("Records").is_some() {
+            let event: SqsEvent = serde_json::from_value(event).map_err(unreadable)?;
+            let response = self.consumer.consume(event, context, async |body, deadline| {
+                let resume: Resume = batch::parse("message of a review", body)?;
+                self.resume(&resume, deadline).await
+            });
+            return serde_json::to_value(response.await?).map_err(unreadable);
+        }
+        let wish: Wish = serde_json::from_value(event).map_err(unreadable)?;
+        let done = self.wished(wish, context).await;
+        let failed = u64::from(done.is_err());
+        telemetry::emit(&metrics::invocation_line(NAME, self.clock.now(), 1, failed, 0));
+        done
+    }
+
+    async fn wished(&self, wish: Wish, context: &Context) -> Result<Value, Error> {
+        let slot = match &wish.scheduled_at {
+            None => context.request_id.clone(),
+            Some(at) => Millis::parse(at)
+                .map(Millis::rfc3339)
+                .ok_or_else(|| Error::Input(format!("scheduledAt: '{at}' is no time in RFC 3339")))?,
+        };
+        let deadline = Millis(i64::try_from(context.deadline).unwrap_or(i64::MAX));
+        let about = about::review(&slot, 0);
+        let review = async {
+            let state = self.begin(slot.clone(), 0, wish.dry_run);
+            // The watch tells people, which a trial does not.
+            let watched = match wish.dry_run {
+                true => Ok(Value::Null),
+                false => Box::pin(self.watch_audits(state.began)).await.map(|watched| json!(watched)),
+            };
+            let mut told = Box::pin(self.go_on(state, &self.budget(deadline))).await?;
+            if let Some(members) = told.as_object_mut() {
+                members.insert("audits".into(), watched?);
+            }
+            Ok(told)
+        };
+        self.once(&about, deadline, review)
+            .await
+            .map(|told| told.unwrap_or_else(|| json!({"slot": slot, "repeated": true})))
+    }
+
+    async fn resume(&self, resume: &Resume, deadline: Millis) -> Result<(), Error> {
+        let about = about::review(&resume.slot, resume.step);
+        let review = async {
+            let state = self.take_up(resume).await?;
+            Box::pin(self.go_on(state, &self.budget(deadline))).await
+        };
+        let told = self.once(&about, deadline, review).await?;
+        if let Some(told) = told {
+            tracing::info!(review = %told, "a review went on");
+        }
+        Ok(())
+    }
+
+    /// Does what is to be done once; none if it was done before.
+    async fn once(
+        &self,
+        about: &str,
+        deadline: Millis,
+        work: impl Future<Output = Result<Value, Error>>,
+    ) -> Result<Option<Value>, Error> {
+        let told = RefCell::new(None);
+        let lease = deadline.plus_seconds(LEASE_SECONDS);
+        let work = async {
+            told.replace(Some(work.await?));
+            Ok(())
+        };
+        self.ledger.once(about, self.clock.now(), lease, work).await?;
+        Ok(told.into_inner())
+    }
+
+    fn budget(&self, deadline: Millis) -> Budget {
+        Budget { clock: self.clock.clone(), stop_at: Millis(deadline.0.saturating_sub(MARGIN_MS)) }
     }
 }

@@ -1,0 +1,230 @@
+//! Creates, updates and deletes what the plan says.
+//!
+//! `apply-suppressions` makes suppressions too, and asks what is there before it touches it. Here all are listed
+//! already, so each change is one call. What somebody else changed meanwhile is found by the next review.
+
+use std::collections::BTreeMap;
+
+use fleetwarden_aws::Error;
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::digest::Digest;
+use fleetwarden_core::policy::Mode;
+use fleetwarden_core::resource::ResourceIdentifier;
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::SuppressionReview;
+use crate::calls::Budget;
+use crate::calls::is;
+use crate::memory::DELETED;
+use crate::memory::Known;
+use crate::memory::NEVER;
+use crate::memory::seconds;
+use crate::plan;
+use crate::plan::Target;
+use crate::resources::Kind;
+use crate::resources::key;
+use crate::state::Is;
+use crate::state::Kept;
+use crate::state::State;
+use crate::state::Surplus;
+use crate::state::Want;
+
+/// How many changes are made side by side.
+const PARALLEL: usize = 8;
+
+/// A change that was made, or was not.
+struct Change {
+    key: u128,
+    made: Result<(), Error>,
+}
+
+impl SuppressionReview {
+    /// Makes the changes. False if the next invocation has to go on.
+    pub(crate) async fn change(&self, state: &mut State, budget: &Budget) -> bool {
+        state.listing.seen.sort_unstable();
+        state.listing.seen.dedup_by_key(|known| known.key);
+        let targets = plan::targets(&self.policy);
+        self.delete(state, &targets, budget).await && self.put(state, &targets, budget).await
+    }
+
+    async fn delete(&self, state: &mut State, targets: &[Target<'_>], budget: &Budget) -> bool {
+        loop {
+            if state.listing.surplus.is_empty() {
+                return true;
+            }
+            if budget.is_over() {
+                return false;
+            }
+            let rest = state.listing.surplus.len().saturating_sub(PARALLEL);
+            let chunk = state.listing.surplus.split_off(rest);
+            let (mode, dry_run) = (self.policy.mode(), state.dry_run);
+            let acts = |surplus: &Surplus| match surplus.standing {
+                Some(at) => targets.get(usize::from(at)).is_some_and(|target| target.acts(mode, dry_run)),
+                None => mode == Mode::Enforce && !dry_run,
+            };
+            let chunk = chunk.iter().map(|surplus| (surplus, acts(surplus)));
+            let changes: Vec<(&Surplus, bool, Change)> = stream::iter(chunk)
+                .map(|(surplus, acts)| async move { (surplus, acts, self.delete_one(surplus, acts).await) })
+                .buffered(PARALLEL)
+                .collect()
+                .await;
+            for (surplus, acts, Change { key, made }) in changes {
+                let kept = surplus.standing.and_then(|at| state.standing.get_mut(usize::from(at)));
+                match (made, kept) {
+                    (Ok(()), kept) => {
+                        let count = kept.map_or(&mut state.orphans, |kept| &mut kept.deleted);
+                        *count += 1;
+                        if acts {
+                            mark(&mut state.listing.seen, key, |known| known.flags |= DELETED);
+                        }
+                    }
+                    (Err(error), Some(kept)) => failed(kept, &error),
+                    (Err(error), None) => state.gaps.push(format!("what is gone from the policy: {error}")),
+                }
+            }
+        }
+    }
+
+    async fn delete_one(&self, surplus: &Surplus, acts: bool) -> Change {
+        let Surplus { check, resource, .. } = surplus;
+        let key = key(check, resource);
+        if !acts {
+            return Change { key, made: Ok(()) };
+        }
+        let input = json!({"checkName": check, "resourceIdentifier": resource});
+        let deleted: Result<Value, Error> = self.paced("DeleteAuditSuppression", input).await;
+        let made = deleted.map(drop).or_else(unless("ResourceNotFoundException"));
+        Change { key, made }
+    }
+
+    async fn put(&self, state: &mut State, targets: &[Target<'_>], budget: &Budget) -> bool {
+        let open = |want: &Want| matches!(want.is, Is::Missing | Is::Stale);
+        let mut work: Vec<u128> =
+            state.listing.wanted.iter().filter(|(_, want)| open(want)).map(|(key, _)| *key).collect();
+        // The same order whenever it is repeated.
+        work.sort_unstable();
+        for chunk in work.chunks(PARALLEL) {
+            if budget.is_over() {
+                return false;
+            }
+            let wants = chunk.iter().filter_map(|key| Some((*key, state.listing.wanted.get(key)?)));
+            let wants: Vec<_> = wants
+                .filter_map(|(key, want)| Some((key, want, targets.get(usize::from(want.standing))?)))
+                .collect();
+            let changes: Vec<(Change, bool)> = stream::iter(wants)
+                .map(|(key, want, target)| {
+                    let (slot, dry_run) = (&state.slot, state.dry_run);
+                    async move {
+                        let acts = target.acts(self.policy.mode(), dry_run);
+                        let made = if acts { self.put_one(want, target, slot).await } else { Ok(()) };
+                        (Change { key, made }, acts)
+                    }
+                })
+                .buffered(PARALLEL)
+                .collect()
+                .await;
+            for (change, acts) in changes {
+                settle(state, targets, change, acts);
+            }
+        }
+        true
+    }
+
+    async fn put_one(&self, want: &Want, target: &Target<'_>, slot: &str) -> Result<(), Error> {
+        let Some((check, resource)) = named(want, target) else { return Ok(()) };
+        let mut input = json!({
+            "checkName": check, "resourceIdentifier": resource, "description": target.description,
+            "suppressIndefinitely": target.end == NEVER,
+        });
+        let Some(members) = input.as_object_mut() else { return Ok(()) };
+        if target.end != NEVER {
+            members.insert("expirationDate".into(), target.end.into());
+        }
+        if want.is == Is::Stale {
+            let updated: Result<Value, Error> = self.paced("UpdateAuditSuppression", input).await;
+            return updated.map(drop).or_else(unless("ResourceNotFoundException"));
+        }
+        // A token that was used can never be used again, so the review is part of it: what somebody deletes can be
+        // made anew by the next one.
+        let token = Digest::new("standing").part(slot).part(check.as_str()).part(&target.description);
+        members.insert("clientRequestToken".into(), resource.add_to(token).hex().into());
+        let created: Result<Value, Error> = self.paced("CreateAuditSuppression", input).await;
+        match created {
+            Err(Error::Aws { code, .. }) if code == "LimitExceededException" => Err(Error::Later(
+                "the account holds as many audit suppressions as it may; delete some that nobody needs, or ask AWS \
+                 Support for more"
+                    .into(),
+            )),
+            created => created.map(drop).or_else(unless("ResourceAlreadyExistsException")),
+        }
+    }
+}
+
+/// Somebody else did it first.
+fn unless(code: &str) -> impl FnOnce(Error) -> Result<(), Error> {
+    move |error| if is(&error, code) { Ok(()) } else { Err(error) }
+}
+
+fn named(want: &Want, target: &Target<'_>) -> Option<(CheckName, ResourceIdentifier)> {
+    let check = target.standing.checks().get(usize::from(want.check))?;
+    Some((check.clone(), Kind::of(check)?.identifier(&want.name)))
+}
+
+/// Notes what came of a wanted suppression.
+fn settle(state: &mut State, targets: &[Target<'_>], change: Change, acts: bool) {
+    let Change { key, made } = change;
+    let now = seconds(state.began);
+    let Some(want) = state.listing.wanted.get_mut(&key) else { return };
+    let was = std::mem::replace(&mut want.is, Is::Done);
+    let at = usize::from(want.standing);
+    let (Some(target), Some(kept)) = (targets.get(at), state.standing.get_mut(at)) else { return };
+    if let Err(error) = made {
+        failed(kept, &error);
+        return;
+    }
+    let count = if was == Is::Stale { &mut kept.updated } else { &mut kept.created };
+    *count += 1;
+    if !acts {
+        return;
+    }
+    let check = target.standing.checks().get(usize::from(want.check));
+    let check = check.map(|check| state.listing.names.check(check)).unwrap_or_default();
+    let source = state.listing.names.source(&target.source);
+    let known = Known { key, first_seen: now, end: target.end, source, check, flags: 0 };
+    let name = want.name.clone();
+    let check = state.listing.names.check_of(&known).map(ToString::to_string).unwrap_or_default();
+    state.listing.sample(&known, || format!("{check} {name}"));
+    // What was listed stays as it was found: what somebody changed by hand is told, though it is mended now.
+    state.listing.made.push(known);
+}
+
+fn failed(kept: &mut Kept, error: &Error) {
+    kept.failed += 1;
+    kept.error.get_or_insert_with(|| error.to_string());
+}
+
+fn mark(seen: &mut [Known], key: u128, change: impl FnOnce(&mut Known)) {
+    let at = seen.binary_search_by_key(&key, |known| known.key).ok();
+    if let Some(known) = at.and_then(|at| seen.get_mut(at)) {
+        change(known);
+    }
+}
+
+/// Counts what needs no change.
+pub(crate) fn count(state: &mut State) {
+    let mut counts: BTreeMap<u16, [u64; 3]> = BTreeMap::new();
+    for want in state.listing.wanted.values() {
+        let [wanted, fine, by_hand] = counts.entry(want.standing).or_default();
+        *wanted += 1;
+        *fine += u64::from(want.is == Is::Fine);
+        *by_hand += u64::from(want.is == Is::ByHand);
+    }
+    for (at, [wanted, fine, by_hand]) in counts {
+        if let Some(kept) = state.standing.get_mut(usize::from(at)) {
+            (kept.wanted, kept.unchanged, kept.by_hand) = (wanted, fine, by_hand);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! People are told what ends, what has ended, what somebody changed, and how much is hidden: each once.
+
+use serde_json::json;
+
+use crate::house::House;
+use crate::house::PRESSES;
+
+const NOTHING: &str = "version: 1\nmode: enforce\nrules: []\n";
+
+#[tokio::test(start_paused = true)]
+async fn an_end_is_told_a_month_a_week_and_a_day_before_it() {
+    let mut house = House::new(PRESSES, 2);
+    let mut told = Vec::new();
+    for day in 0..225 {
+        house.review().await;
+        let alerts = house.alerts("suppression-ending");
+        told.extend(
+            alerts[told.len()..].iter().map(|title| format!("day {day}: {title}")).collect::<Vec<_>>(),
+        );
+        house.pass_days(1);
+    }
+    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_json_snapshot!(house.messages("suppression-ending")[0]["content"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lives_for_a_fortnight_is_not_warned_of_for_a_month() {
+    let mut house = House::new(NOTHING, 3);
+    house.review().await;
+    house.suppress(1, Some(14), "for a fortnight");
+    for _ in 0..14 {
+        house.review().await;
+        house.pass_days(1);
+    }
+    insta::assert_snapshot!(house.alerts("suppression-ending").join("\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_is_told_and_then_what_the_next_audit_finds_again() {
+    let mut house = House::new(NOTHING, 3);
+    // The certificate of a resource that an audit finds, and one that none does.
+    house.audit();
+    let tasks = house.ask(
+        "GET",
+        "/audit/tasks?startTime=2026-11-22T00:00:00Z&endTime=2026-11-24T00:00:00Z",
+        &json!(null),
+    );
+    let task = tasks["tasks"][0]["taskId"].clone();
+    let found =
+        house.ask("POST", "/audit/findings", &json!({"taskId": task, "checkName": crate::house::SHARED}));
+    let resource = &found["findings"][0]["nonCompliantResource"]["resourceIdentifier"];
+    let end = house.cloud.clock().now().seconds() + 3 * 86_400;
+    for (token, resource) in
+        [("one", resource), ("two", &json!({"deviceCertificateId": house.certificate(1)}))]
+    {
+        house.ask(
+            "POST",
+            "/audit/suppressions/create",
+            &json!({
+                "checkName": crate::house::SHARED, "resourceIdentifier": resource, "expirationDate": end,
+                "description": "Fleetwarden: rule shared; owner ops; for now", "clientRequestToken": token,
+            }),
+        );
+    }
+    house.review().await;
+    house.pass_days(4);
+    let told = house.review().await;
+    assert_eq!(told["ended"][0].get("back"), None, "{told}");
+    house.review().await;
+    house.audit();
+    house.review().await;
+    house.review().await;
+    insta::assert_snapshot!(house.alerts("suppression-ended").join("\n"));
+    assert!(house.suppressions().iter().all(|line| line.contains(" 2026-11-26 ")), "nothing is renewed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_standing_suppression_that_lapsed_is_never_renewed() {
+    let mut house = House::new(PRESSES, 1);
+    house.review().await;
+    house.pass_days(220);
+    for _ in 0..2 {
+        let told = house.review().await;
+        assert_eq!(told["standing"]["presses"]["lapsed"], true);
+        assert!(house.suppressions().iter().all(|line| line.contains(" 2027-06-30 ")));
+        assert_eq!(house.calls("/suppressions/create") + house.calls("/suppressions/update"), 0);
+    }
+    assert_eq!(
+        house.alerts("suppression-ended"),
+        ["2 suppressions of standing presses (lab) ended on 2027-06-30"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_changed_or_deleted_is_told_and_mended() {
+    let mut house = House::new(PRESSES, 3);
+    house.review().await;
+    house.delete(1);
+    let resource = json!({"deviceCertificateId": house.certificate(2)});
+    house.ask(
+        "PATCH",
+        "/audit/suppressions/update",
+        &json!({
+            "checkName": crate::house::SHARED, "resourceIdentifier": resource, "suppressIndefinitely": true,
+        }),
+    );
+    let told = house.review().await;
+    insta::assert_json_snapshot!(told["drift"]);
+    assert_eq!((house.suppressions().len(), house.alerts("suppression-drift").len()), (6, 1));
+    assert!(house.suppressions().iter().all(|line| line.contains(" 2027-06-30 ")));
+    assert_eq!(house.review().await["drift"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_debt_is_counted_kept_and_told_once_a_week() {
+    let mut house = House::new(PRESSES, 4);
+    house.review().await;
+    house.suppress(5, None, "for ever");
+    house.suppress(6, Some(20), "Fleetwarden: rule shared; owner ops; for now");
+    house.review().await;
+    house.pass_days(1);
+    house.audit();
+    house.pass_days(1);
+    let told = house.review().await;
+    insta::assert_json_snapshot!(told["debt"]);
+    let kept = house.cloud.item("debt", "latest").unwrap()["debt"].as_str().unwrap().to_owned();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&kept).unwrap(), told["debt"]);
+    assert_eq!(house.alerts("suppression-debt").len(), 1, "one a week");
+    house.pass_days(7);
+    house.review().await;
+    let digests = house.messages("suppression-debt");
+    insta::assert_snapshot!(digests[1]["content"]["title"].as_str().unwrap());
+    insta::assert_snapshot!(digests[1]["content"]["description"].as_str().unwrap());
+}
