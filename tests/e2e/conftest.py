@@ -20,7 +20,7 @@ from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ["audit-notification", "triage-findings", "apply-suppressions", "apply-mitigations", "export-findings"]
-FUNCTIONS += ["audit-commands"]
+FUNCTIONS += ["audit-commands", "suppression-review"]
 
 
 def command():
@@ -43,11 +43,11 @@ def fleetwarden(*arguments, **more):
 
 
 def demo(folder, *arguments, code=0):
-    """Runs the demonstration and returns its summary."""
+    """Runs the demonstration and returns its summary, with the report of its last audit."""
     path = folder / "summary.json"
     run = fleetwarden("demo", "--summary", path, *arguments)
     assert run.returncode == code, run.stdout + run.stderr
-    return json.loads(path.read_text())
+    return json.loads(path.read_text()) | {"report": json.loads((folder / "report.json").read_text())}
 
 
 class Stack:

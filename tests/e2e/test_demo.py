@@ -7,8 +7,13 @@ FINDINGS = 1000
 
 
 @pytest.fixture(scope="module")
-def enforced(tmp_path_factory):
-    return demo(tmp_path_factory.mktemp("enforce"), "--findings", FINDINGS)
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("enforce")
+
+
+@pytest.fixture(scope="module")
+def enforced(folder):
+    return demo(folder, "--findings", FINDINGS)
 
 
 def test_nothing_is_lost_and_nothing_is_done_twice(enforced):
@@ -33,6 +38,27 @@ def test_no_call_is_made_that_the_work_does_not_need(enforced):
     # 17 checks of which none but one has more than 250 findings: a page each, and two for that one.
     assert enforced["calls"]["ListAuditFindings"] <= 2 * (17 + FINDINGS // 250)
     assert enforced["throttled"] == 0
+
+
+def test_the_report_of_the_last_audit_tells_what_the_endpoint_knows(folder, enforced):
+    # The demonstration holds each check's counts against the endpoint's, and counts as a fault what the report lacks.
+    assert enforced["reportFaults"] == []
+    report, (first, second) = enforced["report"], enforced["audits"]
+    totals, changes = report["totals"], report["totals"]["changes"]
+    assert (report["taskId"], report["taskStatus"]) == (second["taskId"], "COMPLETED")
+    assert totals["nonCompliant"] + totals["suppressed"] == second["findings"]
+    assert totals["suppressed"] == second["alreadySuppressed"] == report["suppressed"]["findings"]
+    assert first["findings"] + changes["new"] + changes["returned"] - changes["fixed"] == second["findings"]
+    assert changes["fixed"] > 0
+    for check in report["checks"]:
+        assert sum(check["severities"].values()) == sum(check["reasons"].values()) == check["nonCompliant"], check
+    groups = report["suppressed"]["suppressions"]
+    assert sum(group["count"] for group in groups) == enforced["suppressions"] and not report["suppressed"]["more"]
+    assert all(group["by"].startswith("rule ") and group["until"] for group in groups)
+    assert sum(task["findings"]["total"] for task in report["mitigations"]) == second["mitigated"]
+    assert all(task["rule"] for task in report["mitigations"])
+    for name in ["report.md", "report.html"]:
+        assert second["taskId"] in (folder / name).read_text()
 
 
 def test_observe_changes_nothing_and_says_what_it_would_have_done(tmp_path, enforced):

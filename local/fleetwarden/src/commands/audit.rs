@@ -1,6 +1,7 @@
 //! `fleetwarden audit`: an audit command by its name and members, done by the stack that is up.
 //!
-//! It makes the event, the function `audit-commands` does the rest; a list is shown as a table.
+//! It makes the event, the function `audit-commands` does the rest; a list is shown as a table, a report as it is
+//! written.
 
 use super::invoke::Deployed;
 use super::pair;
@@ -55,10 +56,12 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         note(format!("fleetwarden: {error}\n{why}"));
         return Ok(ExitCode::FAILURE);
     }
-    match table(&value).filter(|_| !arguments.json) {
-        Some(table) => line(table),
-        None if arguments.json => line(String::from_utf8_lossy(&answer)),
-        None => line(serde_json::to_string_pretty(&value)?),
+    let written = value.get("contentType").and_then(|_| value.get("body")).and_then(Value::as_str);
+    match (written, table(&value)) {
+        _ if arguments.json => line(String::from_utf8_lossy(&answer)),
+        (Some(written), _) => line(written),
+        (None, Some(table)) => line(table),
+        (None, None) => line(serde_json::to_string_pretty(&value)?),
     }
     if let Some(token) = value.get("nextToken").and_then(Value::as_str).filter(|_| !arguments.json) {
         note(format!("there is more: nextToken={token}"));
@@ -81,6 +84,9 @@ fn event(arguments: &Arguments) -> Result<Value> {
         event.insert(name.clone(), json.unwrap_or_else(|| text.as_str().into()));
     }
     event.insert("command".to_owned(), operation.name.into());
+    if operation.name == api::REPORT.name && !arguments.json {
+        event.entry("format").or_insert_with(|| "markdown".into());
+    }
     for (name, given) in [("dryRun", arguments.dry_run), ("all", arguments.all)] {
         if given {
             event.insert(name.to_owned(), true.into());
@@ -190,6 +196,11 @@ mod tests {
             "maxResults": 5, "all": true,
         });
         assert_eq!(event_of(&list).unwrap(), expected);
+        let report = |words: &[&str]| event_of(&[&["audit-report"], words].concat()).unwrap();
+        assert_eq!(report(&[]), json!({"command": "AuditReport", "format": "markdown"}));
+        assert_eq!(report(&["--json"]), json!({"command": "AuditReport"}));
+        let page = json!({"command": "AuditReport", "taskId": "7", "format": "html"});
+        assert_eq!(report(&["taskId=7", "format=html"]), page);
         let unknown = event_of(&["list-audit-finding"]).unwrap_err().to_string();
         assert!(unknown.contains("did you mean 'ListAuditFindings'?"), "{unknown}");
     }

@@ -1,6 +1,7 @@
 //! `fleetwarden demo`: the whole path of a finding on one machine, twice, and the account of it.
 
 use super::Local;
+use crate::demo::report::Report;
 use crate::demo::summary::{Observed, Rest, Summary};
 use crate::demo::{archive, crash, drain, table};
 use crate::output::{line, note};
@@ -30,7 +31,7 @@ pub(crate) struct Arguments {
     /// Policy file in place of the demonstration's own
     #[arg(long, conflicts_with = "observe")]
     policy: Option<PathBuf>,
-    /// File that gets the figures as JSON; target/demo/summary.json below the root if left out
+    /// File that gets the figures as JSON, and beside it the report; target/demo/summary.json below the root if left out
     #[arg(long)]
     summary: Option<PathBuf>,
     /// Seconds that the work of one audit may take
@@ -62,11 +63,14 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     line(table::table(&first, &second));
     let archive = folder.join("archive");
     let archived = archive::keep(stack.cloud(), stack.output("ArchiveBucketName")?, &archive).await?;
+    let report = Report::ask(&stack, &second.task).await?;
+    line(report.table());
     let rest = Rest {
         observe: arguments.observe,
         parked: parked(&stack).await?,
         killed,
         archive_objects: archived,
+        report_faults: report.faults(&first.found, &second.found),
         seconds: started.elapsed().as_secs_f64(),
     };
     let summary = Summary::new(&[first, second], rest);
@@ -78,6 +82,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
     line(summary.verdict());
     line(format!("figures: {}", path.display()));
+    line(format!("report of the last audit: {}", report.write(&path)?.display()));
     where_to_look(&stack);
     line(format!("archive, kept: {}", archive.display()));
     line(format!(

@@ -3,12 +3,14 @@
 //! One side is the Device Defender endpoint, which knows what is wrong with the fleet and what was done to it
 //! ([`truth`]); the other is what Fleetwarden left behind, a log event for every finding ([`exported`]).
 //! [`drain`] waits until the queues are empty, [`crash`] kills functions on the way, [`summary`] puts both
-//! sides together and says what was lost and what was done twice, and [`table`] shows it.
+//! sides together and says what was lost and what was done twice, and [`table`] shows it. [`report`] asks the stack
+//! itself for the report of the last audit, and holds it against the endpoint.
 
 pub(crate) mod archive;
 pub(crate) mod crash;
 pub(crate) mod drain;
 pub(crate) mod exported;
+pub(crate) mod report;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod truth;

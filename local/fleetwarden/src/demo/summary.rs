@@ -59,6 +59,7 @@ pub(crate) struct Summary {
     calls: BTreeMap<String, u64>,
     throttled: u64,
     archive_objects: u64,
+    report_faults: Vec<String>,
     seconds: f64,
 }
 
@@ -80,6 +81,8 @@ pub(crate) struct Rest {
     pub(crate) killed: Vec<String>,
     /// Objects of findings in the archive.
     pub(crate) archive_objects: u64,
+    /// Where the report of the last audit and the endpoint do not agree.
+    pub(crate) report_faults: Vec<String>,
     /// From the start of the stack to its end.
     pub(crate) seconds: f64,
 }
@@ -108,6 +111,7 @@ impl Summary {
             calls: last.calls,
             throttled: last.throttled,
             archive_objects: rest.archive_objects,
+            report_faults: rest.report_faults,
             seconds: rest.seconds,
         }
     }
@@ -127,6 +131,7 @@ impl Summary {
         if self.mode == "observe" && (self.fleet_changes > 0 || self.suppressions > 0) {
             faults.push("observe mode has changed the fleet or its suppressions".to_owned());
         }
+        faults.extend(self.report_faults.iter().cloned());
         faults
     }
 
@@ -215,7 +220,14 @@ mod tests {
     }
 
     fn rest(observe: bool) -> Rest {
-        Rest { observe, parked: BTreeMap::new(), killed: Vec::new(), archive_objects: 0, seconds: 1.0 }
+        Rest {
+            observe,
+            parked: BTreeMap::new(),
+            killed: Vec::new(),
+            archive_objects: 0,
+            report_faults: Vec::new(),
+            seconds: 1.0,
+        }
     }
 
     fn decided() -> ExportedByCheck {
