@@ -157,6 +157,8 @@ impl Stack {
     async fn hasten(&self, retry: Duration) -> Result<()> {
         let notification = self.output("AuditNotificationFunctionName")?;
         self.cloud().hasten(notification, retry.min(NOTIFICATION), &[]).await?;
+        let commands = self.output("AuditCommandsFunctionName")?;
+        self.cloud().hasten(commands, Duration::MAX, &[("FOLLOW_UP_SECONDS", "1")]).await?;
         for (queue, function) in QUEUES.iter().zip(CONSUMERS) {
             let name = self.output(&format!("{function}FunctionName"))?;
             self.cloud().hasten(name, retry, &[("FOLLOW_UP_SECONDS", "1")]).await?;

@@ -91,24 +91,23 @@ fn merged(mut one: Value, other: Value) -> Value {
     one
 }
 
+/// What to ask, where to look in the answer, and what is there.
+type Shown = (Value, &'static str, Value);
+
 /// A command with good input.
 struct Row {
     name: &'static str,
     /// The members, in a world.
     input: fn(&World) -> Value,
-    /// For a change: what to look at after it, where there, and what is there then.
-    shows: Option<fn(&World) -> (Value, &'static str, Value)>,
+    /// For a change: what shows that it was made.
+    shows: Option<fn(&World) -> Shown>,
 }
 
 const fn reads(name: &'static str, input: fn(&World) -> Value) -> Row {
     Row { name, input, shows: None }
 }
 
-const fn changes(
-    name: &'static str,
-    input: fn(&World) -> Value,
-    shows: fn(&World) -> (Value, &'static str, Value),
-) -> Row {
+const fn changes(name: &'static str, input: fn(&World) -> Value, shows: fn(&World) -> Shown) -> Row {
     Row { name, input, shows: Some(shows) }
 }
 
@@ -397,10 +396,17 @@ struct Bad {
     told: String,
 }
 
+/// The path as it is told.
+fn json_path(path: &[String]) -> String {
+    path.iter().fold("$".to_owned(), |told, part| {
+        let dot = if part.starts_with('[') { "" } else { "." };
+        told + dot + part
+    })
+}
+
 /// Each kind of bad input for a value.
 fn bad_values(shape: &'static Shape, path: &[String], found: &mut Vec<Bad>) {
-    let told = path.iter().map(|part| if part.starts_with('[') { part.clone() } else { format!(".{part}") });
-    let told = format!("${}", told.collect::<String>());
+    let told = json_path(path);
     let mut bad =
         |value: Value| found.push(Bad { path: path.to_vec(), value: Some(value), told: told.clone() });
     match shape {
@@ -470,8 +476,7 @@ fn bad_values(shape: &'static Shape, path: &[String], found: &mut Vec<Bad>) {
 
 /// Each kind of bad input for each member, and one that nobody knows.
 fn bad_members(members: &'static [Member], path: &[String], found: &mut Vec<Bad>) {
-    let told = path.iter().map(|part| if part.starts_with('[') { part.clone() } else { format!(".{part}") });
-    let told = format!("${}", told.collect::<String>());
+    let told = json_path(path);
     for member in members {
         let inner = [path, &[member.name.to_owned()]].concat();
         if member.required && member.name != TOKEN {
@@ -490,7 +495,7 @@ fn put(at: &mut Value, path: &[String], value: Option<Value>) {
         return;
     };
     if first.starts_with('[') {
-        if !at.as_array().is_some_and(|list| !list.is_empty()) {
+        if at.as_array().is_none_or(Vec::is_empty) {
             *at = json!([{}]);
         }
         return put(&mut at[0], rest, value);

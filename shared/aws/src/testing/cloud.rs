@@ -306,7 +306,7 @@ impl State {
     /// `BatchWriteItem` of puts.
     fn batch_write(&mut self, body: &Value) -> Answer {
         let requests = body["RequestItems"].as_object().into_iter().flatten();
-        let requests: Vec<&Value> = requests.flat_map(|(_, list)| list.as_array()).flatten().collect();
+        let requests: Vec<&Value> = requests.filter_map(|(_, list)| list.as_array()).flatten().collect();
         if requests.len() > 25 {
             return validation("a batch writes 25 items at most");
         }
