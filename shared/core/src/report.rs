@@ -6,6 +6,7 @@
 mod html;
 mod markdown;
 mod page;
+mod sections;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -97,39 +97,7 @@ pub(crate) fn rich() -> AuditReport {
             mitigation("fw-7f21c0de", "IN_PROGRESS", None, Some("quarantine-shared")),
             mitigation("by-hand-3", "FAILED", Some(BEGAN.plus_seconds(5_400)), None),
         ],
-        suppressed: SuppressedReport {
-            findings: 314,
-            suppressions: vec![
-                Suppressed {
-                    check: CheckName::new("DEVICE_CERTIFICATE_EXPIRING_CHECK"),
-                    count: 300,
-                    until: Some(BEGAN.plus_seconds(40 * DAY)),
-                    by: "standing lab-devices".into(),
-                    owner: Some("lab@example.com".into()),
-                    ticket: Some("SEC-142".into()),
-                    why: "The lab rotates its certificates at the end of the year.".into(),
-                },
-                Suppressed {
-                    check: CheckName::new("DEVICE_CERTIFICATE_EXPIRING_CHECK"),
-                    count: 12,
-                    until: None,
-                    by: "by hand".into(),
-                    owner: None,
-                    ticket: None,
-                    why: "old demo units, see Tom".into(),
-                },
-                Suppressed {
-                    check: CheckName::new("IOT_POLICY_POTENTIAL_MISCONFIGURATION_CHECK"),
-                    count: 2,
-                    until: Some(BEGAN.plus_seconds(6 * DAY)),
-                    by: "rule reviewed-denies".into(),
-                    owner: Some("platform@example.com".into()),
-                    ticket: None,
-                    why: "The denies were reviewed and are meant as they work.".into(),
-                },
-            ],
-            more: false,
-        },
+        suppressed: suppressed(),
         debt: Some(debt()),
         gaps: vec![
             "the executions of mitigation task by-hand-3 could not be listed (ThrottlingException): its \
@@ -308,6 +276,42 @@ fn mitigation(id: &str, status: &str, ended_at: Option<Millis>, rule: Option<&st
         rule: rule.map(str::to_owned),
         actions: BTreeMap::from([(check, vec!["quarantine".into(), "tell-security".into()])]),
         findings: Outcomes { total: 25, succeeded: 21, failed: 3, skipped: 1, canceled: 0 },
+    }
+}
+
+fn suppressed() -> SuppressedReport {
+    SuppressedReport {
+        findings: 314,
+        suppressions: vec![
+            Suppressed {
+                check: CheckName::new("DEVICE_CERTIFICATE_EXPIRING_CHECK"),
+                count: 300,
+                until: Some(BEGAN.plus_seconds(40 * DAY)),
+                by: "standing lab-devices".into(),
+                owner: Some("lab@example.com".into()),
+                ticket: Some("SEC-142".into()),
+                why: "The lab rotates its certificates at the end of the year.".into(),
+            },
+            Suppressed {
+                check: CheckName::new("DEVICE_CERTIFICATE_EXPIRING_CHECK"),
+                count: 12,
+                until: None,
+                by: "by hand".into(),
+                owner: None,
+                ticket: None,
+                why: "old demo units, see Tom".into(),
+            },
+            Suppressed {
+                check: CheckName::new("IOT_POLICY_POTENTIAL_MISCONFIGURATION_CHECK"),
+                count: 2,
+                until: Some(BEGAN.plus_seconds(6 * DAY)),
+                by: "rule reviewed-denies".into(),
+                owner: Some("platform@example.com".into()),
+                ticket: None,
+                why: "The denies were reviewed and are meant as they work.".into(),
+            },
+        ],
+        more: false,
     }
 }
 

@@ -19,6 +19,8 @@ use super::page::status_word;
 use crate::finding::Severity;
 
 const STYLE: &str = include_str!("page.css");
+/// How long a name for machines may be to stay on one line where there is room, in bytes.
+const SHORT: usize = 32;
 
 /// Writes a report.
 pub(super) fn render(page: &Page) -> String {
@@ -134,8 +136,7 @@ fn table(out: &mut String, table: &Table) {
         out.push_str("<tr>");
         for (at, (head, words)) in table.heads.iter().zip(row).enumerate() {
             let (open, close) = if at == 0 { ("th scope=\"row\"", "th") } else { ("td", "td") };
-            let number = matches!(words.as_slice(), [Word::Text(text)] if is_number(text));
-            let number = if number { " class=\"number\"" } else { "" };
+            let number = if matches!(words.as_slice(), [Word::Number(_)]) { " class=\"number\"" } else { "" };
             let _ = write!(out, "<{open} data-head=\"{head}\"{number}>{}</{close}>", run(words));
         }
         out.push_str("</tr>\n");
@@ -146,10 +147,6 @@ fn table(out: &mut String, table: &Table) {
     }
 }
 
-fn is_number(text: &str) -> bool {
-    text.chars().all(|c| c.is_ascii_digit() || c == ',')
-}
-
 fn run(words: &[Word]) -> String {
     words.iter().map(word).collect()
 }
@@ -158,7 +155,15 @@ fn word(word: &Word) -> String {
     match word {
         Word::Own(text) => escaped(text),
         Word::Text(text) => format!("<bdi>{}</bdi>", escaped(text)),
-        Word::Code(name) => format!("<code>{}</code>", escaped(name)),
+        Word::Number(n) => grouped(*n),
+        Word::Faint(text) => format!("<span class=\"faint\">{text}</span>"),
+        Word::Code(name) => {
+            if name.len() <= SHORT {
+                format!("<code class=\"whole\">{}</code>", escaped(name))
+            } else {
+                format!("<code>{}</code>", escaped(name).replace('_', "_<wbr>"))
+            }
+        }
         Word::Time(at) => format!("<time datetime=\"{}\">{}</time>", at.rfc3339(), moment(*at)),
         Word::Severity(severity) => {
             let word = severity_word(*severity);

@@ -91,8 +91,9 @@ fn run(words: &[Word]) -> String {
 
 fn word(word: &Word) -> String {
     match word {
-        Word::Own(text) => escaped(text),
+        Word::Own(text) | Word::Faint(text) => escaped(text),
         Word::Text(text) | Word::Section(text, _) => escaped(text),
+        Word::Number(n) => grouped(*n),
         Word::Code(name) => code(name),
         Word::Time(at) => moment(*at),
         Word::Severity(severity) => severity_word(*severity).to_uppercase(),

@@ -1,0 +1,143 @@
+//! What a report says, from its verdict to what could not be found out.
+
+mod checks;
+mod hidden;
+mod mitigations;
+
+use std::fmt::Write;
+
+use crate::report::AuditReport;
+use crate::report::Changes;
+use crate::report::Status;
+use crate::report::Verdict;
+use crate::report::page::Block;
+use crate::report::page::Page;
+use crate::report::page::ROWS;
+use crate::report::page::Section;
+use crate::report::page::Word;
+use crate::report::page::Words;
+use crate::report::page::code;
+use crate::report::page::count;
+use crate::report::page::grouped;
+use crate::report::page::outside;
+use crate::report::page::own;
+use crate::report::page::resources;
+use crate::report::page::section;
+use crate::report::page::severities;
+use crate::report::page::severity_word;
+use crate::report::page::text;
+
+impl Page {
+    pub(super) fn of(report: &AuditReport) -> Self {
+        let mut sections = vec![overview(report), checks::checks(report)];
+        sections.extend(checks::to_comply(report));
+        sections.extend(checks::not_done(report));
+        sections.push(mitigations::mitigations(report));
+        sections.extend(hidden::suppressed(report));
+        sections.extend(gaps(report));
+        let about = match &report.schedule {
+            Some(name) => text(format!("scheduled audit {}", outside(name))),
+            None => own("on demand"),
+        };
+        Self {
+            verdict: report.totals.verdict,
+            headline: headline(report),
+            lead: lead(report),
+            facts: vec![
+                ("Account", code(&report.account)),
+                ("Region", code(&report.region)),
+                ("Audit", about),
+                ("Task", code(&report.task_id)),
+                ("Task status", code(&report.task_status)),
+                ("Began", vec![Word::Time(report.started_at)]),
+                ("Reported", vec![Word::Time(report.made_at)]),
+            ],
+            sections,
+            foot: "Made by Fleetwarden from what AWS IoT Device Defender and the ledger of this account say."
+                .into(),
+        }
+    }
+}
+
+/// The verdict in one line.
+fn headline(report: &AuditReport) -> String {
+    let all = report.checks.len() as u64;
+    let done = report.checks.iter().filter(|check| check.is_done()).count() as u64;
+    let bad = report.checks.iter().filter(|check| check.counts_against()).count() as u64;
+    let so_far = if report.task_status == "IN_PROGRESS" { " so far" } else { "" };
+    match report.totals.verdict {
+        Verdict::NonCompliant => format!("{bad} of {} not comply{so_far}", do_checks(all)),
+        Verdict::Incomplete if all == 0 => "Incomplete: the audit has no checks".into(),
+        Verdict::Incomplete => format!("Incomplete: {} of {} not done", all - done, were(all)),
+        Verdict::InProgress => {
+            format!("In progress: {done} of {} done, and nothing found that counts", were(all))
+        }
+        Verdict::Compliant if all == 1 => "The one check complies".into(),
+        Verdict::Compliant => format!("All {all} checks comply"),
+    }
+}
+
+fn do_checks(all: u64) -> String {
+    format!("{all} {}", if all == 1 { "check does" } else { "checks do" })
+}
+
+fn were(all: u64) -> String {
+    format!("{all} {}", if all == 1 { "check was" } else { "checks were" })
+}
+
+/// What one has to know beside the verdict.
+fn lead(report: &AuditReport) -> String {
+    let of = |statuses: &[Status]| {
+        report.checks.iter().filter(|check| statuses.contains(&check.status)).count() as u64
+    };
+    let totals = &report.totals;
+    let mut lead = Vec::new();
+    if totals.non_compliant > 0 {
+        let mut found = format!("{} not comply", resources(totals.non_compliant));
+        if let Some((severity, n)) = totals.severities.iter().find(|(_, n)| **n > 0) {
+            let _ = write!(found, ", {} of them {}", grouped(*n), severity_word(*severity));
+        }
+        lead.push(found);
+    }
+    let failed = of(&[Status::Failed, Status::Canceled]);
+    if failed > 0 {
+        let were = count(failed, "check was", "checks were");
+        lead.push(format!("{were} not done, so what would have been found is not known"));
+    }
+    let open = of(&[Status::InProgress, Status::WaitingForDataCollection]);
+    if open > 0 {
+        lead.push(format!("{} still to come", count(open, "check is", "checks are")));
+    }
+    if totals.suppressed > 0 {
+        let are = count(totals.suppressed, "finding is", "findings are");
+        lead.push(format!("{are} suppressed and not counted"));
+    }
+    if !report.gaps.is_empty() {
+        lead.push("Some of it could not be found out: see the end".into());
+    }
+    lead.into_iter().map(|sentence| sentence + ".").collect::<Vec<_>>().join(" ")
+}
+
+fn overview(report: &AuditReport) -> Section {
+    let totals = &report.totals;
+    let mut figures = vec![
+        ("do not comply", totals.non_compliant),
+        ("looked at", totals.resources),
+        ("suppressed", totals.suppressed),
+    ];
+    if let Some(Changes { new, fixed, returned }) = totals.changes {
+        figures.extend([("new", new), ("fixed", fixed), ("returned", returned)]);
+    }
+    let mut blocks = vec![Block::Figures(figures)];
+    blocks.extend(severities(&totals.severities));
+    section("resources", "Resources", blocks)
+}
+
+fn gaps(report: &AuditReport) -> Option<Section> {
+    let mut items: Vec<Words> = report.gaps.iter().take(ROWS).map(|gap| text(outside(gap))).collect();
+    let more = report.gaps.len().saturating_sub(ROWS);
+    if more > 0 {
+        items.push(text(format!("and {more} more")));
+    }
+    (!items.is_empty()).then(|| section("gaps", "What could not be found out", vec![Block::Items(items)]))
+}

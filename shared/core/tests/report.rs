@@ -1,0 +1,147 @@
+//! Reports as people read them, and as hostile names would have them.
+
+#[path = "../examples/report-pages/fixture.rs"]
+mod fixture;
+
+use fleetwarden_core::report::AuditReport;
+use fleetwarden_core::report::CheckReport;
+use fleetwarden_core::report::Status;
+use fleetwarden_core::report::Verdict;
+use proptest::prelude::*;
+use pulldown_cmark::Event;
+use pulldown_cmark::Options;
+use pulldown_cmark::Parser;
+
+#[test]
+fn a_rich_report() {
+    let report = fixture::rich();
+    insta::assert_snapshot!("rich.md", report.markdown());
+    insta::assert_snapshot!("rich.html", without_style(&report.html()));
+    insta::assert_json_snapshot!("rich.json", report);
+}
+
+#[test]
+fn a_report_of_nothing_wrong() {
+    let report = fixture::compliant();
+    insta::assert_snapshot!("compliant.md", report.markdown());
+    insta::assert_snapshot!("compliant.html", without_style(&report.html()));
+}
+
+#[test]
+fn a_report_of_an_audit_under_way_with_gaps() {
+    let report = fixture::under_way();
+    insta::assert_snapshot!("under-way.md", report.markdown());
+    insta::assert_snapshot!("under-way.html", without_style(&report.html()));
+}
+
+#[test]
+fn the_verdict_is_of_what_counts() {
+    let verdict = |task: &str, statuses: &[Status]| {
+        let template = fixture::compliant().checks.remove(0);
+        let mut report = AuditReport {
+            task_status: task.into(),
+            checks: statuses
+                .iter()
+                .map(|status| CheckReport { status: *status, ..template.clone() })
+                .collect(),
+            ..AuditReport::default()
+        };
+        report.sum();
+        report.totals.verdict
+    };
+    assert_eq!(verdict("COMPLETED", &[Status::Compliant, Status::Compliant]), Verdict::Compliant);
+    assert_eq!(verdict("COMPLETED", &[Status::Compliant, Status::Failed]), Verdict::Incomplete);
+    assert_eq!(verdict("COMPLETED", &[]), Verdict::Incomplete);
+    assert_eq!(verdict("CANCELED", &[Status::Compliant, Status::Canceled]), Verdict::Incomplete);
+    assert_eq!(verdict("FAILED", &[Status::Compliant]), Verdict::Incomplete);
+    assert_eq!(
+        verdict("IN_PROGRESS", &[Status::Compliant, Status::WaitingForDataCollection]),
+        Verdict::InProgress
+    );
+    assert_eq!(verdict("IN_PROGRESS", &[Status::NonCompliant, Status::InProgress]), Verdict::NonCompliant);
+    assert_eq!(verdict("CANCELED", &[Status::NonCompliant, Status::Canceled]), Verdict::NonCompliant);
+}
+
+#[test]
+fn what_is_suppressed_never_counts() {
+    let mut report = fixture::rich();
+    report.checks.retain(|check| {
+        check.non_compliant == 0 && check.failure.is_none() && check.status != Status::Canceled
+    });
+    assert!(report.checks.iter().any(|check| check.status == Status::NonCompliant && check.suppressed > 0));
+    report.sum();
+    assert_eq!(report.totals.verdict, Verdict::Compliant);
+    assert!(report.markdown().contains("but all that it found is suppressed"));
+}
+
+#[test]
+fn no_report_is_too_large_to_send() {
+    for (name, report) in fixture::all() {
+        let sizes =
+            [report.html().len(), report.markdown().len(), serde_json::to_vec(&report).unwrap().len()];
+        assert!(sizes.iter().all(|size| *size < 300_000), "{name}: {sizes:?}");
+    }
+}
+
+#[test]
+fn hostile_names_change_nothing_but_text() {
+    check_words(&fixture::HOSTILE);
+    for word in fixture::HOSTILE {
+        check_words(&[word]);
+    }
+    // GitHub makes links of addresses that are only written down.
+    let markdown = fixture::worded(&["http://evil.example www.evil.example"]).markdown();
+    assert!(!markdown.contains("http://evil") && !markdown.contains("www.evil"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn no_name_leaves_its_element_or_cell(words in prop::collection::vec(HOSTILE_TEXT, 1..8)) {
+        check_words(&words.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
+/// Any text, and above all what means something in HTML or Markdown.
+const HOSTILE_TEXT: &str = "([<>&\"'`*_\\[\\]()|~$\\\\#+=!:/@.0-9 \n\r\t-]|<script>|</td>|www\\.|https?://|\\PC|\\p{Cc}|\u{202e}|x){1,24}";
+
+/// Compares a report of these words with one of a harmless word in every place.
+fn check_words(words: &[&str]) {
+    let hostile = fixture::worded(words);
+    let harmless = fixture::worded(&["plain"]);
+    let (html, markdown) = (hostile.html(), hostile.markdown());
+    assert_eq!(difference(&tags(&html), &tags(&harmless.html())), None, "HTML of {words:?}");
+    assert_eq!(difference(&marks(&markdown), &marks(&harmless.markdown())), None, "Markdown of {words:?}");
+    let stray = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+    assert!(!html.contains(stray) && !markdown.contains(stray), "{words:?}");
+}
+
+/// The first place where two texts are not the same.
+fn difference<T: Clone + PartialEq>(one: &[T], other: &[T]) -> Option<(usize, Option<T>, Option<T>)> {
+    let most = one.len().max(other.len());
+    let at = (0..most).find(|at| one.get(*at) != other.get(*at))?;
+    Some((at, one.get(at).cloned(), other.get(at).cloned()))
+}
+
+/// The tags of a page, as a browser sees them. How a name is broken over lines depends on its length.
+fn tags(html: &str) -> Vec<&str> {
+    let page = html.split_once("</style>").map_or(html, |(_, page)| page);
+    let tags = page.split('<').skip(1).map(|rest| rest.split_once('>').map_or(rest, |(tag, _)| tag));
+    tags.filter(|tag| *tag != "wbr").map(|tag| if tag.starts_with("code") { "code" } else { tag }).collect()
+}
+
+/// The marks of a text, as a reader of Markdown sees them. A name that cannot be code is text.
+fn marks(markdown: &str) -> Vec<String> {
+    let events = Parser::new_ext(
+        markdown,
+        Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS,
+    );
+    let marks = events.filter(|event| !matches!(event, Event::Text(_) | Event::Code(_) | Event::SoftBreak));
+    marks.map(|event| format!("{event:?}")).collect()
+}
+
+/// A page without its style, which people look at in a browser.
+fn without_style(html: &str) -> String {
+    let parts = html.split_once("<style>").zip(html.split_once("</style>\n"));
+    parts.map(|((head, _), (_, rest))| format!("{head}{rest}")).unwrap_or_default()
+}
