@@ -5,6 +5,7 @@ import os
 import shlex
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from urllib.request import Request, urlopen
@@ -17,6 +18,7 @@ from judge import Judge
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = "arn:aws:iam::123456789012:role/AuditRole"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:audits"
+AWS = Path(sys.executable).with_name("aws")
 
 
 def pytest_collection_modifyitems(items):
@@ -137,3 +139,29 @@ def endpoint(running):
 @pytest.fixture
 def iot(endpoint):
     return endpoint.client()
+
+
+def driving(endpoint):
+    """The AWS CLI on an endpoint: a function of a command and its arguments."""
+    if not AWS.exists():
+        pytest.skip("the AWS CLI is not installed beside this Python")
+    environment = os.environ | {
+        "AWS_ENDPOINT_URL_IOT": endpoint.judge.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": os.devnull, "AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1",
+    }
+
+    def run(command, *arguments, fails=None):
+        words = [argument if isinstance(argument, str) else json.dumps(argument) for argument in arguments]
+        done = subprocess.run([sys.executable, str(AWS), "iot", command, *words], env=environment, capture_output=True, text=True)
+        if fails:
+            assert done.returncode != 0 and fails in done.stderr, done.stderr
+            return None
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    return run
+
+
+@pytest.fixture
+def aws(endpoint):
+    return driving(endpoint)

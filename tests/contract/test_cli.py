@@ -1,43 +1,10 @@
 """The AWS CLI drives the endpoint by its documented commands. It parses answers in its own way."""
 
-import json
-import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-import pytest
-from conftest import ROLE, TOPIC
+from conftest import ROLE, TOPIC, driving
 
-AWS = Path(sys.executable).with_name("aws")
 LOGGING = "LOGGING_DISABLED_CHECK"
-
-pytestmark = pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not installed beside this Python")
-
-
-@pytest.fixture
-def aws(endpoint):
-    return driving(endpoint)
-
-
-def driving(endpoint):
-    """A call of the AWS CLI's."""
-    environment = os.environ | {
-        "AWS_ENDPOINT_URL_IOT": endpoint.judge.url, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_CONFIG_FILE": os.devnull, "AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1",
-    }
-
-    def run(command, *arguments, fails=None):
-        words = [argument if isinstance(argument, str) else json.dumps(argument) for argument in arguments]
-        done = subprocess.run([sys.executable, str(AWS), "iot", command, *words], env=environment, capture_output=True, text=True)
-        if fails:
-            assert done.returncode != 0 and fails in done.stderr, done.stderr
-            return None
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout) if done.stdout.strip() else None
-
-    return run
 
 
 def test_the_commands_of_the_registry(endpoint, aws):

@@ -22,6 +22,11 @@ pub(crate) const TOKENS: [&str; 2] = ["nextToken", "marker"];
 /// Where an item stands in its list.
 pub(crate) type Key = (u64, u64);
 
+/// The key of what was made under a number, where the newest comes first.
+pub(crate) fn newest_first(number: u32) -> Key {
+    (u64::from(u32::MAX - number), 0)
+}
+
 /// What a request says about its page, and how to write the token for the next.
 pub(crate) struct Pager {
     cipher: Cipher,

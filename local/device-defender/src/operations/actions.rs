@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::fleet::domain;
 use crate::operations::schedules::listing;
 use crate::operations::{EMPTY, Outcome};
-use crate::paging::Pager;
+use crate::paging::{Pager, newest_first};
 use crate::random::uuid;
 use crate::world::World;
 
@@ -138,7 +138,7 @@ pub(crate) fn describe(world: &mut World, args: &Args) -> Outcome {
     .to_string())
 }
 
-/// `ListMitigationActions`.
+/// `ListMitigationActions`, the newest first as in the AWS CLI's examples.
 pub(crate) fn list(world: &mut World, args: &Args) -> Outcome {
     let pager = Pager::new(world.seed(), "ListMitigationActions", &args.0)?;
     let matching = world
@@ -151,7 +151,7 @@ pub(crate) fn list(world: &mut World, args: &Args) -> Outcome {
                 "actionArn": action.arn,
                 "creationDate": seconds(action.created),
             });
-            ((u64::from(action.number), 0), listed)
+            (newest_first(action.number), listed)
         });
     let (page, next) = pager.page(matching);
     Ok(listing("actionIdentifiers", page, next))

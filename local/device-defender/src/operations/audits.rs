@@ -9,7 +9,7 @@ use crate::clock::seconds;
 use crate::failure::Failure;
 use crate::operations::schedules::{listing, target_checks};
 use crate::operations::{EMPTY, Outcome};
-use crate::paging::Pager;
+use crate::paging::{Pager, newest_first};
 use crate::world::{RETENTION_MS, World};
 
 /// Device Defender quotas: simultaneous in-progress on-demand audits.
@@ -73,7 +73,7 @@ pub(crate) fn describe(world: &mut World, args: &Args) -> Outcome {
     Ok(described.to_string())
 }
 
-/// `ListAuditTasks`.
+/// `ListAuditTasks`, the newest first as in the AWS CLI's examples.
 pub(crate) fn list(world: &mut World, args: &Args) -> Outcome {
     let (start, end) = args.period()?.unwrap_or_default();
     if start < world.now().saturating_sub(RETENTION_MS) {
@@ -92,7 +92,7 @@ pub(crate) fn list(world: &mut World, args: &Args) -> Outcome {
                 "taskStatus": audit.status.name(),
                 "taskType": audit.kind(),
             });
-            ((u64::from(*number), 0), task)
+            (newest_first(*number), task)
         });
     let (page, next) = pager.page(matching);
     Ok(listing("tasks", page, next))
