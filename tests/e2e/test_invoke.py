@@ -95,6 +95,9 @@ def test_a_command_is_done_from_the_command_line(stack):
     assert len(json.loads(run.stdout)["actionIdentifiers"]) == 1
     run = fleetwarden("audit", "delete-account-audit-configuration", env=environment)
     assert run.returncode == 1 and "ConfirmationRequired\nto delete the audit configuration" in run.stderr
+    for more, begins in [([], "# "), (["format=html"], "<!doctype html>"), (["--json"], '{"account":')]:
+        run = fleetwarden("audit", "audit-report", *more, env=environment)
+        assert run.returncode == 0 and run.stdout.startswith(begins), run.stdout + run.stderr
     run = fleetwarden("audit", "list-audit-task", env=environment)
     assert run.returncode == 1 and "did you mean 'ListAuditTasks'?" in run.stderr
     run = fleetwarden("audit", "list-audit-tasks", env=clean())
