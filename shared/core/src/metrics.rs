@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 
+use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
@@ -111,6 +112,37 @@ fn gauges(at: Millis, owner: Option<&str>, values: &[(&str, &str, Value)]) -> St
     line.to_string()
 }
 
+/// What a watch on the audits of an account sees at one look.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditWatch {
+    /// Scheduled audits whose last run did not begin.
+    pub audits_missing: u64,
+    /// Audits that ended and whose notification did not come.
+    pub audits_unheard: u64,
+    /// Audits that run for too long.
+    pub audits_stuck: u64,
+    /// Checks that failed or were canceled, in the latest audit of each schedule and the latest on demand.
+    pub checks_failed: u64,
+    /// Why notifications cannot come, or checks cannot run, in the account's configuration.
+    pub target_misconfigured: u64,
+    /// Looks that were refused: what they would have shown is not counted.
+    pub looks_refused: u64,
+}
+
+/// The metric line of a look at the audits.
+pub fn audit_watch_line(at: Millis, seen: &AuditWatch) -> String {
+    let values = [
+        ("AuditsMissing", seen.audits_missing),
+        ("AuditsUnheard", seen.audits_unheard),
+        ("AuditsStuck", seen.audits_stuck),
+        ("ChecksFailed", seen.checks_failed),
+        ("TargetMisconfigured", seen.target_misconfigured),
+        ("LooksRefused", seen.looks_refused),
+    ];
+    gauges(at, None, &values.map(|(name, count)| (name, "Count", count.into())))
+}
+
 /// The metric line of one invocation: how many records it took, failed and parked.
 pub fn invocation_line(function: &str, at: Millis, records: u64, failed: u64, parked: u64) -> String {
     let metrics = ["Records", "Failed", "Parked"].map(|name| json!({"Name": name, "Unit": "Count"}));
@@ -168,5 +200,17 @@ mod tests {
         let lines = debt_lines(&debt);
         assert_eq!(lines.len(), 21);
         insta::assert_snapshot!(lines[..2].join("\n"));
+    }
+
+    #[test]
+    fn a_look_at_the_audits_is_one_line_without_dimensions() {
+        let seen = AuditWatch { audits_missing: 1, checks_failed: 2, ..AuditWatch::default() };
+        let line: Value = serde_json::from_str(&audit_watch_line(Millis(1_795_392_000_000), &seen)).unwrap();
+        assert_eq!((&line["AuditsMissing"], &line["ChecksFailed"]), (&json!(1), &json!(2)));
+        let told = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(told["Dimensions"], json!([[]]));
+        for metric in told["Metrics"].as_array().unwrap() {
+            assert!(line[metric["Name"].as_str().unwrap()].is_u64(), "{metric}");
+        }
     }
 }
