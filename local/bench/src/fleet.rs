@@ -83,7 +83,7 @@ impl Fleet {
         Ok(Audit { task, started_ms, checks: checks.collect() })
     }
 
-    fn call(&self, method: &str, target: &str, body: &Value) -> Result<Value> {
+    pub(crate) fn call(&self, method: &str, target: &str, body: &Value) -> Result<Value> {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request =

@@ -19,7 +19,7 @@ use anyhow::Result;
 
 use crate::cloud::Cloud;
 use crate::environment::Places;
-use crate::measure::{Bench, answer, calls, decide, memory, replay, size, start, throughput};
+use crate::measure::{Bench, answer, calls, decide, memory, replay, review, size, start, throughput};
 use crate::report::Report;
 
 #[tokio::main]
@@ -41,6 +41,7 @@ async fn main() -> Result<()> {
     calls::measure(&mut bench).await?;
     throughput::measure(&mut bench).await?;
     memory::measure(&mut bench).await?;
+    review::measure(&mut bench).await?;
     bench.report.finish(&bench.places.root.join("target/bench/summary.json"))
 }
 

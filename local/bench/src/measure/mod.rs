@@ -5,6 +5,7 @@ pub(crate) mod calls;
 pub(crate) mod decide;
 pub(crate) mod memory;
 pub(crate) mod replay;
+pub(crate) mod review;
 pub(crate) mod size;
 pub(crate) mod start;
 pub(crate) mod throughput;
