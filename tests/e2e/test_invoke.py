@@ -17,7 +17,7 @@ def clean():
 def test_a_function_alone_reaches_nobody(name):
     source = {"audit-notification": "sns-audit-completed", "triage-findings": "sqs-check"}
     source |= {"apply-suppressions": "sqs-suppression", "apply-mitigations": "sqs-mitigation-start"}
-    source |= {"audit-commands": "invoke-describe-configuration"}
+    source |= {"audit-commands": "invoke-describe-configuration", "suppression-review": "invoke-review-dry-run"}
     event = ROOT / "events" / f"{source.get(name, 'sqs-finding-page')}.json"
     # Credentials without an endpoint are those of an account: the function must not get them.
     real = {"AWS_ACCESS_KEY_ID": "AKIAREAL", "AWS_SECRET_ACCESS_KEY": "real", "AWS_PROFILE": "production"}
@@ -102,6 +102,18 @@ def test_a_command_is_done_from_the_command_line(stack):
     assert run.returncode == 1 and "did you mean 'ListAuditTasks'?" in run.stderr
     run = fleetwarden("audit", "list-audit-tasks", env=clean())
     assert run.returncode == 1 and "AWS_ENDPOINT_URL" in run.stderr
+
+
+def test_a_review_is_done_once_for_each_time_of_its_schedule(stack):
+    event = ROOT / "events/invoke-review-scheduled.json"
+    answers = []
+    for more in ([], ["--deployed"]):
+        run = fleetwarden("invoke", "suppression-review", "-e", event, *more, env=clean() | stack.variables)
+        assert run.returncode == 0, run.stdout + run.stderr
+        answers.append(json.loads(run.stdout))
+    first, second = answers
+    assert (first["mode"], first["gaps"], first["debt"]["suppressions"]) == ("observe", [], 0)
+    assert second == {"slot": "2026-11-23T06:00:00Z", "repeated": True}
 
 
 def test_a_stack_ends_with_its_command_and_leaves_nothing_running():

@@ -14,17 +14,21 @@ FUNCTIONS = {
     "sqs-suppression": ("ApplySuppressionsFunction", "Suppression"),
     "sqs-mitigation": ("ApplyMitigationsFunction", "Mitigation"),
     "sqs-finding": ("ExportFindingsFunction", "Finding"),
+    "sqs-review": ("SuppressionReviewFunction", "Review"),
+    "invoke-review": ("SuppressionReviewFunction", "Review"),  # before all others that are invoked
     "invoke-": ("AuditCommandsFunction", "Command"),
 }
 # A variable that holds an output of the stack.
 OUTPUTS = {
     "ALERT_TOPIC_ARN": "AlertTopicArn",
     "ARCHIVE_BUCKET": "ArchiveBucketName",
+    "AUDIT_TOPIC_ARN": "AuditTopicArn",
     "CHECK_QUEUE_URL": "CheckQueueUrl",
     "FINDING_QUEUE_URL": "FindingQueueUrl",
     "FINDINGS_LOG_GROUP": "FindingsLogGroupName",
     "LEDGER_TABLE": "LedgerTableName",
     "MITIGATION_QUEUE_URL": "MitigationQueueUrl",
+    "REVIEW_QUEUE_URL": "ReviewQueueUrl",
     "SUPPRESSION_QUEUE_URL": "SuppressionQueueUrl",
 }
 
@@ -37,6 +41,7 @@ PARKED = {
     "sqs-check-poison": 1,
     "sqs-check-resumed": 1,  # its page token is none of this endpoint's
     "sqs-finding-batch": 1,
+    "sqs-review": 1,  # what it was to go on with is not there
 }
 # The error of a command that is not done, by its name.
 REFUSED = {

@@ -4,7 +4,7 @@ import hashlib
 import json
 
 import pytest
-from calls import operations_of_table
+from calls import operations_of_tables
 from template import ROOT
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -15,8 +15,11 @@ EVENTS = sorted((ROOT / "events").glob("*.json"))
 def test_an_event_is_of_its_source(path):
     source = path.stem.split("-")[0]
     event = json.loads(path.read_text(encoding="utf-8"))
+    if path.stem.startswith("invoke-review"):
+        assert set(event) <= {"dryRun", "scheduledAt"}
+        return
     if source == "invoke":
-        commands = {name.removeprefix("iot:").lower() for name in operations_of_table()} | {"auditreport"}
+        commands = {name.lower() for name in operations_of_tables()[0]} | {"auditreport"}
         assert event["command"].replace("-", "").lower() in commands
         return
     for record in event["Records"]:
