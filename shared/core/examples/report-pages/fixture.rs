@@ -143,7 +143,7 @@ pub(crate) fn full() -> AuditReport {
 }
 
 /// What names from outside may try.
-pub(crate) const HOSTILE: [&str; 12] = [
+pub(crate) const HOSTILE: [&str; 15] = [
     "<script>alert(1)</script>",
     "\" onmouseover=\"alert(1)",
     "'><img src=x onerror=alert(1)>",
@@ -155,6 +155,9 @@ pub(crate) const HOSTILE: [&str; 12] = [
     "&lt;b&gt; &#60; &amp;",
     "1. list\r\n- item\r\n---\r\n</style></title></td></table>",
     "-->]]>{{7*7}}${7*7}\\|\\`\u{0}\u{7}\u{1b}[31m",
+    "# heading",
+    "- item",
+    "====",
     "LONG",
 ];
 

@@ -19,8 +19,6 @@ use super::page::status_word;
 use crate::finding::Severity;
 
 const STYLE: &str = include_str!("page.css");
-/// How long a name for machines may be to stay on one line where there is room, in bytes.
-const SHORT: usize = 32;
 
 /// Writes a report.
 pub(super) fn render(page: &Page) -> String {
@@ -154,14 +152,17 @@ fn run(words: &[Word]) -> String {
 fn word(word: &Word) -> String {
     match word {
         Word::Own(text) => escaped(text),
-        Word::Text(text) => format!("<bdi>{}</bdi>", escaped(text)),
+        Word::Text(text) => {
+            let long = if is_long(text, 20) { " class=\"long\"" } else { "" };
+            format!("<bdi{long}>{}</bdi>", escaped(text))
+        }
         Word::Number(n) => grouped(*n),
         Word::Faint(text) => format!("<span class=\"faint\">{text}</span>"),
         Word::Code(name) => {
-            if name.len() <= SHORT {
-                format!("<code class=\"whole\">{}</code>", escaped(name))
+            if is_long(name, 32) {
+                format!("<code class=\"long\">{}</code>", escaped(name).replace('_', "_<wbr>"))
             } else {
-                format!("<code>{}</code>", escaped(name).replace('_', "_<wbr>"))
+                format!("<code>{}</code>", escaped(name))
             }
         }
         Word::Time(at) => format!("<time datetime=\"{}\">{}</time>", at.rfc3339(), moment(*at)),
@@ -174,8 +175,16 @@ fn word(word: &Word) -> String {
             format!("<span class=\"status {class}\">{}</span>", status_word(*status))
         }
         Word::Page(title, address) => format!("<a href=\"{address}\" rel=\"noreferrer\">{title}</a>"),
-        Word::Section(title, id) => format!("<a href=\"#{id}\">{}</a>", escaped(title)),
+        Word::Section(title, id) => {
+            let long = if is_long(title, 20) { " class=\"long\"" } else { "" };
+            format!("<a{long} href=\"#{id}\">{}</a>", escaped(title))
+        }
     }
+}
+
+/// Whether a text has a word that must be broken wherever it meets an edge, for the sake of a table's columns.
+fn is_long(text: &str, most: usize) -> bool {
+    text.split_whitespace().any(|word| word.chars().count() > most)
 }
 
 /// Takes the meaning from whatever has one in an element or in an attribute between quotes.

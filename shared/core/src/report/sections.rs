@@ -70,7 +70,8 @@ fn headline(report: &AuditReport) -> String {
         Verdict::Incomplete if all == 0 => "Incomplete: the audit has no checks".into(),
         Verdict::Incomplete => format!("Incomplete: {} of {} not done", all - done, were(all)),
         Verdict::InProgress => {
-            format!("In progress: {done} of {} done, and nothing found that counts", were(all))
+            let checks = count(all, "check", "checks");
+            format!("In progress: {done} of {checks} done, nothing found so far")
         }
         Verdict::Compliant if all == 1 => "The one check complies".into(),
         Verdict::Compliant => format!("All {all} checks comply"),
@@ -95,7 +96,8 @@ fn lead(report: &AuditReport) -> String {
     if totals.non_compliant > 0 {
         let mut found = format!("{} not comply", resources(totals.non_compliant));
         if let Some((severity, n)) = totals.severities.iter().find(|(_, n)| **n > 0) {
-            let _ = write!(found, ", {} of them {}", grouped(*n), severity_word(*severity));
+            let share = if *n == totals.non_compliant { "all".into() } else { grouped(*n) };
+            let _ = write!(found, ", {share} of them {}", severity_word(*severity));
         }
         lead.push(found);
     }

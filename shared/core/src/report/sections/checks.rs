@@ -198,7 +198,11 @@ fn by_severity(check: &CheckReport) -> Words {
     for (severity, n) in check.severities.iter().filter(|(_, n)| **n > 0) {
         words.extend([Word::Severity(*severity), Word::Text(format!(" {}", grouped(*n))), Word::Own(" ")]);
     }
-    if words.pop().is_none() { faint("none") } else { words }
+    match words.pop() {
+        Some(_) => words,
+        None if check.is_done() => faint("none"),
+        None => faint("not known"),
+    }
 }
 
 fn changed(Changes { new, fixed, returned }: Changes) -> String {

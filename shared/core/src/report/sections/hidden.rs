@@ -13,6 +13,7 @@ use crate::report::page::faint;
 use crate::report::page::grouped;
 use crate::report::page::number;
 use crate::report::page::outside;
+use crate::report::page::own;
 use crate::report::page::section;
 use crate::report::page::table;
 use crate::report::page::text;
@@ -39,7 +40,7 @@ pub(super) fn suppressed(report: &AuditReport) -> Vec<Section> {
         vec![
             text(title(check)),
             number(*count),
-            until.map_or_else(|| faint("no end"), |at| vec![Word::Time(at)]),
+            until.map_or_else(|| own("no end"), |at| vec![Word::Time(at)]),
             text(outside(by)),
             or_nobody(owner, "nobody"),
             or_nobody(ticket, "none"),
@@ -73,7 +74,7 @@ fn debt(debt: &Debt) -> Section {
     ];
     if let Some(share) = debt.hidden_share() {
         what.push(Word::Text(format!(
-            ". They hide {:.0} % of what does not comply: {} of {}",
+            ". They hide {:.0}% of what does not comply: {} of {}",
             share * 100.0,
             grouped(debt.hidden),
             grouped(debt.non_compliant)
