@@ -153,17 +153,14 @@ fn word(word: &Word) -> String {
     match word {
         Word::Own(text) => escaped(text),
         Word::Text(text) => {
-            let long = if is_long(text, 20) { " class=\"long\"" } else { "" };
-            format!("<bdi{long}>{}</bdi>", escaped(text))
+            let (long, text) = broken(text, 20);
+            format!("<bdi{long}>{text}</bdi>")
         }
         Word::Number(n) => grouped(*n),
         Word::Faint(text) => format!("<span class=\"faint\">{text}</span>"),
         Word::Code(name) => {
-            if is_long(name, 32) {
-                format!("<code class=\"long\">{}</code>", escaped(name).replace('_', "_<wbr>"))
-            } else {
-                format!("<code>{}</code>", escaped(name))
-            }
+            let (long, name) = broken(name, 32);
+            format!("<code{long}>{name}</code>")
         }
         Word::Time(at) => format!("<time datetime=\"{}\">{}</time>", at.rfc3339(), moment(*at)),
         Word::Severity(severity) => {
@@ -176,15 +173,19 @@ fn word(word: &Word) -> String {
         }
         Word::Page(title, address) => format!("<a href=\"{address}\" rel=\"noreferrer\">{title}</a>"),
         Word::Section(title, id) => {
-            let long = if is_long(title, 20) { " class=\"long\"" } else { "" };
-            format!("<a{long} href=\"#{id}\">{}</a>", escaped(title))
+            let (long, title) = broken(title, 20);
+            format!("<a{long} href=\"#{id}\">{title}</a>")
         }
     }
 }
 
-/// Whether a text has a word that must be broken wherever it meets an edge, for the sake of a table's columns.
-fn is_long(text: &str, most: usize) -> bool {
-    text.split_whitespace().any(|word| word.chars().count() > most)
+/// A text, and how it is marked if it has a word that may be broken anywhere, so that no column gets too wide.
+fn broken(text: &str, most: usize) -> (&'static str, String) {
+    if text.split_whitespace().any(|word| word.chars().count() > most) {
+        (" class=\"long\"", escaped(text).replace('_', "_<wbr>"))
+    } else {
+        ("", escaped(text))
+    }
 }
 
 /// Takes the meaning from whatever has one in an element or in an attribute between quotes.

@@ -196,7 +196,11 @@ fn check_id(at: usize, check: &CheckReport) -> String {
 fn by_severity(check: &CheckReport) -> Words {
     let mut words = Words::new();
     for (severity, n) in check.severities.iter().filter(|(_, n)| **n > 0) {
-        words.extend([Word::Severity(*severity), Word::Text(format!(" {}", grouped(*n))), Word::Own(" ")]);
+        words.extend([
+            Word::Severity(*severity),
+            Word::Text(format!("\u{a0}{}", grouped(*n))),
+            Word::Own(" "),
+        ]);
     }
     match words.pop() {
         Some(_) => words,
