@@ -54,13 +54,21 @@ pub(crate) struct Outbox<'p> {
     check: CheckName,
     mode: Mode,
     records: Vec<Box<RawValue>>,
-    suppressions: Vec<(&'p str, &'p Suppress, Vec<ResourceIdentifier>)>,
+    suppressions: Vec<Suppression<'p>>,
     mitigations: Vec<Outgoing>,
     /// Waits until a task is full.
     pub(crate) pending: Vec<PendingMitigation>,
     /// The reason codes of the findings that one task for the whole check takes.
     pub(crate) reason_codes: BTreeSet<String>,
     whole: Option<(&'p str, &'p Mitigate)>,
+}
+
+/// Resources that one rule suppresses until the same end.
+struct Suppression<'p> {
+    rule: &'p str,
+    suppress: &'p Suppress,
+    expires_at: Option<i64>,
+    resources: Vec<ResourceIdentifier>,
 }
 
 /// The messages of a page, by queue.
@@ -97,20 +105,31 @@ impl<'p> Outbox<'p> {
         self.records.push(raw(record)?);
         let rule = decision.rule.unwrap_or_default();
         match (decision.outcome, record.finding.identifier()) {
-            (Outcome::Suppress(suppress), Some(resource)) => self.suppress(rule, suppress, resource),
+            (Outcome::Suppress(suppress), Some(resource)) => {
+                self.suppress(rule, suppress, decision.ends_at(), resource);
+            }
             (Outcome::Mitigate(mitigate), _) => self.mitigate(rule, mitigate, record.finding, record.key)?,
             (Outcome::Suppress(_) | Outcome::Suppressed | Outcome::Report(_), _) => {}
         }
         Ok(())
     }
 
-    fn suppress(&mut self, rule: &'p str, suppress: &'p Suppress, resource: &ResourceIdentifier) {
-        let room = |(of, _, resources): &&mut (&str, &Suppress, Vec<ResourceIdentifier>)| {
-            *of == rule && resources.len() < SUPPRESSIONS
+    fn suppress(
+        &mut self,
+        rule: &'p str,
+        suppress: &'p Suppress,
+        expires_at: Option<i64>,
+        resource: &ResourceIdentifier,
+    ) {
+        let room = |of: &&mut Suppression<'_>| {
+            of.rule == rule && of.expires_at == expires_at && of.resources.len() < SUPPRESSIONS
         };
         match self.suppressions.iter_mut().find(room) {
-            Some((_, _, resources)) => resources.push(resource.clone()),
-            None => self.suppressions.push((rule, suppress, vec![resource.clone()])),
+            Some(of) => of.resources.push(resource.clone()),
+            None => {
+                let resources = vec![resource.clone()];
+                self.suppressions.push(Suppression { rule, suppress, expires_at, resources });
+            }
         }
     }
 
@@ -155,13 +174,13 @@ impl<'p> Outbox<'p> {
             let findings = run.iter().map(AsRef::as_ref).collect();
             messages.finding.push(self.export(Export::Page { page, part, findings })?);
         }
-        for (rule, suppress, resources) in std::mem::take(&mut self.suppressions) {
+        for Suppression { rule, suppress, expires_at, resources } in std::mem::take(&mut self.suppressions) {
             messages.suppression.push(json(&SuppressionMessage {
                 audit: self.audit.clone(),
                 check: self.check.clone(),
                 rule: rule.to_owned(),
                 mode: self.mode,
-                expires_at: suppress.ends_at(self.audit.started_at.seconds()),
+                expires_at,
                 description: suppression::description(Maker::Rule(rule), suppress),
                 resources,
             })?);

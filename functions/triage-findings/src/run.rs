@@ -18,6 +18,7 @@ use fleetwarden_core::message::Resume;
 use fleetwarden_core::message::Tally;
 use fleetwarden_core::policy::Decision;
 use fleetwarden_core::policy::Subject;
+use fleetwarden_core::suppression::FirstSuppressed;
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::future::join;
@@ -61,6 +62,7 @@ struct Found {
     status: Status,
     first_seen: Millis,
     times_seen: u16,
+    first_suppressed: Option<FirstSuppressed>,
 }
 
 /// What to do with a page when the time is up before all is looked up.
@@ -233,6 +235,7 @@ impl<'t> Run<'t> {
                 status: Record::status(before.as_ref()),
                 first_seen: before.map_or(self.message.audit.started_at, |record| record.first_seen),
                 times_seen: before.map_or(0, |record| record.times_seen).saturating_add(1),
+                first_suppressed: before.and_then(|record| record.first_suppressed),
             })
         };
         findings.into_iter().enumerate().map(take_over).collect()
@@ -272,7 +275,7 @@ impl<'t> Run<'t> {
         subject: &Subject<'_>,
         decision: &Decision<'t, '_>,
     ) -> Result<(), Error> {
-        let Found { finding, key, status, first_seen, times_seen } = found;
+        let Found { finding, key, status, first_seen, times_seen, first_suppressed } = found;
         let (audit, severity) = (&self.message.audit, finding.severity);
         let record = FindingRecord {
             kind: "finding",
@@ -285,6 +288,7 @@ impl<'t> Run<'t> {
             status: *status,
             first_seen: *first_seen,
             times_seen: subject.times_seen,
+            first_suppressed: *first_suppressed,
             things: subject.things,
             finding,
             decision,
@@ -297,6 +301,7 @@ impl<'t> Run<'t> {
             times_seen: *times_seen,
             severity,
             open: true,
+            first_suppressed: decision.first_suppressed(),
         })?;
         self.tally.entry(severity).or_default().count(finding, decision.outcome, *status, *first_seen);
         Ok(())
@@ -358,6 +363,7 @@ fn subject<'s>(audit: &'s Audit, found: &'s Found) -> Subject<'s> {
         at: audit.started_at,
         first_seen: found.first_seen,
         times_seen: found.times_seen.into(),
+        first_suppressed: found.first_suppressed,
         things: &Things::NotAsked,
     }
 }

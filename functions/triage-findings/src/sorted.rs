@@ -16,7 +16,7 @@ use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::history::RECORD_BYTES;
 use fleetwarden_core::history::Record;
 
-/// How many records are sorted in memory at a time: 3 MB.
+/// How many records are sorted in memory at a time: 4 MB.
 const RUN: usize = 1 << 16;
 /// How much of each run is read ahead, in bytes.
 const AHEAD: usize = 4 << 10;
@@ -148,9 +148,15 @@ mod tests {
         let mut out = BufWriter::new(File::create(&path).unwrap());
         for key in &keys {
             let at = Millis(0);
-            let severity = Severity::Low;
-            let record =
-                Record { key: *key, first_seen: at, last_seen: at, times_seen: 1, severity, open: true };
+            let record = Record {
+                key: *key,
+                first_seen: at,
+                last_seen: at,
+                times_seen: 1,
+                severity: Severity::Low,
+                open: true,
+                first_suppressed: None,
+            };
             out.write_all(&record.encode()).unwrap();
         }
         out.flush().unwrap();

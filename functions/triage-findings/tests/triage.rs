@@ -132,6 +132,58 @@ async fn the_next_audit_knows_what_is_new_fixed_and_returned() {
     assert_eq!(histories, 2);
 }
 
+/// What the records of an audit say of the rule that suppresses the lab: how many findings it decided on, how many it
+/// passed over and why, and the ends that its messages give.
+fn told(house: &house::House, task: &str) -> serde_json::Value {
+    let records: Vec<serde_json::Value> = house
+        .sent("finding")
+        .iter()
+        .filter(|message| message["audit"]["taskId"] == task)
+        .flat_map(|message| message["export"]["page"]["findings"].as_array().cloned().unwrap_or_default())
+        .filter(|record| record["resource"]["resourceIdentifier"]["deviceCertificateId"].as_str() < Some("4"))
+        .collect();
+    let of = |rule: &str| records.iter().filter(|record| record["decision"]["rule"] == rule).count();
+    let passed: BTreeSet<String> =
+        records.iter().map(|record| record["decision"]["passedOver"][0].to_string()).collect();
+    let ends: BTreeSet<String> = house
+        .sent("suppression")
+        .iter()
+        .filter(|message| message["audit"]["taskId"] == task)
+        .map(|message| message["expiresAt"].to_string())
+        .collect();
+    json!({"all": records.len(), "suppressed": of("low-numbers"), "passedOver": passed, "ends": ends})
+}
+
+#[tokio::test]
+async fn no_audit_prolongs_a_suppression_and_what_has_lapsed_is_loud_until_its_words_change() {
+    const DAY: i64 = 86_400;
+    let mut house = house(1000, POLICY);
+    let mut seen = Vec::new();
+    for (day, ticket) in
+        [(0, ""), (7, ""), (30, ""), (37, ""), (44, "ticket: SEC-7, "), (51, "ticket: SEC-7, ")]
+    {
+        let text = POLICY.replace("{ for: 30d, ", &format!("{{ for: 30d, {ticket}"));
+        house.triage.policy = fleetwarden_core::policy::Policy::parse(text.as_bytes()).unwrap();
+        let task = house.audit(&[EXPIRING]);
+        let message = check_message(&task, EXPIRING, 1, START.plus_seconds(day * DAY));
+        house.deliver(&message.to_string()).await.unwrap();
+        let told = told(&house, &task);
+        assert_eq!(told["all"], seen.first().map_or(&told, |first: &serde_json::Value| first)["all"]);
+        seen.push(told);
+    }
+    let end = |day: i64| json!([(START.seconds() + day * DAY).to_string()]);
+    let ends: Vec<_> = seen.iter().map(|told| told["ends"].clone()).collect();
+    assert_eq!(ends, [end(30), end(30), json!([]), json!([]), end(74), end(74)]);
+    let all = seen[0]["all"].as_u64().unwrap();
+    assert!(all > 10, "{all} findings are too few");
+    let suppressed: Vec<_> = seen.iter().map(|told| told["suppressed"].as_u64().unwrap()).collect();
+    assert_eq!(suppressed, [all, all, 0, 0, all, all]);
+    let lapsed = START.plus_seconds(30 * DAY).day();
+    let why = json!({"rule": "low-numbers", "failedOn": "for", "saw": lapsed}).to_string();
+    assert_eq!(seen[2]["passedOver"], json!([why]));
+    assert_eq!(seen[3]["passedOver"], json!([why]));
+}
+
 #[tokio::test]
 async fn a_repeat_of_a_message_that_is_done_does_nothing() {
     let house = house(1000, POLICY);

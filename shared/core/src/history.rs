@@ -1,7 +1,7 @@
 //! What was seen of a check in the audits before: which findings are new, which are gone, which came back.
 //!
 //! A check's history is one sorted list of fixed-size records, one a finding key. It is an object in the
-//! archive, read and replaced once an audit: a million findings cost one GET and one PUT of 28 MB, where a
+//! archive, read and replaced once an audit: a million findings cost one GET and one PUT of 36 MB, where a
 //! table would cost a million writes. Memory stays flat: a key is looked up by interpolation in a few reads,
 //! and the new list is made by merging the old one with the audit's sorted keys, record by record.
 
@@ -13,10 +13,12 @@ use serde::Serialize;
 
 use crate::finding::FindingKey;
 use crate::finding::Severity;
+use crate::suppression::FirstSuppressed;
+use crate::suppression::Terms;
 use crate::timestamp::Millis;
 
 /// The size of a record, in bytes.
-pub const RECORD_BYTES: usize = 28;
+pub const RECORD_BYTES: usize = 36;
 /// How long a finding that is gone is remembered, so that it can be told if it returns.
 const REMEMBERED_SECONDS: i64 = 400 * 86_400;
 
@@ -47,15 +49,20 @@ pub struct Record {
     pub severity: Severity,
     /// Whether it was there at the last audit.
     pub open: bool,
+    /// Since when a rule has suppressed it for a length of time, also if that is over.
+    pub first_suppressed: Option<FirstSuppressed>,
 }
 
 impl Record {
-    /// The record's bytes: key, first and last seen in seconds, times seen (big-endian, 32 and 16 bits), severity, open.
+    /// The record's bytes: key, first and last seen in seconds, when first suppressed (0 if never) and on which terms,
+    /// times seen (big-endian, 32 and 16 bits), severity, open.
     pub fn encode(&self) -> [u8; RECORD_BYTES] {
         let seconds = |at: Millis| u32::try_from(at.seconds().max(0)).unwrap_or(u32::MAX).to_be_bytes();
         let severity = Severity::ALL.iter().position(|s| *s == self.severity).unwrap_or_default();
         let fields = self.key.0.into_iter().chain(seconds(self.first_seen)).chain(seconds(self.last_seen));
-        let fields = fields.chain(self.times_seen.to_be_bytes());
+        let (at, terms) = self.first_suppressed.map_or((Millis(0), 0), |first| (first.at, first.terms.0));
+        let fields =
+            fields.chain(seconds(at)).chain(terms.to_be_bytes()).chain(self.times_seen.to_be_bytes());
         let mut bytes = [0; RECORD_BYTES];
         let flags = [u8::try_from(severity).unwrap_or_default(), u8::from(self.open)];
         bytes.iter_mut().zip(fields.chain(flags)).for_each(|(to, from)| *to = from);
@@ -69,14 +76,17 @@ impl Record {
             digits.iter().fold(0_u128, |n, byte| n << 8 | u128::from(*byte))
         };
         let seconds = |range| Millis::from_seconds(i64::try_from(number(range)).unwrap_or_default());
+        let terms = Terms(u32::try_from(number(28..32)).unwrap_or_default());
+        let first_suppressed = FirstSuppressed { at: seconds(24..28), terms };
         let [.., severity, open] = *bytes;
         Self {
             key: FindingKey(number(0..16).to_be_bytes()),
             first_seen: seconds(16..20),
             last_seen: seconds(20..24),
-            times_seen: u16::try_from(number(24..26)).unwrap_or_default(),
+            times_seen: u16::try_from(number(32..34)).unwrap_or_default(),
             severity: Severity::ALL.get(usize::from(severity)).copied().unwrap_or(Severity::Unknown),
             open: open == 1,
+            first_suppressed: Some(first_suppressed).filter(|first| first.at != Millis(0)),
         }
     }
 

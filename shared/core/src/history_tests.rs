@@ -14,6 +14,7 @@ fn record(n: u64, open: bool, first: i64, last: i64) -> Record {
         times_seen: 1,
         severity: Severity::Medium,
         open,
+        first_suppressed: None,
     }
 }
 
@@ -50,6 +51,18 @@ fn what_comes_back_keeps_when_it_was_first_seen() {
     let (after, _) = merged(&[record(1, false, 5, 6)], &[record(1, true, 1000, 1000)]);
     assert_eq!(after, [Record { times_seen: 2, ..record(1, true, 5, 1000) }]);
     assert_eq!(Record::status(Some(&record(1, false, 5, 6))), Status::Returned);
+}
+
+#[test]
+fn what_was_suppressed_is_remembered_as_the_latest_audit_has_it() {
+    let first = |at| Some(FirstSuppressed { at: Millis::from_seconds(at), terms: Terms(7) });
+    let suppressed = |n, at| Record { first_suppressed: first(at), ..record(n, true, 5, 6) };
+    let (after, _) = merged(
+        &[suppressed(1, 5), suppressed(2, 5)],
+        &[Record { first_suppressed: first(1000), ..record(2, true, 1000, 1000) }],
+    );
+    let remembered: Vec<_> = after.iter().map(|record| record.first_suppressed).collect();
+    assert_eq!(remembered, [first(5), first(1000)]);
 }
 
 #[test]
@@ -110,8 +123,13 @@ proptest! {
     }
 
     #[test]
-    fn a_record_round_trips(n: u64, open: bool, first in 0_i64..4_000_000_000, last in 0_i64..4_000_000_000) {
-        let record = record(n, open, first, last);
+    fn a_record_round_trips(
+        n: u64, open: bool, first in 0_i64..4_000_000_000, last in 0_i64..4_000_000_000,
+        suppressed in prop::option::of((1_i64..4_000_000_000, any::<u32>())),
+    ) {
+        let first_suppressed =
+            suppressed.map(|(at, terms)| FirstSuppressed { at: Millis::from_seconds(at), terms: Terms(terms) });
+        let record = Record { first_suppressed, ..record(n, open, first, last) };
         prop_assert_eq!(Record::decode(&record.encode()), record);
     }
 }

@@ -20,6 +20,7 @@ use crate::policy::Mode;
 use crate::policy::Outcome;
 use crate::policy::Report;
 use crate::resource::ResourceIdentifier;
+use crate::suppression::FirstSuppressed;
 use crate::thing::Things;
 use crate::timestamp::Millis;
 
@@ -311,6 +312,9 @@ pub struct FindingRecord<'a> {
     pub first_seen: Millis,
     /// In how many audits it was seen, this one included.
     pub times_seen: u32,
+    /// Since when a rule had suppressed it for a length of time, before this audit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_suppressed: Option<FirstSuppressed>,
     /// The things behind its resource, if a rule asked for them.
     #[serde(skip_serializing_if = "Things::is_not_asked")]
     pub things: &'a Things,

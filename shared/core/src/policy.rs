@@ -57,8 +57,10 @@ use crate::alert::AlertSeverity;
 use crate::check;
 use crate::check::CheckName;
 use crate::resource::ResourceIdentifier;
+use crate::suppression::Terms;
 use crate::thing::Things;
 use crate::thing::Wanted;
+use crate::timestamp::Millis;
 use matcher::Matcher;
 use matcher::Quantifier;
 use matcher::Verdict;
@@ -147,8 +149,13 @@ pub struct Suppress {
 /// When a suppression ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SuppressEnd {
-    /// This many seconds after the audit that found the resource.
-    After(i64),
+    /// This long after the audit in which the finding was first suppressed on the same terms.
+    After {
+        /// How long.
+        seconds: i64,
+        /// The words on which it is suppressed.
+        terms: Terms,
+    },
     /// At this second since the epoch.
     At(i64),
     /// Never, until someone deletes it.
@@ -231,6 +238,28 @@ impl Policy {
         listed.chain(rest.iter().filter(|rule| rule.matcher.may_take(check)))
     }
 
+    /// What each rule says of a finding, in order.
+    ///
+    /// Where a rule's suppression has lapsed, no later rule suppresses the finding for a length of time either: two
+    /// rules would renew it in turns.
+    fn verdicts<'p>(
+        &'p self,
+        subject: &Subject<'_>,
+        label: Option<&Label<'_>>,
+    ) -> impl Iterator<Item = (&'p Rule, Verdict)> {
+        let mut lapsed = false;
+        self.rules_for(&subject.finding.check).map(move |rule| {
+            let verdict = match rule.judge(subject, label) {
+                Verdict::Holds | Verdict::Unknown(_) if lapsed && rule.terms().is_some() => {
+                    Verdict::Fails(Condition::For)
+                }
+                verdict => verdict,
+            };
+            lapsed |= rule.live && verdict == Verdict::Fails(Condition::For);
+            (rule, verdict)
+        })
+    }
+
     /// Decides on one finding. Nothing is allocated.
     ///
     /// A rule that nobody can say whether it matches lets no later rule act: the finding might have been its.
@@ -253,8 +282,8 @@ impl Policy {
         let identifier = subject.finding.identifier();
         let label = identifier.map(Label::new);
         let mut unknown = None;
-        for rule in self.rules_for(&subject.finding.check) {
-            match rule.judge(subject, label.as_ref()) {
+        for (rule, verdict) in self.verdicts(subject, label.as_ref()) {
+            match verdict {
                 Verdict::Unknown(condition) => {
                     if decision.wanted.is_nothing() {
                         decision.wanted = condition.wanted(subject.things);
@@ -378,6 +407,21 @@ impl Rule {
         }
     }
 
+    /// The words on which it suppresses for a length of time, if it does that.
+    pub const fn terms(&self) -> Option<Terms> {
+        match self.effect {
+            Effect::Suppress(Suppress { end: SuppressEnd::After { terms, .. }, .. }) => Some(terms),
+            _ => None,
+        }
+    }
+
+    /// When its suppression of a finding lapsed, if it has.
+    fn lapsed_at(&self, subject: &Subject<'_>) -> Option<Millis> {
+        let Effect::Suppress(suppress) = &self.effect else { return None };
+        let end = self.terms().and_then(|_| suppress.ends_at(subject));
+        end.filter(|end| *end <= subject.at.seconds()).map(Millis::from_seconds)
+    }
+
     /// Whether it matches. Its check is known to fit.
     fn judge(&self, subject: &Subject<'_>, label: Option<&Label<'_>>) -> Verdict {
         let (meant, spared) = self.quantifiers();
@@ -398,6 +442,7 @@ impl Rule {
             {
                 Verdict::Fails(Condition::Until)
             }
+            (Effect::Suppress(_), _) if self.lapsed_at(subject).is_some() => Verdict::Fails(Condition::For),
             (_, Some(Verdict::Unknown(condition))) if verdict == Verdict::Holds => {
                 Verdict::Unknown(condition)
             }
@@ -407,10 +452,12 @@ impl Rule {
 }
 
 impl Suppress {
-    /// The end of a suppression that is made for an audit that began at a second since the epoch.
-    pub fn ends_at(&self, audit_started: i64) -> Option<i64> {
+    /// The end of the suppression of a finding, in seconds since the epoch. None if it has none.
+    pub fn ends_at(&self, subject: &Subject<'_>) -> Option<i64> {
         match self.end {
-            SuppressEnd::After(seconds) => Some(audit_started.saturating_add(seconds)),
+            SuppressEnd::After { seconds, terms } => {
+                Some(subject.suppressed_since(terms).at.seconds().saturating_add(seconds))
+            }
             SuppressEnd::At(at) => Some(at),
             SuppressEnd::Never => None,
         }

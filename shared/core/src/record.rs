@@ -10,6 +10,7 @@ use crate::finding::Severity;
 use crate::history::Status;
 use crate::policy::Subject;
 use crate::resource::NonCompliantResource;
+use crate::suppression::FirstSuppressed;
 use crate::thing::Things;
 use crate::timestamp::Millis;
 
@@ -35,6 +36,8 @@ pub struct RecordedFinding {
     pub first_seen: Millis,
     /// In how many audits it was seen, that one included.
     pub times_seen: u32,
+    /// Since when a rule had suppressed it for a length of time, before that audit.
+    pub first_suppressed: Option<FirstSuppressed>,
     /// The things behind its resource, if a rule had asked for them.
     pub things: Things,
     /// The finding.
@@ -64,6 +67,7 @@ impl RecordedFinding {
             at: self.audit_started_at,
             first_seen: self.first_seen,
             times_seen: self.times_seen,
+            first_suppressed: self.first_suppressed,
             things: &self.things,
         }
     }
@@ -82,6 +86,8 @@ struct Flat {
     status: Status,
     first_seen: Millis,
     times_seen: u32,
+    #[serde(default)]
+    first_suppressed: Option<FirstSuppressed>,
     #[serde(default)]
     things: Things,
     finding_id: String,
@@ -112,6 +118,7 @@ impl From<Flat> for RecordedFinding {
             status: flat.status,
             first_seen: flat.first_seen,
             times_seen: flat.times_seen,
+            first_suppressed: flat.first_suppressed,
             things: flat.things,
             decision: flat.decision,
             finding: Finding {
@@ -134,6 +141,7 @@ mod tests {
     use super::*;
     use crate::message::FindingRecord;
     use crate::policy::Policy;
+    use crate::suppression::Terms;
     use crate::thing::Thing;
 
     #[test]
@@ -150,6 +158,7 @@ mod tests {
             at: Millis(2),
             first_seen: Millis(1),
             times_seen: 2,
+            first_suppressed: Some(FirstSuppressed { at: Millis(1), terms: Terms(7) }),
             things: &things,
         };
         let decision = policy.decide(&subject);
@@ -164,12 +173,14 @@ mod tests {
             status: Status::Known,
             first_seen: subject.first_seen,
             times_seen: subject.times_seen,
+            first_suppressed: subject.first_suppressed,
             things: subject.things,
             finding: &finding,
             decision: &decision,
         };
         let written = serde_json::to_string(&record).unwrap();
         let read: RecordedFinding = serde_json::from_str(&written).unwrap();
+        assert_eq!(read.first_suppressed, subject.first_suppressed);
         assert_eq!((read.decision.outcome.as_str(), read.decision.rule.as_deref()), ("report", Some("r")));
         let again = serde_json::to_string(&policy.decide(&read.subject())).unwrap();
         assert_eq!(again, serde_json::to_string(&decision).unwrap());

@@ -5,12 +5,68 @@
 
 use std::fmt;
 
+use serde::Deserialize;
+use serde::Deserializer;
+use serde::Serialize;
+use serde::Serializer;
+use serde::de;
+
+use crate::digest::Digest;
 use crate::policy::Suppress;
+use crate::timestamp::Millis;
 
 /// The longest description that the service takes, in characters.
 pub const MAX_DESCRIPTION: usize = 1000;
 /// How every description made here begins. What begins otherwise was made by somebody else.
 pub const MARK: &str = "Fleetwarden: ";
+
+/// The words on which a rule suppresses for a length of time, as a short hash. Whoever changes one of them means it
+/// anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms(pub(crate) u32);
+
+impl Terms {
+    /// The hash of a rule's words.
+    pub(crate) fn new(
+        rule: &str,
+        seconds: i64,
+        reason: &str,
+        owner: Option<&str>,
+        ticket: Option<&str>,
+    ) -> Self {
+        let digest = Digest::new("terms").part(rule).part(&seconds.to_string()).part(reason);
+        let digest = digest.parts(owner.into_iter()).parts(ticket.into_iter());
+        let [a, b, c, d, ..] = digest.bytes();
+        Self(u32::from_be_bytes([a, b, c, d]))
+    }
+}
+
+impl Serialize for Terms {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:08x}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Terms {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || de::Error::custom("terms are 8 hexadecimal digits");
+        if text.len() != 8 || text.starts_with('+') {
+            return Err(wrong());
+        }
+        u32::from_str_radix(&text, 16).map(Self).map_err(|_| wrong())
+    }
+}
+
+/// Since when the policy has suppressed a finding on the same words. The length that a rule gives counts from here, so
+/// that no audit prolongs it, and what has lapsed is not renewed until somebody says so in other words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstSuppressed {
+    /// The start of the audit in which it was first decided.
+    pub at: Millis,
+    /// The words.
+    pub terms: Terms,
+}
 
 /// What makes a suppression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,6 +186,25 @@ mod tests {
         assert_eq!(Described::read("Fleetwarden: standing x; why"), Some(short));
         assert_eq!(Described::read("made by hand"), None);
         assert_eq!(Described::read("Fleetwarden: is a nice tool"), None);
+    }
+
+    #[test]
+    fn each_word_counts_for_the_terms() {
+        let terms = Terms::new("lab", 60, "x", Some("y"), None);
+        let others = [
+            Terms::new("lab-2", 60, "x", Some("y"), None),
+            Terms::new("lab", 61, "x", Some("y"), None),
+            Terms::new("lab", 60, "z", Some("y"), None),
+            Terms::new("lab", 60, "x", None, Some("y")),
+            Terms::new("lab", 60, "x", Some("y"), Some("SEC-7")),
+        ];
+        assert!(others.iter().all(|other| *other != terms));
+        let written = serde_json::to_string(&terms).unwrap();
+        assert_eq!(written.len(), 10, "{written}");
+        assert_eq!(serde_json::from_str::<Terms>(&written).unwrap(), terms);
+        for wrong in ["\"\"", "\"+1234567\"", "\"123456789\"", "\"1234567g\"", "7"] {
+            assert!(serde_json::from_str::<Terms>(wrong).is_err(), "{wrong}");
+        }
     }
 
     proptest::proptest! {

@@ -56,7 +56,9 @@ fn a_decision_allocates_nothing() {
     ];
     for (finding, things) in &everything {
         let (account, region, at) = ("123456789012", "eu-central-1", Millis(86_400_000));
-        let subject = Subject { finding, account, region, at, first_seen: Millis(0), times_seen: 1, things };
+        let (first_seen, times_seen, first_suppressed) = (Millis(0), 1, None);
+        let subject =
+            Subject { finding, account, region, at, first_seen, times_seen, first_suppressed, things };
         let used = allocation_counter::measure(|| {
             std::hint::black_box(policy.decide(std::hint::black_box(&subject)));
         });

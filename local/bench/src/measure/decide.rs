@@ -75,8 +75,17 @@ fn rate(policy: &Policy, findings: &[Finding], decisions: usize) -> f64 {
     for finding in findings.iter().cycle().take(decisions) {
         let first_seen = Millis(AUDIT.0 - 86_400_000);
         let (account, region) = ("123456789012", "eu-central-1");
-        let subject =
-            Subject { finding, account, region, at: AUDIT, first_seen, times_seen: 2, things: &things };
+        let (at, things) = (AUDIT, &things);
+        let subject = Subject {
+            finding,
+            account,
+            region,
+            at,
+            first_seen,
+            times_seen: 2,
+            first_suppressed: None,
+            things,
+        };
         black_box(policy.decide(black_box(&subject)));
     }
     f64::from(u32::try_from(decisions).unwrap_or(u32::MAX)) / began.elapsed().as_secs_f64()

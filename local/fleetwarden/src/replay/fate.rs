@@ -3,7 +3,6 @@
 use clap::ValueEnum;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::policy::{Decision, Held, Outcome, Report, Rule};
-use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
 /// What becomes of a finding. Every finding has one fate.
@@ -144,8 +143,13 @@ impl Change {
 
     /// What changes from one decision on a finding to another, if anything does.
     ///
-    /// Where both need a lookup nobody can say: that is no change, and counted by whoever asks.
-    pub(crate) fn between(from: &Decision<'_, '_>, to: &Decision<'_, '_>, seen: Seen) -> Option<Self> {
+    /// `own` is how the finding would be told without a word in the policy. Where both need a lookup nobody can say:
+    /// that is no change, and counted by whoever asks.
+    pub(crate) fn between(
+        from: &Decision<'_, '_>,
+        to: &Decision<'_, '_>,
+        own: AlertSeverity,
+    ) -> Option<Self> {
         let (before, after) = (Fate::of(from), Fate::of(to));
         let found = match (before, after) {
             (Fate::AlreadySuppressed, _) | (Fate::NeedsLookup, Fate::NeedsLookup) => return None,
@@ -157,34 +161,21 @@ impl Change {
             (Fate::NeedsLookup, _) | (_, Fate::NeedsLookup) => Some(Self::NeedsLookup),
             (Fate::Mitigate, _) => Some(Self::NoLongerMitigated),
             (Fate::Suppress, Fate::Suppress) => {
-                (end(from, seen.at) != end(to, seen.at)).then_some(Self::SuppressedOtherwise)
+                (from.ends_at() != to.ends_at()).then_some(Self::SuppressedOtherwise)
             }
             (_, Fate::Suppress) => Some(Self::NewlySuppressed),
             (Fate::Suppress, _) => Some(Self::NoLongerSuppressed),
             (Fate::Silent, Fate::Silent) => None,
             (_, Fate::Silent) => Some(Self::NewlySilent),
             (Fate::Silent, _) => Some(Self::Alert),
-            _ => (alert(from, seen.alert) != alert(to, seen.alert)).then_some(Self::Alert),
+            _ => (alert(from, own) != alert(to, own)).then_some(Self::Alert),
         };
         found.or((before != after || from.rule != to.rule).then_some(Self::RuleOnly))
     }
 }
 
-/// What of a finding decides how two decisions on it compare.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen {
-    /// When its audit began.
-    pub(crate) at: Millis,
-    /// How it would be told without a word in the policy.
-    pub(crate) alert: AlertSeverity,
-}
-
 fn actions<'p>(decision: &Decision<'p, '_>) -> &'p [String] {
     if let Outcome::Mitigate(mitigate) = decision.outcome { &mitigate.actions } else { &[] }
-}
-
-fn end(decision: &Decision<'_, '_>, at: Millis) -> Option<i64> {
-    if let Outcome::Suppress(suppress) = decision.outcome { suppress.ends_at(at.seconds()) } else { None }
 }
 
 fn alert(decision: &Decision<'_, '_>, own: AlertSeverity) -> AlertSeverity {

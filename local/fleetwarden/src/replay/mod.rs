@@ -18,7 +18,7 @@ pub(crate) mod tally;
 
 use self::changes::{Changes, Pair, Side};
 use self::damage::Damage;
-use self::fate::{Change, Fate, Seen};
+use self::fate::{Change, Fate};
 use self::partition::Days;
 use self::tally::{Audits, PolicyTally};
 use fleetwarden_core::policy::Policy;
@@ -177,11 +177,11 @@ impl<'p> Replay<'p> {
         let (Some(policy), Some((tally, changes))) = (self.plan.against, &mut self.other) else { return };
         let after = policy.decide(&subject);
         tally.count(&after, key);
-        let seen = Seen { at: record.audit_started_at, alert: record.finding.severity.into() };
+        let own = record.finding.severity.into();
         let to = Fate::of(&after);
         if (fate, to) == (Fate::NeedsLookup, Fate::NeedsLookup) {
             changes.unknown += 1;
-        } else if let Some(change) = Change::between(&before, &after, seen) {
+        } else if let Some(change) = Change::between(&before, &after, own) {
             let from = Side { rule: self.tally.place(&before), fate };
             let to = Side { rule: tally.place(&after), fate: to };
             changes.count(record, Pair { change, from, to }, key);

@@ -6,17 +6,22 @@ use serde::ser::Serializer;
 
 use super::Effect;
 use super::Mitigate;
+use super::Mode;
 use super::Policy;
 use super::Report;
 use super::Rule;
 use super::Suppress;
+use super::SuppressEnd;
+use super::matcher::Condition;
 use super::matcher::Saw;
 use super::matcher::Verdict;
 use super::protect::Protection;
 use super::subject::Label;
 use super::subject::Subject;
+use crate::suppression::FirstSuppressed;
 use crate::thing::Things;
 use crate::thing::Wanted;
+use crate::timestamp::Millis;
 
 /// A decision. Making one allocates nothing; its explanation is worked out when it is written.
 ///
@@ -47,6 +52,25 @@ impl Decision<'_, '_> {
     #[must_use]
     pub const fn brief(self) -> Self {
         Self { brief: true, ..self }
+    }
+
+    /// The end of the suppression that was decided, in seconds since the epoch. None if it has none, or if something
+    /// else was decided.
+    pub fn ends_at(&self) -> Option<i64> {
+        if let Outcome::Suppress(suppress) = self.outcome { suppress.ends_at(self.subject) } else { None }
+    }
+
+    /// What the next audit has to know of the suppressions of this finding. Only what was decided to be done counts:
+    /// an audit in observe mode leaves it as it was.
+    pub fn first_suppressed(&self) -> Option<FirstSuppressed> {
+        match self.outcome {
+            Outcome::Suppress(Suppress { end: SuppressEnd::After { terms, .. }, .. })
+                if self.policy.mode == Mode::Enforce =>
+            {
+                Some(self.subject.suppressed_since(*terms))
+            }
+            _ => self.subject.first_suppressed,
+        }
     }
 }
 
@@ -118,8 +142,8 @@ fn details<M: serde::ser::SerializeMap>(
         Outcome::Report(Report::Alert(Some(severity))) => out.serialize_entry("alert", &severity),
         Outcome::Report(Report::Silent) => out.serialize_entry("alert", "silent"),
         Outcome::Suppress(suppress) => {
-            let end = suppress.ends_at(subject.at.seconds());
-            let end = end.map(|at| crate::timestamp::Millis::from_seconds(at).rfc3339());
+            let end = suppress.ends_at(subject);
+            let end = end.map(|at| Millis::from_seconds(at).rfc3339());
             out.serialize_entry("until", &end)
         }
         Outcome::Mitigate(mitigate) => {
@@ -186,13 +210,11 @@ impl Serialize for PassedOver<'_> {
         let asked = if matches!(self.0.outcome, Outcome::Suppressed) { 0 } else { usize::MAX };
         let label = subject.finding.identifier().map(Label::new);
         let before = policy
-            .rules_for(&subject.finding.check)
+            .verdicts(subject, label.as_ref())
             .take(asked)
-            .take_while(|candidate| rule != Some(candidate.name.as_str()));
-        serializer.collect_seq(before.filter_map(|rule| match rule.judge(subject, label.as_ref()) {
-            Verdict::Holds => None,
-            verdict => Some(Passed { rule, verdict, subject }),
-        }))
+            .take_while(|(candidate, _)| rule != Some(candidate.name.as_str()));
+        let passed = before.filter(|(_, verdict)| *verdict != Verdict::Holds);
+        serializer.collect_seq(passed.map(|(rule, verdict)| Passed { rule, verdict, subject }))
     }
 }
 
@@ -209,6 +231,10 @@ impl Serialize for Passed<'_> {
         out.serialize_entry("rule", &rule.name)?;
         match *verdict {
             Verdict::Holds => {}
+            Verdict::Fails(condition @ Condition::For) => {
+                out.serialize_entry("failedOn", &condition)?;
+                out.serialize_entry("saw", &rule.lapsed_at(subject).map(Millis::day))?;
+            }
             Verdict::Fails(condition) => {
                 out.serialize_entry("failedOn", &condition)?;
                 out.serialize_entry("saw", &Saw { condition, subject })?;

@@ -226,7 +226,8 @@ pub(super) struct Match {
     schemars(extend("oneOf" = [{"required": ["for"]}, {"required": ["until"]}, {"required": ["indefinitely"]}]))
 )]
 pub(super) struct Suppress {
-    /// For this long from the start of the audit that found the resource.
+    /// For this long from the start of the audit in which the rule first suppressed the finding. When that is over, the
+    /// rule matches the finding again only if its name, `for`, `reason`, `owner` or `ticket` is another.
     pub(super) r#for: Option<Duration>,
     /// Until this day begins in UTC, as `2027-06-30`. From that day on the rule does not match any more.
     #[cfg_attr(feature = "schema", schemars(extend("format" = "date"), example = "2027-06-30"))]

@@ -28,8 +28,6 @@ use cover::Leaves;
 
 /// How many days before its end a suppression is worth a word.
 const SOON_DAYS: i64 = 30;
-/// How many days a suppression may last before it is worth a word.
-const LONG_DAYS: i64 = 366;
 const DAY_SECONDS: i64 = 86_400;
 
 /// What is known around a policy when it is looked through.
@@ -181,7 +179,7 @@ fn suppression(rule: &Rule, suppress: &Suppress, at: Millis, found: &mut Vec<Dia
 /// What there is to say of a suppression's end: what would give it one, and what is so after it.
 fn ending(end: SuppressEnd, at: Millis, wants: &str, then: &str) -> Option<String> {
     let end = match end {
-        SuppressEnd::After(_) => return None,
+        SuppressEnd::After { .. } => return None,
         SuppressEnd::Never => {
             return Some(format!("a suppression without end is never looked at again; give it {wants}"));
         }
@@ -195,8 +193,6 @@ fn ending(end: SuppressEnd, at: Millis, wants: &str, then: &str) -> Option<Strin
         let days = (left + DAY_SECONDS - 1) / DAY_SECONDS;
         let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
         Some(format!("this ends when {day} begins, in {days}: from then on {then}"))
-    } else if left > LONG_DAYS * DAY_SECONDS {
-        Some(format!("this ends when {day} begins, in more than a year: nobody will look at it until then"))
     } else {
         None
     }

@@ -59,6 +59,8 @@ pub enum Condition {
     Except,
     /// The day on which the rule's suppression ends.
     Until,
+    /// The length of the rule's suppression: it is over, or that of a rule before it is.
+    For,
 }
 
 type Globs = Option<Box<[Glob]>>;
@@ -255,6 +257,7 @@ impl Condition {
             Self::Attribute => "attribute",
             Self::Except => "except",
             Self::Until => "until",
+            Self::For => "for",
         }
     }
 
@@ -296,8 +299,8 @@ impl Serialize for Saw<'_> {
             Condition::SeenAtLeast => times_seen.serialize(serializer),
             Condition::ExpiresWithin => self.subject.expires_in().map(span).serialize(serializer),
             Condition::Until => self.subject.at.day().serialize(serializer),
-            // What the exception asks for may be anything.
-            Condition::Except => serializer.serialize_none(),
+            // What the exception asks for may be anything, and on which day a rule's suppression lapsed, the rule says.
+            Condition::Except | Condition::For => serializer.serialize_none(),
             condition => {
                 let Things::Known(things) = things else { return serializer.serialize_none() };
                 serializer.collect_seq(things.iter().map(|thing| SawThing { condition, thing }))

@@ -44,6 +44,7 @@ use crate::digest::Digest;
 use crate::finding::Severity;
 use crate::names::is_name;
 use crate::names::is_thing_name;
+use crate::suppression::Terms;
 use serde::Deserialize as _;
 
 /// The bytes of a file as text.
@@ -178,7 +179,7 @@ impl Reader {
             Box::new(self.matcher(except.value))
         });
         let (effect, places) = match (entry.suppress, entry.mitigate, entry.report) {
-            (Some(suppress), None, None) => self.suppress(suppress)?,
+            (Some(suppress), None, None) => self.suppress(suppress, &entry.name.value)?,
             (None, Some(mitigate), None) => self.mitigate(&mitigate.value.actions),
             (None, None, Some(report)) => (self.report(&report), Box::default()),
             (None, None, None) => {
@@ -241,12 +242,17 @@ impl Reader {
         }
     }
 
-    fn suppress(&mut self, entry: Spanned<file::Suppress>) -> Option<(Effect, Box<[Place]>)> {
+    fn suppress(&mut self, entry: Spanned<file::Suppress>, rule: &str) -> Option<(Effect, Box<[Place]>)> {
         let Spanned { place, value: entry } = entry;
         self.words(&entry.reason, &[("owner", entry.owner.as_ref()), ("ticket", entry.ticket.as_ref())]);
         let (end, ends) = match (&entry.r#for, &entry.until, &entry.indefinitely) {
             (Some(text), None, None) => {
-                (SuppressEnd::After(self.parsed(&text.0, milliseconds)? / 1000), text.0.place)
+                let seconds = self.parsed(&text.0, milliseconds)? / 1000;
+                let text_of = |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.value.clone());
+                let (owner, ticket) = (text_of(&entry.owner), text_of(&entry.ticket));
+                let terms =
+                    Terms::new(rule, seconds, &entry.reason.value, owner.as_deref(), ticket.as_deref());
+                (SuppressEnd::After { seconds, terms }, text.0.place)
             }
             (None, Some(text), None) => (SuppressEnd::At(midnight(self.parsed(text, date)?)), text.place),
             (None, None, Some(Spanned { value: true, place })) => (SuppressEnd::Never, *place),

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use crate::finding::Finding;
 use crate::resource::ResourceIdentifier;
+use crate::suppression::FirstSuppressed;
+use crate::suppression::Terms;
 use crate::thing::Things;
 use crate::timestamp::Millis;
 
@@ -22,6 +24,8 @@ pub struct Subject<'s> {
     pub first_seen: Millis,
     /// In how many audits it was seen, this one included.
     pub times_seen: u32,
+    /// Since when a rule has suppressed it for a length of time, by what was decided before.
+    pub first_suppressed: Option<FirstSuppressed>,
     /// The things behind its resource.
     pub things: &'s Things,
 }
@@ -30,6 +34,12 @@ impl Subject<'_> {
     /// How long ago it was first seen, in milliseconds.
     pub(super) fn age(&self) -> i64 {
         self.at.0.saturating_sub(self.first_seen.0)
+    }
+
+    /// Since when it is suppressed on these terms: since this decision if it was not before.
+    pub(super) fn suppressed_since(&self, terms: Terms) -> FirstSuppressed {
+        let before = self.first_suppressed.filter(|first| first.terms == terms);
+        before.unwrap_or(FirstSuppressed { at: self.at, terms })
     }
 
     /// How long until the resource expires, in milliseconds; negative if it has expired.

@@ -10,6 +10,7 @@ use crate::thing::Things;
 use crate::timestamp::Millis;
 
 mod files;
+mod lapses;
 mod lint;
 mod properties;
 mod standing;
@@ -68,7 +69,8 @@ fn explain(
     times_seen: u32,
 ) -> String {
     let (account, region) = ("123456789012", "eu-central-1");
-    let subject = Subject { finding, account, region, at: NOW, first_seen, times_seen, things };
+    let subject =
+        Subject { finding, account, region, at: NOW, first_seen, times_seen, first_suppressed: None, things };
     let text = serde_json::to_string(&policy.decide(&subject)).unwrap();
     text.replace(policy.hash(), "…")
 }
@@ -108,8 +110,16 @@ fn a_brief_decision_keeps_all_but_the_rules_that_were_passed_over() {
     let policy = policy(POLICY);
     let finding = certificate("DEVICE_CERTIFICATE_EXPIRING_CHECK", "cba");
     let (account, region, things) = ("123456789012", "eu-central-1", &Things::NotAsked);
-    let subject =
-        Subject { finding: &finding, account, region, at: NOW, first_seen: NOW, times_seen: 1, things };
+    let subject = Subject {
+        finding: &finding,
+        account,
+        region,
+        at: NOW,
+        first_seen: NOW,
+        times_seen: 1,
+        first_suppressed: None,
+        things,
+    };
     let decision = policy.decide(&subject);
     let mut long = serde_json::to_value(decision).unwrap();
     long.as_object_mut().unwrap().remove("passedOver").unwrap();
@@ -251,8 +261,16 @@ rules:
     let finding = certificate("REVOKED_DEVICE_CERT_CHECK", "x");
     let wanted = |things: &Things| {
         let (account, region) = ("123456789012", "eu-central-1");
-        let subject =
-            Subject { finding: &finding, account, region, at: NOW, first_seen: NOW, times_seen: 1, things };
+        let subject = Subject {
+            finding: &finding,
+            account,
+            region,
+            at: NOW,
+            first_seen: NOW,
+            times_seen: 1,
+            first_suppressed: None,
+            things,
+        };
         policy.decide(&subject).wanted
     };
     assert_eq!(wanted(&Things::NotAsked), Wanted { names: true, ..Wanted::default() });

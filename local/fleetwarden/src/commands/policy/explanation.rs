@@ -117,7 +117,7 @@ fn sentence(outcome: Outcome<'_>, told: &Explained<'_>, resource: &str) -> Strin
         Outcome::Suppressed => {
             format!("Nothing to decide: {resource} was suppressed when the audit ran.")
         }
-        Outcome::Suppress(suppress) => match suppress.ends_at(subject.at.seconds()) {
+        Outcome::Suppress(suppress) => match suppress.ends_at(subject) {
             Some(end) => format!("Suppress {resource} until {}.", Millis::from_seconds(end).rfc3339()),
             None => format!("Suppress {resource} until somebody deletes the suppression."),
         },
@@ -190,6 +190,10 @@ fn passed_over(told: &Explained<'_>) -> String {
 fn seen(condition: &str, saw: &Value) -> String {
     match (condition, saw) {
         ("except", _) => "the exception holds".to_owned(),
+        ("for", Value::Null) => "the suppression by a rule before it has lapsed".to_owned(),
+        ("for", day) => {
+            format!("its suppression lapsed on {}; another ticket, reason or length renews it", plain(day))
+        }
         ("until", day) => format!("{}, and the suppression has ended", plain(day)),
         ("resource", Value::Null) => "the finding names none".to_owned(),
         ("expiresWithin", Value::Null) => "the finding says nothing of an expiry".to_owned(),
@@ -329,7 +333,7 @@ fn thing(thing: &Thing) -> String {
 }
 
 fn audit(subject: &Subject<'_>) -> String {
-    let Subject { account, region, at, first_seen, times_seen, .. } = subject;
+    let Subject { account, region, at, first_seen, times_seen, first_suppressed, .. } = subject;
     let place = [*account, *region]
         .iter()
         .filter(|text| !text.is_empty())
@@ -339,7 +343,10 @@ fn audit(subject: &Subject<'_>) -> String {
         0 | 1 => "seen once".to_owned(),
         times => format!("seen {times} times since {}", first_seen.rfc3339()),
     };
-    format!("{}{place}; {seen}", at.rfc3339())
+    let suppressed = first_suppressed.map_or_else(String::new, |first| {
+        format!("; first suppressed for a length of time at {}", first.at.rfc3339())
+    });
+    format!("{}{place}; {seen}{suppressed}", at.rfc3339())
 }
 
 const fn mode(mode: Mode) -> &'static str {

@@ -109,11 +109,12 @@ impl Results {
         let source = tested.source.as_ref().map_err(Clone::clone)?;
         let mut ran = Vec::with_capacity(read.cases.len());
         for case in &read.cases {
-            let subject = case.subject();
+            let subject = case.subject(&source.policy).map_err(|error| format!("{error:#}"))?;
             let decision = source.policy.decide(&subject);
             let rules = decision.rule.into_iter().chain(decision.shadow.map(|shadow| shadow.rule.name()));
             tested.reached.extend(rules.map(str::to_owned));
-            let failure = expect::compare(source, case, &decision).map_err(|error| format!("{error:#}"))?;
+            let failure =
+                expect::compare(source, case, &subject, &decision).map_err(|error| format!("{error:#}"))?;
             ran.push(Ran { name: case.name.clone(), place: case.place, failure });
         }
         Ok(ran)

@@ -64,8 +64,7 @@ impl Policy {
         };
         let taken = |check: &CheckName| {
             self.rules.iter().take(index).any(|earlier| {
-                let ends =
-                    matches!(&earlier.effect, Effect::Suppress(Suppress { end: SuppressEnd::At(_), .. }));
+                let ends = matches!(&earlier.effect, Effect::Suppress(Suppress { end, .. }) if *end != SuppressEnd::Never);
                 let whole = earlier.matcher.is_only_check() && earlier.except.is_none();
                 earlier.live && whole && !ends && earlier.matcher.may_take(check)
             })

@@ -31,8 +31,10 @@ struct Asked<'r> {
 
 /// What an earlier rule leaves of the findings that a later one would take.
 pub(super) fn leaves(earlier: &Rule, later: &Rule) -> Leaves {
-    // An earlier rule that ends leaves everything from that day on.
+    // An earlier rule that ends leaves everything from that day on. Where its suppression has lapsed, it leaves a
+    // finding to all but those that would suppress it for a length of time.
     let lasts = match (end(earlier), end(later)) {
+        (Some(SuppressEnd::After { .. }), later) => matches!(later, Some(SuppressEnd::After { .. })),
         (Some(SuppressEnd::At(earlier)), Some(SuppressEnd::At(later))) => later <= earlier,
         (Some(SuppressEnd::At(_)), _) => false,
         _ => true,

@@ -6,22 +6,37 @@ use super::super::Members;
 use super::super::Policy;
 use super::super::Rule;
 use super::super::Standing;
+use super::super::SuppressEnd;
 use super::super::glob::Glob;
+use super::DAY_SECONDS;
 use super::cover;
 use super::ending;
 use crate::check::CheckName;
 use crate::timestamp::Millis;
 
+/// How many days a standing suppression may last before it is worth a word.
+const LONG_DAYS: i64 = 366;
+
 impl Policy {
     pub(super) fn lint_standing(&self, at: Millis, found: &mut Vec<Diagnostic>) {
         for (index, one) in self.standing.iter().enumerate() {
-            let said = ending(one.suppress.end, at, "an 'until'", "nothing is kept");
+            let said =
+                ending(one.suppress.end, at, "an 'until'", "nothing is kept").or_else(|| long(one, at));
             found.extend(said.map(|what| Diagnostic::warning(one.ends, what)));
             let mut earlier = self.standing.iter().take(index);
             found.extend(earlier.find_map(|earlier| both(earlier, one)));
             found.extend(self.rules.iter().filter_map(|rule| kept_from(rule, one)));
         }
     }
+}
+
+/// That one lasts for longer than people remember it.
+fn long(one: &Standing, at: Millis) -> Option<String> {
+    let SuppressEnd::At(end) = one.suppress.end else { return None };
+    let day = Millis::from_seconds(end).day();
+    (end - at.seconds() > LONG_DAYS * DAY_SECONDS).then(|| {
+        format!("this ends when {day} begins, in more than a year: nobody will look at it until then")
+    })
 }
 
 /// That two keep the same suppressions.

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::mitigation::ActionKind;
+use crate::suppression::FirstSuppressed;
 
 fn actions() -> Actions {
     let kinds = [
@@ -161,7 +162,7 @@ fn rules_that_never_match() {
 
 #[test]
 fn rules_that_may_well_match() {
-    let cases: [&[&str]; 11] = [
+    let cases: [&[&str]; 12] = [
         &["match: { severity: LOW }\n    report: {}", "report: {}"],
         &["stage: shadow\n    report: {}", "report: {}"],
         // All four severities are not yet every severity.
@@ -177,6 +178,11 @@ fn rules_that_may_well_match() {
             "except: { thing: gate-1 }\n    report: { severity: high }",
         ],
         &["match: { thing: gate-1 }\n    except: { thing: 'gate-*' }\n    report: {}"],
+        // When the suppression of the first has lapsed, the second matches.
+        &[
+            "match: { check: LOGGING_* }\n    suppress: { for: 9d, reason: x, owner: y }",
+            "match: { check: LOGGING_* }\n    mitigate: { actions: Logging }",
+        ],
         // From the day on which the first ends, the second matches.
         &[
             "match: { check: LOGGING_* }\n    suppress: { until: 2027-09-01, reason: x, owner: y }",
@@ -404,7 +410,7 @@ proptest! {
     #[test]
     fn what_is_said_never_to_match_is_never_chosen(
         listed in proptest::collection::vec(rule(), 2..5),
-        findings in proptest::collection::vec((finding(), things_behind(), 0..4_i64, 0..3_u32), 40),
+        findings in proptest::collection::vec((finding(), things_behind(), 0..4_i64, 0..3_u32, 0..8_usize), 40),
         days in 0..400_i64,
     ) {
         let mut text = "version: 1\nrules:\n".to_owned();
@@ -417,11 +423,14 @@ proptest! {
             found.iter().filter(|found| found.what.contains(words)).map(|found| found.place.line).collect()
         };
         let (never, unnamed) = (named("the rule never matches"), named("only matches findings that name no"));
-        for (finding, things, age, times_seen) in &findings {
+        for (finding, things, age, times_seen, of) in &findings {
             let at = Millis(NOW.0 + days * DAY);
+            let first_seen = Millis(at.0 - age * DAY);
+            // A rule may have suppressed it before.
+            let terms = policy.rules().get(*of).and_then(Rule::terms);
+            let first_suppressed = terms.map(|terms| FirstSuppressed { at: first_seen, terms });
             let subject = Subject {
-                finding, account: "1", region: "r", at, first_seen: Millis(at.0 - age * DAY),
-                times_seen: *times_seen, things,
+                finding, account: "1", region: "r", at, first_seen, times_seen: *times_seen, first_suppressed, things,
             };
             let decision = policy.decide(&subject);
             let chosen = [decision.rule, decision.shadow.map(|shadow| shadow.rule.name())];

@@ -81,7 +81,8 @@ proptest! {
         let finding = certificate(check::KNOWN[check], &id);
         let things = Things::NotAsked;
         let subject = Subject {
-            finding: &finding, account: "1", region: "r", at: NOW, first_seen: NOW, times_seen: 1, things: &things,
+            finding: &finding, account: "1", region: "r", at: NOW, first_seen: NOW, times_seen: 1, first_suppressed: None,
+            things: &things,
         };
         let expected = rules.iter().position(|(of, glob)| {
             *of == check && wildmatch::WildMatch::new(glob).matches(&id)
@@ -111,7 +112,8 @@ proptest! {
         let finding = certificate("REVOKED_DEVICE_CERT_CHECK", "x");
         let things = Things::Unknown { unknown: reason };
         let subject = Subject {
-            finding: &finding, account: "1", region: "r", at: NOW, first_seen: NOW, times_seen: 1, things: &things,
+            finding: &finding, account: "1", region: "r", at: NOW, first_seen: NOW, times_seen: 1, first_suppressed: None,
+            things: &things,
         };
         let decision = policy.decide(&subject);
         prop_assert_eq!(decision.outcome, Outcome::Report(Report::Alert(None)));

@@ -38,10 +38,7 @@ fn it_is_read_as_it_was_written() {
     );
     let checks: Vec<_> = lab.checks().iter().map(CheckName::as_str).collect();
     assert_eq!(checks, ["DEVICE_CERTIFICATE_SHARED_CHECK", "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK"]);
-    assert_eq!(
-        lab.suppress().ends_at(0).map(|end| Millis::from_seconds(end).day()).as_deref(),
-        Some("2027-06-30")
-    );
+    assert_eq!(lab.suppress().end, SuppressEnd::At(1_814_313_600));
     insta::assert_snapshot!(
         description(Maker::Standing(lab.name()), lab.suppress()),
         @"Fleetwarden: standing lab; owner lab@example.com; ticket SEC-7; one image"

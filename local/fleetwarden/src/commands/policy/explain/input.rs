@@ -8,6 +8,7 @@ use fleetwarden_core::json;
 use fleetwarden_core::policy::Subject;
 use fleetwarden_core::record::{RecordedDecision, RecordedFinding};
 use fleetwarden_core::resource::NonCompliantResource;
+use fleetwarden_core::suppression::FirstSuppressed;
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
@@ -33,6 +34,8 @@ pub(super) struct Given {
     pub(super) first_seen: Option<Millis>,
     /// In how many audits it was seen, this one included.
     pub(super) seen: Option<u32>,
+    /// Since when a rule had suppressed it for a length of time.
+    pub(super) first_suppressed: Option<FirstSuppressed>,
     /// The things behind its resource.
     pub(super) things: Option<Things>,
     /// What was decided then.
@@ -49,6 +52,7 @@ impl Given {
             at: self.at,
             first_seen: self.first_seen.unwrap_or(self.at),
             times_seen: self.seen.unwrap_or(1),
+            first_suppressed: self.first_suppressed,
             things: self.things.as_ref().unwrap_or(&Things::NotAsked),
         }
     }
@@ -144,6 +148,7 @@ impl From<RecordedFinding> for Given {
             at: record.audit_started_at,
             first_seen: Some(record.first_seen),
             seen: Some(record.times_seen),
+            first_suppressed: record.first_suppressed,
             things: Some(record.things),
             recorded: Some(record.decision),
         }
@@ -196,6 +201,7 @@ impl AuditFinding {
             at,
             first_seen: None,
             seen: None,
+            first_suppressed: None,
             things: None,
             recorded: None,
         }

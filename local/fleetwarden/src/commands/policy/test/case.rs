@@ -3,11 +3,13 @@
 use super::checks::{self, Kind};
 use super::expect::{self, Expectation};
 use super::file;
+use anyhow::Context as _;
 use fleetwarden_core::check::{self, CheckName};
 use fleetwarden_core::finding::{Finding, Severity};
 use fleetwarden_core::policy::yaml::{self, Spanned};
-use fleetwarden_core::policy::{Diagnostic, Place, Subject, did_you_mean};
+use fleetwarden_core::policy::{Diagnostic, Place, Policy, Rule, Subject, did_you_mean};
 use fleetwarden_core::resource::{NonCompliantResource, ResourceIdentifier};
+use fleetwarden_core::suppression::FirstSuppressed;
 use fleetwarden_core::thing::{Behind, Things};
 use fleetwarden_core::timestamp::Millis;
 use std::collections::BTreeMap;
@@ -36,6 +38,7 @@ pub(super) struct Case {
     at: Millis,
     first_seen: Millis,
     seen: u32,
+    first_suppressed: Option<(Millis, Spanned<String>)>,
     things: Things,
 }
 
@@ -67,17 +70,29 @@ fn tidy(path: &Path) -> PathBuf {
 }
 
 impl Case {
-    /// What is decided on.
-    pub(super) fn subject(&self) -> Subject<'_> {
-        Subject {
+    /// What a policy decides on.
+    ///
+    /// # Errors
+    /// If a rule has suppressed the finding that suppresses nothing for a length of time.
+    pub(super) fn subject(&self, policy: &Policy) -> anyhow::Result<Subject<'_>> {
+        let first_suppressed = self.first_suppressed.as_ref().map(|(at, rule)| {
+            let terms = policy.rules().iter().find(|of| of.name() == rule.value).and_then(Rule::terms);
+            let line = rule.place.line;
+            let terms = terms.with_context(|| {
+                format!("line {line}: no rule '{}' suppresses for a length of time", rule.value)
+            })?;
+            Ok::<_, anyhow::Error>(FirstSuppressed { at: *at, terms })
+        });
+        Ok(Subject {
             finding: &self.finding,
             account: &self.account,
             region: &self.region,
             at: self.at,
             first_seen: self.first_seen,
             times_seen: self.seen,
+            first_suppressed: first_suppressed.transpose()?,
             things: &self.things,
-        }
+        })
     }
 }
 
@@ -150,6 +165,10 @@ impl Reader {
         let region = text(entry.finding.region, "us-east-1");
         let first_seen = entry.finding.first_seen.as_ref().and_then(|text| self.time(text)).unwrap_or(at);
         let seen = entry.finding.seen.as_ref().map_or(1, |seen| seen.value);
+        let first_suppressed = entry
+            .finding
+            .first_suppressed
+            .and_then(|Spanned { value: first, .. }| Some((self.time(&first.at)?, first.rule)));
         if let Some(Spanned { place, value: 0 }) = entry.finding.seen {
             self.error(place, "a finding was seen once at least: in this audit");
         }
@@ -188,7 +207,19 @@ impl Reader {
             suppressed: entry.finding.suppressed,
         };
         let Spanned { place, value: name } = entry.name;
-        Some(Case { name, place, expect, finding, account, region, at, first_seen, seen, things })
+        Some(Case {
+            name,
+            place,
+            expect,
+            finding,
+            account,
+            region,
+            at,
+            first_seen,
+            seen,
+            first_suppressed,
+            things,
+        })
     }
 
     /// What is known of the things: as much as the functions would know.

@@ -144,13 +144,13 @@ fn held(reader: &mut Reader, said: Spanned<OneOr<SaidHeld>>) -> Option<String> {
 pub(super) fn compare(
     source: &Source,
     case: &Case,
+    subject: &Subject<'_>,
     decision: &Decision<'_, '_>,
 ) -> anyhow::Result<Option<Failure>> {
-    let subject = case.subject();
     let opening = explanation::opening(&source.policy, subject.at)?;
     let mut differences = Vec::new();
     for Expectation { key, wanted } in &case.expect {
-        let got = got(*key, decision, &subject, opening);
+        let got = got(*key, decision, subject, opening);
         let loose = *key == Key::Held && got.split(' ').next() == Some(wanted);
         if got != *wanted && !loose {
             let unknown = matches!(key, Key::Rule | Key::Shadow)
@@ -163,7 +163,7 @@ pub(super) fn compare(
     if differences.is_empty() {
         return Ok(None);
     }
-    let told = Explained { source, subject: &subject, decision, opening, recorded: None, assumed: "" };
+    let told = Explained { source, subject, decision, opening, recorded: None, assumed: "" };
     Ok(Some(Failure { differences, why: explanation::text(&told) }))
 }
 
@@ -192,7 +192,7 @@ fn got(key: Key, decision: &Decision<'_, '_>, subject: &Subject<'_>, opening: Op
 }
 
 fn until(suppress: &Suppress, subject: &Subject<'_>) -> String {
-    let end = suppress.ends_at(subject.at.seconds());
+    let end = suppress.ends_at(subject);
     end.map_or_else(|| "indefinitely".to_owned(), |end| Millis::from_seconds(end).rfc3339())
 }
 

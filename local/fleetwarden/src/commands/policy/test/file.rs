@@ -54,6 +54,8 @@ pub(super) struct Finding {
     pub(super) first_seen: Option<Spanned<String>>,
     /// In how many audits it was seen, this one included. Left out: in this one.
     pub(super) seen: Option<Spanned<u32>>,
+    /// Since when a rule has suppressed it for a length of time. Left out: none has.
+    pub(super) first_suppressed: Option<Spanned<FirstSuppressed>>,
     /// When the certificate expires. Left out: the finding says nothing of it.
     pub(super) expires: Option<Spanned<String>>,
     /// The account of the audit. Left out: 123456789012.
@@ -63,6 +65,16 @@ pub(super) struct Finding {
     /// Whether a suppression was in force.
     #[serde(default)]
     pub(super) suppressed: bool,
+}
+
+/// Since when a rule has suppressed a finding, on the words that it has today.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct FirstSuppressed {
+    /// The start of the audit in which it was first decided.
+    pub(super) at: Spanned<String>,
+    /// The rule.
+    pub(super) rule: Spanned<String>,
 }
 
 /// What should come out.

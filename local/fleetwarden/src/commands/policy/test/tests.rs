@@ -96,6 +96,14 @@ const PASS: &str = r#"cases:
   - name: a finding without resource is only reported
     finding: { check: IOT_POLICY_OVERLY_PERMISSIVE_CHECK, region: eu-west-1, resource: none }
     expect: { rule: none, outcome: report, alert: critical }
+  - name: what is suppressed for a time already ends when it was to end
+    at: 2026-10-01T08:00:00Z
+    finding:
+      check: DEVICE_CERTIFICATE_EXPIRING_CHECK
+      seen: 9
+      firstSuppressed: { at: 2026-08-01T08:00:00Z, rule: lab }
+    things: [{ name: pump-1, groups: [lab] }]
+    expect: { rule: lab, until: 2026-10-30T08:00:00Z }
   - name: what was suppressed
     finding: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, suppressed: true }
     expect: { outcome: suppressed, rule: none, shadow: none, alert: none, until: none }
@@ -107,6 +115,14 @@ const FAIL: &str = r"cases:
     finding: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }
     things: [{ name: pump-1, groups: [lab] }]
     expect: { rule: lab, outcome: suppress, until: 2027-02-21T08:00:00Z, alert: none }
+  - name: a suppression that has lapsed
+    at: 2026-11-23
+    finding:
+      check: DEVICE_CERTIFICATE_EXPIRING_CHECK
+      seen: 9
+      firstSuppressed: { at: 2026-08-01, rule: lab }
+    things: [{ name: pump-1, groups: [lab] }]
+    expect: { rule: lab }
   - name: this one is good
     finding: { check: LOGGING_DISABLED_CHECK }
     expect: { rule: none }
@@ -128,7 +144,7 @@ fn everything_that_can_be_expected_is_compared() {
 #[test]
 fn a_case_that_fails_says_what_came_out_and_why() {
     let (results, _folder) = results(&[("fails.yaml", FAIL), ("good.yaml", PASS)]);
-    assert_eq!(results.counts(), Counts { passed: 13, failed: 2, broken: 0 });
+    assert_eq!(results.counts(), Counts { passed: 14, failed: 3, broken: 0 });
     assert!(!results.passed());
     insta::assert_snapshot!(told_of(&[("fails.yaml", FAIL)]));
 }
@@ -185,6 +201,10 @@ fn a_file_that_is_wrong_is_told_with_places_and_fails() {
         ("g.yaml", one(check, "things: [{ name: a, group: lab }]")),
         ("h.yaml", one(check, "things: [{ groups: [lab] }]")),
         ("i.yaml", one("{ check: DEVICE_CERTIFICATE_SHARED_CHECK, seen: twice }", "")),
+        (
+            "k.yaml",
+            one("{ check: LOGGING_DISABLED_CHECK, firstSuppressed: { at: 2026-08-01, rule: soon } }", ""),
+        ),
         ("j.yaml", "policy: nowhere.yaml\n".to_owned() + &one(check, "")),
     ];
     let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
@@ -206,9 +226,9 @@ fn junit_is_well_formed_whatever_a_case_is_called() {
     let document = roxmltree::Document::parse(&xml).unwrap();
     let root = document.root_element();
     let counts = ["tests", "failures", "errors"].map(|key| root.attribute(key).unwrap());
-    assert_eq!(counts, ["14", "1", "1"]);
+    assert_eq!(counts, ["15", "1", "1"]);
     let of = |kind: &str| document.descendants().filter(|node| node.has_tag_name(kind)).count();
-    assert_eq!((of("testsuite"), of("testcase"), of("failure"), of("error")), (3, 14, 1, 1));
+    assert_eq!((of("testsuite"), of("testcase"), of("failure"), of("error")), (3, 15, 1, 1));
     let failed = document.descendants().find(|node| node.has_tag_name("failure")).unwrap();
     assert!(failed.text().unwrap().contains("<&>\""));
     assert!(failed.attribute("message").unwrap().contains("got none"));
