@@ -51,16 +51,23 @@ impl Sources<'_> {
             Ok(())
         })
         .await;
-        for check in &mut *checks {
-            if let Some(known) = &known {
+        if let Some(known) = known {
+            for check in &mut *checks {
                 known.fill(check);
             }
+            if known.notified {
+                let why = "its triage has not ended, so that what is new is not known; ask again";
+                let done =
+                    |check: &&CheckReport| matches!(check.status, Status::NonCompliant | Status::Compliant);
+                let late = checks.iter().filter(done).filter(|check| check.changes.is_none());
+                for check in late {
+                    self.gap(check.check.as_str(), why);
+                }
+            } else if ended {
+                let why = "audit-notification has not heard that the audit ended, so that it was not triaged";
+                self.gap("what is new, fixed or returned", why);
+            }
         }
-        if known.as_ref().is_some_and(|known| ended && !known.notified) {
-            let why = "audit-notification has not heard that the audit ended, so that it was not triaged";
-            self.gap("what is new, fixed or returned", why);
-        }
-        let notified = known.is_some_and(|known| known.notified);
         let Ok(mut list) = self.calls("ListAuditFindings") else { return };
         let mut pages = PAGES;
         for check in checks.iter_mut().filter(|check| check.non_compliant > 0) {
@@ -68,12 +75,6 @@ impl Sources<'_> {
             if check.changes.is_some() {
                 self.tell(format!("examples of {name}"), exemplify(check, audit, &mut list)).await;
                 continue;
-            }
-            if notified {
-                self.gap(
-                    name.as_str(),
-                    "its triage has not ended, so that what is new is not known; ask again",
-                );
             }
             self.tell(format!("counts of {name}"), async {
                 if !count(check, audit, &mut list, &mut pages).await? {
@@ -110,12 +111,13 @@ impl Sources<'_> {
 }
 
 impl Known {
-    /// What triage counted of a check. One that it was not asked to look at had nothing, and has nothing.
+    /// What triage counted of a check. It is not asked to look at one that had nothing and has nothing.
     fn fill(&self, check: &mut CheckReport) {
         let run = |item: &&Item| item.get_text("check") == Some(check.check.as_str());
         let tally = self.items.iter().find(run).and_then(|item| item.get_text("tally"));
         let Some(tally) = tally.and_then(|text| serde_json::from_str::<Tally>(text).ok()) else {
-            check.changes = (self.notified && check.status == Status::Compliant).then(Changes::default);
+            let nothing = check.status == Status::Compliant && check.suppressed == 0;
+            check.changes = (self.notified && nothing).then(Changes::default);
             return;
         };
         check.severities = tally

@@ -158,6 +158,7 @@ async fn what_is_suppressed_has_a_section_of_its_own() {
     notified(&house, &second);
     let report = report(&house, json!({"taskId": second})).await;
     assert_eq!(check(&report, EXPIRING)["nonCompliant"], findings.len() - 5);
+    assert_eq!(gaps(&report).len(), 1, "no check of it is triaged: {report}");
     assert_eq!(
         (&check(&report, EXPIRING)["suppressed"], &report["totals"]["suppressed"]),
         (&json!(5), &json!(5))
