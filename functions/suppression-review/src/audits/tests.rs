@@ -97,7 +97,7 @@ impl House {
         let calls: Arc<Mutex<Vec<String>>> = Arc::default();
         let bent: Arc<Mutex<Bent>> = Arc::default();
         let (around, service) = (cloud.clone(), Arc::clone(&endpoint));
-        let (made, bend) = (Arc::clone(&calls), Arc::clone(&bent));
+        let (made, on_the_way) = (Arc::clone(&calls), Arc::clone(&bent));
         let aws = clients(move |call| {
             let (method, path) = call.operation.split_once(' ').unwrap_or_default();
             if !path.starts_with("/audit") {
@@ -110,7 +110,7 @@ impl House {
             let answer = service.answer(&request);
             let body = answer.body.into_bytes();
             let answer = Answer::Now { status: answer.status, error: answer.error_type, body };
-            bend.lock().unwrap().bend(&call.operation, answer)
+            on_the_way.lock().unwrap().bend(&call.operation, answer)
         });
         Self { cloud, endpoint, aws, calls, bent }
     }
@@ -507,7 +507,7 @@ async fn a_look_that_is_denied_is_told_and_takes_no_other_along() {
     house.pass(4 * DAY);
     let deny = |path, only| {
         let denied = Some(path);
-        house.bend(Bent { denied, only, ..Bent::default() });
+        house.bend(Bent { only, denied, ..Bent::default() });
     };
     deny("GET /audit/configuration", Some(BTreeSet::new()));
     assert_eq!(house.troubles().await, ["blind", "missing"]);
