@@ -101,7 +101,7 @@ pub(crate) fn house_with(policy: &'static str) -> House {
         queue: Queue::new(shared.sqs(), QUEUE.into()),
         mitigations: Mitigations::new(ledger.clone()),
         alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger, cloud.clock()),
-        policy: Policy::parse(b"version: 1\nmode: observe\nrules: []\n").unwrap(),
+        policy: Policy::parse(b"version: 1\nmode: enforce\nrules: []\n").unwrap(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 },
     };
