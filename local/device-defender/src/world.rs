@@ -301,7 +301,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::checks::Check;
-    use crate::harness::{Desk, TOPIC};
+    use crate::harness::{Desk, TOPIC, deactivate};
 
     fn status(desk: &Desk, task: &str) -> Value {
         desk.ok("GET", &format!("/audit/tasks/{task}"), &Value::Null)["taskStatus"].clone()
@@ -386,6 +386,21 @@ mod tests {
         assert_eq!(status(&desk, &task), "FAILED");
         desk.advance(91 * 86_400_000);
         assert_eq!(desk.call("GET", &format!("/audit/tasks/{task}"), &Value::Null).0, 404);
+    }
+
+    #[test]
+    fn findings_and_mitigation_tasks_are_kept_for_90_days() {
+        let desk = Desk::new(100);
+        let findings = desk.audit(Check::DeviceRevoked);
+        desk.action("off", &deactivate());
+        desk.mitigate("t", &findings[..1], Check::DeviceRevoked, &["off"]);
+        let one = format!("/audit/findings/{}", findings[0]["findingId"].as_str().unwrap());
+        let task = "/audit/mitigationactions/tasks/t";
+        let status = |target: &str| desk.call("GET", target, &Value::Null).0;
+        desk.advance(90 * 86_400_000 - 3_600_000);
+        assert_eq!((status(&one), status(task)), (200, 200));
+        desk.advance(2 * 3_600_000);
+        assert_eq!((status(&one), status(task)), (404, 404));
     }
 
     #[test]
