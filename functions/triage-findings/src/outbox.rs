@@ -124,12 +124,11 @@ impl<'p> Outbox<'p> {
         let room = |of: &&mut Suppression<'_>| {
             of.rule == rule && of.expires_at == expires_at && of.resources.len() < SUPPRESSIONS
         };
-        match self.suppressions.iter_mut().find(room) {
-            Some(of) => of.resources.push(resource.clone()),
-            None => {
-                let resources = vec![resource.clone()];
-                self.suppressions.push(Suppression { rule, suppress, expires_at, resources });
-            }
+        if let Some(of) = self.suppressions.iter_mut().find(room) {
+            of.resources.push(resource.clone());
+        } else {
+            let resources = vec![resource.clone()];
+            self.suppressions.push(Suppression { rule, suppress, expires_at, resources });
         }
     }
 
