@@ -158,9 +158,10 @@ impl SuppressionReview {
         let review = async {
             let state = self.begin(slot.clone(), 0, wish.dry_run);
             // The watch tells people, which a trial does not.
-            let watched = match wish.dry_run {
-                true => Ok(Value::Null),
-                false => Box::pin(self.watch_audits(state.began)).await.map(|watched| json!(watched)),
+            let watched = if wish.dry_run {
+                Ok(Value::Null)
+            } else {
+                Box::pin(self.watch_audits(state.began)).await.map(|watched| json!(watched))
             };
             let mut told = Box::pin(self.go_on(state, &self.budget(deadline))).await?;
             if let Some(members) = told.as_object_mut() {

@@ -102,7 +102,7 @@ pub(crate) fn judge(
             _ if description == target.description && end == target.end => Is::Fine,
             // Whose members are not known keeps what it has.
             _ if other.is_some_and(|other| kept.get(other).is_some_and(|kept| kept.unknown)) => Is::Taken,
-            None if !target.standing.adopts() && !(end != NEVER && end <= now) => Is::ByHand,
+            None if !target.standing.adopts() && (end == NEVER || end > now) => Is::ByHand,
             _ => Is::Stale,
         });
     }

@@ -200,7 +200,7 @@ impl SuppressionReview {
         budget: &Budget,
     ) -> Result<BTreeMap<CheckName, LastAudit>, Error> {
         let list = List { operation: "ListAuditTasks", entries: "tasks", marked: false };
-        let (mut last, mut seen): (BTreeMap<CheckName, LastAudit>, usize) = (BTreeMap::new(), 0);
+        let (mut latest, mut seen): (BTreeMap<CheckName, LastAudit>, usize) = (BTreeMap::new(), 0);
         for stretch in STRETCHES.windows(2) {
             let [to, from] = *stretch else { continue };
             let input = json!({
@@ -220,21 +220,21 @@ impl SuppressionReview {
                 let started = Millis((audit.task_start_time * 1000.0) as i64);
                 for (check, details) in audit.audit_details {
                     let ended = details.check_run_status.starts_with("COMPLETED");
-                    if ended && last.get(&check).is_none_or(|other| other.started < started) {
+                    if ended && latest.get(&check).is_none_or(|other| other.started < started) {
                         let task = task.clone();
                         let (non_compliant, suppressed) = (
                             details.non_compliant_resources_count,
                             details.suppressed_non_compliant_resources_count,
                         );
-                        last.insert(check, LastAudit { task, started, non_compliant, suppressed });
+                        latest.insert(check, LastAudit { task, started, non_compliant, suppressed });
                     }
                 }
             }
-            if seen >= AUDITS || KNOWN.iter().all(|check| last.contains_key(&CheckName::new(check))) {
+            if seen >= AUDITS || KNOWN.iter().all(|check| latest.contains_key(&CheckName::new(check))) {
                 break;
             }
         }
-        Ok(last)
+        Ok(latest)
     }
 }
 

@@ -136,7 +136,9 @@ impl SuppressionReview {
             self.archive.put(&key, BINARY, outcome.memory.encode()).await?;
             let debt = Item::new(&about::debt(), "latest", state.began).json("debt", &outcome.debt);
             self.ledger.put(debt).await?;
-            metrics::debt_lines(&outcome.debt).iter().for_each(|line| telemetry::emit(line));
+            for line in metrics::debt_lines(&outcome.debt) {
+                telemetry::emit(&line);
+            }
         }
         let standing: BTreeMap<&str, Value> = self
             .policy

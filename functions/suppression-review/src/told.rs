@@ -212,12 +212,12 @@ fn debt(mode: Mode, state: &State, outcome: &Outcome, week: &str) -> Alert {
             return;
         }
         let _ = writeln!(text, "\n**{title}**");
-        let more = counts.len().saturating_sub(NAMED);
+        let further = counts.len().saturating_sub(NAMED);
         for (whose, count) in counts.into_iter().take(NAMED) {
             let _ = writeln!(text, "- {whose}: {count}");
         }
-        if more > 0 {
-            let _ = writeln!(text, "- and {more} more");
+        if further > 0 {
+            let _ = writeln!(text, "- and {further} more");
         }
     };
     let mut owners: Vec<(String, u64)> = (debt.owners.iter())

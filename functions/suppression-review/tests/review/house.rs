@@ -162,6 +162,11 @@ impl House {
         self.ask("POST", &format!("/_control/{path}"), body)
     }
 
+    /// Whether what has ended is still listed: AWS does not say.
+    pub(crate) fn list_lapsed(&self, lapsed_stay: bool) {
+        self.control("rules", &json!({"lapsedStay": lapsed_stay}));
+    }
+
     /// Orders the endpoint to misbehave.
     pub(crate) fn order(&self, operation: &str, kind: &str, count: u64) {
         self.control("faults", &json!({"faults": [{"operation": operation, "kind": kind, "count": count}]}));
@@ -207,7 +212,7 @@ impl House {
         });
         match days {
             Some(days) => {
-                body["expirationDate"] = (self.cloud.clock().now().seconds() + days * 86_400).into()
+                body["expirationDate"] = (self.cloud.clock().now().seconds() + days * 86_400).into();
             }
             None => body["suppressIndefinitely"] = true.into(),
         }
