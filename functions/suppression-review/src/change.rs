@@ -41,6 +41,14 @@ struct Change {
     made: Result<(), Error>,
 }
 
+impl Change {
+    /// Whether all that are still to be made would be refused, too.
+    fn is_refused(&self) -> bool {
+        let codes = ["LimitExceededException", "AccessDeniedException"];
+        self.made.as_ref().is_err_and(|error| codes.iter().any(|code| is(error, code)))
+    }
+}
+
 impl SuppressionReview {
     /// Makes the changes. False if the next invocation has to go on.
     pub(crate) async fn change(&self, state: &mut State, budget: &Budget) -> bool {
@@ -71,6 +79,9 @@ impl SuppressionReview {
                 .buffered(PARALLEL)
                 .collect()
                 .await;
+            if changes.iter().any(|(_, _, change)| change.is_refused()) {
+                state.listing.surplus.clear();
+            }
             for (surplus, acts, Change { key, made }) in changes {
                 let kept = surplus.standing.and_then(|at| state.standing.get_mut(usize::from(at)));
                 match (made, kept) {
@@ -126,8 +137,13 @@ impl SuppressionReview {
                 .buffered(PARALLEL)
                 .collect()
                 .await;
+            let refused = changes.iter().any(|(change, _)| change.is_refused());
             for (change, acts) in changes {
                 settle(state, targets, change, acts);
+            }
+            if refused {
+                give_up(state);
+                return true;
             }
         }
         true
@@ -152,14 +168,7 @@ impl SuppressionReview {
         let token = Digest::new("standing").part(slot).part(check.as_str()).part(&target.description);
         members.insert("clientRequestToken".into(), resource.add_to(token).hex().into());
         let created: Result<Value, Error> = self.paced("CreateAuditSuppression", input).await;
-        match created {
-            Err(Error::Aws { code, .. }) if code == "LimitExceededException" => Err(Error::Later(
-                "the account holds as many audit suppressions as it may; delete some that nobody needs, or ask AWS \
-                 Support for more"
-                    .into(),
-            )),
-            created => created.map(drop).or_else(unless("ResourceAlreadyExistsException")),
-        }
+        created.map(drop).or_else(unless("ResourceAlreadyExistsException"))
     }
 }
 
@@ -203,7 +212,24 @@ fn settle(state: &mut State, targets: &[Target<'_>], change: Change, acts: bool)
 
 fn failed(kept: &mut Kept, error: &Error) {
     kept.failed += 1;
-    kept.error.get_or_insert_with(|| error.to_string());
+    kept.error.get_or_insert_with(|| {
+        if is(error, "LimitExceededException") {
+            return "the account holds as many audit suppressions as it may; delete some that nobody needs, or ask AWS \
+                    Support for more"
+                .to_owned();
+        }
+        error.to_string()
+    });
+}
+
+/// Counts as failed what is not tried any more.
+fn give_up(state: &mut State) {
+    for want in state.listing.wanted.values_mut().filter(|want| matches!(want.is, Is::Missing | Is::Stale)) {
+        want.is = Is::Done;
+        if let Some(kept) = state.standing.get_mut(usize::from(want.standing)) {
+            kept.failed += 1;
+        }
+    }
 }
 
 fn mark(seen: &mut [Known], key: u128, change: impl FnOnce(&mut Known)) {

@@ -53,7 +53,8 @@ pub use crate::calls::Pace;
 use crate::review::Resume;
 
 const NAME: &str = "suppression-review";
-/// What is left of an invocation when it puts the review aside: enough to write some 100 MB and to tell.
+/// What is left of an invocation when it puts the review aside: enough to write some 100 MB and to tell. Of a short
+/// one, as on one machine, it is a quarter.
 const MARGIN_MS: i64 = 60_000;
 /// How long after the invocation's end its claim may be taken, in seconds.
 const LEASE_SECONDS: i64 = 30;
@@ -205,6 +206,8 @@ impl SuppressionReview {
     }
 
     fn budget(&self, deadline: Millis) -> Budget {
-        Budget { clock: self.clock.clone(), stop_at: Millis(deadline.0.saturating_sub(MARGIN_MS)) }
+        let left = deadline.0.saturating_sub(self.clock.now().0);
+        let margin = MARGIN_MS.min(left / 4);
+        Budget { clock: self.clock.clone(), stop_at: Millis(deadline.0.saturating_sub(margin)) }
     }
 }

@@ -138,6 +138,19 @@ async fn members_that_cannot_be_listed_are_not_taken_for_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_refused_to_one_is_not_asked_for_all() {
+    let mut house = House::new(PRESSES, 9);
+    house.control("rules", &json!({"mostSuppressions": 3, "lapsedStay": true}));
+    let told = house.review().await;
+    let presses = &told["standing"]["presses"];
+    assert_eq!((&presses["created"], &presses["failed"]), (&json!(3), &json!(15)));
+    assert!(house.calls("/suppressions/create") < 10, "{}", house.calls("/suppressions/create"));
+    insta::assert_snapshot!(
+        house.messages("suppression-not-kept")[0]["content"]["description"].as_str().unwrap()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_that_want_the_same_leave_it_to_the_first() {
     let both = format!(
         "{PRESSES}  - name: clients
