@@ -117,6 +117,7 @@ impl SuppressionReview {
             state.listing.wanted.iter().filter(|(_, want)| open(want)).map(|(key, _)| *key).collect();
         // The same order whenever it is repeated.
         work.sort_unstable();
+        let mut refused = false;
         for chunk in work.chunks(PARALLEL) {
             if budget.is_over() {
                 return false;
@@ -130,20 +131,20 @@ impl SuppressionReview {
                     let (slot, dry_run) = (&state.slot, state.dry_run);
                     async move {
                         let acts = target.acts(self.policy.mode(), dry_run);
-                        let made = if acts { self.put_one(want, target, slot).await } else { Ok(()) };
+                        let made = match acts {
+                            false => Ok(()),
+                            true if refused => Err(Error::Later("others were refused".into())),
+                            true => self.put_one(want, target, slot).await,
+                        };
                         (Change { key, made }, acts)
                     }
                 })
                 .buffered(PARALLEL)
                 .collect()
                 .await;
-            let refused = changes.iter().any(|(change, _)| change.is_refused());
+            refused |= changes.iter().any(|(change, _)| change.is_refused());
             for (change, acts) in changes {
                 settle(state, targets, change, acts);
-            }
-            if refused {
-                give_up(state);
-                return true;
             }
         }
         true
@@ -220,16 +221,6 @@ fn failed(kept: &mut Kept, error: &Error) {
         }
         error.to_string()
     });
-}
-
-/// Counts as failed what is not tried any more.
-fn give_up(state: &mut State) {
-    for want in state.listing.wanted.values_mut().filter(|want| matches!(want.is, Is::Missing | Is::Stale)) {
-        want.is = Is::Done;
-        if let Some(kept) = state.standing.get_mut(usize::from(want.standing)) {
-            kept.failed += 1;
-        }
-    }
 }
 
 fn mark(seen: &mut [Known], key: u128, change: impl FnOnce(&mut Known)) {
