@@ -44,15 +44,18 @@ impl AuditCommands {
         let input = tokened(command, "").unwrap_or_else(|| command.input.clone());
         // The members of a map stand in one order.
         let hash = Digest::new("mitigation command").part(&Value::Object(input.clone()).to_string()).hex();
-        match mitigations.claim_whole(requests, &hash, self.clock.now()).await? {
-            WholeClaim::Taken => {}
+        let claimed_at = self.clock.now();
+        // Nobody but this try can start what it is the first to claim.
+        let first = match mitigations.claim_whole(requests, &hash, claimed_at).await? {
+            WholeClaim::Taken => true,
+            WholeClaim::TakenAgain => false,
             WholeClaim::Repeated => return answer(&json!({"taskId": id})),
             WholeClaim::Other => {
                 let what = format!("the task '{id}' is another mitigation's; give a taskId of its own");
                 return Err(Failure::Refused { name: EXISTS, what });
             }
             WholeClaim::Held(holders) => return Err(taken(command, &holders)),
-        }
+        };
         let started = match self.have_followed(requests).await {
             Ok(()) => self.start(command, &input).await,
             Err(error) => Err((error.into(), true)),
@@ -68,8 +71,9 @@ impl AuditCommands {
                 Ok(started)
             }
             Err((failure, never)) => {
-                let released = if never {
-                    mitigations.release(id, &failure.to_string(), now, now).await.map(drop)
+                let released = if never && first {
+                    // A repeat that has claimed it meanwhile keeps it.
+                    mitigations.release(id, &failure.to_string(), claimed_at, now).await.map(drop)
                 } else {
                     Ok(())
                 };

@@ -29,6 +29,8 @@ const ROUNDS: usize = 4;
 pub enum WholeClaim {
     /// All of it is the task's alone.
     Taken,
+    /// As `Taken`, but an earlier try of the command has claimed it before, and may yet start it.
+    TakenAgain,
     /// This command's task has started, and may have ended.
     Repeated,
     /// The task id is that of another command, or of a rule's task.
@@ -58,19 +60,27 @@ impl Mitigations {
         let id = task_id(requests)?;
         let findings: Vec<_> = requests.iter().flat_map(|request| distinct(&request.target)).collect();
         let mut ended = BTreeSet::new();
+        let mut again = false;
         for _ in 0..ROUNDS {
             let task =
                 item::task(&id, requests, &settled(State::Claimed), now).text(attribute::COMMAND_HASH, hash);
-            let mut puts = vec![(task, unless_another(hash))];
+            let new = if again { unless_another(hash) } else { unless_beyond(&State::WAITING) };
+            let mut puts = vec![(task, new)];
             puts.extend(findings.iter().map(|finding| {
                 let claim = item::claim(&id, finding, State::Claimed, now);
                 (claim, unless_held(&id, State::Claimed).or_of(&ended))
             }));
-            let Some(held) = self.put_all_or_none(puts).await? else { return Ok(WholeClaim::Taken) };
+            let Some(held) = self.put_all_or_none(puts).await? else {
+                return Ok(if again { WholeClaim::TakenAgain } else { WholeClaim::Taken });
+            };
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
-                let same = known.get_text(attribute::COMMAND_HASH) == Some(hash);
-                return Ok(if same { WholeClaim::Repeated } else { WholeClaim::Other });
+                match known.get_text(attribute::COMMAND_HASH) == Some(hash) {
+                    true if !again && State::of(&known) == Some(State::Claimed) => again = true,
+                    true => return Ok(WholeClaim::Repeated),
+                    false => return Ok(WholeClaim::Other),
+                }
+                continue;
             }
             let holders: Vec<Holder> = findings
                 .iter()
