@@ -176,7 +176,9 @@ impl AuditCommands {
         let mapping = starts.get("auditCheckToActionsMapping").and_then(Value::as_object);
         let filter = starts.pointer("/target/auditCheckToReasonCodeFilter").and_then(Value::as_object);
         let checks: Vec<&String> = filter.or(mapping).into_iter().flatten().map(|(check, _)| check).collect();
-        let concerned = checks.iter().filter(|check| policy.may_protect(&CheckName::new(check)));
+        // Whether a filter leaves out a check that has actions, AWS does not say: so it does not.
+        let mapped = mapping.into_iter().flatten().map(|(check, _)| check);
+        let concerned = mapped.filter(|check| policy.may_protect(&CheckName::new(check)));
         let concerned: Vec<String> = concerned
             .map(|check| {
                 format!("$.target: protect of the policy may concern resources of {check}; name the findings")
