@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::check::advice::remedy;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::notification::CheckEnded;
@@ -75,38 +76,26 @@ fn line(check: &CheckEnded) -> String {
     format!("- **{}** {ended}{code}{message}", check.check)
 }
 
-/// What to do, once for each kind of error.
+/// What to do, once for all errors that it mends.
 fn next_steps(troubled: &[&CheckEnded], only_canceled: bool) -> Vec<String> {
-    let codes: BTreeSet<&str> = troubled.iter().filter_map(|check| check.error_code.as_deref()).collect();
-    let mut steps = Vec::new();
-    if codes.contains("INSUFFICIENT_PERMISSIONS") {
-        steps.push(
-            "INSUFFICIENT_PERMISSIONS: give the audit role (`aws iot describe-account-audit-configuration` names it) the \
-             managed policy service-role/AWSIoTDeviceDefenderAudit, and kms:Decrypt on the key if the account encrypts \
-             with a customer-managed key."
-                .into(),
-        );
+    if troubled.is_empty() {
+        return vec![remedy(None, only_canceled).to_owned()];
     }
-    if codes.contains("AUDIT_CHECK_DISABLED") {
-        steps.push(
-            "AUDIT_CHECK_DISABLED: enable the check in the account's audit configuration, or remove it from the \
-             schedule."
-                .into(),
-        );
+    let mut steps: Vec<(&str, BTreeSet<&str>)> = Vec::new();
+    for check in troubled {
+        let code = check.error_code.as_deref();
+        let step = remedy(code, check.status == CheckStatus::Canceled);
+        match steps.iter_mut().find(|(known, _)| *known == step) {
+            Some((_, codes)) => codes.extend(code),
+            None => steps.push((step, code.into_iter().collect())),
+        }
     }
-    let unexplained = troubled.iter().any(|check| {
-        !matches!(check.error_code.as_deref(), Some("INSUFFICIENT_PERMISSIONS" | "AUDIT_CHECK_DISABLED"))
-    });
-    if only_canceled {
-        steps.push("Canceled by somebody (CancelAuditTask in CloudTrail says who): start the audit again if that was not meant.".into());
-    } else if unexplained || troubled.is_empty() {
-        steps.push(
-            "Start an audit of these checks on demand; if they fail again, read the error with `aws iot \
-             describe-audit-task`."
-                .into(),
-        );
-    }
-    steps
+    let told = |(step, codes): (&str, BTreeSet<&str>)| match codes.into_iter().map(quoted).collect::<Vec<_>>()
+    {
+        codes if codes.is_empty() => step.to_owned(),
+        codes => format!("{}: {step}", codes.join(", ")),
+    };
+    steps.into_iter().map(told).collect()
 }
 
 /// A text of the service, on one line and without what markdown would take as its own.

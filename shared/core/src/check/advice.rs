@@ -86,18 +86,18 @@ pub fn reason(code: &str) -> Option<&'static str> {
     })
 }
 
-/// What to do about a check that failed, by the service's error code; without one if it was canceled.
-pub fn remedy(code: &str) -> &'static str {
+/// What to do about a check that was not done, by the service's error code; a check that was canceled has none.
+pub fn remedy(code: Option<&str>, canceled: bool) -> &'static str {
     match code {
-        "INSUFFICIENT_PERMISSIONS" => {
+        Some("INSUFFICIENT_PERMISSIONS") => {
             "Give the audit role (DescribeAccountAuditConfiguration names it) the managed policy \
              service-role/AWSIoTDeviceDefenderAudit, and kms:Decrypt on the key if the account encrypts AWS IoT data \
              with a key of its own. Then audit the check again."
         }
-        "AUDIT_CHECK_DISABLED" => {
+        Some("AUDIT_CHECK_DISABLED") => {
             "Enable the check in the account's audit configuration, or take it out of the schedule."
         }
-        "" => {
+        None if canceled => {
             "Somebody canceled it: CloudTrail says who called CancelAuditTask. Audit the check again if that was not \
              meant."
         }
@@ -448,7 +448,8 @@ mod tests {
     fn reason_and_remedy_know_the_words_of_the_service() {
         insta::assert_snapshot!(reason("CERTIFICATE_PAST_EXPIRATION").unwrap(), @"has expired");
         assert_eq!(reason("BAD_LUCK"), None);
-        assert!(remedy("INSUFFICIENT_PERMISSIONS").contains("AWSIoTDeviceDefenderAudit"));
-        assert!(remedy("").contains("CancelAuditTask") && remedy("HTTP_500").contains("again"));
+        assert!(remedy(Some("INSUFFICIENT_PERMISSIONS"), false).contains("AWSIoTDeviceDefenderAudit"));
+        assert!(remedy(None, true).contains("CancelAuditTask"));
+        assert_eq!(remedy(None, false), remedy(Some("HTTP_500"), true));
     }
 }

@@ -160,19 +160,15 @@ pub(super) fn not_done(report: &AuditReport) -> Option<Section> {
     };
     let rows = bad().map(|check| {
         let (error, message) = match &check.failure {
-            Some(Failure { code, message }) => (code.as_str(), message.as_str()),
-            None => ("", ""),
+            Some(Failure { code, message }) => (Some(code.as_str()), message.as_str()),
+            None => (None, ""),
         };
-        let remedy = match (check.status, error) {
-            (Status::Canceled, "") => advice::remedy(""),
-            (_, "") => advice::remedy("unknown"),
-            (_, code) => advice::remedy(code),
-        };
-        let error = if error.is_empty() { faint("none given") } else { code(error) };
+        let error = error.filter(|code| !code.is_empty());
+        let remedy = advice::remedy(error, check.status == Status::Canceled);
         vec![
             text(title(&check.check)),
             vec![Word::Status(check.status)],
-            error,
+            error.map_or_else(|| faint("none given"), code),
             if message.is_empty() { faint("none") } else { text(outside(message)) },
             own(remedy),
         ]
