@@ -2,6 +2,7 @@
 
 use super::Local;
 use crate::demo::report::Report;
+use crate::demo::review::Review;
 use crate::demo::summary::{Observed, Rest, Summary};
 use crate::demo::{archive, crash, drain, table};
 use crate::output::{line, note};
@@ -63,14 +64,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     line(table::table(&first, &second));
     let archive = folder.join("archive");
     let archived = archive::keep(stack.cloud(), stack.output("ArchiveBucketName")?, &archive).await?;
+    let review = Review::ask(&stack).await?;
     let report = Report::ask(&stack, &second.task).await?;
     line(report.table());
+    line(review.line());
+    let report_faults = [review.faults(&second.found), report.faults(&first.found, &second.found)].concat();
     let rest = Rest {
         observe: arguments.observe,
         parked: parked(&stack).await?,
         killed,
         archive_objects: archived,
-        report_faults: report.faults(&first.found, &second.found),
+        report_faults,
         seconds: started.elapsed().as_secs_f64(),
     };
     let summary = Summary::new(&[first, second], rest);

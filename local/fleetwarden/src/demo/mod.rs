@@ -4,13 +4,15 @@
 //! ([`truth`]); the other is what Fleetwarden left behind, a log event for every finding ([`exported`]).
 //! [`drain`] waits until the queues are empty, [`crash`] kills functions on the way, [`summary`] puts both
 //! sides together and says what was lost and what was done twice, and [`table`] shows it. [`report`] asks the stack
-//! itself for the report of the last audit, and holds it against the endpoint.
+//! itself for the report of the last audit, [`review`] has its suppressions reviewed before, and both are held against
+//! the endpoint.
 
 pub(crate) mod archive;
 pub(crate) mod crash;
 pub(crate) mod drain;
 pub(crate) mod exported;
 pub(crate) mod report;
+pub(crate) mod review;
 pub(crate) mod summary;
 pub(crate) mod table;
 pub(crate) mod truth;

@@ -81,7 +81,7 @@ pub(crate) struct Rest {
     pub(crate) killed: Vec<String>,
     /// Objects of findings in the archive.
     pub(crate) archive_objects: u64,
-    /// Where the report of the last audit and the endpoint do not agree.
+    /// Where the review of suppressions or the report of the last audit does not agree with the endpoint.
     pub(crate) report_faults: Vec<String>,
     /// From the start of the stack to its end.
     pub(crate) seconds: f64,
