@@ -96,15 +96,33 @@ impl Desk {
     }
 
     pub(crate) fn findings(&self, task: &str) -> Vec<Value> {
-        let (mut findings, mut token) = (Vec::new(), Value::Null);
+        self.posted("/audit/findings", json!({ "taskId": task, "maxResults": 250 }), "findings")
+    }
+
+    /// All pages of a list that is asked for with a body.
+    pub(crate) fn posted(&self, path: &str, mut body: Value, member: &str) -> Vec<Value> {
+        let mut items = Vec::new();
         loop {
-            let body = json!({ "taskId": task, "maxResults": 250, "nextToken": token });
-            let mut page = self.ok("POST", "/audit/findings", &body);
-            findings.extend(page["findings"].as_array().unwrap().clone());
-            token = page["nextToken"].take();
-            if token.is_null() {
-                return findings;
+            let mut page = self.ok("POST", path, &body);
+            items.extend(page[member].as_array().unwrap().clone());
+            body["nextToken"] = page["nextToken"].take();
+            if body["nextToken"].is_null() {
+                return items;
             }
+        }
+    }
+
+    /// All pages of a list that is asked for with a query.
+    pub(crate) fn listed(&self, path: &str, query: &str, member: &str) -> Vec<Value> {
+        let (mut items, mut token) = (Vec::new(), String::new());
+        loop {
+            let page = self.ok("GET", &format!("{path}?{query}{token}"), &Value::Null);
+            items.extend(page[member].as_array().unwrap().clone());
+            token = match (page["nextToken"].as_str(), page["nextMarker"].as_str()) {
+                (Some(next), _) => format!("&nextToken={next}"),
+                (_, Some(next)) => format!("&marker={next}"),
+                _ => return items,
+            };
         }
     }
 

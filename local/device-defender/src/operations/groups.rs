@@ -73,29 +73,21 @@ mod tests {
     use crate::harness::Desk;
     use crate::settings::Settings;
 
-    fn walk(desk: &Desk, group: &str, query: &str) -> Vec<Value> {
-        let (mut things, mut token) = (Vec::new(), String::new());
-        loop {
-            let page = desk.ok("GET", &format!("/thing-groups/{group}/things?{query}{token}"), &Value::Null);
-            things.extend(page["things"].as_array().unwrap().clone());
-            match page["nextToken"].as_str() {
-                Some(next) => token = format!("&nextToken={next}"),
-                None => return things,
-            }
-        }
+    fn things(desk: &Desk, group: &str, query: &str) -> Vec<Value> {
+        desk.listed(&format!("/thing-groups/{group}/things"), query, "things")
     }
 
     #[test]
     fn pages_of_any_size_give_every_thing_once() {
         let desk = Desk::new(400);
-        let all = walk(&desk, "fleet", "recursive=true&maxResults=250");
+        let all = things(&desk, "fleet", "recursive=true&maxResults=250");
         for size in [1, 7, 25, 249] {
-            assert_eq!(walk(&desk, "fleet", &format!("recursive=true&maxResults={size}")), all);
+            assert_eq!(things(&desk, "fleet", &format!("recursive=true&maxResults={size}")), all);
         }
         let distinct: BTreeSet<&str> = all.iter().map(|name| name.as_str().unwrap()).collect();
         assert_eq!(distinct.len(), all.len());
         let sizes = desk.state()["fleet"]["groups"].clone();
-        let direct = |name: &str| walk(&desk, name, "recursive=false").len();
+        let direct = |name: &str| things(&desk, name, "recursive=false").len();
         for (name, size) in sizes.as_object().unwrap() {
             assert_eq!(size, direct(name), "{name}");
         }

@@ -137,18 +137,6 @@ mod tests {
     use crate::checks::Check;
     use crate::harness::Desk;
 
-    fn walk(desk: &Desk, path: &str, member: &str, query: &str) -> Vec<Value> {
-        let (mut items, mut marker) = (Vec::new(), String::new());
-        loop {
-            let page = desk.ok("GET", &format!("{path}?{query}{marker}"), &Value::Null);
-            items.extend(page[member].as_array().unwrap().clone());
-            match page["nextMarker"].as_str() {
-                Some(next) => marker = format!("&marker={next}"),
-                None => return items,
-            }
-        }
-    }
-
     #[test]
     fn every_list_goes_both_ways_and_in_pages_of_any_size() {
         let desk = Desk::new(300);
@@ -158,11 +146,11 @@ mod tests {
             ("/policies", "policies"),
             ("/role-aliases", "roleAliases"),
         ] {
-            let all = walk(&desk, path, member, "isAscendingOrder=true&pageSize=250");
+            let all = desk.listed(path, "isAscendingOrder=true&pageSize=250", member);
             let distinct: BTreeSet<String> = all.iter().map(Value::to_string).collect();
             assert!(distinct.len() == all.len() && all.len() > 3, "{path}");
             for size in [1, 7, 250] {
-                let mut back = walk(&desk, path, member, &format!("pageSize={size}"));
+                let mut back = desk.listed(path, &format!("pageSize={size}"), member);
                 back.reverse();
                 assert_eq!(back, all, "{path}");
             }
@@ -178,12 +166,12 @@ mod tests {
     #[test]
     fn what_audits_name_is_listed() {
         let desk = Desk::new(300);
-        let certificates = walk(&desk, "/certificates", "certificates", "pageSize=250");
+        let certificates = desk.listed("/certificates", "pageSize=250", "certificates");
         for finding in desk.audit(Check::DeviceRevoked) {
             let id = &finding["nonCompliantResource"]["resourceIdentifier"]["deviceCertificateId"];
             assert!(certificates.iter().any(|one| one["certificateId"] == *id));
         }
-        let names = walk(&desk, "/policies", "policies", "pageSize=250");
+        let names = desk.listed("/policies", "pageSize=250", "policies");
         for finding in desk.audit(Check::PolicyPermissive) {
             let version = &finding["nonCompliantResource"]["resourceIdentifier"]["policyVersionIdentifier"];
             assert!(names.iter().any(|one| one["policyName"] == version["policyName"]));
@@ -192,7 +180,7 @@ mod tests {
             assert_eq!(policy["defaultVersionId"], version["policyVersionId"]);
             assert!(policy["policyDocument"].as_str().unwrap().contains("iot:*"));
         }
-        let aliases = walk(&desk, "/role-aliases", "roleAliases", "");
+        let aliases = desk.listed("/role-aliases", "", "roleAliases");
         for finding in desk.audit(Check::AliasUnused) {
             let arn = &finding["nonCompliantResource"]["resourceIdentifier"]["roleAliasArn"];
             let name = arn.as_str().unwrap().rsplit('/').next().unwrap();
@@ -201,6 +189,6 @@ mod tests {
         for absent in ["device-policy-0001", "device-policy-999999", "other"] {
             assert_eq!(desk.call("GET", &format!("/policies/{absent}"), &Value::Null).0, 404);
         }
-        assert!(walk(&desk, "/cacertificates", "certificates", "templateName=none").is_empty());
+        assert!(desk.listed("/cacertificates", "templateName=none", "certificates").is_empty());
     }
 }
