@@ -60,6 +60,20 @@ fn thing(name: &str, groups: &[&str]) -> Thing {
     }
 }
 
+/// A finding that no audit saw before.
+const fn subject<'s>(finding: &'s Finding, things: &'s Things) -> Subject<'s> {
+    Subject {
+        finding,
+        account: "123456789012",
+        region: "eu-central-1",
+        at: NOW,
+        first_seen: NOW,
+        times_seen: 1,
+        first_suppressed: None,
+        things,
+    }
+}
+
 /// The explanation of a decision, without the hash.
 fn explain(
     policy: &Policy,
@@ -68,9 +82,7 @@ fn explain(
     first_seen: Millis,
     times_seen: u32,
 ) -> String {
-    let (account, region) = ("123456789012", "eu-central-1");
-    let subject =
-        Subject { finding, account, region, at: NOW, first_seen, times_seen, first_suppressed: None, things };
+    let subject = Subject { first_seen, times_seen, ..subject(finding, things) };
     let text = serde_json::to_string(&policy.decide(&subject)).unwrap();
     text.replace(policy.hash(), "…")
 }
@@ -109,17 +121,7 @@ fn the_first_rule_that_matches_decides() {
 fn a_brief_decision_keeps_all_but_the_rules_that_were_passed_over() {
     let policy = policy(POLICY);
     let finding = certificate("DEVICE_CERTIFICATE_EXPIRING_CHECK", "cba");
-    let (account, region, things) = ("123456789012", "eu-central-1", &Things::NotAsked);
-    let subject = Subject {
-        finding: &finding,
-        account,
-        region,
-        at: NOW,
-        first_seen: NOW,
-        times_seen: 1,
-        first_suppressed: None,
-        things,
-    };
+    let subject = subject(&finding, &Things::NotAsked);
     let decision = policy.decide(&subject);
     let mut long = serde_json::to_value(decision).unwrap();
     long.as_object_mut().unwrap().remove("passedOver").unwrap();
@@ -259,20 +261,7 @@ rules:
 ",
     );
     let finding = certificate("REVOKED_DEVICE_CERT_CHECK", "x");
-    let wanted = |things: &Things| {
-        let (account, region) = ("123456789012", "eu-central-1");
-        let subject = Subject {
-            finding: &finding,
-            account,
-            region,
-            at: NOW,
-            first_seen: NOW,
-            times_seen: 1,
-            first_suppressed: None,
-            things,
-        };
-        policy.decide(&subject).wanted
-    };
+    let wanted = |things: &Things| policy.decide(&subject(&finding, things)).wanted;
     assert_eq!(wanted(&Things::NotAsked), Wanted { names: true, ..Wanted::default() });
     let named = |name: &str| Things::Known(vec![Thing { name: name.into(), ..Thing::default() }]);
     assert_eq!(wanted(&named("pump-1")), Wanted { groups: true, ..Wanted::default() });

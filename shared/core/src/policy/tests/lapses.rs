@@ -17,11 +17,7 @@ fn audits(policies: &[(i64, &Policy)]) -> Vec<String> {
     let finding = certificate(CHECK, "abc");
     let mut first_suppressed = None;
     let told = |(day, policy): &(i64, &Policy)| {
-        let (account, region, things) = ("123456789012", "eu-central-1", &Things::NotAsked);
-        let (at, first_seen, times_seen) = (days(*day), NOW, 1);
-        let finding = &finding;
-        let subject =
-            Subject { finding, account, region, at, first_seen, times_seen, first_suppressed, things };
+        let subject = Subject { at: days(*day), first_suppressed, ..subject(&finding, &Things::NotAsked) };
         let decision = policy.decide(&subject);
         first_suppressed = decision.first_suppressed();
         let since = first_suppressed.map_or("never".to_owned(), |first: FirstSuppressed| first.at.day());
@@ -75,10 +71,8 @@ fn a_finding_that_is_suppressed_keeps_its_memory() {
     let terms = lab.rules()[0].terms().unwrap();
     let first_suppressed = Some(FirstSuppressed { at: NOW, terms });
     let finding = Finding { suppressed: true, ..certificate(CHECK, "abc") };
-    let (account, region, things) = ("123456789012", "eu-central-1", &Things::NotAsked);
-    let (at, first_seen, times_seen) = (days(7), NOW, 2);
-    let subject =
-        Subject { finding: &finding, account, region, at, first_seen, times_seen, first_suppressed, things };
+    let subject = subject(&finding, &Things::NotAsked);
+    let subject = Subject { at: days(7), times_seen: 2, first_suppressed, ..subject };
     assert_eq!(lab.decide(&subject).first_suppressed(), first_suppressed);
 }
 
@@ -101,10 +95,7 @@ proptest! {
         let (mut first_suppressed, mut day, mut end) = (None, 0, None);
         for gap in gaps {
             day += gap;
-            let subject = Subject {
-                finding: &finding, account: "1", region: "r", at: days(day), first_seen: NOW, times_seen: 1,
-                first_suppressed, things: &Things::NotAsked,
-            };
+            let subject = Subject { at: days(day), first_suppressed, ..subject(&finding, &Things::NotAsked) };
             let decision = policy.decide(&subject);
             first_suppressed = decision.first_suppressed();
             if let Some(ends) = decision.ends_at() {

@@ -429,9 +429,9 @@ proptest! {
             // A rule may have suppressed it before.
             let terms = policy.rules().get(*of).and_then(Rule::terms);
             let first_suppressed = terms.map(|terms| FirstSuppressed { at: first_seen, terms });
-            let subject = Subject {
-                finding, account: "1", region: "r", at, first_seen, times_seen: *times_seen, first_suppressed, things,
-            };
+            let subject = subject(finding, things);
+            let subject =
+                Subject { account: "1", at, first_seen, times_seen: *times_seen, first_suppressed, ..subject };
             let decision = policy.decide(&subject);
             let chosen = [decision.rule, decision.shadow.map(|shadow| shadow.rule.name())];
             for rule in policy.rules().iter().filter(|rule| chosen.contains(&Some(rule.name()))) {

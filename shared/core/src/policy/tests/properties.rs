@@ -79,15 +79,11 @@ proptest! {
         }
         let policy = policy(&text);
         let finding = certificate(check::KNOWN[check], &id);
-        let things = Things::NotAsked;
-        let subject = Subject {
-            finding: &finding, account: "1", region: "r", at: NOW, first_seen: NOW, times_seen: 1, first_suppressed: None,
-            things: &things,
-        };
         let expected = rules.iter().position(|(of, glob)| {
             *of == check && wildmatch::WildMatch::new(glob).matches(&id)
         });
         let expected = expected.map(|at| format!("r{at}"));
+        let subject = subject(&finding, &Things::NotAsked);
         prop_assert_eq!(policy.decide(&subject).rule, expected.as_deref());
     }
 
@@ -111,10 +107,7 @@ proptest! {
         ));
         let finding = certificate("REVOKED_DEVICE_CERT_CHECK", "x");
         let things = Things::Unknown { unknown: reason };
-        let subject = Subject {
-            finding: &finding, account: "1", region: "r", at: NOW, first_seen: NOW, times_seen: 1, first_suppressed: None,
-            things: &things,
-        };
+        let subject = subject(&finding, &things);
         let decision = policy.decide(&subject);
         prop_assert_eq!(decision.outcome, Outcome::Report(Report::Alert(None)));
         prop_assert_eq!(decision.held, Some(Held::RuleUnknown("a")));
