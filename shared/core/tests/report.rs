@@ -134,17 +134,10 @@ fn difference<T: Clone + PartialEq>(one: &[T], other: &[T]) -> Option<(usize, Op
 fn tags(html: &str) -> Vec<&str> {
     let page = html.split_once("</style>").map_or(html, |(_, page)| page);
     let tags = page.split('<').skip(1).map(|rest| rest.split_once('>').map_or(rest, |(tag, _)| tag));
+    let link = |tag: &str| tag.starts_with("a class=\"long\"") || tag.starts_with("a href=\"#");
     tags.filter(|tag| *tag != "wbr")
         .map(|tag| tag.strip_suffix(" class=\"long\"").unwrap_or(tag))
-        .map(|tag| {
-            if tag.starts_with("a class=\"long\"") {
-                "a"
-            } else if tag.starts_with("a href=\"#") {
-                "a"
-            } else {
-                tag
-            }
-        })
+        .map(|tag| if link(tag) { "a" } else { tag })
         .collect()
 }
 
