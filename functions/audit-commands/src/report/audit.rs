@@ -132,7 +132,7 @@ impl Sources<'_> {
         };
         let message = text(details, "message");
         let failure = (code.is_some() || message.is_some()).then(|| Why {
-            code: code.unwrap_or("UNKNOWN").to_owned(),
+            code: code.unwrap_or_default().to_owned(),
             message: cut(message.unwrap_or_default(), MESSAGE),
         });
         CheckReport {
