@@ -170,7 +170,7 @@ pub struct Example {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
-    /// As `INSUFFICIENT_PERMISSIONS`.
+    /// As `INSUFFICIENT_PERMISSIONS`; empty if the service gave only words.
     pub code: String,
     /// In the service's words.
     pub message: String,
@@ -189,9 +189,9 @@ pub struct MitigationReport {
     /// When it ended, epoch milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Millis>,
-    /// The rule that asked for it; none if people or workflows did.
+    /// Who asked for it: `rule NAME`, `a command`, or `others` than Fleetwarden. None if the ledger could not say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
+    pub by: Option<String>,
     /// Its actions, by check.
     pub actions: BTreeMap<CheckName, Vec<String>>,
     /// Findings by what became of them (`TaskStatisticsForAuditCheck`).

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::api::input::millis;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::Audit;
@@ -33,7 +34,7 @@ impl Sources<'_> {
         for task in &mut *tasks {
             self.tell(format!("mitigation {}", task.task_id), fill(task, &mut describe)).await;
         }
-        self.tell("the rules behind mitigations", self.rules(tasks)).await;
+        self.tell("who asked for mitigations", self.makers(tasks)).await;
     }
 
     /// A task on an audit begins after it.
@@ -62,8 +63,8 @@ impl Sources<'_> {
         outcome.map(drop)
     }
 
-    /// The ledger knows the tasks that rules asked for.
-    async fn rules(&self, tasks: &mut [MitigationReport]) -> Result<(), Failure> {
+    /// The ledger knows the tasks of rules and commands.
+    async fn makers(&self, tasks: &mut [MitigationReport]) -> Result<(), Failure> {
         if tasks.is_empty() {
             return Ok(());
         }
@@ -71,10 +72,14 @@ impl Sources<'_> {
             tasks.iter().map(|task| (about::mitigation(&task.task_id), "task")).collect();
         let ledger = (self.commands.ledger)();
         let items = ledger.get_all(&keys).await?;
-        let rules: BTreeMap<&str, &str> =
-            items.iter().filter_map(|item| Some((item.get_text("pk")?, item.get_text("rule")?))).collect();
         for (task, (pk, _)) in tasks.iter_mut().zip(&keys) {
-            task.rule = rules.get(pk.as_str()).map(|rule| (*rule).to_owned());
+            let item = items.iter().find(|item| item.get_text("pk") == Some(pk));
+            let rule = item.and_then(|item| item.get_text(attribute::RULE));
+            task.by = Some(match (item, rule) {
+                (_, Some(rule)) => format!("rule {rule}"),
+                (Some(_), None) => "a command".to_owned(),
+                (None, _) => "others".to_owned(),
+            });
         }
         Ok(())
     }
@@ -86,7 +91,7 @@ fn listed(task: &Value) -> Option<MitigationReport> {
         task_status: text(task, "taskStatus").unwrap_or("UNKNOWN").to_owned(),
         started_at: task.get("startTime").and_then(millis).unwrap_or_default(),
         ended_at: None,
-        rule: None,
+        by: None,
         actions: BTreeMap::new(),
         findings: Outcomes::default(),
     })

@@ -169,14 +169,14 @@ async fn what_is_suppressed_has_a_section_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn mitigations_are_told_with_their_rule_and_outcome() {
+async fn mitigations_are_told_with_who_asked_and_their_outcome() {
     let house = house();
     let task = house.audit(&[SHARED, LOGGING]).await;
     let params = json!({"publishFindingToSnsParams": {"topicArn": "arn:aws:sns:us-east-1:123456789012:t"}});
     let action = json!({"command": "CreateMitigationAction", "actionName": "tell", "roleArn": ROLE, "actionParams": params});
     house.ok(action).await;
     let findings = found(&house, &task, SHARED).await;
-    for (id, finding) in [("by-hand", &findings[0]), ("by-rule", &findings[1])] {
+    for (id, finding) in [("by-command", &findings[0]), ("by-rule", &findings[1])] {
         house
             .ok(json!({
                 "command": "StartAuditMitigationActionsTask", "taskId": id,
@@ -309,6 +309,18 @@ async fn wrong_input_of_a_report_is_told_before_any_call() {
     insta::assert_snapshot!("wrong_report", all.join("\n\n"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_canceled_is_asked_also_where_the_service_says_a_word() {
+    let mut house = house();
+    let check = json!({"checkRunStatus": "CANCELED", "message": "stopped"});
+    let task =
+        json!({"taskStatus": "CANCELED", "taskStartTime": 1_795_000_000, "auditDetails": {LOGGING: check}});
+    house.function.iot = clients(move |_| Answer::ok(task.clone())).iot_api();
+    let written = report(&house, json!({"taskId": "t", "format": "markdown"})).await;
+    let row = "| Logging disabled | Canceled | none given | stopped | Somebody canceled it: CloudTrail says";
+    assert!(written["body"].as_str().unwrap().contains(row), "{written}");
+}
+
 /// A service that has more of everything than anybody can read.
 fn endless(call: &Call) -> Answer {
     let long = "x".repeat(1000);
@@ -373,6 +385,7 @@ async fn a_report_is_bounded_in_time_and_size() {
     insta::assert_snapshot!("endless_gaps", gaps(&json).join("\n"));
     assert!(json.to_string().len() < 2_000_000, "{}", json.to_string().len());
     assert_eq!(json["mitigations"].as_array().unwrap().len(), 50);
+    assert_eq!(json["mitigations"][0]["by"], "others", "the ledger does not know it");
     assert_eq!(json["mitigations"][0]["startedAt"], 1_795_000_007_000_i64, "the newest");
     let suppressed = &json["suppressed"];
     assert_eq!(

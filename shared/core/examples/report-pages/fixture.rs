@@ -94,8 +94,8 @@ pub(crate) fn rich() -> AuditReport {
             .chain(fine.map(|name| ended(name, Status::Compliant)))
             .collect(),
         mitigations: vec![
-            mitigation("fw-7f21c0de", "IN_PROGRESS", None, Some("quarantine-shared")),
-            mitigation("by-hand-3", "FAILED", Some(BEGAN.plus_seconds(5_400)), None),
+            mitigation("fw-7f21c0de", "IN_PROGRESS", None, Some("rule quarantine-shared")),
+            mitigation("by-hand-3", "FAILED", Some(BEGAN.plus_seconds(5_400)), Some("a command")),
         ],
         suppressed: suppressed(),
         debt: Some(debt()),
@@ -184,7 +184,7 @@ pub(crate) fn worded(words: &[&str]) -> AuditReport {
     let mitigation = |next: &mut dyn FnMut() -> String| MitigationReport {
         task_id: next(),
         task_status: next(),
-        rule: Some(next()),
+        by: Some(next()),
         actions: BTreeMap::from([(CheckName::new(&next()), vec![next(), next()])]),
         ..mitigation("", "", None, None)
     };
@@ -269,14 +269,14 @@ fn check(name: &str, severity: Severity, count: u64, reason: &str) -> CheckRepor
     }
 }
 
-fn mitigation(id: &str, status: &str, ended_at: Option<Millis>, rule: Option<&str>) -> MitigationReport {
+fn mitigation(id: &str, status: &str, ended_at: Option<Millis>, by: Option<&str>) -> MitigationReport {
     let check = CheckName::new("DEVICE_CERTIFICATE_SHARED_CHECK");
     MitigationReport {
         task_id: id.into(),
         task_status: status.into(),
         started_at: BEGAN.plus_seconds(3_600),
         ended_at,
-        rule: rule.map(str::to_owned),
+        by: by.map(str::to_owned),
         actions: BTreeMap::from([(check, vec!["quarantine".into(), "tell-security".into()])]),
         findings: Outcomes { total: 25, succeeded: 21, failed: 3, skipped: 1, canceled: 0 },
     }

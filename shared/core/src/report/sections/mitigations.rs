@@ -9,6 +9,7 @@ use crate::report::page::Section;
 use crate::report::page::Word;
 use crate::report::page::Words;
 use crate::report::page::code;
+use crate::report::page::faint;
 use crate::report::page::grouped;
 use crate::report::page::outside;
 use crate::report::page::own;
@@ -19,10 +20,7 @@ use crate::report::page::title;
 
 pub(super) fn mitigations(report: &AuditReport) -> Section {
     let rows = report.mitigations.iter().map(|task| {
-        let by = match &task.rule {
-            Some(rule) => text(format!("rule {}", outside(rule))),
-            None => own("people or a workflow"),
-        };
+        let by = task.by.as_deref().map_or_else(|| faint("not known"), |by| text(outside(by)));
         let ended = task.ended_at.map_or_else(|| own("under way"), |at| vec![Word::Time(at)]);
         vec![
             code(&task.task_id),
