@@ -27,6 +27,7 @@ use crate::ApplyMitigations;
 use service::QUEUE;
 use service::Service;
 
+const ALERTS: &str = "arn:topic";
 const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
 const DEAD: &str = "https://sqs.us-east-1.amazonaws.com/1/dead";
 /// Far enough for everything.
@@ -54,7 +55,7 @@ fn under(service: &Service, policy: &str) -> ApplyMitigations {
         iot: shared.iot(),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
         mitigations: Mitigations::new(ledger.clone()),
-        alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger, clock.clone()),
+        alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger, clock.clone()),
         policy: Policy::parse(policy.as_bytes()).unwrap(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
@@ -127,10 +128,8 @@ impl Service {
 
     /// The alerts that went out.
     fn alerts(&self) -> Vec<Value> {
-        let calls = self.cloud.calls("Publish");
-        let message =
-            |body: &str| body.split('&').find_map(|pair| pair.strip_prefix("Message=")).map(decoded);
-        calls.iter().map(|call| serde_json::from_str(&message(&call.body).unwrap()).unwrap()).collect()
+        let published = self.cloud.published_to(ALERTS);
+        published.iter().map(|message| serde_json::from_str(message).unwrap()).collect()
     }
 
     fn parked(&self) -> Vec<Value> {
@@ -142,20 +141,4 @@ impl Service {
         let queue = std::mem::take(&mut self.state().queue);
         queue.into_iter().map(|(delay, body)| (delay, serde_json::from_str(&body).unwrap())).collect()
     }
-}
-
-fn decoded(form: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = form.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let hex = [rest.next().unwrap(), rest.next().unwrap()];
-                u8::from_str_radix(std::str::from_utf8(&hex).unwrap(), 16).unwrap()
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).unwrap()
 }

@@ -21,6 +21,7 @@ mod events;
 mod faults;
 
 const CHECKS: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/checks";
+const ALERTS: &str = "arn:alerts";
 const PARKED: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/parked";
 
 thread_local! {
@@ -40,7 +41,7 @@ fn handler(cloud: &Cloud) -> Handler {
         region: "us-east-1".into(),
         checks: Queue::new(aws.sqs(), CHECKS.into()),
         parking: Queue::new(aws.sqs(), PARKED.into()),
-        alerts: Alerts::new(aws.sns(), "arn:alerts".into(), ledger.clone(), clock.clone()),
+        alerts: Alerts::new(aws.sns(), ALERTS.into(), ledger.clone(), clock.clone()),
         ledger,
         clock,
         emit,
@@ -99,14 +100,7 @@ fn metrics() -> (Vec<String>, Vec<String>) {
 
 /// The alerts that were published, as the topic got them.
 fn told(cloud: &Cloud) -> Vec<Value> {
-    let message = |body: &str| {
-        let mut fields = form_urlencoded::parse(body.as_bytes());
-        fields
-            .find(|(name, _)| name == "Message")
-            .map(|(_, text)| serde_json::from_str(&text).unwrap())
-            .unwrap()
-    };
-    cloud.calls("Publish").iter().map(|call| message(&call.body)).collect()
+    cloud.published_to(ALERTS).iter().map(|message| serde_json::from_str(message).unwrap()).collect()
 }
 
 /// An answer that the SDK does not try again, and that we do.

@@ -23,6 +23,7 @@ mod pages;
 mod records;
 mod summaries;
 
+const ALERTS: &str = "arn:alerts";
 const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
 const STREAM: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK/t-1/00003";
 
@@ -42,7 +43,7 @@ fn handler(cloud: &Cloud) -> Handler {
         account: "123456789012".into(),
         log: FindingsLog::new(aws.logs(), "/fleetwarden/findings".into(), clock.clone()),
         archive: Archive::new(aws.s3(), "archive".into()),
-        alerts: Alerts::new(aws.sns(), "arn:alerts".into(), ledger.clone(), clock.clone()),
+        alerts: Alerts::new(aws.sns(), ALERTS.into(), ledger.clone(), clock.clone()),
         parking: Queue::new(aws.sqs(), "https://sqs.us-east-1.amazonaws.com/123456789012/parked".into()),
         ledger,
         clock,

@@ -3,14 +3,7 @@
 use super::*;
 
 fn told(cloud: &Cloud) -> Vec<Value> {
-    let message = |body: &str| {
-        let mut fields = form_urlencoded::parse(body.as_bytes());
-        fields
-            .find(|(name, _)| name == "Message")
-            .map(|(_, text)| serde_json::from_str(&text).unwrap())
-            .unwrap()
-    };
-    cloud.calls("Publish").iter().map(|call| message(&call.body)).collect()
+    cloud.published_to(ALERTS).iter().map(|message| serde_json::from_str(message).unwrap()).collect()
 }
 
 async fn summarized(tally: &Value) -> Cloud {

@@ -121,6 +121,16 @@ impl Cloud {
         to_queue.flat_map(|body| entries(&body)).collect()
     }
 
+    /// All messages published to a topic, in the order of publishing.
+    pub fn published_to(&self, topic: &str) -> Vec<String> {
+        let published = self.calls("Publish").into_iter().filter_map(|call| {
+            let mut fields: BTreeMap<_, _> = form_urlencoded::parse(call.body.as_bytes()).collect();
+            let message = fields.remove("Message")?;
+            (fields.get("TopicArn")? == topic).then(|| message.into_owned())
+        });
+        published.collect()
+    }
+
     /// An item of the ledger, attribute by attribute, as plain values.
     pub fn item(&self, pk: &str, sk: &str) -> Option<Attributes> {
         let state = self.state();
