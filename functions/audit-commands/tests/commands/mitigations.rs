@@ -4,6 +4,7 @@ use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationMessage;
@@ -325,6 +326,23 @@ async fn a_task_id_is_one_mitigations_for_ever() {
         "TaskAlreadyExistsException\nthe task 'm' is another mitigation's; give a taskId of its own"
     );
     assert_eq!(claim(&house, &found[1]), (Value::Null, Value::Null));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rules_task_is_no_commands_also_while_it_waits() {
+    let house = house();
+    let audit = house.audit(&[SHARED]).await;
+    action(&house).await;
+    let found = findings(&house, &audit, SHARED, 1).await;
+    house.ok(mitigate(&by_id(&found), &[SHARED])).await;
+    let request = of_a_rule(&follow_ups(&house)[0]);
+    assert!(mitigations(&house).ended("m", State::Failed, &[]).await.unwrap());
+    let held = Settled { target: None, ..Settled::new(&request, State::Held) };
+    mitigations(&house).set_aside(&request, &held, house.function.clock.now()).await.unwrap();
+    let mut event = mitigate(&by_id(&found), &[SHARED]);
+    event["taskId"] = request.task_id().into();
+    assert!(house.fails(event).await.starts_with("TaskAlreadyExistsException\n"));
+    assert_eq!(task_item(&house, &request.task_id())["state"], "held");
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,7 +15,6 @@ use super::item::State;
 use super::item::attribute;
 use super::listed;
 use super::text;
-use super::unless_beyond;
 use super::unless_held;
 use crate::Error;
 use crate::ledger::Item;
@@ -64,8 +63,8 @@ impl Mitigations {
         for _ in 0..ROUNDS {
             let task =
                 item::task(&id, requests, &settled(State::Claimed), now).text(attribute::COMMAND_HASH, hash);
-            let new = if again { unless_another(hash) } else { unless_beyond(&State::WAITING) };
-            let mut puts = vec![(task, new)];
+            let free = if again { unless_another(hash) } else { unless_begun() };
+            let mut puts = vec![(task, free)];
             puts.extend(findings.iter().map(|finding| {
                 let claim = item::claim(&id, finding, State::Claimed, now);
                 (claim, unless_held(&id, State::Claimed).or_of(&ended))
@@ -113,11 +112,11 @@ impl Mitigations {
     }
 
     /// Writes that a command's task would have been started. It claims nothing, and leaves alone what is known of a
-    /// task that may have started.
+    /// task that may have started, or of a rule's.
     pub async fn observed(&self, requests: &[MitigationRequest], now: Millis) -> Result<(), Error> {
         let id = task_id(requests)?;
         let task = item::task(&id, requests, &settled(State::Observed), now);
-        self.put_all_or_none(vec![(task, unless_beyond(&State::WAITING))]).await.map(drop)
+        self.put_all_or_none(vec![(task, unless_begun())]).await.map(drop)
     }
 
     /// Gives back what a command's task has claimed before a moment, if it has not been started. Says in which state
@@ -179,13 +178,21 @@ impl Condition {
     }
 }
 
-/// For the item of a command's task: it is new, has certainly not been started, or is claimed by the same command.
-fn unless_another(hash: &str) -> Condition {
+/// For the item of a command's task: it is new, or a command's that has certainly not been started.
+fn unless_begun() -> Condition {
     let (list, mut values) = listed(&State::WAITING);
+    values.insert(":command".to_owned(), text(item::COMMAND));
+    let waits = format!("(#state IN ({list}) AND {} = :command)", attribute::ORIGIN);
+    Condition { expression: format!("attribute_not_exists(#state) OR {waits}"), values }
+}
+
+/// As [`unless_begun`], or it is claimed by the same command.
+fn unless_another(hash: &str) -> Condition {
+    let Condition { expression, mut values } = unless_begun();
     values.insert(":claimed".to_owned(), text(State::Claimed.as_str()));
     values.insert(":hash".to_owned(), text(hash));
     let own = format!("(#state = :claimed AND {} = :hash)", attribute::COMMAND_HASH);
-    Condition { expression: format!("attribute_not_exists(#state) OR #state IN ({list}) OR {own}"), values }
+    Condition { expression: format!("{expression} OR {own}"), values }
 }
 
 fn holder(finding_id: &str, claim: &Item) -> Option<Holder> {

@@ -61,6 +61,9 @@ pub mod attribute {
     pub const FINDING_KEY: &str = "finding_key";
 }
 
+/// The origin of what a command asks for.
+pub(super) const COMMAND: &str = "command";
+
 /// Where a mitigation stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -167,7 +170,7 @@ pub(super) fn task(id: &str, requests: &[MitigationRequest], settled: &Settled<'
     let count: u64 = requests.iter().map(MitigationRequest::count).sum();
     let item = match &first.origin {
         Origin::Rule(rule) => item.text(attribute::ORIGIN, "rule").text(attribute::RULE, rule),
-        Origin::Command(_) => item.text(attribute::ORIGIN, "command"),
+        Origin::Command(_) => item.text(attribute::ORIGIN, COMMAND),
     };
     item.text(attribute::AUDIT_TASK_ID, &first.audit.task_id)
         .text(attribute::CHECK, checks.join(", "))
