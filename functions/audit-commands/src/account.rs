@@ -84,18 +84,16 @@ impl AuditCommands {
     /// collected so far in relation to the check is deleted."
     async fn disabling(&self, command: &Command) -> Result<Option<String>, Failure> {
         let given = command.input.get("auditCheckConfigurations").and_then(Value::as_object);
-        let off = |configured: &Value| configured.get("enabled") == Some(&Value::Bool(false));
-        let mut going: Vec<&String> = given
-            .into_iter()
-            .flatten()
-            .filter(|(_, configured)| off(configured))
-            .map(|(check, _)| check)
-            .collect();
+        // What AWS takes a check for of which nothing is said, it does not say.
+        let stays = |configured: &Value| configured.get("enabled") == Some(&Value::Bool(true));
+        let going = given.into_iter().flatten().filter(|(_, configured)| !stays(configured));
+        let mut going: Vec<(&String, bool)> =
+            going.map(|(check, configured)| (check, configured.get("enabled").is_some())).collect();
         if going.is_empty() {
             return Ok(None);
         }
         let now = self.ask("DescribeAccountAuditConfiguration", json!({})).await?;
-        going.retain(|check| is_enabled(&now, check));
+        going.retain(|(check, _)| is_enabled(&now, check));
         if going.is_empty() {
             return Ok(None);
         }
@@ -106,7 +104,7 @@ impl AuditCommands {
             let schedule = self.ask_if_there("DescribeScheduledAudit", schedule).await?;
             schedules.extend(schedule.map(|schedule| (name, schedule)));
         }
-        let faults = going.iter().filter_map(|check| {
+        let faults = going.iter().filter(|(_, said)| *said).filter_map(|(check, _)| {
             let has = |schedule: &Value| {
                 let checks = schedule.get("targetCheckNames").and_then(Value::as_array);
                 checks.is_some_and(|checks| checks.iter().any(|used| used == check.as_str()))
@@ -122,8 +120,13 @@ impl AuditCommands {
             })
         });
         none_of(faults.collect())?;
-        let checks: Vec<&str> = going.iter().map(|check| check.as_str()).collect();
-        Ok(Some(format!("to disable {} deletes what was collected for it", checks.join(", "))))
+        let checks: Vec<&str> = going.iter().map(|(check, _)| check.as_str()).collect();
+        let unsaid = if going.iter().all(|(_, said)| *said) {
+            ""
+        } else {
+            ", and to leave 'enabled' out may disable it"
+        };
+        Ok(Some(format!("to disable {} deletes what was collected for it{unsaid}", checks.join(", "))))
     }
 
     /// "Any configuration data you entered is deleted and all audit checks are reset to disabled."

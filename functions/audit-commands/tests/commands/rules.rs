@@ -48,6 +48,23 @@ async fn a_check_has_to_be_enabled() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_may_disable_a_check_is_confirmed_too() {
+    let house = house();
+    house.enable(&[LOGGING, SHARED]).await;
+    house.calls();
+    let mut event = disable(&[LOGGING]);
+    event["auditCheckConfigurations"] = json!({LOGGING: {}, SHARED: {"enabled": true}, POLICY: {}});
+    assert_eq!(
+        house.fails(event.clone()).await,
+        "ConfirmationRequired\nto disable LOGGING_DISABLED_CHECK deletes what was collected for it, and to leave \
+         'enabled' out may disable it. Confirm with \"confirm\": \"123456789012\""
+    );
+    assert!(!house.calls().contains("PATCH"));
+    event["confirm"] = ACCOUNT.into();
+    house.ok(event).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn there_are_five_schedules_at_most() {
     let house = house();
     house.enable(&[LOGGING]).await;
