@@ -103,6 +103,13 @@ class Stack:
         names = ["", "NotVisible", "Delayed"]
         return sum(int(attributes["Attributes"][f"ApproximateNumberOfMessages{name}"]) for name in names)
 
+    def drained(self, output, seconds=30):
+        """Waits until a queue holds nothing, and says whether it does."""
+        deadline = time.monotonic() + seconds
+        while (depth := self.depth(output)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return depth == 0
+
     def take(self, output, count, seconds=60):
         """Takes so many messages off a queue: their bodies with their reasons."""
         sqs, url, taken = self.client("sqs"), self.outputs[output], []

@@ -98,7 +98,7 @@ def test_a_bad_message_on_any_queue_is_parked_with_its_reason(stack, name, body)
     stack.client("sqs").send_message(QueueUrl=stack.outputs[f"{name}QueueUrl"], MessageBody=body)
     [(parked, reason)] = stack.take(f"{name}DeadLetterQueueUrl", 1)
     assert parked == body and reason
-    assert stack.depth(f"{name}QueueUrl") == 0
+    assert stack.drained(f"{name}QueueUrl")
 
 
 def test_a_bad_message_takes_no_good_one_along(stack):
@@ -110,4 +110,4 @@ def test_a_bad_message_takes_no_good_one_along(stack):
     assert len(exported(stack, task)) == 1
     for name in QUEUES:
         assert len(stack.take(f"{name}DeadLetterQueueUrl", 9)) == 9
-        assert stack.depth(f"{name}QueueUrl") == 0
+        assert stack.drained(f"{name}QueueUrl")

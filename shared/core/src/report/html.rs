@@ -153,13 +153,14 @@ fn word(word: &Word) -> String {
     match word {
         Word::Own(text) => escaped(text),
         Word::Text(text) => {
-            let (long, text) = broken(text, 20);
+            let (long, text) = broken(text, has_long_word(text));
             format!("<bdi{long}>{text}</bdi>")
         }
         Word::Number(n) => grouped(*n),
         Word::Faint(text) => format!("<span class=\"faint\">{text}</span>"),
         Word::Code(name) => {
-            let (long, name) = broken(name, 32);
+            // The style sheet keeps a name in one line.
+            let (long, name) = broken(name, name.chars().count() > 32);
             format!("<code{long}>{name}</code>")
         }
         Word::Time(at) => format!("<time datetime=\"{}\">{}</time>", at.rfc3339(), moment(*at)),
@@ -173,19 +174,19 @@ fn word(word: &Word) -> String {
         }
         Word::Page(title, address) => format!("<a href=\"{address}\" rel=\"noreferrer\">{title}</a>"),
         Word::Section(title, id) => {
-            let (long, title) = broken(title, 20);
+            let (long, title) = broken(title, has_long_word(title));
             format!("<a{long} href=\"#{id}\">{title}</a>")
         }
     }
 }
 
-/// A text, and how it is marked if it has a word that may be broken anywhere, so that no column gets too wide.
-fn broken(text: &str, most: usize) -> (&'static str, String) {
-    if text.split_whitespace().any(|word| word.chars().count() > most) {
-        (" class=\"long\"", escaped(text).replace('_', "_<wbr>"))
-    } else {
-        ("", escaped(text))
-    }
+fn has_long_word(text: &str) -> bool {
+    text.split_whitespace().any(|word| word.chars().count() > 20)
+}
+
+/// A text, and how it is marked if it may be broken anywhere, so that no column gets too wide.
+fn broken(text: &str, anywhere: bool) -> (&'static str, String) {
+    if anywhere { (" class=\"long\"", escaped(text).replace('_', "_<wbr>")) } else { ("", escaped(text)) }
 }
 
 /// Takes the meaning from whatever has one in an element or in an attribute between quotes.
