@@ -2,13 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::cloud::Cloud;
-
-/// The five functions, by the names of their binaries.
-pub(crate) const FUNCTIONS: [&str; 5] =
-    ["audit-notification", "triage-findings", "apply-suppressions", "apply-mitigations", "export-findings"];
 
 /// Folders of the checkout.
 pub(crate) struct Places {
@@ -30,6 +26,22 @@ impl Places {
     /// A binary by its name.
     pub(crate) fn binary(&self, name: &str) -> PathBuf {
         self.binaries.join(name)
+    }
+
+    /// All functions, by the names of their folders, which their binaries have too.
+    pub(crate) fn functions(&self) -> Result<Vec<String>> {
+        let folder = self.root.join("functions");
+        let entries = std::fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if entry.path().join("Cargo.toml").is_file() {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        ensure!(!names.is_empty(), "{}: there are no functions", folder.display());
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// What the template gives the functions, all of it to all of them; every service is the one given.

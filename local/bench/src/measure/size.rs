@@ -5,14 +5,13 @@ use std::fs;
 use anyhow::{Context as _, Result};
 
 use super::Bench;
-use crate::environment::FUNCTIONS;
 use crate::report::Target;
 
 /// Measures.
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let mut largest = 0.0_f64;
-    for function in FUNCTIONS {
-        let binary = bench.places.binary(function);
+    for function in bench.places.functions()? {
+        let binary = bench.places.binary(&function);
         let bytes =
             fs::metadata(&binary).with_context(|| format!("{}: is it built?", binary.display()))?.len();
         let megabytes = f64::from(u32::try_from(bytes)?) / 1e6;

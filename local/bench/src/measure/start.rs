@@ -3,7 +3,6 @@
 use anyhow::Result;
 
 use super::{Bench, median};
-use crate::environment::FUNCTIONS;
 use crate::lambda::Function;
 use crate::report::Target;
 
@@ -14,7 +13,8 @@ const IDLE: &str = "bench-idle";
 /// another one, so that none has a place of its own.
 pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     let environment = bench.places.environment(&bench.cloud);
-    let names: Vec<&str> = FUNCTIONS.into_iter().chain([IDLE]).collect();
+    let mut names = bench.places.functions()?;
+    names.push(IDLE.to_owned());
     let mut times = vec![Vec::with_capacity(ROUNDS); names.len()];
     let bar = Bench::bar("start", ROUNDS)?;
     for round in 0..ROUNDS {
