@@ -173,7 +173,12 @@ impl SuppressionReview {
                 return Ok(false);
             }
             let page: Value = self.paced(list.operation, Value::Object(input.clone())).await?;
-            page.get(list.entries).and_then(Value::as_array).into_iter().flatten().for_each(&mut take);
+            // An answer without the list says nothing: taken for an empty one it would cost every member its
+            // suppression.
+            let entries = page.get(list.entries).and_then(Value::as_array).ok_or_else(|| {
+                Error::Later(format!("{}: the answer has no {}", list.operation, list.entries))
+            })?;
+            entries.iter().for_each(&mut take);
             let token = page.get(next).and_then(Value::as_str).filter(|token| !token.is_empty());
             let Some(token) = token else { return Ok(true) };
             let before = input.insert(from.to_owned(), token.into());

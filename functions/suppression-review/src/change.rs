@@ -113,10 +113,12 @@ impl SuppressionReview {
 
     async fn put(&self, state: &mut State, targets: &[Target<'_>], budget: &Budget) -> bool {
         let open = |want: &Want| matches!(want.is, Is::Missing | Is::Stale);
-        let mut work: Vec<u128> =
-            state.listing.wanted.iter().filter(|(_, want)| open(want)).map(|(key, _)| *key).collect();
-        // The same order whenever it is repeated.
+        let work = state.listing.wanted.iter().filter(|(_, want)| open(want));
+        // What is there comes first: an account that is full still takes updates. Else the same order whenever it is
+        // repeated.
+        let mut work: Vec<(bool, u128)> = work.map(|(key, want)| (want.is == Is::Missing, *key)).collect();
         work.sort_unstable();
+        let work: Vec<u128> = work.into_iter().map(|(_, key)| key).collect();
         let mut refused = false;
         for chunk in work.chunks(PARALLEL) {
             if budget.is_over() {

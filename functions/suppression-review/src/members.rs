@@ -190,7 +190,11 @@ impl SuppressionReview {
         for arn in certificates {
             let mut own = true;
             let take = |thing: &Value| own &= thing.as_str().is_some_and(|thing| members.contains(thing));
-            self.each(THINGS_OF_PRINCIPAL, object(json!({"principal": arn})), &unlimited, take).await?;
+            match self.each(THINGS_OF_PRINCIPAL, object(json!({"principal": arn})), &unlimited, take).await {
+                // It was deleted since it was listed.
+                Err(error) if is(&error, "ResourceNotFoundException") => continue,
+                listed => listed?,
+            };
             let id = arn.rsplit_once(":cert/").map(|(_, id)| id.to_owned());
             if own { behind.certificates.extend(id) } else { behind.shared += 1 }
         }

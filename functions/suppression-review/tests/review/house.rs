@@ -58,6 +58,8 @@ pub(crate) struct House {
     calls: Arc<Mutex<Vec<String>>>,
     /// The path of calls that are not allowed.
     pub(crate) denied: Arc<Mutex<Option<&'static str>>>,
+    /// The path of calls about something that is gone.
+    pub(crate) gone: Arc<Mutex<Option<&'static str>>>,
     /// How long each of them takes.
     pub(crate) slowness: Arc<Mutex<i64>>,
     reviews: u32,
@@ -79,16 +81,22 @@ impl House {
         let slowness: Arc<Mutex<i64>> = Arc::default();
         let denied: Arc<Mutex<Option<&'static str>>> = Arc::default();
         let (around, service, seen) = (cloud.clone(), Arc::clone(&endpoint), Arc::clone(&calls));
-        let (slow, closed) = (Arc::clone(&slowness), Arc::clone(&denied));
+        let gone: Arc<Mutex<Option<&'static str>>> = Arc::default();
+        let (slow, closed, missing) = (Arc::clone(&slowness), Arc::clone(&denied), Arc::clone(&gone));
         let shared = clients(move |call: Call| {
             if !call.headers.iter().any(|(name, value)| name == "authorization" && value.contains("/iot/")) {
                 return around.answer(call);
             }
             let (method, path) = call.operation.split_once(' ').unwrap_or_default();
             seen.lock().unwrap().push(call.operation.clone());
-            around.pass_seconds(*slow.lock().unwrap());
+            let seconds = *slow.lock().unwrap();
+            around.pass_seconds(seconds);
+            service.clock().advance(Duration::from_secs(seconds.unsigned_abs()));
             if *closed.lock().unwrap() == Some(path) {
                 return Answer::error(403, "AccessDeniedException", json!({"message": "not authorized"}));
+            }
+            if *missing.lock().unwrap() == Some(path) {
+                return Answer::error(404, "ResourceNotFoundException", json!({"message": "gone"}));
             }
             let headers: Vec<(&str, &str)> =
                 call.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
@@ -102,7 +110,7 @@ impl House {
             Answer::Now { status: answer.status, error: answer.error_type, body: answer.body.into_bytes() }
         });
         let function = function(&shared, &cloud, policy);
-        let house = Self { cloud, endpoint, function, shared, calls, denied, slowness, reviews: 0 };
+        let house = Self { cloud, endpoint, function, shared, calls, denied, gone, slowness, reviews: 0 };
         (1..=presses).for_each(|n| house.press(n));
         let target = json!({"SNS": {"targetArn": TOPIC, "roleArn": "arn:aws:iam::123456789012:role/r", "enabled": true}});
         house.ask(

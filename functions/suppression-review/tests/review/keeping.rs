@@ -151,6 +151,40 @@ async fn what_is_refused_to_one_is_not_asked_for_all() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_account_still_gets_its_ends_moved() {
+    let mut house = House::new(PRESSES, 3);
+    house.control("rules", &json!({"mostSuppressions": 6, "lapsedStay": true}));
+    house.review().await;
+    (4..=9).for_each(|n| house.press(n));
+    house.have(&PRESSES.replace("2027-06-30", "2027-09-30"));
+    let told = house.review().await;
+    let presses = &told["standing"]["presses"];
+    assert_eq!((&presses["updated"], &presses["failed"]), (&json!(6), &json!(12)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_missing_from_an_answer_is_not_an_empty_one() {
+    let mut house = House::new(PRESSES, 2);
+    house.review().await;
+    for operation in ["ListThings", "ListThingPrincipals"] {
+        house.order(operation, "nulls", 1);
+        let told = house.review().await;
+        let presses = &told["standing"]["presses"];
+        assert_eq!((&presses["unknown"], &presses["deleted"]), (&json!(true), &json!(0)), "{operation}");
+    }
+    assert_eq!(house.suppressions().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_is_gone_when_it_is_looked_behind_stops_nobody() {
+    let mut house = House::new(PRESSES, 2);
+    *house.gone.lock().unwrap() = Some("/principals/things");
+    let told = house.review().await;
+    let presses = &told["standing"]["presses"];
+    assert_eq!((&presses["wanted"], presses.get("unknown")), (&json!(2), None), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_that_want_the_same_leave_it_to_the_first() {
     let both = format!(
         "{PRESSES}  - name: clients
