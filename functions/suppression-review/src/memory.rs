@@ -151,6 +151,8 @@ pub(crate) struct Memory {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Header {
+    /// When that review began.
+    pub(crate) began: Millis,
     /// The hash of the policy at that review.
     pub(crate) policy: String,
     pub(crate) names: Names,
@@ -189,7 +191,7 @@ mod tests {
         assert_eq!((names.source(&source("rule a")), names.source(&source("rule b"))), (0, 1));
         assert_eq!(names.source(&source("rule a")), 0);
         assert_eq!(names.check(&CheckName::new("LOGGING_DISABLED_CHECK")), 0);
-        let header = Header { policy: "hash".into(), names };
+        let header = Header { began: Millis(7), policy: "hash".into(), names };
         let memory = Memory { header, known: vec![known(1, NEVER), known(u128::MAX, 99)] };
         assert_eq!(Memory::decode(&memory.encode(), "k").unwrap(), memory);
         let error = Memory::decode(b"x", "k").unwrap_err();

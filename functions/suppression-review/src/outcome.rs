@@ -31,6 +31,8 @@ const WARNINGS: [u32; 3] = [1, 7, 30];
 const SOON: u32 = 30;
 /// For how many days after its end a suppression is remembered that no audit has come after.
 const REMEMBERED: u32 = 40;
+/// By how many seconds the service's clock may be ahead: what it lists no longer may have ended there and not here.
+const SKEW: u32 = 300;
 /// How many owners are kept by name.
 const OWNERS: usize = 200;
 const DAY: u32 = 86_400;
@@ -115,6 +117,8 @@ pub(crate) struct Drift {
 pub(crate) struct Facts<'a> {
     /// Its list of suppressions is sorted by key.
     pub(crate) state: &'a State,
+    /// When all was listed and changed, which may be hours after the review began.
+    pub(crate) now: Millis,
     /// None at the first review.
     pub(crate) before: Option<Memory>,
     /// The names of the standing suppressions of the policy.
@@ -132,7 +136,7 @@ impl Facts<'_> {
         let first = before.is_none();
         let before = before.unwrap_or_default();
         let same_policy = before.header.policy == state.policy;
-        let now = seconds(state.began);
+        let now = seconds(self.now);
         let old: HashMap<u16, u16> =
             (0..).zip(&before.header.names.sources).map(|(at, source)| (at, names.source(source))).collect();
         let old_checks: HashMap<u8, u8> =
@@ -161,7 +165,7 @@ impl Facts<'_> {
                 keep(known, &mut there, known.first_seen);
             }
             let Some(known) = listed.next_if(|known| known.key == old.key) else {
-                if old.has_lapsed(now) {
+                if old.has_lapsed(now.saturating_add(SKEW)) {
                     gone.push(old);
                 } else if self.is_ours(&names, &old) {
                     *drift.entry((old.source, "deleted")).or_default() += 1;
@@ -194,7 +198,7 @@ impl Facts<'_> {
         gone.retain(|known| !known.is(TOLD) && now.saturating_sub(known.end) < REMEMBERED * DAY);
         there.extend(gone);
         there.sort_unstable_by_key(|known| known.key);
-        let header = Header { policy: state.policy.clone(), names: names.clone() };
+        let header = Header { began: state.began, policy: state.policy.clone(), names: names.clone() };
         Outcome { debt, tallies, ending, ended, drift, memory: Memory { header, known: there } }
     }
 

@@ -108,6 +108,7 @@ impl SuppressionReview {
             // What suppressions hide is told, not acted on: a review without it is better than none.
             state.gaps.push(format!("what suppressions hid: {error}"));
             hidden.left.clear();
+            hidden.unknown = true;
             true
         });
         Ok(listed? && looked)

@@ -28,8 +28,6 @@ use crate::state::Kept;
 use crate::state::Phase;
 use crate::state::State;
 
-/// How many pages of findings of a check are looked through for what is back.
-const PAGES_BACK: usize = 200;
 const BINARY: &str = "application/octet-stream";
 
 /// What the next invocation needs to go on.
@@ -93,7 +91,7 @@ impl SuppressionReview {
                 }
                 Phase::Change => self.change(&mut state, budget).await,
                 Phase::Tell if budget.is_over() => false,
-                Phase::Tell => return self.end(state).await,
+                Phase::Tell => return self.end(state, budget).await,
             };
             if !done {
                 self.put_aside(&state).await?;
@@ -121,17 +119,22 @@ impl SuppressionReview {
         }
     }
 
-    async fn end(&self, mut state: State) -> Result<Value, Error> {
+    async fn end(&self, mut state: State, budget: &Budget) -> Result<Value, Error> {
         let key = known_suppressions_key(&self.account, &self.region);
         let before = self.archive.read(&key).await?;
         let before = before.map(|bytes| Memory::decode(&bytes, &key)).transpose()?;
+        if before.as_ref().is_some_and(|before| before.header.began > state.began) {
+            // What this one saw is older than what is remembered and told by now.
+            return Ok(json!({"slot": state.slot, "overtaken": true}));
+        }
         state.hidden.keys.sort_unstable();
-        let hidden = state.gaps.is_empty().then_some(state.hidden.keys.as_slice());
+        let hidden = (!state.hidden.unknown).then_some(state.hidden.keys.as_slice());
         let standing = self.policy.standing().iter().map(Standing::name).collect();
-        let mut outcome = Facts { state: &state, before, standing, hidden }.outcome();
+        let now = self.clock.now();
+        let mut outcome = Facts { state: &state, now, before, standing, hidden }.outcome();
         let mut alerts = 0;
         if !state.dry_run {
-            self.look_for_what_is_back(&mut state, &mut outcome).await;
+            self.look_for_what_is_back(&mut state, &mut outcome, budget).await;
             alerts = self.tell(&state, &outcome).await?;
             self.archive.put(&key, BINARY, outcome.memory.encode()).await?;
             let debt = Item::new(&about::debt(), "latest", state.began).json("debt", &outcome.debt);
@@ -165,7 +168,10 @@ impl SuppressionReview {
     }
 
     /// Counts what the audits since found again of what suppressions hid until they ended.
-    async fn look_for_what_is_back(&self, state: &mut State, outcome: &mut Outcome) {
+    ///
+    /// If not all can be looked through, nothing is told of it, and the next review looks again: a part of the
+    /// findings does not say that nothing is back.
+    async fn look_for_what_is_back(&self, state: &mut State, outcome: &mut Outcome, budget: &Budget) {
         let ready = outcome.ended.iter().filter(|ended| ended.audited);
         let mut wanted: Vec<u128> = ready.clone().flat_map(|ended| ended.keys.iter().copied()).collect();
         wanted.sort_unstable();
@@ -174,21 +180,24 @@ impl SuppressionReview {
         let mut found = Vec::new();
         for check in &checks {
             let Some(audit) = state.audits.get(check) else { continue };
-            let (mut token, mut pages) = (None, 0);
+            let mut token = None;
             loop {
+                if budget.is_over() {
+                    state.gaps.push("what is back: there was no time to look through all findings".into());
+                    return;
+                }
                 let wanted_findings = Wanted { task: &audit.task, check, suppressed: false };
                 match self.findings(wanted_findings, token.as_deref()).await {
                     Ok((keys, next)) => {
                         found.extend(keys.into_iter().filter(|key| wanted.binary_search(key).is_ok()));
-                        (token, pages) = (next, pages + 1);
+                        token = next;
                     }
                     Err(error) => {
-                        // Nothing is told of the end then, and the next review looks again.
                         state.gaps.push(format!("what is back: {error}"));
                         return;
                     }
                 }
-                if token.is_none() || pages >= PAGES_BACK {
+                if token.is_none() {
                     break;
                 }
             }

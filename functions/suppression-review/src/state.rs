@@ -144,6 +144,8 @@ pub(crate) struct Hidden {
     pub(crate) left: Vec<CheckName>,
     pub(crate) token: Option<String>,
     pub(crate) pages: u64,
+    /// Whether they could not all be listed: then none of what they say is taken.
+    pub(crate) unknown: bool,
     #[serde(skip)]
     pub(crate) keys: Vec<u128>,
 }

@@ -41,6 +41,23 @@ async fn in_small_steps_it_comes_to_the_same_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_review_that_a_later_one_overtook_tells_and_keeps_nothing() {
+    let mut house = House::new("version: 1\nmode: enforce\nrules: []\n", 1);
+    house.suppress(1, Some(90), "Fleetwarden: rule shared; owner ops; for now");
+    house.review().await;
+    // Seven calls take all the time that there is: it has listed all when it is put aside.
+    *house.slowness.lock().unwrap() = 130;
+    assert_eq!(house.review().await["phase"], "tell");
+    *house.slowness.lock().unwrap() = 0;
+    house.delete(1);
+    house.review().await;
+    assert_eq!(house.alerts("suppression-drift").len(), 1);
+    assert_eq!(go_on(&house).await, 1);
+    house.review().await;
+    assert_eq!(house.alerts("suppression-drift").len(), 1, "it is not told twice");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_delivery_that_is_repeated_does_nothing_twice() {
     let house = House::new(PRESSES, 2);
     let event = json!({"scheduledAt": "2026-11-23T06:00:00Z"});

@@ -108,6 +108,20 @@ async fn a_standing_suppression_that_lapsed_is_never_renewed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_ends_while_a_review_runs_was_deleted_by_nobody() {
+    let mut house = House::new(NOTHING, 1);
+    house.list_lapsed(false);
+    house.suppress(1, Some(1), "Fleetwarden: rule shared; owner ops; for now");
+    house.review().await;
+    house.pass(86_400 - 30);
+    // Half a minute before the end when the review begins, and after it when it lists.
+    *house.slowness.lock().unwrap() = 40;
+    let told = house.review().await;
+    assert_eq!(told["drift"], json!([]), "{told}");
+    assert_eq!(told["ended"][0]["suppressions"], 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_somebody_changed_or_deleted_is_told_and_mended() {
     let mut house = House::new(PRESSES, 3);
     house.review().await;
