@@ -105,15 +105,17 @@ def test_a_command_is_done_from_the_command_line(stack):
 
 
 def test_a_review_is_done_once_for_each_time_of_its_schedule(stack):
-    event = ROOT / "events/invoke-review-scheduled.json"
+    event = json.dumps({"scheduledAt": "2026-11-22T06:00:00Z"})
     answers = []
     for more in ([], ["--deployed"]):
-        run = fleetwarden("invoke", "suppression-review", "-e", event, *more, env=clean() | stack.variables)
+        run = fleetwarden(
+            "invoke", "suppression-review", "-e", "-", *more, input=event, env=clean() | stack.variables
+        )
         assert run.returncode == 0, run.stdout + run.stderr
         answers.append(json.loads(run.stdout))
     first, second = answers
     assert (first["mode"], first["gaps"], first["debt"]["suppressions"]) == ("observe", [], 0)
-    assert second == {"slot": "2026-11-23T06:00:00Z", "repeated": True}
+    assert second == {"slot": "2026-11-22T06:00:00Z", "repeated": True}
 
 
 def test_a_stack_ends_with_its_command_and_leaves_nothing_running():
