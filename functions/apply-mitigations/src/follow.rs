@@ -152,9 +152,10 @@ impl ApplyMitigations {
 /// whose findings nobody counted up by name.
 fn findings(request: &MitigationRequest, task: &DescribeAuditMitigationActionsTaskOutput) -> Vec<String> {
     let Target::Findings(findings) = &request.target else { return Vec::new() };
-    let asked: BTreeSet<&str> = findings.iter().map(|finding| finding.finding_id.as_str()).collect();
+    let mut asked: BTreeSet<&str> = findings.iter().map(|finding| finding.finding_id.as_str()).collect();
     let of_task = task.target().map(AuditMitigationActionsTaskTarget::finding_ids).unwrap_or_default();
-    of_task.iter().filter(|id| asked.contains(id.as_str())).cloned().collect()
+    // Each once, also if a command named it twice.
+    of_task.iter().filter(|id| asked.remove(id.as_str())).cloned().collect()
 }
 
 /// The statistics by check.

@@ -2,6 +2,8 @@
 //! as it is about the policy. What is protected, when mitigation may happen, whether other tasks have the findings,
 //! and at last the mode; what is not known is no consent. What passes goes on in [`task`](crate::task).
 
+use std::collections::BTreeSet;
+
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_core::api::input::Fault;
@@ -115,7 +117,8 @@ impl AuditCommands {
         let mapping = command.input.get("auditCheckToActionsMapping");
         let (mut faults, mut protected, mut mitigates) = (Vec::new(), Vec::new(), Vec::new());
         let mut requests: Vec<MitigationRequest> = Vec::new();
-        for (at, id) in ids.iter().enumerate() {
+        let mut seen = BTreeSet::new();
+        for (at, id) in ids.iter().enumerate().filter(|(_, id)| seen.insert(id.as_str())) {
             let path = format!("$.target.findingIds[{at}]");
             let described = self.ask_if_there("DescribeAuditFinding", json!({"findingId": id})).await?;
             let Some(finding) = described.as_ref().and_then(|answer| answer.get("finding")) else {

@@ -329,6 +329,21 @@ async fn a_task_id_is_one_mitigations_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_finding_that_is_named_twice_is_one() {
+    let house = house();
+    let audit = house.audit(&[SHARED]).await;
+    action(&house).await;
+    let found = findings(&house, &audit, SHARED, 1).await;
+    let twice = mitigate(&by_id(&[found[0].clone(), found[0].clone()]), &[SHARED]);
+    house.order("StartAuditMitigationActionsTask", "throttle", 3, 0);
+    house.fails(twice.clone()).await;
+    assert_eq!(claim(&house, &found[0]).1, "refused");
+    house.ok(twice).await;
+    house.pass(120);
+    assert_eq!(follow(&house, &follow_ups(&house)[0]).await, "completed");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rules_task_is_no_commands_also_while_it_waits() {
     let house = house();
     let audit = house.audit(&[SHARED]).await;

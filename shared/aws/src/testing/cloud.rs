@@ -320,7 +320,13 @@ impl State {
         if requests.len() > 25 {
             return validation("a batch writes 25 items at most");
         }
-        for item in requests.iter().filter_map(|request| request["PutRequest"]["Item"].as_object()) {
+        let items: Vec<_> =
+            requests.iter().filter_map(|request| request["PutRequest"]["Item"].as_object()).collect();
+        let keys: BTreeSet<_> = items.iter().map(|item| item_key(item)).collect();
+        if keys.len() < items.len() {
+            return validation("Provided list of item keys contains duplicates");
+        }
+        for item in items {
             self.items.insert(item_key(item), item.clone());
         }
         Answer::ok(json!({"UnprocessedItems": {}}))
