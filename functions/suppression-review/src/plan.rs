@@ -107,7 +107,8 @@ pub(crate) fn judge(
         });
     }
     match (maker, own) {
-        (Some(Maker::Standing(_)), None) => Verdict::Orphaned,
+        // Under another name it may be one's whose members are not known now.
+        (Some(Maker::Standing(_)), None) if kept.iter().all(|kept| !kept.unknown) => Verdict::Orphaned,
         (Some(Maker::Standing(_)), Some(at)) if !stays(at) => {
             Verdict::Left(u16::try_from(at).unwrap_or_default())
         }

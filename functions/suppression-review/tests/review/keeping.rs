@@ -48,8 +48,21 @@ async fn what_is_gone_from_the_policy_is_deleted_and_a_new_end_is_given_to_all()
     house.suppress(5, None, "made by hand");
     house.have("version: 1\nmode: enforce\nrules: []\n");
     let told = house.review().await;
-    assert_eq!((&told["orphansDeleted"], &told["drift"]), (&json!(4), &json!([])));
+    assert_eq!((&told["goneFromPolicy"], &told["drift"]), (&json!(4), &json!([])));
     assert_eq!(house.suppressions(), [format!("{SHARED} certificate of press-5 never made by hand")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_renamed_keeps_its_suppressions_until_its_members_are_known() {
+    let mut house = House::new(PRESSES, 2);
+    house.review().await;
+    house.have(&PRESSES.replace("name: presses", "name: old-presses"));
+    *house.denied.lock().unwrap() = Some("/things");
+    let told = house.review().await;
+    assert_eq!((&told["goneFromPolicy"], house.suppressions().len()), (&json!(0), 4), "{told}");
+    *house.denied.lock().unwrap() = None;
+    let told = house.review().await;
+    assert_eq!(told["standing"]["old-presses"]["updated"], 4, "{told}");
 }
 
 #[tokio::test(start_paused = true)]
