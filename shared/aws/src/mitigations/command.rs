@@ -98,16 +98,20 @@ impl Mitigations {
     /// The other tasks that have findings of a command's task, as they are now.
     pub async fn holders(&self, requests: &[MitigationRequest]) -> Result<Vec<Holder>, Error> {
         let id = task_id(requests)?;
-        let findings = requests.iter().flat_map(|request| distinct(&request.target));
+        let findings: Vec<_> = requests.iter().flat_map(|request| distinct(&request.target)).collect();
         let keys: Vec<_> =
-            findings.map(|finding| (about::finding(&finding.finding_id), "mitigation")).collect();
+            findings.iter().map(|finding| (about::finding(&finding.finding_id), "mitigation")).collect();
+        // They come in any order, and are told in that of the command.
         let claims = self.ledger.get_all(&keys).await?;
-        let held = claims.iter().filter(|claim| State::of(claim) == Some(State::Claimed));
-        let held = held.filter_map(|claim| {
-            let finding_id = claim.get_text("pk")?.strip_prefix(&about::finding(""))?;
-            holder(finding_id, claim)
-        });
-        let others: Vec<Holder> = held.filter(|holder| holder.task_id != id).collect();
+        let others: Vec<Holder> = findings
+            .iter()
+            .zip(&keys)
+            .filter_map(|(finding, (pk, _))| {
+                let claim = claims.iter().find(|claim| claim.get_text("pk") == Some(pk))?;
+                holder(&finding.finding_id, claim).filter(|_| State::of(claim) == Some(State::Claimed))
+            })
+            .filter(|holder| holder.task_id != id)
+            .collect();
         self.running(&others).await
     }
 

@@ -210,7 +210,7 @@ impl State {
             "UpdateItem" => self.update(&body),
             "TransactWriteItems" => self.transact(&body),
             "BatchWriteItem" => self.batch_write(&body),
-            "BatchGetItem" => Answer::ok(self.batch_get(&body)),
+            "BatchGetItem" => self.batch_get(&body),
             "SendMessageBatch" => {
                 let sent = list(&body, "Entries").iter();
                 let sent =
@@ -332,13 +332,18 @@ impl State {
         Answer::ok(json!({"UnprocessedItems": {}}))
     }
 
-    fn batch_get(&self, body: &Value) -> Value {
-        let tables = body["RequestItems"].as_object().into_iter().flatten();
-        let found = tables.map(|(table, asked)| {
-            let keys = list(asked, "Keys").iter().filter_map(Value::as_object);
-            (table.clone(), keys.filter_map(|key| self.items.get(&item_key(key))).collect::<Vec<_>>())
-        });
-        json!({"Responses": found.collect::<BTreeMap<_, _>>(), "UnprocessedKeys": {}})
+    fn batch_get(&self, body: &Value) -> Answer {
+        let mut found = BTreeMap::new();
+        for (table, asked) in body["RequestItems"].as_object().into_iter().flatten() {
+            let asked = list(asked, "Keys");
+            let keys: BTreeSet<_> = asked.iter().filter_map(Value::as_object).map(item_key).collect();
+            if keys.len() < asked.len() {
+                return validation("Provided list of item keys contains duplicates");
+            }
+            let items: Vec<_> = keys.iter().filter_map(|key| self.items.get(key)).collect();
+            found.insert(table.clone(), items);
+        }
+        Answer::ok(json!({"Responses": found, "UnprocessedKeys": {}}))
     }
 
     fn create_stream(&mut self, body: &Value) -> Answer {
