@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
-use std::collections::HashMap;
 
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::debt::Debt;
@@ -127,6 +126,28 @@ pub(crate) struct Facts<'a> {
     pub(crate) hidden: Option<&'a [u128]>,
 }
 
+/// What became of each suppression since the review before, sorted by key.
+#[derive(Default)]
+struct Compared {
+    /// Those that there are now.
+    there: Vec<Known>,
+    /// Those that have ended and are no longer listed.
+    gone: Vec<Known>,
+    /// What somebody did to ours, by source.
+    drift: BTreeMap<(u16, &'static str), u64>,
+}
+
+/// Gives sources and checks of a memory the numbers that they have in other names.
+fn renumber(memory: &mut Memory, names: &mut Names) {
+    let Names { sources, checks } = &memory.header.names;
+    let sources: Vec<u16> = sources.iter().map(|source| names.source(source)).collect();
+    let checks: Vec<u8> = checks.iter().map(|check| names.check(check)).collect();
+    for known in &mut memory.known {
+        known.source = sources.get(usize::from(known.source)).copied().unwrap_or_default();
+        known.check = checks.get(usize::from(known.check)).copied().unwrap_or_default();
+    }
+}
+
 impl Facts<'_> {
     /// Puts it together.
     pub(crate) fn outcome(mut self) -> Outcome {
@@ -134,58 +155,10 @@ impl Facts<'_> {
         let mut names = state.listing.names.clone();
         let before = self.before.take();
         let first = before.is_none();
-        let before = before.unwrap_or_default();
-        let same_policy = before.header.policy == state.policy;
+        let mut before = before.unwrap_or_default();
+        renumber(&mut before, &mut names);
         let now = seconds(self.now);
-        let old: HashMap<u16, u16> =
-            (0..).zip(&before.header.names.sources).map(|(at, source)| (at, names.source(source))).collect();
-        let old_checks: HashMap<u8, u8> =
-            (0..).zip(&before.header.names.checks).map(|(at, check)| (at, names.check(check))).collect();
-        let remembered = before.known.iter().map(|known| Known {
-            source: old.get(&known.source).copied().unwrap_or_default(),
-            check: old_checks.get(&known.check).copied().unwrap_or_default(),
-            ..*known
-        });
-
-        let mut drift: BTreeMap<(u16, &'static str), u64> = BTreeMap::new();
-        let mut made: Vec<Known> = state.listing.made.clone();
-        made.sort_unstable_by_key(|known| known.key);
-        let made_of =
-            |key| made.binary_search_by_key(&key, |known: &Known| known.key).ok().and_then(|at| made.get(at));
-        let (mut there, mut gone): (Vec<Known>, Vec<Known>) = (Vec::new(), Vec::new());
-        let mut listed = state.listing.seen.iter().peekable();
-        let keep = |known: &Known, there: &mut Vec<Known>, first_seen| {
-            if !known.is(DELETED) {
-                let now = made_of(known.key).unwrap_or(known);
-                there.push(Known { first_seen, flags: known.flags, ..*now });
-            }
-        };
-        for old in remembered {
-            while let Some(known) = listed.next_if(|known| known.key < old.key) {
-                keep(known, &mut there, known.first_seen);
-            }
-            let Some(known) = listed.next_if(|known| known.key == old.key) else {
-                if old.has_lapsed(now.saturating_add(SKEW)) {
-                    gone.push(old);
-                } else if self.is_ours(&names, &old) {
-                    *drift.entry((old.source, "deleted")).or_default() += 1;
-                }
-                continue;
-            };
-            if self.has_drifted(&names, &old, known, same_policy) {
-                *drift.entry((old.source, "changed")).or_default() += 1;
-            }
-            let told = if known.end == old.end { old.flags & TOLD } else { 0 };
-            keep(&Known { flags: known.flags | told, ..*known }, &mut there, old.first_seen);
-        }
-        for known in listed {
-            keep(known, &mut there, known.first_seen);
-        }
-        let new = made
-            .iter()
-            .filter(|known| state.listing.seen.binary_search_by_key(&known.key, |known| known.key).is_err());
-        there.extend(new);
-        there.sort_unstable_by_key(|known| known.key);
+        let Compared { mut there, mut gone, drift } = self.compare(&names, &before, now);
 
         let view = View { state, names: &names, now, hidden: self.hidden, first };
         let drift = drift.into_iter().map(|((source, what), suppressions)| {
@@ -200,6 +173,49 @@ impl Facts<'_> {
         there.sort_unstable_by_key(|known| known.key);
         let header = Header { began: state.began, policy: state.policy.clone(), names: names.clone() };
         Outcome { debt, tallies, ending, ended, drift, memory: Memory { header, known: there } }
+    }
+
+    /// Goes through what is remembered and what is listed side by side, both sorted by key.
+    fn compare(&self, names: &Names, before: &Memory, now: u32) -> Compared {
+        let seen = &self.state.listing.seen;
+        let same_policy = before.header.policy == self.state.policy;
+        let mut made: Vec<Known> = self.state.listing.made.clone();
+        made.sort_unstable_by_key(|known| known.key);
+        let made_of =
+            |key| made.binary_search_by_key(&key, |known: &Known| known.key).ok().and_then(|at| made.get(at));
+        let keep = |known: &Known, there: &mut Vec<Known>, first_seen| {
+            if !known.is(DELETED) {
+                let now = made_of(known.key).unwrap_or(known);
+                there.push(Known { first_seen, flags: known.flags, ..*now });
+            }
+        };
+        let Compared { mut there, mut gone, mut drift } = Compared::default();
+        let mut listed = seen.iter().peekable();
+        for old in &before.known {
+            while let Some(known) = listed.next_if(|known| known.key < old.key) {
+                keep(known, &mut there, known.first_seen);
+            }
+            let Some(known) = listed.next_if(|known| known.key == old.key) else {
+                if old.has_lapsed(now.saturating_add(SKEW)) {
+                    gone.push(*old);
+                } else if self.is_ours(names, old) {
+                    *drift.entry((old.source, "deleted")).or_default() += 1;
+                }
+                continue;
+            };
+            if self.has_drifted(names, old, known, same_policy) {
+                *drift.entry((old.source, "changed")).or_default() += 1;
+            }
+            let told = if known.end == old.end { old.flags & TOLD } else { 0 };
+            keep(&Known { flags: known.flags | told, ..*known }, &mut there, old.first_seen);
+        }
+        for known in listed {
+            keep(known, &mut there, known.first_seen);
+        }
+        let is_new = |known: &&Known| seen.binary_search_by_key(&known.key, |known| known.key).is_err();
+        there.extend(made.iter().filter(is_new));
+        there.sort_unstable_by_key(|known| known.key);
+        Compared { there, gone, drift }
     }
 
     /// Whether a suppression is of a rule, or of a standing suppression that is still in the policy.
