@@ -52,7 +52,10 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
         function.invoke(&Bytes::from_static(b"{}")).await?;
         seconds.push(began.elapsed().as_secs_f64());
         let calls = services.recorder.count(LIST);
-        ensure!(calls >= u64::from(SUPPRESSIONS / PAGE), "only {calls} calls: not all suppressions were listed");
+        ensure!(
+            calls >= u64::from(SUPPRESSIONS / PAGE),
+            "only {calls} calls: not all suppressions were listed"
+        );
         ensure!(services.recorder.count("SendMessageBatch") == 0, "it did not come to an end");
         bar.inc(1);
     }
@@ -62,7 +65,12 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
     bench.report.note("review_million_own_seconds_first", seconds.first().copied().unwrap_or(f64::NAN));
     bench.report.note("review_million_own_seconds", own);
     let paced = pages / CALLS_PER_SECOND + own;
-    bench.report.row("review_million_seconds", "review of 1,000,000 at 10 calls/s, s", paced, Target::AtMost(TIME));
+    bench.report.row(
+        "review_million_seconds",
+        "review of 1,000,000 at 10 calls/s, s",
+        paced,
+        Target::AtMost(TIME),
+    );
     let peak = function.peak_megabytes()?;
     bench.report.row("review_million_rss_mb", "review of 1,000,000, MB", peak, Target::AtMost(MEMORY));
     Ok(())
