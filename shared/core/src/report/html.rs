@@ -58,7 +58,10 @@ fn sections(out: &mut String, sections: &[Section]) {
     for section in sections {
         let Section { id, level, title, blocks } = section;
         let card = if *level == 3 { " class=\"card\"" } else { "" };
-        let _ = writeln!(out, "<section{card} id=\"{id}\" aria-labelledby=\"{id}-title\">");
+        // A wide table scrolls in its section, and without a pointer only what has the focus scrolls.
+        let scrolls = *level == 2 && blocks.iter().any(|part| matches!(part, Block::Table(_)));
+        let focus = if scrolls { " tabindex=\"0\"" } else { "" };
+        let _ = writeln!(out, "<section{card} id=\"{id}\" aria-labelledby=\"{id}-title\"{focus}>");
         let _ = writeln!(out, "<h{level} id=\"{id}-title\">{}</h{level}>", escaped(title));
         for part in blocks {
             block(out, part);
