@@ -64,10 +64,15 @@ pub fn audit(name: &str) -> Result<&'static Operation, String> {
     let wanted = |operation: &&Operation| operation.name == name || operation.command() == name;
     let all = || AUDIT.iter().chain([&REPORT]);
     all().find(wanted).ok_or_else(|| {
-        let name = shown(name);
-        let near = did_you_mean(&name.replace('-', ""), all().map(|operation| operation.name));
-        format!("'{name}' is no audit command{near}")
+        let names: Vec<&str> = all().map(|operation| operation.name).collect();
+        format!("'{}' is no audit command{}", shown(name), near_or_all(&name.replace('-', ""), &names))
     })
+}
+
+/// The name that somebody may have meant, or all that there are.
+fn near_or_all(name: &str, all: &[&str]) -> String {
+    let near = did_you_mean(&shown(name), all.iter().copied());
+    if near.is_empty() { format!("; there are {}", all.join(", ")) } else { near }
 }
 
 macro_rules! operations {

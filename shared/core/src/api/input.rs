@@ -113,10 +113,11 @@ impl Judge {
             (Shape::Time, Value::String(_) | Value::Number(_)) => {
                 match time(value) {
                     Some(seconds) => *value = Value::Number(seconds),
-                    None => self.fault(
-                        path,
-                        "is no time: seconds since 1970, or RFC 3339 as 2026-11-23T08:00:00Z, up to the year 9999",
-                    ),
+                    None => {
+                        self.fault(path, no_time(value));
+                        // What is no time is neither before nor after another.
+                        *value = Value::Null;
+                    }
                 }
                 return;
             }
@@ -176,10 +177,11 @@ pub(super) fn below(path: &str, name: &str) -> String {
     if plain && name.len() <= 64 { format!("{path}.{name}") } else { format!("{path}['{}']", shown(name)) }
 }
 
-const fn kind(value: &Value) -> &'static str {
+fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
+        Value::Number(number) if number.is_f64() => "a number with a fraction",
         Value::Number(_) => "a number",
         Value::String(_) => "a string",
         Value::Array(_) => "a list",
@@ -187,11 +189,13 @@ const fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// Epoch seconds, with a fraction only if there is one.
+/// Epoch seconds, with a fraction only if there is one. A text without a zone is in UTC: so are the times of
+/// `aws iot … --generate-cli-skeleton`.
 fn time(value: &Value) -> Option<Number> {
     let seconds = match value {
         Value::String(text) => {
-            let Millis(at) = Millis::parse(text)?;
+            let in_utc = ["", "Z", "T00:00:00Z"].into_iter();
+            let Millis(at) = in_utc.filter_map(|rest| Millis::parse(&format!("{text}{rest}"))).next()?;
             if at.rem_euclid(1000) == 0 {
                 Number::from(at / 1000)
             } else {
@@ -205,6 +209,18 @@ fn time(value: &Value) -> Option<Number> {
     #[expect(clippy::cast_precision_loss, reason = "the last second has 38 bits")]
     let most = LAST_SECOND as f64;
     seconds.as_f64().is_some_and(|seconds| (0.0..=most).contains(&seconds)).then_some(seconds)
+}
+
+/// What is wrong with what [`time`] does not take.
+fn no_time(value: &Value) -> &'static str {
+    #[expect(clippy::cast_precision_loss, reason = "the last second has 38 bits")]
+    let last = LAST_SECOND as f64;
+    if value.as_f64().is_some_and(|seconds| seconds > last) {
+        "is past the year 9999: a number is seconds since 1970, not milliseconds"
+    } else {
+        "is no time: a number of seconds since 1970, or a text as 2026-11-23, 2026-11-23T08:00:00 (both UTC) or \
+         2026-11-23T09:00:00+01:00"
+    }
 }
 
 /// A time of a judged input, in milliseconds.

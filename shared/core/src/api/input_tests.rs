@@ -31,7 +31,7 @@ fn a_command_has_its_name_in_either_form() {
     }
     assert_eq!(audit("ListAuditFindings").unwrap().command(), "list-audit-findings");
     insta::assert_snapshot!(audit("list-audit-finding").unwrap_err(), @"'list-audit-finding' is no audit command; did you mean 'ListAuditFindings'?");
-    insta::assert_snapshot!(audit("\u{7}").unwrap_err(), @"' ' is no audit command");
+    insta::assert_snapshot!(audit("\u{7}").unwrap_err(), @"' ' is no audit command; there are UpdateAccountAuditConfiguration, DescribeAccountAuditConfiguration, DeleteAccountAuditConfiguration, CreateScheduledAudit, UpdateScheduledAudit, DescribeScheduledAudit, ListScheduledAudits, DeleteScheduledAudit, StartOnDemandAuditTask, DescribeAuditTask, ListAuditTasks, CancelAuditTask, ListAuditFindings, DescribeAuditFinding, ListRelatedResourcesForAuditFinding, CreateAuditSuppression, DescribeAuditSuppression, UpdateAuditSuppression, ListAuditSuppressions, DeleteAuditSuppression, CreateMitigationAction, UpdateMitigationAction, DescribeMitigationAction, ListMitigationActions, DeleteMitigationAction, StartAuditMitigationActionsTask, DescribeAuditMitigationActionsTask, ListAuditMitigationActionsTasks, ListAuditMitigationActionsExecutions, CancelAuditMitigationActionsTask, AuditReport");
     let changing = AUDIT.iter().filter(|operation| operation.changes()).count();
     let listing = AUDIT.iter().filter(|operation| operation.is_list()).count();
     assert_eq!((changing, listing), (15, 8));
@@ -60,6 +60,10 @@ fn a_good_input_comes_back_as_the_service_takes_it() {
     let taken = judged("ListAuditTasks", fraction).unwrap();
     assert_eq!(taken["startTime"], json!(1_793_491_200.25));
     assert_eq!(millis(&taken["endTime"]), Some(Millis(1_795_000_000_500)));
+    // As the skeletons of the AWS CLI have them, which means UTC.
+    let local = json!({"startTime": "2026-11-01", "endTime": "2026-11-01T01:00:00.5"});
+    let taken = judged("ListAuditTasks", local).unwrap();
+    assert_eq!(Value::Object(taken), json!({"startTime": 1_793_491_200, "endTime": 1_793_494_800.5}));
     let aliases = json!({"auditCheckConfigurations": {"REVOKED_CA_CERT_CHECK": {"enabled": true}}});
     let taken = judged("update-account-audit-configuration", aliases).unwrap();
     assert!(taken["auditCheckConfigurations"].get("REVOKED_CA_CERTIFICATE_STILL_ACTIVE_CHECK").is_some());
@@ -93,14 +97,14 @@ fn all_faults_are_told_at_once_with_their_paths() {
         "target": {"findingIds": [], "auditTaskId": "t", "auditCheckToReasonCodeFilter": {"LOGGING_DISABLED_CHECK": []}},
         "auditCheckToActionsMapping": {"CA_CERTIFICATE_EXPIRING_CHECK": ["1", "2", "3", "4", "5", "6"], "x y": "A"},
         "clientRequestToken": "a:b",
-    })), @r"
+    })), @"
     $.taskId: must be a string, not true or false
     $.target.findingIds: must have 1 to 25 entries, and has 0
     $.target.auditCheckToReasonCodeFilter.LOGGING_DISABLED_CHECK: must have 1 to 25 entries, and has 0
     $.auditCheckToActionsMapping.CA_CERTIFICATE_EXPIRING_CHECK: must have 1 to 5 entries, and has 6
     $.auditCheckToActionsMapping['x y']: must be a list, not a string
     $.clientRequestToken: 'a:b' does not match [a-zA-Z0-9_-]+
-    $.auditCheckToActionsMapping['x y']: 'x y' is no audit check
+    $.auditCheckToActionsMapping['x y']: 'x y' is no audit check; there are AUTHENTICATED_COGNITO_ROLE_OVERLY_PERMISSIVE_CHECK, CA_CERTIFICATE_EXPIRING_CHECK, CA_CERTIFICATE_KEY_QUALITY_CHECK, CONFLICTING_CLIENT_IDS_CHECK, DEVICE_CERTIFICATE_AGE_CHECK, DEVICE_CERTIFICATE_EXPIRING_CHECK, DEVICE_CERTIFICATE_KEY_QUALITY_CHECK, DEVICE_CERTIFICATE_SHARED_CHECK, INTERMEDIATE_CA_REVOKED_FOR_ACTIVE_DEVICE_CERTIFICATES_CHECK, IOT_POLICY_OVERLY_PERMISSIVE_CHECK, IOT_POLICY_POTENTIAL_MISCONFIGURATION_CHECK, IOT_ROLE_ALIAS_ALLOWS_ACCESS_TO_UNUSED_SERVICES_CHECK, IOT_ROLE_ALIAS_OVERLY_PERMISSIVE_CHECK, LOGGING_DISABLED_CHECK, REVOKED_CA_CERTIFICATE_STILL_ACTIVE_CHECK, REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK, UNAUTHENTICATED_COGNITO_ROLE_OVERLY_PERMISSIVE_CHECK
     $.target: give either auditTaskId or findingIds, not both
     $.auditCheckToActionsMapping.LOGGING_DISABLED_CHECK: is missing: the filter names the check
     ");
@@ -140,7 +144,24 @@ fn a_schedule_has_the_day_of_its_frequency() {
     assert_eq!(update(json!({"scheduledAuditName": "s", "dayOfWeek": "MON"})), "");
     insta::assert_snapshot!(update(json!({"scheduledAuditName": "s", "dayOfWeek": "MON", "dayOfMonth": "1"})), @"$.dayOfMonth: an audit has a dayOfWeek or a dayOfMonth, not both");
     insta::assert_snapshot!(update(json!({"scheduledAuditName": "s"})), @"$: names nothing to change");
-    insta::assert_snapshot!(update(json!({"scheduledAuditName": "s", "targetCheckNames": []})), @"$.targetCheckNames: names no check");
+    insta::assert_snapshot!(update(json!({"scheduledAuditName": "s", "targetCheckNames": []})), @"$.targetCheckNames: names no check: an audit needs one at least");
+}
+
+#[test]
+fn what_is_no_time_is_told_once() {
+    let list = |start: Value| faults("ListAuditTasks", json!({"startTime": start, "endTime": "2026-11-23"}));
+    let no_time = list(json!("yesterday"));
+    insta::assert_snapshot!(no_time, @"$.startTime: is no time: a number of seconds since 1970, or a text as 2026-11-23, 2026-11-23T08:00:00 (both UTC) or 2026-11-23T09:00:00+01:00");
+    for start in [json!(""), json!("2026-02-30"), json!("2026-11-20T00:00"), json!(-1), json!("T00:00:00Z")] {
+        assert_eq!(list(start), no_time);
+    }
+    for start in [json!(1_795_392_000_000_u64), json!(1e300)] {
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(list(start), @"$.startTime: is past the year 9999: a number is seconds since 1970, not milliseconds");
+        }
+    }
+    let page = json!({"taskId": "t", "maxResults": 1.5});
+    insta::assert_snapshot!(faults("ListAuditFindings", page), @"$.maxResults: must be a whole number, not a number with a fraction");
 }
 
 #[test]
@@ -154,9 +175,9 @@ fn findings_are_listed_by_task_or_by_time() {
     insta::assert_snapshot!(list(json!({"endTime": 5})), @"$.startTime: is missing: endTime is there");
     insta::assert_snapshot!(list(json!({"startTime": 5, "endTime": 4})), @"$.endTime: is before startTime");
     insta::assert_snapshot!(faults("ListAuditTasks", json!({"startTime": "2026-08-01T00:00:00Z", "endTime": "2026-10-01T00:00:00Z"})), @"$.startTime: audits are kept for 90 days, since 2026-08-25T00:00:00Z");
-    insta::assert_snapshot!(faults("ListAuditMitigationActionsTasks", json!({"startTime": -1, "endTime": 1e300})), @r"
-    $.startTime: is no time: seconds since 1970, or RFC 3339 as 2026-11-23T08:00:00Z, up to the year 9999
-    $.endTime: is no time: seconds since 1970, or RFC 3339 as 2026-11-23T08:00:00Z, up to the year 9999
+    insta::assert_snapshot!(faults("ListAuditMitigationActionsTasks", json!({"startTime": -1, "endTime": 1e300})), @"
+    $.startTime: is no time: a number of seconds since 1970, or a text as 2026-11-23, 2026-11-23T08:00:00 (both UTC) or 2026-11-23T09:00:00+01:00
+    $.endTime: is past the year 9999: a number is seconds since 1970, not milliseconds
     ");
 }
 
@@ -176,11 +197,12 @@ fn a_suppression_ends_in_the_future_or_never() {
     $.expirationDate: is not for a suppression that lasts for ever
     $.expirationDate: 2026-11-23T00:00:00Z is not in the future
     ");
+    insta::assert_snapshot!(create(json!({"suppressIndefinitely": true, "resourceIdentifier": {"policyVersionIdentifier": {"policyName": null}}})), @"$.resourceIdentifier.policyVersionIdentifier: names no resource");
     let update = |more| suppression("UpdateAuditSuppression", more);
     assert_eq!(update(json!({"description": "x"})), "");
     insta::assert_snapshot!(update(json!({})), @"$: names nothing to change");
     insta::assert_snapshot!(update(json!({"suppressIndefinitely": false})), @"$.suppressIndefinitely: what does not last for ever needs an expirationDate");
-    insta::assert_snapshot!(suppression("DeleteAuditSuppression", json!({"resourceIdentifier": {"account": null}})), @"$.resourceIdentifier: names no resource");
+    insta::assert_snapshot!(suppression("DeleteAuditSuppression", json!({"resourceIdentifier": {"account": null}})), @"$.resourceIdentifier: names no resource: give what nonCompliantResource of the finding has");
     insta::assert_snapshot!(suppression("DescribeAuditSuppression", json!({"resourceIdentifier": {"deviceCertificateId": "ab"}, "description": "x"})), @r"
     $.description: there is no such member
     $.resourceIdentifier.deviceCertificateId: must have 64 characters, and has 2
@@ -195,13 +217,14 @@ fn configuration_and_actions_have_their_own_rules() {
         "REVOKED_CA_CERT_CHECK": {"enabled": true},
         "REVOKED_CA_CERTIFICATE_STILL_ACTIVE_CHECK": {"enabled": "yes"},
         "DEVICE_CERTIFICATE_AGE_CHECK": {"configuration": {"CERT_AGE_THRESHOLD_IN_DAYS": "29"}},
-        "LOGGING_DISABLED_CHECK": {"configuration": {"CERT_AGE_THRESHOLD_IN_DAYS": "30"}},
-    }, "roleArn": "short"})), @r"
+        "LOGGING_DISABLED_CHECK": {"configuration": {"CERT_AGE_THRESHOLD_IN_DAYS": "30", "X": "1"}},
+    }, "roleArn": "short"})), @"
     $.roleArn: must have 20 to 2048 characters, and has 5
+    $.auditCheckConfigurations.LOGGING_DISABLED_CHECK.configuration.X: 'X' is none of CERT_AGE_THRESHOLD_IN_DAYS, CERT_EXPIRATION_THRESHOLD_IN_DAYS
     $.auditCheckConfigurations.REVOKED_CA_CERTIFICATE_STILL_ACTIVE_CHECK.enabled: must be true or false, not a string
     $.auditCheckConfigurations.REVOKED_CA_CERT_CHECK: is REVOKED_CA_CERTIFICATE_STILL_ACTIVE_CHECK, which is there as well
     $.auditCheckConfigurations.DEVICE_CERTIFICATE_AGE_CHECK.configuration.CERT_AGE_THRESHOLD_IN_DAYS: '29' is no number of days from 30 to 3652
-    $.auditCheckConfigurations.LOGGING_DISABLED_CHECK.configuration.CERT_AGE_THRESHOLD_IN_DAYS: LOGGING_DISABLED_CHECK has no such configuration
+    $.auditCheckConfigurations.LOGGING_DISABLED_CHECK.configuration.CERT_AGE_THRESHOLD_IN_DAYS: LOGGING_DISABLED_CHECK has no such configuration; DEVICE_CERTIFICATE_AGE_CHECK has
     ");
     let role = "arn:aws:iam::123456789012:role/r";
     insta::assert_snapshot!(faults("CreateMitigationAction", json!({"actionName": "a", "roleArn": role, "actionParams": {

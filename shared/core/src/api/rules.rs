@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::input::Judge;
 use super::input::below;
 use super::input::millis;
+use super::near_or_all;
 use crate::check;
 use crate::check::CheckName;
 use crate::names::shown;
-use crate::policy::did_you_mean;
 use crate::timestamp::Millis;
 
 type Members = Map<String, Value>;
@@ -86,7 +86,7 @@ fn checks(members: &mut Members, judge: &mut Judge) {
     }
     if let Some(Value::Array(names)) = members.get_mut("targetCheckNames") {
         if names.is_empty() {
-            judge.fault("$.targetCheckNames", "names no check");
+            judge.fault("$.targetCheckNames", "names no check: an audit needs one at least");
         }
         for (at, name) in names.iter_mut().enumerate() {
             if let Value::String(name) = name {
@@ -111,8 +111,7 @@ fn check_name(name: &mut String, path: &str, judge: &mut Judge) {
         known.as_str().clone_into(name);
         return;
     }
-    let near = did_you_mean(&shown(name), check::KNOWN);
-    judge.fault(path, format!("'{}' is no audit check{near}", shown(name)));
+    judge.fault(path, format!("'{}' is no audit check{}", shown(name), near_or_all(name, &check::KNOWN)));
 }
 
 fn keys(map: &mut Members, path: &str, judge: &mut Judge) {
@@ -164,8 +163,9 @@ fn thresholds(members: &Members, judge: &mut Judge) {
         let given = configured.get("configuration").and_then(Value::as_object);
         for (name, days) in given.into_iter().flatten() {
             let path = below(&path, name);
-            if !THRESHOLDS.contains(&(check, name)) {
-                judge.fault(path, format!("{} has no such configuration", shown(check)));
+            let Some((of, _)) = THRESHOLDS.iter().find(|(_, threshold)| threshold == name) else { continue };
+            if of != check {
+                judge.fault(path, format!("{} has no such configuration; {of} has", shown(check)));
             } else if let Some(days) = days.as_str()
                 && !days.parse().is_ok_and(|days| THRESHOLD_DAYS.contains(&days))
             {
@@ -215,9 +215,15 @@ fn period(members: &Members, judge: &mut Judge) {
 /// A suppression is for one resource. Which of its members a check takes is in the guide's table only in part, so
 /// that is left to the service.
 fn resource(members: &Members, judge: &mut Judge) {
-    let resource = members.get("resourceIdentifier").and_then(Value::as_object);
-    if resource.is_some_and(Map::is_empty) {
-        judge.fault("$.resourceIdentifier", "names no resource");
+    let path = "$.resourceIdentifier";
+    let Some(resource) = members.get("resourceIdentifier").and_then(Value::as_object) else { return };
+    if resource.is_empty() {
+        judge.fault(path, "names no resource: give what nonCompliantResource of the finding has");
+    }
+    for (member, identifier) in resource {
+        if identifier.as_object().is_some_and(Map::is_empty) {
+            judge.fault(below(path, member), "names no resource");
+        }
     }
 }
 
