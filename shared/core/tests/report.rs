@@ -77,7 +77,12 @@ fn what_is_suppressed_never_counts() {
     assert!(report.checks.iter().any(|check| check.status == Status::NonCompliant && check.suppressed > 0));
     report.sum();
     assert_eq!(report.totals.verdict, Verdict::Compliant);
-    assert!(report.markdown().contains("but all that it found is suppressed"));
+    assert!(report.markdown().contains("| All suppressed | 0 | none |"));
+}
+
+#[test]
+fn one_of_everything_is_told_in_the_singular() {
+    insta::assert_snapshot!("one.md", fixture::one().markdown());
 }
 
 #[test]

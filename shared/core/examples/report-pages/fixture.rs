@@ -24,7 +24,7 @@ const BEGAN: Millis = Millis::from_seconds(1_795_413_600);
 const DAY: i64 = 86_400;
 
 /// Each report with the name of its page.
-pub(crate) fn all() -> [(&'static str, AuditReport); 6] {
+pub(crate) fn all() -> [(&'static str, AuditReport); 8] {
     [
         ("rich", rich()),
         ("compliant", compliant()),
@@ -32,6 +32,8 @@ pub(crate) fn all() -> [(&'static str, AuditReport); 6] {
         ("hostile", worded(&HOSTILE)),
         ("harmless", worded(&["plain"; HOSTILE.len()])),
         ("full", full()),
+        ("one", one()),
+        ("million", million()),
     ]
 }
 
@@ -138,6 +140,49 @@ pub(crate) fn under_way() -> AuditReport {
 pub(crate) fn full() -> AuditReport {
     let checks = KNOWN.map(|name| check(name, Severity::Critical, 1_234, "CERTIFICATE_PAST_EXPIRATION"));
     let mut report = AuditReport { checks: checks.into(), ..began() };
+    report.sum();
+    report
+}
+
+/// One of everything.
+pub(crate) fn one() -> AuditReport {
+    let mut check = check("LOGGING_DISABLED_CHECK", Severity::Low, 1, "LOGGING_DISABLED");
+    check.resources = Some(1);
+    check.suppressed = 1;
+    check.changes = Some(Changes { new: 1, fixed: 0, returned: 0 });
+    let mut task = mitigation("fw-7f21c0de", "IN_PROGRESS", None, Some("rule logs"));
+    task.findings = Outcomes { total: 1, ..Outcomes::default() };
+    let mut suppressed = suppressed();
+    suppressed.findings = 1;
+    suppressed.suppressions.truncate(1);
+    suppressed.suppressions.iter_mut().for_each(|alike| alike.count = 1);
+    let debt = Debt {
+        reviewed_at: BEGAN,
+        suppressions: 1,
+        indefinite: 1,
+        non_compliant: 2,
+        hidden: 1,
+        ..Debt::default()
+    };
+    let mut report =
+        AuditReport { checks: vec![check], mitigations: vec![task], suppressed, debt: Some(debt), ..began() };
+    report.sum();
+    report
+}
+
+/// A fleet of more than a million.
+pub(crate) fn million() -> AuditReport {
+    let mut report = rich();
+    for check in &mut report.checks {
+        check.resources = check.resources.map(|_| 12_345_678);
+        check.non_compliant *= 1_000;
+        check.severities.values_mut().for_each(|n| *n *= 1_000);
+        check.reasons.values_mut().for_each(|n| *n *= 1_000);
+        check.suppressed *= 10_000;
+        if let Some(Changes { new, fixed, returned }) = &mut check.changes {
+            (*new, *fixed, *returned) = (*new * 1_000, *fixed * 10_000, *returned * 100_000);
+        }
+    }
     report.sum();
     report
 }

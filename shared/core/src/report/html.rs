@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use super::Verdict;
 use super::page::Block;
+use super::page::HIDDEN;
 use super::page::Page;
 use super::page::Section;
 use super::page::Table;
@@ -129,15 +130,15 @@ fn bar(out: &mut String, counts: &[(Severity, u64)]) {
 /// A table, whose cells say what they are: on a narrow screen each row is a card.
 fn table(out: &mut String, table: &Table) {
     let _ = writeln!(out, "<table>\n<caption>{}</caption>\n<thead><tr>", escaped(&table.caption));
-    for head in &table.heads {
-        let _ = write!(out, "<th scope=\"col\">{head}</th>");
+    for (at, head) in table.heads.iter().enumerate() {
+        let _ = write!(out, "<th scope=\"col\"{}>{head}</th>", number(table, at));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
     for row in &table.rows {
         out.push_str("<tr>");
         for (at, (head, words)) in table.heads.iter().zip(row).enumerate() {
             let (open, close) = if at == 0 { ("th scope=\"row\"", "th") } else { ("td", "td") };
-            let number = if matches!(words.as_slice(), [Word::Number(_)]) { " class=\"number\"" } else { "" };
+            let number = number(table, at);
             let _ = write!(out, "<{open} data-head=\"{head}\"{number}>{}</{close}>", run(words));
         }
         out.push_str("</tr>\n");
@@ -146,6 +147,11 @@ fn table(out: &mut String, table: &Table) {
     if table.more > 0 {
         let _ = writeln!(out, "<p class=\"more\">and {} more</p>", grouped(table.more));
     }
+}
+
+/// How the cells of a column are marked, so that numbers stand below one another.
+fn number(table: &Table, column: usize) -> &'static str {
+    if table.counts(column) { " class=\"number\"" } else { "" }
 }
 
 fn run(words: &[Word]) -> String {
@@ -171,6 +177,11 @@ fn word(word: &Word) -> String {
             let word = severity_word(*severity);
             format!("<span class=\"severity {word}\">{word}</span>")
         }
+        Word::Severe(severity, n) => {
+            let word = severity_word(*severity);
+            format!("<span class=\"severity {word}\">{} {word}</span>", grouped(*n))
+        }
+        Word::Hidden => format!("<span class=\"status hidden\">{HIDDEN}</span>"),
         Word::Status(status) => {
             let class = status.as_str().to_lowercase().replace('_', "-");
             format!("<span class=\"status {class}\">{}</span>", status_word(*status))

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::page::Block;
+use super::page::HIDDEN;
 use super::page::Page;
 use super::page::Table;
 use super::page::Word;
@@ -75,7 +76,8 @@ fn block(out: &mut String, part: &Block) {
 fn table(out: &mut String, table: &Table) {
     let _ = writeln!(out, "{}:\n", escaped(&table.caption));
     let _ = writeln!(out, "| {} |", table.heads.join(" | "));
-    let _ = writeln!(out, "|{}", " --- |".repeat(table.heads.len()));
+    let rules = (0..table.heads.len()).map(|at| if table.counts(at) { " ---: |" } else { " --- |" });
+    let _ = writeln!(out, "|{}", rules.collect::<String>());
     for row in &table.rows {
         let cells: Vec<String> = row.iter().map(|words| run(words)).collect();
         let _ = writeln!(out, "| {} |", cells.join(" | "));
@@ -97,6 +99,8 @@ fn word(word: &Word) -> String {
         Word::Code(name) => code(name),
         Word::Time(at) => moment(*at),
         Word::Severity(severity) => severity_word(*severity).to_uppercase(),
+        Word::Severe(severity, n) => format!("{} {}", grouped(*n), severity_word(*severity)),
+        Word::Hidden => HIDDEN.into(),
         Word::Status(status) => status_word(*status).into(),
         Word::Page(title, address) => format!("[{title}]({address})"),
     }

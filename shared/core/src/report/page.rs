@@ -62,6 +62,15 @@ pub(super) struct Table {
     pub(super) more: u64,
 }
 
+impl Table {
+    /// Whether a column has numbers, and nothing else but that they are not known.
+    pub(super) fn counts(&self, column: usize) -> bool {
+        let cells = || self.rows.iter().filter_map(|row| row.get(column)).map(Vec::as_slice);
+        cells().any(|words| matches!(words, [Word::Number(_)]))
+            && cells().all(|words| matches!(words, [Word::Number(_) | Word::Faint(_)]))
+    }
+}
+
 /// A run of text.
 pub(super) type Words = Vec<Word>;
 
@@ -77,7 +86,11 @@ pub(super) enum Word {
     /// That there is nothing, or nothing known.
     Faint(&'static str),
     Severity(Severity),
+    /// How many of a severity.
+    Severe(Severity, u64),
     Status(Status),
+    /// That a check found nothing but what is suppressed.
+    Hidden,
     /// A page elsewhere.
     Page(&'static str, &'static str),
     /// A section of this page: its title and id.
@@ -141,6 +154,9 @@ pub(super) const fn severity_word(severity: Severity) -> &'static str {
         Severity::Unknown => "unknown",
     }
 }
+
+/// How it is called that a check found nothing but what is suppressed.
+pub(super) const HIDDEN: &str = "All suppressed";
 
 /// How a status is called.
 pub(super) const fn status_word(status: Status) -> &'static str {

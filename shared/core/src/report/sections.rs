@@ -18,6 +18,7 @@ use crate::report::page::Word;
 use crate::report::page::Words;
 use crate::report::page::code;
 use crate::report::page::count;
+use crate::report::page::faint;
 use crate::report::page::grouped;
 use crate::report::page::outside;
 use crate::report::page::own;
@@ -44,13 +45,13 @@ impl Page {
             headline: headline(report),
             lead: lead(report),
             facts: vec![
-                ("Account", code(&report.account)),
-                ("Region", code(&report.region)),
                 ("Audit", about),
-                ("Task", code(&report.task_id)),
-                ("Task status", code(&report.task_status)),
                 ("Began", vec![Word::Time(report.started_at)]),
                 ("Reported", vec![Word::Time(report.made_at)]),
+                ("Account", code(&report.account)),
+                ("Region", code(&report.region)),
+                ("Task status", code(&report.task_status)),
+                ("Task", code(&report.task_id)),
             ],
             sections,
             foot: "Made by Fleetwarden from what AWS IoT Device Defender and the ledger of this account say."
@@ -66,7 +67,8 @@ fn headline(report: &AuditReport) -> String {
     let bad = report.checks.iter().filter(|check| check.counts_against()).count() as u64;
     let so_far = if report.task_status == "IN_PROGRESS" { " so far" } else { "" };
     match report.totals.verdict {
-        Verdict::NonCompliant => format!("{bad} of {} not comply{so_far}", do_checks(all)),
+        Verdict::NonCompliant if all == 1 => format!("The one check does not comply{so_far}"),
+        Verdict::NonCompliant => format!("{bad} of {all} checks do not comply{so_far}"),
         Verdict::Incomplete if all == 0 => "Incomplete: the audit has no checks".into(),
         Verdict::Incomplete => format!("Incomplete: {} of {} not done", all - done, were(all)),
         Verdict::InProgress => {
@@ -76,10 +78,6 @@ fn headline(report: &AuditReport) -> String {
         Verdict::Compliant if all == 1 => "The one check complies".into(),
         Verdict::Compliant => format!("All {all} checks comply"),
     }
-}
-
-fn do_checks(all: u64) -> String {
-    format!("{all} {}", if all == 1 { "check does" } else { "checks do" })
 }
 
 fn were(all: u64) -> String {
@@ -96,8 +94,12 @@ fn lead(report: &AuditReport) -> String {
     if totals.non_compliant > 0 {
         let mut found = format!("{} not comply", resources(totals.non_compliant));
         if let Some((severity, n)) = totals.severities.iter().find(|(_, n)| **n > 0) {
-            let share = if *n == totals.non_compliant { "all".into() } else { grouped(*n) };
-            let _ = write!(found, ", {share} of them {}", severity_word(*severity));
+            let word = severity_word(*severity);
+            let _ = match totals.non_compliant {
+                1 => write!(found, ", and its severity is {word}"),
+                all if all == *n => write!(found, ", all of them {word}"),
+                _ => write!(found, ", {} of them {word}", grouped(*n)),
+            };
         }
         lead.push(found);
     }
@@ -123,7 +125,7 @@ fn lead(report: &AuditReport) -> String {
 fn overview(report: &AuditReport) -> Section {
     let totals = &report.totals;
     let mut figures = vec![
-        ("do not comply", totals.non_compliant),
+        ("not compliant", totals.non_compliant),
         ("looked at", totals.resources),
         ("suppressed", totals.suppressed),
     ];
@@ -132,6 +134,7 @@ fn overview(report: &AuditReport) -> Section {
     }
     let mut blocks = vec![Block::Figures(figures)];
     blocks.extend(severities(&totals.severities));
+    blocks.push(Block::Text(faint("A resource counts once for each check that looks at it.")));
     section("resources", "Resources", blocks)
 }
 

@@ -35,19 +35,16 @@ pub(super) fn checks(report: &AuditReport) -> Section {
             title if check.counts_against() => Word::Section(title, check_id(at, check)),
             title => Word::Text(title),
         };
-        let mut status = vec![Word::Status(check.status)];
-        if check.only_hidden() {
-            status.push(Word::Own(" to the service, but all that it found is suppressed"));
-        }
+        let status = if check.only_hidden() { Word::Hidden } else { Word::Status(check.status) };
         let unless_open = |n| if check.is_done() { number(n) } else { faint("not known") };
         vec![
             vec![name],
-            status,
+            vec![status],
             unless_open(check.non_compliant),
             by_severity(check),
             check.resources.map_or_else(|| faint("not known"), number),
             unless_open(check.suppressed),
-            check.changes.map_or_else(|| faint("not known"), |changes| text(changed(changes))),
+            check.changes.map_or_else(|| faint("not known"), changed),
         ]
     });
     let heads = ["Check", "Status", "Do not comply", "Severity", "Looked at", "Suppressed", "Changes"];
@@ -61,9 +58,12 @@ pub(super) fn to_comply(report: &AuditReport) -> Vec<Section> {
     if bad().next().is_none() {
         return vec![];
     }
-    let intro = "What was found, and how to make each check comply. A mitigation action is faster than the fix by \
-                 hand, but look at what it cuts off first: AWS never takes one back.";
-    let mut sections = vec![section("comply", "How to comply", vec![Block::Text(own(intro))])];
+    let intro = format!(
+        "What was found, and how to make each check comply. A mitigation action is faster than the fix by hand, but \
+         look at what it cuts off first: AWS never takes one back. At most {EXAMPLES} resources of a check are shown; \
+         the command ListAuditFindings has them all."
+    );
+    let mut sections = vec![section("comply", "How to comply", vec![Block::Text(text(intro))])];
     sections.extend(bad().map(|(at, check)| Section {
         id: check_id(at, check),
         level: 3,
@@ -80,10 +80,12 @@ fn found(check: &CheckReport) -> Vec<Block> {
         Word::Text(format!(": {} not comply", resources(check.non_compliant))),
     ];
     if let Some(oldest) = check.oldest {
-        what.extend([Word::Own(", the oldest since "), Word::Time(oldest)]);
+        let since = if check.non_compliant == 1 { ", since " } else { ", the oldest since " };
+        what.extend([Word::Own(since), Word::Time(oldest)]);
     }
     if let Some(changes) = check.changes {
-        what.push(Word::Text(format!("; {}", changed(changes))));
+        what.push(Word::Own("; "));
+        what.extend(changed(changes));
     }
     what.push(Word::Own("."));
     let mut blocks = vec![Block::Text(what)];
@@ -94,7 +96,7 @@ fn found(check: &CheckReport) -> Vec<Block> {
         (code, None) => vec![own("not known to this version"), self::code(code), number(*n)],
     });
     let heads = ["Reason", "Code", "Resources"];
-    blocks.push(Block::Table(table("Why they do not comply", &heads, reasons, check.reasons.len())));
+    blocks.push(Block::Table(table("What was found, by reason", &heads, reasons, check.reasons.len())));
     blocks.extend(examples(check));
     match check.check.advice() {
         Some(advice) => blocks.extend(advised(advice)),
@@ -119,7 +121,7 @@ fn examples(check: &CheckReport) -> Option<Block> {
     });
     let all = usize::try_from(check.non_compliant).unwrap_or(usize::MAX).max(check.examples.len());
     let heads = ["Resource", "Type", "Severity", "Reason", "Finding"];
-    let table = table("Resources that do not comply", &heads, rows, all);
+    let table = table("What was found, by resource", &heads, rows, all);
     (shown > 0).then(|| {
         let title = match all {
             all if all == shown => format!("Show {}", count(shown as u64, "resource", "resources")),
@@ -192,11 +194,7 @@ fn check_id(at: usize, check: &CheckReport) -> String {
 fn by_severity(check: &CheckReport) -> Words {
     let mut words = Words::new();
     for (severity, n) in check.severities.iter().filter(|(_, n)| **n > 0) {
-        words.extend([
-            Word::Severity(*severity),
-            Word::Text(format!("\u{a0}{}", grouped(*n))),
-            Word::Own(" "),
-        ]);
+        words.extend([Word::Severe(*severity, *n), Word::Own(" ")]);
     }
     match words.pop() {
         Some(_) => words,
@@ -205,6 +203,11 @@ fn by_severity(check: &CheckReport) -> Words {
     }
 }
 
-fn changed(Changes { new, fixed, returned }: Changes) -> String {
-    format!("{} new, {} fixed, {} returned", grouped(new), grouped(fixed), grouped(returned))
+fn changed(Changes { new, fixed, returned }: Changes) -> Words {
+    let some: Vec<_> = [(new, "new"), (fixed, "fixed"), (returned, "returned")]
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{}\u{a0}{word}", grouped(n)))
+        .collect();
+    if some.is_empty() { faint("no change") } else { text(some.join(", ")) }
 }

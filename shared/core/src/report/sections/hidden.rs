@@ -26,7 +26,7 @@ pub(super) fn suppressed(report: &AuditReport) -> Vec<Section> {
         "No finding of this audit is suppressed.".into()
     } else {
         format!(
-            "{} suppressed. They never count against compliance.",
+            "{} suppressed. What is suppressed never counts against compliance.",
             count(hidden.findings, "finding of this audit is", "findings of this audit are")
         )
     };
@@ -74,7 +74,7 @@ fn debt(debt: &Debt) -> Section {
     ];
     if let Some(share) = debt.hidden_share() {
         what.push(Word::Text(format!(
-            ". They hide {:.0}% of what does not comply: {} of {}",
+            ". They hide {:.1}% of what does not comply: {} of {}",
             share * 100.0,
             grouped(debt.hidden),
             grouped(debt.non_compliant)
@@ -85,13 +85,13 @@ fn debt(debt: &Debt) -> Section {
     }
     what.push(Word::Own("."));
     let figures = [
-        ("suppressions", debt.suppressions),
+        ("in all", debt.suppressions),
         ("without an end", debt.indefinite),
         ("past their end", debt.lapsed),
-        ("end within 30 days", debt.ending),
+        ("ending within 30 days", debt.ending),
         ("without an owner", debt.ownerless),
         ("made by hand", debt.by_hand),
-        ("hide nothing", debt.idle),
+        ("hiding nothing", debt.idle),
     ];
     let mut owners: Vec<_> = debt.owners.iter().collect();
     owners.sort_by_key(|(_, owned)| Reverse(owned.suppressions));
