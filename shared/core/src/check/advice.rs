@@ -163,15 +163,17 @@ const LOGGING: Effect = Effect {
                large fleet writes: choose ERROR or WARN first.",
 };
 
+const RETIRE: &str = "Detach the old certificate from its policies (DetachPolicy) and its thing \
+                      (DetachThingPrincipal), and delete it (DeleteCertificate).";
 const ROTATE: [&str; 4] = [
     "Issue a new certificate with a new key to each device, as by a job or fleet provisioning.",
     "Attach the policies and the thing of the old certificate to the new one, and see that the device connects with \
      it.",
     "Set the old certificate INACTIVE (UpdateCertificate), watch the fleet for a while, then REVOKED.",
-    "Detach the old certificate from its thing (DetachThingPrincipal) and delete it.",
+    RETIRE,
 ];
 const REPLACE_CA: [&str; 4] = [
-    "Register another CA certificate (RegisterCACertificate) and let provisioning sign with it.",
+    "Register another CA certificate (RegisterCACertificate with setAsActive) and let provisioning sign with it.",
     "Set this one INACTIVE (UpdateCACertificate), so that nothing signed by it is registered any more.",
     "List what it has signed (ListCertificatesByCA) and look for registrations that you did not make.",
     "Rotate the certificates of devices that you keep, and revoke the others (UpdateCertificate).",
@@ -179,7 +181,8 @@ const REPLACE_CA: [&str; 4] = [
 const NARROW_POOL: [&str; 4] = [
     "Make a role that allows what these identities need, on their own resources only.",
     "Try it with an identity pool of its own until everything that should work does.",
-    "Set the role on the identity pool that was found (SetIdentityPoolRoles).",
+    "Set the role on the identity pool that was found (SetIdentityPoolRoles, which takes the roles of users and guests \
+     together).",
     "Move administration to an identity pool that no device or guest uses.",
 ];
 
@@ -201,7 +204,7 @@ static ADVICE: [Advice; 17] = [
         matters: "New devices cannot be provisioned with certificates that it signed, and nobody should trust what it \
                   signs after its end.",
         steps: &[
-            "Register the CA's new certificate (RegisterCACertificate), before the old one expires.",
+            "Register the CA's new certificate (RegisterCACertificate with setAsActive), before the old one expires.",
             "Let provisioning sign with it, and see that a new device is registered and connects.",
             "Set the old CA certificate INACTIVE (UpdateCACertificate).",
             "Plan the rotation of device certificates that the old one signed.",
@@ -283,6 +286,7 @@ static ADVICE: [Advice; 17] = [
             ROTATE[1],
             "When every device that you know has its own, set the shared certificate INACTIVE (UpdateCertificate), \
              then REVOKED: whoever still uses it is not yours.",
+            "An audit on demand looks back 31 days, so it goes on reporting what is mended.",
         ],
         actions: &[SNS, GROUP, DEVICE_SHARED],
         page: page!("audit-chk-device-cert-shared"),
@@ -312,7 +316,7 @@ static ADVICE: [Advice; 17] = [
             "See what the policy is attached to (ListTargetsForPolicy) and which topics those devices use.",
             "Write a version with policy variables, as topic/${iot:Connection.Thing.ThingName}/*, instead of wildcards.",
             "Try it with one device through a policy of its own, then make it the default (CreatePolicyVersion with \
-             setAsDefault).",
+             setAsDefault; a policy holds five versions).",
             "Watch for failures to authorize, and keep the old version until there are none.",
         ],
         actions: &[SNS, POLICY],
@@ -395,7 +399,8 @@ static ADVICE: [Advice; 17] = [
             "Ask those who run the CA why the certificate was revoked.",
             "If its key is not safe, set it INACTIVE at once (UpdateCertificate) and look at what it did last.",
             ROTATE[0],
-            "Set the old certificate REVOKED (UpdateCertificate), detach it (DetachThingPrincipal) and delete it.",
+            "See that the device connects with it, and set the old certificate REVOKED (UpdateCertificate).",
+            RETIRE,
         ],
         actions: &[SNS, GROUP, DEVICE],
         page: page!("audit-chk-revoked-device-cert"),
