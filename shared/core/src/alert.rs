@@ -53,8 +53,8 @@ pub enum Kind {
     MitigationHeld,
     /// The policy file cannot be used: nothing is acted on.
     PolicyRefused,
-    /// A record was put aside on a dead-letter queue.
-    RecordParked,
+    /// People made suppressions by hand.
+    SuppressionByHand,
     /// Suppressions end soon.
     SuppressionEnding,
     /// Suppressions have ended, and whether what they hid is found again.
@@ -63,6 +63,8 @@ pub enum Kind {
     SuppressionDebt,
     /// Somebody changed or deleted suppressions that were made here.
     SuppressionDrift,
+    /// Nothing is suppressed any more by what the policy has, or had, standing.
+    SuppressionDropped,
     /// A standing suppression could not be kept.
     SuppressionNotKept,
 }
@@ -96,11 +98,12 @@ impl Kind {
             Self::MitigationFailed => "mitigation-failed",
             Self::MitigationHeld => "mitigation-held",
             Self::PolicyRefused => "policy-refused",
-            Self::RecordParked => "record-parked",
+            Self::SuppressionByHand => "suppression-by-hand",
             Self::SuppressionEnding => "suppression-ending",
             Self::SuppressionEnded => "suppression-ended",
             Self::SuppressionDebt => "suppression-debt",
             Self::SuppressionDrift => "suppression-drift",
+            Self::SuppressionDropped => "suppression-dropped",
             Self::SuppressionNotKept => "suppression-not-kept",
         }
     }

@@ -1,0 +1,47 @@
+"""What can ring, be raised, be counted or stand in the ledger is in the operator's pages."""
+
+import re
+
+from template import ROOT
+from template import load
+from template import of_type
+
+OPERATE = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+
+
+def undocumented(names):
+    """The names that stand nowhere as code."""
+    return sorted(name for name in names if f"`{name}`" not in OPERATE)
+
+
+def words(path, pattern):
+    """What the code has between quotes."""
+    found = re.findall(pattern, (ROOT / path).read_text(encoding="utf-8"))
+    assert found, f"{path} has nothing like {pattern}"
+    return found
+
+
+def test_every_alarm_is_documented():
+    assert undocumented(of_type("AWS::CloudWatch::Alarm")) == []
+
+
+def test_every_kind_of_alert_is_documented():
+    assert undocumented(words("shared/core/src/alert.rs", r'=> "(\w+-[\w-]+)"')) == []
+
+
+def test_every_metric_is_documented():
+    source = "shared/core/src/metrics.rs"
+    counts = [name for part in words(source, r"\[((?:\"\w+\"(?:, )?){3,})\]") for name in re.findall(r"\w+", part)]
+    others = words(source, r'\("([A-Z]\w+)", (?:"|seen)') + words(source, r'const OLDEST: &str = "(\w+)"')
+    assert undocumented(counts + others) == []
+
+
+def test_every_state_of_a_mitigation_is_documented():
+    assert undocumented(words("shared/aws/src/mitigations/item.rs", r'Self::\w+ => "([\w-]+)"')) == []
+
+
+def test_a_parameter_that_the_pages_name_is_one():
+    known = set(load()["Parameters"])
+    for page in (ROOT / "docs").glob("*.md"):
+        named = re.findall(r"parameters? `([A-Z]\w+)`|`([A-Z]\w+)=", page.read_text(encoding="utf-8"))
+        assert {name for pair in named for name in pair if name} <= known, page.name
