@@ -16,8 +16,8 @@ use crate::faults::Fault;
 use crate::fleet::examine::Entry;
 use crate::fleet::things::{Made, Thing};
 use crate::operations;
-use crate::service::{Request, query};
 use crate::suppressions::{Expiry, Suppression};
+use crate::uri;
 use crate::world::World;
 use fleetwarden_core::api::shape::NAME_WITH_COLON;
 
@@ -26,29 +26,34 @@ const DAY_MS: i64 = 86_400_000;
 type Reply = Result<Value, (u16, String)>;
 
 /// Answers a request below `/_control/`.
-pub(crate) fn answer(world: &mut World, path: &str, request: &Request<'_>) -> (u16, String) {
-    let reply = match (request.method, path) {
+pub(crate) fn answer(
+    world: &mut World,
+    (method, path): (&str, &str),
+    query: &str,
+    body: &[u8],
+) -> (u16, String) {
+    let reply = match (method, path) {
         ("GET", "state") => Ok(state(world)),
         ("GET", "calls") => Ok(calls(world)),
         ("GET", "faults") => Ok(json!({ "faults": world.faults.0 })),
-        ("POST", "faults") => order_faults(world, request.body),
+        ("POST", "faults") => order_faults(world, body),
         ("DELETE", "faults") => {
             world.faults.0.clear();
             Ok(json!({ "faults": [] }))
         }
         ("GET", "clock") => Ok(json!({ "nowMs": world.now() })),
-        ("POST", "clock") => advance(world, request.body),
-        ("POST", "reset") => reset(world, request.body),
-        ("POST", "run-schedule") => run_schedule(world, request.body),
-        ("POST", "check-failures") => set_failing(world, request.body),
-        ("POST", "rules") => set_rules(world, request.body),
-        ("POST", "collecting") => set_collecting(world, request.body),
-        ("POST", "suppressions") => make_suppressions(world, request.body),
-        ("POST", "things") => make_thing(world, request.body),
-        ("POST", "membership") => set_membership(world, request.body),
-        ("POST", "attachment") => set_attachment(world, request.body),
-        ("GET", "findings-count") => findings_count(world, request.query),
-        _ => Err((404, format!("no control answers {} {path}", request.method))),
+        ("POST", "clock") => advance(world, body),
+        ("POST", "reset") => reset(world, body),
+        ("POST", "run-schedule") => run_schedule(world, body),
+        ("POST", "check-failures") => set_failing(world, body),
+        ("POST", "rules") => set_rules(world, body),
+        ("POST", "collecting") => set_collecting(world, body),
+        ("POST", "suppressions") => make_suppressions(world, body),
+        ("POST", "things") => make_thing(world, body),
+        ("POST", "membership") => set_membership(world, body),
+        ("POST", "attachment") => set_attachment(world, body),
+        ("GET", "findings-count") => findings_count(world, query),
+        _ => Err((404, format!("no control answers {method} {path}"))),
     };
     match reply {
         Ok(value) => (200, value.to_string()),
@@ -345,7 +350,7 @@ fn set_attachment(world: &mut World, body: &[u8]) -> Reply {
 }
 
 fn findings_count(world: &World, text: &str) -> Reply {
-    let members = query(text);
+    let members = uri::query(text);
     let id = members.iter().find(|(name, _)| name == "taskId").map(|(_, id)| id.as_str());
     let id = id.ok_or_else(|| (400, "taskId is missing".to_owned()))?;
     let (_, audit) = world.audit(id).ok_or_else(|| (404, format!("there is no audit task {id}")))?;

@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use crate::checks::Check;
 use crate::clock::seconds;
-use crate::fleet::domain;
-use crate::random::Cipher;
+use crate::random::{Cipher, domain};
 use crate::world::World;
 
 const MAGIC: u64 = 0xf1_4d;

@@ -3,7 +3,7 @@
 //! A device certificate is one byte; its id, dates and connections are computed from the seed when they are
 //! asked for. A million defects fit in a few megabytes and are made in milliseconds. [`plan`] decides how
 //! many defects each check gets, [`examine`] finds them, [`names`] turns a resource into words and back,
-//! [`things`] and [`groups`] say what is behind a certificate, and [`change`] is what mitigation actions do to
+//! [`things`], [`posts`] and [`groups`] say what is behind a certificate, and [`change`] is what mitigation actions do to
 //! all that.
 
 pub(crate) mod change;
@@ -11,13 +11,14 @@ pub(crate) mod examine;
 pub(crate) mod groups;
 pub(crate) mod names;
 pub(crate) mod plan;
+pub(crate) mod posts;
 pub(crate) mod things;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use crate::checks::Check;
-use crate::random::{Cipher, draw};
+use crate::random::{Cipher, domain, draw};
 use plan::Plan;
 use things::{Registered, Thing};
 
@@ -29,32 +30,6 @@ pub(crate) mod flag {
     pub(crate) const WEAK: u8 = 8;
     pub(crate) const OLD: u8 = 16;
     pub(crate) const EXPIRING: u8 = 32;
-}
-
-/// Streams of numbers, so that no two facts about one resource are correlated.
-pub(crate) mod domain {
-    pub(crate) const DEVICE: u64 = 1;
-    pub(crate) const AUTHORITY: u64 = 2;
-    pub(crate) const POOL: u64 = 3;
-    pub(crate) const CLIENT: u64 = 4;
-    pub(crate) const ISSUER: u64 = 5;
-    pub(crate) const EXPIRY: u64 = 6;
-    pub(crate) const CREATED: u64 = 7;
-    pub(crate) const REASON: u64 = 8;
-    pub(crate) const VERSIONS: u64 = 9;
-    pub(crate) const CONNECTIONS: u64 = 10;
-    pub(crate) const FINDING: u64 = 11;
-    pub(crate) const TASK: u64 = 12;
-    pub(crate) const ACTION: u64 = 13;
-    pub(crate) const REQUEST: u64 = 14;
-    pub(crate) const TOKEN: u64 = 15;
-    pub(crate) const CERTIFICATE: u64 = 16;
-    pub(crate) const ATTACHED: u64 = 17;
-    pub(crate) const THING: u64 = 18;
-    pub(crate) const THING_ID: u64 = 19;
-    pub(crate) const GROUP_ID: u64 = 20;
-    pub(crate) const GENERATION: u64 = 21;
-    pub(crate) const REGISTERED: u64 = 22;
 }
 
 /// A policy: its versions and what its default version does wrong.

@@ -33,6 +33,7 @@ mod service;
 mod settings;
 mod suppressions;
 mod throttle;
+mod uri;
 mod validate;
 mod world;
 

@@ -9,8 +9,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use crate::failure::Failure;
-use crate::fleet::domain;
-use crate::random::{Cipher, fingerprint};
+use crate::random::{Cipher, domain, fingerprint};
 
 /// The page size when a request names none.
 const DEFAULT_PAGE: usize = 25;

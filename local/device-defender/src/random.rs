@@ -3,6 +3,32 @@
 //! A fleet of a million certificates then needs no storage for its ids, two runs with one seed give the same
 //! bytes, and an id can be turned back into the number it was made from without an index.
 
+/// Streams of numbers, so that no two facts about one resource are correlated.
+pub(crate) mod domain {
+    pub(crate) const DEVICE: u64 = 1;
+    pub(crate) const AUTHORITY: u64 = 2;
+    pub(crate) const POOL: u64 = 3;
+    pub(crate) const CLIENT: u64 = 4;
+    pub(crate) const ISSUER: u64 = 5;
+    pub(crate) const EXPIRY: u64 = 6;
+    pub(crate) const CREATED: u64 = 7;
+    pub(crate) const REASON: u64 = 8;
+    pub(crate) const VERSIONS: u64 = 9;
+    pub(crate) const CONNECTIONS: u64 = 10;
+    pub(crate) const FINDING: u64 = 11;
+    pub(crate) const TASK: u64 = 12;
+    pub(crate) const ACTION: u64 = 13;
+    pub(crate) const REQUEST: u64 = 14;
+    pub(crate) const TOKEN: u64 = 15;
+    pub(crate) const CERTIFICATE: u64 = 16;
+    pub(crate) const ATTACHED: u64 = 17;
+    pub(crate) const THING: u64 = 18;
+    pub(crate) const THING_ID: u64 = 19;
+    pub(crate) const GROUP_ID: u64 = 20;
+    pub(crate) const GENERATION: u64 = 21;
+    pub(crate) const REGISTERED: u64 = 22;
+}
+
 /// Spreads every bit of `value` over all bits (the finalizer of splitmix64).
 pub(crate) const fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);

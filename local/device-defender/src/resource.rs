@@ -37,7 +37,9 @@ pub(crate) struct ResourceIdentifier {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct PolicyVersion {
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) policy_name: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) policy_version_id: String,
 }
 
@@ -46,8 +48,11 @@ pub(crate) struct PolicyVersion {
 #[serde(rename_all = "camelCase", default)]
 #[expect(clippy::struct_field_names, reason = "the names on the wire")]
 pub(crate) struct Issuer {
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) issuer_certificate_subject: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) issuer_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) issuer_certificate_serial_number: String,
 }
 
@@ -62,16 +67,23 @@ impl ResourceIdentifier {
             Kind::Client => self.client_id.clone().ok_or("clientId"),
             Kind::Account => self.account.clone().ok_or("account"),
             Kind::RoleAlias => self.role_alias_arn.clone().ok_or("roleAliasArn"),
-            Kind::Policy => self
-                .policy_version_identifier
-                .as_ref()
-                .map(|policy| format!("{}:{}", policy.policy_name, policy.policy_version_id))
-                .ok_or("policyVersionIdentifier"),
-            Kind::Issuer => self
-                .issuer_certificate_identifier
-                .as_ref()
-                .map(|issuer| hexadecimal(&issuer.issuer_id))
-                .ok_or("issuerCertificateIdentifier"),
+            Kind::Policy => {
+                let PolicyVersion { policy_name, policy_version_id } =
+                    self.policy_version_identifier.as_ref().ok_or("policyVersionIdentifier")?;
+                match (policy_name.is_empty(), policy_version_id.is_empty()) {
+                    (true, _) => Err("policyVersionIdentifier.policyName"),
+                    (_, true) => Err("policyVersionIdentifier.policyVersionId"),
+                    _ => Ok(format!("{policy_name}:{policy_version_id}")),
+                }
+            }
+            Kind::Issuer => {
+                let issuer =
+                    self.issuer_certificate_identifier.as_ref().ok_or("issuerCertificateIdentifier")?;
+                if issuer.issuer_id.is_empty() {
+                    return Err("issuerCertificateIdentifier.issuerId");
+                }
+                Ok(hexadecimal(&issuer.issuer_id))
+            }
         }
     }
 }
@@ -88,5 +100,23 @@ mod tests {
         };
         assert_eq!(id("0xABcd").key(Kind::Device), id("abcd").key(Kind::Device));
         assert_eq!(id("abcd").key(Kind::Client), Err("clientId"));
+    }
+
+    #[test]
+    fn half_a_resource_is_none() {
+        let read = |text: &str| serde_json::from_str::<ResourceIdentifier>(text).unwrap();
+        let policy = |text: &str| read(text).key(Kind::Policy);
+        assert_eq!(policy(r"{}"), Err("policyVersionIdentifier"));
+        assert_eq!(policy(r#"{"policyVersionIdentifier":{}}"#), Err("policyVersionIdentifier.policyName"));
+        assert_eq!(
+            policy(r#"{"policyVersionIdentifier":{"policyName":"p"}}"#),
+            Err("policyVersionIdentifier.policyVersionId")
+        );
+        let issuer = read(r#"{"issuerCertificateIdentifier":{"issuerCertificateSubject":"CN=x"}}"#);
+        assert_eq!(issuer.key(Kind::Issuer), Err("issuerCertificateIdentifier.issuerId"));
+        let issuer = r#"{"issuerCertificateIdentifier":{"issuerId":"ab"}}"#;
+        assert_eq!(read(issuer).key(Kind::Issuer), Ok("ab".to_owned()));
+        // What was not said is not told: an empty text is no serial number.
+        assert_eq!(serde_json::to_string(&read(issuer)).unwrap(), issuer);
     }
 }

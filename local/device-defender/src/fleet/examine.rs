@@ -3,8 +3,8 @@
 //! An inactive certificate is not looked at, which is how a mitigation shows in the next audit.
 
 use crate::checks::Check;
-use crate::fleet::{Counted, Fleet, domain, flag};
-use crate::random::draw;
+use crate::fleet::{Counted, Fleet, flag};
+use crate::random::{domain, draw};
 
 const DAY_MS: i64 = 86_400_000;
 

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use crate::fleet::Fleet;
-use crate::fleet::things::{Post, Thing};
+use crate::fleet::things::Thing;
 
 /// A group that the fleet has from the start.
 struct Group {
@@ -28,25 +28,6 @@ static GROUPS: [Group; 6] = [
     group("production-north", Some("production"), "Devices at customers, northern plant"),
     group("production-south", Some("production"), "Devices at customers, southern plant"),
     group("critical", None, "Devices that must never stop"),
-];
-
-const fn post(
-    share: u64,
-    group: Option<&'static str>,
-    site: Option<&'static str>,
-    stage: &'static str,
-) -> Post {
-    Post { share, group, site, stage }
-}
-
-/// What things are for, with the group that each such thing is in.
-pub(crate) static POSTS: [Post; 6] = [
-    post(40, Some("production-north"), Some("north"), "production"),
-    post(30, Some("production-south"), Some("south"), "production"),
-    post(12, Some("production"), Some("harbor"), "production"),
-    post(10, Some("lab"), Some("campus"), "lab"),
-    post(5, Some("fleet"), Some("harbor"), "pilot"),
-    post(3, None, None, "new"),
 ];
 
 /// The groups above a group, from the root to its parent. None for a root and for groups made later.

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::checks::{Check, Kind};
 use crate::fleet::examine::Entry;
 use crate::fleet::things::device_name;
-use crate::fleet::{Fleet, Policy, domain};
-use crate::random::{draw, uuid};
+use crate::fleet::{Fleet, Policy};
+use crate::random::{domain, draw, uuid};
 
 /// What the name of every policy begins with.
 const POLICY: &str = "device-policy-";

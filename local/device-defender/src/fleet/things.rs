@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::checks::Check;
 use crate::fleet::examine::{Entry, has};
-use crate::fleet::groups::POSTS;
-use crate::fleet::{Fleet, domain, flag};
+use crate::fleet::posts::{POSTS, Post};
+use crate::fleet::{Fleet, flag};
 use crate::paging::Key;
-use crate::random::{draw, uuid};
+use crate::random::{domain, draw, uuid};
 
 /// Tenths of the things that are of each thing type.
 const TYPES: [(&str, u64); 3] = [("sensor", 7), ("gateway", 2), ("camera", 1)];
@@ -64,15 +64,6 @@ impl Thing {
     const fn number(self) -> u64 {
         ((self.certificate as u64) << 8) + self.slot as u64
     }
-}
-
-/// What a thing is for: the group of the hierarchy below `fleet` that it is in, and two of its attributes.
-pub(crate) struct Post {
-    /// Hundredths of the things that have this post.
-    pub(crate) share: u64,
-    pub(crate) group: Option<&'static str>,
-    pub(crate) site: Option<&'static str>,
-    pub(crate) stage: &'static str,
 }
 
 impl Fleet {

@@ -6,11 +6,10 @@ use crate::args::Args;
 use crate::checks::Action;
 use crate::clock::seconds;
 use crate::failure::Failure;
-use crate::fleet::domain;
 use crate::operations::schedules::listing;
 use crate::operations::{EMPTY, Outcome};
 use crate::paging::{Pager, newest_first};
-use crate::random::uuid;
+use crate::random::{domain, uuid};
 use crate::world::World;
 
 /// Device Defender quotas: mitigation actions.

@@ -5,14 +5,13 @@ use serde_json::{Value, json};
 use crate::args::Args;
 use crate::clock::seconds;
 use crate::failure::Failure;
-use crate::fleet::domain;
 use crate::fleet::groups::{above, description};
 use crate::fleet::things::Thing;
 use crate::operations::Outcome;
 use crate::operations::schedules::listing;
 use crate::operations::things::names;
 use crate::paging::Pager;
-use crate::random::{fingerprint, uuid};
+use crate::random::{domain, fingerprint, uuid};
 use crate::world::World;
 
 fn arn(world: &World, name: &str) -> String {

@@ -8,14 +8,13 @@ use serde_json::{Value, json};
 use crate::args::Args;
 use crate::clock::seconds;
 use crate::failure::Failure;
-use crate::fleet::domain;
 use crate::fleet::examine::has;
 use crate::fleet::flag;
 use crate::fleet::names::policy_name;
 use crate::operations::Outcome;
 use crate::operations::schedules::listing_with;
 use crate::paging::Pager;
-use crate::random::uuid;
+use crate::random::{domain, uuid};
 use crate::world::World;
 
 const HOUR_MS: i64 = 3_600_000;
