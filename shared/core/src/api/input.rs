@@ -111,13 +111,12 @@ impl Judge {
                 return;
             }
             (Shape::Time, Value::String(_) | Value::Number(_)) => {
-                match time(value) {
-                    Some(seconds) => *value = Value::Number(seconds),
-                    None => {
-                        self.fault(path, no_time(value));
-                        // What is no time is neither before nor after another.
-                        *value = Value::Null;
-                    }
+                if let Some(seconds) = time(value) {
+                    *value = Value::Number(seconds);
+                } else {
+                    self.fault(path, no_time(value));
+                    // What is no time is neither before nor after another.
+                    *value = Value::Null;
                 }
                 return;
             }
@@ -194,8 +193,8 @@ fn kind(value: &Value) -> &'static str {
 fn time(value: &Value) -> Option<Number> {
     let seconds = match value {
         Value::String(text) => {
-            let in_utc = ["", "Z", "T00:00:00Z"].into_iter();
-            let Millis(at) = in_utc.filter_map(|rest| Millis::parse(&format!("{text}{rest}"))).next()?;
+            let mut in_utc = ["", "Z", "T00:00:00Z"].into_iter();
+            let Millis(at) = in_utc.find_map(|rest| Millis::parse(&format!("{text}{rest}")))?;
             if at.rem_euclid(1000) == 0 {
                 Number::from(at / 1000)
             } else {

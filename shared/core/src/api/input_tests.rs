@@ -111,7 +111,7 @@ fn all_faults_are_told_at_once_with_their_paths() {
     insta::assert_snapshot!(faults("ListAuditTasks", json!({
         "startTime": "yesterday", "maxResults": 251, "taskType": 1, "taskStatus": "DONE",
     })), @r"
-    $.startTime: is no time: seconds since 1970, or RFC 3339 as 2026-11-23T08:00:00Z, up to the year 9999
+    $.startTime: is no time: a number of seconds since 1970, or a text as 2026-11-23, 2026-11-23T08:00:00 (both UTC) or 2026-11-23T09:00:00+01:00
     $.endTime: is missing
     $.taskType: must be a string, not a number
     $.taskStatus: 'DONE' is none of IN_PROGRESS, COMPLETED, FAILED, CANCELED
