@@ -1,5 +1,7 @@
 //! What AWS demands of a change and only a look at the account tells. Each change costs the looks that it needs.
 
+use fleetwarden_aws::Error;
+use fleetwarden_aws::iot_api::UNREADABLE;
 use fleetwarden_core::api::input::Fault;
 use serde_json::Value;
 use serde_json::json;
@@ -31,7 +33,11 @@ impl AuditCommands {
                 self.checks_are_enabled(command).await?;
                 Ok(None)
             }
-            "UpdateAccountAuditConfiguration" => self.disabling(command).await,
+            "UpdateAccountAuditConfiguration" => {
+                let now = self.configuration().await?;
+                is_complete(&now, command)?;
+                self.disabling(&now, command).await
+            }
             "DeleteAccountAuditConfiguration" => self.deleting(command).await,
             _ => Ok(None),
         }
@@ -39,12 +45,14 @@ impl AuditCommands {
 
     /// "Checks must be enabled for your account."
     async fn checks_are_enabled(&self, command: &Command) -> Result<(), Failure> {
-        let configuration = self.ask("DescribeAccountAuditConfiguration", json!({})).await?;
+        let configuration = self.configuration().await?;
         let checks = command.target_checks().into_iter().enumerate();
         let faults =
             checks.filter(|(_, check)| !is_enabled(&configuration, check)).map(|(at, check)| Fault {
                 path: format!("$.targetCheckNames[{at}]"),
-                what: format!("{check} is not enabled for the account"),
+                what: format!(
+                    "{check} is not enabled for the account; UpdateAccountAuditConfiguration enables it"
+                ),
             });
         none_of(faults.collect())
     }
@@ -56,8 +64,10 @@ impl AuditCommands {
         {
             return Ok(());
         }
-        let what =
-            format!("an account has {MOST_SCHEDULES} scheduled audits at most, and has {}", quoted(&names));
+        let what = format!(
+            "an account has {MOST_SCHEDULES} scheduled audits at most, and has {}; delete one first",
+            quoted(&names)
+        );
         Err(Failure::Refused { name: "LimitExceededException", what })
     }
 
@@ -82,18 +92,14 @@ impl AuditCommands {
 
     /// "You cannot disable a check if it's used by any scheduled audit"; "When a check is disabled, any data
     /// collected so far in relation to the check is deleted."
-    async fn disabling(&self, command: &Command) -> Result<Option<String>, Failure> {
+    async fn disabling(&self, now: &Value, command: &Command) -> Result<Option<String>, Failure> {
         let given = command.input.get("auditCheckConfigurations").and_then(Value::as_object);
         // What AWS takes a check for of which nothing is said, it does not say.
         let stays = |configured: &Value| configured.get("enabled") == Some(&Value::Bool(true));
         let going = given.into_iter().flatten().filter(|(_, configured)| !stays(configured));
         let mut going: Vec<(&String, bool)> =
             going.map(|(check, configured)| (check, configured.get("enabled").is_some())).collect();
-        if going.is_empty() {
-            return Ok(None);
-        }
-        let now = self.ask("DescribeAccountAuditConfiguration", json!({})).await?;
-        going.retain(|(check, _)| is_enabled(&now, check));
+        going.retain(|(check, _)| is_enabled(now, check));
         if going.is_empty() {
             return Ok(None);
         }
@@ -134,7 +140,7 @@ impl AuditCommands {
         if command.is_confirmed(&self.account) && !command.dry_run {
             return Ok(None);
         }
-        let now = self.ask("DescribeAccountAuditConfiguration", json!({})).await?;
+        let now = self.configuration().await?;
         let checks = now.get("auditCheckConfigurations").and_then(Value::as_object);
         let enabled = checks.into_iter().flatten().filter(|(check, _)| is_enabled(&now, check)).count();
         let schedules = self.schedules().await?;
@@ -153,12 +159,53 @@ impl AuditCommands {
         )))
     }
 
+    /// What is configured. The service tells of every check, enabled or not: without them nobody knows what is.
+    async fn configuration(&self) -> Result<Value, Failure> {
+        let name = "DescribeAccountAuditConfiguration";
+        let now = self.ask(name, json!({})).await?;
+        if now.get("auditCheckConfigurations").is_some_and(Value::is_object) {
+            return Ok(now);
+        }
+        let (on, code) = (String::new(), UNREADABLE.to_owned());
+        let message = "the answer has no auditCheckConfigurations".to_owned();
+        Err(Error::Aws { operation: name, on, code, message }.into())
+    }
+
     /// The names of the scheduled audits.
     pub(crate) async fn schedules(&self) -> Result<Vec<String>, Failure> {
         let schedules = self.ask_all("ListScheduledAudits", json!({})).await?;
         let name = |schedule: &Value| Some(schedule.get("scheduledAuditName")?.as_str()?.to_owned());
         Ok(schedules.iter().filter_map(name).collect())
     }
+}
+
+/// "On the first call to `UpdateAccountAuditConfiguration`, this parameter is required", of the role, and "must specify at
+/// least one enabled check", of the checks. An enabled target has both of its members.
+fn is_complete(now: &Value, command: &Command) -> Result<(), Failure> {
+    let mut faults = Vec::new();
+    let mut fault = |path: &str, what: &str| {
+        faults.push(Fault { path: path.to_owned(), what: what.to_owned() });
+    };
+    if now.get("roleArn").is_none() {
+        if !command.input.contains_key("roleArn") {
+            fault("$.roleArn", "is missing: nothing is configured yet");
+        }
+        let given = command.input.get("auditCheckConfigurations").and_then(Value::as_object);
+        let mut enabled = given.into_iter().flatten().filter_map(|(_, check)| check.get("enabled"));
+        if !enabled.any(|enabled| enabled == true) {
+            fault("$.auditCheckConfigurations", "must enable a check: nothing is configured yet");
+        }
+    }
+    let name = "auditNotificationTargetConfigurations";
+    let targets = [command.input.get(name), now.get(name)];
+    let becomes = |member: &str| targets.into_iter().flatten().find_map(|of| of.get("SNS")?.get(member));
+    if becomes("enabled") == Some(&Value::Bool(true)) {
+        for member in ["targetArn", "roleArn"].into_iter().filter(|member| becomes(member).is_none()) {
+            let path = format!("$.auditNotificationTargetConfigurations.SNS.{member}");
+            fault(&path, "is missing: the target is enabled");
+        }
+    }
+    none_of(faults)
 }
 
 fn is_enabled(configuration: &Value, check: &str) -> bool {

@@ -1,7 +1,5 @@
 //! Looks at the account: what is there, as JSON.
 
-use std::collections::BTreeSet;
-
 use fleetwarden_aws::Error;
 use fleetwarden_core::api;
 use fleetwarden_core::api::Operation;
@@ -11,7 +9,6 @@ use serde_json::value::RawValue;
 
 use crate::AuditCommands;
 use crate::failure::Failure;
-use crate::pages;
 
 /// The largest page of a list.
 pub(crate) const PAGE: u32 = 250;
@@ -56,28 +53,6 @@ impl AuditCommands {
             Ok(answer) => Ok(Some(value(&answer))),
             Err(error) if is(&error, "ResourceNotFoundException") => Ok(None),
             Err(error) => Err(error.into()),
-        }
-    }
-
-    /// All entries of a list that is known to be short.
-    pub(crate) async fn ask_all(&self, name: &str, input: Value) -> Result<Vec<Value>, Failure> {
-        let operation = operation(name)?;
-        let mut input = members(input);
-        input.insert("maxResults".to_owned(), PAGE.into());
-        let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
-        loop {
-            let mut page = value(&self.iot.call(operation, &input).await?);
-            if let Some(Value::Array(more)) = page.get_mut(pages::entries_of(name)).map(Value::take) {
-                entries.extend(more);
-            }
-            let Some(token) = page.get("nextToken").and_then(Value::as_str).filter(|token| !token.is_empty())
-            else {
-                return Ok(entries);
-            };
-            if !seen.insert(token.to_owned()) {
-                return Err(pages::repeated(name));
-            }
-            input.insert("nextToken".to_owned(), token.into());
         }
     }
 }

@@ -1,7 +1,5 @@
 //! What a change would change, without making it: from what is there now to what would be.
 
-use fleetwarden_core::api::input::TOKEN;
-use fleetwarden_core::api::shape::Member;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
@@ -9,12 +7,13 @@ use serde_json::value::RawValue;
 
 use crate::AuditCommands;
 use crate::calls::answer;
-use crate::calls::operation;
 use crate::command::Command;
 use crate::diff::change;
 use crate::diff::updated;
 use crate::failure::Failure;
-use crate::repeat::is_suppression;
+use crate::repeat::is_repeated;
+use crate::subject::Subject;
+use crate::subject::Verb;
 
 impl AuditCommands {
     /// Tells what a command would change. `loses` is what it would destroy.
@@ -32,33 +31,23 @@ impl AuditCommands {
     }
 
     async fn changes(&self, command: &Command) -> Result<Vec<Value>, Failure> {
-        let name = command.operation.name;
-        let Some((verb, of)) = ["Create", "Update", "Delete", "Cancel", "Start"]
-            .iter()
-            .find_map(|verb| Some((*verb, name.strip_prefix(verb)?)))
-        else {
-            return Ok(Vec::new());
-        };
-        if verb == "Start" {
+        let Some(subject) = Subject::of(command)? else {
             let starts =
                 json!({"taskType": "ON_DEMAND_AUDIT_TASK", "targetCheckNames": command.target_checks()});
             return Ok(vec![change("$", &Value::Null, &starts)]);
-        }
-        let describe = operation(&format!("Describe{of}"))?;
-        let is_key = |name: &str| describe.members.iter().any(|member: &Member| member.name == name);
-        let mut whole = command.input.clone();
-        whole.remove(TOKEN);
-        let (key, rest): (Map<String, Value>, Map<String, Value>) =
-            whole.clone().into_iter().partition(|(name, _)| is_key(name));
-        let there = self.ask_if_there(describe.name, Value::Object(key)).await?;
-        match (verb, there) {
-            ("Create", Some(there)) if of == "AuditSuppression" && is_suppression(&there, &rest) => {
-                Ok(Vec::new())
+        };
+        let name = command.operation.name;
+        let refused = |error: &'static str, what: &str| {
+            Err(Failure::Refused { name: error, what: format!("{name}: {what}") })
+        };
+        match (subject.verb, self.there(&subject).await?) {
+            (Verb::Create, Some(there)) if is_repeated(command, &there) => Ok(Vec::new()),
+            (Verb::Create, Some(_)) => {
+                refused("ResourceAlreadyExistsException", "it exists already; update it, or delete it first")
             }
-            ("Create", Some(_)) => Err(refused("ResourceAlreadyExistsException", "it exists already")),
-            ("Create", None) => Ok(vec![change("$", &Value::Null, &Value::Object(whole))]),
-            ("Update", Some(there)) => Ok(updated(&there, &rest)),
-            ("Delete", Some(there)) => {
+            (Verb::Create, None) => Ok(vec![change("$", &Value::Null, &subject.whole())]),
+            (Verb::Update, Some(there)) => Ok(updated(&there, &with_implied(&subject, &there))),
+            (Verb::Delete, Some(there)) => {
                 let mut changes = vec![change("$", &there, &Value::Null)];
                 if command.input.get("deleteScheduledAudits") == Some(&Value::Bool(true)) {
                     for name in self.schedules().await? {
@@ -71,23 +60,47 @@ impl AuditCommands {
                 Ok(changes)
             }
             // The operations declare no other answer: to delete what is not there succeeds.
-            ("Delete", None) if of != "ScheduledAudit" => Ok(Vec::new()),
-            ("Cancel", Some(there)) => {
-                let status = there.get("taskStatus").cloned().unwrap_or_default();
-                if status != "IN_PROGRESS" {
-                    return Err(refused(
-                        "InvalidRequestException",
-                        "only what is in progress can be canceled",
-                    ));
-                }
-                Ok(vec![change("$.taskStatus", &status, &"CANCELED".into())])
+            (Verb::Delete, None) if ["AuditSuppression", "MitigationAction"].contains(&subject.kind) => {
+                Ok(Vec::new())
             }
-            _ => Err(refused("ResourceNotFoundException", "there is no such thing to change")),
+            (Verb::Cancel, Some(there)) => {
+                let status = there.get("taskStatus").and_then(Value::as_str).unwrap_or_default();
+                if status != "IN_PROGRESS" {
+                    let what = format!("it is {status}, and only what is IN_PROGRESS can be canceled");
+                    return refused("InvalidRequestException", &what);
+                }
+                Ok(vec![change("$.taskStatus", &status.into(), &"CANCELED".into())])
+            }
+            (Verb::Update | Verb::Delete | Verb::Cancel, None) => {
+                refused("ResourceNotFoundException", "there is no such thing")
+            }
         }
     }
 }
 
-/// What the service itself would say.
-fn refused(name: &'static str, what: &str) -> Failure {
-    Failure::Refused { name, what: what.to_owned() }
+/// What an update changes beside what it names: a day goes with its frequency, and an end is either a time or never.
+fn with_implied(subject: &Subject, there: &Value) -> Map<String, Value> {
+    let mut wanted = subject.wanted.clone();
+    let mut imply = |member: &str, value: Value| {
+        if there.get(member).is_some() {
+            wanted.entry(member).or_insert(value);
+        }
+    };
+    if let Some(frequency) = subject.wanted.get("frequency").and_then(Value::as_str) {
+        let stays = match frequency {
+            "WEEKLY" | "BIWEEKLY" => "dayOfWeek",
+            "MONTHLY" => "dayOfMonth",
+            _ => "",
+        };
+        for gone in ["dayOfMonth", "dayOfWeek"].into_iter().filter(|day| *day != stays) {
+            imply(gone, Value::Null);
+        }
+    }
+    if subject.wanted.get("suppressIndefinitely") == Some(&Value::Bool(true)) {
+        imply("expirationDate", Value::Null);
+    }
+    if subject.wanted.contains_key("expirationDate") {
+        imply("suppressIndefinitely", false.into());
+    }
+    wanted
 }

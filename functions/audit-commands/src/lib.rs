@@ -18,6 +18,7 @@ mod on_demand;
 mod pages;
 mod repeat;
 mod report;
+mod subject;
 mod task;
 
 use std::sync::Arc;
@@ -113,7 +114,7 @@ impl AuditCommands {
         let Command { operation, dry_run, .. } = &command;
         tracing::info!(command = operation.name, command.dry_run = dry_run, "a command came");
         if operation.name == api::REPORT.name {
-            // On the heap: it is larger than all other commands together.
+            // On the heap: it is larger than most commands together.
             return Box::pin(self.report(&command, deadline)).await;
         }
         if !operation.changes() {
@@ -123,7 +124,8 @@ impl AuditCommands {
             return Ok(self.iot.call(operation, &command.input).await?);
         }
         if operation.name == "StartAuditMitigationActionsTask" {
-            return self.start_mitigation(&command).await;
+            // So is this one.
+            return Box::pin(self.start_mitigation(&command)).await;
         }
         let loses = self.look(&command).await?;
         if command.dry_run {
@@ -135,7 +137,7 @@ impl AuditCommands {
         match operation.name {
             "StartOnDemandAuditTask" => self.start_audit(&command, request_id, deadline).await,
             "CreateAuditSuppression" => self.create_suppression(&command).await,
-            _ => Ok(self.iot.call(operation, &command.input).await?),
+            _ => self.change(&command).await,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! All pages of a list as one answer, as far as an answer and the time go.
+//! All pages of a list: of a short one as its entries, of any as one answer, as far as an answer and the time go.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -7,10 +7,15 @@ use std::time::Duration;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::iot_api::UNREADABLE;
 use fleetwarden_core::timestamp::Millis;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::AuditCommands;
 use crate::calls::PAGE;
+use crate::calls::is;
+use crate::calls::members;
+use crate::calls::operation;
+use crate::calls::value;
 use crate::command::Command;
 use crate::failure::Failure;
 
@@ -42,6 +47,28 @@ pub(crate) fn repeated(list: &str) -> Failure {
 }
 
 impl AuditCommands {
+    /// All entries of a list that is known to be short.
+    pub(crate) async fn ask_all(&self, name: &str, input: Value) -> Result<Vec<Value>, Failure> {
+        let operation = operation(name)?;
+        let mut input = members(input);
+        input.insert("maxResults".to_owned(), PAGE.into());
+        let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
+        loop {
+            let mut page = value(&self.iot.call(operation, &input).await?);
+            if let Some(Value::Array(more)) = page.get_mut(entries_of(name)).map(Value::take) {
+                entries.extend(more);
+            }
+            let Some(token) = page.get("nextToken").and_then(Value::as_str).filter(|token| !token.is_empty())
+            else {
+                return Ok(entries);
+            };
+            if !seen.insert(token.to_owned()) {
+                return Err(repeated(name));
+            }
+            input.insert("nextToken".to_owned(), token.into());
+        }
+    }
+
     /// Pages to the end, and gives the token of the first page that did not fit.
     pub(crate) async fn all_pages(
         &self,
@@ -63,6 +90,8 @@ impl AuditCommands {
             let time = Duration::from_millis(u64::try_from(left(LAST_MS)).unwrap_or_default());
             let page = tokio::time::timeout(time, self.iot.call(command.operation, &input)).await;
             let page = match (page, &rest) {
+                // Others use the account's rate too: what was listed so far is not thrown away for that.
+                (Ok(Err(error)), Some(_)) if is(&error, "ThrottlingException") => break,
                 (Ok(page), _) => page?,
                 (Err(_), Some(_)) => break,
                 (Err(_), None) => return Err(Failure::out_of_time()),
@@ -87,7 +116,7 @@ impl AuditCommands {
             input.insert("nextToken".to_owned(), token.clone().into());
             rest = Some(token);
         }
-        let token = rest.map(|token| format!(",\"nextToken\":{}", serde_json::Value::from(token)));
+        let token = rest.map(|token| format!(",\"nextToken\":{}", Value::from(token)));
         let text = format!("{{\"{member}\":[{entries}]{}}}", token.unwrap_or_default());
         RawValue::from_string(text).map_err(|e| unreadable(name, &e))
     }

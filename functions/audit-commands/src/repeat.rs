@@ -1,5 +1,7 @@
-//! Commands that a repeat does not do twice: their token is made from what they ask for.
+//! Commands that a repeat does not do twice. Where AWS takes a token, it is made from what they ask for; where it takes
+//! none, what became of a try without an answer is looked up before the next.
 
+use fleetwarden_aws::Error;
 use fleetwarden_core::api::input::TOKEN;
 use fleetwarden_core::digest::Digest;
 use serde_json::Map;
@@ -10,9 +12,22 @@ use serde_json::value::RawValue;
 use crate::AuditCommands;
 use crate::calls::answer;
 use crate::calls::is;
+use crate::calls::members;
 use crate::command::Command;
 use crate::diff::same;
 use crate::failure::Failure;
+use crate::subject::Subject;
+use crate::subject::Verb;
+
+/// What the service refuses when it is done already.
+const REFUSED_TWICE: [&str; 6] = [
+    "DeleteAccountAuditConfiguration",
+    "CreateScheduledAudit",
+    "DeleteScheduledAudit",
+    "CancelAuditTask",
+    "CreateMitigationAction",
+    "CancelAuditMitigationActionsTask",
+];
 
 /// The input with a token: the caller's own, or one that the same input has again. `round` tells tokens of one
 /// input apart. None if the caller gave one.
@@ -29,6 +44,28 @@ pub(crate) fn tokened(command: &Command, round: &str) -> Option<Map<String, Valu
 }
 
 impl AuditCommands {
+    /// A change without a token. Of some a second try is refused if the first was done and only its answer was lost.
+    pub(crate) async fn change(&self, command: &Command) -> Result<Box<RawValue>, Failure> {
+        let Command { operation, input, .. } = command;
+        let Some(subject) = Subject::of(command)?.filter(|_| REFUSED_TWICE.contains(&operation.name)) else {
+            return Ok(self.iot.call(operation, input).await?);
+        };
+        match self.iot.call_once(operation, input).await {
+            Err(error) if !is_refusal(&error) => {
+                tracing::warn!(%error, "nobody knows whether the change was made");
+            }
+            answered => return Ok(answered?),
+        }
+        let there = self.there(&subject).await?;
+        if !subject.is_done(there.as_ref()) {
+            return Ok(self.iot.call(operation, input).await?);
+        }
+        let answers = ["scheduledAuditArn", "actionArn", "actionId"];
+        let mut made = members(there.filter(|_| subject.verb == Verb::Create).unwrap_or_default());
+        made.retain(|name, _| answers.contains(&name.as_str()));
+        answer(&Value::Object(made))
+    }
+
     /// `CreateAuditSuppression`. What exists just so was made by an earlier try of the same.
     pub(crate) async fn create_suppression(&self, command: &Command) -> Result<Box<RawValue>, Failure> {
         let operation = command.operation;
@@ -42,7 +79,7 @@ impl AuditCommands {
         let of = |member: &str| command.input.get(member).cloned().unwrap_or_default();
         let key = json!({"checkName": of("checkName"), "resourceIdentifier": of("resourceIdentifier")});
         match self.ask_if_there("DescribeAuditSuppression", key).await? {
-            Some(there) if is_suppression(&there, &command.input) => answer(&json!({})),
+            Some(there) if is_repeated(command, &there) => answer(&json!({})),
             Some(_) => Err(error.into()),
             // It was deleted since, and only its token is spent.
             None => Ok(self.iot.call(operation, &tokened(command, "again").unwrap_or(input)).await?),
@@ -50,16 +87,24 @@ impl AuditCommands {
     }
 }
 
-/// Whether a suppression is as asked for.
-pub(crate) fn is_suppression(there: &Value, wanted: &Map<String, Value>) -> bool {
+/// Whether the service itself has said no: then nothing was done.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error, Error::Aws { code, .. } if code.ends_with("Exception") && code != "InternalFailureException")
+}
+
+/// Whether a suppression is there that an earlier try of the same command made.
+pub(crate) fn is_repeated(command: &Command, there: &Value) -> bool {
     let absent = |member: &str| match member {
         "suppressIndefinitely" => Value::Bool(false),
         "description" => "".into(),
         _ => Value::Null,
     };
-    ["expirationDate", "suppressIndefinitely", "description"].into_iter().all(|member| {
+    let is_as_asked = |member: &str| {
         let is = there.get(member).filter(|value| !value.is_null()).cloned();
-        let wanted = wanted.get(member).cloned();
+        let wanted = command.input.get(member).cloned();
         same(&is.unwrap_or_else(|| absent(member)), &wanted.unwrap_or_else(|| absent(member)))
-    })
+    };
+    command.operation.name == "CreateAuditSuppression"
+        && !command.input.contains_key(TOKEN)
+        && ["expirationDate", "suppressIndefinitely", "description"].into_iter().all(is_as_asked)
 }

@@ -4,6 +4,7 @@ use fleetwarden_core::api::AUDIT;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::house::ACCOUNT;
 use crate::house::House;
 use crate::house::LOGGING;
 use crate::house::ROLE;
@@ -68,7 +69,10 @@ async fn suppressions_and_actions_are_told_too() {
     assert_eq!(changes(&house, create).await, json!([]), "it is there just so");
     let mut exists = forever;
     exists["dryRun"] = true.into();
-    assert_eq!(house.fails(exists).await, "ResourceAlreadyExistsException\nit exists already");
+    assert_eq!(
+        house.fails(exists).await,
+        "ResourceAlreadyExistsException\nCreateAuditSuppression: it exists already; update it, or delete it first"
+    );
     let update = of("UpdateAuditSuppression", json!({"expirationDate": 1_798_761_600, "description": "why"}));
     insta::assert_json_snapshot!(changes(&house, update).await);
     insta::assert_json_snapshot!(changes(&house, nothing).await);
@@ -84,7 +88,105 @@ async fn suppressions_and_actions_are_told_too() {
     insta::assert_json_snapshot!(changes(&house, other).await);
     let missing =
         json!({"command": "UpdateMitigationAction", "actionName": "b", "roleArn": ROLE, "dryRun": true});
-    assert_eq!(house.fails(missing).await, "ResourceNotFoundException\nthere is no such thing to change");
+    assert_eq!(
+        house.fails(missing).await,
+        "ResourceNotFoundException\nUpdateMitigationAction: there is no such thing"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_update_takes_away_is_told_too() {
+    let house = house();
+    house.enable(&[LOGGING]).await;
+    let weekly = json!({
+        "command": "CreateScheduledAudit", "scheduledAuditName": "s", "frequency": "WEEKLY", "dayOfWeek": "MON",
+        "targetCheckNames": [LOGGING],
+    });
+    house.ok(weekly).await;
+    let key = json!({"checkName": "CONFLICTING_CLIENT_IDS_CHECK", "resourceIdentifier": {"clientId": "c"}});
+    let suppression = |command: &str, more: Value| {
+        let mut event = key.clone();
+        event["command"] = command.into();
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+    };
+    let until = json!({"expirationDate": 1_798_761_600});
+    house.ok(suppression("CreateAuditSuppression", until.clone())).await;
+    let schedule = |more: Value| {
+        let mut event = json!({"command": "UpdateScheduledAudit", "scheduledAuditName": "s"});
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+    };
+    // Told and done, one after another: what is told is what differs afterwards.
+    for (event, describe) in [
+        (schedule(json!({"frequency": "BIWEEKLY", "dayOfWeek": "MON"})), "DescribeScheduledAudit"),
+        (schedule(json!({"frequency": "DAILY"})), "DescribeScheduledAudit"),
+        (schedule(json!({"frequency": "MONTHLY", "dayOfMonth": "LAST"})), "DescribeScheduledAudit"),
+        (schedule(json!({"frequency": "WEEKLY", "dayOfWeek": "SUN"})), "DescribeScheduledAudit"),
+        (
+            suppression("UpdateAuditSuppression", json!({"suppressIndefinitely": true})),
+            "DescribeAuditSuppression",
+        ),
+        (suppression("UpdateAuditSuppression", until), "DescribeAuditSuppression"),
+    ] {
+        let mut look = if describe == "DescribeScheduledAudit" {
+            json!({"scheduledAuditName": "s"})
+        } else {
+            key.clone()
+        };
+        look["command"] = describe.into();
+        let before = house.ok(look.clone()).await;
+        let told = changes(&house, event.clone()).await;
+        house.ok(event).await;
+        let mut after = before.clone();
+        for change in told.as_array().unwrap() {
+            let member = change["path"].as_str().unwrap().strip_prefix("$.").unwrap();
+            assert_eq!(change["from"], before.get(member).cloned().unwrap_or_default(), "{told}");
+            match &change["to"] {
+                Value::Null => drop(after.as_object_mut().unwrap().remove(member)),
+                Value::Number(to) if member == "expirationDate" => after[member] = to.as_f64().into(),
+                to => after[member] = to.clone(),
+            }
+        }
+        assert_eq!(house.ok(look).await, after, "{told}");
+        assert_ne!(after, before);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_would_be_refused_is_refused() {
+    let house = house();
+    let delete = json!({"command": "DeleteAccountAuditConfiguration", "dryRun": true});
+    let update = |more: Value| {
+        let mut event = json!({"command": "UpdateAccountAuditConfiguration", "dryRun": true});
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+    };
+    let target = json!({"SNS": {"enabled": true}});
+    let create = json!({
+        "command": "CreateAuditSuppression", "checkName": "CONFLICTING_CLIENT_IDS_CHECK",
+        "resourceIdentifier": {"clientId": "c"}, "suppressIndefinitely": true,
+    });
+    house.ok(create.clone()).await;
+    let mut own = create;
+    own["clientRequestToken"] = "mine".into();
+    own["dryRun"] = true.into();
+    let mut told = Vec::new();
+    for event in [
+        delete,
+        update(json!({"auditCheckConfigurations": {LOGGING: {"enabled": true}}})),
+        update(json!({"roleArn": ROLE, "auditCheckConfigurations": {LOGGING: {"enabled": false}}})),
+        update(json!({"auditNotificationTargetConfigurations": target})),
+        own,
+    ] {
+        let dry = house.fails(event.clone()).await;
+        let mut real = event;
+        real["dryRun"] = false.into();
+        real["confirm"] = ACCOUNT.into();
+        house.fails(real).await;
+        told.push(dry);
+    }
+    insta::assert_snapshot!(told.join("\n\n"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,7 +203,10 @@ async fn what_starts_and_ends_is_told_too() {
     house.pass(2);
     let mut late = cancel;
     late["dryRun"] = true.into();
-    assert_eq!(house.fails(late).await, "InvalidRequestException\nonly what is in progress can be canceled");
+    assert_eq!(
+        house.fails(late).await,
+        "InvalidRequestException\nCancelAuditTask: it is COMPLETED, and only what is IN_PROGRESS can be canceled"
+    );
     let delete = json!({"command": "DeleteScheduledAudit", "scheduledAuditName": "none", "dryRun": true});
     assert!(house.fails(delete).await.starts_with("ResourceNotFoundException\n"));
     let all = json!({"command": "DeleteAccountAuditConfiguration", "deleteScheduledAudits": true});

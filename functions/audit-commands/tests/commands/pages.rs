@@ -107,10 +107,26 @@ async fn an_answer_that_would_be_too_large_has_the_token_of_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_listed_before_a_throttle_is_given_with_the_token_of_the_rest() {
+    let (house, task) = audited().await;
+    let event = json!({"command": "ListAuditFindings", "taskId": task, "maxResults": 7, "all": true});
+    let all = house.ok(event.clone()).await;
+    house.order("ListAuditFindings", "throttle", 3, 2);
+    let some = house.ok(event.clone()).await;
+    assert_eq!(ids(&some).len(), 14);
+    let mut rest = event.clone();
+    rest["nextToken"] = some["nextToken"].clone();
+    let rest = house.ok(rest).await;
+    assert_eq!([ids(&some), ids(&rest)].concat(), ids(&all));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_page_that_fails_fails_the_whole() {
     let (house, task) = audited().await;
-    house.order("ListAuditFindings", "throttle", 3, 2);
     let event = json!({"command": "ListAuditFindings", "taskId": task, "maxResults": 7, "all": true});
+    house.order("ListAuditFindings", "internal-failure", 3, 2);
+    assert!(house.fails(event.clone()).await.starts_with("InternalFailureException\n"));
+    house.order("ListAuditFindings", "throttle", 3, 0);
     assert!(house.fails(event.clone()).await.starts_with("ThrottlingException\n"));
     house.order("ListAuditFindings", "nulls", 1, 0);
     assert_eq!(house.ok(event).await, json!({"findings": []}));

@@ -30,8 +30,10 @@ async fn a_check_has_to_be_enabled() {
     house.enable(&[LOGGING]).await;
     let checks = [LOGGING, SHARED, "IOT_POLICY_UNRESTRICTED_CHECK"];
     let refused = "InvalidInput\n\
-        $.targetCheckNames[1]: DEVICE_CERTIFICATE_SHARED_CHECK is not enabled for the account\n\
-        $.targetCheckNames[2]: IOT_POLICY_OVERLY_PERMISSIVE_CHECK is not enabled for the account";
+        $.targetCheckNames[1]: DEVICE_CERTIFICATE_SHARED_CHECK is not enabled for the account; \
+        UpdateAccountAuditConfiguration enables it\n\
+        $.targetCheckNames[2]: IOT_POLICY_OVERLY_PERMISSIVE_CHECK is not enabled for the account; \
+        UpdateAccountAuditConfiguration enables it";
     let start = json!({"command": "StartOnDemandAuditTask", "targetCheckNames": checks});
     assert_eq!(house.fails(start.clone()).await, refused);
     let create = json!({
@@ -79,7 +81,8 @@ async fn there_are_five_schedules_at_most() {
     }
     assert_eq!(
         house.fails(create("f")).await,
-        "LimitExceededException\nan account has 5 scheduled audits at most, and has 'a', 'b', 'c', 'd', 'e'"
+        "LimitExceededException\nan account has 5 scheduled audits at most, and has 'a', 'b', 'c', 'd', 'e'; \
+         delete one first"
     );
     assert_eq!(house.calls(), "GET /audit/configuration\nGET /audit/scheduledaudits?maxResults=250");
     assert!(house.fails(create("e")).await.starts_with("ResourceAlreadyExistsException\n"));
@@ -147,11 +150,11 @@ async fn to_disable_a_check_has_to_be_confirmed() {
     assert_eq!(enabled(&house).await, [POLICY]);
     house.ok(disable(&[LOGGING])).await;
     assert_eq!(house.calls(), "GET /audit/configuration\nPATCH /audit/configuration");
-    // What disables nothing is not looked at.
+    // What disables nothing costs no look at the schedules.
     house.enable(&[LOGGING]).await;
     let role = json!({"command": "UpdateAccountAuditConfiguration", "roleArn": crate::house::ROLE});
     house.ok(role).await;
-    assert_eq!(house.calls(), "PATCH /audit/configuration");
+    assert_eq!(house.calls(), "GET /audit/configuration\nPATCH /audit/configuration");
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,6 +205,44 @@ async fn a_look_that_fails_lets_nothing_pass() {
     }
     house.order("DescribeAccountAuditConfiguration", "nulls", 1, 0);
     let start = json!({"command": "StartOnDemandAuditTask", "targetCheckNames": [LOGGING]});
-    assert!(house.fails(start).await.starts_with("InvalidInput\n"));
+    let unreadable =
+        "UnreadableAnswer\nDescribeAccountAuditConfiguration: the answer has no auditCheckConfigurations";
+    assert_eq!(house.fails(start).await, unreadable);
+    // Nobody knows what is enabled: to disable it may delete something.
+    house.order("DescribeAccountAuditConfiguration", "nulls", 1, 0);
+    assert_eq!(house.fails(disable(&[LOGGING])).await, unreadable);
     assert_eq!((house.audits(), enabled(&house).await.len()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_configuration_is_complete_and_so_is_an_enabled_target() {
+    let house = house();
+    let update = |more: Value| {
+        let mut event = json!({"command": "UpdateAccountAuditConfiguration"});
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+    };
+    let role = crate::house::ROLE;
+    let on = json!({LOGGING: {"enabled": true}});
+    let target = json!({"auditNotificationTargetConfigurations": {"SNS": {"enabled": true}}});
+    insta::assert_snapshot!(house.fails(update(target.clone())).await, @"
+    InvalidInput
+    $.roleArn: is missing: nothing is configured yet
+    $.auditCheckConfigurations: must enable a check: nothing is configured yet
+    $.auditNotificationTargetConfigurations.SNS.targetArn: is missing: the target is enabled
+    $.auditNotificationTargetConfigurations.SNS.roleArn: is missing: the target is enabled
+    ");
+    house.ok(update(json!({"roleArn": role, "auditCheckConfigurations": on}))).await;
+    let mut half = target.clone();
+    half["auditNotificationTargetConfigurations"]["SNS"]["targetArn"] =
+        "arn:aws:sns:us-east-1:123456789012:t".into();
+    insta::assert_snapshot!(house.fails(update(half.clone())).await, @"
+    InvalidInput
+    $.auditNotificationTargetConfigurations.SNS.roleArn: is missing: the target is enabled
+    ");
+    // What is there already counts: a target that was disabled is enabled by one member.
+    half["auditNotificationTargetConfigurations"]["SNS"]["enabled"] = false.into();
+    half["auditNotificationTargetConfigurations"]["SNS"]["roleArn"] = role.into();
+    house.ok(update(half)).await;
+    house.ok(update(target)).await;
 }
