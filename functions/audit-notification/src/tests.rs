@@ -1,7 +1,5 @@
 //! The function as Lambda runs it, on the SDK's own clients and a small AWS in memory.
 
-use std::cell::RefCell;
-
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::ledger::Ledger;
@@ -9,6 +7,8 @@ use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_aws::testing::emit;
+use fleetwarden_aws::testing::emitted;
 use lambda_runtime::Context;
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
@@ -23,15 +23,6 @@ mod faults;
 const CHECKS: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/checks";
 const ALERTS: &str = "arn:alerts";
 const PARKED: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/parked";
-
-thread_local! {
-    /// The metric lines of this thread's test.
-    static LINES: RefCell<Vec<Value>> = const { RefCell::new(vec![]) };
-}
-
-fn emit(line: &str) {
-    LINES.with_borrow_mut(|lines| lines.push(serde_json::from_str(line).unwrap()));
-}
 
 fn handler(cloud: &Cloud) -> Handler {
     let (aws, clock) = (cloud.clients(), cloud.clock());
@@ -87,7 +78,7 @@ fn asked(cloud: &Cloud) -> Vec<String> {
 
 /// The metric lines of checks, as `CHECK COUNT`, and of the invocation, as `records/failed/parked`.
 fn metrics() -> (Vec<String>, Vec<String>) {
-    let lines = LINES.take();
+    let lines = emitted();
     let of =
         |name: &str| lines.iter().filter(move |line| line.get(name).is_some()).cloned().collect::<Vec<_>>();
     let checks = of("Check")
@@ -101,9 +92,4 @@ fn metrics() -> (Vec<String>, Vec<String>) {
 /// The alerts that were published, as the topic got them.
 fn told(cloud: &Cloud) -> Vec<Value> {
     cloud.published_to(ALERTS).iter().map(|message| serde_json::from_str(message).unwrap()).collect()
-}
-
-/// An answer that the SDK does not try again, and that we do.
-fn refused() -> Answer {
-    Answer::error(403, "AccessDeniedException", json!({"message": "not yet"}))
 }

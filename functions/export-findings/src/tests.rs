@@ -1,7 +1,5 @@
 //! The function as Lambda runs it, on the SDK's own clients and a small AWS in memory.
 
-use std::cell::RefCell;
-
 use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
@@ -11,6 +9,8 @@ use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_aws::testing::emit;
+use fleetwarden_aws::testing::emitted;
 use lambda_runtime::Context;
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
@@ -26,15 +26,6 @@ mod summaries;
 const ALERTS: &str = "arn:alerts";
 const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
 const STREAM: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK/t-1/00003";
-
-thread_local! {
-    /// The metric lines of this thread's test.
-    static LINES: RefCell<Vec<Value>> = const { RefCell::new(vec![]) };
-}
-
-fn emit(line: &str) {
-    LINES.with_borrow_mut(|lines| lines.push(serde_json::from_str(line).unwrap()));
-}
 
 fn handler(cloud: &Cloud) -> Handler {
     let (aws, clock) = (cloud.clients(), cloud.clock());
@@ -102,9 +93,4 @@ fn parked(cloud: &Cloud) -> Vec<String> {
     let reason =
         |body: Value| body["MessageAttributes"]["reason"]["StringValue"].as_str().unwrap().to_owned();
     cloud.calls("SendMessage").iter().map(|call| reason(call.json())).collect()
-}
-
-/// An answer that the SDK does not try again, and that we do.
-fn refused() -> Answer {
-    Answer::error(403, "AccessDeniedException", json!({"message": "not yet"}))
 }

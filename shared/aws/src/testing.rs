@@ -6,6 +6,7 @@
 pub mod cloud;
 mod condition;
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -76,6 +77,25 @@ impl Answer {
     pub fn error(status: u16, code: &'static str, body: impl ToString) -> Self {
         Self::Now { status, error: Some(code), body: body.to_string().into_bytes() }
     }
+
+    /// An error that the SDK does not try again, and that a function does.
+    pub fn refused() -> Self {
+        Self::error(403, "AccessDeniedException", r#"{"message": "not yet"}"#)
+    }
+}
+
+thread_local! {
+    static LINES: RefCell<Vec<Value>> = const { RefCell::new(vec![]) };
+}
+
+/// Takes a metric line of this thread's test, in place of standard output.
+pub fn emit(line: &str) {
+    LINES.with_borrow_mut(|lines| lines.push(serde_json::from_str(line).unwrap_or_default()));
+}
+
+/// The metric lines of this thread's test, since it last asked.
+pub fn emitted() -> Vec<Value> {
+    LINES.take()
 }
 
 /// Clients whose every call a function answers.

@@ -12,7 +12,7 @@ fn file(name: &str) -> Value {
 /// What an event leaves behind: messages, alerts, parked records with their reasons, metrics.
 async fn left_behind(name: &str) -> Value {
     let cloud = Cloud::default();
-    LINES.take();
+    emitted();
     let outcome = invoke(&cloud, file(name)).await.map_err(|error| error.to_string());
     let reason = |call: &fleetwarden_aws::testing::Call| {
         call.json()["MessageAttributes"]["reason"]["StringValue"].as_str().unwrap().to_owned()

@@ -36,7 +36,7 @@ async fn a_failure_is_the_invocations_and_the_retry_heals_it() {
                 ("DEVICE_CERTIFICATE_SHARED_CHECK", "COMPLETED_COMPLIANT", 0, 0),
             ],
         );
-        cloud.fail(operation, 1, refused());
+        cloud.fail(operation, 1, Answer::refused());
         let error = invoke(&cloud, event(std::slice::from_ref(&ended))).await.unwrap_err();
         assert_eq!(error.name(), "Fleetwarden.Aws", "{operation}: {error}");
         // Lambda waits a minute before the first retry; by then no lease is left.
@@ -51,7 +51,7 @@ async fn a_failure_is_the_invocations_and_the_retry_heals_it() {
 #[tokio::test]
 async fn a_failed_try_is_given_back_at_once() {
     let cloud = Cloud::default();
-    cloud.fail("SendMessageBatch", 1, refused());
+    cloud.fail("SendMessageBatch", 1, Answer::refused());
     invoke(&cloud, event(&[with_findings("t-1")])).await.unwrap_err();
     invoke(&cloud, event(&[with_findings("t-1")])).await.unwrap();
     assert_eq!(cloud.calls("SendMessageBatch").len(), 2);
@@ -61,7 +61,7 @@ async fn a_failed_try_is_given_back_at_once() {
 #[tokio::test]
 async fn an_alert_that_was_not_taken_is_told_by_the_retry() {
     let cloud = Cloud::default();
-    cloud.fail("Publish", 1, refused());
+    cloud.fail("Publish", 1, Answer::refused());
     invoke(&cloud, event(&[with_trouble("t-1")])).await.unwrap_err();
     assert_eq!(asked(&cloud).len(), 1, "triage does not wait for the alert");
     invoke(&cloud, event(&[with_trouble("t-1")])).await.unwrap();
@@ -73,7 +73,7 @@ async fn an_alert_that_was_not_taken_is_told_by_the_retry() {
 #[tokio::test]
 async fn a_record_that_fails_lets_the_others_through() {
     let cloud = Cloud::default();
-    cloud.fail("SendMessageBatch", 1, refused());
+    cloud.fail("SendMessageBatch", 1, Answer::refused());
     let messages = event(&[with_findings("t-1"), "bad".into(), with_findings("t-2"), with_findings("t-3")]);
     invoke(&cloud, messages.clone()).await.unwrap_err();
     assert_eq!(metrics().1, ["4/1/1"]);
@@ -89,7 +89,7 @@ async fn a_record_that_fails_lets_the_others_through() {
 #[tokio::test]
 async fn a_bad_record_that_cannot_be_parked_is_retried() {
     let cloud = Cloud::default();
-    cloud.fail("SendMessage", 1, refused());
+    cloud.fail("SendMessage", 1, Answer::refused());
     invoke(&cloud, event(&["bad".into()])).await.unwrap_err();
     invoke(&cloud, event(&["bad".into()])).await.unwrap();
     assert_eq!(metrics().1, ["1/1/0", "1/0/1"]);

@@ -93,9 +93,9 @@ async fn whatever_fails_the_next_delivery_heals_it() {
             let cloud = Cloud::default();
             let body = [page(&["a", "b"]).to_string()];
             if effect {
-                cloud.lose(operation, refused());
+                cloud.lose(operation, Answer::refused());
             } else {
-                cloud.fail(operation, 1, refused());
+                cloud.fail(operation, 1, Answer::refused());
             }
             for _ in 0..4 {
                 drop(deliver(&cloud, &body).await);
@@ -110,11 +110,11 @@ async fn whatever_fails_the_next_delivery_heals_it() {
 #[tokio::test]
 async fn log_and_archive_do_not_wait_for_each_other() {
     let cloud = Cloud::default();
-    cloud.fail("CreateLogStream", 1, refused());
+    cloud.fail("CreateLogStream", 1, Answer::refused());
     deliver(&cloud, &[page(&["a"]).to_string()]).await.unwrap_err();
     assert_eq!(cloud.calls("PUT").len(), 1);
     let cloud = Cloud::default();
-    cloud.fail("PUT", 1, refused());
+    cloud.fail("PUT", 1, Answer::refused());
     deliver(&cloud, &[page(&["a"]).to_string()]).await.unwrap_err();
     assert_eq!(logged(&cloud, STREAM), ["a"]);
 }
@@ -138,7 +138,7 @@ async fn a_page_is_not_parked_before_the_archive_has_it() {
         1,
         Answer::ok(json!({"rejectedLogEventsInfo": {"tooOldLogEventEndIndex": 1}})),
     );
-    cloud.fail("PUT", 1, refused());
+    cloud.fail("PUT", 1, Answer::refused());
     deliver(&cloud, &[page(&["a"]).to_string()]).await.unwrap_err();
     assert!(parked(&cloud).is_empty());
 }
@@ -167,7 +167,7 @@ async fn a_large_page_is_packed_into_few_calls() {
     assert_eq!(logged(&cloud, STREAM), ids);
     // Half of it is there, then the process dies: the rest comes once, in its place.
     let cloud = Cloud::default();
-    cloud.fail_later("PutLogEvents", 1, 1, refused());
+    cloud.fail_later("PutLogEvents", 1, 1, Answer::refused());
     deliver(&cloud, &[large.to_string()]).await.unwrap_err();
     assert!((1..300).contains(&logged(&cloud, STREAM).len()));
     cloud.pass_seconds(LATER);

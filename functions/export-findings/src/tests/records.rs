@@ -45,7 +45,7 @@ async fn bad_records_are_parked_with_their_reasons_and_the_others_exported() {
 #[tokio::test]
 async fn one_failure_of_many_is_one_record_again() {
     let cloud = Cloud::default();
-    cloud.fail_later("CreateLogStream", 4, 1, refused());
+    cloud.fail_later("CreateLogStream", 4, 1, Answer::refused());
     let bodies: Vec<String> = (0..10)
         .map(|n| message(&json!({"page": {"page": n, "part": 0, "findings": [finding("a")]}})).to_string())
         .collect();
@@ -67,7 +67,7 @@ async fn a_thousand_records_are_exported() {
 #[tokio::test]
 async fn what_cannot_be_parked_is_delivered_again() {
     let cloud = Cloud::default();
-    cloud.fail("SendMessage", 1, refused());
+    cloud.fail("SendMessage", 1, Answer::refused());
     assert_eq!(deliver(&cloud, &["half".into(), page(&["a"]).to_string()]).await.unwrap(), [0]);
 }
 

@@ -26,7 +26,7 @@ async fn a_summary_is_metrics_a_record_and_an_alert() {
     .await;
     insta::assert_json_snapshot!("alert", told(&cloud));
     insta::assert_json_snapshot!("record", cloud.item("audit#t-1", &format!("check#{CHECK}")).unwrap());
-    let lines = LINES.take();
+    let lines = emitted();
     let of_check = lines.iter().filter(|line| line["Check"] == CHECK);
     assert_eq!(of_check.map(|line| line["NonCompliant"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 20, 22]);
 }
@@ -77,7 +77,7 @@ async fn a_summary_delivered_again_tells_nobody_twice() {
 async fn an_alert_that_was_not_taken_is_told_by_the_next_delivery() {
     let cloud = Cloud::default();
     let body = [summary(&json!({"HIGH": {"nonCompliant": 1, "loudest": "high", "reported": 1}}))];
-    cloud.fail("Publish", 1, refused());
+    cloud.fail("Publish", 1, Answer::refused());
     deliver(&cloud, &body).await.unwrap_err();
     assert!(deliver(&cloud, &body).await.unwrap().is_empty());
     assert_eq!(told(&cloud).len(), 2, "the first was not taken");
@@ -86,7 +86,7 @@ async fn an_alert_that_was_not_taken_is_told_by_the_next_delivery() {
 #[tokio::test]
 async fn a_ledger_that_does_not_answer_is_tried_again() {
     let cloud = Cloud::default();
-    cloud.fail("PutItem", 1, refused());
+    cloud.fail("PutItem", 1, Answer::refused());
     deliver(&cloud, &[summary(&json!({}))]).await.unwrap_err();
     assert!(cloud.item("audit#t-1", &format!("check#{CHECK}")).is_none());
 }
