@@ -44,6 +44,7 @@ OPERATIONS = {
 }
 # An adapter as the functions write it, and the operations behind it. An alert is claimed before it is sent.
 ALERT = {"publish", "put_item", "update_item"}
+THINGS = {"describe_thing", "describe_thing_group", "list_principal_things", "list_thing_groups_for_thing"}
 ADAPTERS = {
     r"\bledger(\(\))?\s*\.once\(": {"put_item", "update_item"},
     r"\bledger(\(\))?\s*\.put(_newer)?\(": {"put_item"},
@@ -59,6 +60,7 @@ ADAPTERS = {
     r"\.get_file\(|\barchive\s*\.read\(": {"get_object"},
     r"\bAlerts\b": ALERT,
     r"\bpolicy::load(_with_windows)?\(": ALERT,
+    r"\bRegistry\b": THINGS,
     r"\bConsumer\b": {"send_message"},
     r"\bQueue\b": {"send_message_batch"},
 }

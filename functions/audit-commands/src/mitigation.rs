@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::registry::Pace;
+use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::api::input::millis;
 use fleetwarden_core::check::CheckName;
@@ -32,6 +34,17 @@ use crate::command::Command;
 use crate::diff::change;
 use crate::failure::Failure;
 use crate::task::taken;
+
+/// The name of a failure: something of it is protected.
+const PROTECTED: &str = "Protected";
+/// The name of a failure: nobody can say whether something of it is protected.
+const UNKNOWN: &str = "ProtectionUnknown";
+
+/// What keeps a resource from being mitigated.
+struct Held {
+    name: &'static str,
+    why: String,
+}
 
 /// What a command is about to mitigate.
 struct Asked {
@@ -115,7 +128,8 @@ impl AuditCommands {
     /// Looks at each finding. All must be there, have actions, and be known not to be protected.
     async fn findings(&self, policy: &Policy, ids: &[Value], command: &Command) -> Result<Asked, Failure> {
         let mapping = command.input.get("auditCheckToActionsMapping");
-        let (mut faults, mut protected, mut mitigates) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut faults, mut held, mut mitigates) = (Vec::new(), Vec::new(), Vec::new());
+        let registry = Registry::new(self.iot.clone(), Pace::Prompt, &self.account, &self.iot.region());
         let mut requests: Vec<MitigationRequest> = Vec::new();
         let mut seen = BTreeSet::new();
         for (at, id) in ids.iter().enumerate().filter(|(_, id)| seen.insert(id.as_str())) {
@@ -137,8 +151,8 @@ impl AuditCommands {
             let identifier: ResourceIdentifier = resource
                 .and_then(|resource| serde_json::from_value(resource.clone()).ok())
                 .unwrap_or_default();
-            if let Err(why) = unprotected(policy, &check, &identifier) {
-                protected.push(format!("{path}: {why}"));
+            if let Err(Held { name, why }) = unprotected(policy, &check, &identifier, &registry).await {
+                held.push(Held { name, why: format!("{path}: {why}") });
             }
             mitigates.push(json!({
                 "findingId": id,
@@ -163,9 +177,7 @@ impl AuditCommands {
         if !faults.is_empty() {
             return Err(Failure::Input(faults));
         }
-        if !protected.is_empty() {
-            return Err(refused_as_protected(protected.join("\n")));
-        }
+        refuse_held(&held)?;
         Ok(Asked { mitigates: mitigates.into(), requests })
     }
 
@@ -182,14 +194,13 @@ impl AuditCommands {
         // Whether a filter leaves out a check that has actions, AWS does not say: so it does not.
         let mapped = mapping.into_iter().flatten().map(|(check, _)| check);
         let concerned = mapped.filter(|check| policy.may_protect(&CheckName::new(check)));
-        let concerned: Vec<String> = concerned
+        let concerned: Vec<Held> = concerned
             .map(|check| {
-                format!("$.target: protect of the policy may concern resources of {check}; name the findings")
+                let what = "protect of the policy may concern resources of";
+                Held { name: PROTECTED, why: format!("$.target: {what} {check}; name the findings") }
             })
             .collect();
-        if !concerned.is_empty() {
-            return Err(refused_as_protected(concerned.join("\n")));
-        }
+        refuse_held(&concerned)?;
         let task = starts.pointer("/target/auditTaskId").cloned().unwrap_or_default();
         let Some(audit) = self.ask_if_there("DescribeAuditTask", json!({"taskId": task})).await? else {
             return Err(Failure::fault("$.target.auditTaskId", "there is no such audit"));
@@ -217,36 +228,50 @@ impl AuditCommands {
     }
 }
 
-/// Why a resource must not be mitigated.
-fn unprotected(policy: &Policy, check: &CheckName, identifier: &ResourceIdentifier) -> Result<(), String> {
+/// Keeps a resource from being mitigated, unless it is known that nothing protects it.
+async fn unprotected(
+    policy: &Policy,
+    check: &CheckName,
+    identifier: &ResourceIdentifier,
+    registry: &Registry,
+) -> Result<(), Held> {
+    let unknown = |why: String| Err(Held { name: UNKNOWN, why });
     if identifier.is_empty() {
         return if policy.may_protect(check) {
-            Err("the finding names no resource that is known, so that it may be protected".to_owned())
+            unknown("the finding names no resource that is known, so that it may be protected".to_owned())
         } else {
             Ok(())
         };
     }
-    match policy.protection(identifier, &Things::NotAsked) {
-        Ok(None) => Ok(()),
-        Ok(Some(protection)) => {
+    let wants = |things: &Things| policy.protection(identifier, things).err().unwrap_or_default();
+    let things = registry.look_up(Some(identifier), wants).await;
+    let label = identifier.label();
+    match (policy.protection(identifier, &things), things) {
+        (Ok(None), _) => Ok(()),
+        (Ok(Some(protection)), _) => {
             let (kind, pattern) = match protection {
                 Protection::Thing(pattern) => ("things", pattern),
                 Protection::Group(pattern) => ("groups", pattern),
                 Protection::Certificate(pattern) => ("certificates", pattern),
                 Protection::Policy(pattern) => ("policies", pattern),
             };
-            Err(format!("{} is protected, by '{pattern}' of {kind}", identifier.label()))
+            Err(Held { name: PROTECTED, why: format!("{label} is protected, by '{pattern}' of {kind}") })
         }
-        Err(_) => Err(format!(
-            "the policy protects things or groups, and what is behind {} is not looked up here; \
-             a rule of the policy can mitigate it",
-            identifier.label()
-        )),
+        (Err(_), things) => {
+            let why = if let Things::Unknown { unknown } = &things { unknown } else { "nobody asked" };
+            unknown(format!("nobody can say whether what is behind {label} is protected: {why}"))
+        }
     }
 }
 
-fn refused_as_protected(what: String) -> Failure {
-    Failure::Refused { name: "Protected", what }
+/// Refuses a command because of what is held, if anything is.
+fn refuse_held(held: &[Held]) -> Result<(), Failure> {
+    // What is protected stays so, whatever is known another time.
+    let Some(Held { name, .. }) = held.iter().find(|held| held.name == PROTECTED).or(held.first()) else {
+        return Ok(());
+    };
+    let what = held.iter().map(|held| held.why.as_str()).collect::<Vec<_>>().join("\n");
+    Err(Failure::Refused { name, what })
 }
 
 /// Lets it pass only in a window of the policy.

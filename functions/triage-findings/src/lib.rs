@@ -10,7 +10,6 @@ mod history;
 mod outbox;
 mod run;
 mod sorted;
-mod things;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
@@ -20,6 +19,7 @@ use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
@@ -44,8 +44,10 @@ pub struct Queues {
 pub struct Triage {
     /// The account whose audits are triaged: 12 digits.
     pub account: String,
-    /// AWS IoT.
+    /// AWS IoT, for the findings.
     pub iot: aws_sdk_iot::Client,
+    /// AWS IoT, for the things behind them.
+    pub registry: IotApi,
     /// Where decisions go.
     pub queues: Queues,
     /// Claims and the place of each check's history.
@@ -85,7 +87,16 @@ impl Triage {
         // the ten calls a second that the account has.
         let parking = queue(common.dead_letter_queue);
         let consumer = Consumer { function: "triage-findings", parking, clock, parallel: 1 };
-        Ok(Self { account: common.account, iot: shared.iot(), queues, ledger, archive, policy, consumer })
+        Ok(Self {
+            account: common.account,
+            iot: shared.iot(),
+            registry: shared.iot_api(),
+            queues,
+            ledger,
+            archive,
+            policy,
+            consumer,
+        })
     }
 
     /// Takes a batch of check messages.

@@ -6,6 +6,9 @@ use aws_sdk_iot::types::AuditFinding;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::registry::OutOfTime;
+use fleetwarden_aws::registry::Pace;
+use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::finding::Finding;
 use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::history::Record;
@@ -32,8 +35,6 @@ use crate::convert;
 use crate::history::History;
 use crate::outbox::Messages;
 use crate::outbox::Outbox;
-use crate::things::OutOfTime;
-use crate::things::Registry;
 
 /// The most findings a page (`ListAuditFindings`).
 const PAGE: i32 = 250;
@@ -116,7 +117,10 @@ impl<'t> Run<'t> {
             outbox: Outbox::new(&message, triage.policy.mode(), whole),
             history: History::open(&triage.ledger, &triage.archive, &message).await?,
             tally: resume.tally,
-            registry: Registry::new(&triage.iot, &message.audit),
+            registry: {
+                let Audit { account, region, .. } = &message.audit;
+                Registry::new(triage.registry.clone(), Pace::Patient, account, region)
+            },
             page: resume.page,
             message,
         })
@@ -258,7 +262,9 @@ impl<'t> Run<'t> {
             let left = stop_at.0.saturating_sub(consumer.clock.now().0);
             let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
             // On the heap: the calls behind it are large, and most findings make none.
-            match (Box::pin(self.registry.look_up(policy, subject, left)).await, at_time_out) {
+            let wants = |things: &Things| policy.decide(&Subject { things, ..subject.clone() }).wanted;
+            let looked_up = self.registry.look_up_within(left, subject.finding.identifier(), wants);
+            match (Box::pin(looked_up).await, at_time_out) {
                 (Ok(things), _) => Ok(Some(things)),
                 (Err(OutOfTime), AtTimeOut::GiveUp) => Ok(Some(self.registry.give_up("the time was up"))),
                 (Err(OutOfTime), AtTimeOut::LeavePage) => Err(OutOfTime),

@@ -16,12 +16,13 @@ pub mod ledger;
 pub mod mitigations;
 pub mod policy;
 pub mod queue;
+pub mod registry;
 mod rest;
 mod retries;
 pub mod s3;
 pub mod settings;
 pub mod telemetry;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod topic;
 

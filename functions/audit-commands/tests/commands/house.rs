@@ -35,6 +35,7 @@ pub(crate) const LOGGING: &str = "LOGGING_DISABLED_CHECK";
 pub(crate) const SHARED: &str = "DEVICE_CERTIFICATE_SHARED_CHECK";
 pub(crate) const POLICY: &str = "IOT_POLICY_OVERLY_PERMISSIVE_CHECK";
 pub(crate) const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/1/mitigation";
+const OF_IOT: [&str; 5] = ["/audit", "/mitigationactions", "/principals", "/things", "/thing-groups"];
 const SIGNED: &str =
     "AWS4-HMAC-SHA256 Credential=a/20261123/us-east-1/iot/aws4_request, SignedHeaders=host, Signature=0";
 
@@ -47,9 +48,14 @@ pub(crate) struct House {
     pub(crate) apply_mitigations: ApplyMitigations,
     /// The calls of AWS IoT, by method, path and query, in order.
     pub(crate) calls: Arc<Mutex<Vec<String>>>,
+    /// What answers in place of the endpoint, by path.
+    pub(crate) instead: Arc<Mutex<Option<AnswerInstead>>>,
     /// The last of them.
     last: Arc<Mutex<Option<Call>>>,
 }
+
+/// Answers a path in place of the endpoint, or leaves it to that.
+pub(crate) type AnswerInstead = fn(&str) -> Option<Answer>;
 
 /// A house whose policy is this.
 pub(crate) fn house_with(policy: &'static str) -> House {
@@ -63,14 +69,19 @@ pub(crate) fn house_with(policy: &'static str) -> House {
     let last: Arc<Mutex<Option<Call>>> = Arc::default();
     let (around, service, seen) = (cloud.clone(), Arc::clone(&endpoint), Arc::clone(&calls));
     let kept = Arc::clone(&last);
+    let instead: Arc<Mutex<Option<AnswerInstead>>> = Arc::default();
+    let answers = Arc::clone(&instead);
     let shared = clients(move |call: Call| {
         let (method, path) = call.operation.split_once(' ').unwrap_or_default();
-        if !path.starts_with("/audit") && !path.starts_with("/mitigationactions") {
+        if !OF_IOT.iter().any(|root| path.starts_with(root)) {
             return around.answer(call);
         }
         let query = if call.query.is_empty() { String::new() } else { format!("?{}", call.query) };
         seen.lock().unwrap().push(format!("{method} {path}{query}"));
         *kept.lock().unwrap() = Some(call.clone());
+        if let Some(answer) = answers.lock().unwrap().and_then(|answer| answer(path)) {
+            return answer;
+        }
         let answer = ask(&service, &call);
         if answer.lost {
             return Answer::Never;
@@ -105,7 +116,7 @@ pub(crate) fn house_with(policy: &'static str) -> House {
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 },
     };
-    House { cloud, endpoint, function, apply_mitigations, calls, last }
+    House { cloud, endpoint, function, apply_mitigations, calls, instead, last }
 }
 
 /// Asks the endpoint.

@@ -6,6 +6,8 @@ use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_core::api;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
@@ -17,6 +19,8 @@ use proptest::prelude::Strategy;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::house::ACCOUNT;
+use crate::house::AnswerInstead;
 use crate::house::House;
 use crate::house::LOGGING;
 use crate::house::POLICY;
@@ -128,23 +132,142 @@ async fn what_is_protected_is_not_mitigated() {
     house.ok(mitigate(&filtered, &[LOGGING])).await;
 }
 
+/// The names of the things behind a finding's certificate.
+async fn things(house: &House, finding: &Value) -> Vec<String> {
+    let id = &finding["nonCompliantResource"]["resourceIdentifier"]["deviceCertificateId"];
+    let principal = format!("arn:aws:iot:us-east-1:{ACCOUNT}:cert/{}", id.as_str().unwrap());
+    let list = api::REGISTRY.iter().find(|operation| operation.name == "ListPrincipalThings").unwrap();
+    let input = json!({ "principal": principal });
+    let answer = house.function.iot.call(list, input.as_object().unwrap()).await.unwrap();
+    let answer: Value = serde_json::from_str(answer.get()).unwrap();
+    serde_json::from_value(answer["things"].clone()).unwrap()
+}
+
+/// A house in which this is protected, with an audit and some of its findings on shared certificates.
+async fn protecting(protect: &str) -> (House, Vec<Value>) {
+    let policy = format!("version: 1\nmode: enforce\nprotect: {{ {protect} }}\nrules: []\n");
+    let house = house_with(policy.leak());
+    let task = house.audit(&[SHARED]).await;
+    action(&house).await;
+    let found = findings(&house, &task, SHARED, 5).await;
+    house.calls();
+    (house, found)
+}
+
 #[tokio::test(start_paused = true)]
-async fn what_nobody_looks_up_is_not_mitigated_when_things_are_protected() {
+async fn of_several_things_behind_a_certificate_one_that_is_protected_is_enough() {
+    let (house, found) = protecting("things: [none]").await;
+    let behind = things(&house, &found[1]).await;
+    assert!(behind.len() > 1, "{behind:?}");
+    for thing in behind {
+        let (house, found) = protecting(&format!("things: ['{thing}']")).await;
+        let id = found[1]["nonCompliantResource"]["resourceIdentifier"]["deviceCertificateId"].as_str();
+        let error = house.fails(mitigate(&by_id(&found[..2]), &[SHARED])).await;
+        let says = format!("{} is protected, by '{thing}' of things", id.unwrap());
+        assert_eq!(error, format!("Protected\n$.target.findingIds[1]: {says}"));
+        assert!(!house.calls().contains("mitigationactions/tasks"));
+        house.ok(mitigate(&by_id(&found[..1]), &[SHARED])).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thing_of_a_protected_group_or_of_one_below_it_is_not_mitigated() {
+    let (house, found) = protecting("groups: [production]").await;
+    let one = by_id(&found[..1]);
+    let error = house.fails(mitigate(&one, &[SHARED])).await;
+    assert!(error.starts_with("Protected\n$.target.findingIds[0]: "), "{error}");
+    assert!(error.ends_with(" is protected, by 'production' of groups"), "{error}");
+    let calls = house.calls();
+    assert!(
+        calls.contains("/thing-groups/production-") && !calls.contains("mitigationactions/tasks"),
+        "{calls}"
+    );
+    // Where no thing is in such a group, it starts.
+    let (house, found) = protecting("groups: [museum]").await;
+    house.ok(mitigate(&by_id(&found), &[SHARED])).await;
+    let calls = house.calls();
+    let principals = calls.lines().filter(|call| call.starts_with("GET /principals/things")).count();
+    assert_eq!(principals, found.len(), "{calls}");
+    assert!(!calls.contains("GET /things/thing"), "nobody asks for types: {calls}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_looked_up_that_no_protection_asks_for() {
+    let (house, found) = protecting("certificates: [none], policies: [none]").await;
+    house.ok(mitigate(&by_id(&found), &[SHARED])).await;
+    let calls = house.calls();
+    assert!(!calls.contains("/principals") && !calls.contains("/things"), "{calls}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_looked_up_is_no_consent_and_says_why() {
+    let denied = |path: &str| {
+        let answer = Answer::error(403, "AccessDeniedException", json!({"message": "no (request 4711)"}));
+        path.contains("/thing-groups").then_some(answer)
+    };
+    let many = |path: &str| {
+        let things: Vec<String> = (0..26).map(|number| format!("thing-{number}")).collect();
+        path.starts_with("/principals").then(|| Answer::ok(json!({ "things": things })))
+    };
+    let instead: [(AnswerInstead, &str); 2] = [
+        (denied, "ListThingGroupsForThing: AccessDeniedException"),
+        (many, "the certificate is attached to more than 25 things"),
+    ];
+    for (answer, why) in instead {
+        let (house, found) = protecting("groups: [museum]").await;
+        *house.instead.lock().unwrap() = Some(answer);
+        let error = house.fails(mitigate(&by_id(&found[..1]), &[SHARED])).await;
+        assert!(
+            error.starts_with("ProtectionUnknown\n$.target.findingIds[0]: nobody can say whether"),
+            "{error}"
+        );
+        assert!(error.ends_with(&format!(" is protected: {why}")), "{error}");
+        assert!(!house.calls().contains("mitigationactions/tasks"));
+        assert_eq!(claim(&house, &found[0]).0, Value::Null, "nothing is held");
+    }
+    let (house, found) = protecting("groups: [museum]").await;
+    for (operation, kind, code) in [
+        ("ListPrincipalThings", "internal-failure", "InternalFailureException"),
+        ("DescribeThingGroup", "internal-failure", "InternalFailureException"),
+        ("ListThingGroupsForThing", "nulls", "an answer without content"),
+    ] {
+        house.order(operation, kind, 3, 0);
+        let error = house.fails(mitigate(&by_id(&found[..1]), &[SHARED])).await;
+        assert!(error.ends_with(&format!(" is protected: {operation}: {code}")), "{error}");
+        house.control("DELETE", "faults", &Value::Null);
+    }
+    // What is protected for certain is told as that.
+    let (house, found) = protecting("groups: [production]").await;
+    house.order("ListPrincipalThings", "internal-failure", 3, 1);
+    let error = house.fails(mitigate(&by_id(&found[..2]), &[SHARED])).await;
+    assert!(error.starts_with("Protected\n") && error.lines().count() == 3, "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_throttled_is_asked_a_few_times() {
+    let (house, found) = protecting("groups: [museum]").await;
+    house.order("ListPrincipalThings", "throttle", 3, 0);
+    let error = house.fails(mitigate(&by_id(&found[..1]), &[SHARED])).await;
+    assert!(error.ends_with("is protected: ListPrincipalThings: ThrottlingException"), "{error}");
+    assert!(!house.calls().contains("mitigationactions/tasks"));
+    house.order("ListPrincipalThings", "throttle", 2, 0);
+    house.ok(mitigate(&by_id(&found[..1]), &[SHARED])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_things_behind_it_is_not_held_and_what_names_nothing_is() {
     let house = house_with("version: 1\nmode: enforce\nprotect: { groups: [production] }\nrules: []\n");
     let task = house.audit(&[SHARED, LOGGING]).await;
     action(&house).await;
-    let found = findings(&house, &task, SHARED, 1).await;
-    let error = house.fails(mitigate(&by_id(&found), &[SHARED])).await;
-    assert!(
-        error.starts_with("Protected\n$.target.findingIds[0]: the policy protects things or groups"),
-        "{error}"
-    );
-    // What has no things behind it is not held.
     let logging = findings(&house, &task, LOGGING, 1).await;
     house.ok(mitigate(&by_id(&logging), &[LOGGING])).await;
+    let found = findings(&house, &task, SHARED, 1).await;
     house.order("DescribeAuditFinding", "no-resource", 1, 0);
     let error = house.fails(mitigate(&by_id(&found), &[SHARED])).await;
-    assert!(error.contains("names no resource that is known"), "{error}");
+    assert!(
+        error.starts_with("ProtectionUnknown\n") && error.contains("names no resource that is known"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -461,7 +584,7 @@ async fn what_cannot_be_followed_is_not_started() {
     let audit = house.audit(&[SHARED]).await;
     action(&house).await;
     let found = findings(&house, &audit, SHARED, 1).await;
-    let denied = fleetwarden_aws::testing::Answer::error(403, "AccessDeniedException", "{}");
+    let denied = Answer::error(403, "AccessDeniedException", "{}");
     house.cloud.fail("SendMessageBatch", 9, denied);
     house.calls();
     let error = house.fails(mitigate(&by_id(&found), &[SHARED])).await;

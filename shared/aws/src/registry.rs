@@ -1,64 +1,76 @@
-//! What a decision asks of the AWS IoT registry: the things behind a resource, their types, attributes, groups.
+//! What a policy asks of the AWS IoT registry: the things behind a resource, their types, attributes, groups.
 //!
-//! Before it, a policy that said what it wants; after it, the same policy, asked again. Nothing is looked up
-//! that no decision wants, and nothing twice for one message. Whatever keeps an answer away becomes
-//! [`Things::Unknown`], which lets nothing happen; it never fails a check, because all that needs no answer is
-//! still to be done.
+//! Whoever decides asks the policy what it wants to know, has it looked up here, and asks the policy again. Nothing
+//! is looked up that no decision wants, and nothing twice by one registry. Whatever keeps an answer away becomes
+//! [`Things::Unknown`], which lets nothing happen; it fails nothing, because all that needs no answer is still to be
+//! done.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use aws_sdk_iot::Client;
-use aws_sdk_iot::config::retry::RetryConfig;
-use aws_sdk_iot::config::retry::RetryPartition;
-use aws_sdk_iot::config::retry::TokenBucket;
-use aws_sdk_iot::error::ProvideErrorMetadata;
-use aws_sdk_iot::error::SdkError;
-use aws_sdk_iot::types::GroupNameAndArn;
-use fleetwarden_aws::Error;
-use fleetwarden_core::message::Audit;
+use fleetwarden_core::api;
 use fleetwarden_core::names::is_thing_name;
 use fleetwarden_core::names::shown;
-use fleetwarden_core::policy::Policy;
-use fleetwarden_core::policy::Subject;
+use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Behind;
 use fleetwarden_core::thing::Description;
 use fleetwarden_core::thing::Thing;
 use fleetwarden_core::thing::Things;
+use fleetwarden_core::thing::Wanted;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_json::json;
+use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
+
+use crate::Error;
+use crate::iot_api::IotApi;
+use crate::iot_api::UNREADABLE;
 
 /// More things behind one certificate are not looked up: that is no device, and costs 50 calls and more.
 const MAX_THINGS: usize = 25;
 /// A cache with so many entries is emptied: some megabytes.
 const FULL: usize = 10_000;
-/// Of things whose names are known, descriptions and groups: no decision has more to ask.
-const STEPS: usize = 2;
-/// How often one call is tried.
-const ATTEMPTS: u32 = 6;
-/// How long the first pause is after a failure other than throttling; the next are twice as long each.
-const BACKOFF: Duration = Duration::from_millis(100);
+/// Names, descriptions and groups: no decision has more to ask.
+const STEPS: usize = 3;
+/// An operation that was denied so often, and never answered, is denied for all resources: it is not asked again. A
+/// few are asked about before that, because one resource can be denied by itself.
+const DENIALS: u32 = 10;
+/// The error codes of what is not permitted.
+const DENIED: [&str; 2] = ["AccessDeniedException", "UnauthorizedException"];
 /// The error code of what does not exist.
 const NOT_FOUND: &str = "ResourceNotFoundException";
 /// In place of an error code, when an answer lacks what it is for: that is no proof that there is nothing.
 const NOTHING: &str = "an answer without content";
 
-/// The registry, as far as one message has asked it.
-pub(crate) struct Registry {
-    plain: Client,
-    patient: OnceLock<Client>,
+/// How calls are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as the service takes many, however long that is.
+    Patient,
+    /// As any other call, because somebody waits for the answer.
+    Prompt,
+}
+
+/// The registry, as far as one message or command has asked it.
+pub struct Registry {
+    iot: IotApi,
+    pace: Pace,
     /// An ARN of a device certificate up to its id.
     certificates: String,
     principals: Cache<Vec<String>>,
     things: Cache<Option<Description>>,
     groups: Cache<Vec<String>>,
     above: Cache<Vec<String>>,
+    denials: Mutex<HashMap<&'static str, Denials>>,
     calls: AtomicU64,
     unknown: AtomicU64,
     told: Mutex<BTreeSet<String>>,
@@ -67,21 +79,32 @@ pub(crate) struct Registry {
 /// Why nobody can say: the same words for the same cause, so that the same inputs give the same bytes.
 type Unknown = String;
 
+/// How often an operation was denied.
+#[derive(Debug, Default)]
+struct Denials {
+    count: u32,
+    /// In words.
+    last: Unknown,
+    /// It was answered for some resource, so that each may be worth a call.
+    answered: bool,
+}
+
 /// The time is up before the answer is there.
-pub(crate) struct OutOfTime;
+#[derive(Clone, Copy, Debug)]
+pub struct OutOfTime;
 
 impl Registry {
-    /// The registry of the audit's account and region.
-    pub(crate) fn new(iot: &Client, audit: &Audit) -> Self {
-        let (region, account) = (&audit.region, &audit.account);
+    /// The registry of an account and region.
+    pub fn new(iot: IotApi, pace: Pace, account: &str, region: &str) -> Self {
         Self {
-            plain: iot.clone(),
-            patient: OnceLock::new(),
+            iot,
+            pace,
             certificates: format!("arn:{}:iot:{region}:{account}:cert/", partition(region)),
             principals: Cache::default(),
             things: Cache::default(),
             groups: Cache::default(),
             above: Cache::default(),
+            denials: Mutex::default(),
             calls: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
             told: Mutex::default(),
@@ -89,37 +112,43 @@ impl Registry {
     }
 
     /// How many calls were made.
-    pub(crate) fn calls(&self) -> u64 {
+    pub fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }
 
     /// Of how many findings the things stayed unknown.
-    pub(crate) fn unknown(&self) -> u64 {
+    pub fn unknown(&self) -> u64 {
         self.unknown.load(Ordering::Relaxed)
     }
 
-    /// Looks up what decisions on the subject want, step by step, within a time.
+    /// Looks up what is wanted to be known of the things behind a resource, step by step: `wants` says what that is
+    /// when this much is known.
+    pub async fn look_up(
+        &self,
+        identifier: Option<&ResourceIdentifier>,
+        wants: impl Fn(&Things) -> Wanted,
+    ) -> Things {
+        self.learn(identifier, wants).await.unwrap_or_else(|unknown| self.give_up(unknown))
+    }
+
+    /// As [`look_up`](Self::look_up), within a time.
     ///
     /// # Errors
     /// If the time is up.
-    pub(crate) async fn look_up(
+    pub async fn look_up_within(
         &self,
-        policy: &Policy,
-        subject: &Subject<'_>,
         within: Duration,
+        identifier: Option<&ResourceIdentifier>,
+        wants: impl Fn(&Things) -> Wanted,
     ) -> Result<Things, OutOfTime> {
         if within.is_zero() {
             return Err(OutOfTime);
         }
-        match tokio::time::timeout(within, self.learn(policy, subject)).await {
-            Err(_) => Err(OutOfTime),
-            Ok(Ok(things)) => Ok(things),
-            Ok(Err(unknown)) => Ok(self.give_up(unknown)),
-        }
+        tokio::time::timeout(within, self.look_up(identifier, wants)).await.map_err(|_| OutOfTime)
     }
 
     /// The things are not known, for this reason. It is logged once, whatever the number of findings.
-    pub(crate) fn give_up(&self, unknown: impl Into<String>) -> Things {
+    pub fn give_up(&self, unknown: impl Into<String>) -> Things {
         let unknown = unknown.into();
         self.unknown.fetch_add(1, Ordering::Relaxed);
         if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(unknown.clone()) {
@@ -128,18 +157,22 @@ impl Registry {
         Things::Unknown { unknown }
     }
 
-    async fn learn(&self, policy: &Policy, subject: &Subject<'_>) -> Result<Things, Unknown> {
-        let behind = subject.finding.identifier().map(|identifier| identifier.behind());
-        let mut things = match behind {
-            Some(behind) => Things::Known(self.behind(behind).await?),
-            None => return Err("the finding names no resource".to_owned()),
-        };
+    async fn learn(
+        &self,
+        identifier: Option<&ResourceIdentifier>,
+        wants: impl Fn(&Things) -> Wanted,
+    ) -> Result<Things, Unknown> {
+        let mut things = Things::NotAsked;
         for _ in 0..STEPS {
-            let wanted = policy.decide(&Subject { things: &things, ..subject.clone() }).wanted;
-            let Things::Known(known) = &mut things else { break };
+            let wanted = wants(&things);
             if wanted.is_nothing() {
                 break;
             }
+            let Things::Known(known) = &mut things else {
+                let identifier = identifier.ok_or("the finding names no resource")?;
+                things = Things::Known(self.behind(identifier.behind()).await?);
+                continue;
+            };
             for thing in known {
                 if wanted.descriptions && thing.described.is_none() {
                     let described = self.describe(&thing.name).await?;
@@ -184,18 +217,17 @@ impl Registry {
 
     /// `ListPrincipalThings`: the things that a certificate is attached to.
     async fn list_things(&self, id: &str) -> Result<Vec<String>, Unknown> {
+        let operation = "ListPrincipalThings";
         let principal = format!("{}{id}", self.certificates);
-        let most = i32::try_from(MAX_THINGS + 1).ok();
         let (mut names, mut token) = (BTreeSet::new(), None);
         loop {
-            let list = self.client().list_principal_things().principal(&principal).set_max_results(most);
-            let page = list.set_next_token(token.clone()).send().await;
-            let page = page.map_err(failure("ListPrincipalThings"))?;
-            names.extend(page.things.ok_or_else(|| failed("ListPrincipalThings", NOTHING))?);
+            let input = json!({"principal": principal, "maxResults": MAX_THINGS + 1});
+            let page: ThingsPage = self.ask(operation, paged(input, token.as_ref())).await?;
+            names.extend(page.things.ok_or_else(|| failed(operation, NOTHING))?);
             if names.len() > MAX_THINGS {
                 return Err(format!("the certificate is attached to more than {MAX_THINGS} things"));
             }
-            match following("ListPrincipalThings", token.as_ref(), page.next_token)? {
+            match following(operation, token.as_ref(), page.next_token)? {
                 None => return Ok(names.into_iter().collect()),
                 next => token = next,
             }
@@ -205,16 +237,12 @@ impl Registry {
     /// `DescribeThing`: what a thing says of itself. None if there is no such thing.
     async fn describe(&self, name: &str) -> Result<Option<Description>, Unknown> {
         let describe = async {
-            let described = self.client().describe_thing().thing_name(name).send().await;
-            match described {
-                Ok(described) if described.thing_name.is_none() => Err(failed("DescribeThing", NOTHING)),
-                Ok(described) => Ok(Some(Description {
-                    thing_type: described.thing_type_name,
-                    attributes: described.attributes.unwrap_or_default().into_iter().collect(),
-                })),
-                Err(error) if error.code() == Some(NOT_FOUND) => Ok(None),
-                Err(error) => Err(failure("DescribeThing")(error)),
-            }
+            let operation = "DescribeThing";
+            let described = self.ask_if_there(operation, json!({"thingName": name})).await?;
+            let Some(described) = described else { return Ok(None) };
+            let ThingAnswer { thing_name, thing_type_name, attributes } = described;
+            thing_name.ok_or_else(|| failed(operation, NOTHING))?;
+            Ok(Some(Description { thing_type: thing_type_name, attributes: attributes.unwrap_or_default() }))
         };
         self.things.get(name, describe).await
     }
@@ -235,14 +263,14 @@ impl Registry {
 
     /// `ListThingGroupsForThing`: the groups that a thing is in directly.
     async fn list_groups(&self, name: &str) -> Result<BTreeSet<String>, Unknown> {
+        let operation = "ListThingGroupsForThing";
         let (mut groups, mut token) = (BTreeSet::new(), None);
         loop {
-            let list = self.client().list_thing_groups_for_thing().thing_name(name).max_results(250);
-            let page = list.set_next_token(token.clone()).send().await;
-            let page = page.map_err(failure("ListThingGroupsForThing"))?;
+            let input = json!({"thingName": name, "maxResults": 250});
+            let page: GroupsPage = self.ask(operation, paged(input, token.as_ref())).await?;
             let named = page.thing_groups.and_then(names_of);
-            groups.extend(named.ok_or_else(|| failed("ListThingGroupsForThing", NOTHING))?);
-            match following("ListThingGroupsForThing", token.as_ref(), page.next_token)? {
+            groups.extend(named.ok_or_else(|| failed(operation, NOTHING))?);
+            match following(operation, token.as_ref(), page.next_token)? {
                 None => return Ok(groups),
                 next => token = next,
             }
@@ -251,24 +279,119 @@ impl Registry {
 
     /// `DescribeThingGroup`: the groups above a group, up to the root.
     async fn list_above(&self, name: &str) -> Result<Vec<String>, Unknown> {
-        let described = self.client().describe_thing_group().thing_group_name(name).send().await;
-        let described = described.map_err(failure("DescribeThingGroup"))?;
+        let operation = "DescribeThingGroup";
+        let described: GroupAnswer = self.ask(operation, json!({"thingGroupName": name})).await?;
         let path = described.thing_group_metadata.map(|m| m.root_to_parent_thing_groups.unwrap_or_default());
-        path.and_then(names_of).ok_or_else(|| failed("DescribeThingGroup", NOTHING))
+        path.and_then(names_of).ok_or_else(|| failed(operation, NOTHING))
     }
 
-    /// A client for one more call. It finds out by itself how fast it may ask: the service takes 10 of the
-    /// slowest operation a second from the whole account, others ask too, and an operator can have that raised.
-    fn client(&self) -> &Client {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.patient.get_or_init(|| {
-            // The quota of retries is against storms on a service that is down; here each attempt is paced.
-            let pace = RetryPartition::custom("registry").token_bucket(TokenBucket::unlimited()).build();
-            let config = self.plain.config().to_builder().retry_partition(pace);
-            let retries = RetryConfig::adaptive().with_max_attempts(ATTEMPTS).with_initial_backoff(BACKOFF);
-            Client::from_conf(config.retry_config(retries).build())
-        })
+    /// Makes one call for what must be there.
+    async fn ask<T: DeserializeOwned>(&self, name: &'static str, input: Value) -> Result<T, Unknown> {
+        self.ask_if_there(name, input).await?.ok_or_else(|| failed(name, NOT_FOUND))
     }
+
+    /// Makes one call. None if what it asks for does not exist.
+    async fn ask_if_there<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+        input: Value,
+    ) -> Result<Option<T>, Unknown> {
+        let operation = api::REGISTRY.iter().find(|operation| operation.name == name);
+        let (Some(operation), Value::Object(input)) = (operation, input) else {
+            return Err(format!("{name} is no operation with members"));
+        };
+        if let Some(denied) = self.with_denials(name, Denials::for_all) {
+            return Err(denied);
+        }
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let answer = match self.pace {
+            Pace::Patient => self.iot.call_patiently(operation, &input).await,
+            Pace::Prompt => self.iot.call(operation, &input).await,
+        };
+        let answer = match answer {
+            Ok(answer) => Ok(Some(answer)),
+            Err(Error::Aws { code, .. }) if code == NOT_FOUND => Ok(None),
+            Err(Error::Aws { code, .. }) => {
+                let why = failed(name, &code);
+                if DENIED.contains(&code.as_str()) {
+                    self.with_denials(name, |denials| denials.add(&why));
+                }
+                Err(why)
+            }
+            Err(other) => Err(other.to_string()),
+        }?;
+        self.with_denials(name, |denials| denials.answered = true);
+        let read = |answer: Box<RawValue>| serde_json::from_str(answer.get());
+        answer.map(read).transpose().map_err(|_| failed(name, UNREADABLE))
+    }
+
+    fn with_denials<T>(&self, operation: &'static str, act: impl FnOnce(&mut Denials) -> T) -> T {
+        act(self.denials.lock().unwrap_or_else(PoisonError::into_inner).entry(operation).or_default())
+    }
+}
+
+impl Denials {
+    fn add(&mut self, why: &Unknown) {
+        self.count += 1;
+        self.last.clone_from(why);
+    }
+
+    /// Why no resource is worth a call, if it is so.
+    fn for_all(&mut self) -> Option<Unknown> {
+        (self.count >= DENIALS && !self.answered).then(|| self.last.clone())
+    }
+}
+
+/// A page of `ListPrincipalThings`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ThingsPage {
+    things: Option<Vec<String>>,
+    next_token: Option<String>,
+}
+
+/// `DescribeThing`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ThingAnswer {
+    thing_name: Option<String>,
+    thing_type_name: Option<String>,
+    attributes: Option<BTreeMap<String, String>>,
+}
+
+/// A page of `ListThingGroupsForThing`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupsPage {
+    thing_groups: Option<Vec<Group>>,
+    next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Group {
+    group_name: Option<String>,
+}
+
+/// `DescribeThingGroup`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupAnswer {
+    thing_group_metadata: Option<GroupMetadata>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupMetadata {
+    root_to_parent_thing_groups: Option<Vec<Group>>,
+}
+
+/// An input that asks for the page of a token.
+fn paged(mut input: Value, token: Option<&String>) -> Value {
+    if let (Value::Object(members), Some(token)) = (&mut input, token) {
+        members.insert("nextToken".to_owned(), token.as_str().into());
+    }
+    input
 }
 
 /// The partition of a region, as it stands in ARNs.
@@ -281,24 +404,13 @@ fn partition(region: &str) -> &'static str {
 }
 
 /// The names of groups. None if one has no name.
-fn names_of(groups: Vec<GroupNameAndArn>) -> Option<Vec<String>> {
+fn names_of(groups: Vec<Group>) -> Option<Vec<String>> {
     groups.into_iter().map(|group| group.group_name).collect()
 }
 
+/// A failure in words that are the same each time: without request ids and what else the service says.
 fn failed(operation: &str, code: &str) -> Unknown {
     format!("{operation}: {}", shown(code))
-}
-
-/// A failure in words that are the same each time: without request ids and what else the service says.
-fn failure<E, R>(operation: &'static str) -> impl FnOnce(SdkError<E, R>) -> Unknown
-where
-    E: std::error::Error + ProvideErrorMetadata + 'static,
-    R: std::fmt::Debug,
-{
-    move |error| match Error::aws(operation, "")(error) {
-        Error::Aws { code, .. } => failed(operation, &code),
-        other => other.to_string(),
-    }
 }
 
 /// The token of the page after this one. The service could give one page for ever.
@@ -339,14 +451,9 @@ impl<V: Clone> Cache<V> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use fleetwarden_aws::testing::Answer;
-    use fleetwarden_aws::testing::clients;
-    use fleetwarden_core::timestamp::Millis;
-    use serde_json::json;
-
     use super::*;
+    use crate::testing::Answer;
+    use crate::testing::clients;
 
     /// A registry of a region in which every certificate has one thing, and the principals that it was asked for.
     fn registry(region: &str) -> (Registry, Arc<Mutex<Vec<String>>>) {
@@ -358,14 +465,7 @@ mod tests {
             principals.lock().unwrap().push(principal);
             Answer::ok(json!({"things": ["pump"]}))
         });
-        let audit = Audit {
-            account: "123456789012".into(),
-            region: region.into(),
-            task_id: "t".into(),
-            schedule: None,
-            started_at: Millis(0),
-        };
-        (Registry::new(&shared.iot(), &audit), asked)
+        (Registry::new(shared.iot_api(), Pace::Prompt, "123456789012", region), asked)
     }
 
     #[tokio::test]
@@ -415,5 +515,33 @@ mod tests {
         assert!(cache.get("new", async { Err("no".into()) }).await.is_err());
         assert_eq!(cache.get("new", async { Ok(7) }).await, Ok(7));
         assert_eq!(cache.get("new", async { Ok(8) }).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn what_is_denied_for_all_is_not_asked_for_ever() {
+        let certificate = |number: u32| format!("{number:064x}");
+        // Denied for the first so many.
+        for (denied, calls) in [(u32::MAX, DENIALS), (DENIALS - 1, 50)] {
+            let shared = clients(move |call| {
+                let principal =
+                    call.headers.into_iter().find(|(name, _)| name == "x-amzn-principal").unwrap().1;
+                let (_, number) = principal.rsplit_once('/').unwrap();
+                if u32::from_str_radix(number, 16).unwrap() < denied {
+                    return Answer::error(403, "AccessDeniedException", "{}");
+                }
+                Answer::ok(json!({"things": []}))
+            });
+            let registry = Registry::new(shared.iot_api(), Pace::Prompt, "123456789012", "us-east-1");
+            for number in 0..50 {
+                let things = registry.behind(Behind::Certificate(&certificate(number))).await;
+                let wanted = if number < denied {
+                    Err("ListPrincipalThings: AccessDeniedException".to_owned())
+                } else {
+                    Ok(Vec::new())
+                };
+                assert_eq!(things, wanted);
+            }
+            assert_eq!(registry.calls(), u64::from(calls));
+        }
     }
 }
