@@ -1,11 +1,12 @@
 //! `AuditReport`: what an audit came to, from the service and the ledger.
 //!
 //! The audit itself must be readable. All else is a source that may fail: what it would have told is then a gap of the
-//! report, which says so. On the way: [`audit`] (which one, and how its checks ended) → [`checks`] (what triage
-//! counted, examples), [`mitigations`] and [`suppressions`], side by side.
+//! report, which says so. On the way: [`audit`] (which one, by [`latest`] if it is not named, and how its checks ended)
+//! → [`checks`] (what triage counted, examples), [`mitigations`] and [`suppressions`], side by side.
 
 mod audit;
 mod checks;
+mod latest;
 mod mitigations;
 mod sources;
 mod suppressions;

@@ -168,6 +168,7 @@ async fn count(
                 check.examples.push(example(finding));
             }
         }
+        true
     };
     list.pages(input, pages, take).await
 }

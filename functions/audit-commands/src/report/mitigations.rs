@@ -50,7 +50,10 @@ impl Sources<'_> {
             "startTime": since.seconds(),
             "endTime": now.plus_seconds(60).seconds(),
         });
-        let take = |page: Vec<Value>| tasks.extend(page.iter().filter_map(listed));
+        let take = |page: Vec<Value>| {
+            tasks.extend(page.iter().filter_map(listed));
+            true
+        };
         let outcome = self.calls("ListAuditMitigationActionsTasks")?.pages(input, &mut { PAGES }, take).await;
         tasks.sort_by_key(|task| Reverse(task.started_at));
         if tasks.len() > TASKS || matches!(outcome, Ok(false)) {

@@ -92,23 +92,28 @@ impl Calls<'_> {
         self.call(&members(input)).await
     }
 
-    /// Full pages to the end, or until there are no pages left to ask for. Says whether it came to the end.
+    /// Full pages to the end, or until there are no pages left to ask for, or who takes them has enough. Says whether
+    /// it came to the end.
     pub(super) async fn pages(
         &mut self,
         input: Value,
         left: &mut u32,
-        mut take: impl FnMut(Vec<Value>),
+        mut take: impl FnMut(Vec<Value>) -> bool,
     ) -> Result<bool, Failure> {
         let name = self.operation.name;
         let (mut input, mut seen) = (members(input), BTreeSet::new());
         input.insert("maxResults".to_owned(), PAGE.into());
+        let mut wanted = true;
         while *left > 0 {
             *left -= 1;
             let mut page = self.call(&input).await?;
             if let Some(Value::Array(entries)) = page.get_mut(pages::entries_of(name)).map(Value::take) {
-                take(entries);
+                wanted = take(entries);
             }
             let Some(token) = text(&page, "nextToken") else { return Ok(true) };
+            if !wanted {
+                break;
+            }
             if !seen.insert(token.to_owned()) {
                 return Err(pages::repeated(name));
             }

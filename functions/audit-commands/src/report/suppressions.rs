@@ -50,7 +50,10 @@ impl Sources<'_> {
             let mut more = true;
             self.tell(format!("suppressions of {check}"), async {
                 let mut full = false;
-                let take = |page: Vec<Value>| full |= !add(&mut groups, &page, audit.started_at);
+                let take = |page: Vec<Value>| {
+                    full |= !add(&mut groups, &page, audit.started_at);
+                    true
+                };
                 let to_the_end = list.pages(json!({"checkName": check}), &mut pages, take).await?;
                 more = full || !to_the_end;
                 Ok(())

@@ -6,6 +6,7 @@ mod changes;
 mod each;
 mod every;
 mod house;
+mod latest;
 mod mitigations;
 mod pages;
 mod repeats;
