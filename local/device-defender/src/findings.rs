@@ -1,4 +1,4 @@
-//! Findings: their ids, and how one is written out.
+//! Findings: their ids, and how their times are written.
 //!
 //! A finding's id is sealed from its audit, check and position, so it is new at each audit (as AWS's are) and
 //! finding it again needs no index.
@@ -8,12 +8,8 @@ use serde_json::{Value, json};
 use crate::checks::Check;
 use crate::clock::seconds;
 use crate::random::{Cipher, domain};
-use crate::world::World;
 
 const MAGIC: u64 = 0xf1_4d;
-
-/// `relatedResources` of a finding holds at most ten; `ListRelatedResourcesForAuditFinding` gives all.
-const MOST_RELATED: u32 = 10;
 
 /// Which finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,49 +48,12 @@ pub(crate) enum Times {
 }
 
 impl Times {
-    fn write(self, epoch_ms: i64) -> Value {
+    pub(crate) fn write(self, epoch_ms: i64) -> Value {
         match self {
             Self::Seconds => json!(seconds(epoch_ms)),
             Self::Millis => json!(epoch_ms),
         }
     }
-}
-
-/// An `AuditFinding`, or nothing when there is no such finding.
-pub(crate) fn describe(world: &World, finding: Finding, times: Times) -> Option<Value> {
-    let audit = world.audits.get(&finding.audit)?;
-    let (entry, suppressed) = audit.checks.get(&finding.check)?.finding(finding.position)?;
-    let facts = finding.check.facts();
-    let (code, reason) = facts.reasons.get(usize::from(entry.reason))?;
-    let mut resource = json!({
-        "resourceType": facts.kind.name(),
-        "resourceIdentifier": world.fleet.identifier(finding.check, entry),
-    });
-    if let (Some(info), Some(resource)) =
-        (world.fleet.additional_info(finding.check, entry), resource.as_object_mut())
-    {
-        resource.insert("additionalInfo".to_owned(), info);
-    }
-    let mut described = json!({
-        "findingId": finding.id(world.seed()),
-        "taskId": audit.id,
-        "checkName": facts.name,
-        "taskStartTime": times.write(audit.started),
-        "findingTime": times.write(audit.ends),
-        "severity": facts.severity,
-        "nonCompliantResource": resource,
-        "reasonForNonCompliance": reason,
-        "reasonForNonComplianceCode": code,
-        "isSuppressed": suppressed,
-    });
-    let related = world.fleet.related_count(finding.check, entry).min(MOST_RELATED);
-    // The API says that this check's are given by ListRelatedResourcesForAuditFinding alone.
-    if related > 0 && finding.check != Check::IntermediateRevoked {
-        let related: Vec<Value> =
-            (0..related).map(|position| world.fleet.related(finding.check, entry, position)).collect();
-        described.as_object_mut()?.insert("relatedResources".to_owned(), related.into());
-    }
-    Some(described)
 }
 
 #[cfg(test)]

@@ -10,11 +10,13 @@
 //! → `validate` (by the constraints in `inputs`) → `operations` → `world` and `fleet`. Without a socket,
 //! [`DeviceDefender`] answers in the same process, and on a [`Clock::manual`] every run is repeatable.
 
+mod actions;
 mod args;
 mod audits;
 mod calls;
 mod checks;
 mod clock;
+mod configuration;
 mod control;
 mod failure;
 mod faults;
@@ -28,6 +30,7 @@ mod paging;
 mod publisher;
 mod random;
 mod resource;
+mod schedules;
 mod server;
 mod service;
 mod settings;

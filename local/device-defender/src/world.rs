@@ -4,18 +4,21 @@
 //! [`World::tick`] catches up with the clock, in the order of those times, before each request and whenever
 //! the server's timer fires. A run on a manual clock is therefore exactly repeatable.
 
+mod finding;
+mod mitigate;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use crate::actions::MitigationAction;
 use crate::audits::{Audit, CheckRun, RunStatus, Status, Trouble};
 use crate::calls::Calls;
 use crate::checks::{Action, Check};
+use crate::configuration::Configuration;
 use crate::faults::Faults;
 use crate::fleet::Fleet;
 use crate::mitigation::Task;
-use crate::operations::actions::MitigationAction;
-use crate::operations::configuration::Configuration;
-use crate::operations::schedules::Schedule;
 use crate::random::{Cipher, domain, uuid};
+use crate::schedules::Schedule;
 use crate::settings::Settings;
 use crate::suppressions::Suppressions;
 use crate::throttle::Throttle;

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::actions::MitigationAction;
 use crate::args::Args;
 use crate::checks::Action;
 use crate::clock::seconds;
@@ -24,39 +25,6 @@ const PARAMS: [(&str, Action); 6] = [
     ("enableIoTLoggingParams", Action::EnableLogging),
     ("publishFindingToSnsParams", Action::Publish),
 ];
-
-/// A mitigation action.
-#[derive(Debug, Clone)]
-pub(crate) struct MitigationAction {
-    number: u32,
-    pub(crate) name: String,
-    pub(crate) id: String,
-    arn: String,
-    role: String,
-    pub(crate) kind: Action,
-    params: Value,
-    created: i64,
-    modified: i64,
-}
-
-impl MitigationAction {
-    /// The thing groups that things are added to.
-    pub(crate) fn groups(&self) -> Vec<String> {
-        let names = self.params.pointer("/addThingsToThingGroupParams/thingGroupNames");
-        names.and_then(|names| serde_json::from_value(names.clone()).ok()).unwrap_or_default()
-    }
-
-    /// The topic that findings are published to.
-    pub(crate) fn topic(&self) -> String {
-        let topic = self.params.pointer("/publishFindingToSnsParams/topicArn");
-        topic.and_then(Value::as_str).unwrap_or_default().to_owned()
-    }
-
-    /// `MitigationAction`, as the definition of a task holds it.
-    pub(crate) fn definition(&self) -> Value {
-        json!({ "name": self.name, "id": self.id, "roleArn": self.role, "actionParams": self.params })
-    }
-}
 
 /// The kind of action that the parameters are for. There must be exactly one.
 fn kind(params: &Map<String, Value>) -> Result<Action, Failure> {

@@ -6,7 +6,7 @@ use crate::args::Args;
 use crate::audits::Status;
 use crate::checks::Check;
 use crate::failure::Failure;
-use crate::findings::{Finding, Times, describe as write};
+use crate::findings::{Finding, Times};
 use crate::operations::Outcome;
 use crate::operations::schedules::listing;
 use crate::paging::{Key, Pager};
@@ -48,7 +48,7 @@ pub(crate) fn list(world: &mut World, args: &Args) -> Outcome {
     };
     let pager = Pager::new(world.seed(), "ListAuditFindings", &args.0)?;
     let (page, next) = pager.cut(matching(world, &filter, pager.after));
-    let findings = page.into_iter().filter_map(|finding| write(world, finding, Times::Seconds)).collect();
+    let findings = page.into_iter().filter_map(|finding| world.finding(finding, Times::Seconds)).collect();
     Ok(listing("findings", findings, next))
 }
 
@@ -105,7 +105,7 @@ fn missing(id: &str) -> Failure {
 /// `DescribeAuditFinding`.
 pub(crate) fn describe(world: &mut World, args: &Args) -> Outcome {
     let id = args.required("findingId");
-    let finding = find(world, id).and_then(|finding| write(world, finding, Times::Seconds));
+    let finding = find(world, id).and_then(|finding| world.finding(finding, Times::Seconds));
     let finding: Value = finding.ok_or_else(|| missing(id))?;
     Ok(json!({ "finding": finding }).to_string())
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::actions::MitigationAction;
 use crate::args::{Args, known_check};
 use crate::audits::Status;
 use crate::checks::Check;
@@ -12,7 +13,6 @@ use crate::clock::{millis, seconds};
 use crate::failure::{Code, Failure};
 use crate::findings::Finding;
 use crate::mitigation::{Outcome as Done, Task};
-use crate::operations::actions::MitigationAction;
 use crate::operations::findings::find;
 use crate::operations::schedules::listing;
 use crate::operations::{EMPTY, Outcome};

@@ -1,0 +1,38 @@
+//! Mitigation actions: one kind of change each, with its parameters.
+
+use serde_json::{Value, json};
+
+use crate::checks::Action;
+
+/// A mitigation action.
+#[derive(Debug, Clone)]
+pub(crate) struct MitigationAction {
+    pub(crate) number: u32,
+    pub(crate) name: String,
+    pub(crate) id: String,
+    pub(crate) arn: String,
+    pub(crate) role: String,
+    pub(crate) kind: Action,
+    pub(crate) params: Value,
+    pub(crate) created: i64,
+    pub(crate) modified: i64,
+}
+
+impl MitigationAction {
+    /// The thing groups that things are added to.
+    pub(crate) fn groups(&self) -> Vec<String> {
+        let names = self.params.pointer("/addThingsToThingGroupParams/thingGroupNames");
+        names.and_then(|names| serde_json::from_value(names.clone()).ok()).unwrap_or_default()
+    }
+
+    /// The topic that findings are published to.
+    pub(crate) fn topic(&self) -> String {
+        let topic = self.params.pointer("/publishFindingToSnsParams/topicArn");
+        topic.and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    /// `MitigationAction`, as the definition of a task holds it.
+    pub(crate) fn definition(&self) -> Value {
+        json!({ "name": self.name, "id": self.id, "roleArn": self.role, "actionParams": self.params })
+    }
+}
