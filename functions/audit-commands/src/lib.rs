@@ -8,6 +8,7 @@
 //! One command is no operation: [`report`] gathers what an audit came to.
 
 mod account;
+mod actions;
 mod calls;
 mod command;
 mod diff;

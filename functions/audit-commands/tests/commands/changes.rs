@@ -10,6 +10,7 @@ use crate::house::LOGGING;
 use crate::house::ROLE;
 use crate::house::SHARED;
 use crate::house::house;
+use crate::house::house_with;
 
 async fn dry(house: &House, mut event: Value) -> Value {
     event["dryRun"] = true.into();
@@ -187,6 +188,36 @@ async fn what_would_be_refused_is_refused() {
         told.push(dry);
     }
     insta::assert_snapshot!(told.join("\n\n"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn actions_that_could_do_nothing_are_told() {
+    for (policy, dry_run) in
+        [("version: 1\nrules: []\n", false), ("version: 1\nmode: enforce\nrules: []\n", true)]
+    {
+        let house = house_with(policy);
+        let task = house.audit(&[LOGGING, SHARED]).await;
+        let params = json!({"updateDeviceCertificateParams": {"action": "DEACTIVATE"}});
+        house.ok(json!({"command": "CreateMitigationAction", "actionName": "off", "roleArn": ROLE, "actionParams": params})).await;
+        let mitigate = |mapping: Value| {
+            json!({
+                "command": "StartAuditMitigationActionsTask", "taskId": "m", "target": {"auditTaskId": task},
+                "auditCheckToActionsMapping": mapping, "dryRun": dry_run,
+            })
+        };
+        house.ok(mitigate(json!({SHARED: ["off"]}))).await;
+        let told = house.fails(mitigate(json!({SHARED: ["none", "off"], LOGGING: ["off", "none"]}))).await;
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(told, @"
+            InvalidInput
+            $.auditCheckToActionsMapping.DEVICE_CERTIFICATE_SHARED_CHECK[0]: there is no mitigation action 'none'; CreateMitigationAction makes it
+            $.auditCheckToActionsMapping.LOGGING_DISABLED_CHECK[0]: 'off' is UPDATE_DEVICE_CERTIFICATE; LOGGING_DISABLED_CHECK takes PUBLISH_FINDING_TO_SNS, ENABLE_IOT_LOGGING
+            $.auditCheckToActionsMapping.LOGGING_DISABLED_CHECK[1]: there is no mitigation action 'none'; CreateMitigationAction makes it
+            ");
+        }
+        house.order("DescribeMitigationAction", "unknown-enum", 9, 0);
+        house.ok(mitigate(json!({LOGGING: ["off"]}))).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,53 @@
+//! The actions of a mitigation that is only tried or observed: what AWS would refuse or fail at the start is told here,
+//! so that nobody takes for good what could never be done.
+
+use std::collections::BTreeMap;
+
+use fleetwarden_core::api::input::Fault;
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::mitigation::ActionKind;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::AuditCommands;
+use crate::command::Command;
+use crate::failure::Failure;
+
+impl AuditCommands {
+    /// Looks at each action: it has to be there, and to be for the check that it is named for.
+    pub(crate) async fn actions_fit(&self, command: &Command) -> Result<(), Failure> {
+        let mapping = command.input.get("auditCheckToActionsMapping").and_then(Value::as_object);
+        let named = mapping.into_iter().flatten().flat_map(|(check, names)| {
+            let names = names.as_array().into_iter().flatten().filter_map(Value::as_str).enumerate();
+            names.map(move |(at, name)| (check, at, name))
+        });
+        let mut known: BTreeMap<&str, Option<Value>> = BTreeMap::new();
+        let mut faults = Vec::new();
+        for (check, at, name) in named {
+            if !known.contains_key(name) {
+                let action =
+                    self.ask_if_there("DescribeMitigationAction", json!({"actionName": name})).await?;
+                known.insert(name, action);
+            }
+            let action = known.get(name).and_then(Option::as_ref);
+            if let Some(what) = misfit(&CheckName::new(check), name, action) {
+                faults.push(Fault { path: format!("$.auditCheckToActionsMapping.{check}[{at}]"), what });
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(Failure::Input(faults)) }
+    }
+}
+
+/// Why an action does nothing for a check. What AWS does not document may be right.
+fn misfit(check: &CheckName, name: &str, action: Option<&Value>) -> Option<String> {
+    let Some(action) = action else {
+        return Some(format!("there is no mitigation action '{name}'; CreateMitigationAction makes it"));
+    };
+    let kind = action.get("actionType")?;
+    let kind = ActionKind::ALL.into_iter().find(|known| kind == known.as_str())?;
+    if check.takes(kind) != Some(false) {
+        return None;
+    }
+    let kinds: Vec<&str> = check.actions().iter().map(|kind| kind.as_str()).collect();
+    Some(format!("'{name}' is {kind}; {check} takes {}", kinds.join(", ")))
+}
