@@ -3,7 +3,8 @@
 //! Before it stands nothing but the time: all else in the stack is woken by an audit's notification, so an audit that
 //! does not come is silence, and silence looks like a fleet that is well. It looks at the account's configuration, its
 //! scheduled audits and the audit tasks of the last weeks ([`account`]), holds them against the ledger, in which
-//! `audit-notification` writes every audit it heard of, and tells each [`trouble`] once.
+//! `audit-notification` writes every audit it heard of, and against what it remembers ([`memory`]), and tells each
+//! [`trouble`] once.
 //!
 //! What has ended and was not heard of is also brought in: its notification is made again from the audit task and
 //! published to the audit topic, from where `audit-notification` takes it as if it had come in time. That audit's claim
@@ -42,6 +43,7 @@ use crate::audits::account::Configuration;
 use crate::audits::account::Run;
 use crate::audits::account::Schedule;
 use crate::audits::memory::Memory;
+use crate::audits::trouble::Lost;
 use crate::audits::trouble::Place;
 use crate::audits::trouble::Trouble;
 
@@ -104,20 +106,21 @@ impl Watch<'_> {
     async fn look(&self) -> Result<Watched, Error> {
         let mut troubles = Vec::new();
         let configuration = seen(self.configuration().await, &mut troubles);
-        if let Some(configuration) = &configuration {
-            troubles.extend(configuration.trouble(self.topic.arn()));
-        }
         let schedules = seen(self.schedules().await, &mut troubles);
-        if let (Some(configuration), Some(schedules)) = (&configuration, &schedules) {
-            let disabled = self.disabled(configuration, schedules).await;
-            let disabled = seen(disabled, &mut troubles);
+        if let Some(configuration) = &configuration {
+            let waiting = schedules.as_ref().map_or(0, Vec::len);
+            troubles.extend(configuration.trouble(self.topic.arn(), waiting));
+        }
+        let may_run = configuration.as_ref().is_none_or(Configuration::audits_anything);
+        let expected = schedules.as_deref().filter(|_| may_run).unwrap_or_default();
+        if let Some(configuration) = &configuration {
+            let disabled = seen(self.disabled(configuration, expected).await, &mut troubles);
             troubles.extend(disabled.unwrap_or_default());
         }
         let mut memory = Memory::recall(self.ledger, self.now).await?;
         if let Some(schedules) = &schedules {
             memory.learn(schedules, self.now);
         }
-        memory.keep(self.ledger, self.now).await?;
         let from = memory.since.max(self.now.plus_seconds(-WINDOW_SECONDS));
         let runs = match seen(self.tasks(from).await, &mut troubles) {
             Some(tasks) => {
@@ -128,14 +131,16 @@ impl Watch<'_> {
         };
         let mut checks_failed = 0;
         if let Some(runs) = &runs {
+            memory.saw(runs);
             troubles.extend(self.stuck(runs));
-            troubles.extend(self.unheard(runs).await?);
-            troubles.extend(self.missing(&memory, schedules.as_deref().unwrap_or_default(), runs));
+            troubles.extend(self.unheard(runs, &mut memory).await?);
+            troubles.extend(self.missing(&memory, expected, runs));
             checks_failed = latest(runs).values().map(|run| run.failed).sum();
         }
         let counts = trouble::counts(&troubles, checks_failed);
         telemetry::emit(&metrics::audit_watch_line(self.now, &counts));
-        self.tell(&troubles).await?;
+        let told = self.tell(&troubles, &mut memory).await;
+        Error::of_both(told, memory.keep(self.ledger, self.now).await)?;
         let schedules = schedules.map_or(0, |schedules| schedules.len());
         Ok(Watched { schedules, audits: runs.map_or(0, |runs| runs.len()), counts, troubles })
     }
@@ -173,65 +178,77 @@ impl Watch<'_> {
     }
 
     /// The audits that ended and that the ledger does not know; what they have to say is sent through.
-    async fn unheard(&self, runs: &[Run]) -> Result<Vec<Trouble>, Error> {
+    async fn unheard(&self, runs: &[Run], memory: &mut Memory) -> Result<Vec<Trouble>, Error> {
         let before = self.now.plus_seconds(-FRESH_SECONDS);
         let unknown = |run: &&Run| run.described.is_some() && !run.is_running() && run.started <= before;
         let runs: Vec<&Run> = runs.iter().filter(unknown).collect();
-        if runs.is_empty() {
-            return Ok(Vec::new());
+        let (mut unheard, mut undelivered, mut unsent) = (Vec::new(), Vec::new(), Vec::new());
+        let mut why = None;
+        if !runs.is_empty() {
+            tokio::time::sleep(ON_ITS_WAY).await;
+            let known = self.known(runs.iter().map(|run| run.task_id.as_str())).await?;
+            for run in runs.into_iter().filter(|run| !known.contains_key(&run.task_id)) {
+                let sent = match run.notification(self.account) {
+                    Some(notification) => self.topic.publish(&notification).await.map_err(|e| e.to_string()),
+                    None => {
+                        Err("the service's description of the audit task has no start or no checks".into())
+                    }
+                };
+                tracing::warn!(
+                    task.id = run.task_id,
+                    sent = sent.is_ok(),
+                    error = sent.as_ref().err(),
+                    "an audit was not heard of"
+                );
+                let audits = match sent {
+                    Err(error) => {
+                        why.get_or_insert(error);
+                        &mut unsent
+                    }
+                    Ok(()) if memory.was_sent(&run.task_id) => &mut undelivered,
+                    Ok(()) => &mut unheard,
+                };
+                audits.push(Lost::from(run));
+            }
         }
-        tokio::time::sleep(ON_ITS_WAY).await;
-        let known = self.known(runs.iter().map(|run| run.task_id.as_str())).await?;
+        memory.sent(unheard.iter().chain(&undelivered).map(|audit| audit.task_id.clone()));
         let mut found = Vec::new();
-        for run in runs.into_iter().filter(|run| !known.contains_key(&run.task_id)) {
-            let sent = match run.notification(self.account) {
-                Some(notification) => self.topic.publish(&notification).await.map_err(|e| e.to_string()),
-                None => Err("the service's description of the audit task has no start or no checks".into()),
-            };
-            tracing::warn!(
-                task.id = run.task_id,
-                sent = sent.is_ok(),
-                error = sent.as_ref().err(),
-                "an audit was not heard of"
-            );
-            found.push(Trouble::Unheard {
-                task_id: run.task_id.clone(),
-                schedule: run.schedule.clone(),
-                started: run.started,
-                status: run.status.clone(),
-                failed: run.failures(),
-                not_sent: sent.err(),
-            });
-        }
+        found.extend((!unheard.is_empty()).then_some(Trouble::Unheard { audits: unheard }));
+        found.extend((!undelivered.is_empty()).then_some(Trouble::Undelivered { audits: undelivered }));
+        found.extend(why.map(|why| Trouble::Unsent { why, audits: unsent }));
         Ok(found)
     }
 
-    /// The scheduled audits whose last run should have begun and did not.
+    /// The scheduled audits whose next run should have begun and did not: by the time of day of their earlier runs, or
+    /// because its day is over everywhere.
     fn missing(&self, memory: &Memory, schedules: &[Schedule], runs: &[Run]) -> Vec<Trouble> {
-        let latest = latest(runs);
         let missing = schedules.iter().filter_map(|schedule| {
             let rhythm = schedule.rhythm()?;
+            let seen = memory.seen(schedule)?;
+            let own = runs.iter().filter(|run| run.schedule.as_deref() == Some(&schedule.name));
+            let begun = own.map(|run| run.started).chain(seen.last).filter(|begun| *begun >= seen.at);
+            let usual = rhythm.expected(begun).filter(|next| next.late <= self.now).map(|next| next.at);
             let due = rhythm.due(self.now);
-            let first_seen = memory.first_seen(schedule)?;
-            let last = latest.get(&Some(schedule.name.as_str())).map(|run| run.started);
-            let expected = due.since >= first_seen;
-            (expected && last.is_none_or(|last| last < due.since)).then(|| Trouble::Missing {
+            let is_over = due.since >= seen.at && seen.last.is_none_or(|last| last < due.since);
+            (usual.is_some() || is_over).then(|| Trouble::Missing {
                 schedule: schedule.name.clone(),
                 rhythm: rhythm.to_string(),
-                due: due.day.day(),
-                last,
-                first_seen,
+                due: usual.map_or_else(|| due.day.day(), Millis::rfc3339),
+                usual: usual.is_some(),
+                last: seen.last,
+                first_seen: seen.at,
             })
         });
         missing.collect()
     }
 
     /// Tells everything, whatever could not be told before it.
-    async fn tell(&self, troubles: &[Trouble]) -> Result<(), Error> {
-        let place =
-            Place { account: self.account, region: self.region, topic: self.topic.arn(), now: self.now };
+    async fn tell(&self, troubles: &[Trouble], memory: &mut Memory) -> Result<(), Error> {
         let mut told = Ok(());
         for trouble in troubles {
+            let since = trouble.standing().map_or(self.now, |about| memory.notice(about, self.now));
+            let (account, region, topic, now) = (self.account, self.region, self.topic.arn(), self.now);
+            let place = Place { account, region, topic, since, now };
             let raised = self.alerts.raise(&trouble.alert(&place)).await;
             told = Error::of_both(told, raised);
         }

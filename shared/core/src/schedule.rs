@@ -2,7 +2,8 @@
 //!
 //! Device Defender says on which days a scheduled audit runs ("The start time of each audit is determined by the
 //! system", `CreateScheduledAudit`), and neither at what time nor in which zone; of a biweekly one not in which of
-//! two weeks. So what is told here is generous: a run is due when its day, in any zone, is surely over.
+//! two weeks. Earlier runs tell: the next one is late some hours after the time of day that it is used to
+//! ([`Rhythm::expected`]). Until there is one, a run is due when its day, in any zone, is surely over ([`Rhythm::due`]).
 
 use time::Date;
 use time::Duration;
@@ -15,6 +16,9 @@ use crate::timestamp::Millis;
 /// How long after a day began in UTC its run should have begun: the day, and half of one for zones and for a service
 /// that is slow, in seconds.
 const GRACE_SECONDS: i64 = 36 * 3_600;
+/// How much later than ever before a run may begin: what the system has determined it may determine anew.
+const TOLERANCE_SECONDS: i64 = 6 * 3_600;
+const DAY_SECONDS: i64 = 86_400;
 
 /// On which days a scheduled audit runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,15 @@ pub struct Due {
     pub day: Millis,
     /// A run that began since then is this one, or a later one.
     pub since: Millis,
+}
+
+/// The run after those that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// When it begins, if it begins as late as any did.
+    pub at: Millis,
+    /// From when on it is late.
+    pub late: Millis,
 }
 
 impl Rhythm {
@@ -63,6 +76,39 @@ impl Rhythm {
             Self::Biweekly(_) => 8,
         };
         Due { day: begin(day), since: begin(day.saturating_sub(Duration::days(before))) }
+    }
+
+    /// The run after the latest of these. None if that did not begin on a day of this rhythm in any zone, as one that
+    /// had other days: then nothing can be learned from it.
+    pub fn expected(self, runs: impl Iterator<Item = Millis> + Clone) -> Option<Expected> {
+        let last = runs.clone().max()?;
+        let (day, offset) = self.begun(last)?;
+        let later =
+            runs.filter_map(|run| Some(self.wander(offset, self.begun(run)?.1))).max().unwrap_or_default();
+        let next = match self {
+            Self::Biweekly(_) => self.next(day.plus_seconds(7 * DAY_SECONDS)),
+            _ => self.next(day),
+        };
+        let at = next.plus_seconds(offset + later);
+        Some(Expected { at, late: at.plus_seconds(TOLERANCE_SECONDS) })
+    }
+
+    /// The beginning of the day that a run was of, in UTC, and how long after it the run began, in seconds: before it
+    /// where the zone is ahead.
+    fn begun(self, run: Millis) -> Option<(Millis, i64)> {
+        let zones = if self == Self::Daily { 0 } else { GRACE_SECONDS - DAY_SECONDS };
+        let day = begin(self.latest(run.plus_seconds(zones).date()));
+        let offset = run.seconds().saturating_sub(day.seconds());
+        (offset < GRACE_SECONDS).then_some((day, offset))
+    }
+
+    /// How much later one offset is than another: of a daily run by the clock, on which midnight is no border.
+    const fn wander(self, from: i64, to: i64) -> i64 {
+        let half = DAY_SECONDS / 2;
+        match self {
+            Self::Daily => (to - from + half).rem_euclid(DAY_SECONDS) - half,
+            _ => to - from,
+        }
     }
 
     /// The beginning of the first day after a moment's on which it can run, in UTC: of a biweekly audit, whichever
@@ -145,7 +191,7 @@ mod tests {
     use super::*;
 
     const HOUR: i64 = 3_600;
-    const DAY: i64 = 24 * HOUR;
+    const DAY: i64 = DAY_SECONDS;
 
     fn at(text: &str) -> Millis {
         Millis::parse(text).unwrap()
@@ -184,6 +230,59 @@ mod tests {
         assert_eq!(due(1, "2027-01-02T12:00:00Z"), "2027-01-01");
     }
 
+    fn expected(rhythm: Rhythm, runs: &[&str]) -> Option<String> {
+        let expected = rhythm.expected(runs.iter().map(|run| at(run)))?;
+        assert_eq!(expected.late, expected.at.plus_seconds(6 * HOUR));
+        Some(expected.at.rfc3339())
+    }
+
+    #[test]
+    fn the_next_run_is_expected_at_the_time_of_those_before() {
+        let expected = |rhythm, runs: &[&str]| expected(rhythm, runs).unwrap();
+        let (monday, daily) = (Weekday::Monday, Rhythm::Daily);
+        assert_eq!(
+            expected(daily, &["2026-11-22T06:00:00Z", "2026-11-23T05:00:00Z"]),
+            "2026-11-24T06:00:00Z"
+        );
+        assert_eq!(
+            expected(daily, &["2026-11-23T05:00:00Z", "2026-11-22T04:00:00Z"]),
+            "2026-11-24T05:00:00Z"
+        );
+        // Around midnight.
+        assert_eq!(
+            expected(daily, &["2026-11-21T00:10:00Z", "2026-11-22T23:50:00Z"]),
+            "2026-11-24T00:10:00Z"
+        );
+        assert_eq!(
+            expected(daily, &["2026-11-20T23:50:00Z", "2026-11-22T00:10:00Z"]),
+            "2026-11-23T00:10:00Z"
+        );
+        // 2026-11-23 is a Monday: far east it begins on Sunday, far west it ends on Tuesday.
+        for time in ["2026-11-22T12:00:00Z", "2026-11-23T09:00:00Z", "2026-11-24T11:59:59Z"] {
+            let in_days = |days: i64| at(time).plus_seconds(days * DAY).rfc3339();
+            assert_eq!(expected(Rhythm::Weekly(monday), &[time]), in_days(7));
+            assert_eq!(expected(Rhythm::Biweekly(monday), &[time]), in_days(14));
+        }
+        let last = Rhythm::Monthly(31);
+        assert_eq!(expected(last, &["2028-01-31T20:00:00Z"]), "2028-02-29T20:00:00Z");
+        assert_eq!(expected(last, &["2027-02-28T20:00:00Z"]), "2027-03-31T20:00:00Z");
+        assert_eq!(expected(last, &["2027-03-01T02:00:00Z"]), "2027-04-01T02:00:00Z");
+        assert_eq!(expected(Rhythm::Monthly(30), &["2027-01-30T01:00:00Z"]), "2027-02-28T01:00:00Z");
+        assert_eq!(expected(Rhythm::Monthly(1), &["2026-11-30T20:00:00Z"]), "2026-12-31T20:00:00Z");
+    }
+
+    #[test]
+    fn nothing_is_learned_from_a_run_of_other_days() {
+        let monday = Rhythm::Weekly(Weekday::Monday);
+        assert_eq!(expected(monday, &[]), None);
+        assert_eq!(expected(monday, &["2026-11-22T11:59:59Z"]), None);
+        assert_eq!(expected(monday, &["2026-11-24T12:00:00Z"]), None);
+        // Neither is the last, nor does an earlier one spoil it.
+        assert_eq!(expected(monday, &["2026-11-23T09:00:00Z", "2026-11-26T09:00:00Z"]), None);
+        let runs = ["2026-11-19T23:00:00Z", "2026-11-23T09:00:00Z"];
+        assert_eq!(expected(monday, &runs).unwrap(), "2026-11-30T09:00:00Z");
+    }
+
     #[test]
     fn members_are_read_as_the_service_writes_them() {
         assert_eq!(Rhythm::read("DAILY", None, None), Some(Rhythm::Daily));
@@ -212,7 +311,7 @@ mod tests {
             [Millis(i64::MIN), Millis(i64::MAX), at("0000-01-01T00:00:00Z"), at("9999-12-31T23:59:59Z")]
         {
             for rhythm in [Rhythm::Daily, Rhythm::Biweekly(Weekday::Friday), Rhythm::Monthly(31)] {
-                let _ = (rhythm.due(now), rhythm.next(now));
+                let _ = (rhythm.due(now), rhythm.next(now), rhythm.expected([now, Millis(0)].into_iter()));
             }
         }
     }
@@ -292,6 +391,39 @@ mod tests {
                 day = day.next_day().unwrap();
             }
             prop_assert!(latest.is_some_and(|latest| latest >= since), "{latest:?} {since:?}");
+        }
+
+        /// Who keeps its time, give or take the tolerance, is never late by it; who stops is, before its day is surely over.
+        #[test]
+        fn a_time_that_is_kept_is_never_late_and_one_that_is_not_always_is(
+            rhythm in rhythm(),
+            first in 946_684_800_i64..4_102_444_800,
+            hour in -6_i64..30,
+            moved in proptest::collection::vec(0..=TOLERANCE_SECONDS, 3..12),
+            odd in proptest::bool::ANY,
+        ) {
+            let hour = if rhythm == Rhythm::Daily { hour.rem_euclid(24) } else { hour };
+            let mut day = Millis::from_seconds(first).date();
+            let mut runs: Vec<Millis> = Vec::new();
+            for moved in moved {
+                loop {
+                    day = day.next_day().unwrap();
+                    let week = day.to_julian_day().div_euclid(7) % 2 == 0;
+                    if is_of(rhythm, day) && (!matches!(rhythm, Rhythm::Biweekly(_)) || week == odd) {
+                        break;
+                    }
+                }
+                let run = begin(day).plus_seconds(hour * HOUR + moved);
+                let known = rhythm.expected(runs.iter().copied());
+                if let Some(Expected { at, late }) = known {
+                    prop_assert!(run <= late, "{run:?} is late: {runs:?}");
+                    prop_assert!((at.0 - run.0).abs() <= TOLERANCE_SECONDS * 1_000, "{at:?} is not its time: {run:?}");
+                    // The day of a biweekly run is known to the week.
+                    prop_assert!(late <= begin(day).plus_seconds((hour + 12) * HOUR));
+                }
+                prop_assert_eq!(known.is_none(), runs.is_empty());
+                runs.push(run);
+            }
         }
     }
 }

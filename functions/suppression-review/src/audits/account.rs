@@ -56,18 +56,23 @@ impl Configuration {
         self.checks.get(check).is_some_and(|check| check.enabled)
     }
 
+    /// Whether any audit can find something: of schedules that cannot, nothing else is worth telling.
+    pub(super) fn audits_anything(&self) -> bool {
+        self.role_arn.is_some() && self.checks.values().any(|check| check.enabled)
+    }
+
     pub(super) fn has_all_enabled(&self) -> bool {
         !self.checks.is_empty() && self.checks.values().all(|check| check.enabled)
     }
 
     /// The first thing because of which no notification can come: what is behind it does not matter until it is mended.
-    pub(super) fn trouble(&self, topic: &str) -> Option<Trouble> {
-        let any_enabled = self.checks.values().any(|check| check.enabled);
+    /// Of an account without audits, how many scheduled audits wait for some is part of it.
+    pub(super) fn trouble(&self, topic: &str, schedules: usize) -> Option<Trouble> {
         if self.role_arn.is_none() {
-            return Some(Trouble::NotSetUp);
+            return Some(Trouble::NotSetUp { schedules });
         }
-        if !any_enabled {
-            return Some(Trouble::NoChecks);
+        if !self.audits_anything() {
+            return Some(Trouble::NoChecks { schedules });
         }
         let target = self.targets.get("SNS");
         let Some((target, arn)) = target.and_then(|target| Some((target, target.topic.as_deref()?))) else {

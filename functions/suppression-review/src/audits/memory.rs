@@ -1,9 +1,13 @@
-//! What the watch remembers: since when it looks, and since when it has known each scheduled audit.
+//! What the watch remembers: since when it looks, since when it has known each scheduled audit, and since when what is
+//! wrong is wrong.
 //!
 //! The service says of no scheduled audit when it was made. A run is expected only of one that was seen, as it is now,
-//! before that run was due; and an audit that ended before the first look is nobody's to miss.
+//! before that run was due; and an audit that ended before the first look is nobody's to miss. The last run is kept for
+//! longer than audit tasks are looked at: what has stopped for good would else look as if it had never run, and be told
+//! once more.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
@@ -13,8 +17,13 @@ use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::audits::account::Run;
 use crate::audits::account::Schedule;
 
+/// What was wrong, and is again before this is over, was never mended: whoever is told of it knows.
+const MENDED_SECONDS: i64 = 2 * 86_400;
+/// How many audits that were sent through are remembered: an item of the ledger has room for so many.
+const SENT: usize = 1_000;
 const LATEST: &str = "latest";
 const MEMORY: &str = "memory";
 
@@ -22,14 +31,29 @@ const MEMORY: &str = "memory";
 pub(super) struct Memory {
     /// When the watch first looked.
     pub(super) since: Millis,
-    schedules: BTreeMap<String, FirstSeen>,
+    schedules: BTreeMap<String, Seen>,
+    /// What was wrong at the last looks.
+    troubles: BTreeMap<String, Standing>,
+    /// The audits that the last look sent through.
+    sent: BTreeSet<String>,
 }
 
+/// A scheduled audit.
 #[derive(Debug, Deserialize, Serialize)]
-struct FirstSeen {
-    /// On which days it ran then: with other days it is as good as new.
+pub(super) struct Seen {
+    /// On which days it runs: with other days it is as good as new.
     rhythm: String,
-    at: Millis,
+    /// When it was first seen so.
+    pub(super) at: Millis,
+    /// When its last run began.
+    pub(super) last: Option<Millis>,
+}
+
+/// Something that is wrong until it is mended.
+#[derive(Debug, Deserialize, Serialize)]
+struct Standing {
+    since: Millis,
+    seen: Millis,
 }
 
 impl Memory {
@@ -37,7 +61,14 @@ impl Memory {
     pub(super) async fn recall(ledger: &Ledger, now: Millis) -> Result<Self, Error> {
         let item = ledger.get(&about::audit_watch(), LATEST).await?;
         let kept = item.and_then(|item| serde_json::from_str(item.get_text(MEMORY)?).ok());
-        Ok(kept.unwrap_or(Self { since: now, schedules: BTreeMap::new() }))
+        let mut memory: Self = kept.unwrap_or_else(|| Self {
+            since: now,
+            schedules: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+            sent: BTreeSet::new(),
+        });
+        memory.troubles.retain(|_, trouble| now <= trouble.seen.plus_seconds(MENDED_SECONDS));
+        Ok(memory)
     }
 
     /// Takes in the scheduled audits that there are, and forgets all others.
@@ -48,14 +79,40 @@ impl Memory {
             .filter_map(|schedule| {
                 let rhythm = schedule.rhythm()?.to_string();
                 let seen = before.remove(&schedule.name).filter(|seen| seen.rhythm == rhythm);
-                Some((schedule.name.clone(), seen.unwrap_or(FirstSeen { rhythm, at: now })))
+                Some((schedule.name.clone(), seen.unwrap_or(Seen { rhythm, at: now, last: None })))
             })
             .collect();
     }
 
-    /// When a scheduled audit was first seen as it is.
-    pub(super) fn first_seen(&self, schedule: &Schedule) -> Option<Millis> {
-        self.schedules.get(&schedule.name).map(|seen| seen.at)
+    /// Takes in the runs that there are.
+    pub(super) fn saw(&mut self, runs: &[Run]) {
+        for run in runs {
+            if let Some(seen) = run.schedule.as_ref().and_then(|name| self.schedules.get_mut(name)) {
+                seen.last = seen.last.max(Some(run.started));
+            }
+        }
+    }
+
+    /// A scheduled audit as it was learned.
+    pub(super) fn seen(&self, schedule: &Schedule) -> Option<&Seen> {
+        self.schedules.get(&schedule.name)
+    }
+
+    /// Takes in something that is wrong until it is mended. Gives since when it is.
+    pub(super) fn notice(&mut self, trouble: String, now: Millis) -> Millis {
+        let standing = self.troubles.entry(trouble).or_insert(Standing { since: now, seen: now });
+        standing.seen = now;
+        standing.since
+    }
+
+    /// Whether the last look sent an audit through.
+    pub(super) fn was_sent(&self, task_id: &str) -> bool {
+        self.sent.contains(task_id)
+    }
+
+    /// Takes in what this look sent through.
+    pub(super) fn sent(&mut self, task_ids: impl Iterator<Item = String>) {
+        self.sent = task_ids.take(SENT).collect();
     }
 
     /// Keeps it, each time anew: an item of the ledger ends.

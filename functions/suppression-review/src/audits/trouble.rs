@@ -1,7 +1,8 @@
 //! What can be wrong with audits, and what people are told of it.
 //!
-//! Each trouble is told once: an audit task's under its id, a late schedule's for as long as its last run is the same,
-//! and what is set up wrongly, or cannot be seen, once a month while it stays so.
+//! Each trouble is told once: an audit task's under its id, a late schedule's for as long as its last run is the same.
+//! What stands until it is mended (it is set up wrongly, notifications do not come, a look is refused) is told when it
+//! begins, and every 30 days while it stays so.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -15,14 +16,21 @@ use fleetwarden_core::metrics::AuditWatch;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
+use crate::audits::account::Run;
+
+/// After how long what is not mended is told again.
+const MONTH_SECONDS: i64 = 30 * 86_400;
+/// How many audits an alert names.
+const NAMED: usize = 10;
+
 /// Something that is wrong.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(tag = "trouble", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub(crate) enum Trouble {
     /// The account never configured audits.
-    NotSetUp,
+    NotSetUp { schedules: usize },
     /// No check is enabled.
-    NoChecks,
+    NoChecks { schedules: usize },
     /// Nobody is to be told of audits.
     NoTarget,
     /// Another topic than that of the stack is.
@@ -34,17 +42,21 @@ pub(crate) enum Trouble {
     /// A scheduled audit has checks that are not enabled.
     DisabledChecks { schedule: String, checks: BTreeSet<CheckName> },
     /// A scheduled audit did not begin.
-    Missing { schedule: String, rhythm: String, due: String, last: Option<Millis>, first_seen: Millis },
-    /// An audit ended, and its notification did not come.
-    Unheard {
-        task_id: String,
-        schedule: Option<String>,
-        started: Millis,
-        status: String,
-        failed: BTreeMap<CheckName, String>,
-        /// Why its notification could not be sent through. None if it was.
-        not_sent: Option<String>,
+    Missing {
+        schedule: String,
+        rhythm: String,
+        due: String,
+        /// Whether that is when its earlier runs began. Else its day is over everywhere.
+        usual: bool,
+        last: Option<Millis>,
+        first_seen: Millis,
     },
+    /// Audits ended, and their notifications did not come. They were sent through.
+    Unheard { audits: Vec<Lost> },
+    /// The last look sent these through, and nobody heard of them all the same.
+    Undelivered { audits: Vec<Lost> },
+    /// These could not even be sent through.
+    Unsent { why: String, audits: Vec<Lost> },
     /// An audit runs for too long.
     Stuck {
         task_id: String,
@@ -57,14 +69,39 @@ pub(crate) enum Trouble {
     Blind { operation: String, code: String, message: String },
 }
 
-/// What an alert is about, its title, its description, and what to do.
-type Words = (String, String, String, Vec<String>);
+/// An audit that nobody heard of.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Lost {
+    pub(super) task_id: String,
+    schedule: Option<String>,
+    started: Millis,
+    status: String,
+    failed: BTreeMap<CheckName, String>,
+}
+
+impl From<&Run> for Lost {
+    fn from(run: &Run) -> Self {
+        Self {
+            task_id: run.task_id.clone(),
+            schedule: run.schedule.clone(),
+            started: run.started,
+            status: run.status.clone(),
+            failed: run.failures(),
+        }
+    }
+}
+
+/// An alert's title, its description, and what to do.
+type Words = (String, String, Vec<String>);
 
 /// Where and when an alert is raised.
 pub(crate) struct Place<'p> {
     pub(crate) account: &'p str,
     pub(crate) region: &'p str,
     pub(crate) topic: &'p str,
+    /// Since when it is so, of what stands until it is mended.
+    pub(crate) since: Millis,
     pub(crate) now: Millis,
 }
 
@@ -74,7 +111,7 @@ pub(crate) fn counts(troubles: &[Trouble], checks_failed: u64) -> AuditWatch {
     for trouble in troubles {
         match trouble.kind() {
             Kind::AuditMissing => counts.audits_missing += 1,
-            Kind::AuditUnheard => counts.audits_unheard += 1,
+            Kind::AuditUnheard => counts.audits_unheard += trouble.audits(),
             Kind::AuditStuck => counts.audits_stuck += 1,
             Kind::AuditMisconfigured => counts.target_misconfigured += 1,
             _ => counts.looks_refused += 1,
@@ -95,31 +132,69 @@ impl Trouble {
     const fn kind(&self) -> Kind {
         match self {
             Self::Missing { .. } => Kind::AuditMissing,
-            Self::Unheard { .. } => Kind::AuditUnheard,
+            Self::Unheard { .. } | Self::Undelivered { .. } | Self::Unsent { .. } => Kind::AuditUnheard,
             Self::Stuck { .. } => Kind::AuditStuck,
             Self::Blind { .. } => Kind::AuditWatchBlind,
             _ => Kind::AuditMisconfigured,
         }
     }
 
-    fn severity(&self) -> AlertSeverity {
+    /// Of how many audits it tells, where it tells of several.
+    const fn audits(&self) -> u64 {
         match self {
-            Self::NotSetUp => AlertSeverity::Low,
-            Self::OtherTarget { .. }
+            Self::Unheard { audits } | Self::Undelivered { audits } | Self::Unsent { audits, .. } => {
+                audits.len() as u64
+            }
+            _ => 0,
+        }
+    }
+
+    /// What it is known by while it is not mended. None of what has an end of its own.
+    pub(super) fn standing(&self) -> Option<String> {
+        Some(match self {
+            Self::Missing { .. } | Self::Stuck { .. } => return None,
+            Self::NotSetUp { .. } => "not set up".to_owned(),
+            Self::NoChecks { .. } => "no checks".to_owned(),
+            Self::NoTarget => "no target".to_owned(),
+            Self::OtherTarget { target } => format!("other target {target}"),
+            Self::TargetDisabled => "target disabled".to_owned(),
+            Self::TargetWithoutRole => "target without role".to_owned(),
+            Self::DisabledChecks { schedule, checks } => {
+                format!("disabled in {schedule}: {}", listed(checks))
+            }
+            Self::Unheard { .. } => "unheard".to_owned(),
+            Self::Undelivered { .. } => "undelivered".to_owned(),
+            Self::Unsent { .. } => "unsent".to_owned(),
+            Self::Blind { operation, code, .. } => format!("blind {operation} {code}"),
+        })
+    }
+
+    const fn severity(&self) -> AlertSeverity {
+        match self {
+            Self::NotSetUp { schedules: 0 } => AlertSeverity::Low,
+            // What was sent through is not lost, but the next one will be as late as this.
+            Self::Unheard { .. }
+            | Self::OtherTarget { .. }
             | Self::DisabledChecks { .. }
             | Self::Stuck { .. }
             | Self::Blind { .. } => AlertSeverity::Medium,
-            // What was sent through is not lost, but the next one will be as late as this.
-            Self::Unheard { not_sent: None, failed, .. } if failed.is_empty() => AlertSeverity::Medium,
             _ => AlertSeverity::High,
         }
     }
 
     /// The alert that tells it.
     pub(crate) fn alert(&self, place: &Place<'_>) -> Alert {
-        let (about, title, description, next_steps) = self.words(place);
+        let (title, description, next_steps) = self.words(place);
+        let about = match self {
+            Self::Missing { last, first_seen, .. } => format!("late since {}", last.unwrap_or(*first_seen).0),
+            Self::Stuck { .. } => "stuck".to_owned(),
+            _ => {
+                let months = place.now.seconds().saturating_sub(place.since.seconds()) / MONTH_SECONDS;
+                format!("{} since {}, month {months}", self.standing().unwrap_or_default(), place.since.0)
+            }
+        };
         let thread = match self {
-            Self::Unheard { task_id, .. } | Self::Stuck { task_id, .. } => format!("audit {task_id}"),
+            Self::Stuck { task_id, .. } => format!("audit {task_id}"),
             Self::Missing { schedule, .. } | Self::DisabledChecks { schedule, .. } => {
                 format!("scheduled audit {schedule}")
             }
@@ -139,10 +214,6 @@ impl Trouble {
 
     fn words(&self, place: &Place<'_>) -> Words {
         let topic = place.topic;
-        let in_month = |what: &str| {
-            let month: String = place.now.day().chars().take(7).collect();
-            format!("{what} {month}")
-        };
         let target = || {
             vec![
                 format!(
@@ -154,30 +225,32 @@ impl Trouble {
             ]
         };
         match self {
-            Self::NotSetUp => (
-                in_month("not set up"),
+            Self::NotSetUp { schedules } => (
                 "Device Defender audit is not set up".into(),
-                "The account has no audit configuration, so nothing is audited and nothing can be acted on.".into(),
+                format!(
+                    "The account has no audit configuration, so nothing is audited and nothing can be acted on.{}",
+                    waiting(*schedules)
+                ),
                 vec![
                     "Deploy the stack with the parameter ManageAuditConfiguration, or configure audits with `aws iot \
                      update-account-audit-configuration`. If the account is not meant to be audited, remove the stack."
                         .into(),
                 ],
             ),
-            Self::NoChecks => (
-                in_month("no checks"),
+            Self::NoChecks { schedules } => (
                 "No audit check is enabled".into(),
-                "Device Defender is configured and every check is disabled: no audit can find anything.".into(),
+                format!(
+                    "Device Defender is configured and every check is disabled: no audit can find anything.{}",
+                    waiting(*schedules)
+                ),
                 vec!["Enable the checks that you want (`aws iot update-account-audit-configuration`).".into()],
             ),
             Self::NoTarget => (
-                in_month("no target"),
                 "Device Defender tells nobody of its audits".into(),
                 "The audit configuration has no SNS target. Audits run, and their findings are not triaged.".into(),
                 target(),
             ),
             Self::OtherTarget { target: other } => (
-                in_month(other),
                 "Device Defender tells another topic of its audits".into(),
                 format!(
                     "The SNS target of the audit configuration is `{other}`. Unless that topic's messages come to \
@@ -186,34 +259,27 @@ impl Trouble {
                 target(),
             ),
             Self::TargetDisabled => (
-                in_month("target disabled"),
                 "Device Defender's notifications of audits are disabled".into(),
                 format!("The SNS target `{topic}` of the audit configuration is there and not enabled."),
                 target(),
             ),
             Self::TargetWithoutRole => (
-                in_month("target without role"),
                 "Device Defender may not publish its notifications of audits".into(),
                 format!("The SNS target `{topic}` of the audit configuration has no role."),
                 target(),
             ),
             Self::DisabledChecks { schedule, checks } => (
-                in_month(&format!("disabled {}", listed(checks))),
                 format!("Scheduled audit {schedule} has checks that are disabled"),
                 format!("These checks fail at every run with AUDIT_CHECK_DISABLED: {}.", listed(checks)),
                 vec!["Enable the checks in the audit configuration, or take them out of the schedule.".into()],
             ),
-            Self::Missing { schedule, rhythm, due, last, first_seen } => missing(schedule, rhythm, due, *last, *first_seen),
-            Self::Unheard { task_id, schedule, started, status, failed, not_sent } => {
-                let ended = match status.as_str() {
-                    "FAILED" => "failed",
-                    "CANCELED" => "was canceled",
-                    _ => "is complete",
-                };
-                let task = format!("Audit task `{task_id}`, begun {}, {ended}", started.rfc3339());
-                let steps = unheard_steps(topic, task_id, not_sent.is_some());
-                unheard(&audit(schedule.as_deref()), &task, failed, not_sent.as_deref(), steps)
+            Self::Missing { schedule, rhythm, due, usual, last, first_seen } => {
+                let due = if *usual { format!("at {due}, its usual time") } else { format!("by {due}") };
+                missing(schedule, rhythm, &due, *last, *first_seen)
             }
+            Self::Unheard { audits } => unheard(topic, audits),
+            Self::Undelivered { audits } => undelivered(topic, audits),
+            Self::Unsent { why, audits } => unsent(topic, why, audits),
             Self::Stuck { task_id, schedule, started, waiting, running } => stuck(
                 task_id,
                 &audit(schedule.as_deref()),
@@ -221,8 +287,7 @@ impl Trouble {
                 waiting,
                 running,
             ),
-            Self::Blind { operation, code, message } => (
-                in_month(&format!("{operation} {code}")),
+            Self::Blind { operation, message, .. } => (
                 format!("The watch on audits is blind: {operation}"),
                 format!("What it would have seen is not known. {message}"),
                 vec![
@@ -236,14 +301,13 @@ impl Trouble {
 }
 
 fn missing(schedule: &str, rhythm: &str, due: &str, last: Option<Millis>, first_seen: Millis) -> Words {
-    let (since, before) = match last {
-        Some(last) => (last, format!("Its last run began {}.", last.rfc3339())),
-        None => (first_seen, format!("No run of it has been seen since {}.", first_seen.rfc3339())),
+    let before = match last {
+        Some(last) => format!("Its last run began {}.", last.rfc3339()),
+        None => format!("No run of it has been seen since {}.", first_seen.rfc3339()),
     };
     (
-        format!("late since {}", since.0),
         format!("Scheduled audit {schedule} did not begin"),
-        format!("It is to run {rhythm}, and no run has begun for the one that was due by {due}. {before}"),
+        format!("It is to run {rhythm}, and no run has begun for the one that was due {due}. {before}"),
         vec![
             format!("See what it is set to: `aws iot describe-scheduled-audit --scheduled-audit-name {schedule}`."),
             "CloudTrail has who changed it (UpdateScheduledAudit). If nobody did, ask AWS Support why it did not run."
@@ -253,24 +317,102 @@ fn missing(schedule: &str, rhythm: &str, due: &str, last: Option<Millis>, first_
     )
 }
 
-fn unheard(
-    name: &str,
-    task: &str,
-    failed: &BTreeMap<CheckName, String>,
-    not_sent: Option<&str>,
-    next_steps: Vec<String>,
-) -> Words {
-    let sent = match not_sent {
-        None => "The notification was made again from the audit task and sent through: its findings are being triaged \
-                 now."
-            .to_owned(),
-        Some(error) => format!("The notification could not be sent through: {error}."),
+/// What is lost while no audit can find anything.
+fn waiting(schedules: usize) -> String {
+    match schedules {
+        0 => String::new(),
+        1 => " A scheduled audit waits for that.".to_owned(),
+        many => format!(" {many} scheduled audits wait for that."),
+    }
+}
+
+fn unheard(topic: &str, audits: &[Lost]) -> Words {
+    (
+        format!("{} not heard of", number(audits)),
+        format!(
+            "The notification that an audit has ended did not come, or was not handled. It was made again from the audit \
+             task and sent through, so that the findings are being triaged now; what is not heard of from now on is \
+             brought in in the same way, by each look of this watch.\n{}",
+            named(audits)
+        ),
+        vec![target_step(topic), function_step()],
+    )
+}
+
+fn undelivered(topic: &str, audits: &[Lost]) -> Words {
+    (
+        format!("{} sent through in vain", number(audits)),
+        format!(
+            "The last look of this watch published the notifications of these audits to `{topic}`, which took them, and \
+             nobody has handled them. Their findings are not triaged.\n{}",
+            named(audits)
+        ),
+        vec![function_step(), catch_up_step()],
+    )
+}
+
+fn unsent(topic: &str, why: &str, audits: &[Lost]) -> Words {
+    (
+        format!("{} not heard of, and not sent through", number(audits)),
+        format!(
+            "The notification that an audit has ended did not come, and `{topic}` did not take the one that this watch \
+             made in its place: {why}. The findings are not triaged.\n{}",
+            named(audits)
+        ),
+        vec![
+            "Let the role of `suppression-review` publish to the topic and use its KMS key (kms:GenerateDataKey, \
+             kms:Decrypt)."
+                .to_owned(),
+            target_step(topic),
+            catch_up_step(),
+        ],
+    )
+}
+
+fn target_step(topic: &str) -> String {
+    format!(
+        "See why it did not come: the SNS target of `aws iot describe-account-audit-configuration` should be `{topic}` and \
+         enabled, its role may publish there, and may use the topic's KMS key (kms:GenerateDataKey, kms:Decrypt)."
+    )
+}
+
+fn function_step() -> String {
+    "If the ledger has no item `audit#` with the id of the task a few minutes from now, the topic does not reach \
+     `audit-notification`: see the topic's subscription, the function's errors and its dead-letter queue."
+        .to_owned()
+}
+
+fn catch_up_step() -> String {
+    "To catch up, invoke `suppression-review` once it is mended: it sends through every audit of the last 35 days that is \
+     not in the ledger, and none twice."
+        .to_owned()
+}
+
+fn number(audits: &[Lost]) -> String {
+    match audits {
+        [one] => capital(&format!("{} was", audit(one.schedule.as_deref()))),
+        many => format!("{} audits were", many.len()),
+    }
+}
+
+/// A line for each audit, up to a bound.
+fn named(audits: &[Lost]) -> String {
+    let line = |audit: &Lost| {
+        let how = match audit.status.as_str() {
+            "FAILED" => "failed",
+            "CANCELED" => "was canceled",
+            _ => "is complete",
+        };
+        let failed: Vec<String> =
+            audit.failed.iter().map(|(check, why)| format!("{check} ({why})")).collect();
+        let failed =
+            if failed.is_empty() { String::new() } else { format!("; not done: {}", failed.join(", ")) };
+        let name = self::audit(audit.schedule.as_deref());
+        format!("- {name}, task `{}`, begun {}, {how}{failed}", audit.task_id, audit.started.rfc3339())
     };
-    let intro = format!("{task}, and no notification of it was handled. {sent}");
-    let heading = (!failed.is_empty()).then(|| "Not done:".to_owned());
-    let failures = failed.iter().map(|(check, how)| format!("- **{check}**: {how}"));
-    let description = [intro].into_iter().chain(heading).chain(failures).collect::<Vec<_>>().join("\n");
-    ("unheard".into(), format!("The notification of {name} did not come"), description, next_steps)
+    let more =
+        audits.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| format!("- and {more} more"));
+    audits.iter().take(NAMED).map(line).chain(more).collect::<Vec<_>>().join("\n")
 }
 
 fn stuck(
@@ -297,28 +439,7 @@ fn stuck(
         "None of its findings is triaged before it ends. `aws iot cancel-audit-task --task-id {task_id}` ends it now, and \
          what its unfinished checks would have found is not known then."
     ));
-    ("stuck".into(), format!("{} runs for more than a day", capital(name)), description, next_steps)
-}
-
-fn unheard_steps(topic: &str, task_id: &str, again: bool) -> Vec<String> {
-    let mut steps = vec![
-        format!(
-            "See why it did not come: the SNS target of `aws iot describe-account-audit-configuration` should be `{topic}` \
-             and enabled, its role may publish there, and may use the topic's KMS key (kms:GenerateDataKey, kms:Decrypt)."
-        ),
-        format!(
-            "If the ledger has no item `audit#{task_id}` a few minutes from now, the topic does not reach \
-             `audit-notification`: see the topic's subscription, the function's errors and its dead-letter queue."
-        ),
-    ];
-    if again {
-        steps.push(
-            "To catch up, invoke `suppression-review` once it is mended: it sends through every audit of the last 35 \
-             days that is not in the ledger, and none twice."
-                .into(),
-        );
-    }
-    steps
+    (format!("{} runs for more than a day", capital(name)), description, next_steps)
 }
 
 fn audit(schedule: Option<&str>) -> String {
