@@ -84,3 +84,29 @@ impl Damaged {
         }
     }
 }
+
+/// Why a line is no record, in words that do not name our types.
+pub(crate) fn why(error: &serde_json::Error) -> String {
+    // The parser's own line is always the first.
+    let told = error.to_string().replace(" at line 1 column ", ", column ");
+    match told.split_once("expected struct ") {
+        Some((before, after)) => {
+            let column = after.find(", column ").and_then(|at| after.get(at..)).unwrap_or_default();
+            format!("{before}expected an object{column}")
+        }
+        None => told,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fleetwarden_core::record::RecordedFinding;
+
+    #[test]
+    fn why_a_line_is_no_record_names_none_of_our_types() {
+        let told = [r#"{"decision": 3}"#, r#"{"decision": []}"#, r#"{"account": 7}"#, "{", "{}"]
+            .map(|line| why(&serde_json::from_str::<RecordedFinding>(line).unwrap_err()));
+        insta::assert_snapshot!(told.join("\n"));
+    }
+}

@@ -154,14 +154,14 @@ impl<'p> Replay<'p> {
             let Ok(line) = std::str::from_utf8(line) else {
                 return self.damage.line(key, number, "it is not UTF-8".into());
             };
+            // A list of the values of all members would pass for a record.
+            if !line.trim_start().starts_with('{') {
+                return self.damage.line(key, number, "it is no JSON object".into());
+            }
             match serde_json::from_str::<RecordedFinding>(line) {
                 Ok(record) if range.contains(&record.audit_started_at.0) => self.finding(&record),
                 Ok(_) => {}
-                // The parser's own line is always the first.
-                Err(error) => {
-                    let why = error.to_string().replace(" at line 1 column ", ", column ");
-                    self.damage.line(key, number, why);
-                }
+                Err(error) => self.damage.line(key, number, damage::why(&error)),
             }
         })
     }
