@@ -2,8 +2,9 @@
 //!
 //! One module per subcommand below [`commands`]. What they share: [`stack`] puts one machine together out of
 //! the [`emulator`], the Device Defender endpoint ([`defender`]) and the [`template`]; [`cloud`] asks the
-//! emulator what became of it.
+//! emulator what became of it. [`aws`] speaks to a stack wherever it is.
 
+mod aws;
 mod cloud;
 mod commands;
 mod defender;
@@ -37,7 +38,7 @@ enum Command {
     Policy(commands::policy::Arguments),
     /// Bring the whole stack up on this machine and keep it up
     Up(commands::up::Arguments),
-    /// Have an audit command done by the stack that is up
+    /// Have an audit command done by a stack, in AWS or on this machine
     Audit(commands::audit::Arguments),
     /// Run one function with an event and print its answer
     Invoke(commands::invoke::Arguments),

@@ -2,7 +2,9 @@
 //!
 //! Results go to standard output, so that they can be piped; everything about the way there does not.
 
+use indicatif::ProgressBar;
 use std::io::Write as _;
+use std::time::Duration;
 
 /// A line of the result. A reader that has gone away is no reason to stop.
 pub(crate) fn line(text: impl std::fmt::Display) {
@@ -31,4 +33,11 @@ pub(crate) fn wrapped(text: &str, width: usize) -> String {
 /// A remark on the way there.
 pub(crate) fn note(text: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Shows that something is waited for, where somebody looks: it hides itself when standard error is no terminal.
+pub(crate) fn waiting(what: impl Into<String>) -> ProgressBar {
+    let spinner = ProgressBar::new_spinner().with_message(what.into());
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
 }

@@ -4,7 +4,7 @@ use super::Cloud;
 use anyhow::{Context as _, Result};
 use hyper::Method;
 use hyper::body::Bytes;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 const FUNCTIONS: &str = "/2015-03-31/functions";
@@ -20,7 +20,8 @@ impl Cloud {
     ) -> Result<()> {
         let now = self.configuration(function).await?;
         let given = now.get("Timeout").and_then(Value::as_u64).unwrap_or(u64::MAX);
-        let mut environment = environment_of(&now);
+        let environment = now.pointer("/Environment/Variables").and_then(Value::as_object);
+        let mut environment = environment.cloned().unwrap_or_default();
         for (name, value) in variables {
             environment.insert((*name).to_owned(), Value::from(*value));
         }
@@ -30,11 +31,6 @@ impl Cloud {
         let reply = self.rest("lambda", Method::PUT, &path, body.to_string()).await?;
         reply.json().with_context(|| format!("configure {function}"))?;
         Ok(())
-    }
-
-    /// A deployed function's own variables.
-    pub(crate) async fn environment(&self, function: &str) -> Result<Map<String, Value>> {
-        Ok(environment_of(&self.configuration(function).await?))
     }
 
     async fn configuration(&self, function: &str) -> Result<Value> {
@@ -49,8 +45,4 @@ impl Cloud {
         let reply = self.rest("lambda", Method::POST, &path, event).await?;
         reply.ok().with_context(|| format!("invoke {function}"))
     }
-}
-
-fn environment_of(configuration: &Value) -> Map<String, Value> {
-    configuration.pointer("/Environment/Variables").and_then(Value::as_object).cloned().unwrap_or_default()
 }

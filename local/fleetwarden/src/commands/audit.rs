@@ -1,21 +1,29 @@
-//! `fleetwarden audit`: an audit command by its name and members, done by the stack that is up.
+//! `fleetwarden audit`: an audit command by its name and members, done by a stack in AWS or on this machine.
 //!
 //! It makes the event, the function `audit-commands` does the rest; a list is shown as a table, a report as it is
 //! written.
 
-use super::invoke::Deployed;
 use super::pair;
-use crate::output::{line, note};
+use crate::aws::Again;
+use crate::aws::function::{Answer, Function};
+use crate::aws::settings::Settings;
+use crate::output::{line, note, waiting};
+use crate::stack;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use comfy_table::{Table, presets};
-use fleetwarden_core::api::{self, shape::Shape};
-use hyper::body::Bytes;
+use fleetwarden_core::api::{self, Operation, input::TOKEN, shape::Shape};
 use serde_json::{Map, Value};
+use std::collections::hash_map::RandomState;
 use std::fs;
+use std::hash::BuildHasher as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+/// What AWS has no token for, and `audit-commands` has one.
+const START_AUDIT: &str = "StartOnDemandAuditTask";
+const FUNCTION: &str = "audit-commands";
 
 /// Arguments of `audit`.
 #[derive(Debug, Args)]
@@ -25,6 +33,9 @@ pub(crate) struct Arguments {
     /// Member of the input: text, or JSON where the operation wants no text; may be repeated
     #[arg(value_name = "NAME=VALUE", value_parser = pair)]
     members: Vec<(String, String)>,
+    /// The stack: in the account and region that the AWS CLI would use, or at `AWS_ENDPOINT_URL`
+    #[arg(long, env = "FLEETWARDEN_STACK", default_value = stack::NAME, hide_env_values = true)]
+    stack: String,
     /// File with the members as JSON; - reads standard input
     #[arg(long)]
     input: Option<PathBuf>,
@@ -42,23 +53,97 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+/// What is sent to the function.
+#[derive(Debug)]
+struct Request {
+    operation: &'static Operation,
+    event: Map<String, Value>,
+    /// The token that nobody gave and that an audit is started under.
+    token: Option<String>,
+}
+
 /// Has the command done.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let event = event(&arguments)?;
-    let url = std::env::var("AWS_ENDPOINT_URL");
-    let url =
-        url.context("there is no AWS_ENDPOINT_URL, as fleetwarden up prints it; in AWS, aws lambda invoke")?;
-    let deployed = Deployed::find(url, "audit-commands").await?;
-    let answer = deployed.invoke(Bytes::from(event.to_string())).await?;
-    let value: Value = serde_json::from_slice(&answer).context("the answer is no JSON")?;
-    if let Some(error) = value.get("errorType").and_then(Value::as_str) {
-        let why = value.get("errorMessage").and_then(Value::as_str).unwrap_or_default();
-        note(format!("fleetwarden: {error}\n{why}"));
+    let operation = api::audit(&arguments.command).map_err(anyhow::Error::msg)?;
+    let request = Request::new(operation, event(operation, &arguments)?);
+    let settings = Settings::find().await?;
+    let spinner = waiting(format!("{} in {}", operation.name, settings.region()));
+    let answer = request.send(settings, &arguments.stack).await;
+    spinner.finish_and_clear();
+    show(&arguments, &request, &answer?)
+}
+
+impl Request {
+    /// Gives the event a token where only a token tells a repeat from a second wish: each invocation would start an
+    /// audit. The other tokens the function makes of what is asked for.
+    fn new(operation: &'static Operation, event: Map<String, Value>) -> Self {
+        let mut request = Self { operation, event, token: None };
+        let is_given = request.event.get(TOKEN).is_some_and(|token| !token.is_null());
+        if operation.name == START_AUDIT && request.changes() && !is_given {
+            // The keys of hashers are random, and all that is wanted of a token is that nobody else has it.
+            let [one, other] = ["one", "other"].map(|half| RandomState::new().hash_one(half));
+            let token = format!("fleetwarden-{one:016x}{other:016x}");
+            request.event.insert(TOKEN.to_owned(), token.clone().into());
+            request.token = Some(token);
+        }
+        request
+    }
+
+    async fn send(&self, settings: Settings, stack: &str) -> Result<Answer> {
+        let function = Function::find(settings, stack, FUNCTION).await?;
+        let event = Value::Object(self.event.clone()).to_string();
+        let answer = function.invoke(event.into(), self.again()).await;
+        answer.map_err(|failure| {
+            let in_doubt = failure.is_unknown() && self.changes();
+            let error = anyhow::Error::new(failure).context(format!("cannot invoke {FUNCTION}"));
+            if in_doubt { error.context(self.doubt()) } else { error }
+        })
+    }
+
+    /// Whether something changes if all goes well.
+    fn changes(&self) -> bool {
+        self.operation.changes() && self.event.get("dryRun") != Some(&Value::Bool(true))
+    }
+
+    /// Whether it may be sent again when nobody knows what became of it: if it changes nothing, or the function
+    /// knows a repeat by a token.
+    fn again(&self) -> Again {
+        let Operation { name, members, .. } = self.operation;
+        let has_token = *name == START_AUDIT || members.iter().any(|member| member.name == TOKEN);
+        if has_token || !self.changes() { Again::Always } else { Again::Unharmed }
+    }
+
+    /// What is said when nobody knows what became of it.
+    fn doubt(&self) -> String {
+        let repeat = match (self.once(), self.again()) {
+            (Some(once), _) => once,
+            (None, Again::Always) => "the same command again does nothing twice".to_owned(),
+            (None, Again::Unharmed) => "look before you repeat it".to_owned(),
+        };
+        format!("nobody knows whether {} was done; {repeat}", self.operation.name)
+    }
+
+    /// How to repeat what nobody gave a token.
+    fn once(&self) -> Option<String> {
+        let token = self.token.as_ref()?;
+        Some(format!("the same command with {TOKEN}={token} starts no second audit"))
+    }
+}
+
+/// Shows an answer.
+fn show(arguments: &Arguments, request: &Request, answer: &Answer) -> Result<ExitCode> {
+    if answer.failed {
+        let why = why(&answer.body);
+        note(format!("fleetwarden: {why}"));
+        // An input that has to be mended is none to repeat.
+        let once = request.once().filter(|_| !why.starts_with("InvalidInput\n"));
+        once.into_iter().for_each(note);
         return Ok(ExitCode::FAILURE);
     }
+    let value: Value = serde_json::from_slice(&answer.body).context("the answer is no JSON")?;
     let written = value.get("contentType").and_then(|_| value.get("body")).and_then(Value::as_str);
     match (written, table(&value)) {
-        _ if arguments.json => line(String::from_utf8_lossy(&answer)),
+        _ if arguments.json => line(String::from_utf8_lossy(&answer.body)),
         (Some(written), _) => line(written),
         (None, Some(table)) => line(table),
         (None, None) => line(serde_json::to_string_pretty(&value)?),
@@ -69,17 +154,29 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Why a function failed: the name of it, and the words below.
+fn why(body: &[u8]) -> String {
+    let value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    match (text("errorType"), text("errorMessage")) {
+        (None, None) => format!("{FUNCTION} failed: {}", String::from_utf8_lossy(body)),
+        // Lambda itself names no type for a function that ran out of time.
+        (None, Some(words)) => format!("{FUNCTION} failed\n{words}"),
+        (Some(name), words) => format!("{name}\n{}", words.unwrap_or_default()),
+    }
+}
+
 /// The event for the function.
-fn event(arguments: &Arguments) -> Result<Value> {
-    let operation = api::audit(&arguments.command).map_err(anyhow::Error::msg)?;
+fn event(operation: &Operation, arguments: &Arguments) -> Result<Map<String, Value>> {
     let mut event = match &arguments.input {
         Some(path) => read(path)?,
         None => Map::new(),
     };
     for (name, text) in &arguments.members {
         let member = operation.members.iter().find(|member| member.name == name);
-        let is_text =
-            member.is_some_and(|member| matches!(member.shape, Shape::Text { .. } | Shape::Choice(_)));
+        let is_text = member
+            .is_some_and(|member| matches!(member.shape, Shape::Text { .. } | Shape::Choice(_)))
+            || [TOKEN, "confirm"].contains(&name.as_str());
         let json = if is_text { None } else { serde_json::from_str(text).ok() };
         event.insert(name.clone(), json.unwrap_or_else(|| text.as_str().into()));
     }
@@ -95,7 +192,7 @@ fn event(arguments: &Arguments) -> Result<Value> {
     if let Some(account) = &arguments.confirm {
         event.insert("confirm".to_owned(), account.as_str().into());
     }
-    Ok(Value::Object(event))
+    Ok(event)
 }
 
 fn read(path: &Path) -> Result<Map<String, Value>> {
@@ -156,8 +253,14 @@ fn shown(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::settings::tests::at;
+    use crate::aws::stand_in::{said, serve};
     use clap::Parser;
+    use http_body_util::Full;
+    use hyper::Response;
+    use hyper::body::Bytes;
     use serde_json::json;
+    use std::fmt::Write as _;
 
     #[derive(Parser)]
     struct Line {
@@ -166,7 +269,9 @@ mod tests {
     }
 
     fn event_of(words: &[&str]) -> Result<Value> {
-        event(&Line::parse_from([&["audit"], words].concat()).arguments)
+        let arguments = Line::parse_from([&["audit"], words].concat()).arguments;
+        let operation = api::audit(&arguments.command).map_err(anyhow::Error::msg)?;
+        event(operation, &arguments).map(Value::Object)
     }
 
     #[test]
@@ -203,6 +308,75 @@ mod tests {
         assert_eq!(report(&["taskId=7", "format=html"]), page);
         let unknown = event_of(&["list-audit-finding"]).unwrap_err().to_string();
         assert!(unknown.contains("did you mean 'ListAuditFindings'?"), "{unknown}");
+    }
+
+    fn request(words: &[&str]) -> Request {
+        let Value::Object(event) = event_of(words).unwrap() else { unreachable!() };
+        Request::new(api::audit(words[0]).unwrap(), event)
+    }
+
+    #[test]
+    fn only_what_does_nothing_twice_may_be_sent_twice() {
+        let twice = |words: &[&str]| request(words).again() == Again::Always;
+        for safe in ["list-audit-tasks", "audit-report", START_AUDIT, "create-audit-suppression"] {
+            assert!(twice(&[safe]), "{safe}");
+        }
+        assert!(twice(&["start-audit-mitigation-actions-task"]));
+        for changes in ["update-scheduled-audit", "delete-audit-suppression", "cancel-audit-task"] {
+            assert!(!twice(&[changes]), "{changes}");
+            assert!(twice(&[changes, "--dry-run"]), "{changes}");
+            assert!(twice(&[changes, "dryRun=true"]), "{changes}");
+        }
+    }
+
+    #[test]
+    fn an_audit_is_started_under_a_token_of_its_own_unless_there_is_one() {
+        let [one, other] = [request(&[START_AUDIT]), request(&[START_AUDIT])];
+        assert_eq!(one.event[TOKEN], json!(one.token));
+        assert_ne!(one.token, other.token);
+        let given = request(&[START_AUDIT, "clientRequestToken=7"]);
+        assert_eq!((given.event[TOKEN].as_str(), &given.token), (Some("7"), &None));
+        for none in [&[START_AUDIT, "--dry-run"][..], &["create-audit-suppression"]] {
+            assert!(!request(none).event.contains_key(TOKEN));
+        }
+    }
+
+    /// A stack whose function cannot be invoked without something going wrong.
+    async fn failing(answer: fn() -> Option<Response<Full<Bytes>>>) -> String {
+        let found = "<R><PhysicalResourceId>f</PhysicalResourceId></R>";
+        serve(move |request| if request.uri() == "/" { Some(said(200, found)) } else { answer() }).await
+    }
+
+    #[tokio::test]
+    async fn what_may_have_been_done_is_told_with_how_to_repeat_it() {
+        let lost = failing(|| None).await;
+        let denied = failing(|| Some(said(403, r#"{"Message":"not authorized"}"#))).await;
+        let mut told = String::new();
+        for (words, endpoint) in [
+            (&["update-scheduled-audit"][..], &lost),
+            (&["update-scheduled-audit", "--dry-run"], &lost),
+            (&["create-audit-suppression"], &lost),
+            (&[START_AUDIT], &lost),
+            (&[START_AUDIT], &denied),
+        ] {
+            let request = request(words);
+            let error = format!("{:#}", request.send(at(endpoint), "s").await.unwrap_err());
+            let error = error.replace(endpoint.trim_start_matches("http://"), "HOST");
+            let error = error.replace(request.token.as_deref().unwrap_or("no token"), "TOKEN");
+            let _ = writeln!(told, "{}\n  {error}", words.join(" "));
+        }
+        insta::assert_snapshot!(told);
+    }
+
+    #[test]
+    fn why_a_function_failed_is_told_whatever_it_answers() {
+        let told = [
+            r#"{"errorType":"NoAudit","errorMessage":"there is none"}"#,
+            r#"{"errorMessage":"2026-11-23 1-2-3 Task timed out after 60.00 seconds"}"#,
+            r#"{"errorType":"Runtime.ExitError"}"#,
+            "no JSON",
+        ];
+        insta::assert_snapshot!(told.map(|body| why(body.as_bytes())).join("\n"));
     }
 
     #[test]

@@ -6,11 +6,14 @@
 //! tried at a desk must not act on an account by accident.
 
 use super::{Places, pair};
-use crate::cloud::{ACCOUNT, Cloud, REGION};
-use crate::http::Http;
+use crate::aws::Again;
+use crate::aws::function::Function;
+use crate::aws::settings::Settings;
+use crate::cloud::{ACCOUNT, REGION};
 use crate::output::{line, note};
 use crate::process::Guarded;
 use crate::runtime::{Outcome, RuntimeApi};
+use crate::stack;
 use crate::template::{package::binary_name, yaml};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -55,50 +58,30 @@ pub(crate) struct Arguments {
 /// Runs the function once.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let event = read_event(&arguments.event)?;
-    let deployed = match std::env::var("AWS_ENDPOINT_URL") {
-        Ok(url) => Some(Deployed::find(url, &arguments.function).await),
-        Err(_) => None,
-    };
+    let at_endpoint = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|url| !url.is_empty());
     if !arguments.deployed {
-        let given = match deployed {
-            Some(Ok(deployed)) => deployed.environment().await?,
-            _ => BTreeMap::new(),
+        let given = if at_endpoint { deployed(&arguments).await.ok() } else { None };
+        let given = match given {
+            Some(function) => function.environment().await?,
+            None => BTreeMap::new(),
         };
         return alone(&arguments, event, given).await;
     }
-    let deployed = deployed.context("--deployed needs AWS_ENDPOINT_URL, as fleetwarden up prints it")??;
-    line(String::from_utf8_lossy(&deployed.invoke(event).await?));
+    if !at_endpoint {
+        bail!("--deployed needs AWS_ENDPOINT_URL, as fleetwarden up prints it");
+    }
+    let answer = deployed(&arguments).await?.invoke(event, Again::Unharmed).await?;
+    line(String::from_utf8_lossy(&answer.body));
+    if answer.failed {
+        note(format!("fleetwarden: {} failed", arguments.function));
+        return Ok(ExitCode::FAILURE);
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-/// The function of a stack that is up.
-pub(crate) struct Deployed {
-    cloud: Cloud,
-    name: String,
-}
-
-impl Deployed {
-    /// Finds it by its name, such as triage-findings.
-    pub(crate) async fn find(url: String, function: &str) -> Result<Self> {
-        let cloud = Cloud::new(Http::new(), url);
-        let outputs = cloud.stack_outputs(crate::stack::NAME).await?;
-        let output = format!("{}FunctionName", camel(function));
-        let name = outputs.get(&output).with_context(|| format!("the stack has no {function}"))?.clone();
-        Ok(Self { cloud, name })
-    }
-
-    /// Invokes it and waits for its answer, which may be an error.
-    pub(crate) async fn invoke(&self, event: Bytes) -> Result<Bytes> {
-        self.cloud.invoke(&self.name, event).await
-    }
-
-    async fn environment(&self) -> Result<BTreeMap<String, String>> {
-        let variables = self.cloud.environment(&self.name).await?;
-        Ok(variables
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, value.as_str()?.to_owned())))
-            .collect())
-    }
+/// The function of the stack on this machine.
+async fn deployed(arguments: &Arguments) -> Result<Function> {
+    Function::find(Settings::find().await?, stack::NAME, &arguments.function).await
 }
 
 async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, String>) -> Result<ExitCode> {
@@ -233,16 +216,6 @@ fn read_event(path: &Path) -> Result<Bytes> {
     Ok(Bytes::from(bytes))
 }
 
-/// `triage-findings` as the template's logical ids begin: `TriageFindings`.
-fn camel(kebab: &str) -> String {
-    let words = kebab.split('-').map(|word| {
-        let mut letters = word.chars();
-        let first = letters.next().map(|first| first.to_ascii_uppercase());
-        first.into_iter().chain(letters).collect::<String>()
-    });
-    words.collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -268,10 +241,5 @@ Resources:
             placeholder("ALERT_TOPIC_ARN", &json!({})),
             "arn:aws:sns:us-east-1:123456789012:alert-topic-arn"
         );
-    }
-
-    #[test]
-    fn a_functions_name_becomes_its_logical_id() {
-        assert_eq!(camel("triage-findings"), "TriageFindings");
     }
 }

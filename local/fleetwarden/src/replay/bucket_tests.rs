@@ -1,19 +1,16 @@
 //! Replays of an archive in a bucket: a server on this machine that lists it page by page.
 
-use super::bucket::{Bucket, Settings};
+use super::bucket::Bucket;
 use super::report::Report;
 use super::tests::{EXPIRING, POLICY, key, objects, plan};
 use super::*;
-use aws_credential_types::Credentials;
+use crate::aws::settings::Settings;
+use crate::aws::settings::tests::at;
+use crate::aws::stand_in::{judge, said, serve};
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::fmt::Write as _;
-use tokio::net::TcpListener;
 
 /// Fewer than there are objects.
 const PAGE: usize = 5;
@@ -31,34 +28,13 @@ impl Server {
     /// Answers on a free port, and gives the bucket's settings.
     async fn start(self) -> (Arc<Self>, Settings) {
         let server = Arc::new(self);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = Some(format!("http://{}", listener.local_addr().unwrap()));
         let answering = Arc::clone(&server);
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let server = Arc::clone(&answering);
-                let service = service_fn(move |request| {
-                    let server = Arc::clone(&server);
-                    async move { Ok::<_, Infallible>(server.answer(&request)) }
-                });
-                let connection = hyper::server::conn::http1::Builder::new()
-                    .serve_connection(TokioIo::new(stream), service);
-                tokio::spawn(connection);
-            }
-        });
-        let credentials = Credentials::new("id", "secret", Some("token".into()), None, "test");
-        (server, Settings { credentials, region: "eu-central-1".into(), endpoint })
+        let endpoint = serve(move |request| Some(answering.answer(request))).await;
+        (server, at(&endpoint))
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-        let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap());
-        let scope = header("authorization").unwrap_or_default();
-        assert!(scope.starts_with("AWS4-HMAC-SHA256 Credential=id/"), "{scope}");
-        assert!(scope.contains("/eu-central-1/s3/aws4_request"), "{scope}");
-        for name in ["host", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"] {
-            assert!(header(name).is_some() && scope.contains(name), "{name} is not signed");
-        }
+    fn answer(&self, request: &Request<Bytes>) -> Response<Full<Bytes>> {
+        judge(request, "s3", &["x-amz-content-sha256"]);
         let asked = request.uri().to_string();
         let first = {
             let mut all = self.asked.lock().unwrap();
@@ -66,11 +42,8 @@ impl Server {
             all.iter().filter(|before| **before == asked).count() == 1
         };
         let path = request.uri().path().replace("%3D", "=");
-        let said = |status, text: Vec<u8>| {
-            Response::builder().status(status).body(Full::new(Bytes::from(text))).unwrap()
-        };
         let refused = |status, code: &str| {
-            said(status, format!("<Error><Code>{code}</Code><Message>why</Message></Error>").into_bytes())
+            said(status, format!("<Error><Code>{code}</Code><Message>why</Message></Error>"))
         };
         if let Some(key) = path.strip_prefix("/archive/").filter(|key| !key.is_empty()) {
             // The first answer for one of the checks is one that passes.
@@ -101,7 +74,7 @@ impl Server {
         if more {
             let _ = write!(xml, "<NextContinuationToken>{}</NextContinuationToken>", from[PAGE - 1]);
         }
-        said(200, (xml + "</ListBucketResult>").into_bytes())
+        said(200, xml + "</ListBucketResult>")
     }
 }
 

@@ -1,8 +1,9 @@
 //! `fleetwarden policy replay`: what a policy would have made of past audits, and what another one changes.
 
 use super::Source;
+use crate::aws::settings::Settings;
 use crate::output::{line, note};
-use crate::replay::bucket::{Bucket, Settings};
+use crate::replay::bucket::Bucket;
 use crate::replay::fate::FailOn;
 use crate::replay::folder::Folder;
 use crate::replay::partition::Days;
@@ -100,7 +101,8 @@ fn replay(arguments: &Arguments, stop: &AtomicBool) -> Result<ExitCode> {
 fn read<'p>(archive: &str, plan: Plan<'p>, stop: &AtomicBool) -> Result<Replay<'p>> {
     if let Some(place) = archive.strip_prefix("s3://") {
         let runtime = Handle::current();
-        let bucket = runtime.block_on(Bucket::list(place, plan.days, Settings::from_env()?))?;
+        let bucket =
+            runtime.block_on(async { Bucket::list(place, plan.days, Settings::find().await?).await })?;
         let size = bucket.size();
         return run_through(plan, size, |sender| runtime.block_on(bucket.feed(sender)), stop, archive);
     }
