@@ -162,15 +162,15 @@ fn word(word: &Word) -> String {
     match word {
         Word::Own(text) => escaped(text),
         Word::Text(text) => {
-            let (long, text) = broken(text, has_long_word(text));
+            let (long, text) = broken(text);
             format!("<bdi{long}>{text}</bdi>")
         }
         Word::Number(n) => grouped(*n),
         Word::Faint(text) => format!("<span class=\"faint\">{text}</span>"),
         Word::Code(name) => {
-            // The style sheet keeps a name in one line.
-            let (long, name) = broken(name, name.chars().count() > 32);
-            format!("<code{long}>{name}</code>")
+            // The style sheet keeps a name in one line where there is room, unless it is long.
+            let long = if name.chars().count() > 32 { " class=\"long\"" } else { "" };
+            format!("<code{long}>{}</code>", breakable(name))
         }
         Word::Time(at) => format!("<time datetime=\"{}\">{}</time>", at.rfc3339(), moment(*at)),
         Word::Severity(severity) => {
@@ -188,19 +188,21 @@ fn word(word: &Word) -> String {
         }
         Word::Page(title, address) => format!("<a href=\"{address}\" rel=\"noreferrer\">{title}</a>"),
         Word::Section(title, id) => {
-            let (long, title) = broken(title, has_long_word(title));
+            let (long, title) = broken(title);
             format!("<a{long} href=\"#{id}\">{title}</a>")
         }
     }
 }
 
-fn has_long_word(text: &str) -> bool {
-    text.split_whitespace().any(|word| word.chars().count() > 20)
+/// A text, and how it is marked if it may be broken anywhere, so that no column gets too wide.
+fn broken(text: &str) -> (&'static str, String) {
+    let long = text.split_whitespace().any(|word| word.chars().count() > 20);
+    if long { (" class=\"long\"", breakable(text)) } else { ("", escaped(text)) }
 }
 
-/// A text, and how it is marked if it may be broken anywhere, so that no column gets too wide.
-fn broken(text: &str, anywhere: bool) -> (&'static str, String) {
-    if anywhere { (" class=\"long\"", escaped(text).replace('_', "_<wbr>")) } else { ("", escaped(text)) }
+/// A text that is rather broken after an underscore than elsewhere.
+fn breakable(text: &str) -> String {
+    escaped(text).replace('_', "_<wbr>")
 }
 
 /// Takes the meaning from whatever has one in an element or in an attribute between quotes.

@@ -119,6 +119,9 @@ fn lead(report: &AuditReport) -> String {
     if !report.gaps.is_empty() {
         lead.push("Some of it could not be found out: see the end".into());
     }
+    if lead.is_empty() && totals.resources > 0 {
+        lead.push(format!("{} looked at", count(totals.resources, "resource was", "resources were")));
+    }
     lead.into_iter().map(|sentence| sentence + ".").collect::<Vec<_>>().join(" ")
 }
 
