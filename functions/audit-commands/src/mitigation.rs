@@ -74,6 +74,7 @@ impl AuditCommands {
         let name = command.operation.name;
         let mitigations = Mitigations::new((self.ledger)());
         if command.dry_run || observed {
+            self.actions_fit(command).await?;
             let holders = mitigations.holders(&requests).await?;
             if !holders.is_empty() {
                 return Err(taken(command, &holders));

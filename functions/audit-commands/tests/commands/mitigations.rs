@@ -44,6 +44,15 @@ async fn action(house: &House) {
     house.calls();
 }
 
+/// A house in which an audit has found so many shared certificates, and can tell of them.
+async fn found(count: usize) -> (House, Vec<Value>) {
+    let house = house();
+    let audit = house.audit(&[SHARED]).await;
+    action(&house).await;
+    let found = findings(&house, &audit, SHARED, count).await;
+    (house, found)
+}
+
 fn mitigate(target: &Value, checks: &[&str]) -> Value {
     let mapping: Value = checks.iter().map(|check| ((*check).to_owned(), json!(["tell"]))).collect();
     json!({
@@ -394,10 +403,7 @@ async fn a_task_is_claimed_followed_and_started_and_its_end_is_known() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_rules_task_has_is_refused_until_that_has_ended() {
-    let house = house();
-    let audit = house.audit(&[SHARED]).await;
-    action(&house).await;
-    let found = findings(&house, &audit, SHARED, 3).await;
+    let (house, found) = found(3).await;
     house.ok(mitigate(&by_id(&found[..2]), &[SHARED])).await;
     // A rule gets what no command has.
     let sent = follow_ups(&house).remove(0);
@@ -438,10 +444,7 @@ async fn what_a_rules_task_has_is_refused_until_that_has_ended() {
 
 #[tokio::test(start_paused = true)]
 async fn a_task_id_is_one_mitigations_for_ever() {
-    let house = house();
-    let audit = house.audit(&[SHARED]).await;
-    action(&house).await;
-    let found = findings(&house, &audit, SHARED, 2).await;
+    let (house, found) = found(2).await;
     house.ok(mitigate(&by_id(&found[..1]), &[SHARED])).await;
     let error = house.fails(mitigate(&by_id(&found[1..]), &[SHARED])).await;
     assert_eq!(
@@ -453,10 +456,7 @@ async fn a_task_id_is_one_mitigations_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn a_finding_that_is_named_twice_is_one() {
-    let house = house();
-    let audit = house.audit(&[SHARED]).await;
-    action(&house).await;
-    let found = findings(&house, &audit, SHARED, 1).await;
+    let (house, found) = found(1).await;
     let twice = mitigate(&by_id(&[found[0].clone(), found[0].clone()]), &[SHARED]);
     house.order("StartAuditMitigationActionsTask", "throttle", 3, 0);
     house.fails(twice.clone()).await;
@@ -468,10 +468,7 @@ async fn a_finding_that_is_named_twice_is_one() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rules_task_is_no_commands_also_while_it_waits() {
-    let house = house();
-    let audit = house.audit(&[SHARED]).await;
-    action(&house).await;
-    let found = findings(&house, &audit, SHARED, 1).await;
+    let (house, found) = found(1).await;
     house.ok(mitigate(&by_id(&found), &[SHARED])).await;
     let request = of_a_rule(&follow_ups(&house)[0]);
     assert!(mitigations(&house).ended("m", State::Failed, &[]).await.unwrap());
@@ -511,10 +508,7 @@ async fn a_start_that_fails_for_good_gives_its_claims_back() {
 
 #[tokio::test(start_paused = true)]
 async fn throttled_for_good_it_is_named_and_nothing_is_held() {
-    let house = house();
-    let audit = house.audit(&[SHARED]).await;
-    action(&house).await;
-    let found = findings(&house, &audit, SHARED, 1).await;
+    let (house, found) = found(1).await;
     house.order("StartAuditMitigationActionsTask", "throttle", 3, 0);
     assert!(house.fails(mitigate(&by_id(&found), &[SHARED])).await.starts_with("ThrottlingException\n"));
     assert_eq!(claim(&house, &found[0]).1, "refused");
@@ -525,10 +519,7 @@ async fn throttled_for_good_it_is_named_and_nothing_is_held() {
 #[tokio::test(start_paused = true)]
 async fn a_start_whose_answer_is_lost_is_looked_up() {
     for kind in ["lost-answer", "done-but-failed", "broken-json"] {
-        let house = house_with("version: 1\nmode: enforce\nrules: []\n");
-        let audit = house.audit(&[SHARED]).await;
-        action(&house).await;
-        let found = findings(&house, &audit, SHARED, 1).await;
+        let (house, found) = found(1).await;
         house.order("StartAuditMitigationActionsTask", kind, 3, 0);
         assert_eq!(house.ok(mitigate(&by_id(&found), &[SHARED])).await, json!({"taskId": "m"}), "{kind}");
         assert_eq!(task_item(&house, "m")["state"], "started");
@@ -537,10 +528,7 @@ async fn a_start_whose_answer_is_lost_is_looked_up() {
 
 #[tokio::test(start_paused = true)]
 async fn who_dies_before_the_start_has_the_claims_given_back_by_the_follow_up() {
-    let house = house();
-    let audit = house.audit(&[SHARED]).await;
-    action(&house).await;
-    let found = findings(&house, &audit, SHARED, 1).await;
+    let (house, found) = found(1).await;
     house.order("StartAuditMitigationActionsTask", "reset", 9, 0);
     house.order("DescribeAuditMitigationActionsTask", "reset", 9, 0);
     let lost = house.fails(mitigate(&by_id(&found), &[SHARED])).await;
@@ -562,10 +550,7 @@ async fn who_dies_before_the_start_has_the_claims_given_back_by_the_follow_up() 
 
 #[tokio::test(start_paused = true)]
 async fn a_repeat_that_fails_gives_nothing_back_while_the_first_try_may_yet_start() {
-    let house = house();
-    let audit = house.audit(&[SHARED]).await;
-    action(&house).await;
-    let found = findings(&house, &audit, SHARED, 1).await;
+    let (house, found) = found(1).await;
     house.order("StartAuditMitigationActionsTask", "reset", 9, 0);
     house.order("DescribeAuditMitigationActionsTask", "reset", 9, 0);
     assert!(house.fails(mitigate(&by_id(&found), &[SHARED])).await.starts_with("OutOfTime\n"));
@@ -580,10 +565,7 @@ async fn a_repeat_that_fails_gives_nothing_back_while_the_first_try_may_yet_star
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_followed_is_not_started() {
-    let house = house();
-    let audit = house.audit(&[SHARED]).await;
-    action(&house).await;
-    let found = findings(&house, &audit, SHARED, 1).await;
+    let (house, found) = found(1).await;
     let denied = Answer::error(403, "AccessDeniedException", "{}");
     house.cloud.fail("SendMessageBatch", 9, denied);
     house.calls();
@@ -674,10 +656,7 @@ proptest::proptest! {
         events in proptest::collection::vec(event(), 1..14)
     ) {
         let run = async {
-            let house = house();
-            let audit = house.audit(&[SHARED]).await;
-            action(&house).await;
-            let found = findings(&house, &audit, SHARED, 6).await;
+            let (house, found) = found(6).await;
             house.ok(mitigate(&by_id(&found[5..]), &[SHARED])).await;
             let sample = follow_ups(&house).remove(0);
             // What is on the queue: what was sent, and what was not done.
