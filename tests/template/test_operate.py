@@ -43,5 +43,5 @@ def test_every_state_of_a_mitigation_is_documented():
 def test_a_parameter_that_the_pages_name_is_one():
     known = set(load()["Parameters"])
     for page in (ROOT / "docs").glob("*.md"):
-        named = re.findall(r"parameters? `([A-Z]\w+)`|`([A-Z]\w+)=", page.read_text(encoding="utf-8"))
+        named = re.findall(r"parameters? `([A-Z][a-z]\w+)`|`([A-Z][a-z]\w+)=", page.read_text(encoding="utf-8"))
         assert {name for pair in named for name in pair if name} <= known, page.name
