@@ -11,6 +11,8 @@ use fleetwarden_aws::settings::SettingsError;
 use fleetwarden_aws::settings::optional;
 use fleetwarden_core::api;
 use fleetwarden_core::api::Operation;
+use fleetwarden_core::pages::Endless;
+use fleetwarden_core::pages::Pages;
 use fleetwarden_core::timestamp::Millis;
 use serde::de::DeserializeOwned;
 use serde_json::Map;
@@ -168,6 +170,7 @@ impl SuppressionReview {
             ("maxResults", "nextToken", "nextToken")
         };
         input.insert(size.to_owned(), PAGE.into());
+        let mut pages = Pages::default();
         loop {
             if budget.is_over() {
                 return Ok(false);
@@ -179,18 +182,15 @@ impl SuppressionReview {
                 Error::Later(format!("{}: the answer has no {}", list.operation, list.entries))
             })?;
             entries.iter().for_each(&mut take);
-            let token = page.get(next).and_then(Value::as_str).filter(|token| !token.is_empty());
-            let Some(token) = token else { return Ok(true) };
-            let before = input.insert(from.to_owned(), token.into());
-            refuse_repeated(list.operation, before.as_ref().and_then(Value::as_str), token)?;
+            let token = page.get(next).and_then(Value::as_str).map(ToOwned::to_owned);
+            pages.turn(token).map_err(endless(list.operation))?;
+            let Some(token) = pages.token() else { return Ok(true) };
+            input.insert(from.to_owned(), token.into());
         }
     }
 }
 
-/// A token that comes twice would never let the list end.
-pub(crate) fn refuse_repeated(list: &str, before: Option<&str>, token: &str) -> Result<(), Error> {
-    if before == Some(token) {
-        return Err(Error::Later(format!("{list}: the service gave the same token twice")));
-    }
-    Ok(())
+/// Why a list is not gone on with.
+pub(crate) fn endless(list: &str) -> impl FnOnce(Endless) -> Error {
+    move |endless| Error::Later(format!("{list}: {endless}"))
 }

@@ -4,6 +4,7 @@
 //! already, so each change is one call. What somebody else changed meanwhile is found by the next review.
 
 use std::collections::BTreeMap;
+use std::collections::HashSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::check::CheckName;
@@ -52,10 +53,31 @@ impl Change {
 impl SuppressionReview {
     /// Makes the changes. False if the next invocation has to go on.
     pub(crate) async fn change(&self, state: &mut State, budget: &Budget) -> bool {
-        state.listing.seen.sort_unstable();
-        state.listing.seen.dedup_by_key(|known| known.key);
         let targets = plan::targets(&self.policy);
         self.delete(state, &targets, budget).await && self.put(state, &targets, budget).await
+    }
+
+    /// The keys of what is there and will be changed or deleted.
+    pub(crate) fn in_hand(&self, state: &State) -> HashSet<u128> {
+        let targets = plan::targets(&self.policy);
+        let wanted = state.listing.wanted.iter().filter(|(_, want)| {
+            let target = targets.get(usize::from(want.standing));
+            want.is == Is::Stale
+                && target.is_some_and(|target| target.acts(self.policy.mode(), state.dry_run))
+        });
+        let surplus =
+            state.listing.surplus.iter().filter(|surplus| self.deletes(surplus, &targets, state.dry_run));
+        let surplus = surplus.map(|Surplus { check, resource, .. }| key(check, resource));
+        wanted.map(|(key, _)| *key).chain(surplus).collect()
+    }
+
+    /// Whether what nobody wants any more may be deleted.
+    fn deletes(&self, surplus: &Surplus, targets: &[Target<'_>], dry_run: bool) -> bool {
+        let mode = self.policy.mode();
+        match surplus.standing {
+            Some(at) => targets.get(usize::from(at)).is_some_and(|target| target.acts(mode, dry_run)),
+            None => mode == Mode::Enforce && !dry_run,
+        }
     }
 
     async fn delete(&self, state: &mut State, targets: &[Target<'_>], budget: &Budget) -> bool {
@@ -68,12 +90,7 @@ impl SuppressionReview {
             }
             let rest = state.listing.surplus.len().saturating_sub(PARALLEL);
             let chunk = state.listing.surplus.split_off(rest);
-            let (mode, dry_run) = (self.policy.mode(), state.dry_run);
-            let acts = |surplus: &Surplus| match surplus.standing {
-                Some(at) => targets.get(usize::from(at)).is_some_and(|target| target.acts(mode, dry_run)),
-                None => mode == Mode::Enforce && !dry_run,
-            };
-            let chunk = chunk.iter().map(|surplus| (surplus, acts(surplus)));
+            let chunk = chunk.iter().map(|surplus| (surplus, self.deletes(surplus, targets, state.dry_run)));
             let changes: Vec<(&Surplus, bool, Change)> = stream::iter(chunk)
                 .map(|(surplus, acts)| async move { (surplus, acts, self.delete_one(surplus, acts).await) })
                 .buffered(PARALLEL)
@@ -124,9 +141,15 @@ impl SuppressionReview {
             if budget.is_over() {
                 return false;
             }
+            // Its end may come while changes are made: what is over by then is never made.
+            let now = seconds(self.clock.now());
+            for (target, kept) in targets.iter().zip(&mut state.standing) {
+                kept.lapsed |= target.end <= now;
+            }
             let wants = chunk.iter().filter_map(|key| Some((*key, state.listing.wanted.get(key)?)));
             let wants: Vec<_> = wants
                 .filter_map(|(key, want)| Some((key, want, targets.get(usize::from(want.standing))?)))
+                .filter(|(_, _, target)| target.end > now)
                 .collect();
             let changes: Vec<(Change, bool)> = stream::iter(wants)
                 .map(|(key, want, target)| {

@@ -5,12 +5,14 @@
 //! the debt of suppressions is counted, and audits that did not come or did not work are told.
 //!
 //! On the way: [`members`] (who is meant) → [`read`] (all suppressions there are, and what they hid) with [`plan`]
-//! (what becomes of each) → [`change`] → [`outcome`] with [`memory`] (what the review before knew) → [`told`]. What
-//! there is no time for goes on in the next invocation, by way of [`state`] and the function's own queue.
+//! (what becomes of each) → [`compared`] with [`memory`] (what the review before knew) → [`change`] → [`outcome`] →
+//! [`told`]. What there is no time for goes on in the next invocation, by way of [`state`] and the function's own
+//! queue; until it has ended, further reviews only look and tell.
 
 mod audits;
 mod calls;
 mod change;
+mod compared;
 mod members;
 mod memory;
 mod outcome;
@@ -157,7 +159,8 @@ impl SuppressionReview {
         let deadline = Millis(i64::try_from(context.deadline).unwrap_or(i64::MAX));
         let about = about::review(&slot, 0);
         let review = async {
-            let state = self.begin(slot.clone(), 0, wish.dry_run);
+            let kept_by = if wish.dry_run { None } else { self.other_that_keeps(&slot).await? };
+            let state = self.begin(slot.clone(), 0, wish.dry_run, kept_by);
             // The watch tells people, which a trial does not.
             let watched = if wish.dry_run {
                 Ok(Value::Null)
@@ -181,11 +184,7 @@ impl SuppressionReview {
             let state = self.take_up(resume).await?;
             Box::pin(self.go_on(state, &self.budget(deadline))).await
         };
-        let told = self.once(&about, deadline, review).await?;
-        if let Some(told) = told {
-            tracing::info!(review = %told, "a review went on");
-        }
-        Ok(())
+        self.once(&about, deadline, review).await.map(drop)
     }
 
     /// Does what is to be done once; none if it was done before.

@@ -11,11 +11,21 @@ use serde::Deserialize;
 use serde::Serialize;
 
 /// The size of a record, in bytes.
-const RECORD: usize = 28;
-/// Whether its end was told together with what the audit after it found.
+pub(crate) const RECORD: usize = 28;
+/// The flag of a suppression whose end was told together with what the audit after it found.
 pub(crate) const TOLD: u8 = 1;
-/// Deleted by this review.
-pub(crate) const DELETED: u8 = 2;
+/// Of one that this review has deleted.
+pub(crate) const DELETED: u8 = 1 << 1;
+/// Of one that a review was about to change or delete: that it is otherwise now is no drift.
+pub(crate) const IN_HAND: u8 = 1 << 2;
+/// Of one whose end was told.
+pub(crate) const ENDED: u8 = 1 << 3;
+/// Of one that people made by hand, and that was told.
+pub(crate) const NOTED: u8 = 1 << 4;
+/// How many days before the end people are warned, and the flags of those of which they were.
+pub(crate) const WARNINGS: [(u32, u8); 3] = [(1, 1 << 5), (7, 1 << 6), (30, 1 << 7)];
+/// The flags that stay with a suppression as long as its end does.
+pub(crate) const KEPT_WITH_ITS_END: u8 = TOLD | ENDED | 1 << 5 | 1 << 6 | 1 << 7;
 /// The end of what has none.
 pub(crate) const NEVER: u32 = u32::MAX;
 
@@ -151,8 +161,10 @@ pub(crate) struct Memory {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Header {
-    /// When that review began.
-    pub(crate) began: Millis,
+    /// When that review began to list.
+    pub(crate) read_at: Millis,
+    /// When the last review began that came to its end and told people. None did if it is 0.
+    pub(crate) told: Millis,
     /// The hash of the policy at that review.
     pub(crate) policy: String,
     pub(crate) names: Names,
@@ -191,7 +203,7 @@ mod tests {
         assert_eq!((names.source(&source("rule a")), names.source(&source("rule b"))), (0, 1));
         assert_eq!(names.source(&source("rule a")), 0);
         assert_eq!(names.check(&CheckName::new("LOGGING_DISABLED_CHECK")), 0);
-        let header = Header { began: Millis(7), policy: "hash".into(), names };
+        let header = Header { read_at: Millis(7), told: Millis(6), policy: "hash".into(), names };
         let memory = Memory { header, known: vec![known(1, NEVER), known(u128::MAX, 99)] };
         assert_eq!(Memory::decode(&memory.encode(), "k").unwrap(), memory);
         let error = Memory::decode(b"x", "k").unwrap_err();

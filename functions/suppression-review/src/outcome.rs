@@ -6,32 +6,32 @@ use std::collections::BTreeSet;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::debt::Debt;
 use fleetwarden_core::debt::Owned;
+use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
-use crate::memory::DELETED;
+use crate::compared::Compared;
+use crate::compared::compare;
+use crate::memory::ENDED;
 use crate::memory::Header;
 use crate::memory::Known;
 use crate::memory::Memory;
+use crate::memory::NOTED;
 use crate::memory::Names;
 use crate::memory::Source;
 use crate::memory::TOLD;
+use crate::memory::WARNINGS;
 use crate::memory::day;
 use crate::memory::seconds;
 use crate::plan::BY_HAND;
-use crate::plan::standing_of;
 use crate::state::LastAudit;
 use crate::state::Listing;
 use crate::state::State;
 
-/// How many days before the end people are warned.
-const WARNINGS: [u32; 3] = [1, 7, 30];
 /// The days that make a suppression one that ends soon.
 const SOON: u32 = 30;
 /// For how many days after its end a suppression is remembered that no audit has come after.
 const REMEMBERED: u32 = 40;
-/// By how many seconds the service's clock may be ahead: what it lists no longer may have ended there and not here.
-const SKEW: u32 = 300;
 /// How many owners are kept by name.
 const OWNERS: usize = 200;
 const DAY: u32 = 86_400;
@@ -39,12 +39,14 @@ const DAY: u32 = 86_400;
 /// What a review found.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
+    /// When the review began that told before.
+    pub(crate) since: Millis,
     pub(crate) debt: Debt,
     /// By maker and owner, the most first.
     pub(crate) tallies: Vec<Tally>,
     pub(crate) ending: Vec<Ending>,
     pub(crate) ended: Vec<Ended>,
-    pub(crate) drift: Vec<Drift>,
+    pub(crate) by_hand: ByHand,
     /// What the next review is to know.
     pub(crate) memory: Memory,
 }
@@ -78,6 +80,9 @@ pub(crate) struct Ending {
     pub(crate) suppressions: u64,
     pub(crate) checks: BTreeMap<CheckName, u64>,
     pub(crate) examples: Vec<String>,
+    /// Of how many people have not been warned.
+    #[serde(skip)]
+    pub(crate) untold: u64,
 }
 
 /// Suppressions that have ended, all on one day.
@@ -93,6 +98,9 @@ pub(crate) struct Ended {
     /// How many of what they hid the audits after the end found again; none if these are still to come.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) back: Option<u64>,
+    /// Of how many people have not been told.
+    #[serde(skip)]
+    pub(crate) untold: u64,
     /// Whether each of the checks has been audited since.
     #[serde(skip)]
     pub(crate) audited: bool,
@@ -100,138 +108,48 @@ pub(crate) struct Ended {
     pub(crate) keys: Vec<u128>,
 }
 
-/// What somebody did to suppressions of ours.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Drift {
-    pub(crate) by: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) owner: Option<String>,
-    /// `deleted` or `changed`.
-    pub(crate) what: &'static str,
+/// Suppressions that people made by hand since the last review.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ByHand {
     pub(crate) suppressions: u64,
+    pub(crate) indefinite: u64,
+    pub(crate) examples: Vec<String>,
 }
 
 /// What is put together to an outcome.
 pub(crate) struct Facts<'a> {
     /// Its list of suppressions is sorted by key.
     pub(crate) state: &'a State,
+    pub(crate) policy: &'a Policy,
     /// When all was listed and changed, which may be hours after the review began.
     pub(crate) now: Millis,
-    /// None at the first review.
-    pub(crate) before: Option<Memory>,
-    /// The names of the standing suppressions of the policy.
-    pub(crate) standing: BTreeSet<&'a str>,
+    /// What was known before: nothing at the first review.
+    pub(crate) before: Memory,
     /// The keys of the findings that were hidden, sorted; none if they are not known.
     pub(crate) hidden: Option<&'a [u128]>,
 }
 
-/// What became of each suppression since the review before, sorted by key.
-#[derive(Default)]
-struct Compared {
-    /// Those that there are now.
-    there: Vec<Known>,
-    /// Those that have ended and are no longer listed.
-    gone: Vec<Known>,
-    /// What somebody did to ours, by source.
-    drift: BTreeMap<(u16, &'static str), u64>,
-}
-
-/// Gives sources and checks of a memory the numbers that they have in other names.
-fn renumber(memory: &mut Memory, names: &mut Names) {
-    let Names { sources, checks } = &memory.header.names;
-    let sources: Vec<u16> = sources.iter().map(|source| names.source(source)).collect();
-    let checks: Vec<u8> = checks.iter().map(|check| names.check(check)).collect();
-    for known in &mut memory.known {
-        known.source = sources.get(usize::from(known.source)).copied().unwrap_or_default();
-        known.check = checks.get(usize::from(known.check)).copied().unwrap_or_default();
-    }
-}
-
 impl Facts<'_> {
     /// Puts it together.
-    pub(crate) fn outcome(mut self) -> Outcome {
-        let state = self.state;
-        let mut names = state.listing.names.clone();
-        let before = self.before.take();
-        let first = before.is_none();
-        let mut before = before.unwrap_or_default();
-        renumber(&mut before, &mut names);
-        let now = seconds(self.now);
-        let Compared { mut there, mut gone, drift } = self.compare(&names, &before, now);
-
-        let view = View { state, names: &names, now, hidden: self.hidden, first };
-        let drift = drift.into_iter().map(|((source, what), suppressions)| {
-            let Source { by, owner } = view.source(source);
-            Drift { by, owner, what, suppressions }
-        });
-        let drift = drift.collect();
+    pub(crate) fn outcome(self) -> Outcome {
+        let Self { state, policy, before, hidden, .. } = self;
+        let (now, since) = (seconds(self.now), before.header.told);
+        let Compared { names, mut there, mut gone, .. } = compare(state, policy, before, now);
+        let view = View { state, names: &names, now, hidden, first: since == Millis(0) };
         let (debt, tallies) = view.debt(&there);
         let (ending, ended) = (view.ending(&there), view.ended(&there, &gone));
+        let by_hand = view.by_hand(&there);
+        // All of this is told before it is remembered.
+        for known in there.iter_mut().chain(&mut gone) {
+            known.flags |= view.told(known);
+        }
         gone.retain(|known| !known.is(TOLD) && now.saturating_sub(known.end) < REMEMBERED * DAY);
         there.extend(gone);
         there.sort_unstable_by_key(|known| known.key);
-        let header = Header { began: state.began, policy: state.policy.clone(), names: names.clone() };
-        Outcome { debt, tallies, ending, ended, drift, memory: Memory { header, known: there } }
-    }
-
-    /// Goes through what is remembered and what is listed side by side, both sorted by key.
-    fn compare(&self, names: &Names, before: &Memory, now: u32) -> Compared {
-        let seen = &self.state.listing.seen;
-        let same_policy = before.header.policy == self.state.policy;
-        let mut made: Vec<Known> = self.state.listing.made.clone();
-        made.sort_unstable_by_key(|known| known.key);
-        let made_of =
-            |key| made.binary_search_by_key(&key, |known: &Known| known.key).ok().and_then(|at| made.get(at));
-        let keep = |known: &Known, there: &mut Vec<Known>, first_seen| {
-            if !known.is(DELETED) {
-                let now = made_of(known.key).unwrap_or(known);
-                there.push(Known { first_seen, flags: known.flags, ..*now });
-            }
-        };
-        let Compared { mut there, mut gone, mut drift } = Compared::default();
-        let mut listed = seen.iter().peekable();
-        for old in &before.known {
-            while let Some(known) = listed.next_if(|known| known.key < old.key) {
-                keep(known, &mut there, known.first_seen);
-            }
-            let Some(known) = listed.next_if(|known| known.key == old.key) else {
-                if old.has_lapsed(now.saturating_add(SKEW)) {
-                    gone.push(*old);
-                } else if self.is_ours(names, old) {
-                    *drift.entry((old.source, "deleted")).or_default() += 1;
-                }
-                continue;
-            };
-            if self.has_drifted(names, old, known, same_policy) {
-                *drift.entry((old.source, "changed")).or_default() += 1;
-            }
-            let told = if known.end == old.end { old.flags & TOLD } else { 0 };
-            keep(&Known { flags: known.flags | told, ..*known }, &mut there, old.first_seen);
-        }
-        for known in listed {
-            keep(known, &mut there, known.first_seen);
-        }
-        let is_new = |known: &&Known| seen.binary_search_by_key(&known.key, |known| known.key).is_err();
-        there.extend(made.iter().filter(is_new));
-        there.sort_unstable_by_key(|known| known.key);
-        Compared { there, gone, drift }
-    }
-
-    /// Whether a suppression is of a rule, or of a standing suppression that is still in the policy.
-    fn is_ours(&self, names: &Names, known: &Known) -> bool {
-        let Some(Source { by, .. }) = names.source_of(known) else { return false };
-        by.starts_with("rule ") || standing_of(by).is_some_and(|name| self.standing.contains(name))
-    }
-
-    /// Whether somebody changed a suppression of ours. Rules move their ends from audit to audit themselves.
-    fn has_drifted(&self, names: &Names, old: &Known, known: &Known, same_policy: bool) -> bool {
-        if !self.is_ours(names, old) {
-            return false;
-        }
-        let of_hand = names.source_of(known).is_some_and(|source| source.by == BY_HAND);
-        let standing = names.source_of(old).is_some_and(|source| standing_of(&source.by).is_some());
-        of_hand || (standing && same_policy && old.source == known.source && old.end != known.end)
+        let (read_at, told, policy) = (state.read_at, state.began, state.policy.clone());
+        let header = Header { read_at, told, policy, names };
+        let memory = Memory { header, known: there };
+        Outcome { since, debt, tallies, ending, ended, by_hand, memory }
     }
 }
 
@@ -338,19 +256,54 @@ impl View<'_> {
 
     /// The warning that a suppression needs now. What lived for less than that from the beginning needs none so
     /// early: a suppression of two weeks ends within a month on the day on which it is made.
-    fn warning(&self, known: &Known) -> Option<u32> {
+    fn warning(&self, known: &Known) -> Option<(u32, u8)> {
         let left = self.left(known).filter(|left| *left > 0)?;
-        let within = WARNINGS.into_iter().find(|days| left <= days * DAY)?;
+        let (within, flag) = WARNINGS.into_iter().find(|(days, _)| left <= days * DAY)?;
         let lived = known.end.saturating_sub(known.first_seen);
-        (self.first || within == 1 || lived > within * DAY).then_some(within)
+        (self.first || within == 1 || lived > within * DAY).then_some((within, flag))
+    }
+
+    /// Whether a suppression has ended so lately that people are to know.
+    fn has_just_ended(&self, known: &Known) -> bool {
+        known.has_lapsed(self.now) && self.now.saturating_sub(known.end) < REMEMBERED * DAY
+    }
+
+    /// The flags of what people know of a suppression when the outcome is told.
+    fn told(&self, known: &Known) -> u8 {
+        let warned = self.warning(known).map_or(0, |(_, flag)| flag);
+        let ended = if self.has_just_ended(known) { ENDED } else { 0 };
+        let by_hand = self.names.source_of(known).is_some_and(|source| source.by == BY_HAND);
+        let noted = if by_hand { NOTED } else { 0 };
+        warned | ended | noted
+    }
+
+    /// At the first review all are new; the digest has them.
+    fn by_hand(&self, there: &[Known]) -> ByHand {
+        let mut by_hand = ByHand::default();
+        let number = self.names.sources.iter().position(|source| source.by == BY_HAND);
+        let Some(number) = number.and_then(|number| u16::try_from(number).ok()).filter(|_| !self.first)
+        else {
+            return by_hand;
+        };
+        let mut new = BTreeSet::new();
+        for known in there.iter().filter(|known| known.source == number && !known.is(NOTED)) {
+            by_hand.suppressions += 1;
+            by_hand.indefinite += u64::from(known.is_indefinite());
+            if new.len() < 1_000 {
+                new.insert(known.key);
+            }
+        }
+        by_hand.examples = self.examples(number, None, |key| new.contains(&key));
+        by_hand
     }
 
     fn ending(&self, there: &[Known]) -> Vec<Ending> {
         let mut groups: BTreeMap<(u32, u32, u16), Ending> = BTreeMap::new();
         for known in there {
-            let Some(within) = self.warning(known) else { continue };
+            let Some((within, flag)) = self.warning(known) else { continue };
             let ending = groups.entry((day(known.end), within, known.source)).or_default();
             ending.suppressions += 1;
+            ending.untold += u64::from(!known.is(flag));
             if let Some(check) = self.names.check_of(known) {
                 *ending.checks.entry(check.clone()).or_default() += 1;
             }
@@ -365,13 +318,12 @@ impl View<'_> {
 
     fn ended(&self, there: &[Known], gone: &[Known]) -> Vec<Ended> {
         let mut groups: BTreeMap<(u32, u16), Ended> = BTreeMap::new();
-        let lapsed = there.iter().filter(|known| known.has_lapsed(self.now)).chain(gone);
-        let recent =
-            lapsed.filter(|known| self.now.saturating_sub(known.end) < REMEMBERED * DAY && !known.is(TOLD));
+        let recent = there.iter().chain(gone).filter(|known| self.has_just_ended(known) && !known.is(TOLD));
         for known in recent {
             let new = || Ended { audited: true, ..Ended::default() };
             let ended = groups.entry((day(known.end), known.source)).or_insert_with(new);
             ended.suppressions += 1;
+            ended.untold += u64::from(!known.is(ENDED));
             ended.keys.push(known.key);
             let after = (day(known.end) + 1) * DAY;
             ended.audited &= self.audit(known).is_some_and(|audit| seconds(audit.started) >= after);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use fleetwarden_aws::Error;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::check::KNOWN;
+use fleetwarden_core::pages::Pages;
 use fleetwarden_core::resource::NonCompliantResource;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::timestamp::Millis;
@@ -17,7 +18,7 @@ use crate::SuppressionReview;
 use crate::calls::Budget;
 use crate::calls::List;
 use crate::calls::PAGE;
-use crate::calls::refuse_repeated;
+use crate::calls::endless;
 use crate::memory::Known;
 use crate::memory::NEVER;
 use crate::memory::seconds;
@@ -36,6 +37,8 @@ use crate::state::Surplus;
 const STRETCHES: [i64; 5] = [0, 2, 8, 35, 89];
 /// How many audits are looked at for the last one of each check.
 const AUDITS: usize = 100;
+const SUPPRESSIONS: &str = "ListAuditSuppressions";
+const FINDINGS: &str = "ListAuditFindings";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -97,9 +100,9 @@ pub(crate) struct Wanted<'a> {
 impl SuppressionReview {
     /// Goes on with both lists. False if the next invocation has to go on.
     pub(crate) async fn read(&self, state: &mut State, budget: &Budget) -> Result<bool, Error> {
-        let State { listing, hidden, standing, audits, began, .. } = state;
+        let State { listing, hidden, standing, audits, read_at, .. } = state;
         let targets = plan::targets(&self.policy);
-        let now = seconds(*began);
+        let now = seconds(*read_at);
         let (listed, looked) = tokio::join!(
             self.list(listing, &targets, standing, now, budget),
             self.look_at_hidden(hidden, audits, budget),
@@ -127,20 +130,15 @@ impl SuppressionReview {
                 return Ok(false);
             }
             let mut input = json!({"maxResults": PAGE});
-            if let (Some(token), Some(members)) = (&listing.token, input.as_object_mut()) {
-                members.insert("nextToken".into(), token.as_str().into());
+            if let (Some(token), Some(members)) = (listing.at.token(), input.as_object_mut()) {
+                members.insert("nextToken".into(), token.into());
             }
-            let page: Suppressions = self.paced("ListAuditSuppressions", input).await?;
+            let page: Suppressions = self.paced(SUPPRESSIONS, input).await?;
             listing.pages += 1;
             for suppression in page.suppressions {
                 note(listing, targets, kept, now, suppression);
             }
-            let token = page.next_token.filter(|token| !token.is_empty());
-            if let Some(token) = &token {
-                refuse_repeated("ListAuditSuppressions", listing.token.as_deref(), token)?;
-            }
-            listing.done = token.is_none();
-            listing.token = token;
+            listing.done = !listing.at.turn(page.next_token).map_err(endless(SUPPRESSIONS))?;
         }
         Ok(true)
     }
@@ -160,38 +158,30 @@ impl SuppressionReview {
                 continue;
             };
             let wanted = Wanted { task: &audit.task, check: &check, suppressed: true };
-            let (keys, token) = self.findings(wanted, hidden.token.as_deref()).await?;
+            hidden.keys.extend(self.findings(wanted, &mut hidden.at).await?);
             hidden.pages += 1;
-            hidden.keys.extend(keys);
-            if token.is_none() {
+            if hidden.at.token().is_none() {
                 hidden.left.pop();
+                hidden.at = Pages::default();
             }
-            hidden.token = token;
         }
         Ok(true)
     }
 
-    /// A page of findings: their keys, and the token of the next one.
-    pub(crate) async fn findings(
-        &self,
-        wanted: Wanted<'_>,
-        token: Option<&str>,
-    ) -> Result<(Vec<u128>, Option<String>), Error> {
+    /// The keys of a page of findings.
+    pub(crate) async fn findings(&self, wanted: Wanted<'_>, at: &mut Pages) -> Result<Vec<u128>, Error> {
         let Wanted { task, check, suppressed } = wanted;
         let mut input = json!({
             "taskId": task, "checkName": check, "listSuppressedFindings": suppressed, "maxResults": PAGE,
         });
-        if let (Some(token), Some(members)) = (token, input.as_object_mut()) {
+        if let (Some(token), Some(members)) = (at.token(), input.as_object_mut()) {
             members.insert("nextToken".into(), token.into());
         }
-        let page: Findings = self.paced("ListAuditFindings", input).await?;
+        let page: Findings = self.paced(FINDINGS, input).await?;
         let resources = page.findings.iter().filter_map(|finding| finding.non_compliant_resource.as_ref());
         let keys = resources.map(|resource| key(check, &resource.resource_identifier)).collect();
-        let next = page.next_token.filter(|token| !token.is_empty());
-        if let Some(next) = &next {
-            refuse_repeated("ListAuditFindings", token, next)?;
-        }
-        Ok((keys, next))
+        at.turn(page.next_token).map_err(endless(FINDINGS))?;
+        Ok(keys)
     }
 
     /// Finds the last audit of each check that came to its end.

@@ -10,7 +10,9 @@ use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::telemetry;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::metrics;
+use fleetwarden_core::pages::Pages;
 use fleetwarden_core::policy::Standing;
+use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
@@ -19,16 +21,27 @@ use serde_json::json;
 use crate::SuppressionReview;
 use crate::calls::Budget;
 use crate::change;
+use crate::compared::compare;
+use crate::memory::Header;
+use crate::memory::IN_HAND;
 use crate::memory::Memory;
 use crate::memory::TOLD;
+use crate::memory::seconds;
 use crate::outcome::Facts;
 use crate::outcome::Outcome;
 use crate::read::Wanted;
 use crate::state::Kept;
 use crate::state::Phase;
+use crate::state::Progress;
 use crate::state::State;
+use crate::told;
 
 const BINARY: &str = "application/octet-stream";
+/// How long nothing is heard of a review that still goes on, in milliseconds: its message comes back five times, 90
+/// minutes apart.
+const SILENT_MS: i64 = 8 * 3_600_000;
+/// How many entries of each list an answer has.
+const ANSWERED: usize = 1_000;
 
 /// What the next invocation needs to go on.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,15 +52,19 @@ pub(crate) struct Resume {
 }
 
 impl SuppressionReview {
-    /// A review that begins now.
-    pub(crate) fn begin(&self, slot: String, step: u32, dry_run: bool) -> State {
+    /// A review that begins now. If another one keeps the standing suppressions, this one leaves them as they are.
+    pub(crate) fn begin(&self, slot: String, step: u32, dry_run: bool, kept_by: Option<String>) -> State {
+        let left = kept_by.is_some();
+        let count = self.policy.standing().len();
         State {
             slot,
             step,
             dry_run,
             began: self.clock.now(),
             policy: self.policy.hash().to_owned(),
-            standing: vec![Kept::default(); self.policy.standing().len()],
+            standing: vec![Kept { unknown: left, ..Kept::default() }; count],
+            members: Progress { standing: if left { count } else { 0 }, ..Progress::default() },
+            kept_by,
             ..State::default()
         }
     }
@@ -64,7 +81,7 @@ impl SuppressionReview {
         state.step = resume.step;
         if state.policy != self.policy.hash() {
             tracing::info!(slot = resume.slot, "the policy is another one: the review begins anew");
-            return Ok(self.begin(state.slot, state.step, state.dry_run));
+            return Ok(self.begin(state.slot, state.step, state.dry_run, state.kept_by));
         }
         Ok(state)
     }
@@ -74,8 +91,27 @@ impl SuppressionReview {
         let resume = Resume { slot: state.slot.clone(), step: state.step + 1 };
         let key = review_key(&resume.slot, resume.step);
         self.archive.put(&key, BINARY, state.encode()).await?;
+        self.note_keeping(state, self.clock.now()).await?;
         let body = serde_json::to_string(&resume).map_err(|e| Error::Input(e.to_string()))?;
         self.queue.send(&[body.into()]).await
+    }
+
+    /// The other review that keeps the standing suppressions, by its slot, if one is under way. Two would share the
+    /// account's rates, and with a million members neither would end before the next one begins.
+    pub(crate) async fn other_that_keeps(&self, slot: &str) -> Result<Option<String>, Error> {
+        let noted = self.ledger.get(&about::keeping_review(), "latest").await?;
+        let noted =
+            noted.and_then(|noted| Some((noted.get_text("slot")?.to_owned(), noted.get_number("step_at")?)));
+        let goes_on = |at: i64| self.clock.now().0 < at.saturating_add(SILENT_MS);
+        Ok(noted.filter(|(other, at)| other != slot && goes_on(*at)).map(|(other, _)| other))
+    }
+
+    async fn note_keeping(&self, state: &State, at: Millis) -> Result<(), Error> {
+        if state.dry_run || state.kept_by.is_some() {
+            return Ok(());
+        }
+        let item = Item::new(&about::keeping_review(), "latest", self.clock.now());
+        self.ledger.put(item.text("slot", &state.slot).number("step_at", at.0)).await
     }
 
     /// Does as much of a review as there is time for, and gives what there is to say.
@@ -89,7 +125,12 @@ impl SuppressionReview {
                     }
                     self.read(&mut state, budget).await?
                 }
-                Phase::Change => self.change(&mut state, budget).await,
+                Phase::Change => {
+                    if state.drift.is_none() {
+                        self.tell_before_changes(&mut state).await?;
+                    }
+                    self.change(&mut state, budget).await
+                }
                 Phase::Tell if budget.is_over() => false,
                 Phase::Tell => return self.end(state, budget).await,
             };
@@ -98,14 +139,59 @@ impl SuppressionReview {
                 return Ok(json!({"slot": state.slot, "continues": true, "phase": state.phase}));
             }
             state.phase = match state.phase {
-                Phase::Members => Phase::Read,
+                Phase::Members => {
+                    state.read_at = self.clock.now();
+                    Phase::Read
+                }
                 Phase::Read => {
+                    state.listing.seen.sort_unstable();
+                    state.listing.seen.dedup_by_key(|known| known.key);
                     change::count(&mut state);
                     Phase::Change
                 }
                 Phase::Change | Phase::Tell => Phase::Tell,
             };
         }
+    }
+
+    /// What the last review left.
+    async fn memory(&self) -> Result<Memory, Error> {
+        let key = known_suppressions_key(&self.account, &self.region);
+        let bytes = self.archive.read(&key).await?;
+        Ok(bytes.map(|bytes| Memory::decode(&bytes, &key)).transpose()?.unwrap_or_default())
+    }
+
+    async fn remember(&self, memory: &Memory) -> Result<(), Error> {
+        let key = known_suppressions_key(&self.account, &self.region);
+        self.archive.put(&key, BINARY, memory.encode()).await
+    }
+
+    /// Tells what nobody could tell any more once it is changed, and notes what is about to be changed: if this
+    /// review does not come to its end, the next one takes its changes for nobody's.
+    async fn tell_before_changes(&self, state: &mut State) -> Result<(), Error> {
+        let mut memory = self.memory().await?;
+        let since = memory.header.told;
+        // Otherwise what this one saw is older than what is remembered, and told by now.
+        if memory.header.read_at <= state.read_at {
+            let compared = compare(state, &self.policy, memory, seconds(self.clock.now()));
+            let (names, read_at, policy) = (compared.names, state.read_at, state.policy.clone());
+            memory = Memory { header: Header { read_at, told: since, policy, names }, known: compared.there };
+            memory.known.extend(compared.gone);
+            memory.known.sort_unstable_by_key(|known| known.key);
+            if !state.dry_run {
+                self.raise(&told::before_changes(&self.policy, state, &compared.drift, since)).await?;
+            }
+            state.drift = Some(compared.drift);
+        }
+        state.drift.get_or_insert_default();
+        let in_hand = self.in_hand(state);
+        if !in_hand.is_empty() {
+            for known in memory.known.iter_mut().filter(|known| in_hand.contains(&known.key)) {
+                known.flags |= IN_HAND;
+            }
+            self.remember(&memory).await?;
+        }
+        Ok(())
     }
 
     async fn look_at_audits(&self, state: &mut State, budget: &Budget) {
@@ -120,51 +206,70 @@ impl SuppressionReview {
     }
 
     async fn end(&self, mut state: State, budget: &Budget) -> Result<Value, Error> {
-        let key = known_suppressions_key(&self.account, &self.region);
-        let before = self.archive.read(&key).await?;
-        let before = before.map(|bytes| Memory::decode(&bytes, &key)).transpose()?;
-        if before.as_ref().is_some_and(|before| before.header.began > state.began) {
+        let before = self.memory().await?;
+        let mut alerts = told::not_kept(&self.policy, &state);
+        if before.header.read_at > state.read_at {
             // What this one saw is older than what is remembered and told by now.
+            if !state.dry_run {
+                self.raise(&alerts).await?;
+                self.note_keeping(&state, Millis(0)).await?;
+            }
             return Ok(json!({"slot": state.slot, "overtaken": true}));
         }
         state.hidden.keys.sort_unstable();
         let hidden = (!state.hidden.unknown).then_some(state.hidden.keys.as_slice());
-        let standing = self.policy.standing().iter().map(Standing::name).collect();
         let now = self.clock.now();
-        let mut outcome = Facts { state: &state, now, before, standing, hidden }.outcome();
-        let mut alerts = 0;
+        let mut outcome = Facts { state: &state, policy: &self.policy, now, before, hidden }.outcome();
         if !state.dry_run {
             self.look_for_what_is_back(&mut state, &mut outcome, budget).await;
-            alerts = self.tell(&state, &outcome).await?;
-            self.archive.put(&key, BINARY, outcome.memory.encode()).await?;
+            alerts.extend(told::alerts(&self.policy, &state, &outcome));
+            self.raise(&alerts).await?;
+            self.remember(&outcome.memory).await?;
             let debt = Item::new(&about::debt(), "latest", state.began).json("debt", &outcome.debt);
             self.ledger.put(debt).await?;
+            self.note_keeping(&state, Millis(0)).await?;
             for line in metrics::debt_lines(&outcome.debt) {
                 telemetry::emit(&line);
             }
         }
+        Ok(self.answer(&state, &outcome, alerts.len()))
+    }
+
+    /// What a review says, and logs: nobody reads what a schedule is answered.
+    fn answer(&self, state: &State, outcome: &Outcome, alerts: usize) -> Value {
         let standing: BTreeMap<&str, Value> = self
             .policy
             .standing()
             .iter()
             .zip(&state.standing)
-            .map(|(s, kept)| (s.name(), told(s, kept)))
+            .map(|(s, of)| (s.name(), kept(s, of)))
             .collect();
-        Ok(json!({
+        let all_kept = json!(standing).to_string();
+        tracing::info!(
+            slot = state.slot,
+            suppressions = outcome.debt.suppressions,
+            standing = all_kept,
+            gone_from_policy = state.orphans,
+            kept_by = state.kept_by,
+            alerts,
+            "a review ended"
+        );
+        json!({
             "slot": state.slot,
             "dryRun": state.dry_run,
             "mode": self.policy.mode(),
+            "keptBy": state.kept_by,
             "pages": {"suppressions": state.listing.pages, "findings": state.hidden.pages},
             "standing": standing,
             "goneFromPolicy": state.orphans,
             "debt": outcome.debt,
-            "makers": outcome.tallies,
-            "ending": outcome.ending,
-            "ended": outcome.ended,
-            "drift": outcome.drift,
+            "makers": some(&outcome.tallies),
+            "ending": some(&outcome.ending),
+            "ended": some(&outcome.ended),
+            "drift": some(state.drift.as_deref().unwrap_or_default()),
             "gaps": state.gaps,
             "alerts": alerts,
-        }))
+        })
     }
 
     /// Counts what the audits since found again of what suppressions hid until they ended.
@@ -180,24 +285,23 @@ impl SuppressionReview {
         let mut found = Vec::new();
         for check in &checks {
             let Some(audit) = state.audits.get(check) else { continue };
-            let mut token = None;
+            let mut at = Pages::default();
             loop {
                 if budget.is_over() {
                     state.gaps.push("what is back: there was no time to look through all findings".into());
                     return;
                 }
                 let wanted_findings = Wanted { task: &audit.task, check, suppressed: false };
-                match self.findings(wanted_findings, token.as_deref()).await {
-                    Ok((keys, next)) => {
+                match self.findings(wanted_findings, &mut at).await {
+                    Ok(keys) => {
                         found.extend(keys.into_iter().filter(|key| wanted.binary_search(key).is_ok()));
-                        token = next;
                     }
                     Err(error) => {
                         state.gaps.push(format!("what is back: {error}"));
                         return;
                     }
                 }
-                if token.is_none() {
+                if at.token().is_none() {
                     break;
                 }
             }
@@ -216,8 +320,13 @@ impl SuppressionReview {
     }
 }
 
+/// As much of a list as an answer takes.
+fn some<T>(all: &[T]) -> &[T] {
+    all.get(..ANSWERED).unwrap_or(all)
+}
+
 /// What is told of a standing suppression.
-fn told(standing: &Standing, kept: &Kept) -> Value {
+fn kept(standing: &Standing, kept: &Kept) -> Value {
     let mut told = serde_json::to_value(kept).unwrap_or_default();
     if let Some(members) = told.as_object_mut() {
         members.retain(|_, value| !value.is_null() && *value != Value::Bool(false));

@@ -5,12 +5,15 @@ use std::collections::HashMap;
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::check::CheckName;
+use fleetwarden_core::pages::Pages;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::compared::Drift;
 use crate::memory::Known;
 use crate::memory::Names;
+use crate::memory::RECORD;
 
 /// How many names of resources are kept to show some.
 const SAMPLES: usize = 20_000;
@@ -27,6 +30,10 @@ pub(crate) struct State {
     pub(crate) step: u32,
     pub(crate) dry_run: bool,
     pub(crate) began: Millis,
+    /// When it began to list suppressions.
+    pub(crate) read_at: Millis,
+    /// The review that keeps the standing suppressions meanwhile, by its slot: then this one leaves them alone.
+    pub(crate) kept_by: Option<String>,
     /// The hash of the policy that it goes by.
     pub(crate) policy: String,
     pub(crate) phase: Phase,
@@ -40,6 +47,8 @@ pub(crate) struct State {
     pub(crate) hidden: Hidden,
     /// Of suppressions whose standing suppression is gone from the policy, how many were deleted or would be.
     pub(crate) orphans: u64,
+    /// What somebody did to suppressions of ours, once it is known: before anything is changed.
+    pub(crate) drift: Option<Vec<Drift>>,
     /// What could not be found out.
     pub(crate) gaps: Vec<String>,
 }
@@ -110,7 +119,7 @@ pub(crate) struct LastAudit {
 /// The suppressions as they are listed.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Listing {
-    pub(crate) token: Option<String>,
+    pub(crate) at: Pages,
     pub(crate) done: bool,
     pub(crate) pages: u64,
     pub(crate) names: Names,
@@ -142,7 +151,7 @@ pub(crate) struct Sample {
 pub(crate) struct Hidden {
     /// Checks still to be listed, the next one last.
     pub(crate) left: Vec<CheckName>,
-    pub(crate) token: Option<String>,
+    pub(crate) at: Pages,
     pub(crate) pages: u64,
     /// Whether they could not all be listed: then none of what they say is taken.
     pub(crate) unknown: bool,
@@ -200,32 +209,29 @@ impl Listing {
 }
 
 impl State {
-    /// The state as one object: a line of JSON, then what is too much for it.
+    /// The state as one object: a line of JSON, then what is too much for it. It can be as large as all else in
+    /// memory, so it is written once, to where it stays.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut part = |bytes: &[u8]| {
-            out.extend((bytes.len() as u64).to_be_bytes());
-            out.extend(bytes);
-        };
-        part(&serde_json::to_vec(self).unwrap_or_default());
-        for known in [&self.listing.seen, &self.listing.made] {
-            part(&known.iter().fold(Vec::new(), |mut bytes, known| {
-                known.encode(&mut bytes);
-                bytes
-            }));
+        let Listing { seen, made, wanted, surplus, .. } = &self.listing;
+        let names: usize = wanted.values().map(|want| want.name.len() + 24).sum();
+        let records = (seen.len() + made.len()) * RECORD + self.hidden.keys.len() * 16;
+        let mut out = Vec::with_capacity(names + records + surplus.len() * 256 + (1 << 20));
+        json_part(&mut out, self);
+        for known in [seen, made] {
+            part(&mut out, |out| known.iter().for_each(|known| known.encode(out)));
         }
-        part(&self.hidden.keys.iter().flat_map(|key| key.to_be_bytes()).collect::<Vec<_>>());
-        part(&serde_json::to_vec(&self.listing.surplus).unwrap_or_default());
-        let mut wanted = Vec::new();
-        for (key, want) in &self.listing.wanted {
-            let is = IS.iter().position(|is| *is == want.is).unwrap_or_default();
-            wanted.extend(key.to_be_bytes());
-            wanted.extend(want.standing.to_be_bytes());
-            wanted.extend([want.check, u8::try_from(is).unwrap_or_default()]);
-            wanted.extend(u32::try_from(want.name.len()).unwrap_or_default().to_be_bytes());
-            wanted.extend(want.name.as_bytes());
-        }
-        part(&wanted);
+        part(&mut out, |out| self.hidden.keys.iter().for_each(|key| out.extend(key.to_be_bytes())));
+        json_part(&mut out, surplus);
+        part(&mut out, |out| {
+            for (key, want) in wanted {
+                let is = IS.iter().position(|is| *is == want.is).unwrap_or_default();
+                out.extend(key.to_be_bytes());
+                out.extend(want.standing.to_be_bytes());
+                out.extend([want.check, u8::try_from(is).unwrap_or_default()]);
+                out.extend(u32::try_from(want.name.len()).unwrap_or_default().to_be_bytes());
+                out.extend(want.name.as_bytes());
+            }
+        });
         out
     }
 
@@ -256,6 +262,22 @@ impl State {
         }
         Some(state)
     }
+}
+
+/// A part, with its length before it.
+fn part(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+    let begin = out.len() + 8;
+    out.extend([0; 8]);
+    write(out);
+    let length = (out.len() - begin) as u64;
+    if let Some(place) = out.get_mut(begin - 8..begin) {
+        place.copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+fn json_part(out: &mut Vec<u8>, value: &impl Serialize) {
+    // It fails on no value of ours, and what was cut is not read again.
+    part(out, |out| serde_json::to_writer(out, value).unwrap_or_default());
 }
 
 fn take<'b>(rest: &mut &'b [u8], length: usize) -> Option<&'b [u8]> {

@@ -13,46 +13,89 @@ use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::SuppressionReview;
-use crate::outcome::Drift;
+use crate::compared::Drift;
+use crate::outcome::ByHand;
 use crate::outcome::Ended;
 use crate::outcome::Ending;
 use crate::outcome::Outcome;
 use crate::plan::BY_HAND;
 use crate::plan::standing_of;
+use crate::state::Kept;
 use crate::state::State;
 
-/// More in one review would be read by nobody; the digest has the rest.
+/// More in one review would be read by nobody: the rest is told as one.
 const MOST: usize = 200;
+/// How long lines are in a description, in bytes: one is cut at 8,000 characters.
+const LONGEST: usize = 7_500;
 /// How many makers a digest names.
 const NAMED: usize = 10;
 
 impl SuppressionReview {
-    /// Tells people. Gives how many alerts there are.
-    pub(crate) async fn tell(&self, state: &State, outcome: &Outcome) -> Result<u64, Error> {
-        let alerts = alerts(&self.policy, state, outcome);
-        for alert in &alerts {
+    /// Tells people, unless they were told the same before.
+    pub(crate) async fn raise(&self, alerts: &[Alert]) -> Result<(), Error> {
+        for alert in alerts {
             self.alerts.raise(alert).await?;
         }
-        Ok(alerts.len() as u64)
+        Ok(())
     }
 }
 
-/// All alerts of a review. Pure.
-pub(crate) fn alerts(policy: &Policy, state: &State, outcome: &Outcome) -> Vec<Alert> {
-    let week = week(state.began);
-    let mut alerts = vec![];
-    for (standing, kept) in policy.standing().iter().zip(&state.standing) {
-        let Some(error) = &kept.error else { continue };
-        alerts.push(not_kept(standing.name(), kept.unknown, kept.failed, error, &week));
+/// What is told before anything is changed: what somebody did since the last telling, and of which standing
+/// suppressions nothing is left. Pure.
+pub(crate) fn before_changes(policy: &Policy, state: &State, drift: &[Drift], since: Millis) -> Vec<Alert> {
+    let mut alerts: Vec<Alert> = (!drift.is_empty()).then(|| drifted(drift, since)).into_iter().collect();
+    let mut surplus: BTreeMap<Option<u16>, u64> = BTreeMap::new();
+    for one in &state.listing.surplus {
+        *surplus.entry(one.standing).or_default() += 1;
     }
-    alerts.extend((!outcome.drift.is_empty()).then(|| drifted(&outcome.drift, &state.slot)));
-    alerts.extend(outcome.ended.iter().map(ended));
-    alerts.extend(outcome.ending.iter().map(ending));
-    alerts.truncate(MOST);
-    if outcome.debt.suppressions > 0 {
-        alerts.push(debt(policy.mode(), state, outcome, &week));
+    for (standing, count) in surplus {
+        let Some(at) = standing.map(usize::from) else {
+            let live = policy.mode() == Mode::Enforce;
+            alerts
+                .extend(live.then(|| dropped("the policy no longer has what made them", None, count, since)));
+            continue;
+        };
+        let Some((standing, kept)) = policy.standing().get(at).zip(state.standing.get(at)) else { continue };
+        if kept.wanted == 0 && policy.mode() == Mode::Enforce && standing.is_live() {
+            alerts.push(dropped("has no members any more", Some(standing.name()), count, since));
+        }
     }
     alerts
+}
+
+/// What is told of standing suppressions that could not be kept. Pure.
+pub(crate) fn not_kept(policy: &Policy, state: &State) -> Vec<Alert> {
+    let week = week(state.began);
+    let each = policy.standing().iter().zip(&state.standing);
+    each.filter_map(|(standing, kept)| Some(was_not_kept(standing.name(), kept, kept.error.as_ref()?, &week)))
+        .collect()
+}
+
+/// What is told at the end of a review. Pure.
+pub(crate) fn alerts(policy: &Policy, state: &State, outcome: &Outcome) -> Vec<Alert> {
+    let since = outcome.since;
+    let ended = outcome.ended.iter().filter(|group| group.back.is_some() || group.untold > 0);
+    let ending = outcome.ending.iter().filter(|group| group.untold > 0);
+    let mut groups: Vec<(Alert, u64)> =
+        ended.map(|group| (ended_on(group, since), group.suppressions)).collect();
+    groups.extend(ending.map(|group| (ending_on(group, since), group.suppressions)));
+    groups.sort_by_key(|(alert, _)| alert.severity);
+    let rest = if groups.len() > MOST { groups.split_off(MOST - 1) } else { vec![] };
+    let mut alerts: Vec<Alert> = groups.into_iter().map(|(alert, _)| alert).collect();
+    alerts.extend((!rest.is_empty()).then(|| further(&rest, since)));
+    alerts.extend((outcome.by_hand.suppressions > 0).then(|| made_by_hand(&outcome.by_hand, since)));
+    let without_members = without_members(policy, state);
+    if outcome.debt.suppressions > 0 || !without_members.is_empty() {
+        alerts.push(debt(policy.mode(), state, outcome, &without_members));
+    }
+    alerts
+}
+
+/// The standing suppressions that match nothing.
+fn without_members<'p>(policy: &'p Policy, state: &State) -> Vec<&'p str> {
+    let each = policy.standing().iter().zip(&state.standing);
+    let empty = each.filter(|(_, kept)| kept.wanted == 0 && !kept.unknown && !kept.lapsed);
+    empty.map(|(standing, _)| standing.name()).collect()
 }
 
 fn alert(kind: Kind, severity: AlertSeverity, about: String) -> Alert {
@@ -67,11 +110,11 @@ fn alert(kind: Kind, severity: AlertSeverity, about: String) -> Alert {
     }
 }
 
-fn not_kept(name: &str, unknown: bool, failed: u64, error: &str, week: &str) -> Alert {
-    let what = if unknown {
+fn was_not_kept(name: &str, kept: &Kept, error: &str, week: &str) -> Alert {
+    let what = if kept.unknown {
         "Its members are not known, so nothing of it was created, updated or deleted.".to_owned()
     } else {
-        format!("{} could not be made; the first:", plural(failed, "change"))
+        format!("{} could not be made; the first:", plural(kept.failed, "change"))
     };
     Alert {
         title: format!("The standing suppression {name} could not be kept"),
@@ -84,23 +127,104 @@ fn not_kept(name: &str, unknown: bool, failed: u64, error: &str, week: &str) -> 
     }
 }
 
-fn drifted(drift: &[Drift], slot: &str) -> Alert {
+fn drifted(drift: &[Drift], since: Millis) -> Alert {
     let count = drift.iter().map(|drift| drift.suppressions).sum();
-    let lines = drift.iter().map(|Drift { by, owner, what, suppressions }| {
-        format!("- {} of {}: {what}", plural(*suppressions, "suppression"), whose(by, owner.as_deref()))
-    });
+    let line = |Drift { by, owner, what, suppressions }: &Drift| {
+        let whose = whose(by, owner.as_deref());
+        (format!("{} of {whose}: {}", plural(*suppressions, "suppression"), what.word()), *suppressions)
+    };
+    let description = lines(drift.iter().map(line));
+    let about = format!("since {} {description}", since.0);
     Alert {
         title: format!("{} of ours changed or deleted by somebody", plural(count, "suppression")),
-        description: lines.collect::<Vec<_>>().join("\n"),
+        description,
         next_steps: vec![
             "Say it in the policy instead: those of live standing suppressions come back as the policy has them.".into(),
             "CloudTrail knows who called UpdateAuditSuppression and DeleteAuditSuppression.".into(),
         ],
-        ..alert(Kind::SuppressionDrift, AlertSeverity::Medium, slot.to_owned())
+        ..alert(Kind::SuppressionDrift, AlertSeverity::Medium, about)
     }
 }
 
-fn ended(group: &Ended) -> Alert {
+fn dropped(why: &str, name: Option<&str>, count: u64, since: Millis) -> Alert {
+    let count = plural(count, "suppression");
+    let title = match name {
+        Some(name) => format!("The standing suppression {name} {why}: {count} deleted"),
+        None => format!("{count} deleted: {why}"),
+    };
+    Alert {
+        title,
+        description: "The next audit of their checks reports again what they hid.".into(),
+        next_steps: vec![
+            "If that is not meant, put it right in the policy, or the things back into their group: the next review \
+             makes the suppressions anew."
+                .into(),
+        ],
+        ..alert(
+            Kind::SuppressionDropped,
+            AlertSeverity::Medium,
+            format!("{} {count} since {}", name.unwrap_or_default(), since.0),
+        )
+    }
+}
+
+fn made_by_hand(by_hand: &ByHand, since: Millis) -> Alert {
+    let ByHand { suppressions, indefinite, examples } = by_hand;
+    let (severity, ends) = match indefinite {
+        0 => (AlertSeverity::Low, String::new()),
+        1 => (AlertSeverity::Medium, ", 1 without an end".to_owned()),
+        many => (AlertSeverity::Medium, format!(", {many} without an end")),
+    };
+    Alert {
+        title: format!("{} made by hand{ends}", plural(*suppressions, "suppression")),
+        description: format!("Nobody answers for them.\n\nFor example: {}", examples.join(", ")),
+        next_steps: vec![
+            "Still right? Have a standing suppression adopt them, with an owner and an end. Else delete them.".into(),
+            "CloudTrail knows who called CreateAuditSuppression.".into(),
+        ],
+        ..alert(Kind::SuppressionByHand, severity, format!("{suppressions} since {}", since.0))
+    }
+}
+
+/// What is too much to be told one by one.
+fn further(rest: &[(Alert, u64)], since: Millis) -> Alert {
+    let count: u64 = rest.iter().map(|(_, count)| count).sum();
+    let (kind, severity) = rest
+        .first()
+        .map_or((Kind::SuppressionEnding, AlertSeverity::Low), |(alert, _)| (alert.kind, alert.severity));
+    Alert {
+        title: format!(
+            "{} more, in {} groups, end soon or have ended",
+            plural(count, "suppression"),
+            rest.len()
+        ),
+        description: lines(rest.iter().map(|(alert, count)| (alert.title.clone(), *count))),
+        next_steps: vec![
+            "To see more of them, invoke suppression-review with {\"dryRun\": true}: `ending` and `ended`."
+                .into(),
+        ],
+        ..alert(kind, severity, format!("{} groups, {count} since {}", rest.len(), since.0))
+    }
+}
+
+/// As many lines as a description takes, and how many suppressions the others are about.
+fn lines(lines: impl Iterator<Item = (String, u64)>) -> String {
+    let (mut text, mut left, mut suppressions) = (String::new(), 0_u64, 0);
+    for (line, count) in lines {
+        if left == 0 && text.len() + line.len() < LONGEST {
+            let _ = writeln!(text, "- {line}");
+        } else {
+            left += 1;
+            suppressions += count;
+        }
+    }
+    if left > 0 {
+        let _ = writeln!(text, "- and {left} more, of {}", plural(suppressions, "suppression"));
+    }
+    text.trim_end().to_owned()
+}
+
+fn ended_on(group: &Ended, since: Millis) -> Alert {
     let Ended { by, owner, on, suppressions, checks, back, .. } = group;
     let whose = whose(by, owner.as_deref());
     let count = plural(*suppressions, "suppression");
@@ -140,13 +264,17 @@ fn ended(group: &Ended) -> Alert {
         ..alert(
             Kind::SuppressionEnded,
             severity,
-            format!("{by} {} {on}{about}", owner.as_deref().unwrap_or_default()),
+            format!(
+                "{by} {} {on}{about} {suppressions} since {}",
+                owner.as_deref().unwrap_or_default(),
+                since.0
+            ),
         )
     }
 }
 
-fn ending(group: &Ending) -> Alert {
-    let Ending { by, owner, on, within_days, suppressions, checks, examples } = group;
+fn ending_on(group: &Ending, since: Millis) -> Alert {
+    let Ending { by, owner, on, within_days, suppressions, checks, examples, .. } = group;
     let severity = match within_days {
         ..=1 => AlertSeverity::High,
         2..=7 => AlertSeverity::Medium,
@@ -177,11 +305,16 @@ fn ending(group: &Ending) -> Alert {
         ),
         description: format!("{}\n\nFor example: {}", by_check(checks), examples.join(", ")),
         next_steps: vec![step],
-        ..alert(Kind::SuppressionEnding, severity, format!("{by} {owner_text} {on} {within_days}"))
+        ..alert(
+            Kind::SuppressionEnding,
+            severity,
+            format!("{by} {owner_text} {on} {within_days} {suppressions} since {}", since.0),
+        )
     }
 }
 
-fn debt(mode: Mode, state: &State, outcome: &Outcome, week: &str) -> Alert {
+fn debt(mode: Mode, state: &State, outcome: &Outcome, without_members: &[&str]) -> Alert {
+    let week = week(state.began);
     let Outcome { debt, tallies, .. } = outcome;
     let mut text = String::new();
     let mut line = |count: u64, what: &str| {
@@ -246,6 +379,9 @@ fn debt(mode: Mode, state: &State, outcome: &Outcome, week: &str) -> Alert {
         .collect();
     if !examples.is_empty() {
         let _ = writeln!(text, "For example: {}", examples.join(", "));
+    }
+    if !without_members.is_empty() {
+        let _ = writeln!(text, "\nStanding, and nothing matches: {}", without_members.join(", "));
     }
     for gap in &state.gaps {
         let _ = writeln!(text, "\nNot known: {gap}");

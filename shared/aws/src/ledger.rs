@@ -365,6 +365,12 @@ pub mod about {
         "debt".to_owned()
     }
 
+    /// The review that keeps standing suppressions, if it takes more than one step (`sk` `latest`: the review's slot
+    /// in `slot`, the time of its last step in `step_at`).
+    pub fn keeping_review() -> String {
+        "keeping-review".to_owned()
+    }
+
     /// One step of a review of suppressions.
     pub fn review(slot: &str, step: u32) -> String {
         format!("review#{slot}#{step}")

@@ -1,5 +1,6 @@
 //! Over several invocations, delivered twice, and while the service is busy, a review comes to the same end.
 
+use fleetwarden_aws::testing::Answer;
 use serde_json::Value;
 use serde_json::json;
 
@@ -7,14 +8,19 @@ use crate::house::House;
 use crate::house::PRESSES;
 use crate::house::QUEUE;
 
+/// Takes one of the messages that the function sent itself, and gives what of it failed.
+async fn step(house: &House, n: usize) -> Value {
+    let body = house.cloud.sent_to(QUEUE)[n].clone();
+    let event = json!({"Records": [{"messageId": "m", "body": body}]});
+    house.invoke("ignored", event).await.unwrap()["batchItemFailures"].clone()
+}
+
 /// Takes the messages on the function's queue until there are none, and gives how many there were.
 async fn go_on(house: &House) -> usize {
     let mut taken = 0;
-    while let Some(body) = house.cloud.sent_to(QUEUE).get(taken) {
+    while taken < house.cloud.sent_to(QUEUE).len() {
+        assert_eq!(step(house, taken).await, json!([]));
         taken += 1;
-        let event = json!({"Records": [{"messageId": "m", "body": body}]});
-        let answer = house.invoke("ignored", event).await.unwrap();
-        assert_eq!(answer["batchItemFailures"], json!([]));
     }
     taken
 }
@@ -109,4 +115,94 @@ async fn no_more_calls_are_made_than_the_account_may_make() {
     let told = house.review().await;
     assert_eq!((&told["pages"]["suppressions"], &told["debt"]["suppressions"]), (&json!(40), &json!(10_000)));
     assert!(began.elapsed().as_millis() >= 3_900, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_go_in_circles_end_a_review() {
+    for (path, entries) in [("/audit/suppressions/list", "suppressions"), ("/things", "things")] {
+        let mut house = House::new(PRESSES, 1);
+        *house.slowness.lock().unwrap() = 1;
+        let page = |token: &str| json!({entries: [], "nextToken": token});
+        *house.instead.lock().unwrap() = Some((path, vec![page("A"), page("B"), page("C")]));
+        let done = house.invoke("circle", json!({})).await;
+        let told = done.unwrap_or_else(|error| json!(error.to_string())).to_string();
+        assert!(told.contains("the service gave the same token twice"), "{told}");
+        *house.instead.lock().unwrap() = None;
+        house.review().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_changes_while_a_review_goes_on_makes_no_drift() {
+    let mut house = House::new(PRESSES, 9);
+    house.review().await;
+    (1..=9).for_each(|n| house.attach(&format!("press-{n}"), &house.certificate(n), false));
+    *house.slowness.lock().unwrap() = 70;
+    assert_eq!(house.review().await["continues"], true);
+    let mut steps = 0;
+    while house.suppressions().len() == 18 {
+        assert_eq!(step(&house, steps).await, json!([]));
+        steps += 1;
+    }
+    assert!(house.suppressions().len() > 9, "it is still to be gone on with");
+    *house.slowness.lock().unwrap() = 0;
+    house.have(&PRESSES.replace("in summer", "in autumn"));
+    assert_eq!(step(&house, steps).await, json!([]));
+    assert_eq!(house.suppressions().len(), 9);
+    assert_eq!(house.alerts("suppression-drift"), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_one_review_keeps_another_looks_and_tells() {
+    let mut house = House::new(PRESSES, 9);
+    house.suppress_other(1, 6 * 86_400, "for a week");
+    *house.slowness.lock().unwrap() = 150;
+    assert_eq!(house.review().await["continues"], true);
+    *house.slowness.lock().unwrap() = 0;
+    house.pass(3_600);
+    let told = house.review().await;
+    assert_eq!((&told["keptBy"], &told["standing"]["presses"]["created"]), (&json!("review-1"), &json!(0)));
+    assert_eq!(house.alerts("suppression-ending").len(), 1);
+    go_on(&house).await;
+    assert_eq!(house.suppressions().len(), 19);
+    assert_eq!(house.review().await["keptBy"], json!(null), "it has ended");
+    assert_eq!(house.alerts("suppression-drift"), [""; 0]);
+
+    // One of which nothing was heard for long is not waited for.
+    (1..=9).for_each(|n| house.attach(&format!("press-{n}"), &house.certificate(n), false));
+    *house.slowness.lock().unwrap() = 150;
+    assert_eq!(house.review().await["continues"], true);
+    *house.slowness.lock().unwrap() = 0;
+    house.pass_days(1);
+    assert_eq!(house.review().await["standing"]["presses"]["deleted"], 9);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_review_does_not_wait_for_itself() {
+    let house = House::new(PRESSES, 9);
+    *house.slowness.lock().unwrap() = 150;
+    let broken = Answer::error(500, "InternalError", json!({"message": "broken"}));
+    house.cloud.fail("SendMessageBatch", 3, broken);
+    let event = json!({"scheduledAt": "2026-11-23T06:00:00Z"});
+    house.invoke("first", event.clone()).await.unwrap_err();
+    assert_eq!(house.invoke("second", event).await.unwrap()["continues"], true);
+    let failed = house.cloud.calls("SendMessageBatch").len() - 1;
+    for n in failed.. {
+        if n == house.cloud.sent_to(QUEUE).len() {
+            break;
+        }
+        assert_eq!(step(&house, n).await, json!([]));
+    }
+    assert_eq!(house.suppressions().len(), 18);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_comes_while_changes_are_made_is_an_end() {
+    let mut house = House::new(PRESSES, 9);
+    house.pass_days(218);
+    house.pass(86_400 - 1_000);
+    *house.slowness.lock().unwrap() = 40;
+    house.review().await;
+    go_on(&house).await;
+    assert_eq!(house.alerts("suppression-not-kept"), [""; 0]);
 }

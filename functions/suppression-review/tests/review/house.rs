@@ -33,6 +33,7 @@ pub(crate) const SHARED: &str = "DEVICE_CERTIFICATE_SHARED_CHECK";
 pub(crate) const CLIENTS: &str = "CONFLICTING_CLIENT_IDS_CHECK";
 const ACCOUNT: &str = "123456789012";
 const TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:audits";
+pub(crate) const ALERTS: &str = "arn:alerts";
 pub(crate) const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/reviews";
 const SIGNED: &str =
     "AWS4-HMAC-SHA256 Credential=a/20261123/us-east-1/iot/aws4_request, SignedHeaders=host, Signature=0";
@@ -49,6 +50,9 @@ suppressions:
     suppress: { until: 2027-06-30, reason: replaced in summer, owner: lab }
 ";
 
+/// A path, and what is answered to it in turns.
+type Instead = (&'static str, Vec<Value>);
+
 pub(crate) struct House {
     pub(crate) cloud: Cloud,
     pub(crate) endpoint: Arc<DeviceDefender>,
@@ -60,8 +64,10 @@ pub(crate) struct House {
     pub(crate) denied: Arc<Mutex<Option<&'static str>>>,
     /// The path of calls about something that is gone.
     pub(crate) gone: Arc<Mutex<Option<&'static str>>>,
-    /// How long each of them takes.
+    /// How long each of them takes, in seconds.
     pub(crate) slowness: Arc<Mutex<i64>>,
+    /// What is answered in turns to calls of a path, in place of the endpoint.
+    pub(crate) instead: Arc<Mutex<Option<Instead>>>,
     reviews: u32,
 }
 
@@ -82,6 +88,8 @@ impl House {
         let denied: Arc<Mutex<Option<&'static str>>> = Arc::default();
         let (around, service, seen) = (cloud.clone(), Arc::clone(&endpoint), Arc::clone(&calls));
         let gone: Arc<Mutex<Option<&'static str>>> = Arc::default();
+        let instead: Arc<Mutex<Option<Instead>>> = Arc::default();
+        let other = Arc::clone(&instead);
         let (slow, closed, missing) = (Arc::clone(&slowness), Arc::clone(&denied), Arc::clone(&gone));
         let shared = clients(move |call: Call| {
             if !call.headers.iter().any(|(name, value)| name == "authorization" && value.contains("/iot/")) {
@@ -98,6 +106,12 @@ impl House {
             if *missing.lock().unwrap() == Some(path) {
                 return Answer::error(404, "ResourceNotFoundException", json!({"message": "gone"}));
             }
+            if let Some((replaced, answers)) = other.lock().unwrap().as_mut()
+                && *replaced == path
+            {
+                answers.rotate_left(1);
+                return Answer::ok(answers.last().unwrap());
+            }
             let headers: Vec<(&str, &str)> =
                 call.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
             let authorization = Some(SIGNED);
@@ -110,7 +124,8 @@ impl House {
             Answer::Now { status: answer.status, error: answer.error_type, body: answer.body.into_bytes() }
         });
         let function = function(&shared, &cloud, policy);
-        let house = Self { cloud, endpoint, function, shared, calls, denied, gone, slowness, reviews: 0 };
+        let house =
+            Self { cloud, endpoint, function, shared, calls, denied, gone, slowness, instead, reviews: 0 };
         (1..=presses).for_each(|n| house.press(n));
         let target = json!({"SNS": {"targetArn": TOPIC, "roleArn": "arn:aws:iam::123456789012:role/r", "enabled": true}});
         house.ask(
@@ -227,6 +242,19 @@ impl House {
         self.ask("POST", "/audit/suppressions/create", &body);
     }
 
+    /// Suppresses what the fleet does not have, as long as the endpoint does not mind: one of many.
+    pub(crate) fn suppress_other(&self, n: u32, seconds: i64, description: &str) {
+        let end = self.cloud.clock().now().seconds() + seconds;
+        self.ask(
+            "POST",
+            "/audit/suppressions/create",
+            &json!({
+                "checkName": SHARED, "resourceIdentifier": {"deviceCertificateId": format!("{n:064x}")},
+                "description": description, "clientRequestToken": format!("other-{n}"), "expirationDate": end,
+            }),
+        );
+    }
+
     /// Deletes the suppression of a press's certificate as a person does.
     pub(crate) fn delete(&self, n: u32) {
         let body =
@@ -281,27 +309,10 @@ impl House {
 
     /// The alerts of a kind.
     pub(crate) fn messages(&self, kind: &str) -> Vec<Value> {
-        let published = self.cloud.calls("Publish").into_iter().filter_map(|call| {
-            let pair = call.body.split('&').find_map(|pair| pair.strip_prefix("Message="))?.replace('+', " ");
-            serde_json::from_str(&decoded(&pair)).ok()
-        });
-        published.filter(|message: &Value| message["metadata"]["eventType"] == kind).collect()
+        let published = self.cloud.published_to(ALERTS);
+        let messages = published.iter().map(|message| serde_json::from_str(message).unwrap());
+        messages.filter(|message: &Value| message["metadata"]["eventType"] == kind).collect()
     }
-}
-
-fn decoded(text: &str) -> String {
-    let (mut out, mut rest) = (Vec::new(), text.as_bytes());
-    while let [first, tail @ ..] = rest {
-        if let (b'%', [high, low, after @ ..]) = (first, tail) {
-            let digits = [*high, *low];
-            out.push(u8::from_str_radix(std::str::from_utf8(&digits).unwrap(), 16).unwrap());
-            rest = after;
-        } else {
-            out.push(*first);
-            rest = tail;
-        }
-    }
-    String::from_utf8(out).unwrap()
 }
 
 fn function(shared: &Shared, cloud: &Cloud, policy: &str) -> SuppressionReview {
@@ -317,7 +328,7 @@ fn function(shared: &Shared, cloud: &Cloud, policy: &str) -> SuppressionReview {
         ledger: ledger.clone(),
         archive: Archive::new(shared.s3(), "archive".into()),
         queue: queue(QUEUE),
-        alerts: Alerts::new(shared.sns(), "arn:alerts".into(), ledger, clock.clone()),
+        alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger, clock.clone()),
         consumer: Consumer {
             function: "suppression-review",
             parking: queue("https://dead"),
