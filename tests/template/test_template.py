@@ -203,6 +203,13 @@ def test_no_permission_is_wider_than_its_action_knows():
                 assert actions <= WITHOUT_RESOURCE, role
 
 
+def test_an_account_and_region_takes_one_stack_alone():
+    """A second one would delete the suppressions that the first has standing: its schedule's name is taken."""
+    (schedule,) = of_type("AWS::Scheduler::Schedule").values()
+    assert schedule["Name"] == "fleetwarden-suppression-review"
+    assert "GroupName" not in schedule, "a name is taken in its group"
+
+
 def test_only_the_audit_role_has_a_managed_policy():
     managed = {
         name: role["ManagedPolicyArns"]
