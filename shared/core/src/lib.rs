@@ -18,7 +18,6 @@ pub mod history;
 pub mod json;
 pub mod message;
 pub mod metrics;
-pub mod listing;
 pub mod mitigation;
 pub mod names;
 pub mod notification;
