@@ -334,6 +334,8 @@ mod tests {
         let [one, other] = [request(&[START_AUDIT]), request(&[START_AUDIT])];
         assert_eq!(one.event[TOKEN], json!(one.token));
         assert_ne!(one.token, other.token);
+        let Value::Object(null) = json!({(TOKEN): null}) else { unreachable!() };
+        assert!(Request::new(api::audit(START_AUDIT).unwrap(), null).token.is_some());
         let given = request(&[START_AUDIT, "clientRequestToken=7"]);
         assert_eq!((given.event[TOKEN].as_str(), &given.token), (Some("7"), &None));
         for none in [&[START_AUDIT, "--dry-run"][..], &["create-audit-suppression"]] {
