@@ -100,8 +100,11 @@ def test_a_command_is_done_from_the_command_line(stack):
         assert run.returncode == 0 and run.stdout.startswith(begins), run.stdout + run.stderr
     run = fleetwarden("audit", "list-audit-task", env=environment)
     assert run.returncode == 1 and "did you mean 'ListAuditTasks'?" in run.stderr
-    run = fleetwarden("audit", "list-audit-tasks", env=clean())
-    assert run.returncode == 1 and "AWS_ENDPOINT_URL" in run.stderr
+    run = fleetwarden("audit", "list-audit-tasks", "--stack", "other", env=environment)
+    assert run.returncode == 1 and "of the stack other in us-east-1" in run.stderr
+    # Without variables it would ask the AWS CLI, and then AWS.
+    run = fleetwarden("audit", "list-audit-tasks", env=clean() | {"PATH": "/nowhere"})
+    assert run.returncode == 1 and "no credentials of AWS" in run.stderr
 
 
 def test_a_review_is_done_once_for_each_time_of_its_schedule(stack):
