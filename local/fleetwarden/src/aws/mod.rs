@@ -12,7 +12,6 @@ pub(crate) mod stand_in;
 mod tests;
 
 use self::settings::Settings;
-
 use crate::http::{Http, Reply, Unanswered};
 use anyhow::Result;
 use aws_sigv4::http_request::{
