@@ -2,6 +2,8 @@
 //!
 //! The binaries run as in Lambda, against services on this machine that answer at once. A time says little on
 //! a machine that others use too, so every target is a ratio of two things measured in turns.
+//!
+//! `fleetwarden-bench throughput memory` measures only these.
 
 mod cloud;
 mod environment;
@@ -15,15 +17,23 @@ mod tls;
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::cloud::Cloud;
 use crate::environment::Places;
 use crate::measure::{Bench, answer, calls, decide, memory, replay, review, size, start, throughput};
 use crate::report::Report;
 
+/// What can be measured, in this order.
+const PARTS: [&str; 9] =
+    ["size", "decide", "replay", "start", "answer", "calls", "throughput", "memory", "review"];
+
 #[tokio::main]
 async fn main() -> Result<()> {
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    for name in &named {
+        ensure!(PARTS.contains(&name.as_str()), "{name}: there is no such part, only {}", PARTS.join(", "));
+    }
     let folder = tempfile::tempdir()?;
     let cloud = Cloud::start(&folder.path().join("authority.pem")).await?;
     let mut bench = Bench { places: Places::find()?, cloud, folder, report: Report::default() };
@@ -33,15 +43,19 @@ async fn main() -> Result<()> {
         .report
         .word("machine", &format!("{} {}, {cores} cores", std::env::consts::OS, std::env::consts::ARCH));
     bench.report.word("endpoints", "in-process: device-defender, and a sink that answers at once");
-    size::measure(&mut bench)?;
-    decide::measure(&mut bench)?;
-    replay::measure(&mut bench)?;
-    start::measure(&mut bench).await?;
-    answer::measure(&mut bench).await?;
-    calls::measure(&mut bench).await?;
-    throughput::measure(&mut bench).await?;
-    memory::measure(&mut bench).await?;
-    review::measure(&mut bench).await?;
+    for part in PARTS.into_iter().filter(|part| named.is_empty() || named.iter().any(|name| name == part)) {
+        match part {
+            "size" => size::measure(&mut bench)?,
+            "decide" => decide::measure(&mut bench)?,
+            "replay" => replay::measure(&mut bench)?,
+            "start" => start::measure(&mut bench).await?,
+            "answer" => answer::measure(&mut bench).await?,
+            "calls" => calls::measure(&mut bench).await?,
+            "throughput" => throughput::measure(&mut bench).await?,
+            "memory" => memory::measure(&mut bench).await?,
+            _ => review::measure(&mut bench).await?,
+        }
+    }
     bench.report.finish(&bench.places.root.join("target/bench/summary.json"))
 }
 
