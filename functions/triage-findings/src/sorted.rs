@@ -16,8 +16,8 @@ use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::history::RECORD_BYTES;
 use fleetwarden_core::history::Record;
 
-/// How many records are sorted in memory at a time: 4 MB.
-const RUN: usize = 1 << 16;
+/// How many records are sorted in memory at a time: 0.6 MB. A million make 61 runs.
+const RUN: usize = 1 << 14;
 /// How much of each run is read ahead, in bytes.
 const AHEAD: usize = 4 << 10;
 
@@ -28,17 +28,20 @@ pub(crate) fn records(file: File) -> impl Iterator<Item = io::Result<Record>> {
 
 /// The records of a file, sorted by key. `runs` is a file to work in.
 pub(crate) fn sort(file: &File, runs: &Path) -> io::Result<impl Iterator<Item = io::Result<Record>> + use<>> {
-    let mut input = Records(BufReader::new(file));
     let mut out = BufWriter::new(File::create(runs)?);
     let mut lengths = Vec::new();
+    let mut run = Vec::with_capacity(RUN * RECORD_BYTES);
     loop {
-        let mut run: Vec<Record> = input.by_ref().take(RUN).collect::<io::Result<_>>()?;
-        if run.is_empty() {
+        run.clear();
+        file.take((RUN * RECORD_BYTES) as u64).read_to_end(&mut run)?;
+        let (records, _) = run.as_chunks_mut::<RECORD_BYTES>();
+        if records.is_empty() {
             break;
         }
-        run.sort_unstable_by_key(|record| record.key);
-        run.iter().try_for_each(|record| out.write_all(&record.encode()))?;
-        lengths.push(run.len() as u64);
+        // A record begins with its key: the order of the bytes is the order of the keys.
+        records.sort_unstable();
+        lengths.push(records.len() as u64);
+        out.write_all(records.as_flattened())?;
     }
     out.flush()?;
     let file = Arc::new(File::open(runs)?);
