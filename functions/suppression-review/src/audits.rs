@@ -11,7 +11,7 @@
 //! makes a repeat harmless, and other subscribers of the topic get what they missed as well.
 //!
 //! Calls: one for the configuration, the list of scheduled audits and each 250 audit tasks; one for each task that the
-//! ledger does not know; one for each scheduled audit, only if some check is disabled. It needs
+//! ledger does not know, up to 500; one for each scheduled audit, only if some check is disabled. It needs
 //! `iot:DescribeAccountAuditConfiguration`, `iot:ListScheduledAudits`, `iot:DescribeScheduledAudit`,
 //! `iot:ListAuditTasks`, `iot:DescribeAuditTask`, `sns:Publish` on the audit topic with its key, and the ledger's
 //! `dynamodb:GetItem`, `BatchGetItem` and `PutItem`.
@@ -41,6 +41,7 @@ use serde::Serialize;
 use crate::SuppressionReview;
 use crate::audits::account::Configuration;
 use crate::audits::account::Run;
+use crate::audits::account::Runs;
 use crate::audits::account::Schedule;
 use crate::audits::memory::Memory;
 use crate::audits::trouble::Lost;
@@ -55,6 +56,9 @@ const FRESH_SECONDS: i64 = 2 * 3_600;
 const ON_ITS_WAY: Duration = Duration::from_secs(20);
 /// An audit of a large account takes minutes to hours.
 const STUCK_SECONDS: i64 = 86_400;
+
+/// How many audit tasks are asked for in one look: about a minute's. The review of suppressions comes after it.
+const ASKED: usize = 500;
 
 /// What the watch saw.
 #[derive(Debug, Default, Serialize)]
@@ -79,6 +83,8 @@ struct Watch<'r> {
     iot: &'r IotApi,
     ledger: &'r Ledger,
     alerts: &'r Alerts,
+    /// How many audit tasks it asks for.
+    most: usize,
     now: Millis,
 }
 
@@ -96,6 +102,7 @@ impl SuppressionReview {
             iot: &self.iot,
             ledger: &self.ledger,
             alerts: &self.alerts,
+            most: ASKED,
             now,
         };
         watch.look().await
@@ -130,10 +137,12 @@ impl Watch<'_> {
             None => None,
         };
         let mut checks_failed = 0;
-        if let Some(runs) = &runs {
+        if let Some(Runs { runs, are_all }) = &runs {
             memory.saw(runs);
             troubles.extend(self.stuck(runs));
             troubles.extend(self.unheard(runs, &mut memory).await?);
+            // One that is left out may be the run that is missed.
+            let expected = if *are_all { expected } else { &[] };
             troubles.extend(self.missing(&memory, expected, runs));
             checks_failed = latest(runs).values().map(|run| run.failed).sum();
         }
@@ -142,7 +151,7 @@ impl Watch<'_> {
         let told = self.tell(&troubles, &mut memory).await;
         Error::of_both(told, memory.keep(self.ledger, self.now).await)?;
         let schedules = schedules.map_or(0, |schedules| schedules.len());
-        Ok(Watched { schedules, audits: runs.map_or(0, |runs| runs.len()), counts, troubles })
+        Ok(Watched { schedules, audits: runs.map_or(0, |seen| seen.runs.len()), counts, troubles })
     }
 
     /// The scheduled audits of which checks are disabled. They are asked only if some check is.

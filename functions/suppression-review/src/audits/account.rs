@@ -108,6 +108,13 @@ impl Schedule {
     }
 }
 
+/// Audit tasks.
+pub(super) struct Runs {
+    pub(super) runs: Vec<Run>,
+    /// Whether there are no others that nobody was asked about.
+    pub(super) are_all: bool,
+}
+
 /// An audit task.
 pub(super) struct Run {
     pub(super) task_id: String,
@@ -241,22 +248,23 @@ impl Watch<'_> {
         self.list("ListAuditTasks", "tasks", window).await
     }
 
-    /// What there is to know of audit tasks. Those that the ledger does not know are asked for.
-    pub(super) async fn runs(
-        &self,
-        tasks: Vec<Task>,
-        known: &BTreeMap<String, Item>,
-    ) -> Result<Vec<Run>, Error> {
-        let mut runs = Vec::with_capacity(tasks.len());
+    /// What there is to know of audit tasks. Those that the ledger does not know are asked for, as many as there is
+    /// time for: what is left out is known to the ledger by a later look.
+    pub(super) async fn runs(&self, tasks: Vec<Task>, known: &BTreeMap<String, Item>) -> Result<Runs, Error> {
+        let (mut runs, mut asked) = (Vec::with_capacity(tasks.len()), 0);
         for task in tasks {
             if let Some(item) = known.get(&task.task_id) {
                 runs.push(Run::known(task, item));
                 continue;
             }
+            asked += 1;
+            if asked > self.most {
+                continue;
+            }
             let described = self.ask("DescribeAuditTask", json!({"taskId": task.task_id})).await;
             runs.extend(if_there(described)?.map(|answer| Run::read(&task.task_id, answer)));
         }
-        Ok(runs)
+        Ok(Runs { runs, are_all: asked <= self.most })
     }
 
     /// What the ledger has of audit tasks.

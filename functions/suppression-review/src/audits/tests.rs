@@ -226,7 +226,8 @@ impl House {
         let (iot, ledger, alerts) = (&self.aws.iot_api(), &self.ledger(), &self.alerts());
         let topic = &Topic::new(self.aws.sns(), TOPIC.into());
         let now = self.cloud.clock().now();
-        let watch = Watch { account: ACCOUNT, region: "us-east-1", topic, iot, ledger, alerts, now };
+        let watch =
+            Watch { account: ACCOUNT, region: "us-east-1", topic, iot, ledger, alerts, most: 20, now };
         serde_json::to_value(watch.look().await.unwrap()).unwrap()
     }
 
@@ -559,6 +560,32 @@ async fn a_path_that_is_broken_for_weeks_is_told_once_and_once_more_if_nothing_h
     let last = house.told().remove(1);
     let ids = house.tasks().await;
     insta::assert_snapshot!(ids.iter().fold(last, |text, id| text.replace(id, "TASK")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_a_look_has_time_for_is_brought_in_by_the_next_ones() {
+    let house = House::set_up(10).await;
+    house.schedule("monthly", json!({"frequency": "MONTHLY", "dayOfMonth": "1"})).await;
+    house.look().await;
+    house.pass(10 * DAY);
+    for _ in 0..30 {
+        house.call("StartOnDemandAuditTask", json!({"targetCheckNames": [LOGGING]})).await;
+        house.pass(60);
+    }
+    house.pass(3 * HOUR);
+    // The run of the month is the oldest of them, and what was left out.
+    assert_eq!(house.troubles().await, ["unheard"]);
+    let asked = |house: &House| {
+        let calls = house.calls.lock().unwrap();
+        calls.iter().filter(|call| call.starts_with("GET /audit/tasks/")).count()
+    };
+    assert_eq!(asked(&house), 20);
+    for sent in house.published(TOPIC) {
+        house.hear(&sent).await;
+    }
+    let seen = house.look().await;
+    assert_eq!((&seen["auditsUnheard"], asked(&house)), (&json!(11), 11));
+    assert_eq!(house.told().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
