@@ -246,6 +246,10 @@ def test_suppression_rules(endpoint, iot):
     invalid(create, "expirationDate", **key, suppressIndefinitely=True, expirationDate=now + timedelta(1))
     invalid(create, "future", **key, expirationDate=now - timedelta(1))
     invalid(create, "deviceCertificateId", checkName=EXPIRING, resourceIdentifier={"clientId": "x"}, suppressIndefinitely=True)
+    half = {"policyVersionIdentifier": {"policyName": "p"}}
+    for call in (create, iot.describe_audit_suppression, iot.delete_audit_suppression):
+        more = {"suppressIndefinitely": True} if call is create else {}
+        invalid(call, "policyVersionId", checkName="IOT_POLICY_OVERLY_PERMISSIVE_CHECK", resourceIdentifier=half, **more)
     create(**key, suppressIndefinitely=True, clientRequestToken="once")
     refused("ResourceAlreadyExistsException", 409, create, **key, suppressIndefinitely=True)
     other = {"checkName": EXPIRING, "resourceIdentifier": {"deviceCertificateId": "b" * 64}}

@@ -46,7 +46,7 @@ def ended(function, command, task):
 def test_every_command_sends_what_the_model_of_the_service_accepts(served, function, emulator):
     judge = served.judge
     call, now = function.invoke, time.time()
-    period = {"startTime": now - 3600, "endTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now + 3600))}
+    period = {"startTime": now - 3600, "endTime": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now + 3600))}
     call("UpdateAccountAuditConfiguration", roleArn=ROLE, auditCheckConfigurations={
         LOGGING: {"enabled": True}, SHARED: {"enabled": True},
         "DEVICE_CERTIFICATE_AGE_CHECK": {"enabled": True, "configuration": {"CERT_AGE_THRESHOLD_IN_DAYS": "90"}},

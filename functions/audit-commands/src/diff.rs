@@ -16,10 +16,18 @@ pub(crate) fn updated(now: &Value, input: &Map<String, Value>) -> Vec<Value> {
     let mut changes = Vec::new();
     for (member, to) in input {
         let from = now.get(member).unwrap_or(&Value::Null);
+        if member == "targetCheckNames" && set(from) == set(to) {
+            continue;
+        }
         // An action's parameters are replaced: those of another kind go.
         walk(&format!("$.{member}"), from, to, member == "actionParams", &mut changes);
     }
     changes
+}
+
+/// The checks of an audit, of which neither order nor repetition says anything.
+fn set(names: &Value) -> BTreeSet<&str> {
+    names.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 fn walk(path: &str, from: &Value, to: &Value, whole: bool, changes: &mut Vec<Value>) {
@@ -69,6 +77,17 @@ mod tests {
                 {"path": "$.l", "from": [1, 2], "to": [2, 1]},
                 {"path": "$.new", "from": null, "to": "v"},
             ])
+        );
+    }
+
+    #[test]
+    fn checks_have_no_order() {
+        let now = json!({"targetCheckNames": ["A", "B"]});
+        assert_eq!(updated_by(&now, json!({"targetCheckNames": ["B", "A", "B"]})), json!([]));
+        let other = json!({"targetCheckNames": ["B", "C"]});
+        assert_eq!(
+            updated_by(&now, other),
+            json!([{"path": "$.targetCheckNames", "from": ["A", "B"], "to": ["B", "C"]}])
         );
     }
 

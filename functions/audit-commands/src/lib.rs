@@ -4,7 +4,7 @@
 //! operation is done and its answer is given back as the service wrote it, or nothing is done and the error's name
 //! says why. On the way: [`command`] (judged before any call) → [`account`] (what only a look at the account
 //! tells), [`mitigation`] (the gate) and [`task`] (the claim) → [`dry`] (what would change) or the call, which a
-//! repeat does not do twice.
+//! repeat does not do twice ([`repeat`], [`on_demand`]). What a change is about is a [`subject`].
 //! One command is no operation: [`report`] gathers what an audit came to.
 
 mod account;
