@@ -59,6 +59,12 @@ impl SuppressionReview {
                 match self.find(standing, state, budget).await {
                     Ok(true) => None,
                     Ok(false) => return false,
+                    // What was found out in hours is not thrown away for one failure.
+                    Err(error) if state.members.position > state.members.failed_at => {
+                        tracing::warn!(standing = standing.name(), %error, "it is tried again from here");
+                        state.members.failed_at = state.members.position;
+                        return false;
+                    }
                     Err(error) => Some(error.to_string()),
                 }
             };

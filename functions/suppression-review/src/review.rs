@@ -7,6 +7,7 @@ use fleetwarden_aws::archive::known_suppressions_key;
 use fleetwarden_aws::archive::review_key;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_aws::telemetry;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::metrics;
@@ -40,6 +41,8 @@ const BINARY: &str = "application/octet-stream";
 /// How long nothing is heard of a review that still goes on, in milliseconds: its message comes back five times, 90
 /// minutes apart.
 const SILENT_MS: i64 = 8 * 3_600_000;
+/// How long a failure is let pass before a review goes on, in seconds.
+const AFTER_FAILURE_SECONDS: u32 = 300;
 /// How many entries of each list an answer has.
 const ANSWERED: usize = 1_000;
 
@@ -93,7 +96,10 @@ impl SuppressionReview {
         self.archive.put(&key, BINARY, state.encode()).await?;
         self.note_keeping(state, self.clock.now()).await?;
         let body = serde_json::to_string(&resume).map_err(|e| Error::Input(e.to_string()))?;
-        self.queue.send(&[body.into()]).await
+        let Progress { position, failed_at, .. } = state.members;
+        let failed = state.phase == Phase::Members && position > 0 && position == failed_at;
+        let delay_seconds = if failed { AFTER_FAILURE_SECONDS } else { 0 };
+        self.queue.send(&[Outgoing { body, delay_seconds }]).await
     }
 
     /// The other review that keeps the standing suppressions, by its slot, if one is under way. Two would share the

@@ -77,6 +77,8 @@ pub(crate) struct Progress {
     pub(crate) things: Option<Vec<String>>,
     /// How many of these are done.
     pub(crate) position: usize,
+    /// How many were done when the last failure put the review aside: it is given up if it gets no further.
+    pub(crate) failed_at: usize,
     /// Whether an earlier invocation had no time to list them.
     pub(crate) again: bool,
 }
