@@ -6,13 +6,10 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use aws_sdk_iot::operation::describe_audit_mitigation_actions_task::DescribeAuditMitigationActionsTaskOutput;
-use aws_sdk_iot::primitives::DateTime;
-use aws_sdk_iot::types::AuditMitigationActionsTaskStatus;
-use aws_sdk_iot::types::AuditMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
+use fleetwarden_core::api::input::millis;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
@@ -23,6 +20,8 @@ use serde::Serialize;
 
 use crate::ApplyMitigations;
 use crate::task;
+use crate::task::Task;
+use crate::task::TaskTarget;
 use crate::told;
 
 /// The longest that an invocation lasts (Lambda). Who has claimed for a shorter time may be about to start.
@@ -53,16 +52,10 @@ impl ApplyMitigations {
         let id = request.task_id();
         let Some(task) = task::describe(&self.iot, &id).await? else { return self.lost(message).await };
         // The status is looked at, not the mere existence; and a word that is new says that it goes on.
-        match task.task_status() {
-            Some(AuditMitigationActionsTaskStatus::Completed) => {
-                self.ended(request, &task, State::Completed, deadline).await
-            }
-            Some(AuditMitigationActionsTaskStatus::Failed) => {
-                self.ended(request, &task, State::Failed, deadline).await
-            }
-            Some(AuditMitigationActionsTaskStatus::Canceled) => {
-                self.ended(request, &task, State::Canceled, deadline).await
-            }
+        match task.task_status.as_deref() {
+            Some("COMPLETED") => self.ended(request, &task, State::Completed, deadline).await,
+            Some("FAILED") => self.ended(request, &task, State::Failed, deadline).await,
+            Some("CANCELED") => self.ended(request, &task, State::Canceled, deadline).await,
             status => {
                 tracing::info!(mitigation.task_id = id, ?status, waits = message.waits, "the task runs");
                 if self.has_waited_long(&message) {
@@ -76,7 +69,7 @@ impl ApplyMitigations {
     async fn ended(
         &self,
         request: &MitigationRequest,
-        task: &DescribeAuditMitigationActionsTaskOutput,
+        task: &Task,
         state: State,
         deadline: Millis,
     ) -> Result<(), Error> {
@@ -91,7 +84,7 @@ impl ApplyMitigations {
         let surely = clean && usize::try_from(all.succeeded) == Ok(finding_ids.len());
         let results = self.results(request, finding_ids, surely, deadline).await?;
         self.write_results(request, &results).await?;
-        let ended_at = task.end_time().and_then(|time| DateTime::to_millis(*time).ok()).map(Millis);
+        let ended_at = task.end_time.as_ref().and_then(millis);
         let ended_at = ended_at.unwrap_or_else(|| self.consumer.clock.now());
         let attributes = [
             (attribute::ENDED_AT, ended_at.rfc3339()),
@@ -150,18 +143,18 @@ impl ApplyMitigations {
 
 /// Which of a request's findings the task has: what other tasks had was left out. None are known of a whole check,
 /// whose findings nobody counted up by name.
-fn findings(request: &MitigationRequest, task: &DescribeAuditMitigationActionsTaskOutput) -> Vec<String> {
+fn findings(request: &MitigationRequest, task: &Task) -> Vec<String> {
     let Target::Findings(findings) = &request.target else { return Vec::new() };
     let mut asked: BTreeSet<&str> = findings.iter().map(|finding| finding.finding_id.as_str()).collect();
-    let of_task = task.target().map(AuditMitigationActionsTaskTarget::finding_ids).unwrap_or_default();
+    let of_task = task.target.as_ref().map(TaskTarget::finding_ids).unwrap_or_default();
     // Each once, also if a command named it twice.
     of_task.iter().filter(|id| asked.remove(id.as_str())).cloned().collect()
 }
 
 /// The statistics by check.
-fn statistics(task: &DescribeAuditMitigationActionsTaskOutput) -> BTreeMap<&str, Statistics> {
-    task.task_statistics()
-        .into_iter()
+fn statistics(task: &Task) -> BTreeMap<&str, Statistics> {
+    task.task_statistics
+        .iter()
         .flatten()
         .map(|(check, of)| {
             let statistics = Statistics {

@@ -71,21 +71,20 @@ impl ApplyMitigations {
         Ok(task_id.map(ToOwned::to_owned))
     }
 
-    /// Ends the wait of a mitigation in favour of a later audit.
-    pub(crate) async fn supersede(&self, message: MitigationMessage, later: &str) -> Result<(), Error> {
+    /// Ends a mitigation before its start, because something later decides. Says whether it is so: it may have started.
+    pub(crate) async fn supersede(&self, message: MitigationMessage, reason: &str) -> Result<bool, Error> {
         let request = &message.request;
-        let reason = format!("audit {later} is later and has decided on what is still there");
-        let superseded = Settled { reason: Some(&reason), ..Settled::new(request, State::Superseded) };
+        let superseded = Settled { reason: Some(reason), ..Settled::new(request, State::Superseded) };
         match self.set_aside(&message, &superseded).await? {
             Aside::Yes(_) => {}
-            Aside::Nothing => return self.nothing_left(&message).await,
-            Aside::No => return Ok(()),
+            Aside::Nothing => return self.nothing_left(&message).await.map(|()| false),
+            Aside::No => return Ok(false),
         }
         let MitigationRequest { audit, check, origin, .. } = request;
         tracing::info!(
             mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule = origin.rule(),
             reason, "the mitigation is superseded"
         );
-        Ok(())
+        Ok(true)
     }
 }

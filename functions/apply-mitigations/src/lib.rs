@@ -1,8 +1,8 @@
 //! `apply-mitigations`: admits, starts and follows the mitigation tasks that the policy decided.
 //!
 //! Before it, `triage-findings` put a mitigation of up to 25 findings, or of a whole check, on the mitigation
-//! queue. Here it passes [`admission`], claims its findings in the ledger, is started under a name that a
-//! repeat finds again, and is followed by a delayed message until Device Defender has ended it: nothing else
+//! queue. Here it passes [`admission`], is decided on again if the policy is another one ([`anew`]), claims its findings
+//! in the ledger, is started under a name that a repeat finds again, and is followed by a delayed message until Device Defender has ended it: nothing else
 //! tells when that is. After it, the ledger knows what became of every finding, and people were told of what
 //! failed.
 //!
@@ -11,6 +11,7 @@
 
 pub mod admission;
 
+mod anew;
 mod follow;
 mod held;
 mod results;
@@ -27,6 +28,7 @@ use fleetwarden_aws::batch;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::policy;
@@ -44,7 +46,7 @@ pub struct ApplyMitigations {
     /// The account whose findings may be mitigated: 12 digits.
     pub account: String,
     /// AWS IoT.
-    pub iot: aws_sdk_iot::Client,
+    pub iot: IotApi,
     /// Its own queue: for what is followed and for what has to wait.
     pub queue: Queue,
     /// What is known of mitigations.
@@ -79,7 +81,7 @@ impl ApplyMitigations {
         let consumer = Consumer { function: "apply-mitigations", parking, clock, parallel: 1 };
         Ok(Self {
             account: common.account,
-            iot: shared.iot(),
+            iot: shared.iot_api(),
             queue,
             mitigations: Mitigations::new(ledger),
             alerts,
@@ -100,7 +102,7 @@ impl ApplyMitigations {
     async fn message(&self, body: &str, deadline: Millis) -> Result<(), Error> {
         let message: MitigationMessage = batch::parse("mitigation message", body)?;
         match message.step {
-            Step::Start | Step::Held { .. } => self.start(message).await,
+            Step::Start | Step::Held { .. } => self.start(message, deadline).await,
             Step::Follow => self.follow(message, deadline).await,
         }
     }

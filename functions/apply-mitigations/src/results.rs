@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_iot::types::AuditMitigationActionExecutionMetadata;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::about;
@@ -14,7 +13,10 @@ use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::timestamp::Millis;
+use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
 
 use crate::ApplyMitigations;
 
@@ -111,15 +113,16 @@ impl ApplyMitigations {
     ) -> Result<Vec<ActionResult>, Error> {
         let mut actions = Vec::new();
         let mut seen = BTreeSet::new();
-        let mut token = None;
+        let mut token: Option<String> = None;
         loop {
             if self.consumer.clock.now().0 > deadline.0 - MARGIN_MS {
                 return Err(Error::Later(format!("no time is left for the results of task {task_id}")));
             }
-            let list = self.iot.list_audit_mitigation_actions_executions();
-            let list = list.task_id(task_id).finding_id(finding_id).max_results(250).set_next_token(token);
-            let page =
-                list.send().await.map_err(Error::aws("ListAuditMitigationActionsExecutions", task_id))?;
+            let mut input = json!({"taskId": task_id, "findingId": finding_id, "maxResults": 250});
+            if let (Some(members), Some(token)) = (input.as_object_mut(), token) {
+                members.insert("nextToken".to_owned(), Value::String(token));
+            }
+            let page: Page = self.iot.ask("ListAuditMitigationActionsExecutions", input).await?;
             actions.extend(page.actions_executions.unwrap_or_default().into_iter().map(ActionResult::from));
             token = page.next_token.filter(|token| !token.is_empty());
             // A token that comes again would go round for ever.
@@ -142,11 +145,29 @@ impl ActionResult {
     }
 }
 
-impl From<AuditMitigationActionExecutionMetadata> for ActionResult {
-    fn from(from: AuditMitigationActionExecutionMetadata) -> Self {
+/// A page of the list.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    actions_executions: Option<Vec<Execution>>,
+    next_token: Option<String>,
+}
+
+/// An action on a finding (`AuditMitigationActionExecutionMetadata`).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Execution {
+    action_name: Option<String>,
+    status: Option<String>,
+    error_code: Option<String>,
+    message: Option<String>,
+}
+
+impl From<Execution> for ActionResult {
+    fn from(from: Execution) -> Self {
         Self {
             action: from.action_name.unwrap_or_default(),
-            status: from.status.map(|status| status.as_str().to_owned()).unwrap_or_default(),
+            status: from.status.unwrap_or_default(),
             error_code: from.error_code,
             message: from.message,
         }

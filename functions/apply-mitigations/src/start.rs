@@ -14,10 +14,12 @@ use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::policy::Windows;
+use fleetwarden_core::timestamp::Millis;
 
 use crate::ApplyMitigations;
 use crate::admission::Admission;
 use crate::admission::admit;
+use crate::anew::Anew;
 use crate::task;
 use crate::task::Started;
 use crate::told;
@@ -35,7 +37,7 @@ pub(crate) enum Aside {
 
 impl ApplyMitigations {
     /// Starts what a message asks for, if it may.
-    pub(crate) async fn start(&self, message: MitigationMessage) -> Result<(), Error> {
+    pub(crate) async fn start(&self, message: MitigationMessage, deadline: Millis) -> Result<(), Error> {
         let request = &message.request;
         let admission = self.admission(request)?;
         // What may be malformed is not written out: the parked record has it.
@@ -44,10 +46,11 @@ impl ApplyMitigations {
             return self.refuse(request, None, reason, &alert).await;
         }
         if let Some(later) = self.overtaken(&message).await? {
-            return self.supersede(message, &later).await;
+            let reason = format!("audit {later} is later and has decided on what is still there");
+            return self.supersede(message, &reason).await.map(drop);
         }
         match admission {
-            Admission::Go => self.enforce(message).await,
+            Admission::Go => self.enforce(message, deadline).await,
             Admission::Observe { instead } => self.observe(message, instead.as_deref()).await,
             Admission::Hold { reason, until } => self.hold(message, &reason, until).await,
             Admission::Refuse { reason } | Admission::Shut { reason } => {
@@ -65,9 +68,36 @@ impl ApplyMitigations {
         Ok(admit(request, &self.account, self.policy.mode(), calendar.as_ref(), now))
     }
 
-    async fn enforce(&self, message: MitigationMessage) -> Result<(), Error> {
+    async fn enforce(&self, message: MitigationMessage, deadline: Millis) -> Result<(), Error> {
         let request = &message.request;
-        let target = match self.mitigations.claim(request, self.consumer.clock.now()).await? {
+        let anew = self.decide_anew(request, deadline).await?;
+        let all = Settled::new(request, State::Claimed);
+        let claimed = match &anew {
+            Anew::AsDecided => all,
+            Anew::Part { target, left_out, reason } => {
+                Settled { target: Some(target), left_out, reason: Some(reason), ..all }
+            }
+            Anew::Nothing { reason } => {
+                let left_out = told::left_out(request, self.policy.hash(), reason);
+                if self.supersede(message, reason).await? {
+                    self.alerts.raise(&left_out).await?;
+                }
+                return Ok(());
+            }
+            Anew::OutOfTime => {
+                tracing::info!(
+                    mitigation.task_id = request.task_id(),
+                    "no time is left to decide on it again"
+                );
+                return self.put_off(message).await;
+            }
+        };
+        let claim = self.mitigations.claim(request, &claimed, self.consumer.clock.now()).await?;
+        if let (Anew::Part { reason, .. }, Claim::Taken(_) | Claim::Nothing) = (&anew, &claim) {
+            tracing::warn!(mitigation.task_id = request.task_id(), reason, "findings are left out");
+            self.alerts.raise(&told::left_out(request, self.policy.hash(), reason)).await?;
+        }
+        let target = match claim {
             Claim::Taken(target) => target,
             Claim::Nothing => {
                 return self.nothing_left(&message).await;
@@ -173,8 +203,11 @@ impl ApplyMitigations {
         }
         let reason = format!("not started within a day: {reason}");
         let now = self.consumer.clock.now();
-        let given_up =
-            Settled { target: Some(target), state: State::GivenUp, reason: Some(&reason), until: None };
+        let given_up = Settled {
+            target: Some(target),
+            reason: Some(&reason),
+            ..Settled::new(&message.request, State::GivenUp)
+        };
         self.mitigations.settle(&message.request, &given_up, now).await?;
         self.alerts.raise(&told::given_up(&message.request, &reason)).await?;
         // Who sends it again from where it is parked wants it to wait anew.
@@ -194,7 +227,7 @@ impl ApplyMitigations {
         alert: &Alert,
     ) -> Result<(), Error> {
         let now = self.consumer.clock.now();
-        let refused = Settled { target, state: State::Refused, reason: Some(&reason), until: None };
+        let refused = Settled { target, reason: Some(&reason), ..Settled::new(request, State::Refused) };
         self.mitigations.settle(request, &refused, now).await?;
         self.alerts.raise(alert).await?;
         Err(Error::Input(reason))

@@ -1,16 +1,17 @@
 //! One mitigation task at the service: started, looked up, compared.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 
-use aws_sdk_iot::operation::describe_audit_mitigation_actions_task::DescribeAuditMitigationActionsTaskError;
-use aws_sdk_iot::operation::describe_audit_mitigation_actions_task::DescribeAuditMitigationActionsTaskOutput;
-use aws_sdk_iot::operation::start_audit_mitigation_actions_task::StartAuditMitigationActionsTaskError;
-use aws_sdk_iot::types::AuditMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
 
 /// What the service says to a start.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,26 +24,71 @@ pub(crate) enum Started {
     Refused(String),
 }
 
+/// A task as the service tells of it (`DescribeAuditMitigationActionsTask`). Every member can be missing.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Task {
+    /// `IN_PROGRESS`, `COMPLETED`, `FAILED`, `CANCELED`, or a word that is new.
+    pub(crate) task_status: Option<String>,
+    /// In seconds since the epoch.
+    pub(crate) end_time: Option<Value>,
+    /// What it works on.
+    pub(crate) target: Option<TaskTarget>,
+    /// Its actions by check, in order.
+    pub(crate) audit_check_to_actions_mapping: Option<HashMap<String, Vec<String>>>,
+    /// How its findings ended, by check.
+    pub(crate) task_statistics: Option<BTreeMap<String, TaskStatistics>>,
+}
+
+/// What a task works on (`AuditMitigationActionsTaskTarget`).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TaskTarget {
+    pub(crate) audit_task_id: Option<String>,
+    pub(crate) finding_ids: Option<Vec<String>>,
+    pub(crate) audit_check_to_reason_code_filter: Option<HashMap<String, Vec<String>>>,
+}
+
+/// How findings of a check ended (`TaskStatisticsForAuditCheck`).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct TaskStatistics {
+    pub(crate) total_findings_count: Option<i64>,
+    pub(crate) succeeded_findings_count: Option<i64>,
+    pub(crate) failed_findings_count: Option<i64>,
+    pub(crate) skipped_findings_count: Option<i64>,
+    pub(crate) canceled_findings_count: Option<i64>,
+}
+
+impl TaskTarget {
+    /// Its findings, if it names any.
+    pub(crate) fn finding_ids(&self) -> &[String] {
+        self.finding_ids.as_deref().unwrap_or_default()
+    }
+}
+
 /// Starts the task with the request's own id, which is also its token, so that a repeat names the same task.
 /// `target` is what of the request is this task's alone.
 ///
 /// # Errors
 /// If the service does not answer, or is busy.
 pub(crate) async fn start(
-    iot: &aws_sdk_iot::Client,
+    iot: &IotApi,
     request: &MitigationRequest,
     target: &Target,
 ) -> Result<Started, Error> {
     let id = request.task_id();
-    let start = iot
-        .start_audit_mitigation_actions_task()
-        .task_id(&id)
-        .client_request_token(&id)
-        .target(to_service(request, target))
-        .audit_check_to_actions_mapping(request.check.as_str(), request.actions.clone());
-    let Err(error) = start.send().await else { return Ok(Started::Yes) };
-    match error.as_service_error() {
-        Some(StartAuditMitigationActionsTaskError::TaskAlreadyExistsException(_)) => {
+    let input = json!({
+        "taskId": id,
+        "clientRequestToken": id,
+        "target": to_service(request, target),
+        "auditCheckToActionsMapping": {request.check.as_str(): request.actions},
+    });
+    let started: Result<Value, Error> = iot.ask("StartAuditMitigationActionsTask", input).await;
+    let Err(error) = started else { return Ok(Started::Yes) };
+    let Error::Aws { code, .. } = &error else { return Err(error) };
+    match code.as_str() {
+        "TaskAlreadyExistsException" => {
             let Some(task) = describe(iot, &id).await? else {
                 return Err(Error::Later(format!("task {id} exists and cannot be found")));
             };
@@ -51,11 +97,9 @@ pub(crate) async fn start(
                 Some(what) => Started::Refused(format!("task {id} exists already with other {what}")),
             })
         }
-        Some(StartAuditMitigationActionsTaskError::LimitExceededException(_)) => Ok(Started::Full),
-        Some(StartAuditMitigationActionsTaskError::InvalidRequestException(_)) => {
-            Ok(Started::Refused(Error::aws("StartAuditMitigationActionsTask", &id)(error).to_string()))
-        }
-        _ => Err(Error::aws("StartAuditMitigationActionsTask", &id)(error)),
+        "LimitExceededException" => Ok(Started::Full),
+        "InvalidRequestException" => Ok(Started::Refused(error.to_string())),
+        _ => Err(error),
     }
 }
 
@@ -63,41 +107,29 @@ pub(crate) async fn start(
 ///
 /// # Errors
 /// If the service does not answer.
-pub(crate) async fn describe(
-    iot: &aws_sdk_iot::Client,
-    id: &str,
-) -> Result<Option<DescribeAuditMitigationActionsTaskOutput>, Error> {
-    match iot.describe_audit_mitigation_actions_task().task_id(id).send().await {
+pub(crate) async fn describe(iot: &IotApi, id: &str) -> Result<Option<Task>, Error> {
+    match iot.ask("DescribeAuditMitigationActionsTask", json!({"taskId": id})).await {
         Ok(task) => Ok(Some(task)),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(DescribeAuditMitigationActionsTaskError::is_resource_not_found_exception) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(Error::aws("DescribeAuditMitigationActionsTask", id)(error)),
+        Err(Error::Aws { code, .. }) if code == "ResourceNotFoundException" => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
-fn to_service(request: &MitigationRequest, target: &Target) -> AuditMitigationActionsTaskTarget {
-    let builder = AuditMitigationActionsTaskTarget::builder();
+fn to_service(request: &MitigationRequest, target: &Target) -> Value {
     match target {
         Target::Findings(findings) => {
-            builder.set_finding_ids(Some(findings.iter().map(|f| f.finding_id.clone()).collect()))
+            let ids: Vec<&str> = findings.iter().map(|finding| finding.finding_id.as_str()).collect();
+            json!({ "findingIds": ids })
         }
-        Target::WholeCheck { reason_codes, .. } => builder
-            .audit_task_id(&request.audit.task_id)
-            .audit_check_to_reason_code_filter(request.check.as_str(), reason_codes.clone()),
+        Target::WholeCheck { reason_codes, .. } => json!({
+            "auditTaskId": request.audit.task_id,
+            "auditCheckToReasonCodeFilter": {request.check.as_str(): reason_codes},
+        }),
     }
-    .build()
 }
 
 /// What of an existing task is not as the request has it. Pure.
-fn difference(
-    request: &MitigationRequest,
-    task: &DescribeAuditMitigationActionsTaskOutput,
-) -> Option<&'static str> {
+fn difference(request: &MitigationRequest, task: &Task) -> Option<&'static str> {
     let only = |map: Option<&HashMap<String, Vec<String>>>| match map {
         Some(map) if map.len() == 1 => map
             .iter()
@@ -106,7 +138,7 @@ fn difference(
             .map(|(_, list)| list.clone()),
         _ => None,
     };
-    let Some(target) = task.target() else { return Some("target") };
+    let Some(target) = &task.target else { return Some("target") };
     let same = match &request.target {
         // A start leaves out what other tasks hold, so the task may have fewer findings than the request.
         Target::Findings(findings) => {
@@ -115,8 +147,8 @@ fn difference(
             !ids.is_empty() && ids.iter().all(|id| asked.contains(id.as_str()))
         }
         Target::WholeCheck { reason_codes, .. } => {
-            let filter = only(target.audit_check_to_reason_code_filter()).map(BTreeSet::from_iter);
-            target.audit_task_id() == Some(&request.audit.task_id)
+            let filter = only(target.audit_check_to_reason_code_filter.as_ref()).map(BTreeSet::from_iter);
+            target.audit_task_id.as_ref() == Some(&request.audit.task_id)
                 && filter == Some(reason_codes.iter().cloned().collect())
         }
     };
@@ -124,6 +156,6 @@ fn difference(
         return Some("target");
     }
     // The order of actions counts: they are applied in it.
-    let actions = only(task.audit_check_to_actions_mapping());
+    let actions = only(task.audit_check_to_actions_mapping.as_ref());
     (actions.as_ref() != Some(&request.actions)).then_some("actions")
 }

@@ -1,6 +1,7 @@
 //! The common part of the tests: the function on services in memory, and the messages that it gets.
 
 mod admission;
+mod anew;
 mod follow;
 mod held;
 mod order;
@@ -29,6 +30,7 @@ use service::Service;
 
 const ALERTS: &str = "arn:topic";
 const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
+const ACTIONS: [&str; 2] = ["QuarantineThing", "TellOwner"];
 const DEAD: &str = "https://sqs.us-east-1.amazonaws.com/1/dead";
 /// Far enough for everything.
 const FAR: Millis = START.plus_seconds(10 * 365 * 86_400);
@@ -37,10 +39,16 @@ fn function(service: &Service, policy_mode: Mode) -> ApplyMitigations {
     under(service, &policy(policy_mode, ""))
 }
 
-/// A policy with these lines about windows.
+/// A policy with these lines about windows. It mitigates what the messages ask for.
 fn policy(mode: Mode, windows: &str) -> String {
     let mode = if mode == Mode::Enforce { "enforce" } else { "observe" };
-    format!("version: 1\nmode: {mode}\n{windows}\nrules: []\n")
+    let rule = format!("name: expiring, match: {{ check: {CHECK} }}, mitigate: {{ actions: {ACTIONS:?} }}");
+    format!("version: 1\nmode: {mode}\n{windows}\nrules:\n  - {{ {rule} }}\n")
+}
+
+/// The hash of a policy.
+fn hash(policy: &str) -> String {
+    Policy::parse(policy.as_bytes()).unwrap().hash().to_owned()
 }
 
 /// The function under a policy.
@@ -52,7 +60,7 @@ fn under(service: &Service, policy: &str) -> ApplyMitigations {
     let parking = Queue::new(shared.sqs(), DEAD.into());
     ApplyMitigations {
         account: "123456789012".into(),
-        iot: shared.iot(),
+        iot: shared.iot_api(),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
         mitigations: Mitigations::new(ledger.clone()),
         alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger, clock.clone()),
@@ -63,7 +71,8 @@ fn under(service: &Service, policy: &str) -> ApplyMitigations {
 }
 
 fn finding(n: u32) -> Value {
-    json!({"findingId": format!("finding-{n}"), "key": format!("{n:032x}")})
+    let past = json!({"firstSeen": START.0, "timesSeen": 1});
+    json!({"findingId": format!("finding-{n}"), "key": format!("{n:032x}"), "past": past})
 }
 
 fn findings(numbers: impl IntoIterator<Item = u32>) -> Value {
@@ -77,7 +86,8 @@ fn message(target: Value) -> Value {
             "check": CHECK,
             "rule": "expiring",
             "mode": "enforce",
-            "actions": ["QuarantineThing", "TellOwner"],
+            "policy": hash(&policy(Mode::Enforce, "")),
+            "actions": ACTIONS,
         },
         "step": "start",
     });

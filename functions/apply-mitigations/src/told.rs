@@ -126,6 +126,29 @@ pub(crate) fn held(request: &MitigationRequest, reason: &str) -> Alert {
     }
 }
 
+/// The policy of now does not want what another one decided, or not all of it. Told once for a rule of an audit.
+pub(crate) fn left_out(request: &MitigationRequest, policy: &str, reason: &str) -> Alert {
+    Alert {
+        about: of_rule(request, &format!("left out by {policy}")),
+        ..alert(
+            request,
+            "left-out",
+            AlertSeverity::Medium,
+            format!("{}: the policy has changed, and what it mitigated does not all start", check(request)),
+            format!(
+                "{}\nIt was decided under another policy. Now: `{}` The same may be true of other mitigations of this \
+                 rule and audit; the ledger and the log have each.",
+                about(request),
+                cut(reason)
+            ),
+            &[
+                "If the policy was changed for this, nothing is left to do: nothing was changed in the fleet.",
+                "Else mend the policy file and deploy it: the next audit decides anew on what is still there.",
+            ],
+        )
+    }
+}
+
 /// The task could not start for a day.
 pub(crate) fn given_up(request: &MitigationRequest, reason: &str) -> Alert {
     alert(

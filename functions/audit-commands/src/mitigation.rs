@@ -19,7 +19,6 @@ use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::policy::Protection;
 use fleetwarden_core::policy::Windows;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Things;
@@ -118,6 +117,7 @@ impl AuditCommands {
             audit,
             origin: Origin::Command(command.text("taskId").to_owned()),
             mode: Mode::Enforce,
+            policy: None,
             actions: actions
                 .and_then(|actions| serde_json::from_value(actions.clone()).ok())
                 .unwrap_or_default(),
@@ -166,7 +166,7 @@ impl AuditCommands {
             let reason = finding.get("reasonForNonComplianceCode").and_then(Value::as_str);
             let named = Some(&identifier).filter(|identifier| !identifier.is_empty());
             let key = FindingKey::new(&check, named, reason, &finding_id);
-            let finding_ref = FindingRef { finding_id, key };
+            let finding_ref = FindingRef { finding_id, key, past: None };
             let of_check = requests.iter_mut().find(|request| request.check == check);
             if let Some(Target::Findings(findings)) = of_check.map(|request| &mut request.target) {
                 findings.push(finding_ref);
@@ -250,13 +250,7 @@ async fn unprotected(
     match (policy.protection(identifier, &things), things) {
         (Ok(None), _) => Ok(()),
         (Ok(Some(protection)), _) => {
-            let (kind, pattern) = match protection {
-                Protection::Thing(pattern) => ("things", pattern),
-                Protection::Group(pattern) => ("groups", pattern),
-                Protection::Certificate(pattern) => ("certificates", pattern),
-                Protection::Policy(pattern) => ("policies", pattern),
-            };
-            Err(Held { name: PROTECTED, why: format!("{label} is protected, by '{pattern}' of {kind}") })
+            Err(Held { name: PROTECTED, why: format!("{label} is protected, by {protection}") })
         }
         (Err(_), things) => {
             let why = if let Things::Unknown { unknown } = &things { unknown } else { "nobody asked" };

@@ -9,8 +9,6 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_core::check::CheckName;
-use fleetwarden_core::finding::Finding;
-use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::Export;
@@ -20,6 +18,7 @@ use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::message::Past;
 use fleetwarden_core::message::PendingMitigation;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::SuppressionMessage;
@@ -31,8 +30,8 @@ use fleetwarden_core::pack;
 use fleetwarden_core::pack::Limits;
 use fleetwarden_core::policy::Decision;
 use fleetwarden_core::policy::Mitigate;
-use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Outcome;
+use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Suppress;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::suppression;
@@ -52,7 +51,7 @@ const SUPPRESSIONS: usize = 25;
 pub(crate) struct Outbox<'p> {
     audit: Audit,
     check: CheckName,
-    mode: Mode,
+    policy: &'p Policy,
     records: Vec<Box<RawValue>>,
     suppressions: Vec<Suppression<'p>>,
     mitigations: Vec<Outgoing>,
@@ -80,19 +79,19 @@ pub(crate) struct Messages {
 }
 
 impl<'p> Outbox<'p> {
-    /// An empty one. `whole` is the rule that mitigates every finding of the check, if there is one.
-    pub(crate) fn new(message: &CheckMessage, mode: Mode, whole: Option<(&'p str, &'p Mitigate)>) -> Self {
+    /// An empty one for what a policy decides.
+    pub(crate) fn new(message: &CheckMessage, policy: &'p Policy) -> Self {
         let resume = message.resume.clone().unwrap_or_default();
         Self {
             audit: message.audit.clone(),
             check: message.check.clone(),
-            mode,
+            policy,
             records: Vec::new(),
             suppressions: Vec::new(),
             mitigations: Vec::new(),
             pending: resume.pending,
             reason_codes: resume.reason_codes.into_iter().collect(),
-            whole,
+            whole: policy.takes_whole_check(&message.check),
         }
     }
 
@@ -108,7 +107,7 @@ impl<'p> Outbox<'p> {
             (Outcome::Suppress(suppress), Some(resource)) => {
                 self.suppress(rule, suppress, decision.ends_at(), resource);
             }
-            (Outcome::Mitigate(mitigate), _) => self.mitigate(rule, mitigate, record.finding, record.key)?,
+            (Outcome::Mitigate(mitigate), _) => self.mitigate(rule, mitigate, record)?,
             (Outcome::Suppress(_) | Outcome::Suppressed | Outcome::Report(_), _) => {}
         }
         Ok(())
@@ -132,13 +131,8 @@ impl<'p> Outbox<'p> {
         }
     }
 
-    fn mitigate(
-        &mut self,
-        rule: &str,
-        mitigate: &Mitigate,
-        finding: &Finding,
-        key: FindingKey,
-    ) -> Result<(), Error> {
+    fn mitigate(&mut self, rule: &str, mitigate: &Mitigate, record: &FindingRecord<'_>) -> Result<(), Error> {
+        let FindingRecord { finding, key, first_seen, times_seen, first_suppressed, .. } = *record;
         // A task for a whole check names its findings by reason code: what has none goes by its id.
         if let (Some(_), Some(code)) = (self.whole, &finding.reason_code) {
             if !self.reason_codes.contains(code) {
@@ -146,12 +140,14 @@ impl<'p> Outbox<'p> {
             }
             return Ok(());
         }
-        let finding = FindingRef { finding_id: finding.finding_id.clone(), key };
-        if !self.pending.iter().any(|pending| pending.rule == rule) {
-            let actions = mitigate.actions.clone();
-            self.pending.push(PendingMitigation { rule: rule.to_owned(), actions, findings: Vec::new() });
+        let past = Some(Past { first_seen, times_seen, first_suppressed });
+        let finding = FindingRef { finding_id: finding.finding_id.clone(), key, past };
+        let policy = self.policy.hash();
+        let same = |pending: &PendingMitigation| pending.rule == rule && pending.policy == policy;
+        if !self.pending.iter().any(same) {
+            self.pending.push(self.decided(rule, mitigate));
         }
-        let Some(pending) = self.pending.iter_mut().find(|pending| pending.rule == rule) else {
+        let Some(pending) = self.pending.iter_mut().find(|pending| same(pending)) else {
             return Ok(());
         };
         pending.findings.push(finding);
@@ -159,8 +155,8 @@ impl<'p> Outbox<'p> {
             return Ok(());
         }
         let findings = std::mem::take(&mut pending.findings);
-        let (rule, actions) = (pending.rule.clone(), pending.actions.clone());
-        self.mitigations.push(self.mitigation(rule, actions, Target::Findings(findings))?);
+        let decided = pending.clone();
+        self.mitigations.push(self.mitigation(decided, Target::Findings(findings))?);
         Ok(())
     }
 
@@ -178,7 +174,7 @@ impl<'p> Outbox<'p> {
                 audit: self.audit.clone(),
                 check: self.check.clone(),
                 rule: rule.to_owned(),
-                mode: self.mode,
+                mode: self.policy.mode(),
                 expires_at,
                 description: suppression::description(Maker::Rule(rule), suppress),
                 resources,
@@ -190,9 +186,10 @@ impl<'p> Outbox<'p> {
     /// The messages at the end of a check: what still waits, and the mitigation of the whole check.
     pub(crate) fn end(&mut self, tally: Tally) -> Result<Messages, Error> {
         let mut mitigation = Vec::new();
-        for PendingMitigation { rule, actions, findings } in std::mem::take(&mut self.pending) {
+        for mut pending in std::mem::take(&mut self.pending) {
+            let findings = std::mem::take(&mut pending.findings);
             if !findings.is_empty() {
-                mitigation.push(self.mitigation(rule, actions, Target::Findings(findings))?);
+                mitigation.push(self.mitigation(pending, Target::Findings(findings))?);
             }
         }
         if let Some((rule, mitigate)) = self.whole {
@@ -200,7 +197,7 @@ impl<'p> Outbox<'p> {
             let count = tally.values().map(|counts| counts.mitigated).sum();
             for reason_codes in codes.chunks(MAX_REASON_CODES) {
                 let target = Target::WholeCheck { reason_codes: reason_codes.to_vec(), count };
-                mitigation.push(self.mitigation(rule.to_owned(), mitigate.actions.clone(), target)?);
+                mitigation.push(self.mitigation(self.decided(rule, mitigate), target)?);
             }
         }
         let finding = vec![self.export(Export::Summary(tally))?];
@@ -211,10 +208,22 @@ impl<'p> Outbox<'p> {
         json(&ExportMessage { audit: self.audit.clone(), check: self.check.clone(), export })
     }
 
-    fn mitigation(&self, rule: String, actions: Vec<String>, target: Target) -> Result<Outgoing, Error> {
+    /// What the policy has a rule do, without findings so far.
+    fn decided(&self, rule: &str, mitigate: &Mitigate) -> PendingMitigation {
+        PendingMitigation {
+            rule: rule.to_owned(),
+            policy: self.policy.hash().to_owned(),
+            mode: self.policy.mode(),
+            actions: mitigate.actions.clone(),
+            findings: Vec::new(),
+        }
+    }
+
+    fn mitigation(&self, decided: PendingMitigation, target: Target) -> Result<Outgoing, Error> {
+        let PendingMitigation { rule, policy, mode, actions, .. } = decided;
         let (audit, check) = (self.audit.clone(), self.check.clone());
-        let origin = Origin::Rule(rule);
-        let request = MitigationRequest { audit, check, origin, mode: self.mode, actions, target };
+        let (origin, policy) = (Origin::Rule(rule), Some(policy));
+        let request = MitigationRequest { audit, check, origin, mode, policy, actions, target };
         json(&MitigationMessage { request, step: Step::Start, waits: 0 })
     }
 }

@@ -111,10 +111,9 @@ impl Triage {
 impl<'t> Run<'t> {
     async fn start(triage: &'t Triage, message: CheckMessage) -> Result<Self, Error> {
         let resume = message.resume.clone().unwrap_or_default();
-        let whole = triage.policy.takes_whole_check(&message.check);
         Ok(Self {
             triage,
-            outbox: Outbox::new(&message, triage.policy.mode(), whole),
+            outbox: Outbox::new(&message, &triage.policy),
             history: History::open(&triage.ledger, &triage.archive, &message).await?,
             tally: resume.tally,
             registry: {

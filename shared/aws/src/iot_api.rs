@@ -26,6 +26,7 @@ use fleetwarden_core::api;
 use fleetwarden_core::api::input::millis;
 use fleetwarden_core::api::shape::Place;
 use fleetwarden_core::api::shape::Shape;
+use serde::de::DeserializeOwned;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -84,6 +85,21 @@ impl IotApi {
         input: &Map<String, Value>,
     ) -> Result<Box<RawValue>, Error> {
         self.send(&self.0.always, operation, input).await
+    }
+
+    /// Makes a call by the name of its operation, and reads the answer.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call); with [`UNREADABLE`] if the answer is not what it should be.
+    pub async fn ask<T: DeserializeOwned>(&self, name: &'static str, input: Value) -> Result<T, Error> {
+        let (operation, input) = known(name, input)?;
+        let answer = self.call(operation, &input).await?;
+        serde_json::from_str(answer.get()).map_err(|error| Error::Aws {
+            operation: name,
+            on: Parts::new(operation, &input).target,
+            code: UNREADABLE.to_owned(),
+            message: format!("the answer is not what it should be: {error}"),
+        })
     }
 
     /// As [`call`](Self::call), for what would be done twice if the answer to the first try was lost: it is tried
@@ -155,6 +171,18 @@ impl IotApi {
             headers.insert(name, value);
         }
         Ok(request)
+    }
+}
+
+/// An operation by its name, and the members of its input.
+pub(crate) fn known(
+    name: &'static str,
+    input: Value,
+) -> Result<(&'static api::Operation, Map<String, Value>), Error> {
+    let operation = api::AUDIT.iter().chain(&api::REGISTRY).find(|operation| operation.name == name);
+    match (operation, input) {
+        (Some(operation), Value::Object(input)) => Ok((operation, input)),
+        _ => Err(Error::Input(format!("{name} is no operation with members"))),
     }
 }
 

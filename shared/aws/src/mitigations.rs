@@ -56,13 +56,15 @@ pub struct Settled<'a> {
     pub reason: Option<&'a str>,
     /// Until when, if it is held.
     pub until: Option<Millis>,
+    /// What of the request is not to be mitigated: it is written down as superseded.
+    pub left_out: &'a [FindingRef],
 }
 
 impl<'a> Settled<'a> {
     /// How a request that is well formed is written down.
     #[must_use]
     pub const fn new(request: &'a MitigationRequest, state: State) -> Self {
-        Self { target: Some(&request.target), state, reason: None, until: None }
+        Self { target: Some(&request.target), state, reason: None, until: None, left_out: &[] }
     }
 }
 
@@ -83,9 +85,14 @@ impl Mitigations {
         &self.ledger
     }
 
-    /// Claims the findings of a rule's request for its task.
-    pub async fn claim(&self, request: &MitigationRequest, now: Millis) -> Result<Claim, Error> {
-        self.write(request, &Settled::new(request, State::Claimed), &State::BEFORE_START, now).await
+    /// Claims what of a rule's request is to be mitigated for its task.
+    pub async fn claim(
+        &self,
+        request: &MitigationRequest,
+        claimed: &Settled<'_>,
+        now: Millis,
+    ) -> Result<Claim, Error> {
+        self.write(request, claimed, &State::BEFORE_START, now).await
     }
 
     /// Writes that a task does not start now, as `Observed`, `Held` or `Superseded`, unless it may have
@@ -97,7 +104,12 @@ impl Mitigations {
         now: Millis,
     ) -> Result<Claim, Error> {
         // Observing takes over only what nobody else would end, not even its own: a repeat finds what was said.
-        let over: &[State] = if settled.state == State::Observed { &[State::Held] } else { &State::WAITING };
+        // Who dies before telling people that a task is superseded has to find it so again.
+        let over: &[State] = match settled.state {
+            State::Observed => &[State::Held],
+            State::Superseded => &State::SUPERSEDABLE,
+            _ => &State::WAITING,
+        };
         self.write(request, settled, over, now).await
     }
 
@@ -181,6 +193,7 @@ impl Mitigations {
     ) -> Result<Claim, Error> {
         let id = request.task_id();
         let mut left = settled.target.map(distinct).unwrap_or_default();
+        let mut left_out = settled.left_out.to_vec();
         loop {
             let target = match settled.target {
                 Some(Target::Findings(_)) if left.is_empty() => return Ok(Claim::Nothing),
@@ -191,9 +204,11 @@ impl Mitigations {
                 target.clone().map(|target| MitigationRequest { target, ..request.clone() });
             let task = item::task(&id, own.as_slice(), settled, now);
             let mut puts = vec![(task, unless_beyond(over))];
-            puts.extend(left.iter().map(|finding| {
-                let claim = item::claim(&id, finding, settled.state, now);
-                (claim, unless_held(&id, settled.state))
+            let findings = left.iter().map(|finding| (finding, settled.state));
+            let others = left_out.iter().map(|finding| (finding, State::Superseded));
+            puts.extend(findings.chain(others).map(|(finding, state)| {
+                let claim = item::claim(&id, finding, state, now);
+                (claim, unless_held(&id, state))
             }));
             let Some(held) = self.put_all_or_none(puts).await? else {
                 return Ok(target.map_or(Claim::Nothing, Claim::Taken));
@@ -204,6 +219,7 @@ impl Mitigations {
                 return State::of(&known).map(Claim::Known).ok_or_else(unknown);
             }
             left.retain(|_| held.next().flatten().is_none());
+            left_out.retain(|_| held.next().flatten().is_none());
         }
     }
 

@@ -15,7 +15,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use fleetwarden_core::api;
 use fleetwarden_core::names::is_thing_name;
 use fleetwarden_core::names::shown;
 use fleetwarden_core::resource::ResourceIdentifier;
@@ -34,6 +33,7 @@ use tokio::sync::OnceCell;
 use crate::Error;
 use crate::iot_api::IotApi;
 use crate::iot_api::UNREADABLE;
+use crate::iot_api::known;
 
 /// More things behind one certificate are not looked up: that is no device, and costs 50 calls and more.
 const MAX_THINGS: usize = 25;
@@ -296,10 +296,7 @@ impl Registry {
         name: &'static str,
         input: Value,
     ) -> Result<Option<T>, Unknown> {
-        let operation = api::REGISTRY.iter().find(|operation| operation.name == name);
-        let (Some(operation), Value::Object(input)) = (operation, input) else {
-            return Err(format!("{name} is no operation with members"));
-        };
+        let (operation, input) = known(name, input).map_err(|unknown| unknown.to_string())?;
         if let Some(denied) = self.with_denials(name, Denials::for_all) {
             return Err(denied);
         }

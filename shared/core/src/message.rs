@@ -92,6 +92,10 @@ pub struct Resume {
 pub struct PendingMitigation {
     /// The rule that decided.
     pub rule: String,
+    /// The hash of its policy, which another invocation may not have.
+    pub policy: String,
+    /// That policy's mode.
+    pub mode: Mode,
     /// Its actions, in order.
     pub actions: Vec<String>,
     /// What waits: fewer than a task takes.
@@ -99,13 +103,29 @@ pub struct PendingMitigation {
 }
 
 /// A finding by its two names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FindingRef {
     /// Its id in this audit.
     pub finding_id: String,
     /// Its identity across audits.
     pub key: FindingKey,
+    /// Its past, by which a rule decided. None if a command names it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub past: Option<Past>,
+}
+
+/// What the audits up to this one know of a finding, for a policy that decides on it later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Past {
+    /// When it was first seen.
+    pub first_seen: Millis,
+    /// In how many audits it was seen.
+    pub times_seen: u32,
+    /// Since when a rule had suppressed it for a length of time, before this audit.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first_suppressed: Option<FirstSuppressed>,
 }
 
 /// The most reason codes that are counted apart, and the longest, in characters: what triage counts travels in a
@@ -372,6 +392,9 @@ pub struct MitigationRequest {
     pub origin: Origin,
     /// The policy's mode when it was decided.
     pub mode: Mode,
+    /// The hash of the policy by which a rule decided. None of a command, which is no policy's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<String>,
     /// One to five mitigation actions, in order.
     pub actions: Vec<String>,
     /// On which findings.

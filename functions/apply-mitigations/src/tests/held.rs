@@ -12,6 +12,7 @@ use super::CHECK;
 use super::FAR;
 use super::findings;
 use super::follow;
+use super::hash;
 use super::id;
 use super::message;
 use super::policy;
@@ -231,7 +232,8 @@ async fn what_wakes_when_ten_run_waits_for_room_and_for_the_next_window() {
 async fn what_was_started_right_before_the_window_closed_is_followed() {
     for (windows, later) in [(OPENS_IN_AN_HOUR, None), ("", Some("5c3d"))] {
         let service = Service::default();
-        let asked = message(findings([1]));
+        let decided_by = hash(&policy(Mode::Enforce, OPENS_IN_AN_HOUR));
+        let asked = with(message(findings([1])), "/request/policy", decided_by);
         deliver(&service, OPENS_IN_AN_HOUR, &asked).await;
         let (_, held) = service.take_queue().remove(0);
         service.cloud.pass_seconds(3600);

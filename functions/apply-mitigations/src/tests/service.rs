@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) starts: Vec<String>,
     /// The answers to lists of executions, by finding: the pages, each with its token.
     pub(super) executions: BTreeMap<String, Vec<Value>>,
+    /// The findings that are not as all others: what they are, or that they are gone.
+    pub(super) findings: BTreeMap<String, Option<Value>>,
     /// What is on the mitigation queue: delay and body.
     pub(super) queue: Vec<(u64, String)>,
     /// The operations that were called, in order.
@@ -99,6 +101,11 @@ impl Service {
     }
 }
 
+/// The id of the certificate of a number.
+pub(super) fn certificate(number: u32) -> String {
+    format!("{number:064x}")
+}
+
 fn name(call: &Call) -> (String, String) {
     let Some((method, path)) = call.operation.split_once(' ') else {
         return (call.operation.clone(), String::new());
@@ -106,6 +113,9 @@ fn name(call: &Call) -> (String, String) {
     let id = path.rsplit('/').next().unwrap().to_owned();
     let operation = match (method, id.as_str()) {
         (_, "executions") => "executions",
+        _ if path.starts_with("/audit/findings/") => "finding",
+        _ if path.starts_with("/principals/") => "principals",
+        (_, "thing-groups") => "groups",
         ("POST", _) => "start",
         _ => "describe",
     };
@@ -122,6 +132,12 @@ impl State {
                 None => Answer::error(404, "ResourceNotFoundException", "{}"),
             },
             "executions" => self.page(&call.query),
+            "finding" => self.finding(id),
+            "principals" => {
+                let principal = call.headers.iter().find(|(name, _)| name == "x-amzn-principal")?;
+                let number = u32::from_str_radix(principal.1.rsplit('/').next()?, 16).ok()?;
+                Answer::ok(json!({"things": [format!("thing-{number}")]}))
+            }
             "BatchWriteItem" if self.unwritten > 0 => {
                 let (table, requests) = body["RequestItems"].as_object()?.iter().next()?;
                 let (left, written) = requests.as_array()?.split_at(std::mem::take(&mut self.unwritten));
@@ -156,6 +172,20 @@ impl State {
         self.tasks.insert(id.to_owned(), task);
         self.starts.push(id.to_owned());
         Answer::ok(json!({"taskId": id}))
+    }
+
+    /// A finding is about the certificate of its number.
+    fn finding(&self, id: &str) -> Answer {
+        let number: u32 = id.rsplit('-').next().unwrap().parse().unwrap();
+        let resource = json!({"resourceIdentifier": {"deviceCertificateId": certificate(number)}});
+        let usual = json!({
+            "findingId": id, "checkName": super::CHECK, "severity": "MEDIUM", "isSuppressed": false,
+            "findingTime": 1_795_392_000.5, "nonCompliantResource": resource,
+        });
+        match self.findings.get(id).cloned().unwrap_or(Some(usual)) {
+            Some(finding) => Answer::ok(json!({ "finding": finding })),
+            None => Answer::error(404, "ResourceNotFoundException", "{}"),
+        }
     }
 
     fn page(&self, query: &str) -> Answer {

@@ -30,9 +30,13 @@ async fn inside_of_a_window_nothing_is_otherwise() {
         let service = Service::default();
         let function = under(&service, &policy(Mode::Enforce, windows));
         for message in [message(findings([1, 2])), whole_check()] {
+            let message = with(message, "/request/policy", function.policy.hash());
             function.message(&message.to_string(), FAR).await.unwrap();
         }
-        (service.calls(), service.ledger(), service.take_queue())
+        let queue = service.take_queue().into_iter();
+        let queue: Vec<_> =
+            queue.map(|(delay, next)| (delay, with(next, "/request/policy", Value::Null))).collect();
+        (service.calls(), service.ledger(), queue)
     });
     let [without, inside] = ends;
     assert_eq!(without.await, inside.await);

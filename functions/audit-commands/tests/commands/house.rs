@@ -108,7 +108,7 @@ pub(crate) fn house_with(policy: &'static str) -> House {
     let parking = Queue::new(shared.sqs(), "dead-letters".into());
     let apply_mitigations = ApplyMitigations {
         account: ACCOUNT.into(),
-        iot: shared.iot(),
+        iot: shared.iot_api(),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
         mitigations: Mitigations::new(ledger.clone()),
         alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger, cloud.clock()),

@@ -354,8 +354,9 @@ async fn follow(house: &House, message: &MitigationMessage) -> Value {
 }
 
 /// The request of a rule for the findings that a command's follow-up is about.
-fn of_a_rule(message: &MitigationMessage) -> MitigationRequest {
-    MitigationRequest { origin: Origin::Rule("rule".to_owned()), ..message.request.clone() }
+fn of_a_rule(house: &House, message: &MitigationMessage) -> MitigationRequest {
+    let policy = Some(house.apply_mitigations.policy.hash().to_owned());
+    MitigationRequest { origin: Origin::Rule("rule".to_owned()), policy, ..message.request.clone() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -407,12 +408,13 @@ async fn what_a_rules_task_has_is_refused_until_that_has_ended() {
     house.ok(mitigate(&by_id(&found[..2]), &[SHARED])).await;
     // A rule gets what no command has.
     let sent = follow_ups(&house).remove(0);
-    let mut request = of_a_rule(&sent);
+    let mut request = of_a_rule(&house, &sent);
     let Target::Findings(of_rule) = &mut request.target else { panic!("findings") };
     let third = found[2]["findingId"].as_str().unwrap().to_owned();
     of_rule.push(FindingRef { finding_id: third, ..of_rule[0].clone() });
     let now = house.function.clock.now();
-    let Claim::Taken(Target::Findings(taken)) = mitigations(&house).claim(&request, now).await.unwrap()
+    let Claim::Taken(Target::Findings(taken)) =
+        mitigations(&house).claim(&request, &Settled::new(&request, State::Claimed), now).await.unwrap()
     else {
         panic!("the rule gets one")
     };
@@ -470,7 +472,7 @@ async fn a_finding_that_is_named_twice_is_one() {
 async fn a_rules_task_is_no_commands_also_while_it_waits() {
     let (house, found) = found(1).await;
     house.ok(mitigate(&by_id(&found), &[SHARED])).await;
-    let request = of_a_rule(&follow_ups(&house)[0]);
+    let request = of_a_rule(&house, &follow_ups(&house)[0]);
     assert!(mitigations(&house).ended("m", State::Failed, &[]).await.unwrap());
     let held = Settled { target: None, ..Settled::new(&request, State::Held) };
     mitigations(&house).set_aside(&request, &held, house.function.clock.now()).await.unwrap();
@@ -679,7 +681,7 @@ proptest::proptest! {
                         let _ = house.invoke(event).await;
                     }
                     Event::Rule(range) => {
-                        let mut request = of_a_rule(&sample);
+                        let mut request = of_a_rule(&house, &sample);
                         let Target::Findings(of_rule) = &mut request.target else { panic!("findings") };
                         let id = |finding: &Value| finding["findingId"].as_str().unwrap().to_owned();
                         let one = of_rule[0].clone();

@@ -210,5 +210,5 @@ fn task_id(requests: &[MitigationRequest]) -> Result<String, Error> {
 }
 
 const fn settled(state: State) -> Settled<'static> {
-    Settled { target: None, state, reason: None, until: None }
+    Settled { target: None, state, reason: None, until: None, left_out: &[] }
 }

@@ -73,8 +73,8 @@ pub enum State {
     Observed,
     /// It waits for the policy's windows to open. It has no finding of its own meanwhile.
     Held,
-    /// It was held, and is not needed any more: a later audit of the check has decided on what is still there,
-    /// or other tasks have all of its findings.
+    /// It is not needed any more: a later audit of the check has decided on what is still there, other tasks have
+    /// all of its findings, or the policy of now does not want it.
     Superseded,
     /// It runs, and a follow-up is on its way.
     Started,
@@ -108,6 +108,9 @@ impl State {
     ];
     /// Those of a task that has certainly not been started, and may be.
     pub(super) const WAITING: [Self; 4] = [Self::Observed, Self::Held, Self::Refused, Self::GivenUp];
+    /// Those of a task that may be superseded, or is.
+    pub(super) const SUPERSEDABLE: [Self; 5] =
+        [Self::Observed, Self::Held, Self::Refused, Self::GivenUp, Self::Superseded];
     /// Those of a task that may be started, or may have been by somebody who died right after.
     pub(super) const BEFORE_START: [Self; 5] =
         [Self::Claimed, Self::Observed, Self::Held, Self::Refused, Self::GivenUp];

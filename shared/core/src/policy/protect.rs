@@ -1,5 +1,7 @@
 //! What no rule may mitigate.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::diagnostic::Place;
@@ -34,6 +36,18 @@ pub enum Protection<'p> {
     Certificate(&'p str),
     /// The policy is protected, by this pattern.
     Policy(&'p str),
+}
+
+impl fmt::Display for Protection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, pattern) = match self {
+            Self::Thing(pattern) => ("things", pattern),
+            Self::Group(pattern) => ("groups", pattern),
+            Self::Certificate(pattern) => ("certificates", pattern),
+            Self::Policy(pattern) => ("policies", pattern),
+        };
+        write!(f, "'{pattern}' of {kind}")
+    }
 }
 
 /// What the protections say of a resource.
