@@ -5,7 +5,6 @@
 //! happen with it goes to the suppression, mitigation and finding queues. Memory does not grow with the
 //! audit: a page is done before the next one is looked at, and what has to outlive it is on disk.
 
-mod convert;
 mod history;
 mod outbox;
 mod run;
@@ -44,10 +43,8 @@ pub struct Queues {
 pub struct Triage {
     /// The account whose audits are triaged: 12 digits.
     pub account: String,
-    /// AWS IoT, for the findings.
-    pub iot: aws_sdk_iot::Client,
-    /// AWS IoT, for the things behind them.
-    pub registry: IotApi,
+    /// AWS IoT.
+    pub iot: IotApi,
     /// Where decisions go.
     pub queues: Queues,
     /// Claims and the place of each check's history.
@@ -87,16 +84,7 @@ impl Triage {
         // the ten calls a second that the account has.
         let parking = queue(common.dead_letter_queue);
         let consumer = Consumer { function: "triage-findings", parking, clock, parallel: 1 };
-        Ok(Self {
-            account: common.account,
-            iot: shared.iot(),
-            registry: shared.iot_api(),
-            queues,
-            ledger,
-            archive,
-            policy,
-            consumer,
-        })
+        Ok(Self { account: common.account, iot: shared.iot_api(), queues, ledger, archive, policy, consumer })
     }
 
     /// Takes a batch of check messages.

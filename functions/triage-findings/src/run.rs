@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use aws_sdk_iot::types::AuditFinding;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::registry::OutOfTime;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
+use fleetwarden_core::api;
 use fleetwarden_core::finding::Finding;
 use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::history::Record;
 use fleetwarden_core::history::Status;
+use fleetwarden_core::listing::Listed;
+use fleetwarden_core::listing::Listing;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::Counts;
@@ -29,15 +31,15 @@ use futures_util::future::try_join3;
 use futures_util::stream;
 use futures_util::stream::StreamExt as _;
 use futures_util::stream::TryStreamExt as _;
+use serde_json::Map;
 
 use crate::Triage;
-use crate::convert;
 use crate::history::History;
 use crate::outbox::Messages;
 use crate::outbox::Outbox;
 
 /// The most findings a page (`ListAuditFindings`).
-const PAGE: i32 = 250;
+const PAGE: u32 = 250;
 /// No page is asked for when less than this is left, in milliseconds; or than a fifth of the time, if that is
 /// less: what was begun has to end, and a history of millions has to be merged.
 const MARGIN_MS: i64 = 30_000;
@@ -76,12 +78,6 @@ enum AtTimeOut {
     GiveUp,
 }
 
-/// What the service gave for one call.
-struct Page {
-    findings: Vec<AuditFinding>,
-    next_token: Option<String>,
-}
-
 impl Triage {
     /// Handles one check message.
     ///
@@ -118,7 +114,7 @@ impl<'t> Run<'t> {
             tally: resume.tally,
             registry: {
                 let Audit { account, region, .. } = &message.audit;
-                Registry::new(triage.registry.clone(), Pace::Patient, account, region)
+                Registry::new(triage.iot.clone(), Pace::Patient, account, region)
             },
             page: resume.page,
             message,
@@ -178,14 +174,19 @@ impl<'t> Run<'t> {
         }
     }
 
-    async fn list(&self, token: Option<String>) -> Result<Page, Error> {
+    async fn list(&self, token: Option<String>) -> Result<Listing, Error> {
         let CheckMessage { audit, check, .. } = &self.message;
-        let list = self.triage.iot.list_audit_findings().task_id(&audit.task_id).check_name(check.as_str());
-        let listed = list.max_results(PAGE).set_next_token(token).send().await;
-        let listed =
-            listed.map_err(|e| Error::aws("ListAuditFindings", &format!("{} {check}", audit.task_id))(e))?;
-        let next_token = listed.next_token.filter(|token| !token.is_empty());
-        Ok(Page { findings: listed.findings.unwrap_or_default(), next_token })
+        let operation = api::audit("ListAuditFindings").map_err(Error::Input)?;
+        let mut input = Map::from_iter([
+            ("taskId".to_owned(), audit.task_id.as_str().into()),
+            ("checkName".to_owned(), check.as_str().into()),
+            ("maxResults".to_owned(), PAGE.into()),
+        ]);
+        input.extend(token.map(|token| ("nextToken".to_owned(), token.into())));
+        let answer = self.triage.iot.call(operation, &input).await?;
+        let unreadable =
+            |e| Error::Later(format!("ListAuditFindings on {check}: the answer is no page: {e}"));
+        Listing::read(answer.get()).map_err(unreadable)
     }
 
     /// Decides on the findings of a page, and gives the messages that come of it.
@@ -193,7 +194,7 @@ impl<'t> Run<'t> {
     /// None if the time is up before all is looked up and the page can be left: then nothing of it was noted.
     async fn decide(
         &mut self,
-        findings: Vec<AuditFinding>,
+        findings: Vec<Listed>,
         stop_at: Millis,
         at_time_out: AtTimeOut,
     ) -> Result<Option<Messages>, Error> {
@@ -223,13 +224,10 @@ impl<'t> Run<'t> {
     }
 
     /// Takes the findings of a page over, each with its past.
-    fn take_over(&self, findings: Vec<AuditFinding>) -> Result<Vec<Found>, Error> {
-        let take_over = |(at, finding): (usize, AuditFinding)| {
+    fn take_over(&self, findings: Vec<Listed>) -> Result<Vec<Found>, Error> {
+        let take_over = |(at, listed): (usize, Listed)| {
             let unnamed = || format!("unnamed-{}-{at}", self.page);
-            let mut finding = convert::finding(finding, unnamed);
-            if finding.check.as_str().is_empty() {
-                finding.check = self.message.check.clone();
-            }
+            let finding = listed.into_finding(&self.message.check, unnamed);
             let key = finding.key();
             let before = self.history.look_up(key)?;
             Ok(Found {

@@ -11,6 +11,7 @@ use crate::api::input::millis;
 use crate::check::CheckName;
 use crate::digest::Digest;
 use crate::digest::hex;
+use crate::json;
 use crate::resource::NonCompliantResource;
 use crate::resource::ResourceIdentifier;
 use crate::timestamp::Millis;
@@ -101,9 +102,10 @@ pub struct RelatedResource {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_type: Option<String>,
     /// Which resource.
+    #[serde(deserialize_with = "json::or_default")]
     pub resource_identifier: ResourceIdentifier,
     /// What else the check said of it.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "json::or_default")]
     pub additional_info: BTreeMap<String, String>,
 }
 

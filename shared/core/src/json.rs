@@ -1,6 +1,7 @@
 //! Reading JSON so that an error says where.
 
 use serde::Deserialize;
+use serde::Deserializer;
 
 /// What is wrong in a JSON text, and where.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,15 @@ pub struct JsonError {
     pub path: String,
     /// What is wrong with it.
     pub source: serde_json::Error,
+}
+
+/// Reads a member that may be null as if it was missing then.
+pub(crate) fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// Reads a text that holds one JSON value and nothing after it.

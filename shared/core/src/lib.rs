@@ -16,6 +16,7 @@ pub mod digest;
 pub mod finding;
 pub mod history;
 pub mod json;
+pub mod listing;
 pub mod message;
 pub mod metrics;
 pub mod mitigation;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::digest::Digest;
+use crate::json;
 
 /// Names one resource. A plain structure of optional members, as the API has it (`ResourceIdentifier`).
 ///
@@ -130,9 +131,10 @@ pub struct NonCompliantResource {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_type: Option<String>,
     /// Which resource.
+    #[serde(deserialize_with = "json::or_default")]
     pub resource_identifier: ResourceIdentifier,
     /// What else the check said of it, as `EXPIRATION_TIME` in epoch milliseconds.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "json::or_default")]
     pub additional_info: BTreeMap<String, String>,
 }
 

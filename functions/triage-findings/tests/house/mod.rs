@@ -145,8 +145,7 @@ fn triage(shared: &Shared, clock: Clock, policy: &str) -> Triage {
     };
     Triage {
         account: ACCOUNT.into(),
-        iot: shared.iot(),
-        registry: shared.iot_api(),
+        iot: shared.iot_api(),
         queues,
         ledger: Ledger::new(shared.dynamodb(), "ledger".into()),
         archive: Archive::new(shared.s3(), "archive".into()),
