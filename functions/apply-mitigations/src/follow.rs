@@ -52,7 +52,7 @@ impl ApplyMitigations {
         let id = request.task_id();
         let Some(task) = task::describe(&self.iot, &id).await? else { return self.lost(message).await };
         // The status is looked at, not the mere existence; and a word that is new says that it goes on.
-        match task.task_status.as_deref() {
+        match task.status.as_deref() {
             Some("COMPLETED") => self.ended(request, &task, State::Completed, deadline).await,
             Some("FAILED") => self.ended(request, &task, State::Failed, deadline).await,
             Some("CANCELED") => self.ended(request, &task, State::Canceled, deadline).await,
@@ -153,16 +153,16 @@ fn findings(request: &MitigationRequest, task: &Task) -> Vec<String> {
 
 /// The statistics by check.
 fn statistics(task: &Task) -> BTreeMap<&str, Statistics> {
-    task.task_statistics
+    task.statistics
         .iter()
         .flatten()
         .map(|(check, of)| {
             let statistics = Statistics {
-                total: of.total_findings_count.unwrap_or_default(),
-                succeeded: of.succeeded_findings_count.unwrap_or_default(),
-                failed: of.failed_findings_count.unwrap_or_default(),
-                skipped: of.skipped_findings_count.unwrap_or_default(),
-                canceled: of.canceled_findings_count.unwrap_or_default(),
+                total: of.total.unwrap_or_default(),
+                succeeded: of.succeeded.unwrap_or_default(),
+                failed: of.failed.unwrap_or_default(),
+                skipped: of.skipped.unwrap_or_default(),
+                canceled: of.canceled.unwrap_or_default(),
             };
             (check.as_str(), statistics)
         })

@@ -29,7 +29,8 @@ pub(crate) enum Started {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Task {
     /// `IN_PROGRESS`, `COMPLETED`, `FAILED`, `CANCELED`, or a word that is new.
-    pub(crate) task_status: Option<String>,
+    #[serde(rename = "taskStatus")]
+    pub(crate) status: Option<String>,
     /// In seconds since the epoch.
     pub(crate) end_time: Option<Value>,
     /// What it works on.
@@ -37,7 +38,8 @@ pub(crate) struct Task {
     /// Its actions by check, in order.
     pub(crate) audit_check_to_actions_mapping: Option<HashMap<String, Vec<String>>>,
     /// How its findings ended, by check.
-    pub(crate) task_statistics: Option<BTreeMap<String, TaskStatistics>>,
+    #[serde(rename = "taskStatistics")]
+    pub(crate) statistics: Option<BTreeMap<String, TaskStatistics>>,
 }
 
 /// What a task works on (`AuditMitigationActionsTaskTarget`).
@@ -51,13 +53,17 @@ pub(crate) struct TaskTarget {
 
 /// How findings of a check ended (`TaskStatisticsForAuditCheck`).
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub(crate) struct TaskStatistics {
-    pub(crate) total_findings_count: Option<i64>,
-    pub(crate) succeeded_findings_count: Option<i64>,
-    pub(crate) failed_findings_count: Option<i64>,
-    pub(crate) skipped_findings_count: Option<i64>,
-    pub(crate) canceled_findings_count: Option<i64>,
+    #[serde(rename = "totalFindingsCount")]
+    pub(crate) total: Option<i64>,
+    #[serde(rename = "succeededFindingsCount")]
+    pub(crate) succeeded: Option<i64>,
+    #[serde(rename = "failedFindingsCount")]
+    pub(crate) failed: Option<i64>,
+    #[serde(rename = "skippedFindingsCount")]
+    pub(crate) skipped: Option<i64>,
+    #[serde(rename = "canceledFindingsCount")]
+    pub(crate) canceled: Option<i64>,
 }
 
 impl TaskTarget {

@@ -25,8 +25,8 @@ const LIKE_BEFORE: &str = "{ name: now, match: { check: DEVICE_CERTIFICATE_EXPIR
 /// A policy that enforces, with these protections and rules, one a line.
 fn other(protect: &str, rules: &[&str]) -> String {
     let protect = if protect.is_empty() { String::new() } else { format!("protect: {{ {protect} }}\n") };
-    let rules: String = rules.iter().map(|rule| format!("  - {rule}\n")).collect();
-    format!("version: 1\nmode: enforce\n{protect}rules:\n{rules}")
+    let rules = rules.join("\n  - ");
+    format!("version: 1\nmode: enforce\n{protect}rules:\n  - {rules}\n")
 }
 
 async fn deliver_under(service: &Service, policy: &str, message: &Value) {
