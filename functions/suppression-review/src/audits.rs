@@ -125,8 +125,9 @@ impl Watch<'_> {
             troubles.extend(disabled.unwrap_or_default());
         }
         let mut memory = Memory::recall(self.ledger, self.now).await?;
-        if let Some(schedules) = &schedules {
-            memory.learn(schedules, self.now);
+        if schedules.is_some() {
+            // Those that cannot run are as good as new once they can.
+            memory.learn(expected, self.now);
         }
         let from = memory.since.max(self.now.plus_seconds(-WINDOW_SECONDS));
         let runs = match seen(self.tasks(from).await, &mut troubles) {

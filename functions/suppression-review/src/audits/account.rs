@@ -10,6 +10,7 @@ use fleetwarden_aws::ledger::about;
 use fleetwarden_core::api;
 use fleetwarden_core::api::input::millis;
 use fleetwarden_core::check::CheckName;
+use fleetwarden_core::pages::Pages;
 use fleetwarden_core::schedule::Rhythm;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
@@ -291,17 +292,15 @@ impl Watch<'_> {
     ) -> Result<Vec<T>, Error> {
         let mut input = members(input);
         input.insert("maxResults".to_owned(), PAGE.into());
-        let mut all = Vec::new();
+        let (mut all, mut pages) = (Vec::new(), Pages::default());
         loop {
             let mut page: Value = self.ask(name, Value::Object(input.clone())).await?;
             let more = page.get_mut(entries).map_or_else(|| json!([]), Value::take);
             all.extend(serde_json::from_value::<Vec<T>>(more).map_err(|e| unlike(name, &e.to_string()))?);
-            let Some(token) = text(&page, "nextToken").filter(|token| !token.is_empty()) else {
-                return Ok(all);
-            };
-            if input.insert("nextToken".to_owned(), token.into()).is_some_and(|before| before == token) {
-                return Err(unlike(name, "the same nextToken came twice"));
-            }
+            let token = text(&page, "nextToken").map(ToOwned::to_owned);
+            pages.turn(token).map_err(|endless| unlike(name, &endless.to_string()))?;
+            let Some(token) = pages.token() else { return Ok(all) };
+            input.insert("nextToken".to_owned(), token.into());
         }
     }
 }
