@@ -92,6 +92,10 @@ impl ApplyMitigations {
                 return self.put_off(message).await;
             }
         };
+        // Somebody may have died right after its start: then nothing is left out of it any more.
+        if !claimed.left_out.is_empty() && task::describe(&self.iot, &request.task_id()).await?.is_some() {
+            return self.started(message.clone(), &request.target).await;
+        }
         let claim = self.mitigations.claim(request, &claimed, self.consumer.clock.now()).await?;
         if let (Anew::Part { reason, .. }, Claim::Taken(_) | Claim::Nothing) = (&anew, &claim) {
             tracing::warn!(mitigation.task_id = request.task_id(), reason, "findings are left out");

@@ -191,6 +191,17 @@ async fn what_has_started_is_followed_whatever_a_later_policy_says() {
         assert_eq!(found, (state.to_owned(), follow_ups, 1 - follow_ups));
         assert_eq!(service.starts().len(), follow_ups);
     }
+    // Of one that started and was not written down, nothing is left out any more.
+    let service = Service::default();
+    let asked = message(findings([1, 2]));
+    service.state().dies = Some((1, true));
+    let died = tokio::time::timeout(Duration::from_secs(2), deliver(&service, &asked)).await;
+    assert!(died.is_err());
+    service.state().dies = None;
+    deliver_under(&service, &other("things: [thing-1]", &[LIKE_BEFORE]), &asked).await;
+    assert_eq!([1, 2].map(|n| service.claim(n).1), ["claimed", "claimed"]);
+    assert_eq!((service.task_state(&id(&asked)).as_str(), service.alerts().len()), ("started", 0));
+    assert_eq!((service.take_queue().len(), service.starts().len()), (1, 1));
     // A second copy of one that has started changes nothing.
     let service = Service::default();
     let asked = message(findings([1, 2]));
