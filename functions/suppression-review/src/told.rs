@@ -331,7 +331,7 @@ fn debt(mode: Mode, state: &State, outcome: &Outcome, without_members: &[&str]) 
     if let Some(share) = debt.hidden_share() {
         let _ = writeln!(
             text,
-            "\n{} of {} findings of the last audits are hidden ({:.1} %).",
+            "\n{} of {} findings of the last audits are hidden ({:.1}%).",
             debt.hidden,
             debt.non_compliant,
             share * 100.0
