@@ -37,6 +37,9 @@ use crate::state::Surplus;
 const STRETCHES: [i64; 5] = [0, 2, 8, 35, 89];
 /// How many audits are looked at for the last one of each check.
 const AUDITS: usize = 100;
+/// How many suppressions that nobody wants any more a review takes up, some six hours of deletions: a million would not
+/// fit into the function's memory. The next review finds the others.
+const SURPLUS: usize = 200_000;
 const SUPPRESSIONS: &str = "ListAuditSuppressions";
 const FINDINGS: &str = "ListAuditFindings";
 
@@ -97,16 +100,25 @@ pub(crate) struct Wanted<'a> {
     pub(crate) suppressed: bool,
 }
 
+/// What suppressions are judged by.
+struct Judged<'a> {
+    targets: &'a [Target<'a>],
+    kept: &'a [Kept],
+    /// How many that nobody wants any more are taken up.
+    surplus: usize,
+    now: u32,
+}
+
 impl SuppressionReview {
     /// Goes on with both lists. False if the next invocation has to go on.
     pub(crate) async fn read(&self, state: &mut State, budget: &Budget) -> Result<bool, Error> {
-        let State { listing, hidden, standing, audits, read_at, .. } = state;
-        let targets = plan::targets(&self.policy);
-        let now = seconds(*read_at);
-        let (listed, looked) = tokio::join!(
-            self.list(listing, &targets, standing, now, budget),
-            self.look_at_hidden(hidden, audits, budget),
-        );
+        let State { listing, hidden, standing, audits, read_at, kept_by, .. } = state;
+        // The review that keeps deletes them, also under a policy that has nothing standing any more.
+        let surplus = if kept_by.is_some() { 0 } else { SURPLUS };
+        let by =
+            Judged { targets: &plan::targets(&self.policy), kept: standing, surplus, now: seconds(*read_at) };
+        let (listed, looked) =
+            tokio::join!(self.list(listing, &by, budget), self.look_at_hidden(hidden, audits, budget));
         let looked = looked.unwrap_or_else(|error| {
             // What suppressions hide is told, not acted on: a review without it is better than none.
             state.gaps.push(format!("what suppressions hid: {error}"));
@@ -117,14 +129,7 @@ impl SuppressionReview {
         Ok(listed? && looked)
     }
 
-    async fn list(
-        &self,
-        listing: &mut Listing,
-        targets: &[Target<'_>],
-        kept: &[Kept],
-        now: u32,
-        budget: &Budget,
-    ) -> Result<bool, Error> {
+    async fn list(&self, listing: &mut Listing, by: &Judged<'_>, budget: &Budget) -> Result<bool, Error> {
         while !listing.done {
             if budget.is_over() {
                 return Ok(false);
@@ -136,7 +141,7 @@ impl SuppressionReview {
             let page: Suppressions = self.paced(SUPPRESSIONS, input).await?;
             listing.pages += 1;
             for suppression in page.suppressions {
-                note(listing, targets, kept, now, suppression);
+                note(listing, by, suppression);
             }
             listing.done = !listing.at.turn(page.next_token).map_err(endless(SUPPRESSIONS))?;
         }
@@ -229,7 +234,8 @@ impl SuppressionReview {
     }
 }
 
-fn note(listing: &mut Listing, targets: &[Target<'_>], kept: &[Kept], now: u32, suppression: Suppression) {
+fn note(listing: &mut Listing, by: &Judged<'_>, suppression: Suppression) {
+    let Judged { targets, kept, surplus, now } = *by;
     let Suppression { check_name: check, resource_identifier: resource, description, .. } = suppression;
     let description = description.unwrap_or_default();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
@@ -252,5 +258,30 @@ fn note(listing: &mut Listing, targets: &[Target<'_>], kept: &[Kept], now: u32, 
         Verdict::Left(standing) => Some(standing),
         Verdict::Orphaned => None,
     };
-    listing.surplus.push(Surplus { standing, check, resource });
+    if listing.surplus.len() < surplus {
+        listing.surplus.push(Surplus { standing, check, resource });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::Kind;
+
+    #[test]
+    fn no_more_is_taken_up_than_memory_holds() {
+        let mut listing = Listing::default();
+        let by = Judged { targets: &[], kept: &[], surplus: 2, now: 0 };
+        for n in 0..3 {
+            let suppression = Suppression {
+                check_name: CheckName::new(KNOWN[0]),
+                resource_identifier: Kind::ClientId.identifier(&n.to_string()),
+                expiration_date: None,
+                suppress_indefinitely: Some(true),
+                description: Some("Fleetwarden: standing gone; for now".into()),
+            };
+            note(&mut listing, &by, suppression);
+        }
+        assert_eq!((listing.seen.len(), listing.surplus.len()), (3, 2));
+    }
 }

@@ -178,6 +178,21 @@ async fn while_one_review_keeps_another_looks_and_tells() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_only_looks_deletes_nothing_under_a_policy_without_standing_suppressions() {
+    let mut house = House::new(PRESSES, 9);
+    house.review().await;
+    *house.slowness.lock().unwrap() = 150;
+    assert_eq!(house.review().await["continues"], true);
+    *house.slowness.lock().unwrap() = 0;
+    house.have("version: 1\nmode: enforce\nrules: []\n");
+    let told = house.review().await;
+    assert_eq!((&told["keptBy"], &told["goneFromPolicy"]), (&json!("review-2"), &json!(0)));
+    assert_eq!((house.suppressions().len(), house.alerts("suppression-dropped")), (18, vec![]));
+    go_on(&house).await;
+    assert_eq!((house.suppressions().len(), house.alerts("suppression-dropped").len()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_review_does_not_wait_for_itself() {
     let house = House::new(PRESSES, 9);
     *house.slowness.lock().unwrap() = 150;
