@@ -19,6 +19,8 @@ use crate::failure::Failure;
 use crate::subject::Subject;
 use crate::subject::Verb;
 
+/// How often a change without an answer is made, at most.
+const TRIES: u32 = 3;
 /// What the service refuses when it is done already.
 const REFUSED_TWICE: [&str; 6] = [
     "DeleteAccountAuditConfiguration",
@@ -50,16 +52,20 @@ impl AuditCommands {
         let Some(subject) = Subject::of(command)?.filter(|_| REFUSED_TWICE.contains(&operation.name)) else {
             return Ok(self.iot.call(operation, input).await?);
         };
-        match self.iot.call_once(operation, input).await {
-            Err(error) if !is_refusal(&error) => {
-                tracing::warn!(%error, "nobody knows whether the change was made");
+        let mut tries = 1;
+        let there = loop {
+            let error = match self.iot.call_once(operation, input).await {
+                Err(error) if !is_refusal(&error) => error,
+                answered => return Ok(answered?),
+            };
+            tracing::warn!(%error, "nobody knows whether the change was made");
+            match self.there(&subject).await {
+                Ok(there) if subject.is_done(there.as_ref()) => break there,
+                Ok(_) if tries < TRIES => tries += 1,
+                // The look-up's own failure would be taken for the change's.
+                _ => return Err(error.into()),
             }
-            answered => return Ok(answered?),
-        }
-        let there = self.there(&subject).await?;
-        if !subject.is_done(there.as_ref()) {
-            return Ok(self.iot.call(operation, input).await?);
-        }
+        };
         let answers = ["scheduledAuditArn", "actionArn", "actionId"];
         let mut made = members(there.filter(|_| subject.verb == Verb::Create).unwrap_or_default());
         made.retain(|name, _| answers.contains(&name.as_str()));

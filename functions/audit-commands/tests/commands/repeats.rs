@@ -159,3 +159,34 @@ async fn a_mitigation_is_started_once() {
     own["clientRequestToken"] = "mine".into();
     assert!(house.fails(own).await.starts_with("TaskAlreadyExistsException\n"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_try_of_a_change_is_looked_up_before_the_next() {
+    let house = house();
+    house.enable(&[LOGGING]).await;
+    // Nothing comes of the first try, and no answer of the second.
+    house.order("CreateScheduledAudit", "reset", 1, 0);
+    house.order("CreateScheduledAudit", "lost-answer", 1, 0);
+    let event = json!({
+        "command": "CreateScheduledAudit", "scheduledAuditName": "s", "frequency": "DAILY",
+        "targetCheckNames": [LOGGING],
+    });
+    let made = house.ok(event).await;
+    assert!(made["scheduledAuditArn"].is_string(), "{made}");
+    assert_eq!(house.calls().matches("POST").count(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_cannot_be_looked_up_fails_by_its_own_name() {
+    let house = house();
+    house.enable(&[LOGGING]).await;
+    house.order("CreateScheduledAudit", "done-but-failed", 1, 0);
+    house.order("DescribeScheduledAudit", "throttle", 9, 0);
+    let event = json!({
+        "command": "CreateScheduledAudit", "scheduledAuditName": "s", "frequency": "DAILY",
+        "targetCheckNames": [LOGGING],
+    });
+    // Who is told of a throttle takes it that nothing was done.
+    let told = house.fails(event).await;
+    assert!(told.starts_with("InternalFailureException\n"), "{told}");
+}
