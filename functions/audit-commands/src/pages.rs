@@ -1,12 +1,14 @@
 //! All pages of a list: of a short one as its entries, of any as one answer, as far as an answer and the time go.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::iot_api::UNREADABLE;
+use fleetwarden_core::pages::Endless;
+use fleetwarden_core::pages::Pages;
 use fleetwarden_core::timestamp::Millis;
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -38,12 +40,21 @@ pub(crate) fn entries_of(list: &str) -> &'static str {
     }
 }
 
-/// The service gave a token that it gave before: the list would never end.
-pub(crate) fn repeated(list: &str) -> Failure {
-    Failure::Refused {
+/// Turns to the page after the one that came with this token. Says whether there is one.
+pub(crate) fn turn(
+    list: &str,
+    pages: &mut Pages,
+    input: &mut Map<String, Value>,
+    token: Option<String>,
+) -> Result<bool, Failure> {
+    let more = pages.turn(token).map_err(|Endless| Failure::Refused {
         name: "RepeatedToken",
         what: format!("{list}: the service gave the same nextToken twice"),
+    })?;
+    if let Some(token) = pages.token() {
+        input.insert("nextToken".to_owned(), token.into());
     }
+    Ok(more)
 }
 
 impl AuditCommands {
@@ -52,20 +63,16 @@ impl AuditCommands {
         let operation = operation(name)?;
         let mut input = members(input);
         input.insert("maxResults".to_owned(), PAGE.into());
-        let (mut entries, mut seen) = (Vec::new(), BTreeSet::new());
+        let (mut entries, mut pages) = (Vec::new(), Pages::default());
         loop {
             let mut page = value(&self.iot.call(operation, &input).await?);
             if let Some(Value::Array(more)) = page.get_mut(entries_of(name)).map(Value::take) {
                 entries.extend(more);
             }
-            let Some(token) = page.get("nextToken").and_then(Value::as_str).filter(|token| !token.is_empty())
-            else {
+            let token = page.get("nextToken").and_then(Value::as_str);
+            if !turn(name, &mut pages, &mut input, token.map(ToOwned::to_owned))? {
                 return Ok(entries);
-            };
-            if !seen.insert(token.to_owned()) {
-                return Err(repeated(name));
             }
-            input.insert("nextToken".to_owned(), token.into());
         }
     }
 
@@ -80,24 +87,25 @@ impl AuditCommands {
         let mut input = command.input.clone();
         input.entry("maxResults").or_insert_with(|| PAGE.into());
         let mut entries = String::new();
-        let mut seen = BTreeSet::new();
-        let mut rest: Option<String> = None;
+        let mut pages = Pages::default();
         loop {
             let left = |until: i64| deadline.0.saturating_sub(until).saturating_sub(self.clock.now().0);
-            if rest.is_some() && left(MARGIN_MS) < 0 {
+            // Whether something is listed that is not thrown away for what comes after it.
+            let has_some = pages.token().is_some();
+            if has_some && left(MARGIN_MS) < 0 {
                 break;
             }
             let time = Duration::from_millis(u64::try_from(left(LAST_MS)).unwrap_or_default());
             let page = tokio::time::timeout(time, self.iot.call(command.operation, &input)).await;
-            let page = match (page, &rest) {
-                // Others use the account's rate too: what was listed so far is not thrown away for that.
-                (Ok(Err(error)), Some(_)) if is(&error, "ThrottlingException") => break,
-                (Ok(page), _) => page?,
-                (Err(_), Some(_)) => break,
-                (Err(_), None) => return Err(Failure::out_of_time()),
+            let page = match page {
+                // Others use the account's rate too.
+                Ok(Err(error)) if has_some && is(&error, "ThrottlingException") => break,
+                Ok(page) => page?,
+                Err(_) if has_some => break,
+                Err(_) => return Err(Failure::out_of_time()),
             };
             let (more, token) = read(name, member, &page)?;
-            if rest.is_some() && entries.len() + more.len() > MAX_ANSWER {
+            if has_some && entries.len() + more.len() > MAX_ANSWER {
                 break;
             }
             if !more.is_empty() {
@@ -106,17 +114,11 @@ impl AuditCommands {
                 }
                 entries.push_str(&more);
             }
-            let Some(token) = token else {
-                rest = None;
+            if !turn(name, &mut pages, &mut input, token)? {
                 break;
-            };
-            if !seen.insert(token.clone()) {
-                return Err(repeated(name));
             }
-            input.insert("nextToken".to_owned(), token.clone().into());
-            rest = Some(token);
         }
-        let token = rest.map(|token| format!(",\"nextToken\":{}", Value::from(token)));
+        let token = pages.token().map(|token| format!(",\"nextToken\":{}", Value::from(token)));
         let text = format!("{{\"{member}\":[{entries}]{}}}", token.unwrap_or_default());
         RawValue::from_string(text).map_err(|e| unreadable(name, &e))
     }
@@ -130,8 +132,7 @@ fn read(name: &'static str, member: &str, page: &RawValue) -> Result<(String, Op
     let entries = entries.and_then(|text| text.strip_prefix('[')).and_then(|text| text.strip_suffix(']'));
     let token =
         members.get("nextToken").and_then(|token| serde_json::from_str::<Option<String>>(token.get()).ok());
-    let token = token.flatten().filter(|token| !token.is_empty());
-    Ok((entries.unwrap_or_default().trim().to_owned(), token))
+    Ok((entries.unwrap_or_default().trim().to_owned(), token.flatten()))
 }
 
 fn unreadable(operation: &'static str, error: &serde_json::Error) -> Failure {

@@ -3,10 +3,10 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleetwarden_core::api::Operation;
+use fleetwarden_core::pages::Pages;
 use serde_json::Map;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -21,7 +21,8 @@ use crate::calls::members;
 use crate::calls::operation;
 use crate::calls::value;
 use crate::failure::Failure;
-use crate::pages;
+use crate::pages::entries_of;
+use crate::pages::turn;
 use crate::report::cut;
 use crate::report::text;
 
@@ -101,23 +102,19 @@ impl Calls<'_> {
         mut take: impl FnMut(Vec<Value>) -> bool,
     ) -> Result<bool, Failure> {
         let name = self.operation.name;
-        let (mut input, mut seen) = (members(input), BTreeSet::new());
+        let (mut input, mut pages) = (members(input), Pages::default());
         input.insert("maxResults".to_owned(), PAGE.into());
         let mut wanted = true;
-        while *left > 0 {
+        while wanted && *left > 0 {
             *left -= 1;
             let mut page = self.call(&input).await?;
-            if let Some(Value::Array(entries)) = page.get_mut(pages::entries_of(name)).map(Value::take) {
+            if let Some(Value::Array(entries)) = page.get_mut(entries_of(name)).map(Value::take) {
                 wanted = take(entries);
             }
-            let Some(token) = text(&page, "nextToken") else { return Ok(true) };
-            if !wanted {
-                break;
+            let token = text(&page, "nextToken").map(ToOwned::to_owned);
+            if !turn(name, &mut pages, &mut input, token)? {
+                return Ok(true);
             }
-            if !seen.insert(token.to_owned()) {
-                return Err(pages::repeated(name));
-            }
-            input.insert("nextToken".to_owned(), token.into());
         }
         Ok(false)
     }
