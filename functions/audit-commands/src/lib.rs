@@ -99,7 +99,8 @@ impl AuditCommands {
         let now = self.clock.now();
         let deadline = Millis(i64::try_from(context.deadline).unwrap_or(i64::MAX));
         let left = Duration::from_millis(u64::try_from(deadline.0.saturating_sub(now.0)).unwrap_or_default());
-        let run = self.run(event, &context.request_id, deadline);
+        // On the heap, so that who waits for many commands has a small stack.
+        let run = Box::pin(self.run(event, &context.request_id, deadline));
         let outcome = tokio::time::timeout(left.saturating_sub(MARGIN), run).await;
         let outcome = outcome.unwrap_or_else(|_| Err(Failure::out_of_time()));
         if let Err(failure) = &outcome {
