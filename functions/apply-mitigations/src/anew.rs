@@ -12,7 +12,7 @@ use std::time::Duration;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
-use fleetwarden_core::finding::Finding;
+use fleetwarden_core::listing::Listed;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
@@ -21,6 +21,7 @@ use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Subject;
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
+use serde::Deserialize as _;
 use serde_json::Value;
 use serde_json::json;
 
@@ -126,8 +127,9 @@ impl ApplyMitigations {
             }
             described => described?,
         };
-        let found = described.get("finding").map(Finding::of_service);
-        let Some(Ok(found)) = found else { return Ok(Some("it cannot be read".to_owned())) };
+        let listed = described.get("finding").map(Listed::deserialize);
+        let Some(Ok(listed)) = listed else { return Ok(Some("it cannot be read".to_owned())) };
+        let found = listed.into_finding(&request.check, || finding.finding_id.clone());
         let subject = Subject {
             finding: &found,
             account: &request.audit.account,

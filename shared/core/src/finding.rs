@@ -5,9 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::api::input::millis;
 use crate::check::CheckName;
 use crate::digest::Digest;
 use crate::digest::hex;
@@ -105,46 +103,11 @@ pub struct RelatedResource {
     #[serde(deserialize_with = "json::or_default")]
     pub resource_identifier: ResourceIdentifier,
     /// What else the check said of it.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "json::or_default")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "json::map")]
     pub additional_info: BTreeMap<String, String>,
 }
 
-/// A finding as the service writes it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct OfService {
-    finding_id: Option<String>,
-    check_name: Option<String>,
-    severity: Option<String>,
-    finding_time: Option<Value>,
-    non_compliant_resource: Option<NonCompliantResource>,
-    related_resources: Option<Vec<RelatedResource>>,
-    reason_for_non_compliance_code: Option<String>,
-    reason_for_non_compliance: Option<String>,
-    is_suppressed: Option<bool>,
-}
-
 impl Finding {
-    /// Takes a finding over from the service's JSON. Every member can be missing: what has no id of its own names no
-    /// resource either, so that it can only be reported.
-    ///
-    /// # Errors
-    /// If a member is of another type.
-    pub fn of_service(finding: &Value) -> serde_json::Result<Self> {
-        let from = OfService::deserialize(finding)?;
-        Ok(Self {
-            check: CheckName::new(from.check_name.as_deref().unwrap_or_default()),
-            severity: from.severity.as_deref().map_or(Severity::Unknown, Severity::parse),
-            found_at: from.finding_time.as_ref().and_then(millis).unwrap_or_default(),
-            resource: from.non_compliant_resource.filter(|_| from.finding_id.is_some()),
-            finding_id: from.finding_id.unwrap_or_default(),
-            related: from.related_resources.unwrap_or_default(),
-            reason_code: from.reason_for_non_compliance_code,
-            reason: from.reason_for_non_compliance,
-            suppressed: from.is_suppressed.unwrap_or(false),
-        })
-    }
-
     /// The identity that stays from audit to audit.
     pub fn key(&self) -> FindingKey {
         FindingKey::new(&self.check, self.identifier(), self.reason_code.as_deref(), &self.finding_id)

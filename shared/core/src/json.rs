@@ -1,5 +1,7 @@
 //! Reading JSON so that an error says where.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde::Deserializer;
 
@@ -20,6 +22,25 @@ where
     D: Deserializer<'de>,
 {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+/// Reads a list that may be null or have nulls as if they were missing.
+pub(crate) fn list<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let list: Vec<Option<T>> = or_default(deserializer)?;
+    Ok(list.into_iter().flatten().collect())
+}
+
+/// Reads a map that may be null or have nulls as if they were missing.
+pub(crate) fn map<'de, D>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let map: BTreeMap<String, Option<String>> = or_default(deserializer)?;
+    Ok(map.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
 }
 
 /// Reads a text that holds one JSON value and nothing after it.

@@ -1,4 +1,4 @@
-//! A page of findings, as the service lists them (`ListAuditFindings`).
+//! Findings as the service tells of them: by the page (`ListAuditFindings`) or one alone (`DescribeAuditFinding`).
 //!
 //! Read from its text to our own types in one pass: the SDK makes three structures of each finding before it is ours.
 
@@ -19,7 +19,7 @@ use crate::timestamp::Millis;
 #[serde(rename_all = "camelCase")]
 pub struct Listing {
     /// The findings, in the service's order.
-    #[serde(default, deserialize_with = "json::or_default")]
+    #[serde(default, deserialize_with = "json::list")]
     pub findings: Vec<Listed>,
     /// What to ask the next page with. None at the end.
     pub next_token: Option<String>,
@@ -35,7 +35,8 @@ pub struct Listed {
     #[serde(default)]
     finding_time: Value,
     non_compliant_resource: Option<NonCompliantResource>,
-    related_resources: Option<Vec<RelatedResource>>,
+    #[serde(default, deserialize_with = "json::list")]
+    related_resources: Vec<RelatedResource>,
     reason_for_non_compliance_code: Option<String>,
     reason_for_non_compliance: Option<String>,
     is_suppressed: Option<bool>,
@@ -65,7 +66,7 @@ impl Listed {
             severity: self.severity.unwrap_or(Severity::Unknown),
             found_at: millis(&self.finding_time).unwrap_or(Millis(0)),
             resource,
-            related: self.related_resources.unwrap_or_default(),
+            related: self.related_resources,
             reason_code: self.reason_for_non_compliance_code,
             reason: self.reason_for_non_compliance,
             suppressed: self.is_suppressed.unwrap_or(false),
@@ -106,6 +107,22 @@ mod tests {
         }
         let page = Listing::read(r#"{"findings":null,"nextToken":null}"#).unwrap();
         assert!(page.findings.is_empty() && page.next_token.is_none());
+    }
+
+    #[test]
+    fn a_null_among_others_is_passed_over() {
+        let resource = r#"{"resourceIdentifier":{"clientId":"pump"},"additionalInfo":{"A":null,"B":"1"}}"#;
+        let text = format!(
+            r#"{{"findings":[null,{{"findingId":"f","nonCompliantResource":{resource},"relatedResources":[null,{resource}]}}]}}"#
+        );
+        let mut page = Listing::read(&text).unwrap();
+        assert_eq!(page.findings.len(), 1);
+        let finding = page.findings.remove(0).into_finding(&CheckName::new("A_CHECK"), String::new);
+        let [related] = &finding.related[..] else { panic!("{finding:?}") };
+        let resource = finding.resource.unwrap();
+        for info in [&resource.additional_info, &related.additional_info] {
+            assert_eq!(info.iter().collect::<Vec<_>>(), [(&"B".to_owned(), &"1".to_owned())]);
+        }
     }
 
     #[test]

@@ -134,7 +134,7 @@ pub struct NonCompliantResource {
     #[serde(deserialize_with = "json::or_default")]
     pub resource_identifier: ResourceIdentifier,
     /// What else the check said of it, as `EXPIRATION_TIME` in epoch milliseconds.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "json::or_default")]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "json::map")]
     pub additional_info: BTreeMap<String, String>,
 }
 

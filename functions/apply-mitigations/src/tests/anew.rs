@@ -130,6 +130,10 @@ async fn of_some_findings_the_rest_starts() {
     service.state().findings.insert("finding-3".into(), None);
     let suppressed = json!({"findingId": "finding-4", "checkName": CHECK, "isSuppressed": true});
     service.state().findings.insert("finding-4".into(), Some(suppressed));
+    // A finding that names no check is of the one that it was asked for with, as in triage.
+    let resource = json!({"resourceIdentifier": {"deviceCertificateId": certificate(2)}});
+    let bare = json!({"findingId": "finding-2", "nonCompliantResource": resource});
+    service.state().findings.insert("finding-2".into(), Some(bare));
     let policy = other("things: [thing-1]", &[LIKE_BEFORE]);
     deliver_under(&service, &policy, &asked).await;
     assert_eq!(service.started(&asked), json!(["finding-2"]));
