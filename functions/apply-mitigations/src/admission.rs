@@ -1,9 +1,10 @@
-//! The one gate: every mitigation passes [`admit`] before it starts, and nothing starts without it.
+//! The first gate: every mitigation passes [`admit`] before it starts, and nothing starts without it.
 //!
-//! Whatever may stop, delay or forbid a mitigation belongs here and nowhere else: today the limits of one task,
-//! the policy's windows and the mode; guards, budgets and approvals are further questions before the mode. A
+//! Whatever may stop, delay or forbid a mitigation and needs nobody to be asked belongs here: today the limits of one
+//! task, the policy's windows and the mode; guards, budgets and approvals are further questions before the mode. A
 //! question that is not answered is no consent: it holds or refuses. The mode comes last, so that observing asks
-//! every question and can say what would have happened.
+//! every question here and can say what would have happened. What another policy decides is asked of the service,
+//! after this and only right before a start (`anew`).
 
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;

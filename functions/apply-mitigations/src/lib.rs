@@ -1,10 +1,10 @@
 //! `apply-mitigations`: admits, starts and follows the mitigation tasks that the policy decided.
 //!
 //! Before it, `triage-findings` put a mitigation of up to 25 findings, or of a whole check, on the mitigation
-//! queue. Here it passes [`admission`], is decided on again if the policy is another one ([`anew`]), claims its findings
-//! in the ledger, is started under a name that a repeat finds again, and is followed by a delayed message until Device Defender has ended it: nothing else
-//! tells when that is. After it, the ledger knows what became of every finding, and people were told of what
-//! failed.
+//! queue. Here it passes [`admission`], is decided on again if the policy is another one (`anew`), claims its
+//! findings in the ledger, is started under a name that a repeat finds again, and is followed by a delayed message
+//! until Device Defender has ended it: nothing else tells when that is. After it, the ledger knows what became of
+//! every finding, and people were told of what failed.
 //!
 //! A message can come twice, late, or after a death at any point. So each step is done only after the one that
 //! it needs, each can be done again, and what says "started" is written after all that belongs to a start.
