@@ -78,8 +78,9 @@ impl AuditCommands {
                 Ok(started)
             }
             Err(error) => {
-                let certain =
-                    matches!(&error, Error::Aws { code, .. } if NOT_STARTED.contains(&code.as_str()));
+                // What an earlier try started may only not be listed yet.
+                let certain = !claim.uncertain
+                    && matches!(&error, Error::Aws { code, .. } if NOT_STARTED.contains(&code.as_str()));
                 self.free(&ledger, &claim, certain).await;
                 Err(error.into())
             }

@@ -63,6 +63,19 @@ async fn an_audit_whose_answer_is_lost_is_found_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_became_of_the_first_try_stays_in_doubt_until_somebody_knows() {
+    let house = ready().await;
+    house.order("StartOnDemandAuditTask", "done-but-failed", 1, 0);
+    house.fails(start(Some("t"), &[LOGGING])).await;
+    // The list does not have it yet, and the second try starts nothing for certain.
+    house.order("ListAuditTasks", "nulls", 1, 0);
+    house.order("StartOnDemandAuditTask", "throttle", 3, 0);
+    assert!(house.fails(start(Some("t"), &[LOGGING])).await.starts_with("ThrottlingException\n"));
+    house.ok(start(Some("t"), &[LOGGING])).await;
+    assert_eq!(house.audits(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_audit_that_was_not_started_is_started_by_the_repeat() {
     let house = ready().await;
     house.order("StartOnDemandAuditTask", "throttle", 3, 0);
