@@ -19,6 +19,7 @@
 mod account;
 mod memory;
 mod trouble;
+mod words;
 
 #[cfg(test)]
 mod tests;
