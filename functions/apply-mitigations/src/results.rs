@@ -3,8 +3,6 @@
 //! The service tells it one finding at a time (`ListAuditMitigationActionsExecutions`), so it is asked only
 //! when not everything succeeded.
 
-use std::collections::BTreeSet;
-
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::about;
@@ -12,10 +10,10 @@ use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::pages::Pages;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::json;
 
 use crate::ApplyMitigations;
@@ -112,28 +110,24 @@ impl ApplyMitigations {
         deadline: Millis,
     ) -> Result<Vec<ActionResult>, Error> {
         let mut actions = Vec::new();
-        let mut seen = BTreeSet::new();
-        let mut token: Option<String> = None;
+        let mut pages = Pages::default();
         loop {
             if self.consumer.clock.now().0 > deadline.0 - MARGIN_MS {
                 return Err(Error::Later(format!("no time is left for the results of task {task_id}")));
             }
             let mut input = json!({"taskId": task_id, "findingId": finding_id, "maxResults": 250});
-            if let (Some(members), Some(token)) = (input.as_object_mut(), token) {
-                members.insert("nextToken".to_owned(), Value::String(token));
+            if let (Some(members), Some(token)) = (input.as_object_mut(), pages.token()) {
+                members.insert("nextToken".to_owned(), token.into());
             }
             let page: Page = self.iot.ask("ListAuditMitigationActionsExecutions", input).await?;
             actions.extend(page.actions_executions.unwrap_or_default().into_iter().map(ActionResult::from));
-            token = page.next_token.filter(|token| !token.is_empty());
-            // A token that comes again would go round for ever.
-            let Some(next) = &token else { return Ok(actions) };
-            if !seen.insert(next.clone()) {
-                tracing::warn!(
-                    mitigation.task_id = task_id,
-                    finding.id = finding_id,
-                    "a page's token came again"
-                );
-                return Ok(actions);
+            match pages.turn(page.next_token) {
+                Ok(true) => {}
+                Ok(false) => return Ok(actions),
+                Err(endless) => {
+                    tracing::warn!(mitigation.task_id = task_id, finding.id = finding_id, "{endless}");
+                    return Ok(actions);
+                }
             }
         }
     }

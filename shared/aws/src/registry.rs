@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use fleetwarden_core::names::is_thing_name;
 use fleetwarden_core::names::shown;
+use fleetwarden_core::pages::Pages;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Behind;
 use fleetwarden_core::thing::Description;
@@ -219,17 +220,16 @@ impl Registry {
     async fn list_things(&self, id: &str) -> Result<Vec<String>, Unknown> {
         let operation = "ListPrincipalThings";
         let principal = format!("{}{id}", self.certificates);
-        let (mut names, mut token) = (BTreeSet::new(), None);
+        let (mut names, mut pages) = (BTreeSet::new(), Pages::default());
         loop {
             let input = json!({"principal": principal, "maxResults": MAX_THINGS + 1});
-            let page: ThingsPage = self.ask(operation, paged(input, token.as_ref())).await?;
+            let page: ThingsPage = self.ask(operation, paged(input, pages.token())).await?;
             names.extend(page.things.ok_or_else(|| failed(operation, NOTHING))?);
             if names.len() > MAX_THINGS {
                 return Err(format!("the certificate is attached to more than {MAX_THINGS} things"));
             }
-            match following(operation, token.as_ref(), page.next_token)? {
-                None => return Ok(names.into_iter().collect()),
-                next => token = next,
+            if !turn(&mut pages, operation, page.next_token)? {
+                return Ok(names.into_iter().collect());
             }
         }
     }
@@ -264,15 +264,14 @@ impl Registry {
     /// `ListThingGroupsForThing`: the groups that a thing is in directly.
     async fn list_groups(&self, name: &str) -> Result<BTreeSet<String>, Unknown> {
         let operation = "ListThingGroupsForThing";
-        let (mut groups, mut token) = (BTreeSet::new(), None);
+        let (mut groups, mut pages) = (BTreeSet::new(), Pages::default());
         loop {
             let input = json!({"thingName": name, "maxResults": 250});
-            let page: GroupsPage = self.ask(operation, paged(input, token.as_ref())).await?;
+            let page: GroupsPage = self.ask(operation, paged(input, pages.token())).await?;
             let named = page.thing_groups.and_then(names_of);
             groups.extend(named.ok_or_else(|| failed(operation, NOTHING))?);
-            match following(operation, token.as_ref(), page.next_token)? {
-                None => return Ok(groups),
-                next => token = next,
+            if !turn(&mut pages, operation, page.next_token)? {
+                return Ok(groups);
             }
         }
     }
@@ -384,9 +383,9 @@ struct GroupMetadata {
 }
 
 /// An input that asks for the page of a token.
-fn paged(mut input: Value, token: Option<&String>) -> Value {
+fn paged(mut input: Value, token: Option<&str>) -> Value {
     if let (Value::Object(members), Some(token)) = (&mut input, token) {
-        members.insert("nextToken".to_owned(), token.as_str().into());
+        members.insert("nextToken".to_owned(), token.into());
     }
     input
 }
@@ -410,17 +409,9 @@ fn failed(operation: &str, code: &str) -> Unknown {
     format!("{operation}: {}", shown(code))
 }
 
-/// The token of the page after this one. The service could give one page for ever.
-fn following(
-    operation: &str,
-    asked: Option<&String>,
-    next: Option<String>,
-) -> Result<Option<String>, Unknown> {
-    let next = next.filter(|token| !token.is_empty());
-    if next.is_some() && next.as_ref() == asked {
-        return Err(format!("{operation}: the page token repeats"));
-    }
-    Ok(next)
+/// Takes the token that came with a page, and says whether there is another page.
+fn turn(pages: &mut Pages, operation: &str, token: Option<String>) -> Result<bool, Unknown> {
+    pages.turn(token).map_err(|endless| format!("{operation}: {endless}"))
 }
 
 /// Answers by what was asked. Who asks while another waits for the same answer waits too; a failure is no answer.
@@ -512,6 +503,23 @@ mod tests {
         assert!(cache.get("new", async { Err("no".into()) }).await.is_err());
         assert_eq!(cache.get("new", async { Ok(7) }).await, Ok(7));
         assert_eq!(cache.get("new", async { Ok(8) }).await, Ok(7));
+    }
+
+    #[tokio::test]
+    async fn pages_that_come_again_are_no_answer() {
+        let calls = Arc::new(Mutex::new(0));
+        let shared = clients(move |_| {
+            let mut calls = calls.lock().unwrap();
+            *calls += 1;
+            assert!(*calls < 100, "it goes round for ever");
+            Answer::ok(json!({"things": ["pump"], "nextToken": (*calls % 3).to_string()}))
+        });
+        let registry = Registry::new(shared.iot_api(), Pace::Prompt, "123456789012", "us-east-1");
+        let unknown = registry.behind(Behind::Certificate(&"a".repeat(64))).await.unwrap_err();
+        assert!(
+            unknown.starts_with("ListPrincipalThings: the service gave the same token twice"),
+            "{unknown}"
+        );
     }
 
     #[tokio::test]
