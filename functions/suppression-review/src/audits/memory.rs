@@ -20,7 +20,8 @@ use serde::Serialize;
 use crate::audits::account::Run;
 use crate::audits::account::Schedule;
 
-/// What was wrong, and is again before this is over, was never mended: whoever is told of it knows.
+/// What was wrong, and is again before this is over or at the very next look, was never mended: whoever is told of it
+/// knows.
 const MENDED_SECONDS: i64 = 2 * 86_400;
 /// How many audits that were sent through are remembered: an item of the ledger has room for so many.
 const SENT: usize = 1_000;
@@ -31,6 +32,8 @@ const MEMORY: &str = "memory";
 pub(super) struct Memory {
     /// When the watch first looked.
     pub(super) since: Millis,
+    /// When it last looked.
+    looked: Millis,
     schedules: BTreeMap<String, Seen>,
     /// What was wrong at the last looks.
     troubles: BTreeMap<String, Standing>,
@@ -63,11 +66,14 @@ impl Memory {
         let kept = item.and_then(|item| serde_json::from_str(item.get_text(MEMORY)?).ok());
         let mut memory: Self = kept.unwrap_or_else(|| Self {
             since: now,
+            looked: now,
             schedules: BTreeMap::new(),
             troubles: BTreeMap::new(),
             sent: BTreeSet::new(),
         });
-        memory.troubles.retain(|_, trouble| now <= trouble.seen.plus_seconds(MENDED_SECONDS));
+        let before = std::mem::replace(&mut memory.looked, now);
+        let lasts = |seen: Millis| seen >= before || now <= seen.plus_seconds(MENDED_SECONDS);
+        memory.troubles.retain(|_, trouble| lasts(trouble.seen));
         Ok(memory)
     }
 

@@ -511,6 +511,17 @@ async fn what_was_mended_and_breaks_again_is_told_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_watch_that_seldom_looks_sees_each_time_is_told_once() {
+    let house = House::set_up(10).await;
+    house.configure(json!({"targetArn": TOPIC, "roleArn": ROLE, "enabled": false})).await;
+    for _ in 0..4 {
+        assert_eq!(house.troubles().await, ["target-disabled"]);
+        house.pass(7 * DAY);
+    }
+    assert_eq!(house.told().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_account_whose_configuration_is_gone_is_one_alert_however_many_schedules_wait() {
     let house = House::set_up(10).await;
     house.schedule("nightly", json!({"frequency": "DAILY"})).await;
