@@ -21,6 +21,7 @@ use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::FindingRecord;
 use fleetwarden_core::message::Resume;
 use fleetwarden_core::message::Tally;
+use fleetwarden_core::pages::Pages;
 use fleetwarden_core::policy::Decision;
 use fleetwarden_core::policy::Subject;
 use fleetwarden_core::suppression::FirstSuppressed;
@@ -140,6 +141,7 @@ impl<'t> Run<'t> {
         let mut asked = token;
         let mut page = self.list(asked.clone()).await?;
         let mut at_time_out = AtTimeOut::GiveUp;
+        let mut way = Pages::default();
         loop {
             let Some(messages) = self.decide(page.findings, stop_at, at_time_out).await? else {
                 tracing::info!("the time is up while things are looked up: the page goes to a new message");
@@ -149,11 +151,9 @@ impl<'t> Run<'t> {
                 self.triage.send(messages).await?;
                 return Ok(None);
             };
-            if asked.as_ref() == Some(&next) {
-                // The service would give this page for ever.
-                let check = &self.message.check;
-                return Err(Error::Later(format!("ListAuditFindings on {check}: the page token repeats")));
-            }
+            way.turn(Some(next.clone())).map_err(|endless| {
+                Error::Later(format!("ListAuditFindings on {}: {endless}", self.message.check))
+            })?;
             if self.triage.consumer.clock.now() > stop_at {
                 self.triage.send(messages).await?;
                 return Ok(Some(next));
