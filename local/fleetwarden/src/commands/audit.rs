@@ -142,7 +142,7 @@ fn show(arguments: &Arguments, request: &Request, answer: &Answer) -> Result<Exi
     }
     let value: Value = serde_json::from_slice(&answer.body).context("the answer is no JSON")?;
     let written = value.get("contentType").and_then(|_| value.get("body")).and_then(Value::as_str);
-    match (written, table(&value)) {
+    match (written, table(request.operation, &value)) {
         _ if arguments.json => line(String::from_utf8_lossy(&answer.body)),
         (Some(written), _) => line(written),
         (None, Some(table)) => line(table),
@@ -208,13 +208,13 @@ fn read(path: &Path) -> Result<Map<String, Value>> {
     }
 }
 
-/// The entries of a list, a row each; nothing if the answer is no list. A resource is shown by its identifier, and
+/// The entries of a list, a row each; nothing if the operation is no list. A resource is shown by its identifier, and
 /// what else has members of its own is left out.
-fn table(answer: &Value) -> Option<String> {
-    let answer = answer.as_object()?;
-    let mut lists =
-        answer.iter().filter(|(name, _)| *name != "changes").filter_map(|(_, value)| value.as_array());
-    let (Some(entries), None) = (lists.next(), lists.next()) else { return None };
+fn table(operation: &Operation, answer: &Value) -> Option<String> {
+    if !operation.is_list() {
+        return None;
+    }
+    let entries = answer.as_object()?.values().find_map(Value::as_array)?;
     let rows: Vec<Vec<(&str, String)>> = entries.iter().map(row).collect();
     let mut columns: Vec<&str> = Vec::new();
     for (name, _) in rows.iter().flatten() {
@@ -387,8 +387,18 @@ mod tests {
             {"checkName": "A", "resourceIdentifier": {"clientId": "c"}, "suppressIndefinitely": true},
             {"checkName": "B", "resourceIdentifier": {"account": "1"}, "description": "why"},
         ]});
-        insta::assert_snapshot!(table(&listed).unwrap());
-        assert_eq!(table(&json!({"roleArn": "r", "checks": {}})), None);
-        assert_eq!(table(&json!({"dryRun": true, "changes": []})), None);
+        let shown = |name: &str, answer: &Value| table(api::audit(name).unwrap(), answer);
+        insta::assert_snapshot!(shown("list-audit-suppressions", &listed).unwrap());
+        for (name, answer) in [
+            ("describe-account-audit-configuration", json!({"roleArn": "r", "checks": {}})),
+            ("describe-scheduled-audit", json!({"frequency": "DAILY", "targetCheckNames": ["A"]})),
+            ("update-scheduled-audit", json!({"dryRun": true, "changes": []})),
+            (
+                "start-audit-mitigation-actions-task",
+                json!({"observed": true, "mitigates": [{"findingId": "f"}]}),
+            ),
+        ] {
+            assert_eq!(shown(name, &answer), None, "{name}");
+        }
     }
 }
