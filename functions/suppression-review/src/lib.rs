@@ -6,13 +6,14 @@
 //!
 //! On the way: [`members`] (who is meant) → [`read`] (all suppressions there are, and what they hid) with [`plan`]
 //! (what becomes of each) → [`compared`] with [`memory`] (what the review before knew) → [`change`] → [`outcome`] →
-//! [`told`]. What there is no time for goes on in the next invocation, by way of [`state`] and the function's own
-//! queue; until it has ended, further reviews only look and tell.
+//! [`told`] with [`digest`]. What there is no time for goes on in the next invocation, by way of [`state`] and the
+//! function's own queue; until it has ended, further reviews only look and tell.
 
 mod audits;
 mod calls;
 mod change;
 mod compared;
+mod digest;
 mod members;
 mod memory;
 mod outcome;

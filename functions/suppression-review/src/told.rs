@@ -14,6 +14,7 @@ use fleetwarden_core::timestamp::Millis;
 
 use crate::SuppressionReview;
 use crate::compared::Drift;
+use crate::digest;
 use crate::outcome::ByHand;
 use crate::outcome::Ended;
 use crate::outcome::Ending;
@@ -27,8 +28,6 @@ use crate::state::State;
 const MOST: usize = 200;
 /// How long lines are in a description, in bytes: one is cut at 8,000 characters.
 const LONGEST: usize = 7_500;
-/// How many makers a digest names.
-const NAMED: usize = 10;
 
 impl SuppressionReview {
     /// Tells people, unless they were told the same before.
@@ -86,7 +85,7 @@ pub(crate) fn alerts(policy: &Policy, state: &State, outcome: &Outcome) -> Vec<A
     alerts.extend((outcome.by_hand.suppressions > 0).then(|| made_by_hand(&outcome.by_hand, since)));
     let without_members = without_members(policy, state);
     if outcome.debt.suppressions > 0 || !without_members.is_empty() {
-        alerts.push(debt(policy.mode(), state, outcome, &without_members));
+        alerts.push(digest::debt(policy.mode(), state, outcome, &without_members));
     }
     alerts
 }
@@ -98,7 +97,7 @@ fn without_members<'p>(policy: &'p Policy, state: &State) -> Vec<&'p str> {
     empty.map(|(standing, _)| standing.name()).collect()
 }
 
-fn alert(kind: Kind, severity: AlertSeverity, about: String) -> Alert {
+pub(crate) fn alert(kind: Kind, severity: AlertSeverity, about: String) -> Alert {
     Alert {
         kind,
         severity,
@@ -313,98 +312,11 @@ fn ending_on(group: &Ending, since: Millis) -> Alert {
     }
 }
 
-fn debt(mode: Mode, state: &State, outcome: &Outcome, without_members: &[&str]) -> Alert {
-    let week = week(state.began);
-    let Outcome { debt, tallies, .. } = outcome;
-    let mut text = String::new();
-    let mut line = |count: u64, what: &str| {
-        if count > 0 {
-            let _ = writeln!(text, "- {count} {what}");
-        }
-    };
-    line(debt.indefinite, "without an end");
-    line(debt.ownerless, "that nobody answers for");
-    line(debt.by_hand, "made by hand");
-    line(debt.idle, "that hid nothing in the last audit");
-    line(debt.ending, "end within 30 days");
-    line(debt.lapsed, "have ended");
-    if let Some(share) = debt.hidden_share() {
-        let _ = writeln!(
-            text,
-            "\n{} of {} findings of the last audits are hidden ({:.1}%).",
-            debt.hidden,
-            debt.non_compliant,
-            share * 100.0
-        );
-    }
-    if let Some(oldest) = debt.oldest {
-        let _ = writeln!(text, "The oldest was first seen on {}.", oldest.day());
-    }
-    let mut section = |title: &str, counts: Vec<(String, u64)>| {
-        if counts.is_empty() {
-            return;
-        }
-        let _ = writeln!(text, "\n**{title}**");
-        let further = counts.len().saturating_sub(NAMED);
-        for (whose, count) in counts.into_iter().take(NAMED) {
-            let _ = writeln!(text, "- {whose}: {count}");
-        }
-        if further > 0 {
-            let _ = writeln!(text, "- and {further} more");
-        }
-    };
-    let mut owners: Vec<(String, u64)> = (debt.owners.iter())
-        .map(|(owner, owned)| {
-            (if owner.is_empty() { "(nobody)".into() } else { owner.clone() }, owned.suppressions)
-        })
-        .collect();
-    owners.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    section("By owner", owners);
-    let of = |count: fn(&crate::outcome::Tally) -> u64| {
-        let some = tallies.iter().filter(move |tally| count(tally) > 0);
-        some.map(|tally| (whose(&tally.by, tally.owner.as_deref()), count(tally))).collect::<Vec<_>>()
-    };
-    section("Without an end", of(|tally| tally.indefinite));
-    section("Without an owner", of(|tally| if tally.owner.is_none() { tally.suppressions } else { 0 }));
-    // A standing suppression is there before anything is found: what it hides not yet is as it should be.
-    let idle = |tally: &crate::outcome::Tally| {
-        if standing_of(&tally.by).is_some() { 0 } else { tally.idle }
-    };
-    section("Hid nothing", of(idle));
-    let examples: Vec<&str> = tallies
-        .iter()
-        .filter(|tally| idle(tally) > 0)
-        .flat_map(|tally| tally.idle_examples.iter().map(String::as_str))
-        .take(NAMED)
-        .collect();
-    if !examples.is_empty() {
-        let _ = writeln!(text, "For example: {}", examples.join(", "));
-    }
-    if !without_members.is_empty() {
-        let _ = writeln!(text, "\nStanding, and nothing matches: {}", without_members.join(", "));
-    }
-    for gap in &state.gaps {
-        let _ = writeln!(text, "\nNot known: {gap}");
-    }
-    if mode == Mode::Observe {
-        let _ = writeln!(text, "\nThe policy observes: standing suppressions are not kept, only told.");
-    }
-    Alert {
-        title: format!("{} in the week of {week}", plural(debt.suppressions, "suppression")),
-        description: text,
-        next_steps: vec![
-            "Give an end and an owner to those without; delete what hides nothing.".into(),
-            "To list them: fleetwarden audit list-audit-suppressions.".into(),
-        ],
-        ..alert(Kind::SuppressionDebt, AlertSeverity::Low, format!("week of {week}"))
-    }
-}
-
 fn by_check(checks: &BTreeMap<CheckName, u64>) -> String {
     checks.iter().map(|(check, count)| format!("- {check}: {count}")).collect::<Vec<_>>().join("\n")
 }
 
-fn whose(by: &str, owner: Option<&str>) -> String {
+pub(crate) fn whose(by: &str, owner: Option<&str>) -> String {
     match (by, owner) {
         (BY_HAND, _) => "those made by hand".to_owned(),
         (by, Some(owner)) => format!("{by} ({owner})"),
@@ -412,12 +324,12 @@ fn whose(by: &str, owner: Option<&str>) -> String {
     }
 }
 
-fn plural(count: u64, what: &str) -> String {
+pub(crate) fn plural(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// The Monday of a moment's week.
-fn week(at: Millis) -> String {
+pub(crate) fn week(at: Millis) -> String {
     // The epoch was a Thursday.
     let day = at.seconds().div_euclid(86_400);
     Millis::from_seconds((day - (day + 3).rem_euclid(7)) * 86_400).day()

@@ -1,0 +1,109 @@
+//! What people are told once a week: how much is suppressed, by whom, and what of it nobody needs.
+
+use std::cmp::Reverse;
+use std::fmt::Write as _;
+
+use fleetwarden_core::alert::Alert;
+use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::alert::Kind;
+use fleetwarden_core::policy::Mode;
+
+use crate::outcome::Outcome;
+use crate::outcome::Tally;
+use crate::plan::standing_of;
+use crate::state::State;
+use crate::told::alert;
+use crate::told::plural;
+use crate::told::week;
+use crate::told::whose;
+
+/// How many makers a digest names.
+const NAMED: usize = 10;
+
+/// The digest of a review.
+pub(crate) fn debt(mode: Mode, state: &State, outcome: &Outcome, without_members: &[&str]) -> Alert {
+    let week = week(state.began);
+    let Outcome { debt, tallies, .. } = outcome;
+    let mut text = String::new();
+    let mut line = |count: u64, what: &str| {
+        if count > 0 {
+            let _ = writeln!(text, "- {count} {what}");
+        }
+    };
+    line(debt.indefinite, "without an end");
+    line(debt.ownerless, "that nobody answers for");
+    line(debt.by_hand, "made by hand");
+    line(debt.idle, "that hid nothing in the last audit");
+    line(debt.ending, "end within 30 days");
+    line(debt.lapsed, "have ended");
+    if let Some(share) = debt.hidden_share() {
+        let _ = writeln!(
+            text,
+            "\n{} of {} findings of the last audits are hidden ({:.1}%).",
+            debt.hidden,
+            debt.non_compliant,
+            share * 100.0
+        );
+    }
+    if let Some(oldest) = debt.oldest {
+        let _ = writeln!(text, "The oldest was first seen on {}.", oldest.day());
+    }
+    let mut section = |title: &str, counts: Vec<(String, u64)>| {
+        if counts.is_empty() {
+            return;
+        }
+        let _ = writeln!(text, "\n**{title}**");
+        let further = counts.len().saturating_sub(NAMED);
+        for (whose, count) in counts.into_iter().take(NAMED) {
+            let _ = writeln!(text, "- {whose}: {count}");
+        }
+        if further > 0 {
+            let _ = writeln!(text, "- and {further} more");
+        }
+    };
+    let mut owners: Vec<(String, u64)> = (debt.owners.iter())
+        .map(|(owner, owned)| {
+            (if owner.is_empty() { "(nobody)".into() } else { owner.clone() }, owned.suppressions)
+        })
+        .collect();
+    owners.sort_by_key(|(_, count)| Reverse(*count));
+    section("By owner", owners);
+    let of = |count: fn(&Tally) -> u64| {
+        let some = tallies.iter().filter(move |tally| count(tally) > 0);
+        some.map(|tally| (whose(&tally.by, tally.owner.as_deref()), count(tally))).collect::<Vec<_>>()
+    };
+    section("Without an end", of(|tally| tally.indefinite));
+    section("Without an owner", of(|tally| if tally.owner.is_none() { tally.suppressions } else { 0 }));
+    // A standing suppression is there before anything is found: what it hides not yet is as it should be.
+    let idle = |tally: &Tally| {
+        if standing_of(&tally.by).is_some() { 0 } else { tally.idle }
+    };
+    section("Hid nothing", of(idle));
+    let examples: Vec<&str> = tallies
+        .iter()
+        .filter(|tally| idle(tally) > 0)
+        .flat_map(|tally| tally.idle_examples.iter().map(String::as_str))
+        .take(NAMED)
+        .collect();
+    if !examples.is_empty() {
+        let _ = writeln!(text, "For example: {}", examples.join(", "));
+    }
+    if !without_members.is_empty() {
+        let _ = writeln!(text, "\nStanding, and nothing matches: {}", without_members.join(", "));
+    }
+    for gap in &state.gaps {
+        let _ = writeln!(text, "\nNot known: {gap}");
+    }
+    if mode == Mode::Observe {
+        let _ = writeln!(text, "\nThe policy observes: standing suppressions are not kept, only told.");
+    }
+    Alert {
+        title: format!("{} in the week of {week}", plural(debt.suppressions, "suppression")),
+        description: text,
+        next_steps: vec![
+            "Give an end and an owner to those without; delete what hides nothing.".into(),
+            "To list them: fleetwarden audit list-audit-suppressions.".into(),
+        ],
+        ..alert(Kind::SuppressionDebt, AlertSeverity::Low, format!("week of {week}"))
+    }
+}
