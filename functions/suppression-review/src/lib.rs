@@ -182,7 +182,7 @@ impl SuppressionReview {
     async fn resume(&self, resume: &Resume, deadline: Millis) -> Result<(), Error> {
         let about = about::review(&resume.slot, resume.step);
         let review = async {
-            let state = self.take_up(resume).await?;
+            let state = Box::pin(self.take_up(resume)).await?;
             Box::pin(self.go_on(state, &self.budget(deadline))).await
         };
         self.once(&about, deadline, review).await.map(drop)

@@ -72,7 +72,8 @@ impl SuppressionReview {
         }
     }
 
-    /// A review that an earlier invocation put aside. If the policy is another one by now, it begins anew.
+    /// A review that an earlier invocation put aside. If the policy is another one by now, it begins anew; so does one
+    /// of which nothing was heard for so long that another keeps, and only looks from then on.
     pub(crate) async fn take_up(&self, resume: &Resume) -> Result<State, Error> {
         let key = review_key(&resume.slot, resume.step);
         let Some(bytes) = self.archive.read(&key).await? else {
@@ -82,9 +83,12 @@ impl SuppressionReview {
         };
         let mut state = State::decode(&bytes, &key)?;
         state.step = resume.step;
-        if state.policy != self.policy.hash() {
-            tracing::info!(slot = resume.slot, "the policy is another one: the review begins anew");
-            return Ok(self.begin(state.slot, state.step, state.dry_run, state.kept_by));
+        let looks = state.dry_run || state.kept_by.is_some();
+        let replaced_by = if looks { None } else { self.other_that_keeps(&resume.slot).await? };
+        if state.policy != self.policy.hash() || replaced_by.is_some() {
+            let kept_by = replaced_by.or(state.kept_by);
+            tracing::info!(slot = resume.slot, kept_by, "another policy or review: the review begins anew");
+            return Ok(self.begin(state.slot, state.step, state.dry_run, kept_by));
         }
         Ok(state)
     }
@@ -118,6 +122,11 @@ impl SuppressionReview {
         }
         let item = Item::new(&about::keeping_review(), "latest", self.clock.now());
         self.ledger.put(item.text("slot", &state.slot).number("step_at", at.0)).await
+    }
+
+    /// Lets the next review keep. One that was never put aside has noted nothing, and leaves the note of another.
+    async fn note_end(&self, state: &State) -> Result<(), Error> {
+        if state.step > 0 { self.note_keeping(state, Millis(0)).await } else { Ok(()) }
     }
 
     /// Does as much of a review as there is time for, and gives what there is to say.
@@ -218,7 +227,7 @@ impl SuppressionReview {
             // What this one saw is older than what is remembered and told by now.
             if !state.dry_run {
                 self.raise(&alerts).await?;
-                self.note_keeping(&state, Millis(0)).await?;
+                self.note_end(&state).await?;
             }
             return Ok(json!({"slot": state.slot, "overtaken": true}));
         }
@@ -233,7 +242,7 @@ impl SuppressionReview {
             self.remember(&outcome.memory).await?;
             let debt = Item::new(&about::debt(), "latest", state.began).json("debt", &outcome.debt);
             self.ledger.put(debt).await?;
-            self.note_keeping(&state, Millis(0)).await?;
+            self.note_end(&state).await?;
             for line in metrics::debt_lines(&outcome.debt) {
                 telemetry::emit(&line);
             }

@@ -148,12 +148,12 @@ fn drifted(drift: &[Drift], since: Millis) -> Alert {
 fn dropped(why: &str, name: Option<&str>, count: u64, since: Millis) -> Alert {
     let count = plural(count, "suppression");
     let title = match name {
-        Some(name) => format!("The standing suppression {name} {why}: {count} deleted"),
-        None => format!("{count} deleted: {why}"),
+        Some(name) => format!("The standing suppression {name} {why}: {count} to be deleted"),
+        None => format!("{count} to be deleted: {why}"),
     };
     Alert {
         title,
-        description: "The next audit of their checks reports again what they hid.".into(),
+        description: "This review deletes them; the next audit of their checks reports again what they hid.".into(),
         next_steps: vec![
             "If that is not meant, put it right in the policy, or the things back into their group: the next review \
              makes the suppressions anew."

@@ -178,6 +178,20 @@ async fn while_one_review_keeps_another_looks_and_tells() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_review_that_was_replaced_only_looks_when_it_is_heard_of_again() {
+    let mut house = House::new(PRESSES, 9);
+    *house.slowness.lock().unwrap() = 150;
+    assert_eq!(house.review().await["continues"], true);
+    house.pass_days(1);
+    assert_eq!(house.review().await["continues"], true, "it replaces the one that is silent");
+    *house.slowness.lock().unwrap() = 0;
+    let found = house.suppressions().len();
+    assert_eq!(step(&house, 0).await, json!([]), "the one that was replaced comes back");
+    assert_eq!(house.suppressions().len(), found, "it changes nothing");
+    assert_eq!(house.review().await["keptBy"], json!("review-2"), "and leaves the note of the other");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_only_looks_deletes_nothing_under_a_policy_without_standing_suppressions() {
     let mut house = House::new(PRESSES, 9);
     house.review().await;
