@@ -18,8 +18,9 @@ use crate::timestamp::Millis;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Listing {
-    /// The findings, in the service's order.
-    #[serde(default, deserialize_with = "json::list")]
+    /// The findings, in the service's order. An answer without this list is no page: taken for an empty one, it
+    /// would say that all findings are gone.
+    #[serde(deserialize_with = "json::list")]
     pub findings: Vec<Listed>,
     /// What to ask the next page with. None at the end.
     pub next_token: Option<String>,
@@ -107,6 +108,11 @@ mod tests {
         }
         let page = Listing::read(r#"{"findings":null,"nextToken":null}"#).unwrap();
         assert!(page.findings.is_empty() && page.next_token.is_none());
+    }
+
+    #[test]
+    fn an_answer_without_a_list_is_no_empty_page() {
+        assert!(Listing::read("{}").is_err());
     }
 
     #[test]
