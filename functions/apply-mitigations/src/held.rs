@@ -6,7 +6,6 @@
 //! whatever comes twice is settled by the claim when a window is open.
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::message::MitigationMessage;
@@ -61,14 +60,7 @@ impl ApplyMitigations {
     pub(crate) async fn overtaken(&self, message: &MitigationMessage) -> Result<Option<String>, Error> {
         let Step::Held { .. } = message.step else { return Ok(None) };
         let MitigationRequest { audit, check, .. } = &message.request;
-        let Some(latest) = self.mitigations.ledger().get(&about::history(check), "latest").await? else {
-            return Ok(None);
-        };
-        // As `Ledger::put_newer` writes them.
-        let began = latest.get_number("started_at").map(Millis);
-        let later = began.is_some_and(|began| began > audit.started_at);
-        let task_id = latest.get_text("task_id").filter(|task_id| later && *task_id != audit.task_id);
-        Ok(task_id.map(ToOwned::to_owned))
+        self.mitigations.ledger().later_audit(audit, check).await
     }
 
     /// Ends a mitigation before its start, because something later decides. Says whether it is so: it may have started.

@@ -16,6 +16,9 @@ use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::notification::CheckEnded;
 use fleetwarden_core::notification::CheckStatus;
 use fleetwarden_core::timestamp::Millis;
+use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
+use futures_util::stream;
 use serde::Serialize;
 
 use crate::handler::Handler;
@@ -27,6 +30,9 @@ use crate::outcome::message;
 const LATEST: &str = "latest";
 /// The history's attribute that counts the findings that were there at the last audit.
 const OPEN: &str = "open";
+
+/// How many checks are recorded at once.
+const RECORDS: usize = 8;
 
 /// How a check ended, in the audit's record.
 #[derive(Serialize)]
@@ -65,6 +71,10 @@ impl Handler {
         let to_triage: Vec<Outgoing> =
             to_triage.collect::<Result<_, _>>().map_err(|e| Error::Input(e.to_string()))?;
         self.ledger.put(record(audit, ended, outcome, self.clock.now())).await?;
+        // Before the messages: what triage decides for this audit must not look overtaken by an earlier one.
+        let looked_at = outcome.with(Verdict::NonCompliant).chain(outcome.with(Verdict::Compliant));
+        let record = async |check: &CheckEnded| self.ledger.record_audit_of_check(audit, &check.check).await;
+        stream::iter(looked_at).map(record).buffer_unordered(RECORDS).try_for_each(async |_| Ok(())).await?;
         self.checks.send(&to_triage).await?;
         for check in outcome.with(Verdict::Compliant) {
             // Without severities: a severity that was never seen would be a metric that is paid for.

@@ -14,6 +14,7 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_sdk_dynamodb::types::PutRequest;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use aws_sdk_dynamodb::types::WriteRequest;
+use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::timestamp::Millis;
 
@@ -21,6 +22,8 @@ use crate::Error;
 
 /// How long an item stays: longer than Device Defender keeps a finding (90 days).
 pub const KEPT_SECONDS: i64 = 400 * 86_400;
+/// The sort key, below a check's history, of the latest audit that has looked at the check.
+pub const LATEST_AUDIT: &str = "audit";
 /// How many items one call reads (`BatchGetItem`).
 const BATCH_GET: usize = 100;
 /// How many items one call writes (`BatchWriteItem`).
@@ -214,6 +217,30 @@ impl Ledger {
         }
     }
 
+    /// Records that this audit has looked at a check, unless a later audit is recorded. Says whether it is the latest.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn record_audit_of_check(&self, audit: &Audit, check: &CheckName) -> Result<bool, Error> {
+        let item = Item::new(&about::history(check), LATEST_AUDIT, audit.started_at)
+            .text("task_id", &audit.task_id)
+            .number("started_at", audit.started_at.0);
+        self.put_newer(item, audit).await
+    }
+
+    /// The task id of a later audit that has looked at a check, if there is one: then this audit is overtaken.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn later_audit(&self, audit: &Audit, check: &CheckName) -> Result<Option<String>, Error> {
+        let latest = self.get(&about::history(check), LATEST_AUDIT).await?;
+        Ok(latest.and_then(|latest| {
+            let later = latest.get_number("started_at").is_some_and(|began| began > audit.started_at.0);
+            let task_id = latest.get_text("task_id").filter(|task_id| later && *task_id != audit.task_id);
+            task_id.map(ToOwned::to_owned)
+        }))
+    }
+
     /// Reads an item as it is now.
     ///
     /// # Errors
@@ -340,7 +367,8 @@ pub mod about {
         format!("triage#{}#{check}#{page}", audit.task_id)
     }
 
-    /// The latest history of a check (`sk` `latest`).
+    /// A check across audits: its latest history (`sk` `latest`) and the latest audit that has looked at it (`sk`
+    /// `audit`).
     pub fn history(check: &CheckName) -> String {
         format!("history#{check}")
     }

@@ -53,7 +53,7 @@ impl Service {
     fn triaged(&self, task_id: &str, began: Millis) {
         self.cloud.put_item(json!({
             "pk": {"S": format!("history#{CHECK}")},
-            "sk": {"S": "latest"},
+            "sk": {"S": "audit"},
             "task_id": {"S": task_id},
             "started_at": {"N": began.0.to_string()},
         }));
