@@ -36,6 +36,12 @@ pub(crate) const CONSUMERS: [&str; 4] =
 pub(crate) const DEAD_LETTER_QUEUES: [&str; 5] =
     ["Notification", "Check", "Suppression", "Mitigation", "Finding"];
 
+/// The name of a stack as the command line or the environment gives it: an empty one stands for [`NAME`].
+#[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
+pub(crate) fn name(given: &str) -> Result<String, std::convert::Infallible> {
+    Ok(if given.is_empty() { NAME } else { given }.to_owned())
+}
+
 /// What a stack is made of.
 #[derive(Debug)]
 pub(crate) struct Plan {
