@@ -54,7 +54,7 @@ fn hash(policy: &str) -> String {
 /// The function under a policy.
 fn under(service: &Service, policy: &str) -> ApplyMitigations {
     let answers = service.clone();
-    let shared = testing::clients(move |call| answers.answer(&call));
+    let shared = service.cloud.clients_with(move |call| answers.answer(&call));
     let clock = service.cloud.clock();
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), DEAD.into());
