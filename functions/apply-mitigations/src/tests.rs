@@ -15,7 +15,6 @@ use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_aws::testing;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::policy::Mode;
