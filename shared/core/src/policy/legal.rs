@@ -212,6 +212,12 @@ pub(super) fn unlikely(pattern: &str, kinds: &[Kind]) -> Option<String> {
     Some(format!("'{pattern}' can only match a client id, and no other resource{advice}"))
 }
 
+/// What would match at least as much as a text that is written as other tools write patterns, ready to follow a message.
+pub(super) fn wider(text: &str, kinds: &[Kind]) -> String {
+    let instead = kinds.iter().find_map(|kind| instead(text, *kind)).unwrap_or_default();
+    if let [one] = instead.as_slice() { format!(", or '{one}'") } else { String::new() }
+}
+
 /// What would match instead, ready to follow a message.
 fn advice(pattern: &str, kinds: &[Kind]) -> Option<String> {
     let instead = kinds.iter().find_map(|kind| instead(pattern, *kind))?;
@@ -310,6 +316,10 @@ fn glob_of(text: &str) -> String {
                 None => break,
             },
             '.' => '?',
+            '[' => {
+                let _ = rest.by_ref().find(|c| *c == ']');
+                '?'
+            }
             c => c,
         };
         let class = atom == '?' && c != '?';

@@ -21,6 +21,7 @@ use crate::policy::glob::Glob;
 use crate::policy::legal::Kind;
 use crate::policy::legal::impossible;
 use crate::policy::legal::unlikely;
+use crate::policy::legal::wider;
 use crate::policy::matcher::Matcher;
 use crate::policy::matcher::ThingMatcher;
 use crate::policy::matcher::bit;
@@ -36,7 +37,7 @@ impl Reader {
         let mut globs = Vec::new();
         for Spanned { place, value: text } in texts?.0 {
             match Glob::new(&text, place) {
-                Err(what) => self.error(place, what),
+                Err(what) => self.error(place, what + &wider(&text, kinds)),
                 Ok(glob) => {
                     if let Some(what) = impossible(&text, kinds) {
                         self.certain(level, place, what);
