@@ -10,7 +10,6 @@ use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::Answer;
-use fleetwarden_aws::testing::clients;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_aws::testing::emit;
@@ -90,7 +89,7 @@ fn described(notification: &Value) -> Value {
 
 fn handler(cloud: &Cloud, defender: &Defender) -> Handler {
     let (others, defender, clock) = (cloud.clone(), defender.clone(), cloud.clock());
-    let aws = clients(move |call| match call.operation.strip_prefix("GET /audit/tasks/") {
+    let aws = cloud.clients_with(move |call| match call.operation.strip_prefix("GET /audit/tasks/") {
         Some(task) => defender.describe(task),
         None => others.answer(call),
     });

@@ -283,7 +283,8 @@ mod tests {
                 assert_eq!(error, format!("the answer of DescribeAuditTask has no {member}"));
             }
         }
-        let canceled = json!({"taskStatus": "CANCELED", "taskType": "ON_DEMAND_AUDIT_TASK", "taskStartTime": 7});
+        let canceled =
+            json!({"taskStatus": "CANCELED", "taskType": "ON_DEMAND_AUDIT_TASK", "taskStartTime": 7});
         let made = from_description("123456789012", "4e2b", &canceled).unwrap();
         assert_eq!(made["auditDetails"], json!([]));
     }
