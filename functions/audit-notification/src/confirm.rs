@@ -36,8 +36,11 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The API may give the start in whole seconds.
 const SAME_START_MS: u64 = 1_000;
 
-/// The counts of a check.
-const COUNTS: [(&str, fn(&CheckEnded) -> Option<u64>); 3] = [
+/// A count of a check, if it has it.
+type Count = fn(&CheckEnded) -> Option<u64>;
+
+/// The counts of a check, by their names.
+const COUNTS: [(&str, Count); 3] = [
     ("nonCompliantResourcesCount", |check| check.non_compliant_resources_count),
     ("totalResourcesCount", |check| check.total_resources_count),
     ("suppressedNonCompliantResourcesCount", |check| check.suppressed_non_compliant_resources_count),
