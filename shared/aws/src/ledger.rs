@@ -413,6 +413,11 @@ pub mod about {
         format!("triage#{}#{check}#{page}", audit.task_id)
     }
 
+    /// Adding what is missing to a log stream that an earlier delivery began, by a hash of the events.
+    pub fn log_stream(stream: &str, digest: &str) -> String {
+        format!("log-stream#{stream}#{digest}")
+    }
+
     /// A check across audits: its latest history (`sk` `latest`) and the latest audit that has looked at it (`sk`
     /// `audit`).
     pub fn history(check: &CheckName) -> String {
