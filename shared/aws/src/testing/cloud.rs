@@ -3,8 +3,6 @@
 //!
 //! Faults, deaths and other invocations come between its clients and the services: see [`gate`](super::gate).
 
-#![expect(clippy::indexing_slicing, reason = "a member that a JSON value lacks reads as null")]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;

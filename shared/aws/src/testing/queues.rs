@@ -1,8 +1,6 @@
 //! SQS in memory: messages wait on their queues, are hidden while they are delayed or worked on, come again, and end on
 //! a dead-letter queue, all by the cloud's clock. So a test can run several functions in a row as Lambda does.
 
-#![expect(clippy::indexing_slicing, reason = "a member that a JSON value lacks reads as null")]
-
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
