@@ -368,7 +368,7 @@ impl Ledger {
 }
 
 /// A text that no other try of any work has: its randomness is the operating system's.
-fn nonce() -> String {
+pub fn nonce() -> String {
     format!("{:016x}", RandomState::new().hash_one(()))
 }
 
