@@ -48,7 +48,7 @@ THINGS = {"describe_thing", "describe_thing_group", "list_principal_things", "li
 ADAPTERS = {
     r"\bledger(\(\))?\s*\.once\(": {"put_item", "update_item"},
     r"\bledger(\(\))?\s*\.put(_newer)?\(": {"put_item"},
-    r"\bledger(\(\))?\s*\.get\(": {"get_item"},
+    r"\bledger(\(\))?\s*\.(get|later_audit)\(": {"get_item"},
     r"\.get_all\(": {"batch_get_item"},
     r"\.put_all\(": {"batch_write_item"},
     r"\bmitigations\s*\.(claim|claim_whole|observed|set_aside|settle|release)\(": {"transact_write_items"},
