@@ -34,7 +34,7 @@ const START_TOLERANCE_MS: i64 = 1_000;
 #[derive(Debug)]
 pub(crate) enum Decided {
     /// It suppresses this resource as the message asks for.
-    AsAsked(ResourceIdentifier),
+    AsAsked(Box<ResourceIdentifier>),
     /// It does not, for this reason.
     Otherwise(String),
 }
@@ -91,7 +91,7 @@ impl ApplySuppressions {
             (None, Outcome::Suppress(suppress)) => {
                 let description = description(Maker::Rule(rule), suppress);
                 if decision.ends_at() == message.expires_at && description == message.description {
-                    return Ok(Decided::AsAsked(resource.clone()));
+                    return Ok(Decided::AsAsked(Box::new(resource.clone())));
                 }
                 format!("rule {rule} suppresses it with another end or description")
             }

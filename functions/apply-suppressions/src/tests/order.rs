@@ -296,6 +296,6 @@ async fn what_exists_already_fits_into_an_invocation_while_others_call_too() {
         };
         tokio::join!(worker(), worker());
         assert_eq!(parked.take(), [0_u32; 0], "{per_second}");
-        assert!(began.elapsed() < Duration::from_secs(1_800), "{per_second}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_mins(30), "{per_second}: {:?}", began.elapsed());
     }
 }
