@@ -13,7 +13,6 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_aws::testing;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::finding::FindingKey;
@@ -52,7 +51,7 @@ fn under(service: &Service, policy: &str) -> ApplySuppressions {
 
 fn at(service: &Service, policy: &str, clock: Clock) -> ApplySuppressions {
     let answers = service.clone();
-    let shared = testing::clients(move |call| answers.answer(call));
+    let shared = service.cloud.clients_with(move |call| answers.answer(call));
     let parking = Queue::new(shared.sqs(), "https://sqs.us-east-1.amazonaws.com/1/dead".into());
     ApplySuppressions {
         account: "123456789012".into(),

@@ -23,7 +23,6 @@ use aws_types::SdkConfig;
 use aws_types::region::Region;
 
 use crate::iot_api::IotApi;
-use crate::retries::NoPointlessRetry;
 use crate::s3::S3;
 use crate::settings::SettingsError;
 use crate::settings::optional;
@@ -72,14 +71,6 @@ impl Shared {
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .http_client(http);
         Self(config.build())
-    }
-
-    /// A client of AWS IoT, Device Defender included.
-    pub fn iot(&self) -> aws_sdk_iot::Client {
-        let config = aws_sdk_iot::config::Builder::from(&self.0).retry_classifier(NoPointlessRetry);
-        aws_sdk_iot::Client::from_conf(
-            at(config, "AWS_ENDPOINT_URL_IOT", aws_sdk_iot::config::Builder::endpoint_url).build(),
-        )
     }
 
     /// AWS IoT by the description of its operations.

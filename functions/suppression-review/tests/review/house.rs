@@ -19,7 +19,6 @@ use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
-use fleetwarden_aws::testing::clients;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_aws::topic::Topic;
@@ -50,8 +49,6 @@ suppressions:
     suppress: { until: 2027-06-30, reason: replaced in summer, owner: lab }
 ";
 
-/// A path, and the calls that somebody makes right after the first one of it: method, path, body.
-type Then = (&'static str, Vec<(&'static str, String, Value)>);
 /// A path, and what is answered to it in turns.
 type Instead = (&'static str, Vec<Value>);
 
@@ -70,11 +67,6 @@ pub(crate) struct House {
     pub(crate) slowness: Arc<Mutex<i64>>,
     /// What is answered in turns to calls of a path, in place of the endpoint.
     pub(crate) instead: Arc<Mutex<Option<Instead>>>,
-    pub(crate) then: Arc<Mutex<Option<Then>>>,
-    /// How many calls of all services were made.
-    pub(crate) made: Arc<Mutex<usize>>,
-    /// The process dies right after this call has had its effect.
-    pub(crate) dies: Arc<Mutex<Option<usize>>>,
     reviews: u32,
 }
 
@@ -98,11 +90,7 @@ impl House {
         let instead: Arc<Mutex<Option<Instead>>> = Arc::default();
         let other = Arc::clone(&instead);
         let (slow, closed, missing) = (Arc::clone(&slowness), Arc::clone(&denied), Arc::clone(&gone));
-        let then: Arc<Mutex<Option<Then>>> = Arc::default();
-        let made: Arc<Mutex<usize>> = Arc::default();
-        let dies: Arc<Mutex<Option<usize>>> = Arc::default();
-        let (others, count, death) = (Arc::clone(&then), Arc::clone(&made), Arc::clone(&dies));
-        let answer = move |call: Call| {
+        let shared = cloud.clients_with(move |call: Call| {
             if !call.headers.iter().any(|(name, value)| name == "authorization" && value.contains("/iot/")) {
                 return around.answer(call);
             }
@@ -132,50 +120,11 @@ impl House {
             if answer.lost {
                 return Answer::Never;
             }
-            if others.lock().unwrap().as_ref().is_some_and(|(after, _)| *after == path) {
-                for (method, path, body) in
-                    others.lock().unwrap().take().into_iter().flat_map(|(_, calls)| calls)
-                {
-                    let body = body.to_string();
-                    let request = Request {
-                        method,
-                        path: &path,
-                        query: "",
-                        authorization: Some(SIGNED),
-                        body: body.as_bytes(),
-                    };
-                    assert_eq!(service.answer(&request).status, 200, "{method} {path}");
-                }
-            }
             Answer::Now { status: answer.status, error: answer.error_type, body: answer.body.into_bytes() }
-        };
-        let shared = clients(move |call: Call| {
-            let at = {
-                let mut count = count.lock().unwrap();
-                *count += 1;
-                *count - 1
-            };
-            let dies = *death.lock().unwrap();
-            let answer = if dies.is_some_and(|last| at > last) { Answer::Never } else { answer(call) };
-            if dies == Some(at) { Answer::Never } else { answer }
         });
         let function = function(&shared, &cloud, policy);
-        let reviews = 0;
-        let house = Self {
-            cloud,
-            endpoint,
-            function,
-            shared,
-            calls,
-            denied,
-            gone,
-            slowness,
-            instead,
-            then,
-            made,
-            dies,
-            reviews,
-        };
+        let house =
+            Self { cloud, endpoint, function, shared, calls, denied, gone, slowness, instead, reviews: 0 };
         (1..=presses).for_each(|n| house.press(n));
         let target = json!({"SNS": {"targetArn": TOPIC, "roleArn": "arn:aws:iam::123456789012:role/r", "enabled": true}});
         house.ask(
@@ -333,7 +282,7 @@ impl House {
         let mut context = Context::default();
         context.request_id = id.to_owned();
         context.deadline = u64::try_from(self.function.clock.now().plus_seconds(900).0).unwrap();
-        self.function.handle(event, &context).await
+        Box::pin(self.function.handle(event, &context)).await
     }
 
     /// A review of its own.

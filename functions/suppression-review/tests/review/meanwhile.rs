@@ -1,8 +1,7 @@
 //! What somebody does to suppressions between the list and a change, and a review that dies at any call.
 
-use std::time::Duration;
-
 use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::gate::Moment;
 use serde_json::Value;
 use serde_json::json;
 
@@ -34,17 +33,24 @@ fn call(
 }
 
 impl House {
-    /// Right after the review's first call of a path, somebody makes these calls.
-    fn then(&self, path: &'static str, calls: Vec<(&'static str, String, Value)>) {
-        *self.then.lock().unwrap() = Some((path, calls));
+    /// A review in which somebody makes these calls right after it has listed the suppressions.
+    async fn review_with(&self, calls: Vec<(&'static str, String, Value)>) -> Value {
+        let person = async {
+            for (method, path, body) in calls {
+                self.ask(method, &path, &body);
+            }
+        };
+        let listed = Moment::after("POST /audit/suppressions/list", 0);
+        let review = self.invoke("with-a-person", json!({}));
+        let (told, done) = self.cloud.interleave(listed, review, person).await;
+        assert!(done.is_some());
+        told.unwrap()
     }
 
     fn count(&self, what: &str) -> usize {
         self.suppressions().iter().filter(|line| line.contains(what)).count()
     }
 }
-
-const LIST: &str = "/audit/suppressions/list";
 
 #[tokio::test(start_paused = true)]
 async fn what_somebody_made_since_the_list_is_not_deleted() {
@@ -57,8 +63,7 @@ async fn what_somebody_made_since_the_list_is_not_deleted() {
         } else {
             vec![call(&house, "update", 1, Some(BY_KIM))]
         };
-        house.then(LIST, calls);
-        let told = house.review().await;
+        let told = house.review_with(calls).await;
         assert_eq!((&told["goneFromPolicy"], house.suppressions().len()), (&json!(3), 1), "{told}");
         assert_eq!(house.count(BY_KIM), 1);
         assert_eq!(
@@ -80,8 +85,7 @@ async fn an_end_that_somebody_moved_since_the_list_keeps_a_suppression() {
     house.review().await;
     (1..=2).for_each(|n| house.attach(&format!("press-{n}"), &house.certificate(n), false));
     let ours = "Fleetwarden: standing presses; owner lab; replaced in summer";
-    house.then(LIST, vec![call(&house, "update", 1, Some(ours))]);
-    let told = house.review().await;
+    let told = house.review_with(vec![call(&house, "update", 1, Some(ours))]).await;
     assert_eq!(told["standing"]["presses"]["deleted"], 1, "{told}");
     assert_eq!(told["drift"][0]["what"], "changed");
     // It is ours all the same: the next one deletes what it has listed.
@@ -93,8 +97,9 @@ async fn what_somebody_changed_since_the_list_is_not_updated() {
     let mut house = House::new(PRESSES, 2);
     house.review().await;
     house.have(&PRESSES.replace("2027-06-30", "2027-09-30"));
-    house.then(LIST, vec![call(&house, "update", 1, Some(BY_KIM)), call(&house, "delete", 2, None)]);
-    let told = house.review().await;
+    let told = house
+        .review_with(vec![call(&house, "update", 1, Some(BY_KIM)), call(&house, "delete", 2, None)])
+        .await;
     assert_eq!(told["standing"]["presses"]["updated"], 2, "{told}");
     assert_eq!((house.count(BY_KIM), house.suppressions().len()), (1, 3));
     let deeds: Vec<&Value> = told["drift"].as_array().unwrap().iter().map(|drift| &drift["what"]).collect();
@@ -108,8 +113,7 @@ async fn what_somebody_changed_since_the_list_is_not_updated() {
 #[tokio::test(start_paused = true)]
 async fn what_somebody_made_since_the_list_counts_as_theirs() {
     let mut house = House::new(PRESSES, 2);
-    house.then(LIST, vec![call(&house, "create", 1, Some(BY_KIM))]);
-    let told = house.review().await;
+    let told = house.review_with(vec![call(&house, "create", 1, Some(BY_KIM))]).await;
     assert_eq!((&told["standing"]["presses"]["created"], house.count(BY_KIM)), (&json!(3), 1), "{told}");
     let told = house.review().await;
     assert_eq!(told["standing"]["presses"]["byHand"], 1);
@@ -121,8 +125,9 @@ async fn what_a_rule_took_over_since_the_list_is_left_to_it() {
     let mut house = House::new(PRESSES, 2);
     house.review().await;
     house.have(NOTHING);
-    house.then(LIST, vec![call(&house, "update", 1, Some("Fleetwarden: rule shared; owner ops; for now"))]);
-    let told = house.review().await;
+    let told = house
+        .review_with(vec![call(&house, "update", 1, Some("Fleetwarden: rule shared; owner ops; for now"))])
+        .await;
     assert_eq!((&told["goneFromPolicy"], house.count("rule shared")), (&json!(3), 1));
     assert_eq!(house.alerts("suppression-drift"), [""; 0]);
 }
@@ -141,37 +146,62 @@ async fn what_is_deleted_between_two_tries_of_a_review_is_created_again() {
     assert_eq!(house.suppressions().len(), 4);
 }
 
-/// Some are to be created, some to be updated and some to be deleted; the review dies after each call in turn, and is
-/// invoked again.
+/// A house of which a review is to create, to update and to delete.
+async fn with_changes() -> House {
+    let mut house = House::new(PRESSES, 2);
+    house.review().await;
+    house.pass_days(1);
+    house.press(3);
+    house.attach("press-1", &house.certificate(1), false);
+    house.have(&PRESSES.replace("2027-06-30", "2027-09-30"));
+    house
+}
+
+async fn expect_end(mut house: House, whole: &[String], at: &Moment) {
+    assert_eq!(house.suppressions(), whole, "{at:?}");
+    assert_eq!(house.review().await["drift"], json!([]), "{at:?}");
+    assert_eq!(house.alerts("suppression-drift"), [""; 0], "{at:?}");
+}
+
+async fn without_trouble() -> Vec<String> {
+    let mut house = with_changes().await;
+    house.review().await;
+    let whole = house.suppressions();
+    assert_eq!(whole.len(), 5);
+    whole
+}
+
 #[tokio::test(start_paused = true)]
 async fn whenever_a_review_dies_the_end_is_the_same() {
     let event = json!({"scheduledAt": "2026-11-24T06:00:00Z"});
-    let prepare = async || {
-        let mut house = House::new(PRESSES, 2);
-        house.review().await;
-        house.pass_days(1);
-        house.press(3);
-        house.attach("press-1", &house.certificate(1), false);
-        house.have(&PRESSES.replace("2027-06-30", "2027-09-30"));
-        *house.made.lock().unwrap() = 0;
-        house
-    };
-    let (whole, all) = {
-        let house = prepare().await;
-        house.invoke("whole", event.clone()).await.unwrap();
-        (house.suppressions(), *house.made.lock().unwrap())
-    };
-    assert_eq!(whole.len(), 5);
-    for at in 0..all {
-        let mut house = prepare().await;
-        *house.dies.lock().unwrap() = Some(at);
-        let died = tokio::time::timeout(Duration::from_secs(800), house.invoke("first", event.clone())).await;
-        assert!(!matches!(died, Ok(Ok(_))), "call {at}");
-        *house.dies.lock().unwrap() = None;
+    let whole = without_trouble().await;
+    for at in Moment::all() {
+        let house = with_changes().await;
+        let ended = house.cloud.kill(at.clone(), house.invoke("first", event.clone())).await;
+        if ended.is_some() {
+            break;
+        }
         house.pass(1_000);
         house.invoke("second", event.clone()).await.unwrap();
-        assert_eq!(house.suppressions(), whole, "call {at}");
-        assert_eq!(house.review().await["drift"], json!([]), "call {at}");
-        assert_eq!(house.alerts("suppression-drift"), [""; 0], "call {at}");
+        expect_end(house, &whole, &at).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_reviews_side_by_side_come_to_the_same_end() {
+    let whole = without_trouble().await;
+    for at in Moment::all() {
+        let house = with_changes().await;
+        let second = async {
+            house.pass(1);
+            house.invoke("second", json!({})).await.unwrap();
+        };
+        let first = house.invoke("first", json!({}));
+        let (first, second) = house.cloud.interleave(at.clone(), first, second).await;
+        first.unwrap();
+        if second.is_none() {
+            break;
+        }
+        expect_end(house, &whole, &at).await;
     }
 }
