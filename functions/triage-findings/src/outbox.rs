@@ -1,4 +1,4 @@
-//! What a page sends: records to export, resources to suppress, findings to mitigate.
+//! What a page sends: records to export, findings to suppress and to mitigate.
 //!
 //! A rule's mitigations wait across pages until there are as many as a task takes. What waits goes into the
 //! continuation, never out early: so the same findings in the same order always make the same tasks, however
@@ -33,7 +33,6 @@ use fleetwarden_core::policy::Mitigate;
 use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Suppress;
-use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::suppression;
 use fleetwarden_core::suppression::Maker;
 use fleetwarden_core::thing::Things;
@@ -44,7 +43,7 @@ const PART: Limits = Limits { entries: usize::MAX, bytes: 900 << 10, overhead: 1
 /// A record larger than this loses what is not needed to act on it (bytes): CloudWatch Logs took events of
 /// 256 KiB for years, and tools that read them may still count on it.
 const MAX_RECORD: usize = 240 << 10;
-/// How many resources go into one suppression message: at ten calls a second, some seconds of work.
+/// How many findings go into one suppression message: at ten calls a second, some seconds of work.
 const SUPPRESSIONS: usize = 25;
 
 /// What is to be sent for one check.
@@ -62,12 +61,12 @@ pub(crate) struct Outbox<'p> {
     whole: Option<(&'p str, &'p Mitigate)>,
 }
 
-/// Resources that one rule suppresses until the same end.
+/// Findings whose resources one rule suppresses until the same end.
 struct Suppression<'p> {
     rule: &'p str,
     suppress: &'p Suppress,
     expires_at: Option<i64>,
-    resources: Vec<ResourceIdentifier>,
+    findings: Vec<FindingRef>,
 }
 
 /// The messages of a page, by queue.
@@ -104,8 +103,8 @@ impl<'p> Outbox<'p> {
         self.records.push(raw(record)?);
         let rule = decision.rule.unwrap_or_default();
         match (decision.outcome, record.finding.identifier()) {
-            (Outcome::Suppress(suppress), Some(resource)) => {
-                self.suppress(rule, suppress, decision.ends_at(), resource);
+            (Outcome::Suppress(suppress), Some(_)) => {
+                self.suppress(rule, suppress, decision.ends_at(), record);
             }
             (Outcome::Mitigate(mitigate), _) => self.mitigate(rule, mitigate, record)?,
             (Outcome::Suppress(_) | Outcome::Suppressed | Outcome::Report(_), _) => {}
@@ -118,30 +117,27 @@ impl<'p> Outbox<'p> {
         rule: &'p str,
         suppress: &'p Suppress,
         expires_at: Option<i64>,
-        resource: &ResourceIdentifier,
+        record: &FindingRecord<'_>,
     ) {
         let room = |of: &&mut Suppression<'_>| {
-            of.rule == rule && of.expires_at == expires_at && of.resources.len() < SUPPRESSIONS
+            of.rule == rule && of.expires_at == expires_at && of.findings.len() < SUPPRESSIONS
         };
         if let Some(of) = self.suppressions.iter_mut().find(room) {
-            of.resources.push(resource.clone());
+            of.findings.push(reference(record));
         } else {
-            let resources = vec![resource.clone()];
-            self.suppressions.push(Suppression { rule, suppress, expires_at, resources });
+            let findings = vec![reference(record)];
+            self.suppressions.push(Suppression { rule, suppress, expires_at, findings });
         }
     }
 
     fn mitigate(&mut self, rule: &str, mitigate: &Mitigate, record: &FindingRecord<'_>) -> Result<(), Error> {
-        let FindingRecord { finding, key, first_seen, times_seen, first_suppressed, .. } = *record;
         // A task for a whole check names its findings by reason code: what has none goes by its id.
-        if let (Some(_), Some(code)) = (self.whole, &finding.reason_code) {
+        if let (Some(_), Some(code)) = (self.whole, &record.finding.reason_code) {
             if !self.reason_codes.contains(code) {
                 self.reason_codes.insert(code.clone());
             }
             return Ok(());
         }
-        let past = Some(Past { first_seen, times_seen, first_suppressed });
-        let finding = FindingRef { finding_id: finding.finding_id.clone(), key, past };
         let policy = self.policy.hash();
         let same = |pending: &PendingMitigation| pending.rule == rule && pending.policy == policy;
         if !self.pending.iter().any(same) {
@@ -150,7 +146,7 @@ impl<'p> Outbox<'p> {
         let Some(pending) = self.pending.iter_mut().find(|pending| same(pending)) else {
             return Ok(());
         };
-        pending.findings.push(finding);
+        pending.findings.push(reference(record));
         if pending.findings.len() < MAX_FINDINGS {
             return Ok(());
         }
@@ -169,15 +165,16 @@ impl<'p> Outbox<'p> {
             let findings = run.iter().map(AsRef::as_ref).collect();
             messages.finding.push(self.export(Export::Page { page, part, findings })?);
         }
-        for Suppression { rule, suppress, expires_at, resources } in std::mem::take(&mut self.suppressions) {
+        for Suppression { rule, suppress, expires_at, findings } in std::mem::take(&mut self.suppressions) {
             messages.suppression.push(json(&SuppressionMessage {
                 audit: self.audit.clone(),
                 check: self.check.clone(),
                 rule: rule.to_owned(),
+                policy: self.policy.hash().to_owned(),
                 mode: self.policy.mode(),
                 expires_at,
                 description: suppression::description(Maker::Rule(rule), suppress),
-                resources,
+                findings,
             })?);
         }
         Ok(messages)
@@ -226,6 +223,13 @@ impl<'p> Outbox<'p> {
         let request = MitigationRequest { audit, check, origin, mode, policy, actions, target };
         json(&MitigationMessage { request, step: Step::Start, waits: 0 })
     }
+}
+
+/// A finding with its past, for a policy that decides on it again.
+fn reference(record: &FindingRecord<'_>) -> FindingRef {
+    let FindingRecord { finding, key, first_seen, times_seen, first_suppressed, .. } = *record;
+    let past = Some(Past { first_seen, times_seen, first_suppressed });
+    FindingRef { finding_id: finding.finding_id.clone(), key, past }
 }
 
 /// A record's text. One that is far too large loses its related resources, its additional information, and all of

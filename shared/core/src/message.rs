@@ -19,7 +19,6 @@ use crate::policy::Decision;
 use crate::policy::Mode;
 use crate::policy::Outcome;
 use crate::policy::Report;
-use crate::resource::ResourceIdentifier;
 use crate::suppression::FirstSuppressed;
 use crate::thing::Things;
 use crate::timestamp::Millis;
@@ -345,7 +344,8 @@ pub struct FindingRecord<'a> {
     pub decision: &'a Decision<'a, 'a>,
 }
 
-/// Suppression queue: resources to suppress for one check by one rule.
+/// Suppression queue: findings of one check whose resources one rule suppresses. It is a request: the policy decides on
+/// each finding again, and what it suppresses otherwise by then is left to the next audit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SuppressionMessage {
@@ -355,14 +355,16 @@ pub struct SuppressionMessage {
     pub check: CheckName,
     /// The rule that decided.
     pub rule: String,
+    /// The hash of its policy.
+    pub policy: String,
     /// The policy's mode when it was decided.
     pub mode: Mode,
-    /// The end, in seconds since the epoch. None means indefinitely.
+    /// The end that was decided, in seconds since the epoch. None means indefinitely.
     pub expires_at: Option<i64>,
-    /// The suppression's description, ready to be sent.
+    /// The description that was decided.
     pub description: String,
-    /// What to suppress, each exactly as its finding had it.
-    pub resources: Vec<ResourceIdentifier>,
+    /// Of which findings the resources are to be suppressed. Each has its past.
+    pub findings: Vec<FindingRef>,
 }
 
 /// Mitigation queue: one mitigation task to start, or one to follow to its end.
