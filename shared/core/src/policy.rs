@@ -271,6 +271,7 @@ impl Policy {
             held: None,
             shadow: None,
             wanted: Wanted::default(),
+            overtaken: false,
             brief: false,
             policy: self,
             subject,
