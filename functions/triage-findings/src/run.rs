@@ -267,29 +267,26 @@ impl<'t> Run<'t> {
                 }
             }
         }
-        let sent = self.sent().await?;
+        // On the heap: calls are large, and most pages make none here.
+        let sent = if self.repeated { Box::pin(self.sent()).await? } else { Sent::Never };
         let (messages, parts) = self.outbox.page(self.page, &sent)?;
-        self.record(&sent, &parts).await?;
+        if parts.len() > 1 && !matches!(sent, Sent::Maybe(Some(_))) {
+            Box::pin(self.record(&parts)).await?;
+        }
         self.page += 1;
         Ok(Some(messages))
     }
 
-    /// What is known of the next page before it is sent. Asked only of pages that may have been sent.
+    /// What is known of the next page, which may have been sent.
     async fn sent(&self) -> Result<Sent, Error> {
-        if !self.repeated {
-            return Ok(Sent::Never);
-        }
         let about = about::page(&self.message.audit, &self.message.check, self.page);
         let item = self.triage.ledger.get(&about, PARTS).await?;
         let parts = item.as_ref().and_then(|item| item.get_text(PARTS));
         Ok(Sent::Maybe(parts.and_then(|parts| serde_json::from_str(parts).ok())))
     }
 
-    /// Records the parts of the next page before they are sent, if there is more than one and they are not known.
-    async fn record(&self, sent: &Sent, parts: &[usize]) -> Result<(), Error> {
-        if parts.len() < 2 || matches!(sent, Sent::Maybe(Some(_))) {
-            return Ok(());
-        }
+    /// Records the parts of the next page before they are sent.
+    async fn record(&self, parts: &[usize]) -> Result<(), Error> {
         let Self { triage, message, page, .. } = self;
         let item = Item::new(
             &about::page(&message.audit, &message.check, *page),

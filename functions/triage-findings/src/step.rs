@@ -76,7 +76,9 @@ impl Triage {
         if let Some(next) = before.as_ref().and_then(|item| item.get_text(NEXT)) {
             return self.leave(next).await;
         }
-        let next = Run::start(self, message, before.is_some()).await?.go(deadline).await?;
+        // On the heap, as what follows: what a run holds is large.
+        let next = Box::pin(Run::start(self, message, before.is_some())).await?;
+        let next = Box::pin(next.go(deadline)).await?;
         let next = serde_json::to_string(&next).map_err(|e| Error::Input(e.to_string()))?;
         let first = self.ledger.put_in_place(item.text(NEXT, &next), NEXT, None).await?;
         self.leave(first.as_ref().and_then(|item| item.get_text(NEXT)).unwrap_or(&next)).await
@@ -89,7 +91,7 @@ impl Triage {
                 let body = serde_json::to_string(&message).map_err(|e| Error::Input(e.to_string()))?;
                 self.queues.check.send(&[body.into()]).await
             }
-            Next::End(message) => self.end(&message).await,
+            Next::End(message) => Box::pin(self.end(&message)).await,
         }
     }
 
