@@ -166,8 +166,8 @@ impl History {
 
     /// Merges the history before with what was noted, and gives how many findings are open.
     ///
-    /// Nobody counts what an overtaken audit found and the later one did not: it is gone already, so it is counted as
-    /// new and as fixed.
+    /// What an overtaken audit found and the later one did not is gone already, and no other audit counts it: so it
+    /// is counted as new and as fixed.
     fn merge(&self, message: &CheckMessage, tally: &mut Tally) -> Result<i64, Error> {
         let file = |name| self.folder.file(name);
         let overtaken = self.place.overtaken;
