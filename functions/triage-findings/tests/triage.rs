@@ -1,6 +1,7 @@
 //! A check's triage, from its message to what it leaves on the queues, in the archive and in the ledger.
 
 mod house;
+mod schedules;
 mod things;
 
 use std::collections::BTreeSet;

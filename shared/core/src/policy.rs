@@ -275,6 +275,7 @@ impl Policy {
             held: None,
             shadow: None,
             wanted: Wanted::default(),
+            overtaken: false,
             brief: false,
             policy: self,
             subject,
