@@ -413,10 +413,10 @@ mod tests {
     #[test]
     fn what_waits_for_hundreds_of_rules_fits_into_a_continuation() {
         const RULES: usize = 300;
-        let rules: String = (0..RULES)
+        let rules: Vec<String> = (0..RULES)
             .map(|n| format!("  - name: rule-{n}\n    match: {{ check: {CHECK}, resource: '{n:03x}*' }}\n    mitigate: {{ actions: Quarantine }}\n"))
             .collect();
-        let policy = format!("version: 1\nmode: enforce\nrules:\n{rules}");
+        let policy = format!("version: 1\nmode: enforce\nrules:\n{}", rules.concat());
         // 24 findings of each rule: one fewer than a task takes.
         let findings: Vec<Finding> = (0..RULES * 24).map(|number| finding(number, RULES, "CODE")).collect();
         let (sent, largest) = mitigations(&policy, &findings, true);

@@ -130,8 +130,8 @@ impl Triage {
 impl<'t> Run<'t> {
     /// Begins with a message. `repeated` says whether a try before may have sent its pages.
     ///
-    /// Whether a later audit has looked at the check is asked here and before the end, not at every page: whoever acts
-    /// on what is sent asks again.
+    /// Whether a later audit has looked at the check is asked here and before the end, not at every page: what acts
+    /// on the messages asks again.
     pub(crate) async fn start(
         triage: &'t Triage,
         mut message: CheckMessage,

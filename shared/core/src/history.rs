@@ -86,7 +86,7 @@ impl Record {
         let fields =
             fields.chain(seconds(at)).chain(terms.to_be_bytes()).chain(self.times_seen.to_be_bytes());
         let mut bytes = [0; RECORD_BYTES];
-        let flags = u8::from(self.open) * OPEN | u8::from(self.suppressed) * SUPPRESSED;
+        let flags = (u8::from(self.open) * OPEN) | (u8::from(self.suppressed) * SUPPRESSED);
         let last = [u8::try_from(severity).unwrap_or_default(), flags];
         bytes.iter_mut().zip(fields.chain(last)).for_each(|(to, from)| *to = from);
         bytes

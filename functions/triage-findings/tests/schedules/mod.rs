@@ -329,8 +329,8 @@ async fn an_overtaken_audit_exports_and_acts_on_nothing() {
     let next = house.audit(&[EXPIRING]);
     let message = check_message(&next, EXPIRING, count, START.plus_seconds(DAY));
     drain(&house, &message.to_string()).await;
-    let end = (START.seconds() + 31 * DAY).to_string();
-    assert!(house.sent("suppression").iter().all(|message| message["expiresAt"].to_string() == end));
+    let end = json!(START.seconds() + 31 * DAY);
+    assert!(house.sent("suppression").iter().all(|message| message["expiresAt"] == end));
 }
 
 #[tokio::test]
@@ -358,10 +358,10 @@ async fn an_audit_that_is_overtaken_on_the_way_sends_no_further_mitigation() {
 
 /// The policy with this many rules before the others, each with a condition that fails on every finding.
 fn with_rules_before(rules: usize) -> Policy {
-    let before: String = (0..rules)
+    let before: Vec<String> = (0..rules)
         .map(|n| format!("  - name: rule-{n}-that-fails-on-every-finding-of-this-fleet\n    match: {{ check: {EXPIRING}, severity: LOW }}\n    report: {{ silent: true }}\n"))
         .collect();
-    Policy::parse(POLICY.replace("rules:\n", &format!("rules:\n{before}")).as_bytes()).unwrap()
+    Policy::parse(POLICY.replace("rules:\n", &format!("rules:\n{}", before.concat())).as_bytes()).unwrap()
 }
 
 #[tokio::test]
