@@ -98,7 +98,7 @@ deny: $(TOOLS)/cargo-deny-$(CARGO_DENY) ## Check licences, sources and what may 
 .PHONY: advisories
 advisories: $(TOOLS)/cargo-deny-$(CARGO_DENY) ## Check the crates for known vulnerabilities
 	@if timeout 120 cargo deny fetch db; then \
-	  cargo deny check --disable-fetch advisories; \
+	  cargo deny check advisories; \
 	else \
 	  echo 'not checked: the advisory database cannot be fetched from github.com/rustsec/advisory-db'; \
 	fi
