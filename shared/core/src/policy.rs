@@ -275,6 +275,7 @@ impl Policy {
             held: None,
             shadow: None,
             wanted: Wanted::default(),
+            asks: None,
             brief: false,
             policy: self,
             subject,
@@ -285,12 +286,16 @@ impl Policy {
         }
         let identifier = subject.finding.identifier();
         let label = identifier.map(Label::new);
-        let mut unknown = None;
+        let (mut unknown, mut decides) = (None, None);
         for (rule, verdict) in self.verdicts(subject, label.as_ref()) {
             match verdict {
                 Verdict::Unknown(condition) => {
+                    let wanted = condition.wanted(subject.things);
                     if decision.wanted.is_nothing() {
-                        decision.wanted = condition.wanted(subject.things);
+                        decision.wanted = wanted;
+                    }
+                    if !wanted.is_nothing() && decision.asks.is_none_or(|asks| rule.live && !asks.live) {
+                        decision.asks = Some(rule);
                     }
                     if rule.live {
                         unknown = unknown.or(Some(rule.name.as_str()));
@@ -299,6 +304,7 @@ impl Policy {
                 Verdict::Holds if rule.live => {
                     decision.rule = Some(&rule.name);
                     decision.outcome = Outcome::from(&rule.effect);
+                    decides = Some(rule);
                     break;
                 }
                 Verdict::Holds if decision.shadow.is_none() => {
@@ -315,7 +321,7 @@ impl Policy {
             (decision.held, decision.outcome) = (held, default);
         }
         if !wanted.is_nothing() {
-            decision.wanted = wanted;
+            (decision.wanted, decision.asks) = (wanted, decides);
         }
         decision
     }

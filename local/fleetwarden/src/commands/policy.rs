@@ -6,6 +6,7 @@ mod explanation;
 mod reference;
 mod replay;
 mod schema;
+mod short;
 mod test;
 mod things;
 

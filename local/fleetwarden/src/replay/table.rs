@@ -106,7 +106,8 @@ fn took_nothing(policy: &PolicyReport<'_>) -> Option<String> {
 }
 
 fn lookups(count: u64) -> Option<String> {
-    let why = "the policy asks what things are behind a resource, and the record does not say";
+    let why =
+        "the rule asks what things are behind a resource, and the record does not say; --things FILE does";
     (count > 0).then(|| format!("needs a lookup: {count} findings; {why}"))
 }
 

@@ -42,6 +42,9 @@ pub struct Decision<'p, 's> {
     /// What has to be looked up before this decision is final. Decide again with it, or take it as it is: what is
     /// not known never lets anything happen.
     pub wanted: Wanted,
+    /// The rule that wants it: the first live one that nobody can say whether it matches, or else the first in shadow;
+    /// or the one that decides, if it is a protection that nobody can say whether it holds.
+    pub asks: Option<&'p Rule>,
     pub(super) brief: bool,
     pub(super) policy: &'p Policy,
     pub(super) subject: &'s Subject<'s>,

@@ -1,9 +1,8 @@
 //! `fleetwarden policy check`: everything that is wrong with a policy file, as an editor shows it.
 
-mod inventory;
-
 use super::read_bytes;
 use crate::commands::above;
+use crate::fleet::Fleet;
 use crate::output::{line, note};
 use crate::template;
 use anyhow::{Context as _, Result};
@@ -77,8 +76,12 @@ fn look(arguments: &Arguments) -> Result<Looked> {
         Err(errors) => (None, errors.all().to_vec()),
         Ok(policy) => {
             let actions = arguments.actions()?;
-            let inventory = arguments.inventory.as_deref().map(inventory::read).transpose()?;
-            let known = Known { at: now(), actions: actions.as_ref(), inventory: inventory.as_ref() };
+            let fleet = arguments.inventory.as_deref().map(Fleet::read).transpose()?;
+            let known = Known {
+                at: now(),
+                actions: actions.as_ref(),
+                inventory: fleet.as_ref().map(Fleet::inventory),
+            };
             (Some((policy.rules().len(), policy.standing().len())), policy.lint(&known))
         }
     };

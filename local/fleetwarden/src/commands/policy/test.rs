@@ -4,7 +4,6 @@
 //! came out.
 
 mod case;
-mod checks;
 mod expect;
 mod file;
 mod junit;
