@@ -115,7 +115,7 @@ impl Fleet {
         Ok(fleet)
     }
 
-    fn add(&mut self, entry: Described, parents: &HashMap<String, String>) -> Result<()> {
+    fn add(&mut self, entry: Described, parents: &BTreeMap<String, String>) -> Result<()> {
         let Described { name, r#type, attributes, groups, certificates } = entry;
         let things = self.things.get_or_insert_default();
         let place = things.len();
@@ -192,8 +192,8 @@ impl Fleet {
 }
 
 /// The group above each group, if it has one.
-fn parents(groups: Vec<Group>, inventory: &mut Inventory) -> Result<HashMap<String, String>> {
-    let mut parents = HashMap::new();
+fn parents(groups: Vec<Group>, inventory: &mut Inventory) -> Result<BTreeMap<String, String>> {
+    let mut parents = BTreeMap::new();
     for group in groups {
         let (name, parent) = match group {
             Group::Name(name) => (name, None),
@@ -218,7 +218,7 @@ fn parents(groups: Vec<Group>, inventory: &mut Inventory) -> Result<HashMap<Stri
 }
 
 /// Groups with those above them, each once.
-fn with_parents(groups: Vec<String>, parents: &HashMap<String, String>) -> Vec<String> {
+fn with_parents(groups: Vec<String>, parents: &BTreeMap<String, String>) -> Vec<String> {
     let mut all: Vec<String> = Vec::with_capacity(groups.len());
     for group in groups {
         for group in std::iter::successors(Some(&group), |group| parents.get(*group)) {

@@ -182,6 +182,26 @@ pub enum Report {
     Alert(Option<AlertSeverity>),
 }
 
+/// What was found in a policy file.
+#[derive(Debug)]
+pub struct Checked {
+    /// How many rules and standing suppressions it has, unless it is refused.
+    pub size: Option<(usize, usize)>,
+    /// Everything that is wrong or doubtful, in the order of the file.
+    pub found: Vec<Diagnostic>,
+    /// What could not be looked at, because of an error before it.
+    pub unseen: Option<Unseen>,
+}
+
+/// What could not be looked at in a policy file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unseen {
+    /// All that the one error hides: the file could not be read.
+    Rest,
+    /// So many rules and standing suppressions with errors, which were not compared with the others.
+    Compared(usize),
+}
+
 impl Policy {
     /// Reads a policy file.
     ///
@@ -189,6 +209,25 @@ impl Policy {
     /// Everything that is wrong, each with its line and column.
     pub fn parse(bytes: &[u8]) -> Result<Self, PolicyErrors> {
         read::policy(read::text(bytes)?)
+    }
+
+    /// Looks at everything in a file that can be looked at, also if it is refused: rules with an error are left out of
+    /// what is found by [`Policy::lint`].
+    pub fn check(bytes: &[u8], known: &Known<'_>) -> Checked {
+        match read::text(bytes).map_err(PolicyErrors::from).and_then(read::partial) {
+            Err(PolicyErrors(found)) => Checked { size: None, found, unseen: Some(Unseen::Rest) },
+            Ok(read::Partial { policy, errors, left_out }) => {
+                let good = errors.is_empty();
+                let mut found = errors;
+                found.extend(policy.lint(known));
+                found.sort();
+                Checked {
+                    size: good.then(|| (policy.rules.len(), policy.standing.len())),
+                    found,
+                    unseen: (left_out > 0).then_some(Unseen::Compared(left_out)),
+                }
+            }
+        }
     }
 
     fn new(
