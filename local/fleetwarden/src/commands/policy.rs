@@ -3,6 +3,8 @@
 mod check;
 mod explain;
 mod explanation;
+#[cfg(test)]
+pub(crate) mod hostile_tests;
 mod reference;
 mod replay;
 mod schema;

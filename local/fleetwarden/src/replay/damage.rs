@@ -1,5 +1,6 @@
 //! What of an archive could not be read. It is counted and named, and hides nothing else.
 
+use fleetwarden_core::names::visible;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -81,6 +82,7 @@ impl Damage {
 impl Damaged {
     fn words(&self) -> String {
         let Self { key, line, why } = self;
+        let (key, why) = (visible(key), visible(why));
         match line {
             Some(line) => format!("  {key}: line {line}: {why}"),
             None => format!("  {key}: {why}"),

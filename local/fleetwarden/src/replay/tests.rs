@@ -329,3 +329,26 @@ rules:
     assert_eq!((of(&report, "lab", Fate::Silent), of(&report, "others", Fate::Suppress)), (15, 12));
     assert_eq!((of(&report, "revoked", Fate::Protected), of(&report, "revoked", Fate::Mitigate)), (9, 3));
 }
+
+#[test]
+fn names_from_devices_are_not_obeyed_in_tables() {
+    use crate::commands::policy::hostile_tests::{assert_plain, hostile};
+    let (one, other) =
+        (policy(POLICY), policy("version: 1\nrules: [{ name: r, match: {}, report: { silent: true } }]\n"));
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<_> = hostile().collect();
+    let lines = names.iter().map(|name| {
+        let line = record(0, "CONFLICTING_CLIENT_IDS_CHECK", &json!({ "clientId": name }), false, None);
+        let mut line: Value = serde_json::from_str(&line).unwrap();
+        for member in ["account", "region", "taskId", "schedule"] {
+            line[member] = json!(name);
+        }
+        line.to_string() + "\n"
+    });
+    put(folder.path(), &key(0, "CONFLICTING_CLIENT_IDS_CHECK"), &gzip(&lines.collect::<String>()));
+    let report = replay(&folder, Plan { top: 1000, ..plan(&one) });
+    assert_eq!(report.audits.len(), names.len());
+    assert_plain("replay", &table::tables(&report, 1000));
+    let report = replay(&folder, Plan { top: 1000, against: Some(&other), ..plan(&one) });
+    assert_plain("replay --against", &table::tables(&report, 1000));
+}
