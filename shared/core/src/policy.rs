@@ -222,7 +222,7 @@ impl Policy {
                 found.extend(policy.lint(known));
                 found.sort();
                 Checked {
-                    size: good.then(|| (policy.rules.len(), policy.standing.len())),
+                    size: good.then_some((policy.rules.len(), policy.standing.len())),
                     found,
                     unseen: (left_out > 0).then_some(Unseen::Compared(left_out)),
                 }

@@ -82,7 +82,7 @@ fn unknown(why: String) -> Said {
 #[derive(Debug)]
 pub(crate) enum Given {
     Behind(Things),
-    Fleet(Fleet),
+    Fleet(Box<Fleet>),
 }
 
 impl Given {
@@ -94,7 +94,7 @@ impl Given {
 
     fn parse(name: &str, text: &str) -> Result<Self> {
         if is_fleet(text) {
-            return Fleet::parse(name, text).map(Self::Fleet);
+            return Fleet::parse(name, text).map(|fleet| Self::Fleet(Box::new(fleet)));
         }
         match yaml::read::<Said>(text.as_bytes()) {
             Ok(Said(things)) => Ok(Self::Behind(things)),

@@ -195,10 +195,10 @@ fn of_value(text: &str, around: Around<'_>, findings: &mut Vec<Given>) -> Result
             findings.extend(listed.into_iter().map(|finding| finding.given(around.now)));
         }
         Shape { finding: Some(_), .. } => {
-            findings.push(json::read::<Described>(text)?.finding.given(around.now))
+            findings.push(json::read::<Described>(text)?.finding.given(around.now));
         }
         Shape { check_name: Some(_), .. } => {
-            findings.push(json::read::<AuditFinding>(text)?.given(around.now))
+            findings.push(json::read::<AuditFinding>(text)?.given(around.now));
         }
         Shape { check: Some(_), finding_id: None, .. } => {
             let entry = yaml::read(text.as_bytes()).map_err(|error| wrong(&[error]))?;

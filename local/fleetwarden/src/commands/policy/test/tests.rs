@@ -289,3 +289,12 @@ fn names_of_cases_are_not_obeyed() {
         assert_plain("test", &told_of(&[("a.yaml", &wrong)]));
     }
 }
+
+#[test]
+fn cases_that_windows_powershell_has_saved_are_read() {
+    let (_, folder) = results(&[("a.yaml", PASS)]);
+    let path = folder.path().join(FOLDER).join("a.yaml");
+    let units = PASS.encode_utf16().flat_map(u16::to_le_bytes);
+    fs::write(&path, [0xff, 0xfe].into_iter().chain(units).collect::<Vec<_>>()).unwrap();
+    assert!(Results::of(&[path], None).passed());
+}
