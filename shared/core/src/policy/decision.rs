@@ -43,6 +43,9 @@ pub struct Decision<'p, 's> {
     /// not known never lets anything happen.
     pub wanted: Wanted,
     pub(super) overtaken: bool,
+    /// The rule that wants it: the first live one that nobody can say whether it matches, or else the first in shadow;
+    /// or the one that decides, if it is a protection that nobody can say whether it holds.
+    pub asks: Option<&'p Rule>,
     pub(super) brief: bool,
     pub(super) policy: &'p Policy,
     pub(super) subject: &'s Subject<'s>,
