@@ -8,4 +8,4 @@ mod device;
 mod quality;
 
 pub use device::{Anomaly, SimulatedFleet, Workload};
-pub use quality::{Quality, Score, measure};
+pub use quality::{Quality, SEEDS, Score, measure};

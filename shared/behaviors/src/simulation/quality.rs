@@ -12,6 +12,8 @@ use crate::{Behaviors, EventType, Fleet, Outcome, ThingState, evaluate};
 
 use super::{Anomaly, SimulatedFleet, Workload};
 
+/// The seeds of the fleets on which the quality is stated. The model's figures were chosen on the seeds 1 to 5.
+pub const SEEDS: [u64; 3] = [20_261_101, 20_261_102, 20_261_103];
 /// Datapoints in a row that alarm, for the model and for the naive rule alike.
 const IN_A_ROW: u8 = 3;
 const LEVELS: usize = Confidence::ALL.len();
