@@ -101,6 +101,8 @@ fn evaluated(
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn counts_are_compared_as_numbers_are(value: u64, near in -2_i64..3, far: u64, is_near: bool) {
         let limit = if is_near { value.saturating_add_signed(near) } else { far };
