@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::ops::Deref;
 use std::time::Duration;
 
+use fleetwarden_core::names::shown;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
@@ -107,7 +108,7 @@ impl Behaviors {
         let wire: Vec<WireBehavior> = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
             let path = error.path().to_string();
             let within = if path == "." { String::new() } else { path };
-            let reason = error.into_inner().to_string();
+            let reason = shown(&error.into_inner().to_string());
             vec![Invalid { path: format!("behaviors{within}"), behavior: None, reason }]
         })?;
         let mut invalid = Vec::new();
@@ -170,7 +171,7 @@ fn read(
         problems.add("metric", "metric is neither built in nor a defined custom metric");
         return None;
     };
-    let dimension = wire.metric_dimension.as_ref().and_then(|dimension| {
+    let dimension = wire.metric_dimension.as_ref().map(|dimension| {
         let name = dimension.dimension_name.as_deref().unwrap_or_default();
         if !is_name(name) {
             let reason = format!("dimensionName should be {NAME_RULE}");
@@ -179,7 +180,7 @@ fn read(
         if !metric.takes_dimension() {
             problems.add("metricDimension", "metricDimension is not for this metric");
         }
-        Some(Dimension { name: name.into(), operator: dimension.operator.unwrap_or_default() })
+        Dimension { name: name.into(), operator: dimension.operator.unwrap_or_default() }
     });
     let criteria = wire.criteria.as_ref().map(|criteria| read_criteria(&metric, criteria, problems));
     if !problems.is_empty() {
@@ -374,7 +375,7 @@ fn read_set(kind: Kind, value: &MetricValue, problems: &mut Problems) -> Option<
                 match network(text) {
                     Some(network) => networks.push(network),
                     None => {
-                        problems.add(&format!("criteria.value.cidrs[{at}]"), "cidrs has an invalid network")
+                        problems.add(&format!("criteria.value.cidrs[{at}]"), "cidrs has an invalid network");
                     }
                 }
             }

@@ -23,6 +23,9 @@ use crate::value::{MetricValue, Quantity};
 pub const SILENCE: Duration = Duration::from_hours(48);
 /// How far ahead of `until` a datapoint can be: a window, and as much again for what comes late.
 pub const AHEAD: Duration = Duration::from_hours(2);
+/// How far before `until` a datapoint can be: as long as Detect stores metrics (its quotas). An older one would
+/// also have a model's training begin long ago, and expire.
+pub const BEHIND: Duration = Duration::from_hours(14 * 24);
 /// Datapoints that a state holds for a behavior until their windows end: of an hour there are twelve.
 pub const MOST_PENDING: usize = 32;
 
@@ -91,7 +94,8 @@ impl Evaluation<'_> {
     /// Puts a datapoint with those whose windows have not ended.
     fn take(&mut self, datapoint: &Datapoint, until: Millis) {
         let at = datapoint.at();
-        let is_late = self.state.evaluated.is_some_and(|evaluated| self.window(at) <= evaluated);
+        let is_evaluated = self.state.evaluated.is_some_and(|evaluated| self.window(at) <= evaluated);
+        let is_late = is_evaluated || at.0 < until.0.saturating_sub(millis(BEHIND));
         let unused = &mut self.outcome.unused;
         if is_late {
             unused.late += 1;
@@ -112,10 +116,8 @@ impl Evaluation<'_> {
             if reading.outranks(held) {
                 *held = reading;
             }
-        } else if pending.len() < MOST_PENDING {
-            pending.insert(after, (at, reading));
         } else {
-            unused.too_many += 1;
+            pending.insert(after, (at, reading));
         }
     }
 
@@ -138,6 +140,9 @@ impl Evaluation<'_> {
             self.close(end, whole);
         }
         pending.drain(..closed);
+        let too_many = pending.len().saturating_sub(MOST_PENDING);
+        pending.truncate(MOST_PENDING);
+        self.outcome.unused.too_many += u32::try_from(too_many).unwrap_or(u32::MAX);
         self.state.pending = pending;
     }
 

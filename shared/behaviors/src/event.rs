@@ -58,7 +58,7 @@ pub struct Measurement {
 /// Datapoints that were not used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unused {
-    /// Of a window that was evaluated already.
+    /// Of a window that was evaluated already, or older than metrics are stored.
     pub late: u32,
     /// Further ahead than a datapoint can be.
     pub early: u32,

@@ -55,10 +55,10 @@ impl Fleet {
     pub fn of(mut self, behaviors: &Behaviors) -> Self {
         let parts = behaviors.iter().map(|behavior| {
             let known = self.parts.iter().position(|part| part.subject == behavior.subject);
-            known.map(|at| self.parts.swap_remove(at)).unwrap_or_else(|| Part {
-                subject: behavior.subject,
-                learned: Learned::nothing_yet(behavior),
-            })
+            match known {
+                Some(at) => self.parts.swap_remove(at),
+                None => Part { subject: behavior.subject, learned: Learned::nothing_yet(behavior) },
+            }
         });
         Self { parts: parts.collect() }
     }
@@ -68,7 +68,7 @@ impl Fleet {
         for measurement in measurements {
             match self.parts.get_mut(measurement.behavior).map(|part| &mut part.learned) {
                 Some(Learned::Population(population)) => {
-                    population.learn(measurement.at, measurement.quantity)
+                    population.learn(measurement.at, measurement.quantity);
                 }
                 Some(Learned::Model(training)) => training.learn(measurement.at, measurement.quantity),
                 Some(Learned::Nothing) | None => {}

@@ -34,13 +34,12 @@ pub use behavior::{Behavior, Behaviors, DURATIONS, MOST_BEHAVIORS, MOST_VALUE_EL
 pub use criteria::{Confidence, Criteria, ElementSet, Expectation, Statistic};
 pub use datapoint::{Datapoint, MOST_SHOWN};
 pub use error::Invalid;
-pub use evaluate::{AHEAD, MOST_PENDING, SILENCE, evaluate, retire};
+pub use evaluate::{AHEAD, BEHIND, MOST_PENDING, SILENCE, evaluate, retire};
 pub use event::{Band, Event, EventType, Measurement, Outcome, Unused, violation_id};
 pub use fleet::Fleet;
 pub use metric::{
     BuiltIn, CustomMetricType, Dimension, DimensionOperator, DurationRule, Kind, Metric, Stream,
 };
-pub use model::Model;
 pub use operator::{Comparison, ComparisonOperator, Membership, Operator};
 pub use set::{AddressSet, Finite, Set, network};
 pub use sketch::{RELATIVE_ERROR, Sketch};

@@ -33,7 +33,7 @@ const fn rarity(confidence: Confidence) -> f64 {
 /// The model: for each hour of a working day and then of a weekend three bands, the narrowest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Model(Vec<[Band; 3]>);
+pub(crate) struct Model(Vec<[Band; 3]>);
 
 /// The hour since the epoch that a window is of, by its end.
 pub(crate) fn hour_of(end: Millis) -> i64 {
@@ -73,7 +73,7 @@ impl Model {
     }
 
     /// What is expected of a window that ends then.
-    pub fn band(&self, confidence: Confidence, end: Millis) -> Option<Band> {
+    pub(crate) fn band(&self, confidence: Confidence, end: Millis) -> Option<Band> {
         let [low, medium, high] = self.0.get(place_of(hour_of(end)))?;
         Some(match confidence {
             Confidence::Low => *low,

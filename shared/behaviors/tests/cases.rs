@@ -1,5 +1,7 @@
 //! The developer guide's and the command line's own behaviors: read where the handbook stands beside the checkout.
 
+#![cfg(test)]
+
 use std::fs;
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! Alarms begin, are cleared and are invalidated.
 
+#![cfg(test)]
+
 use fleetwarden_behaviors::{
     Band, Behaviors, CustomMetricType, Datapoint, Event, EventType, Fleet, Measured, Metric, MetricValue,
     Outcome, Stream, ThingState, Unused, evaluate, retire, violation_id,
@@ -306,8 +308,8 @@ fn what_cannot_be_used_is_counted() {
     let one = |minute| (minute, json!({ "count": 1 }));
     bench.run(&[one(10), one(10), one(200)], 10);
     assert_eq!(bench.unused, Unused { early: 1, repeated: 1, ..Unused::default() });
-    bench.run(&[one(5), one(9)], 10);
-    assert_eq!(bench.unused, Unused { late: 2, ..Unused::default() });
+    bench.run(&[one(5), one(9), one(10 - 15 * 24 * 60)], 10);
+    assert_eq!(bench.unused, Unused { late: 3, ..Unused::default() });
     let mut many = Vec::new();
     let stream = bench.behaviors[0].stream().clone();
     for second in 1..=40 {
@@ -315,7 +317,9 @@ fn what_cannot_be_used_is_counted() {
             Datapoint::new(stream.clone(), Millis(10 * MINUTE + second * 1000), Measured::Count(1)).unwrap(),
         );
     }
-    let mut outcome = Outcome::default();
+    let (mut fresh, mut outcome) = (ThingState::default(), Outcome::default());
+    evaluate(&bench.behaviors, &bench.fleet, &mut fresh, &many, Millis(15 * MINUTE), &mut outcome);
+    assert_eq!(outcome.unused, Unused::default(), "what is evaluated at once needs no place");
     evaluate(&bench.behaviors, &bench.fleet, &mut bench.state, &many, Millis(11 * MINUTE), &mut outcome);
     assert_eq!(outcome.unused, Unused { too_many: 8, ..Unused::default() });
 }
@@ -375,4 +379,21 @@ fn a_state_is_a_few_hundred_bytes() {
     let (quiet, in_alarm) = (size(1), size(1_000_000));
     assert!(quiet <= 540, "{quiet} bytes for six behaviors");
     assert!(in_alarm <= 960, "{in_alarm} bytes with six alarms");
+}
+
+#[test]
+fn a_datapoint_from_long_ago_does_not_end_a_training() {
+    let criteria = json!({ "mlDetectionConfig": { "confidenceLevel": "LOW" } });
+    let mut bench = Bench::new("aws:num-messages-sent", &criteria);
+    let mut outcome = Outcome::default();
+    let now = Millis(1_795_420_800_000);
+    for at in [Millis(i64::MIN), Millis(0), now, Millis(i64::MAX)] {
+        let datapoint = Datapoint::new(bench.behaviors[0].stream().clone(), at, Measured::Count(1)).unwrap();
+        evaluate(&bench.behaviors, &bench.fleet, &mut bench.state, &[datapoint], now, &mut outcome);
+    }
+    bench.fleet.learn(&outcome.measurements);
+    bench.fleet.advance(&bench.behaviors, now);
+    let summary = bench.fleet.summary(0, now).unwrap();
+    assert_eq!(summary.status, fleetwarden_behaviors::ModelStatus::PendingBuild);
+    assert_eq!(outcome.unused, Unused { late: 2, early: 1, ..Unused::default() });
 }

@@ -1,5 +1,9 @@
 //! What is wrong with a profile is reported by the path of the field, all at once.
 
+#![cfg(test)]
+#![expect(clippy::needless_pass_by_value, reason = "a literal is passed")]
+#![expect(clippy::too_many_lines, reason = "a table of cases")]
+
 use fleetwarden_behaviors::{Behaviors, CustomMetricType, Datapoint, Measured, Metric, MetricValue, Stream};
 use fleetwarden_core::timestamp::Millis;
 use serde_json::{Value, json};

@@ -1,5 +1,7 @@
 //! How well the ML behaviors find the anomalies of simulated fleets: 3,000 devices for each workload, 60 anomalous.
 
+#![cfg(test)]
+
 use fleetwarden_behaviors::Confidence;
 use fleetwarden_behaviors::simulation::{Quality, SEEDS, SimulatedFleet, Workload, measure};
 
@@ -14,9 +16,9 @@ fn anomalies_are_found_and_little_else() {
     assert!(high.precision() >= 0.95, "at HIGH: {high:?}");
     assert!(low.recall() >= 0.95, "at LOW: {low:?}");
     // A level without the other half would be of no use: what it alarms on, or what it leaves.
-    assert!(high.recall() >= 0.7, "at HIGH: {high:?}");
-    assert!(low.precision() >= 0.5, "at LOW: {low:?}");
-    assert!(medium.precision() >= 0.85 && medium.recall() >= 0.85, "at MEDIUM: {medium:?}");
+    assert!(high.recall() >= 0.8, "at HIGH: {high:?}");
+    assert!(low.precision() >= 0.7, "at LOW: {low:?}");
+    assert!(medium.precision() >= 0.95 && medium.recall() >= 0.95, "at MEDIUM: {medium:?}");
     assert!(low.recall() >= medium.recall() && medium.recall() >= high.recall());
     let naive = quality.naive();
     assert!(naive.recall() < medium.recall() && naive.precision() < low.precision(), "naive: {naive:?}");

@@ -128,11 +128,10 @@ impl SimulatedFleet {
             let since = at.0 - onset.0;
             match kind {
                 Anomaly::Spike if since <= 45 * 60_000 => rate *= 10.0,
-                Anomaly::Spike => {}
                 Anomaly::Drift => rate *= 1.0 + 5.0 * as_number(since) / as_number((TEST_DAYS - 1) * DAY),
                 Anomaly::Silence => return Some(0),
                 Anomaly::NightActivity if hour_of_day(at) < 6.0 => rate = noon,
-                Anomaly::NightActivity => {}
+                Anomaly::Spike | Anomaly::NightActivity => {}
                 Anomaly::ConstantHigh => return Some(self.count(noon * 1.6, 0.0, &mut rng)),
             }
         }
