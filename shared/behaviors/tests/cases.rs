@@ -42,11 +42,11 @@ fn collect(value: &Value, found: &mut Vec<Value>) {
             if let Ok(inner @ Value::Object(_)) = serde_json::from_str(text) {
                 collect(&inner, found);
             }
-            if let Some(list) = text.split_once("--behaviors \"").and_then(|(_, rest)| rest.rsplit_once('"'))
+            let list = text.split_once("--behaviors \"").and_then(|(_, rest)| rest.rsplit_once('"'));
+            if let Some((list, _)) = list
+                && let Ok(inner) = serde_json::from_str(&list.replace("\\\"", "\""))
             {
-                if let Ok(inner) = serde_json::from_str(&list.0.replace("\\\"", "\"")) {
-                    collect(&inner, found);
-                }
+                collect(&inner, found);
             }
         }
         _ => {}
