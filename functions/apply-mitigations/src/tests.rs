@@ -1,13 +1,16 @@
 //! The common part of the tests: the function on services in memory, and the messages that it gets.
 
 mod admission;
-mod anew;
 mod follow;
-mod held;
+mod hold;
 mod order;
+mod revalidate;
 mod service;
 mod start;
 mod windows;
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
@@ -25,6 +28,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::ApplyMitigations;
+use crate::Worker;
 use service::QUEUE;
 use service::Service;
 
@@ -32,6 +36,8 @@ const ALERTS: &str = "arn:topic";
 const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
 const ACTIONS: [&str; 2] = ["QuarantineThing", "TellOwner"];
 const DEAD: &str = "https://sqs.us-east-1.amazonaws.com/1/dead";
+/// Each function is a process of its own.
+static WORKERS: AtomicU64 = AtomicU64::new(0);
 /// Far enough for everything.
 const FAR: Millis = START.plus_seconds(10 * 365 * 86_400);
 
@@ -65,6 +71,7 @@ fn under(service: &Service, policy: &str) -> ApplyMitigations {
         mitigations: Mitigations::new(ledger.clone()),
         alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger, clock.clone()),
         policy: Policy::parse(policy.as_bytes()).unwrap(),
+        worker: Worker::new(&WORKERS.fetch_add(1, Ordering::Relaxed).to_string()),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
     }

@@ -88,7 +88,7 @@ impl AuditCommands {
     /// Sends the follow-ups of a task, one for each check that it is for.
     async fn have_followed(&self, requests: &[MitigationRequest]) -> Result<(), Error> {
         let follow = |request: &MitigationRequest| {
-            let message = MitigationMessage { request: request.clone(), step: Step::Follow, waits: 0 };
+            let message = MitigationMessage::new(request.clone(), Step::Follow);
             let body = serde_json::to_string(&message).map_err(|e| Error::Input(e.to_string()))?;
             Ok(Outgoing { body, delay_seconds: self.follow_up_seconds })
         };

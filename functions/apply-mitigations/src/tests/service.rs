@@ -10,12 +10,14 @@ use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::Attributes;
 use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 
 pub(super) const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/1/mitigation";
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Service {
     pub(super) cloud: Cloud,
     state: Arc<Mutex<State>>,
@@ -43,7 +45,26 @@ pub(super) struct State {
     pub(super) dies: Option<(usize, bool)>,
 }
 
+impl Default for Service {
+    /// The audit of the messages is the one that has looked at their check last.
+    fn default() -> Self {
+        let service = Self { cloud: Cloud::default(), state: Arc::default() };
+        service.looked_at("4e2b", START);
+        service
+    }
+}
+
 impl Service {
+    /// An audit has looked at the check.
+    pub(super) fn looked_at(&self, task_id: &str, began: Millis) {
+        self.cloud.put_item(json!({
+            "pk": {"S": format!("history#{}", super::CHECK)},
+            "sk": {"S": "audit"},
+            "task_id": {"S": task_id},
+            "started_at": {"N": began.0.to_string()},
+        }));
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -179,7 +200,7 @@ impl State {
         let number: u32 = id.rsplit('-').next().unwrap().parse().unwrap();
         let resource = json!({"resourceIdentifier": {"deviceCertificateId": certificate(number)}});
         let usual = json!({
-            "findingId": id, "checkName": super::CHECK, "severity": "MEDIUM", "isSuppressed": false,
+            "findingId": id, "taskId": "4e2b", "taskStartTime": 1_795_392_000, "checkName": super::CHECK, "severity": "MEDIUM", "isSuppressed": false,
             "findingTime": 1_795_392_000.5, "nonCompliantResource": resource,
         });
         match self.findings.get(id).cloned().unwrap_or(Some(usual)) {

@@ -686,7 +686,7 @@ proptest::proptest! {
                         let id = |finding: &Value| finding["findingId"].as_str().unwrap().to_owned();
                         let one = of_rule[0].clone();
                         *of_rule = found[range.clone()].iter().map(|finding| FindingRef { finding_id: id(finding), ..one.clone() }).collect();
-                        queue.push(MitigationMessage { request, step: Step::Start, waits: 0 });
+                        queue.push(MitigationMessage::new(request, Step::Start));
                         take_all(&mut taken, &mut queue).await;
                     }
                     Event::Unanswered(kind) => house.order("StartAuditMitigationActionsTask", kind, 9, 0),

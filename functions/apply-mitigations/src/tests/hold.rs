@@ -8,7 +8,6 @@ use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 
-use super::CHECK;
 use super::FAR;
 use super::findings;
 use super::follow;
@@ -47,16 +46,6 @@ impl Service {
         let [(delay, next)] = &self.take_queue()[..] else { panic!("one message") };
         self.cloud.pass_seconds(i64::try_from(*delay).unwrap());
         next.clone()
-    }
-
-    /// An audit of the check has been triaged.
-    fn triaged(&self, task_id: &str, began: Millis) {
-        self.cloud.put_item(json!({
-            "pk": {"S": format!("history#{CHECK}")},
-            "sk": {"S": "audit"},
-            "task_id": {"S": task_id},
-            "started_at": {"N": began.0.to_string()},
-        }));
     }
 }
 
@@ -149,12 +138,12 @@ async fn a_later_audit_supersedes_what_waits() {
     let mut next = service.next();
     // Its own triage, and that of an earlier audit, are no later ones.
     for (task_id, began) in [("4e2b", START), ("3a1f", START.plus_seconds(-60))] {
-        service.triaged(task_id, began);
+        service.looked_at(task_id, began);
         deliver(&service, OPENS_IN_AN_HOUR, &next).await;
         assert_eq!(service.task_state(&id(&asked)), "held");
         next = service.next();
     }
-    service.triaged("5c3d", START.plus_seconds(60));
+    service.looked_at("5c3d", START.plus_seconds(60));
     for seconds in [0, 3600] {
         service.cloud.pass_seconds(seconds);
         deliver(&service, OPENS_IN_AN_HOUR, &next).await;
@@ -179,7 +168,7 @@ async fn a_later_audit_supersedes_what_waits() {
 #[tokio::test(start_paused = true)]
 async fn what_was_never_held_is_not_asked_about_later_audits() {
     let service = Service::default();
-    service.triaged("5c3d", START.plus_seconds(60));
+    service.looked_at("5c3d", START.plus_seconds(60));
     deliver(&service, "", &message(findings([1]))).await;
     assert_eq!(service.calls(), "TransactWriteItems start SendMessageBatch UpdateItem");
 }
@@ -241,7 +230,7 @@ async fn what_was_started_right_before_the_window_closed_is_followed() {
         assert_eq!((service.starts().len(), service.task_state(&id(&asked))), (1, "claimed".into()));
         service.cloud.pass_seconds(2 * 3600);
         if let Some(task_id) = later {
-            service.triaged(task_id, START.plus_seconds(60));
+            service.looked_at(task_id, START.plus_seconds(60));
         }
         deliver(&service, windows, &held).await;
         assert_eq!(
