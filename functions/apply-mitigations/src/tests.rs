@@ -18,7 +18,6 @@ use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_aws::testing;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::policy::Mode;
@@ -60,7 +59,7 @@ fn hash(policy: &str) -> String {
 /// The function under a policy.
 fn under(service: &Service, policy: &str) -> ApplyMitigations {
     let answers = service.clone();
-    let shared = testing::clients(move |call| answers.answer(&call));
+    let shared = service.cloud.clients_with(move |call| answers.answer(&call));
     let clock = service.cloud.clock();
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), DEAD.into());

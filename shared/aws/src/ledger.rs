@@ -1,14 +1,18 @@
 //! The ledger: one DynamoDB table that knows what was claimed, what was done, and how it ended.
 //!
-//! A claim is one conditional write. It says that somebody works on a thing until a moment, the lease; whoever
-//! comes later learns from the same write that the thing is done, or busy, or free again because the worker
-//! died. Keys: `pk` says what an item is about, `sk` which aspect of it; `expires_at` is the table's TTL.
+//! A claim is one conditional write. It says that a worker works on a thing until a moment, the lease; a worker that
+//! comes later learns from the same write that the thing is done, or busy, or free again because the first one
+//! died. A claim carries its owner's nonce, which no other try of any work has: only its owner ends it, and an owner
+//! that did not get the answer to its write recognizes its own claim. Keys: `pk` says what an item is about, `sk` which aspect of it; `expires_at` is the table's TTL.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
+use std::hash::RandomState;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_sdk_dynamodb::types::PutRequest;
@@ -44,7 +48,7 @@ enum Claim {
     Ours,
     /// It was done before.
     Done,
-    /// Somebody works on it until this moment.
+    /// Another worker works on it until this moment.
     Busy(Millis),
 }
 
@@ -112,8 +116,11 @@ impl Ledger {
     /// is not done again; work that fails gives its claim back, so that the next try need not wait for the lease
     /// to end.
     ///
+    /// Work that ends after its lease has ended is done as well, also if another worker has claimed it meanwhile: that
+    /// worker's claim stays as it is.
+    ///
     /// # Errors
-    /// If somebody else works on it, if the table does not answer, or why the work failed.
+    /// If another worker works on it, if the table does not answer, or why the work failed.
     pub async fn once(
         &self,
         about: &str,
@@ -121,7 +128,8 @@ impl Ledger {
         lease: Millis,
         work: impl Future<Output = Result<(), Error>>,
     ) -> Result<(), Error> {
-        match self.claim(about, now, lease).await? {
+        let nonce = nonce();
+        match self.claim(about, &nonce, now, lease).await? {
             Claim::Done => {
                 tracing::info!(claim = about, "it was done before");
                 return Ok(());
@@ -131,16 +139,24 @@ impl Ledger {
             }
             Claim::Ours => {}
         }
-        let Err(error) = work.await else { return self.complete(about).await };
-        if let Err(kept) = self.release(about).await {
-            tracing::warn!(claim = about, error = %kept, "a claim could not be given back");
+        match work.await {
+            Ok(()) => {
+                if !self.complete(about, &nonce).await? {
+                    tracing::warn!(claim = about, "the work is done, and its lease ended before");
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.give_back(about, &nonce).await;
+                Err(error)
+            }
         }
-        Err(error)
     }
 
     /// Claims a thing until the lease ends.
-    async fn claim(&self, about: &str, now: Millis, lease: Millis) -> Result<Claim, Error> {
-        let item = Item::new(about, "claim", now).text("state", "running").number("lease_until", lease.0);
+    async fn claim(&self, about: &str, nonce: &str, now: Millis, lease: Millis) -> Result<Claim, Error> {
+        let item = Item::new(about, "claim", now).text("state", "running").text("nonce", nonce);
+        let item = item.number("lease_until", lease.0);
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item.into_attributes()));
         let put = put
             .condition_expression("attribute_not_exists(pk) OR (#state = :running AND lease_until < :now)")
@@ -151,34 +167,59 @@ impl Ledger {
         let Err(error) = put.send().await else { return Ok(Claim::Ours) };
         if let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() {
             let held = Item(failed.item().cloned().unwrap_or_default());
-            let done = held.get_text("state") == Some("done");
-            return Ok(if done {
-                Claim::Done
-            } else {
-                Claim::Busy(Millis(held.get_number("lease_until").unwrap_or(lease.0)))
+            return Ok(match (held.get_text("state"), held.get_text("nonce")) {
+                (Some("done"), _) => Claim::Done,
+                // An answer was lost, and the SDK sent the claim again.
+                (_, Some(held)) if held == nonce => Claim::Ours,
+                _ => Claim::Busy(Millis(held.get_number("lease_until").unwrap_or(lease.0))),
             });
+        }
+        if error.raw_response().is_none_or(|response| response.status().is_server_error()) {
+            // All answers were lost: the claim may have been made, and no work follows it.
+            self.give_back(about, nonce).await;
         }
         Err(Error::aws("PutItem", &self.table)(error))
     }
 
-    /// Marks a claimed thing as done.
-    async fn complete(&self, about: &str) -> Result<(), Error> {
-        self.set(about, "#state = :value", "state", AttributeValue::S("done".into())).await
+    /// Marks a claimed thing as done, unless the claim is another's by now. Says whether it did.
+    async fn complete(&self, about: &str, nonce: &str) -> Result<bool, Error> {
+        self.change(about, nonce, "state", AttributeValue::S("done".into())).await
     }
 
-    /// Gives a claimed thing back, so that the next try need not wait for the lease to end.
-    async fn release(&self, about: &str) -> Result<(), Error> {
-        self.set(about, "#lease = :value", "lease", AttributeValue::N("0".into())).await
+    /// Gives a claim back, so that the next try need not wait for the lease to end. If that fails, it waits.
+    async fn give_back(&self, about: &str, nonce: &str) {
+        let given = self.change(about, nonce, "lease_until", AttributeValue::N("0".into())).await;
+        if let Err(error) = given {
+            tracing::warn!(claim = about, %error, "a claim could not be given back");
+        }
     }
 
-    async fn set(&self, about: &str, set: &str, what: &str, value: AttributeValue) -> Result<(), Error> {
-        let (alias, attribute) =
-            if what == "state" { ("#state", "state") } else { ("#lease", "lease_until") };
+    /// Sets an attribute of one's own claim. Says whether the claim is still one's own.
+    async fn change(
+        &self,
+        about: &str,
+        nonce: &str,
+        name: &str,
+        value: AttributeValue,
+    ) -> Result<bool, Error> {
         let update = self.client.update_item().table_name(&self.table).set_key(Some(key(about, "claim")));
-        let update = update.update_expression(format!("SET {set}"));
-        let update =
-            update.expression_attribute_names(alias, attribute).expression_attribute_values(":value", value);
-        update.send().await.map(drop).map_err(Error::aws("UpdateItem", &self.table))
+        let update = update
+            .update_expression("SET #name = :value")
+            .condition_expression("nonce = :nonce")
+            .expression_attribute_names("#name", name)
+            .expression_attribute_values(":value", value)
+            .expression_attribute_values(":nonce", AttributeValue::S(nonce.to_owned()));
+        match update.send().await {
+            Ok(_) => Ok(true),
+            Err(error)
+                if error
+                    .as_service_error()
+                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(Error::aws("UpdateItem", &self.table)(error)),
+        }
     }
 
     /// Writes an item, replacing the one with the same keys.
@@ -326,6 +367,11 @@ impl Ledger {
     }
 }
 
+/// A text that no other try of any work has: its randomness is the operating system's.
+fn nonce() -> String {
+    format!("{:016x}", RandomState::new().hash_one(()))
+}
+
 /// The key of an item.
 pub fn key(pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
     let value = |text: &str| AttributeValue::S(text.to_owned());
@@ -404,3 +450,6 @@ pub mod about {
         format!("review#{slot}#{step}")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,14 @@
 //! way, as retries, time-outs and error codes, is as in Lambda.
 
 pub mod cloud;
-mod condition;
+mod dynamodb;
+mod expression;
+pub mod gate;
+mod logs;
 
 use std::cell::RefCell;
+use std::future;
+use std::io;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -61,8 +66,10 @@ pub enum Answer {
     },
     /// Another answer, after a while.
     Late(Duration, Box<Self>),
-    /// None, ever: as if the process had died at this point.
+    /// None, ever: the caller's time-out ends the call.
     Never,
+    /// The connection is reset before the answer arrives.
+    Reset,
 }
 
 impl Answer {
@@ -82,6 +89,11 @@ impl Answer {
     pub fn refused() -> Self {
         Self::error(403, "AccessDeniedException", r#"{"message": "not yet"}"#)
     }
+
+    /// An error that the SDK tries again: the service is broken.
+    pub fn broken() -> Self {
+        Self::error(500, "InternalServerError", r#"{"message": "broken"}"#)
+    }
 }
 
 thread_local! {
@@ -100,6 +112,14 @@ pub fn emitted() -> Vec<Value> {
 
 /// Clients whose every call a function answers.
 pub fn clients(answer: impl Fn(Call) -> Answer + Clone + Send + Sync + 'static) -> Shared {
+    connect(move |call| future::ready(answer(call)))
+}
+
+/// Clients whose every call a function answers in its own time.
+fn connect<A>(answer: impl Fn(Call) -> A + Clone + Send + Sync + 'static) -> Shared
+where
+    A: Future<Output = Answer> + Send + 'static,
+{
     let connector = SharedHttpConnector::new(Connector(answer));
     let credentials = Credentials::new("in", "process", None, None, "test");
     let http = http_client_fn(move |_, _| connector.clone());
@@ -114,11 +134,15 @@ impl<F> std::fmt::Debug for Connector<F> {
     }
 }
 
-impl<F: Fn(Call) -> Answer + Clone + Send + Sync + 'static> HttpConnector for Connector<F> {
+impl<F, A> HttpConnector for Connector<F>
+where
+    F: Fn(Call) -> A + Clone + Send + Sync + 'static,
+    A: Future<Output = Answer> + Send + 'static,
+{
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let answer = self.0.clone();
         HttpConnectorFuture::new(async move {
-            let mut given = answer(read(request).await?);
+            let mut given = answer(read(request).await?).await;
             let (status, error, body) = loop {
                 match given {
                     Answer::Now { status, error, body } => break (status, error, body),
@@ -126,7 +150,11 @@ impl<F: Fn(Call) -> Answer + Clone + Send + Sync + 'static> HttpConnector for Co
                         tokio::time::sleep(after).await;
                         given = *then;
                     }
-                    Answer::Never => std::future::pending().await,
+                    Answer::Never => future::pending().await,
+                    Answer::Reset => {
+                        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+                        return Err(ConnectorError::io(reset.into()));
+                    }
                 }
             };
             let status = StatusCode::try_from(status).map_err(|e| ConnectorError::user(e.into()))?;

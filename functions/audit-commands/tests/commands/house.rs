@@ -20,7 +20,6 @@ use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
-use fleetwarden_aws::testing::clients;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_core::policy::Policy;
@@ -71,7 +70,7 @@ pub(crate) fn house_with(policy: &'static str) -> House {
     let kept = Arc::clone(&last);
     let instead: Arc<Mutex<Option<AnswerInstead>>> = Arc::default();
     let answers = Arc::clone(&instead);
-    let shared = clients(move |call: Call| {
+    let shared = cloud.clients_with(move |call: Call| {
         let (method, path) = call.operation.split_once(' ').unwrap_or_default();
         if !OF_IOT.iter().any(|root| path.starts_with(root)) {
             return around.answer(call);

@@ -13,7 +13,6 @@ use device_defender::Settings;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::Answer;
-use fleetwarden_aws::testing::clients;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_core::check::KNOWN;
@@ -98,7 +97,7 @@ impl House {
         let bent: Arc<Mutex<Bent>> = Arc::default();
         let (around, service) = (cloud.clone(), Arc::clone(&endpoint));
         let (made, on_the_way) = (Arc::clone(&calls), Arc::clone(&bent));
-        let aws = clients(move |call| {
+        let aws = cloud.clients_with(move |call| {
             let (method, path) = call.operation.split_once(' ').unwrap_or_default();
             if !path.starts_with("/audit") {
                 return around.answer(call);

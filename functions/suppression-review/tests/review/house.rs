@@ -18,7 +18,6 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
-use fleetwarden_aws::testing::clients;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_aws::topic::Topic;
@@ -91,7 +90,7 @@ impl House {
         let instead: Arc<Mutex<Option<Instead>>> = Arc::default();
         let other = Arc::clone(&instead);
         let (slow, closed, missing) = (Arc::clone(&slowness), Arc::clone(&denied), Arc::clone(&gone));
-        let shared = clients(move |call: Call| {
+        let shared = cloud.clients_with(move |call: Call| {
             if !call.headers.iter().any(|(name, value)| name == "authorization" && value.contains("/iot/")) {
                 return around.answer(call);
             }

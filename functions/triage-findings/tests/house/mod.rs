@@ -24,7 +24,6 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
-use fleetwarden_aws::testing::clients;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_core::policy::Policy;
@@ -103,7 +102,7 @@ fn connect(
     step: Arc<AtomicI64>,
     registry: Arc<Mutex<Registry>>,
 ) -> Shared {
-    clients(move |call: Call| {
+    cloud.clone().clients_with(move |call: Call| {
         let (method, path) = call.operation.split_once(' ').unwrap_or_default();
         let ask = || {
             let headers: Vec<(&str, &str)> =

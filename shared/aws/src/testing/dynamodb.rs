@@ -1,0 +1,216 @@
+//! DynamoDB in memory: one table, its single writes on conditions, its batches and its transactions.
+
+#![expect(clippy::indexing_slicing, reason = "a member that a JSON value lacks reads as null")]
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use fleetwarden_core::timestamp::Millis;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use super::Answer;
+use super::cloud::list;
+use super::cloud::text;
+use super::expression::holds;
+use super::expression::number;
+use super::expression::updated;
+
+/// An item's attributes, as DynamoDB writes them or as plain values.
+pub type Attributes = Map<String, Value>;
+
+/// For how long a transaction with the token of an earlier one is that one, in seconds (`TransactWriteItems`).
+const TOKEN_SECONDS: i64 = 600;
+
+/// The table.
+#[derive(Default)]
+pub(super) struct Table {
+    pub(super) items: BTreeMap<(String, String), Attributes>,
+    /// The transactions that were made, by their token: when, and what they were.
+    transactions: BTreeMap<String, (Millis, Value)>,
+}
+
+/// One write: what it is about, what was there, and what becomes of it if the write's condition holds.
+struct Write<'t> {
+    key: (String, String),
+    held: Option<&'t Attributes>,
+    effect: Option<Effect>,
+}
+
+enum Effect {
+    Put(Attributes),
+    Delete,
+    Nothing,
+}
+
+impl Table {
+    /// Answers a call, if it is one of DynamoDB.
+    pub(super) fn answer(&mut self, operation: &str, body: &Value, now: Millis) -> Option<Answer> {
+        Some(match operation {
+            "GetItem" => Answer::ok(self.get(body)),
+            "PutItem" => self.write("Put", body),
+            "UpdateItem" => self.write("Update", body),
+            "DeleteItem" => self.write("Delete", body),
+            "TransactWriteItems" => self.transact(body, now),
+            "BatchWriteItem" => self.batch_write(body),
+            "BatchGetItem" => self.batch_get(body),
+            _ => return None,
+        })
+    }
+
+    fn get(&self, body: &Value) -> Value {
+        let item = body["Key"].as_object().and_then(|key| self.items.get(&item_key(key)));
+        item.map_or(json!({}), |item| json!({"Item": item}))
+    }
+
+    /// What a `Put`, `Update`, `Delete` or `ConditionCheck` would do.
+    fn plan(&self, kind: &str, body: &Value) -> Result<Write<'_>, String> {
+        let named = body[if kind == "Put" { "Item" } else { "Key" }].as_object();
+        let named = named.ok_or_else(|| format!("a {kind} without item or key"))?;
+        let key = item_key(named);
+        let held = self.items.get(&key);
+        let effect = match (holds(body, held)?, kind) {
+            (false, _) => None,
+            (true, "Put") => Some(Effect::Put(named.clone())),
+            (true, "Update") => Some(Effect::Put(updated(body, held.unwrap_or(named))?)),
+            (true, "Delete") => Some(Effect::Delete),
+            (true, _) => Some(Effect::Nothing),
+        };
+        Ok(Write { key, held, effect })
+    }
+
+    fn perform(&mut self, key: (String, String), effect: Effect) {
+        match effect {
+            Effect::Put(item) => drop(self.items.insert(key, item)),
+            Effect::Delete => drop(self.items.remove(&key)),
+            Effect::Nothing => {}
+        }
+    }
+
+    fn write(&mut self, kind: &str, body: &Value) -> Answer {
+        let Write { key, held, effect } = match self.plan(kind, body) {
+            Ok(write) => write,
+            Err(what) => return validation(&what),
+        };
+        let Some(effect) = effect else {
+            let code = "ConditionalCheckFailedException";
+            let item = shown_on_failure(body, held);
+            let body = json!({"__type": code, "message": "The conditional request failed", "Item": item});
+            return Answer::error(400, code, body);
+        };
+        let old = held.cloned();
+        self.perform(key.clone(), effect);
+        let attributes = match text(body, "ReturnValues") {
+            "ALL_OLD" => old.as_ref(),
+            "ALL_NEW" => self.items.get(&key),
+            _ => None,
+        };
+        Answer::ok(json!({ "Attributes": attributes }))
+    }
+
+    /// `TransactWriteItems`: all of it, or none and why. Sent again with its token, it is done already.
+    fn transact(&mut self, body: &Value, now: Millis) -> Answer {
+        let token = text(body, "ClientRequestToken");
+        let (same, items) = (&body["TransactItems"], list(body, "TransactItems"));
+        match self.transactions.get(token) {
+            Some((at, _)) if at.plus_seconds(TOKEN_SECONDS) < now => {}
+            Some((_, made)) if made == same => return Answer::ok("{}"),
+            Some(_) => {
+                let other = json!({"message": "the token was used for another transaction"});
+                return Answer::error(400, "IdempotentParameterMismatchException", other);
+            }
+            None => {}
+        }
+        let mut planned = Vec::with_capacity(items.len());
+        for (kind, body) in items.iter().filter_map(Value::as_object).flatten() {
+            match self.plan(kind, body) {
+                Ok(write) => planned.push((body, write)),
+                Err(what) => return validation(&what),
+            }
+        }
+        let keys: BTreeSet<_> = planned.iter().map(|(_, write)| &write.key).collect();
+        if planned.is_empty() || planned.len() > 100 || keys.len() < items.len() {
+            return validation("a transaction has 1 to 100 items, each with a key of its own");
+        }
+        if planned.iter().any(|(_, write)| write.effect.is_none()) {
+            let reason = |(body, write): &(&Value, Write<'_>)| match write.effect {
+                Some(_) => json!({"Code": "None"}),
+                None => json!({"Code": "ConditionalCheckFailed", "Item": shown_on_failure(body, write.held)}),
+            };
+            let reasons: Vec<Value> = planned.iter().map(reason).collect();
+            let code = "TransactionCanceledException";
+            let body = json!({"__type": code, "message": "canceled", "CancellationReasons": reasons});
+            return Answer::error(400, code, body);
+        }
+        let effects: Vec<_> =
+            planned.into_iter().filter_map(|(_, write)| Some((write.key, write.effect?))).collect();
+        for (key, effect) in effects {
+            self.perform(key, effect);
+        }
+        if !token.is_empty() {
+            self.transactions.insert(token.to_owned(), (now, same.clone()));
+        }
+        Answer::ok("{}")
+    }
+
+    /// `BatchWriteItem` of puts and deletes.
+    fn batch_write(&mut self, body: &Value) -> Answer {
+        let requests = body["RequestItems"].as_object().into_iter().flatten();
+        let requests: Vec<&Value> = requests.filter_map(|(_, list)| list.as_array()).flatten().collect();
+        if requests.len() > 25 {
+            return validation("a batch writes 25 items at most");
+        }
+        let writes: Vec<_> = requests
+            .iter()
+            .filter_map(|request| {
+                let put = request["PutRequest"]["Item"].as_object();
+                let put = put.map(|item| (item_key(item), Effect::Put(item.clone())));
+                let deleted = request["DeleteRequest"]["Key"].as_object();
+                put.or_else(|| deleted.map(|key| (item_key(key), Effect::Delete)))
+            })
+            .collect();
+        let keys: BTreeSet<_> = writes.iter().map(|(key, _)| key).collect();
+        if keys.len() < requests.len() {
+            return validation("Provided list of item keys contains duplicates");
+        }
+        for (key, effect) in writes {
+            self.perform(key, effect);
+        }
+        Answer::ok(json!({"UnprocessedItems": {}}))
+    }
+
+    fn batch_get(&self, body: &Value) -> Answer {
+        let mut found = BTreeMap::new();
+        for (table, asked) in body["RequestItems"].as_object().into_iter().flatten() {
+            let asked = list(asked, "Keys");
+            let keys: BTreeSet<_> = asked.iter().filter_map(Value::as_object).map(item_key).collect();
+            if keys.len() < asked.len() {
+                return validation("Provided list of item keys contains duplicates");
+            }
+            let items: Vec<_> = keys.iter().filter_map(|key| self.items.get(key)).collect();
+            found.insert(table.clone(), items);
+        }
+        Answer::ok(json!({"Responses": found, "UnprocessedKeys": {}}))
+    }
+}
+
+/// The keys of an item.
+pub(super) fn item_key(item: &Attributes) -> (String, String) {
+    let part = |name: &str| item.get(name).map(plain).and_then(|v| v.as_str().map(ToOwned::to_owned));
+    (part("pk").unwrap_or_default(), part("sk").unwrap_or_default())
+}
+
+/// DynamoDB's `{"S": "text"}` and `{"N": "1"}` as plain JSON.
+pub(super) fn plain(value: &Value) -> Value {
+    number(value).map_or_else(|| value["S"].clone(), Value::from)
+}
+
+/// The item as it is, for a caller that asks for it when its condition does not hold.
+fn shown_on_failure<'t>(body: &Value, held: Option<&'t Attributes>) -> Option<&'t Attributes> {
+    held.filter(|_| text(body, "ReturnValuesOnConditionCheckFailure") == "ALL_OLD")
+}
+
+fn validation(what: &str) -> Answer {
+    Answer::error(400, "ValidationException", json!({"message": what}))
+}
