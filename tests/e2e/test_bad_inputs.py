@@ -9,8 +9,8 @@ QUEUES = ["Check", "Suppression", "Mitigation", "Finding"]
 HOSTILE = '{"taskId":"../../etc\\u0000","taskStatus":"COMPLETED","taskType":"ON_DEMAND_AUDIT_TASK","accountId":"123456789012","auditDetails":[]}'
 
 
-def completed(task, account="123456789012"):
-    """The message of an audit that found something wrong with one check."""
+def completed(task, account="123456789012", started=None):
+    """The message of an audit that found something wrong with one check, and that began now unless it says when."""
     return json.dumps(
         {
             "accountId": account,
@@ -22,7 +22,7 @@ def completed(task, account="123456789012"):
             "nonCompliantChecksCount": 1,
             "compliantChecksCount": 0,
             "totalChecksCount": 1,
-            "taskStartTime": int(time.time() * 1000),
+            "taskStartTime": int((started or time.time()) * 1000),
             "auditDetails": [
                 {
                     "checkName": "LOGGING_DISABLED_CHECK",
@@ -59,8 +59,18 @@ def exported(stack, task, seconds=60):
     return []
 
 
+# The last is well formed, and of an audit that never was.
 @pytest.mark.parametrize(
-    "message", ["this is no JSON", "{", completed("0" * 32, account="999999999999"), HOSTILE, "[]", "\u202e\U0001f4a3"]
+    "message",
+    [
+        "this is no JSON",
+        "{",
+        completed("0" * 32, account="999999999999"),
+        HOSTILE,
+        "[]",
+        "\u202e\U0001f4a3",
+        completed("0" * 32),
+    ],
 )
 def test_a_bad_message_is_parked_and_the_next_audit_is_done(stack, message):
     stack.client("sns").publish(TopicArn=stack.outputs["AuditTopicArn"], Message=message)
@@ -71,10 +81,22 @@ def test_a_bad_message_is_parked_and_the_next_audit_is_done(stack, message):
     assert event["taskId"] == task and event["check"] == "LOGGING_DISABLED_CHECK"
 
 
+def test_a_notification_that_lies_about_an_audit_is_parked_and_the_audit_is_done(stack):
+    iot = stack.client("iot")
+    task = iot.start_on_demand_audit_task(targetCheckNames=["LOGGING_DISABLED_CHECK"])["taskId"]
+    lie = completed(task, started=1_700_000_000).replace("COMPLETED_NON_COMPLIANT", "COMPLETED_COMPLIANT")
+    stack.client("sns").publish(TopicArn=stack.outputs["AuditTopicArn"], Message=lie)
+    [event] = exported(stack, task)
+    assert event["taskId"] == task and event["check"] == "LOGGING_DISABLED_CHECK"
+    [(_, reason)] = stack.take("NotificationDeadLetterQueueUrl", 1)
+    assert "differs from DescribeAuditTask" in reason
+
+
 def test_a_thousand_records_of_one_event_all_end(stack):
     task = audit(stack)
     record = {"EventSource": "aws:sns", "EventVersion": "1.0", "EventSubscriptionArn": "arn:aws:sns:us-east-1:1:t:s"}
-    messages = [completed(task)] * 990 + [f"bad {number}" for number in range(10)]
+    started = stack.client("iot").describe_audit_task(taskId=task)["taskStartTime"].timestamp()
+    messages = [completed(task, started=started)] * 990 + [f"bad {number}" for number in range(10)]
     sns = {"Type": "Notification", "TopicArn": stack.outputs["AuditTopicArn"], "Timestamp": "2026-11-22T00:00:00.000Z"}
     records = [
         record | {"Sns": sns | {"MessageId": str(number), "Subject": None, "MessageAttributes": {}, "Message": message}}

@@ -78,16 +78,37 @@ def stack(command):
             up.wait(timeout=60)
 
 
-def outputs(variables):
-    """The outputs of the one stack that is up."""
-    client = boto3.client(
-        "cloudformation",
-        endpoint_url=variables["AWS_ENDPOINT_URL"],
+def client(variables, service, endpoint="AWS_ENDPOINT_URL"):
+    """A client of the stack that is up."""
+    return boto3.client(
+        service,
+        endpoint_url=variables[endpoint],
         region_name=variables["AWS_REGION"],
         aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
     )
-    (found,) = client.describe_stacks()["Stacks"]
+
+
+def audited(variables):
+    """The event of an audit that has run in the stack: one that Device Defender confirms."""
+    iot = client(variables, "iot", "AWS_ENDPOINT_URL_IOT")
+    task = iot.start_on_demand_audit_task(targetCheckNames=["LOGGING_DISABLED_CHECK"])["taskId"]
+    while (described := iot.describe_audit_task(taskId=task))["taskStatus"] == "IN_PROGRESS":
+        time.sleep(0.2)
+    path = FOLDER / "sns-audit-of-the-stack.json"
+    path.write_text(json.dumps(events.announcement(task, described)), encoding="utf-8")
+    return path
+
+
+def cases(variables):
+    """Each event with its function. The audit runs last: the commands among the events find none."""
+    yield from events.cases()
+    yield audited(variables), "AuditNotificationFunction"
+
+
+def outputs(variables):
+    """The outputs of the one stack that is up."""
+    (found,) = client(variables, "cloudformation").describe_stacks()["Stacks"]
     return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
 
 
@@ -142,7 +163,7 @@ def run(arguments):
         own = {k: v for k, v in local.items() if not k.startswith("AWS_ENDPOINT_URL")}
         settings = environment(DOCKER_HOST=host, **own)
         failures = 0
-        for path, function in events.cases():
+        for path, function in cases(local):
             began = time.monotonic()
             answer, log = invoke(function, path, env_file, settings)
             wrong = failed(path, answer, log)

@@ -4,7 +4,10 @@ Before it: `template.yaml`. After it: `test_template.py`, which holds the house'
 """
 
 import functools
+import json
 import pathlib
+import re
+from importlib import resources
 
 from cfnlint.decode import cfn_yaml
 
@@ -73,15 +76,71 @@ def sources(function):
     }
 
 
+def references(value):
+    """Every logical id, parameter and pseudo parameter that a value refers to, at any depth."""
+    if isinstance(value, list):
+        return {name for item in value for name in references(item)}
+    if not isinstance(value, dict):
+        return set()
+    if "Fn::Sub" in value:
+        text = value["Fn::Sub"]
+        text, own = text if isinstance(text, list) else (text, {})
+        named = {name.split(".")[0] for name in re.findall(r"\$\{([\w:.]+)\}", text)}
+        return (named - set(own)) | references(list(own.values()))
+    if "Fn::If" in value:
+        return references(value["Fn::If"][1:])
+    name = referred(value)
+    return {name} if name else references(list(value.values()))
+
+
+def conditional_statements(role):
+    """Every statement of a role's own policies, with the condition that it stands under or None."""
+    found = []
+    for policy in of_type("AWS::IAM::Role")[role].get("Policies", []):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if "Fn::If" in statement:
+                condition, statement, other = statement["Fn::If"]
+                assert other == {"Ref": "AWS::NoValue"}, role
+                found.append((condition, statement))
+            else:
+                found.append((None, statement))
+    return found
+
+
 def statements(role):
     """Every statement of a role's own policies."""
-    return [
-        statement
-        for policy in of_type("AWS::IAM::Role")[role].get("Policies", [])
-        for statement in policy["PolicyDocument"]["Statement"]
-    ]
+    return [statement for _, statement in conditional_statements(role)]
+
+
+def allowed_on(action):
+    """The roles whose own policies allow an action, by what they allow it on."""
+    roles = {}
+    for role in of_type("AWS::IAM::Role"):
+        for statement in statements(role):
+            if action in listed(statement["Action"]):
+                for resource in listed(statement["Resource"]):
+                    roles.setdefault(referred(resource), set()).add(role)
+    return roles
+
+
+def policies_on(kind, member):
+    """The statements of every policy of a resource, by the logical id of that resource."""
+    found = {}
+    for policy in of_type(kind).values():
+        for name in map(referred, listed(policy[member])):
+            assert name not in found, f"{name} has two policies: the second replaces the first"
+            found[name] = policy["PolicyDocument"]["Statement"]
+    return found
 
 
 def allowed(role):
     """Every action that a role's own policies allow."""
     return {action for statement in statements(role) for action in listed(statement["Action"])}
+
+
+@functools.cache
+def resource_types(action):
+    """The types of resource that an action knows, by the service authorization reference as cfn-lint has it."""
+    text = resources.files("cfnlint.data.AdditionalSpecs").joinpath("Policies.json").read_text(encoding="utf-8")
+    service, name = action.lower().split(":")
+    return json.loads(text)[service]["Actions"][name].get("Resources", [])

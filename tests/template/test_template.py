@@ -9,50 +9,22 @@ from calls import OPERATIONS
 from calls import code_calls
 from calls import read_sources
 from calls import variables_read
+from template import ROOT
 from template import allowed
+from template import allowed_on
+from template import conditional_statements
 from template import folder
 from template import functions
 from template import listed
 from template import load
 from template import of_type
+from template import policies_on
+from template import references
 from template import referred
+from template import resource_types
 from template import sources
 from template import statements
 
-# These know no resource: AWS lists them with the resource type `*` alone.
-WITHOUT_RESOURCE = {
-    "iot:CancelAuditMitigationActionsTask",
-    "iot:CancelAuditTask",
-    "iot:CreateAuditSuppression",
-    "iot:DeleteAccountAuditConfiguration",
-    "iot:DeleteAuditSuppression",
-    "iot:DescribeAccountAuditConfiguration",
-    "iot:DescribeAuditFinding",
-    "iot:DescribeAuditMitigationActionsTask",
-    "iot:DescribeAuditSuppression",
-    "iot:DescribeAuditTask",
-    "iot:ListAuditFindings",
-    "iot:ListAuditMitigationActionsExecutions",
-    "iot:ListAuditMitigationActionsTasks",
-    "iot:ListAuditSuppressions",
-    "iot:ListAuditTasks",
-    "iot:ListCACertificates",
-    "iot:ListCertificates",
-    "iot:ListMitigationActions",
-    "iot:ListPolicies",
-    "iot:ListPrincipalThings",
-    "iot:ListRelatedResourcesForAuditFinding",
-    "iot:ListRoleAliases",
-    "iot:ListScheduledAudits",
-    "iot:ListThings",
-    "iot:SetV2LoggingOptions",
-    "iot:StartAuditMitigationActionsTask",
-    "iot:StartOnDemandAuditTask",
-    "iot:UpdateAccountAuditConfiguration",
-    "iot:UpdateAuditSuppression",
-    "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
-}
 # What Lambda itself does with a function's role: the code never calls these.
 BY_LAMBDA = {
     "logs:CreateLogStream",
@@ -151,6 +123,33 @@ def test_a_record_is_hidden_for_six_times_the_timeout(function):
         assert visibility >= 6 * function["Timeout"]
 
 
+def invoked_by(function):
+    """The functions that a function invokes, by the queues and topics that it may send to."""
+    wakes = {}
+    for name, other in functions().items():
+        for event in other["Events"].values():
+            wakes.setdefault(referred(event["Properties"].get("Queue", event["Properties"].get("Topic"))), set()).add(name)
+        wakes.setdefault(name, set()).add(name)
+    sends = {
+        referred(resource)
+        for statement in statements(role_of(functions()[function]))
+        if {"lambda:InvokeFunction", "sns:Publish", "sqs:SendMessage"} & set(listed(statement["Action"]))
+        for resource in listed(statement["Resource"])
+    }
+    return {name for target in sends for name in wakes.get(target, ())}
+
+
+def test_a_function_that_is_in_a_loop_is_allowed_to_be_and_no_other():
+    """Lambda ends a loop through queues, topics and functions after about 16 rounds of one chain of requests."""
+    reached = {name: invoked_by(name) for name in FUNCTIONS}
+    for _ in FUNCTIONS:
+        reached = {name: by | {far for near in by for far in reached[near]} for name, by in reached.items()}
+    loops = {name for name in FUNCTIONS if name in reached[name]}
+    assert {"ApplyMitigationsFunction", "SuppressionReviewFunction", "TriageFindingsFunction"} <= loops
+    allowed = {name for name, function in functions().items() if function.get("RecursiveLoop") == "Allow"}
+    assert allowed == loops
+
+
 # --- the environment and the code ---------------------------------------------------------------------
 
 
@@ -200,7 +199,7 @@ def test_no_permission_is_wider_than_its_action_knows():
             actions = set(listed(statement["Action"]))
             assert not any("*" in action for action in actions), role
             if "*" in listed(statement["Resource"]):
-                assert actions <= WITHOUT_RESOURCE, role
+                assert [action for action in actions if resource_types(action)] == [], role
 
 
 def test_an_account_and_region_takes_one_stack_alone():
@@ -259,8 +258,36 @@ def test_what_changes_a_device_is_made_only_when_it_is_asked_for():
     for name, resource in load()["Resources"].items():
         if resource["Type"] == "AWS::IoT::MitigationAction":
             assert resource["Condition"] == "CreatesMitigationActions", name
-    assert load()["Parameters"]["CreateMitigationActions"]["Default"] == "false"
-    assert load()["Parameters"]["ManageAuditConfiguration"]["Default"] == "false"
+    for parameter in ("AllowMitigation", "CreateMitigationActions", "ManageAuditConfiguration"):
+        assert load()["Parameters"][parameter]["Default"] == "false"
+
+
+def test_no_role_may_change_a_device_unless_it_is_asked_for():
+    """All other writes to AWS IoT are to audits, to suppressions, and to the definitions of mitigation actions."""
+    harmless = re.compile(
+        r"iot:((Describe|Get|List)\w+|(Create|Delete|Update)(AuditSuppression|MitigationAction|ScheduledAudit)"
+        r"|(Delete|Update)AccountAuditConfiguration|CancelAudit(MitigationActions)?Task|StartOnDemandAuditTask"
+        r"|TagResource)$"
+    )
+    starts = set()
+    for role in of_type("AWS::IAM::Role"):
+        of_role = load()["Resources"][role].get("Condition")
+        for condition, statement in conditional_statements(role):
+            for action in listed(statement["Action"]):
+                if not action.startswith("iot:") or harmless.match(action):
+                    continue
+                if action == "iot:StartAuditMitigationActionsTask":
+                    starts.add(role)
+                    assert condition == "AllowsMitigation", role
+                else:
+                    assert of_role == "CreatesMitigationActions", (role, action)
+    assert starts == {"ApplyMitigationsRole", "AuditCommandsRole"}
+    assert load()["Conditions"]["AllowsMitigation"] == {
+        "Fn::Or": [
+            {"Condition": "CreatesMitigationActions"},
+            {"Fn::Equals": [{"Ref": "AllowMitigation"}, "true"]},
+        ]
+    }
 
 
 def test_the_audit_configuration_has_every_check():
@@ -269,6 +296,41 @@ def test_the_audit_configuration_has_every_check():
     assert all(check["Enabled"] for check in configuration["AuditCheckConfigurations"].values())
     scheduled = load()["Parameters"]["ScheduledAuditChecks"]["Default"].split(",")
     assert len(set(scheduled)) == 17
+
+
+# --- what stays when the stack is deleted ---------------------------------------------------------------
+
+
+def retained():
+    """The resources that stay, by logical id."""
+    return {name: resource for name, resource in load()["Resources"].items() if "DeletionPolicy" in resource}
+
+
+def test_what_stays_needs_nothing_that_goes():
+    for name, resource in retained().items():
+        needed = references(resource["Properties"]) & set(load()["Resources"])
+        assert needed <= set(retained()), name
+
+
+def test_what_stays_stays_on_replacement_too_and_goes_with_a_failed_creation():
+    for name, resource in load()["Resources"].items():
+        policies = resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")
+        assert policies in ((None, None), ("RetainExceptOnCreate", "Retain")), name
+
+
+def test_what_the_account_goes_on_using_stays():
+    """The audit configuration, whoever owns it, and the account's logging options name these."""
+    used = {referred(load()["Outputs"][name]["Value"]) for name in ("AuditTopicArn", "AuditTopicPublisherRoleArn")}
+    used |= set(of_type("AWS::IoT::AccountAuditConfiguration"))
+    for action in of_type("AWS::IoT::MitigationAction").values():
+        used |= references(action["ActionParams"].get("EnableIoTLoggingParams", {})) & set(load()["Resources"])
+    assert "IotLoggingRole" in used
+    assert used <= set(retained())
+
+
+def test_what_stays_is_documented():
+    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8").split("## Remove", 1)[1]
+    assert [name for name in retained() if f"`{name}`" not in page] == []
 
 
 # --- alarms -------------------------------------------------------------------------------------------
@@ -295,6 +357,103 @@ def test_a_dead_letter_queue_keeps_longest():
         assert queue["MessageRetentionPeriod"] == expected, name
 
 
+# --- queues and topics: who may send, and how much ------------------------------------------------------
+
+# A denial for all but these: by the statement's condition.
+SENDERS = "aws:PrincipalArn"
+
+
+def denial(statements):
+    """The one statement that denies all but some senders."""
+    (found,) = [s for s in statements if s["Effect"] == "Deny" and SENDERS in json.dumps(s["Condition"])]
+    assert found["Principal"] == "*"
+    return found
+
+
+def excepted(statement):
+    """The roles that a denial leaves out. One that a stack may not have stands behind its condition."""
+    roles = set()
+    for arn in statement["Condition"]["ArnNotEquals"][SENDERS]:
+        if "Fn::If" in arn:
+            condition, arn, other = arn["Fn::If"]
+            assert other == {"Ref": "AWS::NoValue"}
+            assert load()["Resources"][referred(arn)]["Condition"] == condition
+        assert arn["Fn::GetAtt"][1] == "Arn"
+        roles.add(referred(arn))
+    return roles
+
+
+@pytest.mark.parametrize("queue", sorted(of_type("AWS::SQS::Queue")))
+def test_only_those_that_send_to_a_queue_may(queue):
+    statement = denial(policies_on("AWS::SQS::QueuePolicy", "Queues")[queue])
+    assert (statement["Action"], referred(statement["Resource"])) == ("sqs:SendMessage", queue)
+    assert excepted(statement) == allowed_on("sqs:SendMessage")[queue]
+    # SNS sends in its own name: what a topic cannot deliver.
+    assert statement["Condition"]["Bool"] == {"aws:PrincipalIsAWSService": "false"}
+    # A record is moved back with the permissions of the role that moves it, and never into a dead-letter queue.
+    operators = statement["Condition"].get("ArnNotLike")
+    if queue in DEAD_LETTER_QUEUES:
+        assert operators is None
+    else:
+        arns = {SENDERS: {"Fn::Split": [",", {"Ref": "OperatorRoleArns"}]}}
+        assert operators == {"Fn::If": ["HasOperatorRoles", arns, {"Ref": "AWS::NoValue"}]}
+    assert set(statement["Condition"]) <= {"ArnNotEquals", "ArnNotLike", "Bool"}
+
+
+@pytest.mark.parametrize("topic", sorted(of_type("AWS::SNS::Topic")))
+def test_only_those_that_publish_to_a_topic_may(topic):
+    statement = denial(policies_on("AWS::SNS::TopicPolicy", "Topics")[topic])
+    assert (statement["Action"], referred(statement["Resource"])) == ("sns:Publish", topic)
+    assert excepted(statement) == allowed_on("sns:Publish")[topic]
+    alarms = {"aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"}}
+    others = {key: value for key, value in statement["Condition"].items() if key != "ArnNotEquals"}
+    assert others == ({"ArnNotLike": alarms} if topic == "AlertTopic" else {})
+
+
+def test_a_service_sends_to_a_queue_only_for_a_resource_of_this_stack():
+    for statements in policies_on("AWS::SQS::QueuePolicy", "Queues").values():
+        for statement in statements:
+            if statement["Effect"] == "Allow":
+                assert statement["Principal"] == {"Service": "sns.amazonaws.com"}
+                assert referred(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == "AuditTopic"
+
+
+def test_a_queue_takes_what_the_code_packs():
+    """A message of 1 MiB, and its dead-letter queue no less: a redrive that does not fit is lost."""
+    packed = re.search(r"const SQS: .*\bbytes: \(1 << (\d+)\) -", read_sources("shared/core/src/pack.rs"))
+    sizes = {queue["MaximumMessageSize"] for queue in of_type("AWS::SQS::Queue").values()}
+    assert sizes == {1 << int(packed[1])}
+
+
+# --- partitions ---------------------------------------------------------------------------------------
+
+
+def texts(value, path=()):
+    """Every text of the template with the names of the members that lead to it."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from texts(inner, (*path, key))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts(inner, path)
+    elif isinstance(value, str):
+        yield path, value
+
+
+def test_nothing_names_a_partition_or_its_domain():
+    """China has other ARNs and another domain. The names of services are the same in all partitions."""
+    named = []
+    for path, text in texts(load()["Resources"]):
+        if re.search(r"\barn:aws", text):
+            named.append(text)
+        service = path[-2:] == ("Principal", "Service") or path[-1] == "iam:PassedToService"
+        if "amazonaws.com" in text and not (service and re.fullmatch(r"[a-z]+\.amazonaws\.com", text)):
+            named.append(text)
+        if "kms:ViaService" in path:
+            assert text == "sns.${AWS::Region}.${AWS::URLSuffix}"
+    assert named == []
+
+
 # --- encryption ---------------------------------------------------------------------------------------
 
 
@@ -315,8 +474,9 @@ def test_whoever_publishes_may_use_the_key():
 @pytest.mark.parametrize("kind", ["AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy"])
 def test_only_tls_is_spoken(kind):
     for name, policy in of_type(kind).items():
-        denied = [s for s in policy["PolicyDocument"]["Statement"] if s["Effect"] == "Deny"]
-        assert [s["Condition"] for s in denied] == [{"Bool": {"aws:SecureTransport": "false"}}], name
+        (denied,) = [s for s in policy["PolicyDocument"]["Statement"] if s["Sid"] == "TlsOnly"]
+        assert (denied["Effect"], denied["Principal"]) == ("Deny", "*"), name
+        assert denied["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}, name
 
 
 # --- dashboard ----------------------------------------------------------------------------------------

@@ -9,9 +9,11 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::ledger::nonce;
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
@@ -113,7 +115,8 @@ impl AuditCommands {
             claim.uncertain = held.get_text("outcome") != Some("none");
         }
         let (client, table) = ledger.parts();
-        let item = claim.item(now).number("lease_until", deadline.0).into_attributes();
+        let nonce = nonce();
+        let item = claim.item(now).number("lease_until", deadline.0).text("nonce", &nonce).into_attributes();
         let put = client
             .put_item()
             .table_name(table)
@@ -121,18 +124,20 @@ impl AuditCommands {
             .condition_expression("attribute_not_exists(pk) OR (#state = :running AND lease_until < :now)")
             .expression_attribute_names("#state", "state")
             .expression_attribute_values(":running", AttributeValue::S("running".into()))
-            .expression_attribute_values(":now", AttributeValue::N(now.0.to_string()));
-        match put.send().await {
-            Ok(_) => Ok(Ok(claim)),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
+            .expression_attribute_values(":now", AttributeValue::N(now.0.to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else { return Ok(Ok(claim)) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                let held = Item::from(failed.item().cloned().unwrap_or_default());
+                if held.get_text("nonce") == Some(&nonce) {
+                    // An answer was lost, and the SDK sent the claim again.
+                    return Ok(Ok(claim));
+                }
                 let what = format!("the request '{token}' is being worked on; ask again in a minute");
                 Err(Failure::Refused { name: "RequestInProgress", what })
             }
-            Err(error) => Err(Error::aws("PutItem", table)(error).into()),
+            _ => Err(Error::aws("PutItem", table)(error).into()),
         }
     }
 

@@ -1,5 +1,5 @@
-//! What is done once for each audit: its record in the ledger, a message for each check that triage is to
-//! look at, a zero for each check that is well.
+//! What is done once for each audit: a message for each check that triage is to look at, a zero for each check that is
+//! well; and the audit's item in the ledger, which says that all of it is on its way.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -34,7 +34,7 @@ const OPEN: &str = "open";
 /// How many checks are recorded at once.
 const RECORDS: usize = 8;
 
-/// How a check ended, in the audit's record.
+/// How a check ended, in the audit's item.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct CheckRecord<'n> {
@@ -70,7 +70,6 @@ impl Handler {
             .map(|check| serde_json::to_string(&message(audit, check)).map(Outgoing::from));
         let to_triage: Vec<Outgoing> =
             to_triage.collect::<Result<_, _>>().map_err(|e| Error::Input(e.to_string()))?;
-        self.ledger.put(record(audit, ended, outcome, self.clock.now())).await?;
         // Before the messages: what triage decides for this audit must not look overtaken by an earlier one.
         let looked_at = outcome.with(Verdict::NonCompliant).chain(outcome.with(Verdict::Compliant));
         let record = async |check: &CheckEnded| self.ledger.record_audit_of_check(audit, &check.check).await;
@@ -99,6 +98,16 @@ impl Handler {
         Ok(())
     }
 
+    /// Writes the audit's item. The watch on audits counts an audit that has one as handled, so it comes last.
+    pub(crate) async fn record(
+        &self,
+        audit: &Audit,
+        ended: &AuditEnded,
+        outcome: &Outcome<'_>,
+    ) -> Result<(), Error> {
+        self.ledger.put(item(audit, ended, outcome, self.clock.now())).await
+    }
+
     /// The compliant checks that had findings at the audit before: those are fixed now, and triage says so.
     async fn open_before(&self, outcome: &Outcome<'_>) -> Result<BTreeSet<CheckName>, Error> {
         let asked: BTreeMap<String, &CheckName> = outcome
@@ -117,8 +126,8 @@ fn has_suppressed(check: &CheckEnded) -> bool {
     check.suppressed_non_compliant_resources_count.is_some_and(|count| count > 0)
 }
 
-/// The audit's record, also of one in which everything is well.
-fn record(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>, now: Millis) -> Item {
+/// The audit's item, also of one in which everything is well.
+fn item(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>, now: Millis) -> Item {
     let checks: BTreeMap<&str, CheckRecord<'_>> = outcome
         .all()
         .map(|check| {

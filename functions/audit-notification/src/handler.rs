@@ -9,11 +9,12 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::queue::Queue;
+use fleetwarden_core::alert::Alert;
 use fleetwarden_core::digest::Digest;
-use fleetwarden_core::message::Audit;
 use fleetwarden_core::metrics;
 use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::notification::Notification;
@@ -24,7 +25,9 @@ use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::confirm::Confirmed;
 use crate::event;
+use crate::mismatch::Mismatch;
 use crate::outcome;
 use crate::outcome::Outcome;
 use crate::trouble;
@@ -44,6 +47,8 @@ pub struct Handler {
     pub region: String,
     /// Where triage waits.
     pub checks: Queue,
+    /// Where audits are described.
+    pub iot: IotApi,
     /// Where a record goes that can never be handled.
     pub parking: Queue,
     /// What was done before.
@@ -63,6 +68,18 @@ struct Count {
     parked: usize,
 }
 
+/// Why a record is not done, and what people should know of it.
+struct Failure {
+    error: Error,
+    alert: Option<Alert>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, alert: None }
+    }
+}
+
 impl Handler {
     /// Handles an SNS event.
     ///
@@ -75,24 +92,26 @@ impl Handler {
         let (mut bad, mut published, mut seen) = (Vec::new(), 0_usize, BTreeSet::new());
         for (at, record) in records.iter().enumerate() {
             match self.read(at, record) {
-                // SNS delivers at least once, so one audit is handled once. Only what was verified counts as
-                // the first: a bad record with the audit's id must not stand in its way.
-                Ok(Some((audit, ended))) => {
-                    if seen.insert(audit.task_id.clone()) {
-                        audits.push((record, audit, ended));
+                // SNS delivers at least once, so one audit is handled once. What cannot name an audit of this account
+                // does not count as the first.
+                Ok(Some(notified)) => {
+                    if seen.insert(notified.task_id.clone()) {
+                        audits.push((record, notified));
                     }
                 }
                 Ok(None) => published += 1,
-                Err(error) => bad.push((record, error)),
+                Err(error) => bad.push((record, error.into())),
             }
         }
         let (repeats, audits_seen) = (records.len() - audits.len() - bad.len() - published, audits.len());
         let tried = futures_util::stream::iter(audits)
-            .map(async |(record, audit, ended)| (record, self.audit(&audit, &ended, deadline).await))
+            .map(async |(record, notified)| (record, self.audit(&notified, deadline).await))
             .buffer_unordered(PARALLEL);
-        let tried: Vec<(&Value, Result<(), Error>)> = tried.collect().await;
-        bad.extend(tried.into_iter().filter_map(|(record, tried)| tried.err().map(|error| (record, error))));
-        let (count, outcome) = self.settle(bad, deadline).await;
+        let tried: Vec<(&Value, Result<(), Failure>)> = tried.collect().await;
+        bad.extend(
+            tried.into_iter().filter_map(|(record, tried)| tried.err().map(|failure| (record, failure))),
+        );
+        let (count, outcome) = self.settle(bad, &event.context.request_id, deadline).await;
         tracing::info!(
             records = records.len(),
             audits = audits_seen,
@@ -107,43 +126,73 @@ impl Handler {
         outcome
     }
 
-    /// The audit that a record tells of; none if it is a finding that was published, which triage handled.
-    fn read(&self, at: usize, record: &Value) -> Result<Option<(Audit, Box<AuditEnded>)>, Error> {
+    /// The notification in a record; none if it is a finding that was published, which triage handled.
+    fn read(&self, at: usize, record: &Value) -> Result<Option<Box<AuditEnded>>, Error> {
         let message = event::message(at, record)?;
         let wrong = |what: &dyn std::fmt::Display| Error::Input(format!("Records[{at}]: {what}"));
         match Notification::parse(message).map_err(|error| wrong(&error))? {
             Notification::PublishedFinding(_) => Ok(None),
-            Notification::AuditEnded(ended) => {
-                let audit = outcome::audit(&ended, &self.account, &self.region, self.clock.now());
-                audit.map_err(|what| wrong(&what)).map(|audit| Some((audit, ended)))
+            Notification::AuditEnded(notified) => {
+                let audit = outcome::audit(&notified, &self.account, &self.region, self.clock.now());
+                audit.map_err(|what| wrong(&what)).map(|_| Some(notified))
             }
         }
     }
 
-    /// One audit. The messages to triage and the alert to people do not wait for each other.
-    async fn audit(&self, audit: &Audit, ended: &AuditEnded, deadline: Millis) -> Result<(), Error> {
-        if self.clock.now().0 > deadline.0 - MARGIN_MS {
-            return Err(Error::Later(format!("audit {}: no time is left for it", audit.task_id)));
+    /// One audit, as the service describes it. The messages to triage and the alert to people do not wait for each
+    /// other; the audit's item waits for both.
+    async fn audit(&self, notified: &AuditEnded, deadline: Millis) -> Result<(), Failure> {
+        if !self.has_time(deadline) {
+            return Err(Error::Later(format!("audit {}: no time is left for it", notified.task_id)).into());
         }
-        let outcome = Outcome::of(ended);
-        let told = async {
-            match trouble::alert(audit, ended, &outcome) {
+        let disagrees = |mismatch: &Mismatch| Failure {
+            error: mismatch.error(&notified.task_id),
+            alert: Some(mismatch.alert(notified, &self.region, self.clock.now())),
+        };
+        let confirmed = self.confirm(notified, deadline).await?;
+        let Confirmed { audit, ended, differences } = confirmed.map_err(|mismatch| disagrees(&mismatch))?;
+        let outcome = Outcome::of(&ended);
+        let alerted = async {
+            match trouble::alert(&audit, &ended, &outcome) {
                 Some(alert) => self.alerts.raise(&alert).await,
                 None => Ok(()),
             }
         };
-        let (dispatched, told) =
-            future::join(self.dispatch_once(audit, ended, &outcome, deadline), told).await;
-        Error::of_both(dispatched, told)
+        let dispatched = self.dispatch_once(&audit, &ended, &outcome, deadline);
+        let (dispatched, alerted) = future::join(dispatched, alerted).await;
+        Error::of_both(dispatched, alerted)?;
+        self.record(&audit, &ended, &outcome).await?;
+        if differences.is_empty() { Ok(()) } else { Err(disagrees(&Mismatch::Different(differences))) }
     }
 
-    /// Parks what can never be handled, and gives back the first failure that a retry may heal.
-    async fn settle(&self, bad: Vec<(&Value, Error)>, deadline: Millis) -> (Count, Result<(), Error>) {
+    /// Whether there is time for a step.
+    pub(crate) fn has_time(&self, deadline: Millis) -> bool {
+        self.clock.now().0 <= deadline.0 - MARGIN_MS
+    }
+
+    /// Raises the alerts, parks what can never be handled, and gives back the first failure that a retry may heal.
+    async fn settle(
+        &self,
+        bad: Vec<(&Value, Failure)>,
+        request_id: &str,
+        deadline: Millis,
+    ) -> (Count, Result<(), Error>) {
         let (mut count, mut outcome) = (Count::default(), Ok(()));
-        for (record, error) in bad {
+        let mut raised = BTreeSet::new();
+        for (record, Failure { error, alert }) in bad {
+            let failed = match alert.filter(|alert| !raised.contains(&alert.id())) {
+                Some(alert) => {
+                    let tried = self.alerts.raise(&alert).await;
+                    raised.extend(tried.is_ok().then(|| alert.id()));
+                    // It is not parked before the alert is out.
+                    Error::of_both(tried, Err(error))
+                }
+                None => Err(error),
+            };
+            let Err(error) = failed else { continue };
             let retry = if error.is_permanent() {
                 tracing::error!(error.name = error.name(), %error, "a record is parked");
-                match self.park(record, &error, deadline).await {
+                match self.park(record, &error, request_id, deadline).await {
                     Ok(()) => {
                         count.parked += 1;
                         continue;
@@ -160,11 +209,18 @@ impl Handler {
         (count, outcome)
     }
 
-    /// Parks a record, as an event of its own that the function can be invoked with again. Once: if another
-    /// record makes Lambda repeat the event, this one is on the dead-letter queue already.
-    async fn park(&self, record: &Value, reason: &Error, deadline: Millis) -> Result<(), Error> {
+    /// Parks a record, as an event of its own that the function can be invoked with again. Once for each request: if
+    /// another record makes Lambda repeat the event, under the same request id, this one is on the dead-letter queue
+    /// already. One that was moved back and is still bad is parked again.
+    async fn park(
+        &self,
+        record: &Value,
+        reason: &Error,
+        request_id: &str,
+        deadline: Millis,
+    ) -> Result<(), Error> {
         let body = json!({"Records": [record]}).to_string();
-        let about = about::parked(&Digest::new(FUNCTION).part(&body).hex());
+        let about = about::parked(&Digest::new(FUNCTION).part(&body).part(request_id).hex());
         let reason = reason.to_string();
         let work = self.parking.park(&body, &reason);
         self.ledger.once(&about, self.clock.now(), deadline, work).await

@@ -18,6 +18,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let ledger = Ledger::new(aws.dynamodb(), common.ledger_table);
     let handler = &Handler {
         checks: Queue::new(aws.sqs(), required("CHECK_QUEUE_URL")?),
+        iot: aws.iot_api(),
         parking: Queue::new(aws.sqs(), common.dead_letter_queue),
         alerts: Alerts::new(aws.sns(), common.alert_topic, ledger.clone(), clock.clone()),
         account: common.account,

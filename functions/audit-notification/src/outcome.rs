@@ -14,7 +14,7 @@ use fleetwarden_core::timestamp::Millis;
 /// How far ahead of our clock an audit may have begun, in seconds: clocks differ, but not by a day.
 const AHEAD_SECONDS: i64 = 86_400;
 
-/// What a check asks for. If a message names a check twice, the greater one counts: nothing is lost by it.
+/// What a check asks for. If an audit has a check under its old name, too, the greater one counts: nothing is lost by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
     /// It ended in a way that is not known here, with nothing found.
@@ -47,7 +47,7 @@ impl Verdict {
 pub(crate) struct Outcome<'n>(Vec<(Verdict, &'n CheckEnded)>);
 
 impl<'n> Outcome<'n> {
-    /// Sorts the checks of a notification.
+    /// Sorts the checks of an audit.
     pub(crate) fn of(ended: &'n AuditEnded) -> Self {
         let mut checks: BTreeMap<_, (Verdict, &CheckEnded)> = BTreeMap::new();
         for check in &ended.audit_details {
@@ -78,7 +78,7 @@ impl<'n> Outcome<'n> {
     }
 }
 
-/// The audit that a notification tells of.
+/// The audit that a notification names.
 ///
 /// # Errors
 /// The path of the member that the service of this account cannot have sent, and what is wrong with it.

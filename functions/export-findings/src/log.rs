@@ -1,19 +1,26 @@
 //! The findings log: each finding one event, written once although its message may be delivered often.
 //!
-//! Every page has a log stream of its own, and whoever creates the stream writes the page: two deliveries
-//! cannot both create it. Who finds the stream there knows that somebody began. As long as that somebody can
-//! be alive, there is nothing to do but to come again; after that, the stream is read and what is missing is
-//! added. So the normal path costs two calls and no table.
+//! Every page has a log stream of its own, and the delivery that creates the stream writes the page: two deliveries
+//! cannot both create it. A delivery that finds the stream there knows that another one began. As long as that one
+//! can be alive, or an answer that it did not get can still take effect, this one comes again later; after that, it
+//! claims the stream in the ledger, reads it and adds what is missing. So the normal path costs two calls and no table.
+//!
+//! Events are never sent twice without reading the stream in between: the SDK's own retry would append them again.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use aws_sdk_cloudwatchlogs::Client;
+use aws_sdk_cloudwatchlogs::config;
 use aws_sdk_cloudwatchlogs::operation::create_log_stream::CreateLogStreamError;
 use aws_sdk_cloudwatchlogs::types::InputLogEvent;
 use aws_sdk_cloudwatchlogs::types::RejectedLogEventsInfo;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::retries::NoSecondAppend;
+use fleetwarden_core::digest::Digest;
 use fleetwarden_core::names::shown;
 use fleetwarden_core::pack;
 use fleetwarden_core::timestamp::Millis;
@@ -28,6 +35,7 @@ const MAX_EVENT: usize = pack::LOGS.bytes - pack::LOGS.overhead;
 pub struct FindingsLog {
     client: Client,
     group: String,
+    ledger: Ledger,
     clock: Clock,
 }
 
@@ -40,9 +48,9 @@ struct Identity<'e> {
 }
 
 impl FindingsLog {
-    /// The findings log in this log group.
-    pub const fn new(client: Client, group: String, clock: Clock) -> Self {
-        Self { client, group, clock }
+    /// The findings log in this log group. The ledger keeps two deliveries from completing the same stream.
+    pub const fn new(client: Client, group: String, ledger: Ledger, clock: Clock) -> Self {
+        Self { client, group, ledger, clock }
     }
 
     /// The log group's name.
@@ -65,12 +73,23 @@ impl FindingsLog {
             return self.put(stream, &events.iter().collect::<Vec<_>>()).await;
         }
         let until = self.created(stream).await?.0.saturating_add(time_out.max(TIME_OUT_MS));
-        if self.clock.now().0 <= until {
+        let now = self.clock.now();
+        if now.0 <= until {
             return Err(Error::Later(format!(
                 "the log stream {stream} may be being written by another delivery until {}",
                 Millis(until).rfc3339()
             )));
         }
+        // The claim is one of the content: the same page, exported again with other findings, is read again.
+        let content = Digest::new("log stream").parts(events.iter().map(AsRef::as_ref)).hex();
+        let lease = Millis(now.0.saturating_add(time_out));
+        self.ledger
+            .once(&about::log_stream(stream, &content), now, lease, self.complete(stream, events))
+            .await
+    }
+
+    /// Adds what is missing to a stream whose writer has ended.
+    async fn complete(&self, stream: &str, events: &[Cow<'_, str>]) -> Result<(), Error> {
         let there = self.identities(stream).await?;
         let missing: Vec<_> = events.iter().filter(|event| !there.contains(identity(event))).collect();
         self.put(stream, &missing).await
@@ -141,7 +160,9 @@ impl FindingsLog {
             let events = run.iter().map(|text| event(text).build()).collect::<Result<Vec<_>, _>>();
             let events = events.map_err(|e| Error::Input(e.to_string()))?;
             let put = self.client.put_log_events().log_group_name(&self.group).log_stream_name(stream);
-            let put = put.set_log_events(Some(events)).send().await;
+            let put = put.set_log_events(Some(events)).customize();
+            let put =
+                put.config_override(config::Builder::new().retry_classifier(NoSecondAppend)).send().await;
             let put = put.map_err(Error::aws("PutLogEvents", stream))?;
             refused.extend(put.rejected_log_events_info().and_then(|info| rejected(info, run.len())));
         }

@@ -15,10 +15,11 @@ use fleetwarden_aws::telemetry;
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let (aws, common, clock) = (Shared::from_env()?, settings::Common::from_env()?, Clock::system());
+    let log_group = settings::required("FINDINGS_LOG_GROUP")?;
     let ledger = Ledger::new(aws.dynamodb(), common.ledger_table);
     let handler = &Handler {
         account: common.account,
-        log: FindingsLog::new(aws.logs(), settings::required("FINDINGS_LOG_GROUP")?, clock.clone()),
+        log: FindingsLog::new(aws.logs(), log_group, ledger.clone(), clock.clone()),
         archive: Archive::new(aws.s3(), settings::required("ARCHIVE_BUCKET")?),
         alerts: Alerts::new(aws.sns(), common.alert_topic, ledger.clone(), clock.clone()),
         parking: Queue::new(aws.sqs(), common.dead_letter_queue),

@@ -21,6 +21,7 @@ use crate::Handler;
 
 mod pages;
 mod records;
+mod schedules;
 mod summaries;
 
 const ALERTS: &str = "arn:alerts";
@@ -32,7 +33,7 @@ fn handler(cloud: &Cloud) -> Handler {
     let ledger = Ledger::new(aws.dynamodb(), "ledger".into());
     Handler {
         account: "123456789012".into(),
-        log: FindingsLog::new(aws.logs(), "/fleetwarden/findings".into(), clock.clone()),
+        log: FindingsLog::new(aws.logs(), "/fleetwarden/findings".into(), ledger.clone(), clock.clone()),
         archive: Archive::new(aws.s3(), "archive".into()),
         alerts: Alerts::new(aws.sns(), ALERTS.into(), ledger.clone(), clock.clone()),
         parking: Queue::new(aws.sqs(), "https://sqs.us-east-1.amazonaws.com/123456789012/parked".into()),

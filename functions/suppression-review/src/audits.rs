@@ -3,12 +3,12 @@
 //! Before it stands nothing but the time: all else in the stack is woken by an audit's notification, so an audit that
 //! does not come is silence, and silence looks like a fleet that is well. It looks at the account's configuration, its
 //! scheduled audits and the audit tasks of the last weeks ([`account`]), holds them against the ledger, in which
-//! `audit-notification` writes every audit it heard of, and against what it remembers ([`memory`]), and tells each
-//! [`trouble`] once.
+//! `audit-notification` writes every audit once all that it causes is on its way, and against what it remembers
+//! ([`memory`]), and tells each [`trouble`] once.
 //!
 //! What has ended and was not heard of is also brought in: its notification is made again from the audit task and
-//! published to the audit topic, from where `audit-notification` takes it as if it had come in time. That audit's claim
-//! makes a repeat harmless, and other subscribers of the topic get what they missed as well.
+//! published to the audit topic, from where `audit-notification` takes it as if it had come in time, and confirms it as
+//! any other. That audit's claim makes a repeat harmless, and other subscribers of the topic get what they missed as well.
 //!
 //! Calls: one for the configuration, the list of scheduled audits and each 250 audit tasks; one for each task that the
 //! ledger does not know, up to 500; one for each scheduled audit, only if some check is disabled. It needs
@@ -200,10 +200,8 @@ impl Watch<'_> {
             let known = self.known(runs.iter().map(|run| run.task_id.as_str())).await?;
             for run in runs.into_iter().filter(|run| !known.contains_key(&run.task_id)) {
                 let sent = match run.notification(self.account) {
-                    Some(notification) => self.topic.publish(&notification).await.map_err(|e| e.to_string()),
-                    None => {
-                        Err("the service's description of the audit task has no start or no checks".into())
-                    }
+                    Ok(notification) => self.topic.publish(&notification).await.map_err(|e| e.to_string()),
+                    Err(lacks) => Err(lacks),
                 };
                 tracing::warn!(
                     task.id = run.task_id,

@@ -10,7 +10,7 @@ use crate::process::{Guarded, free_port, tail};
 use anyhow::{Context as _, Result, bail};
 use hyper::Method;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -19,6 +19,9 @@ use std::time::{Duration, Instant};
 const START: Duration = Duration::from_mins(1);
 /// Somebody else may take the port between the look and the start.
 const ATTEMPTS: usize = 3;
+
+/// What the emulator lacks of Lambda's recursive-loop detection, under the name by which Python loads it at its start.
+const LINEAGE: (&str, &str) = ("sitecustomize.py", include_str!("lineage.py"));
 
 /// How the emulator is started.
 #[derive(Debug, Clone)]
@@ -74,6 +77,9 @@ impl Emulator {
         let url = format!("http://127.0.0.1:{port}");
         let log = start.folder.join("ministack.log");
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let extension = start.folder.join("python");
+        fs::create_dir_all(&extension).with_context(|| format!("cannot make {}", extension.display()))?;
+        fs::write(extension.join(LINEAGE.0), LINEAGE.1)?;
         let mut command = Command::new(start.command);
         // What the caller's shell says of AWS must not reach a function.
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_aws(name)) {
@@ -96,6 +102,7 @@ impl Emulator {
             .env("GATEWAY_PORT", port.to_string())
             .env("AWS_ENDPOINT_URL", &url)
             .env("TMPDIR", start.folder)
+            .env("PYTHONPATH", extension)
             .envs(start.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(file.try_clone()?)

@@ -11,6 +11,7 @@ mod defender;
 mod demo;
 mod emulator;
 mod http;
+mod input;
 mod output;
 mod process;
 mod replay;
@@ -48,7 +49,10 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = Arguments::parse().command;
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command,
+        Err(unparsed) => return output::of_parser(&unparsed),
+    };
     // Dropping a command that was interrupted ends everything that it started.
     let ended = tokio::select! {
         ended = run(command) => ended,
@@ -57,7 +61,8 @@ async fn main() -> ExitCode {
             Ok(ExitCode::from(130))
         }
     };
-    ended.unwrap_or_else(|error| {
+    let complete = output::finish();
+    complete.and(ended).unwrap_or_else(|error| {
         output::note(format!("fleetwarden: {error:#}"));
         ExitCode::FAILURE
     })

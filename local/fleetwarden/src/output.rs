@@ -2,13 +2,49 @@
 //!
 //! Results go to standard output, so that they can be piped; everything about the way there does not.
 
+use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
-use std::io::Write as _;
+use std::io::{self, ErrorKind, Write as _};
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// A line of the result. A reader that has gone away is no reason to stop.
+/// The first failure to write a line of the result.
+static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+
+/// A line of the result. A failure to write it is reported by [`finish`].
 pub(crate) fn line(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+    written(writeln!(io::stdout().lock(), "{text}"));
+}
+
+/// Writes what is left of the result.
+///
+/// # Errors
+/// If a part of the result was not written, for example because the disk is full. A closed pipe is no error: its reader,
+/// such as `head`, has had enough.
+pub(crate) fn finish() -> Result<()> {
+    written(io::stdout().lock().flush());
+    let lost = LOST.lock().unwrap_or_else(PoisonError::into_inner).take();
+    lost.map_or(Ok(()), |error| Err(error).context("standard output is incomplete"))
+}
+
+/// Prints what the parser of the command line says, help included, and gives its exit code.
+pub(crate) fn of_parser(said: &clap::Error) -> ExitCode {
+    written(said.print());
+    match finish() {
+        Ok(()) => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2)),
+        Err(error) => {
+            note(format!("fleetwarden: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn written(result: io::Result<()>) {
+    let Err(error) = result else { return };
+    if error.kind() != ErrorKind::BrokenPipe {
+        LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    }
 }
 
 /// A text in lines of at most so many columns, broken between words.

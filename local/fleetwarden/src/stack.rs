@@ -10,6 +10,7 @@ use crate::http::Http;
 use crate::template::{iot, package, yaml};
 use anyhow::{Context as _, Result};
 use device_defender::{Endpoint, HttpPublisher, Publisher, Publishing, Settings};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,12 @@ pub(crate) const CONSUMERS: [&str; 4] =
 /// The queues that nobody reads but people.
 pub(crate) const DEAD_LETTER_QUEUES: [&str; 5] =
     ["Notification", "Check", "Suppression", "Mitigation", "Finding"];
+
+/// The name of a stack as the command line or the environment gives it: an empty one stands for [`NAME`].
+#[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
+pub(crate) fn name(given: &str) -> Result<String, std::convert::Infallible> {
+    Ok(if given.is_empty() { NAME } else { given }.to_owned())
+}
 
 /// What a stack is made of.
 #[derive(Debug)]
@@ -202,6 +209,7 @@ async fn deploy(cloud: &Cloud, defender: &Defender, plan: &Plan) -> Result<BTree
     let mut template = yaml::read(&text)?;
     let artifacts = package::package(&mut template, &plan.root, &plan.binaries, ARTIFACTS)?;
     let at_endpoint = iot::take(&mut template)?;
+    let loops = recursive_loops(&template);
     cloud.create_bucket(ARTIFACTS).await?;
     for (key, bytes) in artifacts {
         cloud.put_object(ARTIFACTS, &key, bytes).await?;
@@ -211,6 +219,11 @@ async fn deploy(cloud: &Cloud, defender: &Defender, plan: &Plan) -> Result<BTree
     let url = format!("{}/{ARTIFACTS}/template.json", cloud.url());
     cloud.create_stack(NAME, &url, &parameters(plan)).await?;
     let outputs = cloud.stack_outputs(NAME).await?;
+    for (id, setting) in loops {
+        let output = format!("{id}Name");
+        let function = outputs.get(&output).with_context(|| format!("the template has no output {output}"))?;
+        cloud.set_recursive_loop(function, &setting).await?;
+    }
     for resource in at_endpoint {
         if let Some(properties) = resource.resolved(&outputs) {
             let made = defender.create(&resource.kind, &properties).await;
@@ -218,6 +231,17 @@ async fn deploy(cloud: &Cloud, defender: &Defender, plan: &Plan) -> Result<BTree
         }
     }
     Ok(outputs.into_iter().filter(|(name, _)| !iot::is_own(name)).collect())
+}
+
+/// The functions with a setting for recursive loops, by logical id. The emulator's CloudFormation leaves it out.
+fn recursive_loops(template: &Value) -> Vec<(String, String)> {
+    let resources = template.get("Resources").and_then(Value::as_object).into_iter().flatten();
+    resources
+        .filter_map(|(id, resource)| {
+            let setting = resource.pointer("/Properties/RecursiveLoop")?.as_str()?;
+            Some((id.clone(), setting.to_owned()))
+        })
+        .collect()
 }
 
 /// What a local stack needs, and over it what the operator says.

@@ -368,7 +368,7 @@ impl Ledger {
 }
 
 /// A text that no other try of any work has: its randomness is the operating system's.
-fn nonce() -> String {
+pub fn nonce() -> String {
     format!("{:016x}", RandomState::new().hash_one(()))
 }
 
@@ -411,6 +411,11 @@ pub mod about {
     /// The triage of a check from a page on.
     pub fn triage(audit: &Audit, check: &CheckName, page: u32) -> String {
         format!("triage#{}#{check}#{page}", audit.task_id)
+    }
+
+    /// Adding what is missing to a log stream that an earlier delivery began, by a hash of the events.
+    pub fn log_stream(stream: &str, digest: &str) -> String {
+        format!("log-stream#{stream}#{digest}")
     }
 
     /// A check across audits: its latest history (`sk` `latest`) and the latest audit that has looked at it (`sk`

@@ -18,7 +18,7 @@ pub mod policy;
 pub mod queue;
 pub mod registry;
 mod rest;
-mod retries;
+pub mod retries;
 pub mod s3;
 pub mod settings;
 pub mod telemetry;

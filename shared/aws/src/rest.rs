@@ -38,7 +38,7 @@ use aws_types::SdkConfig;
 
 /// Codes with which a service says that it is asked too often. `LimitExceededException` is none of them: the same
 /// call some milliseconds later meets the same quota.
-const THROTTLING: [&str; 5] = [
+pub(crate) const THROTTLING: [&str; 5] = [
     "ThrottlingException",
     "Throttling",
     "ThrottledException",

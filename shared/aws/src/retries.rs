@@ -1,5 +1,6 @@
-//! Retries that cannot help.
+//! Retries that cannot help, or that do harm. Which call may be sent again, and why, is in docs/decisions.md.
 
+use aws_sdk_cloudwatchlogs::operation::put_log_events::PutLogEventsError;
 use aws_sdk_iot::operation::create_audit_suppression::CreateAuditSuppressionError;
 use aws_sdk_iot::operation::start_audit_mitigation_actions_task::StartAuditMitigationActionsTaskError;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
@@ -7,6 +8,8 @@ use aws_smithy_runtime_api::client::retries::classifiers::ClassifyRetry;
 use aws_smithy_runtime_api::client::retries::classifiers::RetryAction;
 use aws_smithy_runtime_api::client::retries::classifiers::RetryClassifierPriority;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::rest::THROTTLING;
 
 /// `LimitExceededException` means that ten mitigation tasks run, or that some quota is used up: the same call
 /// some milliseconds later meets the same answer. The SDK would send it three times.
@@ -26,6 +29,30 @@ impl ClassifyRetry for NoPointlessRetry {
 
     fn name(&self) -> &'static str {
         "no retry on LimitExceededException"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+}
+
+/// `PutLogEvents` appends: sent again after an answer that was lost, it writes its events twice. Only what was throttled
+/// certainly wrote nothing.
+#[derive(Debug)]
+pub struct NoSecondAppend;
+
+impl ClassifyRetry for NoSecondAppend {
+    fn classify_retry(&self, ctx: &InterceptorContext) -> RetryAction {
+        let Some(Err(error)) = ctx.output_or_error() else { return RetryAction::NoActionIndicated };
+        let refused = error.as_operation_error().and_then(|e| e.downcast_ref::<PutLogEventsError>());
+        match refused.and_then(ProvideErrorMetadata::code) {
+            Some(code) if THROTTLING.contains(&code) => RetryAction::NoActionIndicated,
+            _ => RetryAction::RetryForbidden,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "no retry of what may have been appended"
     }
 
     fn priority(&self) -> RetryClassifierPriority {

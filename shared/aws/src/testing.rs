@@ -8,6 +8,7 @@ mod dynamodb;
 mod expression;
 pub mod gate;
 mod logs;
+pub mod queues;
 
 use std::cell::RefCell;
 use std::future;

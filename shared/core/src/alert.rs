@@ -41,6 +41,8 @@ pub enum Kind {
     AuditMissing,
     /// An audit runs for longer than a day.
     AuditStuck,
+    /// A notification of an audit does not agree with what Device Defender says of that audit.
+    AuditUnconfirmed,
     /// An audit ended and its notification did not come.
     AuditUnheard,
     /// The watch on audits was refused a look.
@@ -92,6 +94,7 @@ impl Kind {
             Self::AuditMisconfigured => "audit-misconfigured",
             Self::AuditMissing => "audit-missing",
             Self::AuditStuck => "audit-stuck",
+            Self::AuditUnconfirmed => "audit-unconfirmed",
             Self::AuditUnheard => "audit-unheard",
             Self::AuditWatchBlind => "audit-watch-blind",
             Self::FindingsReported => "findings-reported",

@@ -4,6 +4,7 @@
 //! not known here is kept as it is and travels on; only aliases are replaced.
 
 pub mod advice;
+mod facts;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -105,6 +106,11 @@ impl CheckName {
             Some(found) => Self(Cow::Borrowed(found)),
             None => Self(Cow::Owned(name.to_owned())),
         }
+    }
+
+    /// The names of [`KNOWN`].
+    pub(crate) fn known() -> impl Iterator<Item = Self> {
+        KNOWN.iter().map(|name| Self(Cow::Borrowed(name)))
     }
 
     /// The name as the API spells it.

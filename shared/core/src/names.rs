@@ -19,13 +19,80 @@ pub fn is_name(text: &str) -> bool {
 
 /// A thing's name: `[a-zA-Z0-9:_-]{1,128}` (`ThingName`).
 pub fn is_thing_name(text: &str) -> bool {
-    is_of(text, 128, |c| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-'))
+    is_of(text, 128, in_thing_name)
+}
+
+/// A character of the name of a thing, a thing group or a thing type.
+pub(crate) const fn in_thing_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-')
+}
+
+/// The name of a thing's attribute: `[a-zA-Z0-9_.,@/:#-]{1,128}` (`AttributeName`).
+pub(crate) fn is_attribute_name(text: &str) -> bool {
+    is_of(text, 128, |c| c.is_ascii_alphanumeric() || "_.,@/:#-".contains(c))
 }
 
 /// A region, as `us-gov-west-1`: `[a-z0-9-]{1,32}`.
 pub fn is_region(text: &str) -> bool {
-    is_of(text, 32, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+    is_of(text, 32, in_region)
 }
+
+/// A character of a region's name.
+pub(crate) const fn in_region(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'
+}
+
+/// The regions of today.
+///
+/// Source: the partitions in the AWS SDK for Rust of November 2026.
+pub(crate) const REGIONS: [&str; 46] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "cn-north-1",
+    "cn-northwest-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-isoe-west-1",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "eusc-de-east-1",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-gov-east-1",
+    "us-gov-west-1",
+    "us-iso-east-1",
+    "us-iso-west-1",
+    "us-isob-east-1",
+    "us-isob-west-1",
+    "us-isof-east-1",
+    "us-isof-south-1",
+    "us-west-1",
+    "us-west-2",
+];
 
 /// A check's name as every known one is made. The service declares a plain string, so this is our own rule:
 /// letters, digits and `_`, at most 128.

@@ -1,11 +1,17 @@
-//! What Device Defender says by SNS.
+//! What Device Defender says by SNS, and how it is made of what `DescribeAuditTask` says.
+//!
+//! Anyone who may publish to a topic can write such a message, so it only asks for a look at the audit task: what
+//! counts is the task's description, read by the same code as the message.
 //!
 //! No message has a subject or attributes, so the kinds of message on a topic are told apart by their shape
 //! alone. Unknown members are passed over; unknown checks and words are kept.
 
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
 
+use crate::api::input::millis;
 use crate::check::CheckName;
 use crate::json;
 use crate::json::JsonError;
@@ -32,7 +38,7 @@ pub struct AuditEnded {
     pub account_id: String,
     /// `[a-zA-Z0-9-]{1,40}`.
     pub task_id: String,
-    /// `COMPLETED`, `FAILED` or `CANCELED`.
+    /// `COMPLETED`, `FAILED` or `CANCELED`: see [`has_ended`].
     pub task_status: String,
     /// `ON_DEMAND_AUDIT_TASK` or `SCHEDULED_AUDIT_TASK`.
     pub task_type: String,
@@ -87,6 +93,19 @@ pub enum CheckStatus {
     /// A word that is new here, or one that an audit that ended should not have.
     #[serde(other)]
     Unknown,
+}
+
+impl CheckStatus {
+    /// The API's word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CompletedCompliant => "COMPLETED_COMPLIANT",
+            Self::CompletedNonCompliant => "COMPLETED_NON_COMPLIANT",
+            Self::Failed => "FAILED",
+            Self::Canceled => "CANCELED",
+            Self::Unknown => "another one",
+        }
+    }
 }
 
 /// A finding as `PUBLISH_FINDING_TO_SNS` sends it. Only what tells it apart is read.
@@ -145,6 +164,53 @@ impl Notification {
     }
 }
 
+/// Whether an audit task with this status has ended. A word that is new here is not taken for an end: nothing would
+/// look at the audit again.
+pub fn has_ended(task_status: &str) -> bool {
+    matches!(task_status, "COMPLETED" | "FAILED" | "CANCELED")
+}
+
+/// The notification of an audit task after the schema `auditnotification/1.0`, made of the answer of
+/// `DescribeAuditTask`: there `auditDetails` is a map, times are in seconds, and counts have other names.
+///
+/// # Errors
+/// The member that the answer lacks. A task that failed or was canceled can be without checks.
+pub fn from_description(account: &str, task_id: &str, described: &Value) -> Result<Value, String> {
+    let text = |member: &str| described.get(member).and_then(Value::as_str);
+    let lacks = |member: &str| format!("the answer of DescribeAuditTask has no {member}");
+    let status = text("taskStatus").ok_or_else(|| lacks("taskStatus"))?;
+    let started = described.get("taskStartTime").and_then(millis).ok_or_else(|| lacks("taskStartTime"))?;
+    let checks = described.get("auditDetails").and_then(Value::as_object);
+    if checks.is_none_or(serde_json::Map::is_empty) && status == "COMPLETED" {
+        return Err(lacks("auditDetails"));
+    }
+    let checks = checks.into_iter().flatten().map(|(name, check)| {
+        let mut check = check.as_object().cloned().unwrap_or_default();
+        check.insert("checkName".to_owned(), name.as_str().into());
+        Value::Object(check)
+    });
+    let count = |member: &str| {
+        described.pointer(&format!("/taskStatistics/{member}")).cloned().unwrap_or_else(|| 0.into())
+    };
+    let mut notification = json!({
+        "accountId": account,
+        "taskId": task_id,
+        "taskStatus": status,
+        "taskType": text("taskType").ok_or_else(|| lacks("taskType"))?,
+        "failedChecksCount": count("failedChecks"),
+        "canceledChecksCount": count("canceledChecks"),
+        "nonCompliantChecksCount": count("nonCompliantChecks"),
+        "compliantChecksCount": count("compliantChecks"),
+        "totalChecksCount": count("totalChecks"),
+        "taskStartTime": started,
+        "auditDetails": checks.collect::<Vec<_>>(),
+    });
+    if let (Some(schedule), Some(members)) = (text("scheduledAuditName"), notification.as_object_mut()) {
+        members.insert("scheduledAuditName".to_owned(), schedule.into());
+    }
+    Ok(notification)
+}
+
 fn read<'t, T: Deserialize<'t>>(text: &'t str, kind: &'static str) -> Result<T, NotificationError> {
     json::read(text).map_err(|source| NotificationError::Member { kind, source })
 }
@@ -187,6 +253,46 @@ mod tests {
         ]
         .map(|text| Notification::parse(&text).unwrap_err().to_string());
         insta::assert_snapshot!(errors.join("\n"));
+    }
+
+    const DESCRIBED: &str = r#"{"taskStatus":"COMPLETED","taskType":"SCHEDULED_AUDIT_TASK","taskStartTime":1524740766.191,
+        "scheduledAuditName":"weekly","taskStatistics":{"totalChecks":1,"nonCompliantChecks":1},
+        "auditDetails":{"REVOKED_DEVICE_CERT_CHECK":{"checkRunStatus":"COMPLETED_NON_COMPLIANT","checkCompliant":false,
+        "totalResourcesCount":2,"nonCompliantResourcesCount":1,"suppressedNonCompliantResourcesCount":4}}}"#;
+
+    #[test]
+    fn a_description_becomes_the_notification_of_its_audit() {
+        let described: Value = serde_json::from_str(DESCRIBED).unwrap();
+        let made = from_description("123456789012", "4e2b", &described).unwrap();
+        insta::assert_json_snapshot!(made);
+        let Notification::AuditEnded(ended) = Notification::parse(&made.to_string()).unwrap() else {
+            panic!("another kind")
+        };
+        assert_eq!(ended.task_start_time, Millis(1_524_740_766_191));
+        assert_eq!(ended.audit_details[0].check.as_str(), "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK");
+        assert_eq!(*ended, AuditEnded::deserialize(made).unwrap());
+    }
+
+    #[test]
+    fn a_description_that_lacks_what_cannot_be_made_up_is_none() {
+        for member in ["taskStatus", "taskType", "taskStartTime", "auditDetails"] {
+            for nothing in [json!(null), json!({}), json!([])] {
+                let mut described: Value = serde_json::from_str(DESCRIBED).unwrap();
+                described[member] = nothing;
+                let error = from_description("123456789012", "4e2b", &described).unwrap_err();
+                assert_eq!(error, format!("the answer of DescribeAuditTask has no {member}"));
+            }
+        }
+        let canceled =
+            json!({"taskStatus": "CANCELED", "taskType": "ON_DEMAND_AUDIT_TASK", "taskStartTime": 7});
+        let made = from_description("123456789012", "4e2b", &canceled).unwrap();
+        assert_eq!(made["auditDetails"], json!([]));
+    }
+
+    #[test]
+    fn a_status_that_is_not_known_is_no_end() {
+        assert!(["COMPLETED", "FAILED", "CANCELED"].into_iter().all(has_ended));
+        assert!(!["IN_PROGRESS", "PAUSED", ""].into_iter().any(has_ended));
     }
 
     proptest::proptest! {

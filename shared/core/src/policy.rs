@@ -12,6 +12,7 @@ mod decision;
 mod diagnostic;
 mod file;
 mod glob;
+mod legal;
 mod lint;
 mod matcher;
 mod node;
@@ -19,6 +20,7 @@ mod protect;
 mod read;
 #[cfg(feature = "schema")]
 mod schema;
+mod shape;
 mod standing;
 mod subject;
 mod windows;
@@ -106,6 +108,8 @@ pub struct Policy {
     index: Vec<Box<[u16]>>,
     protect: Protections,
     windows: Option<Windows>,
+    /// What its author hardly meant, as far as the file alone says it.
+    doubts: Box<[Diagnostic]>,
 }
 
 /// One rule: what it matches and what then happens.
@@ -201,7 +205,7 @@ impl Policy {
             (0..).zip(&rules).filter_map(takes).collect()
         };
         let index = check::KNOWN.iter().map(of_check).collect();
-        Self { mode, hash, rules, standing, index, protect, windows }
+        Self { mode, hash, rules, standing, index, protect, windows, doubts: Box::default() }
     }
 
     /// What the operator allows.

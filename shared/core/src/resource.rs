@@ -123,6 +123,41 @@ impl ResourceIdentifier {
     }
 }
 
+/// The kinds of resource that findings are about (`ResourceType`). The API's `IAM_ROLE` is missing: roles are only
+/// related to what a check looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ResourceType {
+    DeviceCertificate,
+    CaCertificate,
+    IotPolicy,
+    CognitoIdentityPool,
+    ClientId,
+    AccountSettings,
+    RoleAlias,
+    IssuerCertificate,
+}
+
+impl ResourceType {
+    /// Whether the things behind a resource of this kind can be found.
+    pub(crate) const fn has_things(self) -> bool {
+        matches!(self, Self::DeviceCertificate | Self::ClientId)
+    }
+
+    /// The API's word.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::DeviceCertificate => "DEVICE_CERTIFICATE",
+            Self::CaCertificate => "CA_CERTIFICATE",
+            Self::IotPolicy => "IOT_POLICY",
+            Self::CognitoIdentityPool => "COGNITO_IDENTITY_POOL",
+            Self::ClientId => "CLIENT_ID",
+            Self::AccountSettings => "ACCOUNT_SETTINGS",
+            Self::RoleAlias => "ROLE_ALIAS",
+            Self::IssuerCertificate => "ISSUER_CERTIFICATE",
+        }
+    }
+}
+
 /// The resource of a finding (`NonCompliantResource`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -202,7 +202,7 @@ async fn a_thing_of_a_protected_group_or_of_one_below_it_is_not_mitigated() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_looked_up_that_no_protection_asks_for() {
-    let (house, found) = protecting("certificates: [none], policies: [none]").await;
+    let (house, found) = protecting(&format!("certificates: {}, policies: [none]", "f".repeat(64))).await;
     house.ok(mitigate(&by_id(&found), &[SHARED])).await;
     let calls = house.calls();
     assert!(!calls.contains("/principals") && !calls.contains("/things"), "{calls}");

@@ -1,5 +1,6 @@
 //! Commands that come twice, overlap, or lose their answer, and what they leave behind.
 
+use fleetwarden_aws::testing::Answer;
 use serde_json::Value;
 use serde_json::json;
 
@@ -37,6 +38,17 @@ async fn an_audit_is_started_once_for_a_token() {
     assert_eq!(house.invoke_as("r-1", start(None, &[LOGGING])).await.unwrap(), by_request);
     assert_ne!(house.invoke_as("r-2", start(None, &[LOGGING])).await.unwrap(), by_request);
     assert_eq!(house.audits(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_is_lost_starts_the_audit_all_the_same() {
+    for answer in [Answer::broken(), Answer::Reset] {
+        let house = ready().await;
+        house.cloud.lose("PutItem", answer);
+        let started = house.ok(start(Some("t"), &[LOGGING])).await;
+        assert_eq!(house.ok(start(Some("t"), &[LOGGING])).await, started);
+        assert_eq!(house.audits(), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -128,7 +128,10 @@ async fn what_the_table_holds_back_is_asked_for_again() {
 async fn no_audit_is_begun_when_the_time_is_up() {
     let cloud = Cloud::default();
     let late = LambdaEvent::new(event(&[with_findings("t-1")]), Context::default());
-    assert_eq!(handler(&cloud).handle(late).await.unwrap_err().name(), "Fleetwarden.Later");
+    assert_eq!(
+        handler(&cloud, &Defender::default()).handle(late).await.unwrap_err().name(),
+        "Fleetwarden.Later"
+    );
     assert!(cloud.calls("").is_empty());
 }
 

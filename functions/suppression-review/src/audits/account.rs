@@ -10,6 +10,7 @@ use fleetwarden_aws::ledger::about;
 use fleetwarden_core::api;
 use fleetwarden_core::api::input::millis;
 use fleetwarden_core::check::CheckName;
+use fleetwarden_core::notification;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::schedule::Rhythm;
 use fleetwarden_core::timestamp::Millis;
@@ -154,8 +155,9 @@ impl Run {
         run
     }
 
+    /// Whether it has not ended. A task without a status is damage, and not taken for one that runs.
     pub(super) fn is_running(&self) -> bool {
-        self.status == "IN_PROGRESS"
+        !self.status.is_empty() && !notification::has_ended(&self.status)
     }
 
     fn details(&self) -> impl Iterator<Item = (&String, &Value)> {
@@ -179,36 +181,13 @@ impl Run {
         self.details().filter_map(failure).collect()
     }
 
-    /// The notification that Device Defender should have sent, after the schema `auditnotification/1.0`. None if the
-    /// description lacks what nobody can make up.
-    pub(super) fn notification(&self, account: &str) -> Option<String> {
-        let answer = self.described.as_ref()?;
-        answer.get("taskStartTime").and_then(millis)?;
-        answer.get("auditDetails").and_then(Value::as_object)?;
-        let details = self.details().map(|(name, check)| {
-            let mut check = check.as_object().cloned().unwrap_or_default();
-            check.insert("checkName".to_owned(), name.as_str().into());
-            Value::Object(check)
-        });
-        let count =
-            |member| answer.pointer(&format!("/taskStatistics/{member}")).cloned().unwrap_or(0.into());
-        let mut notification = json!({
-            "accountId": account,
-            "taskId": self.task_id,
-            "taskStatus": self.status,
-            "taskType": text(answer, "taskType")?,
-            "failedChecksCount": count("failedChecks"),
-            "canceledChecksCount": count("canceledChecks"),
-            "nonCompliantChecksCount": count("nonCompliantChecks"),
-            "compliantChecksCount": count("compliantChecks"),
-            "totalChecksCount": count("totalChecks"),
-            "taskStartTime": self.started.0,
-            "auditDetails": details.collect::<Vec<_>>(),
-        });
-        if let (Some(schedule), Some(members)) = (&self.schedule, notification.as_object_mut()) {
-            members.insert("scheduledAuditName".to_owned(), schedule.as_str().into());
-        }
-        Some(notification.to_string())
+    /// The notification that Device Defender should have sent.
+    ///
+    /// # Errors
+    /// What the description lacks.
+    pub(super) fn notification(&self, account: &str) -> Result<String, String> {
+        let described = self.described.as_ref().unwrap_or(&Value::Null);
+        Ok(notification::from_description(account, &self.task_id, described)?.to_string())
     }
 }
 

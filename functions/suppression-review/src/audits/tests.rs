@@ -193,8 +193,10 @@ impl House {
     async fn hear_all(&self) -> Vec<String> {
         let tasks = self.tasks().await;
         for task in &tasks {
-            if self.cloud.item(&format!("audit#{task}"), "audit").is_none() {
-                self.hear(&self.notification(task).await).await;
+            let answer = self.call("DescribeAuditTask", json!({"taskId": task})).await;
+            let run = Run::read(task, answer);
+            if !run.is_running() && self.cloud.item(&format!("audit#{task}"), "audit").is_none() {
+                self.hear(&run.notification(ACCOUNT).unwrap()).await;
             }
         }
         tasks
@@ -202,10 +204,17 @@ impl House {
 
     /// What `audit-notification` does when a message comes by the audit topic.
     async fn hear(&self, message: &str) {
+        self.deliver(message).await.unwrap();
+        assert_eq!(self.cloud.sent_to(PARKED), Vec::<String>::new());
+    }
+
+    /// One delivery of a message of the audit topic.
+    async fn deliver(&self, message: &str) -> Result<(), Error> {
         let function = audit_notification::Handler {
             account: ACCOUNT.into(),
             region: "us-east-1".into(),
             checks: Queue::new(self.aws.sqs(), CHECKS.into()),
+            iot: self.aws.iot_api(),
             parking: Queue::new(self.aws.sqs(), PARKED.into()),
             ledger: self.ledger(),
             alerts: self.alerts(),
@@ -215,8 +224,7 @@ impl House {
         let mut context = Context::default();
         context.deadline = u64::try_from(self.cloud.clock().now().plus_seconds(30).0).unwrap();
         let event = json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": message}}]});
-        function.handle(LambdaEvent::new(event, context)).await.unwrap();
-        assert_eq!(self.cloud.sent_to(PARKED), Vec::<String>::new());
+        function.handle(LambdaEvent::new(event, context)).await
     }
 
     /// Looks once: what the function answers.
@@ -373,6 +381,72 @@ async fn an_audit_that_nobody_heard_of_is_sent_through_and_told() {
     assert_eq!(house.cloud.sent_to(CHECKS), asked);
     assert_eq!(house.troubles().await, Vec::<String>::new());
     assert_eq!((house.told().len(), house.cloud.published_to(TOPIC).len()), (1, 1));
+}
+
+/// The notification came, and what it causes was never taken: Lambda gives it up after its retries, and an operator
+/// who reviews and then purges, as the runbook says, must not lose the audit.
+#[tokio::test(start_paused = true)]
+async fn an_audit_whose_messages_were_never_taken_is_unheard() {
+    for operation in ["SendMessageBatch", "Publish"] {
+        let house = House::set_up(10).await;
+        house.schedule("nightly", json!({"frequency": "DAILY"})).await;
+        house.look().await;
+        house.control("check-failures", &json!({"failing": [LOGGING]}));
+        house.pass(9 * HOUR);
+        let task = house.tasks().await.remove(0);
+        let notification = house.notification(&task).await;
+        house.cloud.fail(operation, 3, Answer::refused());
+        for _ in 0..3 {
+            house.deliver(&notification).await.unwrap_err();
+            house.pass(120);
+        }
+        // That triage may look at the check is on record, and is not taken for the audit's end.
+        assert!(house.cloud.item(&format!("history#{SHARED}"), "audit").is_some());
+        assert_eq!(house.troubles().await, ["unheard"]);
+        let [sent] = <[String; 1]>::try_from(house.cloud.published_to(TOPIC)).unwrap();
+        house.hear(&sent).await;
+        assert!(house.cloud.sent_to(CHECKS).iter().any(|message| message.contains(&task)), "{operation}");
+        assert!(house.told().iter().any(|alert| alert.contains("audit-failed")), "{operation}");
+        assert_eq!(house.troubles().await, Vec::<String>::new());
+    }
+}
+
+/// A forged notification of an audit that runs does not make it heard, nor does one that says that all is well.
+#[tokio::test(start_paused = true)]
+async fn a_forged_notification_does_not_make_an_audit_heard() {
+    let house = House::set_up(3 * HOUR).await;
+    house.schedule("nightly", json!({"frequency": "DAILY"})).await;
+    house.look().await;
+    house.pass(6 * HOUR + 60);
+    let task = house.tasks().await.remove(0);
+    let answer = house.call("DescribeAuditTask", json!({"taskId": task})).await;
+    let mut early: Value =
+        serde_json::from_str(&Run::read(&task, answer).notification(ACCOUNT).unwrap()).unwrap();
+    early["taskStatus"] = "COMPLETED".into();
+    for check in early["auditDetails"].as_array_mut().unwrap() {
+        check["checkRunStatus"] = "COMPLETED_COMPLIANT".into();
+    }
+    assert_eq!(house.deliver(&early.to_string()).await.unwrap_err().name(), "Fleetwarden.Later");
+    early["taskId"] = "00000000".into();
+    house.deliver(&early.to_string()).await.unwrap();
+    assert_eq!(house.cloud.sent_to(PARKED).len(), 1);
+    // Its true notification is lost.
+    house.pass(9 * HOUR);
+    assert_eq!(house.troubles().await, ["unheard"]);
+    let [sent] = <[String; 1]>::try_from(house.cloud.published_to(TOPIC)).unwrap();
+    house.deliver(&sent).await.unwrap();
+    assert_eq!(house.cloud.sent_to(PARKED).len(), 1, "what the watch makes agrees with the service");
+    assert!(house.cloud.sent_to(CHECKS).iter().all(|message| message.contains(&task)));
+    assert_eq!(house.troubles().await, Vec::<String>::new());
+}
+
+#[test]
+fn a_task_with_a_status_that_is_not_known_goes_on() {
+    let run = |status: Value| Run::read("t", json!({"taskStatus": status, "taskStartTime": 7}));
+    assert!(run("PAUSED".into()).is_running() && run("IN_PROGRESS".into()).is_running());
+    assert!(!run("COMPLETED".into()).is_running() && !run("CANCELED".into()).is_running());
+    let error = run(Value::Null).notification(ACCOUNT).unwrap_err();
+    assert_eq!(error, "the answer of DescribeAuditTask has no taskStatus");
 }
 
 #[tokio::test(start_paused = true)]

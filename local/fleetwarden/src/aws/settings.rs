@@ -4,8 +4,9 @@
 //! asked for: it knows profiles, roles, single sign-on and instances, and whoever works with AWS has it.
 
 use super::Service;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use aws_credential_types::Credentials;
+use fleetwarden_core::names::shown;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -59,16 +60,22 @@ impl Settings {
         };
         let (credentials, region) = tokio::try_join!(credentials, region)?;
         let endpoint = |service: Service| {
-            let name = format!("AWS_ENDPOINT_URL_{}", service.name().to_ascii_uppercase());
-            let url = variable(&name).or_else(|| variable("AWS_ENDPOINT_URL"))?;
-            Some((service, url.trim_end_matches('/').to_owned()))
+            let own = format!("AWS_ENDPOINT_URL_{}", service.name().to_ascii_uppercase());
+            let (name, url) = [own, "AWS_ENDPOINT_URL".to_owned()].into_iter().find_map(|name| {
+                let url = variable(&name)?;
+                Some((name, url))
+            })?;
+            Some(match url.split_once("://") {
+                Some(("http" | "https", _)) => Ok((service, url.trim_end_matches('/').to_owned())),
+                _ => Err(anyhow!("{name} must begin with http:// or https://: '{}'", shown(&url))),
+            })
         };
         Ok(Self {
             credentials,
             region,
             fips: is_on("AWS_USE_FIPS_ENDPOINT"),
             dual_stack: is_on("AWS_USE_DUALSTACK_ENDPOINT"),
-            endpoints: Service::ALL.into_iter().filter_map(endpoint).collect(),
+            endpoints: Service::ALL.into_iter().filter_map(endpoint).collect::<Result<_>>()?,
         })
     }
 
@@ -204,6 +211,17 @@ pub(crate) mod tests {
 
     const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret")];
     const REGION: (&str, &str) = ("AWS_REGION", "eu-central-1");
+
+    #[tokio::test]
+    async fn an_address_without_a_scheme_is_refused_by_the_name_of_its_variable() {
+        for (name, url) in
+            [("AWS_ENDPOINT_URL", "localhost:4566"), ("AWS_ENDPOINT_URL_LAMBDA", "ftp://x\u{1b}")]
+        {
+            let error = refused(&[&KEYS[..], &[REGION, (name, url)]].concat(), "/no/such/aws").await;
+            let shown = shown(url);
+            assert_eq!(error, format!("{name} must begin with http:// or https://: '{shown}'"));
+        }
+    }
 
     #[tokio::test]
     async fn what_the_environment_says_nobody_else_is_asked() {

@@ -39,6 +39,15 @@ impl Cloud {
         reply.json().with_context(|| format!("read the configuration of {function}"))
     }
 
+    /// Sets what becomes of a function in a recursive loop: `Allow` or `Terminate`.
+    pub(crate) async fn set_recursive_loop(&self, function: &str, setting: &str) -> Result<()> {
+        let path = format!("/2024-08-31/functions/{function}/recursion-config");
+        let body = json!({ "RecursiveLoop": setting });
+        let reply = self.rest("lambda", Method::PUT, &path, body.to_string()).await?;
+        reply.ok().with_context(|| format!("configure the recursion of {function}"))?;
+        Ok(())
+    }
+
     /// Calls a deployed function and waits for its answer.
     pub(crate) async fn invoke(&self, function: &str, event: Bytes) -> Result<Bytes> {
         let path = format!("{FUNCTIONS}/{function}/invocations");

@@ -7,6 +7,7 @@ use super::pair;
 use crate::aws::Again;
 use crate::aws::function::{Answer, Function};
 use crate::aws::settings::Settings;
+use crate::input::{self, Input};
 use crate::output::{line, note, waiting};
 use crate::stack;
 use anyhow::{Context as _, Result, bail};
@@ -15,9 +16,7 @@ use comfy_table::{Table, presets};
 use fleetwarden_core::api::{self, Operation, input::TOKEN, shape::Shape};
 use serde_json::{Map, Value};
 use std::collections::hash_map::RandomState;
-use std::fs;
 use std::hash::BuildHasher as _;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -34,7 +33,8 @@ pub(crate) struct Arguments {
     #[arg(value_name = "NAME=VALUE", value_parser = pair)]
     members: Vec<(String, String)>,
     /// The stack: in the account and region that the AWS CLI would use, or at `AWS_ENDPOINT_URL`
-    #[arg(long, env = "FLEETWARDEN_STACK", default_value = stack::NAME, hide_env_values = true)]
+    #[arg(long, env = "FLEETWARDEN_STACK", default_value = stack::NAME, hide_env_values = true,
+        value_parser = stack::name)]
     stack: String,
     /// File with the members as JSON; - reads standard input
     #[arg(long)]
@@ -169,7 +169,7 @@ fn why(body: &[u8]) -> String {
 /// The event for the function.
 fn event(operation: &Operation, arguments: &Arguments) -> Result<Map<String, Value>> {
     let mut event = match &arguments.input {
-        Some(path) => read(path)?,
+        Some(path) => members(path)?,
         None => Map::new(),
     };
     for (name, text) in &arguments.members {
@@ -195,16 +195,12 @@ fn event(operation: &Operation, arguments: &Arguments) -> Result<Map<String, Val
     Ok(event)
 }
 
-fn read(path: &Path) -> Result<Map<String, Value>> {
-    let mut text = String::new();
-    if path == Path::new("-") {
-        std::io::stdin().lock().read_to_string(&mut text)?;
-    } else {
-        text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    }
-    match serde_json::from_str(&text).with_context(|| format!("{} is no JSON", path.display()))? {
+/// The members of an input that a file holds.
+fn members(path: &Path) -> Result<Map<String, Value>> {
+    let Input { name, text } = input::read(path)?;
+    match serde_json::from_str(&text).with_context(|| format!("{name} is not valid JSON"))? {
         Value::Object(members) => Ok(members),
-        _ => bail!("{} holds no JSON object", path.display()),
+        _ => bail!("{name} is not a JSON object"),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::aws::Again;
 use crate::aws::function::Function;
 use crate::aws::settings::Settings;
 use crate::cloud::{ACCOUNT, REGION};
+use crate::input;
 use crate::output::{line, note};
 use crate::process::Guarded;
 use crate::runtime::{Outcome, RuntimeApi};
@@ -57,7 +58,7 @@ pub(crate) struct Arguments {
 
 /// Runs the function once.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let event = read_event(&arguments.event)?;
+    let event = Bytes::from(input::read(&arguments.event)?.text);
     let at_endpoint = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|url| !url.is_empty());
     if !arguments.deployed {
         let given = if at_endpoint { deployed(&arguments).await.ok() } else { None };
@@ -203,17 +204,6 @@ fn placeholder(name: &str, value: &Value) -> String {
         () if name.ends_with("_SECONDS") => "60".to_owned(),
         () => word,
     }
-}
-
-fn read_event(path: &Path) -> Result<Bytes> {
-    let bytes = if path == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes)?;
-        bytes
-    } else {
-        fs::read(path).with_context(|| format!("cannot read the event {}", path.display()))?
-    };
-    Ok(Bytes::from(bytes))
 }
 
 #[cfg(test)]

@@ -3,8 +3,6 @@
 //!
 //! Faults, deaths and other invocations come between its clients and the services: see [`gate`](super::gate).
 
-#![expect(clippy::indexing_slicing, reason = "a member that a JSON value lacks reads as null")]
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -27,6 +25,7 @@ use super::gate::is_call_of;
 use super::logs;
 pub use super::logs::Stream;
 use super::logs::Streams;
+use super::queues::Queues;
 use crate::clients::Shared;
 use crate::clock::Clock;
 
@@ -43,14 +42,15 @@ struct State {
     gate: Gate,
     table: Table,
     streams: Streams,
+    queues: Queues,
     objects: BTreeMap<String, Vec<u8>>,
 }
 
 impl Default for Cloud {
     fn default() -> Self {
         let (calls, gate, table) = (Vec::new(), Gate::default(), Table::default());
-        let (streams, objects) = (Streams::new(), BTreeMap::new());
-        Self(Arc::new(Mutex::new(State { now: START, calls, gate, table, streams, objects })))
+        let (streams, queues, objects) = (Streams::new(), Queues::default(), BTreeMap::new());
+        Self(Arc::new(Mutex::new(State { now: START, calls, gate, table, streams, queues, objects })))
     }
 }
 
@@ -160,6 +160,12 @@ impl Cloud {
         change(&mut self.state().gate)
     }
 
+    pub(super) fn with_queues<T>(&self, change: impl FnOnce(&mut Queues, Millis) -> T) -> T {
+        let mut state = self.state();
+        let now = state.now;
+        change(&mut state.queues, now)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -170,18 +176,12 @@ impl State {
         let (body, operation) = (call.json(), call.operation.as_str());
         let table = self.table.answer(operation, &body, self.now);
         let streams = table.or_else(|| logs::answer(&mut self.streams, operation, &body, self.now));
-        streams.unwrap_or_else(|| self.other(call, &body))
+        let queues = streams.or_else(|| self.queues.answer(operation, &body, self.now));
+        queues.unwrap_or_else(|| self.other(call))
     }
 
-    fn other(&mut self, call: &Call, body: &Value) -> Answer {
+    fn other(&mut self, call: &Call) -> Answer {
         match call.operation.as_str() {
-            "SendMessageBatch" => {
-                let sent = list(body, "Entries").iter();
-                let sent =
-                    sent.map(|entry| json!({"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "5"}));
-                Answer::ok(json!({"Successful": sent.collect::<Vec<_>>(), "Failed": []}))
-            }
-            "SendMessage" => Answer::ok(json!({"MessageId": "m"})),
             "Publish" => Answer::ok(
                 "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>",
             ),

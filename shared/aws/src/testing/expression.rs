@@ -41,8 +41,9 @@ pub(super) fn updated(request: &Value, item: &Attributes) -> Result<Attributes, 
                     after.insert(name, value);
                 }
                 "ADD" => {
-                    let (is, added) = (item.get(&name).cloned(), reader.operand()?);
-                    after.insert(name, plus(is.unwrap_or(json!({"N": "0"})), added, 1)?);
+                    let (zero, added) = (json!({"N": "0"}), reader.operand()?);
+                    let sum = plus(item.get(&name).unwrap_or(&zero), added.as_ref(), 1)?;
+                    after.insert(name, sum);
                 }
                 "REMOVE" => drop(after.remove(&name)),
                 other => return Err(format!("'{other}' is not understood")),
@@ -202,7 +203,7 @@ impl<'r> Reader<'r> {
         for (sign, factor) in [("+", 1), ("-", -1)] {
             if self.take(sign) {
                 let one = one.ok_or("an operand does not exist")?;
-                return plus(one, self.operand()?, factor).map(Some);
+                return plus(&one, self.operand()?.as_ref(), factor).map(Some);
             }
         }
         Ok(one)
@@ -254,8 +255,8 @@ fn compare(is: Option<&Value>, wanted: Option<&Value>) -> Option<Ordering> {
     }
 }
 
-fn plus(one: Value, other: Option<Value>, factor: i64) -> Result<Value, String> {
-    let sum = number(&one).zip(other.as_ref().and_then(number)).map(|(one, other)| one + factor * other);
+fn plus(one: &Value, other: Option<&Value>, factor: i64) -> Result<Value, String> {
+    let sum = number(one).zip(other.and_then(number)).map(|(one, other)| one + factor * other);
     sum.map(|sum| json!({"N": sum.to_string()})).ok_or_else(|| "an operand is not a number".to_owned())
 }
 
@@ -318,7 +319,7 @@ mod tests {
     fn updates_change_what_they_name() {
         let after = |update: &str| {
             let after = updated(&request("UpdateExpression", update), &item()).map(Value::from);
-            after.map(|after| after.to_string()).unwrap_or_else(|why| why)
+            after.map_or_else(|why| why, |after| after.to_string())
         };
         assert_eq!(
             after("SET #s = :d, other = lease"),

@@ -51,6 +51,8 @@ pub(super) struct File {
 ///
 /// While things or groups are protected, a resource whose things nobody looked up is not mitigated either: that
 /// is so for policies and issuers, which can stand for any number of things.
+///
+/// A pattern that no legal name can match is refused: it would protect nothing.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -59,9 +61,9 @@ pub(super) struct Protect {
     pub(super) things: Option<Texts>,
     /// Names of thing groups. Membership in a group below counts.
     pub(super) groups: Option<Texts>,
-    /// Ids of device and CA certificates.
+    /// Ids of device and CA certificates: 64 of the digits `0-9` and `a-f`. An ARN ends with the id.
     pub(super) certificates: Option<Texts>,
-    /// Names of AWS IoT policies.
+    /// Names of AWS IoT policies, without a version.
     pub(super) policies: Option<Texts>,
 }
 
@@ -146,7 +148,8 @@ pub(super) struct Rule {
     /// What the rule matches: all keys must hold, and a list means any of its values. Left out: every finding.
     #[serde(default)]
     pub(super) r#match: Match,
-    /// What the rule does not match although `match` holds: if all keys here hold, the rule does not match.
+    /// What the rule does not match although `match` holds: if all keys here hold, the rule does not match. A pattern
+    /// that no legal name can match is refused: the rule would act on what it should spare.
     #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
     pub(super) except: Option<Spanned<Match>>,
     /// Have Device Defender pass over the resource in the audits to come.
@@ -196,9 +199,9 @@ pub(super) struct Match {
     /// The resource: the certificate's id, the client id, the ARN, the pool's id, the account; for a policy
     /// `name:version`. A finding that names no resource never matches.
     pub(super) resource: Option<Texts>,
-    /// The account of the audit, 12 digits.
+    /// The account of the audit: 12 digits, in quotes so that no zero is lost.
     pub(super) account: Option<Texts>,
-    /// The region of the audit.
+    /// The region of the audit, such as `eu-west-1`.
     pub(super) region: Option<Texts>,
     /// The finding was first seen at least this long before the audit.
     pub(super) older_than: Option<Duration>,
@@ -292,7 +295,8 @@ pub(super) struct Members {
     pub(super) thing_type: Option<Texts>,
     /// The things with these names.
     pub(super) thing: Option<Texts>,
-    /// The resources with these names, as a rule's `resource` has them.
+    /// The resources with these names, as a rule's `resource` has them. Identity pools are in no list, and so named
+    /// without patterns; clients are found by the names of things; issuers cannot be named.
     pub(super) resource: Option<Texts>,
 }
 

@@ -2,6 +2,8 @@
 
 use wildmatch::WildMatch;
 
+use super::Place;
+
 /// The longest pattern, in bytes: matching one takes at most its length times that of the text.
 pub(super) const MAX_BYTES: usize = 512;
 
@@ -10,6 +12,7 @@ pub(super) const MAX_BYTES: usize = 512;
 pub(super) struct Glob {
     text: Box<str>,
     kind: Kind,
+    place: Place,
 }
 
 #[derive(Debug)]
@@ -23,8 +26,8 @@ enum Kind {
 }
 
 impl Glob {
-    /// Compiles a pattern, or says why it is none.
-    pub(super) fn new(text: &str) -> Result<Self, String> {
+    /// Compiles a pattern, or says why it is none. It remembers where it stands in the file.
+    pub(super) fn new(text: &str, place: Place) -> Result<Self, String> {
         if text.is_empty() {
             return Err("an empty pattern matches nothing".into());
         }
@@ -51,7 +54,7 @@ impl Glob {
             }
             _ => Kind::Wild(Box::new(WildMatch::new(text))),
         };
-        Ok(Self { text: text.into(), kind })
+        Ok(Self { text: text.into(), kind, place })
     }
 
     /// Whether a text matches.
@@ -70,6 +73,11 @@ impl Glob {
     /// The pattern as it was written.
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Where it stands in the file.
+    pub(super) const fn place(&self) -> Place {
+        self.place
     }
 
     /// The one text that it matches, if it is no more than that.
@@ -111,7 +119,7 @@ mod tests {
     use super::*;
 
     fn glob(text: &str) -> Glob {
-        Glob::new(text).unwrap()
+        Glob::new(text, Place::default()).unwrap()
     }
 
     #[test]
@@ -141,9 +149,9 @@ mod tests {
     #[test]
     fn what_other_tools_call_a_pattern_is_refused() {
         for text in ["", "lab-[0-9]*", "{a,b}*", &"x".repeat(513)] {
-            assert!(Glob::new(text).is_err(), "{text}");
+            assert!(Glob::new(text, Place::default()).is_err(), "{text}");
         }
-        assert!(Glob::new("a]b[").is_ok());
+        assert!(Glob::new("a]b[", Place::default()).is_ok());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod actions;
 mod cover;
+mod inventory;
 mod standing;
 
 use std::collections::BTreeMap;
@@ -17,9 +18,7 @@ use super::Policy;
 use super::Rule;
 use super::Suppress;
 use super::SuppressEnd;
-use super::diagnostic::did_you_mean;
 use super::glob::Glob;
-use super::protect::Protections;
 use super::windows::SEARCHED_DAYS;
 use crate::check;
 use crate::mitigation::ActionKind;
@@ -37,7 +36,7 @@ pub struct Known<'k> {
     pub at: Millis,
     /// The mitigation actions that there are. None: what a rule names is not looked at.
     pub actions: Option<&'k Actions>,
-    /// What is in the fleet. None: protections are not looked at.
+    /// What is in the fleet. None: names are not looked for in it.
     pub inventory: Option<&'k Inventory>,
 }
 
@@ -67,14 +66,14 @@ impl Policy {
     /// What is wrong with a policy that can be used, in the order of the file. Errors are what Device Defender
     /// would refuse, or what stops every mitigation; warnings are what its author hardly meant.
     pub fn lint(&self, known: &Known<'_>) -> Vec<Diagnostic> {
-        let mut found = Vec::new();
+        let mut found = self.doubts.to_vec();
         self.lint_windows(known.at, &mut found);
         if let Some(inventory) = known.inventory {
-            protections(&self.protect, inventory, &mut found);
+            self.lint_inventory(inventory, &mut found);
         }
         let dead = self.lint_reach(known.at, &mut found);
         for (index, rule) in self.rules.iter().enumerate() {
-            found.extend(rule.matcher.checks.iter().flatten().filter_map(|glob| unheard(rule, glob)));
+            found.extend(rule.matcher.checks.iter().flatten().filter_map(unheard));
             match &rule.effect {
                 Effect::Suppress(suppress) => suppression(rule, suppress, known.at, &mut found),
                 Effect::Mitigate(mitigate) => {
@@ -154,10 +153,13 @@ impl Policy {
 }
 
 /// Names are refused if no check has them; a pattern may be meant for checks to come.
-fn unheard(rule: &Rule, glob: &Glob) -> Option<Diagnostic> {
+fn unheard(glob: &Glob) -> Option<Diagnostic> {
     let none = !check::KNOWN.iter().any(|known| glob.matches(known));
     none.then(|| {
-        Diagnostic::warning(rule.place, format!("no audit check of today has a name like '{}'", glob.text()))
+        Diagnostic::warning(
+            glob.place(),
+            format!("no audit check of today has a name like '{}'", glob.text()),
+        )
     })
 }
 
@@ -195,26 +197,5 @@ fn ending(end: SuppressEnd, at: Millis, wants: &str, then: &str) -> Option<Strin
         Some(format!("this ends when {day} begins, in {days}: from then on {then}"))
     } else {
         None
-    }
-}
-
-fn protections(protect: &Protections, inventory: &Inventory, found: &mut Vec<Diagnostic>) {
-    for (key, glob, place) in protect.patterns() {
-        let names = match key {
-            "things" => &inventory.things,
-            "groups" => &inventory.groups,
-            "certificates" => &inventory.certificates,
-            _ => &inventory.policies,
-        };
-        let none = names.as_ref().is_some_and(|names| !names.iter().any(|name| glob.matches(name)));
-        if none {
-            let near = names.iter().flatten().map(String::as_str);
-            let near = did_you_mean(glob.text(), near);
-            let what = format!(
-                "'{}' protects nothing: none of the {key} in the inventory matches{near}",
-                glob.text()
-            );
-            found.push(Diagnostic::warning(place, what));
-        }
     }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::diagnostic::Place;
 use super::glob::Glob;
 use super::matcher::Condition;
 use crate::check::CheckName;
@@ -20,8 +19,6 @@ pub(super) struct Protections {
     pub(super) groups: Box<[Glob]>,
     pub(super) certificates: Box<[Glob]>,
     pub(super) policies: Box<[Glob]>,
-    /// Where each pattern stands, in the order of [`Self::patterns`].
-    pub(super) places: Box<[Place]>,
 }
 
 /// What keeps a mitigation from a resource.
@@ -128,15 +125,6 @@ impl Protections {
             }
         }
         wanted.map_or(Protected::No, Protected::Unknown)
-    }
-
-    /// All patterns, each with the key that it stands under and its place.
-    pub(super) fn patterns(&self) -> impl Iterator<Item = (&'static str, &Glob, Place)> {
-        let Self { things, groups, certificates, policies, places } = self;
-        let all =
-            [("things", things), ("groups", groups), ("certificates", certificates), ("policies", policies)];
-        let all = all.into_iter().flat_map(|(key, globs)| globs.iter().map(move |glob| (key, glob)));
-        all.zip(places).map(|((key, glob), place)| (key, glob, *place))
     }
 }
 

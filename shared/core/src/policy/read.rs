@@ -1,5 +1,8 @@
 //! From a policy file to a policy. Everything that is wrong is found in one go.
 
+mod conditions;
+mod standing;
+
 use std::collections::HashMap;
 
 use time::Date;
@@ -9,29 +12,22 @@ use super::Effect;
 use super::MAX_BYTES;
 use super::MAX_RULES;
 use super::MAX_STANDING;
-use super::Members;
 use super::Mitigate;
-use super::Patterns;
 use super::Policy;
 use super::Report;
 use super::Rule;
-use super::Standing;
 use super::Suppress;
 use super::SuppressEnd;
 use super::VERSION;
 use super::de::Spanned;
 use super::diagnostic::Diagnostic;
+use super::diagnostic::Level;
 use super::diagnostic::Place;
 use super::diagnostic::PolicyErrors;
-use super::diagnostic::did_you_mean;
 use super::diagnostic::nearest;
 use super::file;
-use super::file::Duration;
 use super::file::Texts;
-use super::glob::Glob;
-use super::matcher::Matcher;
-use super::matcher::ThingMatcher;
-use super::matcher::bit;
+use super::legal::Kind;
 use super::node::Node;
 use super::node::Value;
 use super::protect::Protections;
@@ -41,9 +37,7 @@ use super::windows::Windows;
 use crate::check;
 use crate::check::CheckName;
 use crate::digest::Digest;
-use crate::finding::Severity;
 use crate::names::is_name;
-use crate::names::is_thing_name;
 use crate::suppression::Terms;
 use serde::Deserialize as _;
 
@@ -70,7 +64,8 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Diagnostic> {
 pub(super) fn policy(text: &str) -> Result<Policy, PolicyErrors> {
     let mut root = Node::read(text)?;
     let (rules, suppressions) = (take_list(&mut root, "rules"), take_list(&mut root, "suppressions"));
-    let mut reader = Reader { errors: Vec::new(), names: HashMap::with_capacity(rules.len()) };
+    let names = HashMap::with_capacity(rules.len());
+    let mut reader = Reader { errors: Vec::new(), doubts: Vec::new(), names };
     // A version that is too new may have keys that are not known here: say the version, not the keys.
     if let Some(error) = version(&root) {
         return Err(error.into());
@@ -103,7 +98,10 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyErrors> {
     match header {
         Some((mode, protect, windows)) if reader.errors.is_empty() => {
             let hash = Digest::new("policy").part(text).hex();
-            Ok(Policy::new(mode, hash, read, standing, protect, windows))
+            Ok(Policy {
+                doubts: reader.doubts.into(),
+                ..Policy::new(mode, hash, read, standing, protect, windows)
+            })
         }
         _ => Err(PolicyErrors(reader.errors)),
     }
@@ -136,6 +134,8 @@ fn version(root: &Node<'_>) -> Option<Diagnostic> {
 
 struct Reader {
     errors: Vec<Diagnostic>,
+    /// What keeps nobody from using the file, and is said where it is looked through.
+    doubts: Vec<Diagnostic>,
     /// What has each name, and in which line.
     names: HashMap<String, (&'static str, u32)>,
 }
@@ -171,12 +171,12 @@ impl Reader {
 
     fn rule(&mut self, entry: file::Rule) -> Option<Rule> {
         let place = entry.name.place;
-        let matcher = self.matcher(entry.r#match);
+        let matcher = self.matcher(entry.r#match, None);
         let except = entry.except.map(|except| {
             if is_empty(&except.value) {
                 self.error(except.place, "an exception without a key would except everything");
             }
-            Box::new(self.matcher(except.value))
+            Box::new(self.matcher(except.value, Some(&matcher)))
         });
         let (effect, places) = match (entry.suppress, entry.mitigate, entry.report) {
             (Some(suppress), None, None) => self.suppress(suppress, &entry.name.value)?,
@@ -198,53 +198,9 @@ impl Reader {
         Some(Rule { name: entry.name.value, place, live, matcher, except, effect, places })
     }
 
-    fn globs(&mut self, texts: Option<Texts>) -> Option<Box<[Glob]>> {
-        Some(texts?.0.iter().filter_map(|text| self.parsed(text, Glob::new)).collect())
-    }
-
-    fn matcher(&mut self, entry: file::Match) -> Matcher {
-        let checks = entry.check.map(|texts| {
-            let mut globs = Vec::with_capacity(texts.0.len());
-            for text in &texts.0 {
-                globs.extend(self.parsed(text, check_glob));
-            }
-            globs.into_boxed_slice()
-        });
-        let mut severities = 0;
-        for text in entry.severity.iter().flat_map(|texts| &texts.0) {
-            severities |= self.parsed(text, severity).map_or(0, bit);
-        }
-        let mut things = ThingMatcher {
-            names: self.globs(entry.thing),
-            groups: self.globs(entry.group),
-            types: self.globs(entry.thing_type),
-            attributes: Vec::new(),
-        };
-        for (name, texts) in entry.attribute.unwrap_or_default() {
-            things.attributes.extend(self.globs(Some(texts)).map(|globs| (name, globs)));
-        }
-        let asks = things.names.is_some()
-            || things.groups.is_some()
-            || things.types.is_some()
-            || !things.attributes.is_empty();
-        Matcher {
-            checks,
-            severities,
-            reasons: self.globs(entry.reason),
-            types: self.globs(entry.kind),
-            resources: self.globs(entry.resource),
-            accounts: self.globs(entry.account),
-            regions: self.globs(entry.region),
-            older_than: entry.older_than.and_then(|text| self.parsed(&text.0, milliseconds)),
-            seen_at_least: entry.seen_at_least,
-            expires_within: entry.expires_within.and_then(|text| self.parsed(&text.0, milliseconds)),
-            things: asks.then(|| Box::new(things)),
-        }
-    }
-
     fn suppress(&mut self, entry: Spanned<file::Suppress>, rule: &str) -> Option<(Effect, Box<[Place]>)> {
         let Spanned { place, value: entry } = entry;
-        self.words(&entry.reason, &[("owner", entry.owner.as_ref()), ("ticket", entry.ticket.as_ref())]);
+        self.blanks(&entry.reason, &[("owner", entry.owner.as_ref()), ("ticket", entry.ticket.as_ref())]);
         let (end, ends) = match (&entry.r#for, &entry.until, &entry.indefinitely) {
             (Some(text), None, None) => {
                 let seconds = self.parsed(&text.0, milliseconds)? / 1000;
@@ -274,7 +230,7 @@ impl Reader {
     }
 
     /// Finds what is blank of the words on a suppression.
-    fn words(&mut self, reason: &Spanned<String>, more: &[(&str, Option<&Spanned<String>>)]) {
+    fn blanks(&mut self, reason: &Spanned<String>, more: &[(&str, Option<&Spanned<String>>)]) {
         let is_blank = |text: &Spanned<String>| text.value.trim().is_empty();
         if is_blank(reason) {
             self.error(reason.place, "a suppression needs a reason that people can read");
@@ -284,74 +240,6 @@ impl Reader {
                 self.error(text.place, format!("'{key}' is blank; leave it out, or say it"));
             }
         }
-    }
-
-    fn standing(&mut self, entry: file::Standing) -> Option<Standing> {
-        let live = entry.stage == file::Stage::Live;
-        let members = self.members(entry.r#match);
-        let mut checks: Vec<CheckName> = Vec::with_capacity(entry.check.0.len());
-        for text in &entry.check.0 {
-            let Some(check) = self.parsed(text, |text| standing_check(text, members.as_ref())) else {
-                continue;
-            };
-            if checks.contains(&check) {
-                self.error(text.place, format!("'{check}' stands here twice"));
-            }
-            checks.push(check);
-        }
-        let suppress = self.standing_suppress(entry.suppress);
-        let ((suppress, ends), members) = (suppress?, members?);
-        let Spanned { place, value: name } = entry.name;
-        Some(Standing { name, place, checks, members, suppress, ends, adopt: entry.adopt, live })
-    }
-
-    fn members(&mut self, entry: Spanned<file::Members>) -> Option<Members> {
-        let Spanned { place, value: file::Members { group, thing_type, thing, resource } } = entry;
-        match (group, thing_type, thing, resource) {
-            (Some(names), None, None, None) => Some(Members::Groups(self.exact(&names, "group"))),
-            (None, Some(names), None, None) => Some(Members::Types(self.exact(&names, "type"))),
-            (None, None, names @ Some(_), None) => {
-                self.globs(names).map(|globs| Members::Things(Patterns(globs)))
-            }
-            (None, None, None, names @ Some(_)) => {
-                self.globs(names).map(|globs| Members::Resources(Patterns(globs)))
-            }
-            _ => {
-                self.error(place, "match needs exactly one of 'group', 'thingType', 'thing' and 'resource'");
-                None
-            }
-        }
-    }
-
-    fn exact(&mut self, names: &Texts, what: &str) -> Vec<String> {
-        names.0.iter().filter_map(|text| self.parsed(text, |text| exact_name(text, what))).collect()
-    }
-
-    fn standing_suppress(&mut self, entry: Spanned<file::StandingSuppress>) -> Option<(Suppress, Place)> {
-        let Spanned { place, value: entry } = entry;
-        self.words(&entry.reason, &[("ticket", entry.ticket.as_ref())]);
-        if entry.owner.value.trim().is_empty() {
-            self.error(entry.owner.place, "a standing suppression needs an owner who answers for it");
-        }
-        let (end, ends) = match (&entry.r#for, &entry.until, &entry.indefinitely) {
-            (Some(Duration(text)), _, _) => {
-                let what = "'for' counts from an audit, and the suppressions kept here end together; \
-                            say 'until: 2027-06-30'";
-                self.error(text.place, what);
-                return None;
-            }
-            (None, Some(text), None) => (SuppressEnd::At(midnight(self.parsed(text, date)?)), text.place),
-            (None, None, Some(Spanned { value: true, place })) => (SuppressEnd::Never, *place),
-            _ => {
-                self.error(
-                    place,
-                    "suppress needs exactly one of 'until: 2027-06-30' and 'indefinitely: true'",
-                );
-                return None;
-            }
-        };
-        let (reason, owner) = (entry.reason.value, Some(entry.owner.value));
-        Some((Suppress { end, reason, owner, ticket: entry.ticket.map(|text| text.value) }, ends))
     }
 
     fn mitigate(&mut self, actions: &Spanned<Texts>) -> (Effect, Box<[Place]>) {
@@ -380,15 +268,14 @@ impl Reader {
         })
     }
 
+    /// A protection that can match nothing would protect nothing.
     fn protections(&mut self, entry: file::Protect) -> Protections {
-        let file::Protect { things, groups, certificates, policies } = &entry;
-        let texts = [things, groups, certificates, policies].into_iter().flatten().flat_map(|texts| &texts.0);
+        let mut of = |texts, kind| self.globs(texts, &[kind], Level::Error).unwrap_or_default();
         Protections {
-            places: texts.map(|text| text.place).collect(),
-            things: self.globs(entry.things).unwrap_or_default(),
-            groups: self.globs(entry.groups).unwrap_or_default(),
-            certificates: self.globs(entry.certificates).unwrap_or_default(),
-            policies: self.globs(entry.policies).unwrap_or_default(),
+            things: of(entry.things, Kind::Thing),
+            groups: of(entry.groups, Kind::ThingGroup),
+            certificates: of(entry.certificates, Kind::Certificate),
+            policies: of(entry.policies, Kind::Policy),
         }
     }
 
@@ -467,14 +354,6 @@ fn action_name(name: &str) -> Result<(), String> {
     Err(format!("'{name}' is no name of a mitigation action: 1 to 128 letters, digits, '-' and '_'"))
 }
 
-fn check_glob(text: &str) -> Result<Glob, String> {
-    if is_pattern(text) {
-        // It may name checks to come.
-        return Glob::new(text);
-    }
-    Glob::new(known_check(text)?.as_str())
-}
-
 fn known_check(text: &str) -> Result<CheckName, String> {
     let name = CheckName::new(text);
     if name.is_known() {
@@ -482,35 +361,6 @@ fn known_check(text: &str) -> Result<CheckName, String> {
     }
     let near = nearest(text, check::KNOWN).or_else(|| nearest_by_words(text));
     Err(format!("'{text}' is no audit check; did you mean '{}'?", near.unwrap_or_default()))
-}
-
-/// A check that can pass over the members of a standing suppression.
-fn standing_check(text: &str, members: Option<&Members>) -> Result<CheckName, String> {
-    if is_pattern(text) {
-        return Err(format!("'{text}': a standing suppression names its checks; write a list of names"));
-    }
-    let check = known_check(text)?;
-    match members {
-        Some(members) if !matches!(members, Members::Resources(_)) && !check.is_of_things() => Err(format!(
-            "no thing can be found behind what {check} looks at; match its members by 'resource' ('{}' is for {})",
-            members.key(),
-            check::OF_THINGS.join(", ")
-        )),
-        _ => Ok(check),
-    }
-}
-
-/// The name of a group or a type, which the registry is asked about.
-fn exact_name(text: &str, what: &str) -> Result<String, String> {
-    if is_pattern(text) {
-        return Err(format!(
-            "'{text}': a {what} is named as it is, without '*' and '?'; write a list of names"
-        ));
-    }
-    if is_thing_name(text) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("'{text}' is no name of a {what}: 1 to 128 letters, digits, ':', '_' and '-'"))
 }
 
 fn is_pattern(text: &str) -> bool {
@@ -524,17 +374,6 @@ fn nearest_by_words(text: &str) -> Option<&'static str> {
         (known.split('_').count() + text.split('_').count()).saturating_sub(2 * shared)
     };
     check::KNOWN.iter().copied().min_by_key(distance)
-}
-
-fn severity(word: &str) -> Result<Severity, String> {
-    const WORDS: [&str; 4] = ["CRITICAL", "HIGH", "MEDIUM", "LOW"];
-    match Severity::parse(word) {
-        Severity::Unknown => {
-            let near = did_you_mean(word, WORDS);
-            Err(format!("'{word}' is no severity{near} (allowed: {})", WORDS.join(", ")))
-        }
-        severity => Ok(severity),
-    }
 }
 
 /// A length of time, as `12h`, `90d` or `2w`, in milliseconds.

@@ -10,6 +10,7 @@ use crate::thing::Things;
 use crate::timestamp::Millis;
 
 mod files;
+mod impossible;
 mod lapses;
 mod lint;
 mod properties;

@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     /// Know no mitigation actions, and say nothing of them
     #[arg(long, conflicts_with = "template")]
     no_template: bool,
-    /// File with the names of things, groups, certificates and policies that there are, for the protections
+    /// File with the names of things, groups, certificates and policies that there are, to look for others
     #[arg(long)]
     inventory: Option<PathBuf>,
     /// Print what is found as a JSON list, for tools

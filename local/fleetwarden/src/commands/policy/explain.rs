@@ -4,13 +4,13 @@ mod input;
 
 use super::explanation::{self, Explained};
 use super::{Source, things};
+use crate::input::Input;
 use crate::output::line;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwarden_core::timestamp::Millis;
 use input::Given;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Arguments of `policy explain`.
@@ -52,7 +52,7 @@ fn time(text: &str) -> Result<Millis, String> {
 /// Explains a file's findings.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let source = Source::read(&arguments.policy)?;
-    let (name, text) = read(&arguments.finding)?;
+    let Input { name, text } = crate::input::read(&arguments.finding)?;
     let now = now();
     let mut findings = input::read(&text, now).with_context(|| format!("{name} holds no finding"))?;
     let things = arguments.things.as_deref().map(things::read).transpose()?;
@@ -98,18 +98,6 @@ fn told(source: &Source, given: &Given, now: Millis) -> Result<String> {
         recorded: given.recorded.as_ref(),
         assumed: &assumed,
     }))
-}
-
-/// The text of a file, or of standard input, and what to call it.
-fn read(path: &Path) -> Result<(String, String)> {
-    if path == Path::new("-") {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
-        return Ok(("standard input".to_owned(), text));
-    }
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
-    Ok((shown, text))
 }
 
 fn now() -> Millis {

@@ -10,7 +10,6 @@ use super::super::SuppressEnd;
 use super::super::diagnostic::did_you_mean;
 use super::super::glob::Glob;
 use super::Actions;
-use crate::check;
 use crate::check::CheckName;
 use crate::mitigation::ActionKind;
 
@@ -70,7 +69,7 @@ impl Policy {
             })
         };
         let can = |check: &CheckName| rule.matcher.may_take(check) && !spared(check) && !taken(check);
-        check::KNOWN.iter().map(|name| CheckName::new(name)).filter(can).collect()
+        CheckName::known().filter(can).collect()
     }
 }
 

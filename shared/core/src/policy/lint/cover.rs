@@ -89,7 +89,7 @@ pub(super) fn keeps_all_of(standing: &Standing, act: &Rule) -> bool {
     };
     let patterns = patterns.into_iter().flat_map(|patterns| patterns.0.iter().map(Glob::text));
     let texts = patterns.chain(exact.into_iter().flatten().map(String::as_str));
-    let globs = Some(texts.filter_map(|text| Glob::new(text).ok()).collect());
+    let globs = Some(texts.filter_map(|text| Glob::new(text, standing.place).ok()).collect());
     let (mut wide, mut things) = (Matcher::default(), ThingMatcher::default());
     match standing.members {
         Members::Groups(_) => things.groups = globs,

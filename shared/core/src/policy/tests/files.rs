@@ -59,6 +59,7 @@ fn values() {
         rule("match: { check: [] }\n    report: {}"),
         rule("match: { severity: [LOW, WORST, hihg] }\n    report: {}"),
         rule("match: { resource: 'lab-[0-9]*' }\n    report: {}"),
+        rule("match: { thing: ['sensor-[a-z]+', 'sensor-[0-9]', 'sensor-{a,b}'] }\n    report: {}"),
         rule("match: { thing: '' }\n    report: {}"),
         rule("match: { olderThan: 30 }\n    report: {}"),
         rule("match: { olderThan: 0d }\n    report: {}"),

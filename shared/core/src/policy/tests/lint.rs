@@ -28,8 +28,8 @@ fn names(names: &[&str]) -> BTreeSet<String> {
 
 fn inventory() -> Inventory {
     Inventory {
-        things: Some(names(&["pump-1", "gate-1"])),
-        groups: Some(names(&["production", "lab"])),
+        things: Some(names(&["pump-1", "gate-1", "lab-1", "line-1"])),
+        groups: Some(names(&["production", "lab", "line", "test", "g0", "g1", "g2", "g3", "g4"])),
         certificates: None,
         policies: Some(names(&["base-read"])),
     }
@@ -211,7 +211,7 @@ fn mitigations_of_what_is_suppressed() {
     let old =
         "match: { check: REVOKED_DEVICE_CERT_CHECK, resource: 'ab*' }\n    mitigate: { actions: Deactivate }";
     insta::assert_snapshot!(all(&[&[APPROACHING, PAST], &[PAST, APPROACHING], &[young, old]]));
-    let lab = "match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, group: lab, severity: LOW }
+    let lab = "match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, group: lab, severity: MEDIUM }
     suppress: { for: 30d, reason: they are renewed, owner: pki }";
     let shadow = APPROACHING.replace("match:", "stage: shadow\n    match:");
     let mitigated = "match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, group: lab }\n    mitigate: { actions: Deactivate }";
@@ -258,7 +258,7 @@ fn standing_suppressions() {
             told(&file(&ends.iter().enumerate().map(|(at, end)| of(at, end)).collect::<Vec<_>>())),
             told(&pair("group: [lab, line]", "group: [line, test]")),
             told(&pair("thing: 'lab-*'", "thing: lab-1")),
-            told(&pair("resource: ab", "resource: 'a*'")),
+            told(&pair(&format!("resource: {AB}"), "resource: 'a*'")),
             told(&format!("{rule}{}", one("s", shared, "group: [lab, line]", good))),
         ]
         .join("\n\n")
@@ -286,12 +286,56 @@ fn windows_and_protections() {
             ),
             told("version: 1\nwindows: { zone: UTC, open: [{ days: [Mon] }] }\nrules: []\n"),
             told(
-                "version: 1\nprotect:\n  things: ['pump-*', pmup-1]\n  groups: prodction\n  certificates: abc\n  \
+                "version: 1\nprotect:\n  things: ['pump-*', pmup-1]\n  groups: prodction\n  certificates: abc*\n  \
                  policies:\n    - base-*\n    - write-*\nrules: []\n"
             ),
         ]
         .join("\n\n")
     );
+}
+
+#[test]
+fn names_that_are_nowhere_in_the_fleet() {
+    let ids = Some(names(&[A]));
+    let inventory = Inventory { certificates: ids, ..inventory() };
+    let standing = |check: &str, members: &str| {
+        format!(
+            "version: 1\nrules: []\nsuppressions:\n  - name: s\n    check: {check}\n    match: {{ {members} }}\n    \
+             suppress: {{ until: 2027-06-30, reason: x, owner: y }}\n"
+        )
+    };
+    let (revoked, policies) =
+        ("check: REVOKED_DEVICE_CERT_CHECK", "check: IOT_POLICY_OVERLY_PERMISSIVE_CHECK");
+    let told = |text: &str| {
+        let found = policy(text).lint(&Known { at: NOW, actions: None, inventory: Some(&inventory) });
+        let shown: Vec<_> = found.iter().map(|found| found.render("policy.yaml", text)).collect();
+        if shown.is_empty() { "nothing".into() } else { shown.join("\n") }
+    };
+    insta::assert_snapshot!(
+        [
+            told(&rules(&[&format!(
+                "match: {{ {revoked}, thing: [pump-1, pmup-1], group: prodction }}
+    except: {{ thing: 'gateway-*', resource: 'b*' }}\n    report: {{}}"
+            )])),
+            told(&rules(&[&format!(
+                "match: {{ {policies}, resource: ['base-read:*', 'base-raed:3'] }}\n    report: {{}}"
+            )])),
+            told(&standing("DEVICE_CERTIFICATE_SHARED_CHECK", "thing: ['pump-*', 'smoke-*']")),
+            told(&standing("DEVICE_CERTIFICATE_SHARED_CHECK", "group: [lab, labs]")),
+            told(&standing("DEVICE_CERTIFICATE_SHARED_CHECK", "resource: ['a*', 'b*']")),
+        ]
+        .join("\n\n")
+    );
+    let cases = [
+        rules(&[&format!("match: {{ {revoked}, thing: 'pump-*', resource: 'a*' }}\n    report: {{}}")]),
+        rules(&[&format!("match: {{ {policies}, resource: ['base-*:3', '*:1'] }}\n    report: {{}}")]),
+        // Nobody lists clients, and without a check the resource may be one.
+        rules(&["match: { check: CONFLICTING_CLIENT_IDS_CHECK, resource: nowhere }\n    report: {}"]),
+        rules(&["match: { resource: nowhere }\n    report: {}"]),
+    ];
+    for case in cases {
+        assert_eq!(told(&case), "nothing", "{case}");
+    }
 }
 
 /// A key of a matcher, or nothing: few values, so that rules often cover one another.
@@ -309,6 +353,10 @@ fn one(key: &'static str, values: &'static [&'static str]) -> impl Strategy<Valu
         1 => proptest::sample::select(values).prop_map(move |value| format!("{key}: {value}, ")),
     ]
 }
+
+/// Two ids of certificates.
+const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+const AB: &str = "abababababababababababababababababababababababababababababababab";
 
 const CHECKS: &[&str] = &[
     "DEVICE_CERTIFICATE_EXPIRING_CHECK",
@@ -329,8 +377,8 @@ fn matcher() -> impl Strategy<Value = String> {
     let resource = (
         key("check", CHECKS),
         key("type", &["a", "'*'"]),
-        key("resource", &["a", "ab", "'a*'", "'*'"]),
-        key("account", &["'1'", "'*'"]),
+        key("resource", &[A, AB, "'a*'", "'*'"]),
+        key("account", &["'1*'", "'*'"]),
         key("thing", &["a", "ab", "'a*'", "'*'"]),
         key("group", &["a", "b", "'*'"]),
         key("thingType", &["a", "'*'"]),
@@ -384,9 +432,10 @@ fn things_behind() -> impl Strategy<Value = Things> {
 
 fn finding() -> impl Strategy<Value = Finding> {
     let word = || proptest::option::of(proptest::sample::select(&["a", "ab", "b"]));
+    let id = proptest::option::of(proptest::sample::select(&[A, AB, "b"]));
     let check = prop_oneof![3 => proptest::sample::select(&CHECKS[..3]), 1 => Just("QUANTUM_CHECK")];
     let expiry = proptest::option::of(-1..4_i64);
-    (check, 0..Severity::ALL.len(), word(), word(), word(), expiry).prop_map(
+    (check, 0..Severity::ALL.len(), word(), word(), id, expiry).prop_map(
         |(check, severity, reason, kind, resource, expiry)| {
             let mut finding = certificate(check, resource.unwrap_or_default());
             finding.severity = Severity::ALL[severity];
@@ -431,7 +480,7 @@ proptest! {
             let first_suppressed = terms.map(|terms| FirstSuppressed { at: first_seen, terms });
             let subject = subject(finding, things);
             let subject =
-                Subject { account: "1", at, first_seen, times_seen: *times_seen, first_suppressed, ..subject };
+                Subject { account: "123456789012", at, first_seen, times_seen: *times_seen, first_suppressed, ..subject };
             let decision = policy.decide(&subject);
             let chosen = [decision.rule, decision.shadow.map(|shadow| shadow.rule.name())];
             for rule in policy.rules().iter().filter(|rule| chosen.contains(&Some(rule.name()))) {
