@@ -10,6 +10,7 @@
 //! alerted, and the findings are free. Since when it waits is carried on from message to message.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::ledger::nonce;
 use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_core::message::MitigationMessage;
@@ -64,7 +65,7 @@ impl ApplyMitigations {
             Some(round) => round.number.saturating_add(1),
             None => self.mitigations.next_round(&message.request, message.step).await?,
         };
-        let round = Some(Round { number, id: self.worker.message_id() });
+        let round = Some(Round { number, id: nonce() });
         self.send(&MitigationMessage { round, ..message }, delay_seconds).await
     }
 

@@ -20,9 +20,9 @@ mod follow;
 mod hold;
 mod results;
 mod revalidate;
+mod room;
 mod start;
 mod task;
-mod worker;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
@@ -44,7 +44,7 @@ use fleetwarden_core::message::Step;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
-pub use worker::Worker;
+pub use room::Room;
 
 /// The function with all that it needs from outside.
 pub struct ApplyMitigations {
@@ -60,8 +60,8 @@ pub struct ApplyMitigations {
     pub alerts: Alerts,
     /// What the operator allows now; a message was decided under the policy of its time.
     pub policy: Policy,
-    /// What this process remembers from message to message.
-    pub worker: Worker,
+    /// Whether the service has room for a task.
+    pub room: Room,
     /// How long a message waits first, in seconds; then twice as long, and so on.
     pub follow_up_seconds: u32,
     /// How batches are taken.
@@ -84,8 +84,6 @@ impl ApplyMitigations {
         let alerts = Alerts::new(shared.sns(), common.alert_topic, ledger.clone(), clock.clone());
         let policy = policy::load_with_windows(&alerts).await?;
         let parking = Queue::new(sqs, common.dead_letter_queue);
-        let environment = settings::optional("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_default();
-        let worker = Worker::new(&format!("{environment} {} {}", std::process::id(), clock.now().0));
         // One record at a time: the account has ten calls a second for this, and ten tasks at once.
         let consumer = Consumer { function: "apply-mitigations", parking, clock, parallel: 1 };
         Ok(Self {
@@ -95,7 +93,7 @@ impl ApplyMitigations {
             mitigations: Mitigations::new(ledger),
             alerts,
             policy,
-            worker,
+            room: Room::default(),
             follow_up_seconds,
             consumer,
         })

@@ -144,9 +144,6 @@ impl ApplyMitigations {
         if found.check != request.check {
             return Ok(Some("it is of another check".to_owned()));
         }
-        if found.identifier().is_none() && self.policy.may_protect(&request.check) {
-            return Ok(Some("it names no resource, so that it may be protected".to_owned()));
-        }
         let subject = Subject {
             finding: &found,
             account: &self.account,
@@ -170,6 +167,11 @@ impl ApplyMitigations {
             }
             (Some(Held::RuleUnknown(rule)), _) => {
                 Some(format!("rule {rule} cannot be evaluated: {unknown}"))
+            }
+            (None, Outcome::Mitigate(_))
+                if found.identifier().is_none() && self.policy.may_protect(&request.check) =>
+            {
+                Some("it names no resource, so that it may be protected".to_owned())
             }
             (None, Outcome::Mitigate(mitigate)) if mitigate.actions == request.actions => None,
             (None, Outcome::Mitigate(_)) => Some(format!("rule {rule} mitigates it with other actions")),

@@ -81,7 +81,7 @@ impl ApplyMitigations {
     async fn enforce(&self, message: MitigationMessage, deadline: Millis) -> Result<(), Error> {
         let request = &message.request;
         let waits_on = !self.has_waited(&message, PATIENCE_SECONDS);
-        if waits_on && self.worker.is_full(self.consumer.clock.now()) {
+        if waits_on && self.room.is_full(self.consumer.clock.now()) {
             tracing::info!(mitigation.task_id = request.task_id(), waits = message.waits, "{FULL}: no start is tried");
             return self.put_off(message).await;
         }
@@ -125,7 +125,7 @@ impl ApplyMitigations {
         match task::start(&self.iot, request, &target).await? {
             Started::Yes => self.started(message, &target).await,
             Started::Full => {
-                self.worker.has_met_full(self.consumer.clock.now());
+                self.room.was_full(self.consumer.clock.now());
                 self.wait(message, &target, FULL).await
             }
             Started::Refused(reason) => {

@@ -9,9 +9,6 @@ mod service;
 mod start;
 mod windows;
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
-
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
@@ -27,7 +24,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::ApplyMitigations;
-use crate::Worker;
+use crate::Room;
 use service::QUEUE;
 use service::Service;
 
@@ -35,8 +32,6 @@ const ALERTS: &str = "arn:topic";
 const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
 const ACTIONS: [&str; 2] = ["QuarantineThing", "TellOwner"];
 const DEAD: &str = "https://sqs.us-east-1.amazonaws.com/1/dead";
-/// Each function is a process of its own.
-static WORKERS: AtomicU64 = AtomicU64::new(0);
 /// Far enough for everything.
 const FAR: Millis = START.plus_seconds(10 * 365 * 86_400);
 
@@ -70,7 +65,7 @@ fn under(service: &Service, policy: &str) -> ApplyMitigations {
         mitigations: Mitigations::new(ledger.clone()),
         alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger, clock.clone()),
         policy: Policy::parse(policy.as_bytes()).unwrap(),
-        worker: Worker::new(&WORKERS.fetch_add(1, Ordering::Relaxed).to_string()),
+        room: Room::default(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
     }

@@ -4,6 +4,7 @@
 //! only reader of findings.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -390,7 +391,7 @@ pub struct MitigationMessage {
 #[serde(rename_all = "camelCase")]
 pub struct Round {
     /// Its number, from 1.
-    pub number: u32,
+    pub number: NonZeroU32,
     /// Which of the messages with this number it is. A message that is delivered again has the same id.
     pub id: String,
 }

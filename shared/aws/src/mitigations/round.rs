@@ -6,6 +6,7 @@
 //! on. A number is taken only after the one before it: a message that is not of the chain cannot end it.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use fleetwarden_core::message::MitigationRequest;
@@ -49,7 +50,7 @@ impl Mitigations {
         now: Millis,
     ) -> Result<Taken, Error> {
         let item = Item::new(&about::mitigation(&request.task_id()), &chain(request, step), now)
-            .number(attribute::ROUND, round.number.into())
+            .number(attribute::ROUND, round.number.get().into())
             .text(attribute::ROUND_ID, &round.id);
         let starts = step != Step::Follow && matches!(request.origin, Origin::Rule(_));
         let checks: Vec<Check> = starts.then(|| latest(&request.audit, &request.check)).into_iter().collect();
@@ -67,10 +68,10 @@ impl Mitigations {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn next_round(&self, request: &MitigationRequest, step: Step) -> Result<u32, Error> {
+    pub async fn next_round(&self, request: &MitigationRequest, step: Step) -> Result<NonZeroU32, Error> {
         let last = self.ledger.get(&about::mitigation(&request.task_id()), &chain(request, step)).await?;
         let number = last.and_then(|last| last.get_number(attribute::ROUND)).unwrap_or_default();
-        Ok(u32::try_from(number).unwrap_or_default().saturating_add(1))
+        Ok(NonZeroU32::MIN.saturating_add(u32::try_from(number).unwrap_or_default()))
     }
 }
 
@@ -86,13 +87,13 @@ fn chain(request: &MitigationRequest, step: Step) -> String {
 fn follows(round: &Round) -> Condition {
     let number = |number: u32| AttributeValue::N(number.to_string());
     let mut values = HashMap::from([
-        (":round".to_owned(), number(round.number)),
+        (":round".to_owned(), number(round.number.get())),
         (":id".to_owned(), text(&round.id)),
     ]);
-    let before = match round.number {
-        0 | 1 => format!("attribute_not_exists({})", attribute::ROUND),
-        more => {
-            values.insert(":before".to_owned(), number(more - 1));
+    let before = match round.number.get() - 1 {
+        0 => format!("attribute_not_exists({})", attribute::ROUND),
+        before => {
+            values.insert(":before".to_owned(), number(before));
             format!("{} = :before", attribute::ROUND)
         }
     };
