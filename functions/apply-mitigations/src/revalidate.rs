@@ -168,11 +168,6 @@ impl ApplyMitigations {
             (Some(Held::RuleUnknown(rule)), _) => {
                 Some(format!("rule {rule} cannot be evaluated: {unknown}"))
             }
-            (None, Outcome::Mitigate(_))
-                if found.identifier().is_none() && self.policy.may_protect(&request.check) =>
-            {
-                Some("it names no resource, so that it may be protected".to_owned())
-            }
             (None, Outcome::Mitigate(mitigate)) if mitigate.actions == request.actions => None,
             (None, Outcome::Mitigate(_)) => Some(format!("rule {rule} mitigates it with other actions")),
             (None, Outcome::Suppressed) => Some("it is suppressed".to_owned()),

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use apply_mitigations::ApplyMitigations;
+use apply_mitigations::Room;
 use audit_commands::AuditCommands;
 use audit_commands::Failure;
 use device_defender::Clock as EndpointClock;
@@ -112,6 +113,7 @@ pub(crate) fn house_with(policy: &'static str) -> House {
         mitigations: Mitigations::new(ledger.clone()),
         alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger, cloud.clock()),
         policy: Policy::parse(b"version: 1\nmode: enforce\nrules: []\n").unwrap(),
+        room: Room::default(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 },
     };
