@@ -14,10 +14,13 @@ from template import ROOT
 OPERATIONS = {
     "batch_get_item": "dynamodb:BatchGetItem",
     "batch_write_item": "dynamodb:BatchWriteItem",
+    "condition_check": "dynamodb:ConditionCheckItem",
+    "create_audit_suppression": "iot:CreateAuditSuppression",
     "create_log_stream": "logs:CreateLogStream",
     "delete_item": "dynamodb:DeleteItem",
     "delete_object": "s3:DeleteObject",
     "describe_audit_mitigation_actions_task": "iot:DescribeAuditMitigationActionsTask",
+    "describe_audit_suppression": "iot:DescribeAuditSuppression",
     "describe_log_streams": "logs:DescribeLogStreams",
     "describe_thing": "iot:DescribeThing",
     "describe_thing_group": "iot:DescribeThingGroup",
@@ -37,6 +40,7 @@ OPERATIONS = {
     "send_message_batch": "sqs:SendMessage",
     "start_audit_mitigation_actions_task": "iot:StartAuditMitigationActionsTask",
     "transact_write_items": "dynamodb:PutItem",
+    "update_audit_suppression": "iot:UpdateAuditSuppression",
     "update_item": "dynamodb:UpdateItem",
 }
 # An adapter as the functions write it, and the operations behind it. An alert is claimed before it is sent.
@@ -48,10 +52,12 @@ ADAPTERS = {
     r"\bledger(\(\))?\s*\.(get|later_audit)\(": {"get_item"},
     r"\.get_all\(": {"batch_get_item"},
     r"\.put_all\(": {"batch_write_item"},
-    r"\bmitigations\s*\.(claim|claim_whole|observed|set_aside|settle|release)\(": {"transact_write_items"},
-    r"\bmitigations\s*\.(ended|held_no_more|started)\(": {"update_item"},
+    r"\bmitigations\s*\.(claim|claim_whole|observed|set_aside|settle|release|take_round)\(": {"transact_write_items"},
+    # A condition on an item that is not written: which audit has looked at the check last.
+    r"\bmitigations\s*\.(claim|claim_whole|set_aside|take_round)\(": {"condition_check"},
+    r"\bmitigations\s*\.(ended|held_no_more|lost|started)\(": {"update_item"},
     r"\bmitigations\s*\.(claim_whole|holders)\(": {"batch_get_item"},
-    r"\bmitigations\s*\.release\(": {"get_item"},
+    r"\bmitigations\s*\.(is_of_command|next_round|release)\(": {"get_item"},
     r"\.put_file\(|\barchive\s*\.put\(|\.put\(&\w+, \"": {"put_object"},
     r"\barchive(\(\))?\s*\.delete\(": {"delete_object"},
     r"\.get_file\(|\barchive\s*\.read\(": {"get_object"},

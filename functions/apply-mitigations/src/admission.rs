@@ -3,10 +3,14 @@
 //! Whatever may stop, delay or forbid a mitigation and needs nobody to be asked belongs here: today the limits of one
 //! task, the policy's windows and the mode; guards, budgets and approvals are further questions before the mode. A
 //! question that is not answered is no consent: it holds or refuses. The mode comes last, so that observing asks
-//! every question here and can say what would have happened. What another policy decides is asked of the service,
-//! after this and only right before a start (`anew`).
+//! every question here and can say what would have happened. Whether the policy still mitigates each finding is asked
+//! of the service, after this and right before a start (`revalidate`).
+//!
+//! Only what a rule decided is started here. A command starts its task itself, after a gate of its own, so a message
+//! that has one started is not from it.
 
 use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::mitigation::MAX_FINDINGS;
 use fleetwarden_core::mitigation::MAX_REASON_CODES;
@@ -60,6 +64,10 @@ pub fn admit(
     now: Millis,
 ) -> Admission {
     if let Err(reason) = request.verify(account).and_then(|()| within_limits(request)) {
+        return Admission::Refuse { reason };
+    }
+    if let Origin::Command(_) = request.origin {
+        let reason = "a command starts its task itself, and only has it followed here".to_owned();
         return Admission::Refuse { reason };
     }
     let closed = calendar.and_then(|calendar| calendar.closed(now));

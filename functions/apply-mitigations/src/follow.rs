@@ -1,13 +1,16 @@
 //! The second step, repeated: a task that was started is looked at until it has ended.
 //!
-//! Results come first, then the task's state, then the alert: who dies on the way has the message delivered
-//! again, and all three are the same when they are done again.
+//! Results come first, then the task's state, then the alert: after a crash on the way the message is delivered again,
+//! and all three are the same when they are done again. A follow-up changes nothing in the fleet. What it writes is
+//! from the service, and only about what the ledger has: the id of a rule's task is made of its request, and a command's
+//! request is compared with what the command wrote.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::api::input::millis;
 use fleetwarden_core::check::CheckName;
@@ -19,12 +22,14 @@ use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
 use crate::ApplyMitigations;
+use crate::alerts;
+use crate::backoff::LONGEST_FOLLOW_SECONDS;
+use crate::backoff::PATIENCE_SECONDS;
 use crate::task;
 use crate::task::Task;
 use crate::task::TaskTarget;
-use crate::told;
 
-/// The longest that an invocation lasts (Lambda). Who has claimed for a shorter time may be about to start.
+/// The longest that an invocation lasts (Lambda). What was claimed within it may be about to start.
 const INVOCATION_SECONDS: i64 = 900;
 
 /// How many findings of a check ended in which way (`TaskStatisticsForAuditCheck`).
@@ -49,6 +54,12 @@ impl ApplyMitigations {
     pub(crate) async fn follow(&self, message: MitigationMessage, deadline: Millis) -> Result<(), Error> {
         let request = &message.request;
         request.verify(&self.account).map_err(Error::Input)?;
+        if matches!(request.origin, Origin::Command(_)) && !self.mitigations.is_of_command(request).await? {
+            return Err(Error::Input("no command has asked for what the message is about".to_owned()));
+        }
+        if self.take_round(&message).await? == Taken::Passed {
+            return Ok(());
+        }
         let id = request.task_id();
         let Some(task) = task::describe(&self.iot, &id).await? else { return self.lost(message).await };
         // The status is looked at, not the mere existence; and a word that is new says that it goes on.
@@ -58,8 +69,11 @@ impl ApplyMitigations {
             Some("CANCELED") => self.ended(request, &task, State::Canceled, deadline).await,
             status => {
                 tracing::info!(mitigation.task_id = id, ?status, waits = message.waits, "the task runs");
-                if self.has_waited_long(&message) {
-                    self.alerts.raise(&told::slow(request)).await?;
+                if self.has_waited(&message, LONGEST_FOLLOW_SECONDS) {
+                    return self.follow_no_more(request).await;
+                }
+                if self.has_waited(&message, PATIENCE_SECONDS) {
+                    self.alerts.raise(&alerts::slow(request)).await?;
                 }
                 self.put_off(message).await
             }
@@ -105,7 +119,7 @@ impl ApplyMitigations {
         if clean {
             return Ok(());
         }
-        self.alerts.raise(&told::ended(request, state, all, &results)).await
+        self.alerts.raise(&alerts::ended(request, state, all, &results)).await
     }
 
     async fn lost(&self, message: MitigationMessage) -> Result<(), Error> {
@@ -130,14 +144,31 @@ impl ApplyMitigations {
             }
         }
         let ended_at = [(attribute::ENDED_AT, self.consumer.clock.now().rfc3339())];
-        if !self.mitigations.ended(&id, State::Lost, &ended_at).await? {
+        if !self.mitigations.lost(&id, &ended_at).await? {
             tracing::warn!(
                 mitigation.task_id = id,
-                "the service does not know the task, nor does the ledger wait for it"
+                "the service does not know the task, and the ledger has none that was started"
             );
             return Ok(());
         }
-        self.alerts.raise(&told::lost(request)).await
+        self.alerts.raise(&alerts::lost(request)).await
+    }
+
+    /// Ends the follow-ups of a task that the service says to run for longer than it keeps a task.
+    async fn follow_no_more(&self, request: &MitigationRequest) -> Result<(), Error> {
+        let id = request.task_id();
+        let attributes = [
+            (attribute::ENDED_AT, self.consumer.clock.now().rfc3339()),
+            (attribute::REASON, "the task still runs after 90 days, and is not followed any more".to_owned()),
+        ];
+        if self.mitigations.ended(&id, State::Lost, &attributes).await? {
+            self.alerts.raise(&alerts::endless(request)).await?;
+        }
+        tracing::error!(
+            mitigation.task_id = id,
+            "the task still runs after 90 days, and is not followed any more"
+        );
+        Ok(())
     }
 }
 

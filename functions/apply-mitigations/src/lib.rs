@@ -1,24 +1,28 @@
 //! `apply-mitigations`: admits, starts and follows the mitigation tasks that the policy decided.
 //!
 //! Before it, `triage-findings` put a mitigation of up to 25 findings, or of a whole check, on the mitigation
-//! queue. Here it passes [`admission`], is decided on again if the policy is another one (`anew`), claims its
-//! findings in the ledger, is started under a name that a repeat finds again, and is followed by a delayed message
-//! until Device Defender has ended it: nothing else tells when that is. After it, the ledger knows what became of
-//! every finding, and people were told of what failed.
+//! queue. Here it passes [`admission`], is decided on again (`revalidate`), claims its findings in the ledger, is
+//! started under a name that a repeat finds again, and is followed by a delayed message until Device Defender has
+//! ended it: nothing else says when that is. After it, the ledger knows what became of every finding, and people were
+//! alerted of what failed.
+//!
+//! A message is a request and no permission: whatever it says of its policy, its mode or its audit, the policy, the
+//! ledger and the service of now are asked before every start.
 //!
 //! A message can come twice, late, or after a death at any point. So each step is done only after the one that
 //! it needs, each can be done again, and what says "started" is written after all that belongs to a start.
 
 pub mod admission;
 
-mod anew;
+mod alerts;
+mod backoff;
 mod follow;
-mod held;
+mod hold;
 mod results;
+mod revalidate;
+mod room;
 mod start;
 mod task;
-mod told;
-mod waiting;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
@@ -40,6 +44,7 @@ use fleetwarden_core::message::Step;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
+pub use room::Room;
 
 /// The function with all that it needs from outside.
 pub struct ApplyMitigations {
@@ -55,6 +60,8 @@ pub struct ApplyMitigations {
     pub alerts: Alerts,
     /// What the operator allows now; a message was decided under the policy of its time.
     pub policy: Policy,
+    /// Whether the service has room for a task.
+    pub room: Room,
     /// How long a message waits first, in seconds; then twice as long, and so on.
     pub follow_up_seconds: u32,
     /// How batches are taken.
@@ -86,6 +93,7 @@ impl ApplyMitigations {
             mitigations: Mitigations::new(ledger),
             alerts,
             policy,
+            room: Room::default(),
             follow_up_seconds,
             consumer,
         })

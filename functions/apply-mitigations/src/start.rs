@@ -1,16 +1,19 @@
 //! The first step: a mitigation is admitted, claimed, started, and its follow-up sent.
 //!
-//! Whoever dies on the way leaves a claim of its own, which the next delivery takes again; a start that is
-//! repeated names the same task. The ledger says `started` last, when a follow-up is certainly on its way. What
-//! the policy's windows hold goes on in [`held`](crate::held).
+//! A crash on the way leaves a claim of its own, which the next delivery takes again; a start that is repeated names
+//! the same task. The ledger says `started` last, when a follow-up is certainly on its way. What the policy's windows
+//! hold goes on in [`hold`](crate::hold).
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::Claim;
+use fleetwarden_aws::mitigations::Latest;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::policy::Windows;
@@ -19,10 +22,14 @@ use fleetwarden_core::timestamp::Millis;
 use crate::ApplyMitigations;
 use crate::admission::Admission;
 use crate::admission::admit;
-use crate::anew::Anew;
+use crate::alerts;
+use crate::backoff::PATIENCE_SECONDS;
+use crate::revalidate::Revalidated;
 use crate::task;
 use crate::task::Started;
-use crate::told;
+
+/// Why a mitigation waits for room.
+const FULL: &str = "ten mitigation tasks run already";
 
 /// What came of setting a mitigation aside.
 #[derive(Debug, PartialEq)]
@@ -33,6 +40,8 @@ pub(crate) enum Aside {
     Nothing,
     /// Nothing is written: it has started, or has ended in some way.
     No,
+    /// Nothing is written: its audit is not the one that has looked at the check last.
+    Overtaken(Latest),
 }
 
 impl ApplyMitigations {
@@ -42,19 +51,20 @@ impl ApplyMitigations {
         let admission = self.admission(request)?;
         // What may be malformed is not written out: the parked record has it.
         if let Admission::Refuse { reason } = admission {
-            let alert = told::refused(request, &reason);
+            let alert = alerts::refused(request, &reason);
             return self.refuse(request, None, reason, &alert).await;
         }
-        if let Some(later) = self.overtaken(&message).await? {
-            let reason = format!("audit {later} is later and has decided on what is still there");
-            return self.supersede(message, &reason).await.map(drop);
+        match self.take_round(&message).await? {
+            Taken::Yes => {}
+            Taken::Passed => return Ok(()),
+            Taken::Overtaken(latest) => return self.supersede(message, &latest.reason()).await.map(drop),
         }
         match admission {
             Admission::Go => self.enforce(message, deadline).await,
             Admission::Observe { instead } => self.observe(message, instead.as_deref()).await,
             Admission::Hold { reason, until } => self.hold(message, &reason, until).await,
             Admission::Refuse { reason } | Admission::Shut { reason } => {
-                let alert = told::shut(request, &reason);
+                let alert = alerts::shut(request, &reason);
                 self.refuse(request, Some(&request.target), reason, &alert).await
             }
         }
@@ -70,59 +80,67 @@ impl ApplyMitigations {
 
     async fn enforce(&self, message: MitigationMessage, deadline: Millis) -> Result<(), Error> {
         let request = &message.request;
-        let anew = self.decide_anew(request, deadline).await?;
+        let waits_on = !self.has_waited(&message, PATIENCE_SECONDS);
+        if waits_on && self.room.is_full(self.consumer.clock.now()) {
+            tracing::info!(
+                mitigation.task_id = request.task_id(),
+                waits = message.waits,
+                "{FULL}: no start is tried"
+            );
+            return self.put_off(message).await;
+        }
+        let revalidated = self.revalidate(request, deadline).await?;
         let all = Settled::new(request, State::Claimed);
-        let claimed = match &anew {
-            Anew::AsDecided => all,
-            Anew::Part { target, left_out, reason } => {
+        let claimed = match &revalidated {
+            Revalidated::All => all,
+            Revalidated::Part { target, left_out, reason } => {
                 Settled { target: Some(target), left_out, reason: Some(reason), ..all }
             }
-            Anew::Nothing { reason } => {
-                let left_out = told::left_out(request, self.policy.hash(), reason);
+            Revalidated::Nothing { reason } => {
+                let left_out = alerts::left_out(request, self.policy.hash(), reason);
                 if self.supersede(message, reason).await? {
                     self.alerts.raise(&left_out).await?;
                 }
                 return Ok(());
             }
-            Anew::OutOfTime => {
-                tracing::info!(
-                    mitigation.task_id = request.task_id(),
-                    "no time is left to decide on it again"
-                );
-                return self.put_off(message).await;
+            Revalidated::OutOfTime => {
+                let target = request.target.clone();
+                return self.wait(message, &target, "no time is left to decide on it again").await;
             }
         };
-        // Somebody may have died right after its start: then nothing is left out of it any more.
+        // A process may have died right after its start: then nothing is left out of it any more.
         if !claimed.left_out.is_empty() && task::describe(&self.iot, &request.task_id()).await?.is_some() {
             return self.started(message.clone(), &request.target).await;
         }
         let claim = self.mitigations.claim(request, &claimed, self.consumer.clock.now()).await?;
-        if let (Anew::Part { reason, .. }, Claim::Taken(_) | Claim::Nothing) = (&anew, &claim) {
+        if let (Revalidated::Part { reason, .. }, Claim::Taken(_) | Claim::Nothing) = (&revalidated, &claim) {
             tracing::warn!(mitigation.task_id = request.task_id(), reason, "findings are left out");
-            self.alerts.raise(&told::left_out(request, self.policy.hash(), reason)).await?;
+            self.alerts.raise(&alerts::left_out(request, self.policy.hash(), reason)).await?;
         }
         let target = match claim {
             Claim::Taken(target) => target,
-            Claim::Nothing => {
-                return self.nothing_left(&message).await;
-            }
+            Claim::Nothing => return self.nothing_left(&message).await,
             Claim::Known(state) => {
                 known(request, state);
                 return Ok(());
             }
+            Claim::Overtaken(latest) => return self.supersede(message, &latest.reason()).await.map(drop),
         };
         match task::start(&self.iot, request, &target).await? {
             Started::Yes => self.started(message, &target).await,
-            Started::Full => self.wait_for_room(message, &target, "ten mitigation tasks run already").await,
+            Started::Full => {
+                self.room.was_full(self.consumer.clock.now());
+                self.wait(message, &target, FULL).await
+            }
             Started::Refused(reason) => {
-                let alert = told::refused(request, &reason);
+                let alert = alerts::refused(request, &reason);
                 self.refuse(request, Some(&target), reason, &alert).await
             }
         }
     }
 
     async fn started(&self, message: MitigationMessage, target: &Target) -> Result<(), Error> {
-        let follow = MitigationMessage { step: Step::Follow, waits: 0, ..message };
+        let follow = MitigationMessage::new(message.request, Step::Follow);
         self.send_first(&follow).await?;
         let request = &follow.request;
         let id = request.task_id();
@@ -144,6 +162,7 @@ impl ApplyMitigations {
                 return self.nothing_left(&message).await;
             }
             Aside::No => return Ok(()),
+            Aside::Overtaken(latest) => return self.supersede(message, &latest.reason()).await.map(drop),
         };
         let MitigationRequest { audit, check, origin, actions, .. } = request;
         tracing::info!(
@@ -153,8 +172,7 @@ impl ApplyMitigations {
         Ok(())
     }
 
-    /// Writes that a mitigation does not start now, unless somebody died right after its start: then it is
-    /// followed.
+    /// Writes that a mitigation does not start now, unless a process died right after its start: then it is followed.
     pub(crate) async fn set_aside(
         &self,
         message: &MitigationMessage,
@@ -165,6 +183,7 @@ impl ApplyMitigations {
         match self.mitigations.set_aside(request, settled, now).await? {
             Claim::Taken(target) => Ok(Aside::Yes(target)),
             Claim::Nothing => Ok(Aside::Nothing),
+            Claim::Overtaken(latest) => Ok(Aside::Overtaken(latest)),
             Claim::Known(State::Claimed) => {
                 if task::describe(&self.iot, &request.task_id()).await?.is_some() {
                     self.started(message.clone(), &request.target).await?;
@@ -193,31 +212,39 @@ impl ApplyMitigations {
         Ok(())
     }
 
-    /// Waits until another task has ended, but not for ever.
-    async fn wait_for_room(
+    /// Waits for what a start needs, for a day.
+    async fn wait(&self, message: MitigationMessage, target: &Target, reason: &str) -> Result<(), Error> {
+        if self.has_waited(&message, PATIENCE_SECONDS) {
+            return self.give_up(message, target, &format!("not started within a day: {reason}")).await;
+        }
+        let (id, waits) = (message.request.task_id(), message.waits);
+        tracing::info!(mitigation.task_id = id, reason, waits, "the mitigation waits");
+        self.put_off(message).await
+    }
+
+    /// Ends a wait: the findings are free, people are alerted, and the message is parked.
+    pub(crate) async fn give_up(
         &self,
         message: MitigationMessage,
         target: &Target,
         reason: &str,
     ) -> Result<(), Error> {
         let id = message.request.task_id();
-        if !self.has_waited_long(&message) {
-            tracing::info!(mitigation.task_id = id, reason, waits = message.waits, "the mitigation waits");
-            return self.put_off(message).await;
+        if task::describe(&self.iot, &id).await?.is_some() {
+            return self.started(message, target).await;
         }
-        let reason = format!("not started within a day: {reason}");
         let now = self.consumer.clock.now();
         let given_up = Settled {
             target: Some(target),
-            reason: Some(&reason),
+            reason: Some(reason),
             ..Settled::new(&message.request, State::GivenUp)
         };
         self.mitigations.settle(&message.request, &given_up, now).await?;
-        self.alerts.raise(&told::given_up(&message.request, &reason)).await?;
-        // Who sends it again from where it is parked wants it to wait anew.
-        let parked = MitigationMessage { waits: 0, ..message };
+        self.alerts.raise(&alerts::given_up(&message.request, reason)).await?;
+        // When it is sent again from where it is parked, it waits anew.
+        let parked = MitigationMessage::new(message.request, Step::Start);
         let body = serde_json::to_string(&parked).map_err(|e| Error::Input(e.to_string()))?;
-        self.consumer.parking.park(&body, &reason).await?;
+        self.consumer.parking.park(&body, reason).await?;
         tracing::error!(mitigation.task_id = id, reason, "the mitigation is parked");
         Ok(())
     }
@@ -231,8 +258,11 @@ impl ApplyMitigations {
         alert: &Alert,
     ) -> Result<(), Error> {
         let now = self.consumer.clock.now();
-        let refused = Settled { target, reason: Some(&reason), ..Settled::new(request, State::Refused) };
-        self.mitigations.settle(request, &refused, now).await?;
+        // What a message says of a command's task is not written over what the command wrote.
+        if let Origin::Rule(_) = request.origin {
+            let refused = Settled { target, reason: Some(&reason), ..Settled::new(request, State::Refused) };
+            self.mitigations.settle(request, &refused, now).await?;
+        }
         self.alerts.raise(alert).await?;
         Err(Error::Input(reason))
     }

@@ -1,10 +1,10 @@
 //! The common part of the tests: the function on services in memory, and the messages that it gets.
 
 mod admission;
-mod anew;
 mod follow;
-mod held;
+mod hold;
 mod order;
+mod revalidate;
 mod service;
 mod start;
 mod windows;
@@ -24,6 +24,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::ApplyMitigations;
+use crate::Room;
 use service::QUEUE;
 use service::Service;
 
@@ -64,6 +65,7 @@ fn under(service: &Service, policy: &str) -> ApplyMitigations {
         mitigations: Mitigations::new(ledger.clone()),
         alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger, clock.clone()),
         policy: Policy::parse(policy.as_bytes()).unwrap(),
+        room: Room::default(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
     }

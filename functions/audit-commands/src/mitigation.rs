@@ -1,6 +1,11 @@
 //! The gate before a mitigation that a person or a workflow asks for: the one of the policy's own mitigations, as far
-//! as it is about the policy. What is protected, when mitigation may happen, whether other tasks have the findings,
-//! and at last the mode; what is not known is no consent. What passes goes on in [`task`](crate::task).
+//! as it is about the policy. What is protected, whether a later audit has looked at the check, when mitigation may
+//! happen, whether other tasks have the findings, and at last the mode; what is not known is no consent. What passes
+//! goes on in [`task`](crate::task).
+//!
+//! A finding of an audit that is overtaken is refused, although a person names it: its resource may be compliant by now,
+//! and what is still there has another finding id in the later audit, by which a rule may mitigate it already. The
+//! person can name that one.
 
 use std::collections::BTreeSet;
 
@@ -17,6 +22,7 @@ use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::names::shown;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Windows;
@@ -38,6 +44,8 @@ use crate::task::taken;
 const PROTECTED: &str = "Protected";
 /// The name of a failure: nobody can say whether something of it is protected.
 const UNKNOWN: &str = "ProtectionUnknown";
+/// The name of a failure: a later audit has looked at the check.
+pub(crate) const OVERTAKEN: &str = "Overtaken";
 
 /// What keeps a resource from being mitigated.
 struct Held {
@@ -95,24 +103,35 @@ impl AuditCommands {
         self.start_task(command, &requests, &mitigations).await
     }
 
-    /// A request of the command, for a check of an audit as the service tells of it.
-    fn request(
-        &self,
-        command: &Command,
-        check: CheckName,
-        audit: (&Value, Option<&Value>),
-        target: Target,
-    ) -> MitigationRequest {
-        let (task_id, started_at) = audit;
-        let actions =
-            command.input.get("auditCheckToActionsMapping").and_then(|mapping| mapping.get(check.as_str()));
-        let audit = Audit {
+    /// An audit as the service describes it.
+    fn audit(&self, task_id: &Value, started_at: Option<&Value>) -> Audit {
+        Audit {
             account: self.account.clone(),
             region: self.iot.region(),
             task_id: task_id.as_str().unwrap_or_default().to_owned(),
             schedule: None,
             started_at: started_at.and_then(millis).unwrap_or_default(),
-        };
+        }
+    }
+
+    /// Keeps from being mitigated what a later audit has looked at.
+    async fn latest(&self, audit: &Audit, check: &CheckName, path: &str) -> Result<Result<(), Held>, Error> {
+        let later = (self.ledger)().later_audit(audit, check).await?;
+        Ok(later.map_or(Ok(()), |later| {
+            Err(Held { name: OVERTAKEN, why: format!("{path}: {}", overtaken(check, &later)) })
+        }))
+    }
+
+    /// A request of the command, for a check of an audit.
+    fn request(
+        &self,
+        command: &Command,
+        check: CheckName,
+        audit: Audit,
+        target: Target,
+    ) -> MitigationRequest {
+        let actions =
+            command.input.get("auditCheckToActionsMapping").and_then(|mapping| mapping.get(check.as_str()));
         MitigationRequest {
             audit,
             origin: Origin::Command(command.text("taskId").to_owned()),
@@ -132,7 +151,7 @@ impl AuditCommands {
         let (mut faults, mut held, mut mitigates) = (Vec::new(), Vec::new(), Vec::new());
         let registry = Registry::new(self.iot.clone(), Pace::Prompt, &self.account, &self.iot.region());
         let mut requests: Vec<MitigationRequest> = Vec::new();
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut audits) = (BTreeSet::new(), BTreeSet::new());
         for (at, id) in ids.iter().enumerate().filter(|(_, id)| seen.insert(id.as_str())) {
             let path = format!("$.target.findingIds[{at}]");
             let described = self.ask_if_there("DescribeAuditFinding", json!({"findingId": id})).await?;
@@ -152,6 +171,12 @@ impl AuditCommands {
             let identifier: ResourceIdentifier = resource
                 .and_then(|resource| serde_json::from_value(resource.clone()).ok())
                 .unwrap_or_default();
+            let audit =
+                self.audit(finding.get("taskId").unwrap_or(&Value::Null), finding.get("taskStartTime"));
+            // Once for an audit and check.
+            if audits.insert((audit.task_id.clone(), check.clone())) {
+                held.extend(self.latest(&audit, &check, &path).await?.err());
+            }
             if let Err(Held { name, why }) = unprotected(policy, &check, &identifier, &registry).await {
                 held.push(Held { name, why: format!("{path}: {why}") });
             }
@@ -171,7 +196,6 @@ impl AuditCommands {
             if let Some(Target::Findings(findings)) = of_check.map(|request| &mut request.target) {
                 findings.push(finding_ref);
             } else {
-                let audit = (finding.get("taskId").unwrap_or(&Value::Null), finding.get("taskStartTime"));
                 requests.push(self.request(command, check, audit, Target::Findings(vec![finding_ref])));
             }
         }
@@ -206,6 +230,12 @@ impl AuditCommands {
         let Some(audit) = self.ask_if_there("DescribeAuditTask", json!({"taskId": task})).await? else {
             return Err(Failure::fault("$.target.auditTaskId", "there is no such audit"));
         };
+        let of = self.audit(&task, audit.get("taskStartTime"));
+        let mut later = Vec::new();
+        for check in &checks {
+            later.extend(self.latest(&of, &CheckName::new(check), "$.target.auditTaskId").await?.err());
+        }
+        refuse_held(&later)?;
         let count = |check: &str, name: &str| {
             let details = audit.get("auditDetails").and_then(|details| details.get(check));
             details.and_then(|details| details.get(name)).cloned().unwrap_or_default()
@@ -223,7 +253,7 @@ impl AuditCommands {
             let codes = codes.into_iter().flatten().filter_map(Value::as_str).map(ToOwned::to_owned);
             let count = count(check, "nonCompliantResourcesCount").as_u64().unwrap_or_default();
             let target = Target::WholeCheck { reason_codes: codes.collect(), count };
-            self.request(command, CheckName::new(check), (&task, audit.get("taskStartTime")), target)
+            self.request(command, CheckName::new(check), of.clone(), target)
         });
         Ok(Asked { mitigates: mitigates.collect(), requests: requests.collect() })
     }
@@ -257,6 +287,12 @@ async fn unprotected(
             unknown(format!("nobody can say whether what is behind {label} is protected: {why}"))
         }
     }
+}
+
+/// Why a finding of an audit is not mitigated when a later one has looked at its check.
+pub(crate) fn overtaken(check: &CheckName, later: &str) -> String {
+    let (check, later) = (shown(check.as_str()), shown(later));
+    format!("audit {later} has looked at {check} later; name its finding, if it is still there")
 }
 
 /// Refuses a command because of what is held, if anything is.

@@ -26,6 +26,8 @@ use crate::calls::answer;
 use crate::calls::is;
 use crate::command::Command;
 use crate::failure::Failure;
+use crate::mitigation::OVERTAKEN;
+use crate::mitigation::overtaken;
 use crate::on_demand::NOT_STARTED;
 use crate::repeat::tokened;
 
@@ -55,6 +57,10 @@ impl AuditCommands {
                 return Err(Failure::Refused { name: EXISTS, what });
             }
             WholeClaim::Held(holders) => return Err(taken(command, &holders)),
+            WholeClaim::Overtaken { check, latest } => {
+                let what = format!("$.target: {}", overtaken(&check, &latest.0.unwrap_or_default()));
+                return Err(Failure::Refused { name: OVERTAKEN, what });
+            }
         };
         let started = match self.have_followed(requests).await {
             Ok(()) => self.start(command, &input).await,
@@ -88,7 +94,7 @@ impl AuditCommands {
     /// Sends the follow-ups of a task, one for each check that it is for.
     async fn have_followed(&self, requests: &[MitigationRequest]) -> Result<(), Error> {
         let follow = |request: &MitigationRequest| {
-            let message = MitigationMessage { request: request.clone(), step: Step::Follow, waits: 0 };
+            let message = MitigationMessage::new(request.clone(), Step::Follow);
             let body = serde_json::to_string(&message).map_err(|e| Error::Input(e.to_string()))?;
             Ok(Outgoing { body, delay_seconds: self.follow_up_seconds })
         };

@@ -262,7 +262,7 @@ impl<'p> Outbox<'p> {
         let (audit, check) = (self.audit.clone(), self.check.clone());
         let (origin, policy) = (Origin::Rule(rule), Some(policy));
         let request = MitigationRequest { audit, check, origin, mode, policy, actions, target };
-        json(&MitigationMessage { request, step: Step::Start, waits: 0 })
+        json(&MitigationMessage::new(request, Step::Start))
     }
 }
 

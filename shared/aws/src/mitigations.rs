@@ -5,20 +5,31 @@
 //! still mitigate each finding once. What a command asks for is claimed as a whole or not at all, because somebody
 //! named just these findings. Only the state `claimed` holds a finding; a task that did not start frees it. What an
 //! ended task has done is not done again by a rule, but a command may take its findings over.
+//!
+//! The same transaction asks which audit has looked at the check last: so no claim is made for an audit that a later
+//! one has overtaken, however long its message was on the way.
+//!
+//! A transaction whose answer is lost is sent again by the SDK under the token of the first try (`ClientRequestToken`),
+//! and DynamoDB answers as it did before. A claim that a later delivery repeats is the task's own, by its id.
 
 mod command;
 mod item;
+mod round;
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::CancellationReason;
+use aws_sdk_dynamodb::types::ConditionCheck;
 use aws_sdk_dynamodb::types::Put;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
@@ -26,6 +37,7 @@ use fleetwarden_core::timestamp::Millis;
 
 use crate::Error;
 use crate::ledger::Item;
+use crate::ledger::LATEST_AUDIT;
 use crate::ledger::Ledger;
 use crate::ledger::about;
 use crate::ledger::key;
@@ -33,6 +45,10 @@ pub use crate::mitigations::command::Holder;
 pub use crate::mitigations::command::WholeClaim;
 pub use crate::mitigations::item::State;
 pub use crate::mitigations::item::attribute;
+pub use crate::mitigations::round::Taken;
+
+/// How often a transaction is sent that meets another one on the same item.
+const TRIES: u32 = 4;
 
 /// What came of a claim.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,6 +59,27 @@ pub enum Claim {
     Nothing,
     /// The task is known already, and its state leaves nothing to claim.
     Known(State),
+    /// Nothing is written: its audit is not the one that has looked at the check last.
+    Overtaken(Latest),
+}
+
+/// The audit that has looked at a check last, as far as the ledger knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latest(pub Option<String>);
+
+impl Latest {
+    /// Why an audit that is not this one leaves nothing to do.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match &self.0 {
+            Some(audit) => format!("audit {audit} is later and has decided on what is still there"),
+            None => "the ledger has no audit of the check".to_owned(),
+        }
+    }
+
+    fn of(item: &Item) -> Self {
+        Self(item.get_text(attribute::TASK_ID).map(ToOwned::to_owned))
+    }
 }
 
 /// How a task is written down.
@@ -146,6 +183,12 @@ impl Mitigations {
         self.advance(task_id, state, &from, attributes).await
     }
 
+    /// Writes that the service does not know a task that was started. Says whether it is written: a task that has not
+    /// been started is not lost, whatever asks for it.
+    pub async fn lost(&self, task_id: &str, attributes: &[(&'static str, String)]) -> Result<bool, Error> {
+        self.advance(task_id, State::Lost, &[State::Started, State::Lost], attributes).await
+    }
+
     async fn advance(
         &self,
         task_id: &str,
@@ -194,6 +237,10 @@ impl Mitigations {
         let id = request.task_id();
         let mut left = settled.target.map(distinct).unwrap_or_default();
         let mut left_out = settled.left_out.to_vec();
+        // What may start, now or later, is for the latest audit only.
+        let may_start = matches!(settled.state, State::Claimed | State::Held | State::Observed);
+        let checks: Vec<Check> =
+            may_start.then(|| latest(&request.audit, &request.check)).into_iter().collect();
         loop {
             let target = match settled.target {
                 Some(Target::Findings(_)) if left.is_empty() => return Ok(Claim::Nothing),
@@ -210,54 +257,80 @@ impl Mitigations {
                 let claim = item::claim(&id, finding, state, now);
                 (claim, unless_held(&id, state))
             }));
-            let Some(held) = self.put_all_or_none(puts).await? else {
+            let Some(mut held) = self.put_all_or_none(puts, &checks).await? else {
                 return Ok(target.map_or(Claim::Nothing, Claim::Taken));
             };
+            let overtaken = if checks.is_empty() { None } else { held.pop().flatten() };
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
                 let unknown = || Error::Later(format!("{id}: its item has no known state"));
                 return State::of(&known).map(Claim::Known).ok_or_else(unknown);
+            }
+            if let Some(later) = overtaken {
+                return Ok(Claim::Overtaken(Latest::of(&later)));
             }
             left.retain(|_| held.next().flatten().is_none());
             left_out.retain(|_| held.next().flatten().is_none());
         }
     }
 
-    /// Puts all items, each on its condition, or none. What comes back are the items as they are whose conditions do
-    /// not hold, each in the place of its put; nothing if all are put.
+    /// Puts all items, each on its condition, if all checks hold; or none. What comes back are the items as they are whose
+    /// conditions do not hold, each in the place of its put or, after all puts, of its check; nothing if all are put.
     async fn put_all_or_none(
         &self,
         puts: Vec<(Item, Condition)>,
+        checks: &[Check],
     ) -> Result<Option<Vec<Option<Item>>>, Error> {
         let (client, table) = self.ledger.parts();
         let puts = puts.into_iter().map(|(item, condition)| {
             let put = Put::builder()
                 .table_name(table)
                 .set_item(Some(item.into_attributes()))
+                .set_expression_attribute_names(condition.names())
+                .set_expression_attribute_values(condition.values())
                 .condition_expression(condition.expression)
-                .expression_attribute_names("#state", attribute::STATE)
-                .set_expression_attribute_values(Some(condition.values).filter(|values| !values.is_empty()))
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
             put.build().map(|put| TransactWriteItem::builder().put(put).build())
         });
-        let puts = puts.collect::<Result<_, _>>().map_err(|e| Error::Input(e.to_string()))?;
-        let wrote = client.transact_write_items().set_transact_items(Some(puts)).send().await;
-        let Err(error) = wrote else { return Ok(None) };
-        if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
-            error.as_service_error()
-        {
-            let is_held = |reason: &&CancellationReason| reason.code() == Some("ConditionalCheckFailed");
-            let reasons = canceled.cancellation_reasons().iter();
-            let held: Vec<Option<Item>> = reasons
-                .map(|reason| Some(reason).filter(is_held))
-                .map(|held| held.map(|held| Item::from(held.item().cloned().unwrap_or_default())))
-                .collect();
-            // If nothing is held, somebody else writes the same items at this moment, or the table is busy.
-            if held.iter().any(Option::is_some) {
-                return Ok(Some(held));
+        let checks = checks.iter().map(|Check { pk, condition }| {
+            let check = ConditionCheck::builder()
+                .table_name(table)
+                .set_key(Some(key(pk, LATEST_AUDIT)))
+                .set_expression_attribute_names(condition.names())
+                .set_expression_attribute_values(condition.values())
+                .condition_expression(&condition.expression)
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            check.build().map(|check| TransactWriteItem::builder().condition_check(check).build())
+        });
+        let items: Vec<TransactWriteItem> =
+            puts.chain(checks).collect::<Result<_, _>>().map_err(|e| Error::Input(e.to_string()))?;
+        let mut tries = 0;
+        loop {
+            let wrote = client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
+            let Err(error) = wrote else { return Ok(None) };
+            let mut busy = false;
+            if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
+                error.as_service_error()
+            {
+                let reasons = canceled.cancellation_reasons();
+                let is_held = |reason: &&CancellationReason| reason.code() == Some("ConditionalCheckFailed");
+                let held: Vec<Option<Item>> = reasons
+                    .iter()
+                    .map(|reason| Some(reason).filter(is_held))
+                    .map(|held| held.map(|held| Item::from(held.item().cloned().unwrap_or_default())))
+                    .collect();
+                if held.iter().any(Option::is_some) {
+                    return Ok(Some(held));
+                }
+                // All tasks of a check ask for the same item, and DynamoDB cancels one of two that do at a time.
+                busy = reasons.iter().any(|reason| reason.code() == Some("TransactionConflict"));
             }
+            tries += 1;
+            if !busy || tries == TRIES {
+                return Err(Error::aws("TransactWriteItems", table)(error));
+            }
+            tokio::time::sleep(Duration::from_millis(50) * 4_u32.pow(tries - 1)).await;
         }
-        Err(Error::aws("TransactWriteItems", table)(error))
     }
 }
 
@@ -265,6 +338,34 @@ impl Mitigations {
 struct Condition {
     expression: String,
     values: HashMap<String, AttributeValue>,
+}
+
+impl Condition {
+    /// DynamoDB refuses a name that no expression has, and an empty map.
+    fn names(&self) -> Option<HashMap<String, String>> {
+        let names =
+            [("#state", attribute::STATE)].into_iter().filter(|(alias, _)| self.expression.contains(alias));
+        Some(names.map(|(alias, name)| (alias.to_owned(), name.to_owned())).collect())
+            .filter(|names: &HashMap<_, _>| !names.is_empty())
+    }
+
+    fn values(&self) -> Option<HashMap<String, AttributeValue>> {
+        Some(self.values.clone()).filter(|values| !values.is_empty())
+    }
+}
+
+/// What has to hold of the latest audit of a check, for others to be written.
+struct Check {
+    pk: String,
+    condition: Condition,
+}
+
+/// The latest audit of the check is this one. A message alone says when its audit began, so that is not compared: the
+/// ledger has the audit before its messages are sent.
+fn latest(audit: &Audit, check: &CheckName) -> Check {
+    let values = HashMap::from([(":audit".to_owned(), text(&audit.task_id))]);
+    let condition = Condition { expression: "task_id = :audit".to_owned(), values };
+    Check { pk: about::history(check), condition }
 }
 
 /// For a task's item: it is new, or in one of these states.

@@ -4,6 +4,7 @@
 //! only reader of findings.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::ops::Range;
 
 use serde::Deserialize;
@@ -397,6 +398,30 @@ pub struct MitigationMessage {
     /// How often this step has been put off.
     #[serde(default)]
     pub waits: u32,
+    /// Since when this step is put off. None: it has not been.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<Millis>,
+    /// Which message of its chain this is, if the step sent it to itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub round: Option<Round>,
+}
+
+/// A message in the chain by which a step waits: each one sends the next. A message can be delivered twice and then
+/// sends twice, so the ledger gives each number to one id, and what has another id ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Round {
+    /// Its number, from 1.
+    pub number: NonZeroU32,
+    /// Which of the messages with this number it is. A message that is delivered again has the same id.
+    pub id: String,
+}
+
+impl MitigationMessage {
+    /// A message that nothing has put off.
+    pub const fn new(request: MitigationRequest, step: Step) -> Self {
+        Self { request, step, waits: 0, since: None, round: None }
+    }
 }
 
 /// A mitigation of one check's findings. A task that a command asks for may have several checks: then there is one

@@ -1,5 +1,6 @@
 //! The second step, branch by branch.
 
+use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_core::policy::Mode;
@@ -43,10 +44,12 @@ async fn defect_16_a_task_that_runs_is_looked_at_again_later() {
         let service = started(&message).await;
         service.state().tasks.get_mut(&id(&message)).unwrap()["taskStatus"] = status;
         deliver(&service, &with_waits(&message, 2)).await.unwrap();
-        assert_eq!(service.calls(), "describe SendMessageBatch");
+        assert_eq!(service.calls(), "describe GetItem SendMessageBatch");
         let [(delay, next)] = &service.take_queue()[..] else { panic!("one follow-up") };
         assert_eq!((*delay, &next["waits"], &next["step"]), (240, &json!(3), &json!("follow")));
         assert_eq!(service.task_state(&id(&message)), "started");
+        deliver(&service, next).await.unwrap();
+        assert_eq!(service.calls(), "TransactWriteItems describe SendMessageBatch");
     }
 }
 
@@ -207,10 +210,14 @@ async fn what_is_gone_long_after_its_end_stays_ended() {
 async fn more_than_a_day_is_told_once_and_followed_on() {
     let message = message(findings([1]));
     let service = started(&message).await;
-    for waits in [98, 99, 100, 101, u32::MAX] {
-        deliver(&service, &with_waits(&message, waits)).await.unwrap();
+    let since = service.cloud.clock().now().0;
+    for (seconds, waits) in [(86_399, 0), (1, 1), (1, 100), (86_400, u32::MAX)] {
+        service.cloud.pass_seconds(seconds);
+        let mut next = with_waits(&message, waits);
+        next["since"] = json!(since);
+        deliver(&service, &next).await.unwrap();
     }
-    assert_eq!((service.alerts().len(), service.take_queue().len()), (1, 5));
+    assert_eq!((service.alerts().len(), service.take_queue().len()), (1, 4));
     insta::assert_json_snapshot!(service.alerts()[0]);
 }
 
@@ -251,30 +258,124 @@ async fn without_time_the_results_come_later() {
     assert!(!error.is_permanent() && service.task_state(&id(&message)) == "started", "{error}");
 }
 
+/// A task that a command has started for two checks, with the follow-ups of both.
+async fn of_a_command() -> (Service, [Value; 2]) {
+    let service = Service::default();
+    let of = |check: &str, numbers: Vec<u32>| {
+        let mut asked = message(findings(numbers));
+        let request = asked["request"].as_object_mut().unwrap();
+        request.remove("rule");
+        request.insert("command".to_owned(), json!("by-hand"));
+        request.insert("check".to_owned(), json!(check));
+        follow(&asked)
+    };
+    let messages = [of(CHECK, vec![1, 2]), of("LOGGING_DISABLED_CHECK", vec![3])];
+    let requests =
+        messages.each_ref().map(|message| serde_json::from_value(message["request"].clone()).unwrap());
+    let of_command = function(&service, Mode::Enforce).mitigations;
+    assert_eq!(of_command.claim_whole(&requests, "hash", START).await.unwrap(), WholeClaim::Taken);
+    of_command.started("by-hand", START).await.unwrap();
+    let task = json!({
+        "taskStatus": "IN_PROGRESS",
+        "target": {"findingIds": ["finding-1", "finding-2", "finding-3"]},
+    });
+    service.state().tasks.insert("by-hand".to_owned(), task);
+    (service, messages)
+}
+
 /// A command's task may have several checks: each follow-up tells of its own.
 #[tokio::test(start_paused = true)]
 async fn of_a_commands_task_each_check_is_told_apart() {
-    let mut asked = message(findings([1, 2]));
-    let request = asked["request"].as_object_mut().unwrap();
-    request.remove("rule");
-    request.insert("command".to_owned(), json!("by-hand"));
-    let mut other = asked.clone();
-    other["request"]["check"] = json!("LOGGING_DISABLED_CHECK");
-    other["request"]["target"] = findings([3]);
-    let service = started(&asked).await;
+    let (service, [asked, other]) = of_a_command().await;
     service.end("by-hand", "FAILED", [1, 1, 0, 0]);
     let statistics = json!({"totalFindingsCount": 1, "succeededFindingsCount": 1});
-    let mut task = service.state().tasks["by-hand"].clone();
-    task["target"]["findingIds"] = json!(["finding-1", "finding-2", "finding-3"]);
-    task["taskStatistics"]["LOGGING_DISABLED_CHECK"] = statistics;
-    service.state().tasks.insert("by-hand".to_owned(), task);
+    service.state().tasks.get_mut("by-hand").unwrap()["taskStatistics"]["LOGGING_DISABLED_CHECK"] =
+        statistics;
     for message in [&asked, &other, &other] {
-        deliver(&service, &follow(message)).await.unwrap();
+        deliver(&service, message).await.unwrap();
     }
     assert_eq!([1, 2, 3].map(|n| service.result("by-hand", n)), ["unknown", "unknown", "completed"]);
     let told: Vec<Value> = service.alerts().iter().map(|alert| alert["content"].clone()).collect();
     insta::assert_json_snapshot!(told);
     let hostile = super::with(asked, "/request/command", "../x");
-    let error = deliver(&service, &follow(&hostile)).await.unwrap_err();
+    let error = deliver(&service, &hostile).await.unwrap_err();
     assert!(error.is_permanent() && error.to_string().contains("is no id of a mitigation task"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follow_up_of_a_command_that_the_ledger_does_not_know_is_refused() {
+    let (service, [asked, _]) = of_a_command().await;
+    service.end("by-hand", "FAILED", [1, 1, 0, 0]);
+    service.calls();
+    let before = service.cloud.items("");
+    for forged in [
+        super::with(asked.clone(), "/request/command", "another"),
+        super::with(asked.clone(), "/request/check", "A_CHECK"),
+        super::with(asked.clone(), "/request/target", findings([1, 3])),
+        super::with(asked.clone(), "/request/target/findings/0/key", "0".repeat(32)),
+        super::with(asked.clone(), "/request/actions", json!(["Revoke"])),
+    ] {
+        let error = deliver(&service, &forged).await.unwrap_err();
+        assert!(error.is_permanent() && error.to_string().starts_with("no command has asked"), "{error}");
+    }
+    assert_eq!((service.cloud.items(""), service.calls()), (before, ["GetItem"; 5].join(" ")));
+}
+
+/// The service cannot be asked to start something twice, so a false follow-up must not end what has not started.
+#[tokio::test(start_paused = true)]
+async fn a_forged_follow_up_does_not_end_what_has_not_started() {
+    let asked = message(findings([1]));
+    for state in ["claimed", "held", "observed", "given-up"] {
+        let service = Service::default();
+        service.cloud.put_item(json!({
+            "pk": {"S": format!("mitigation#{}", id(&asked))}, "sk": {"S": "task"}, "state": {"S": state},
+        }));
+        deliver(&service, &follow(&asked)).await.unwrap();
+        assert_eq!((service.task_state(&id(&asked)), service.alerts().len()), (state.to_owned(), 0));
+        assert!(service.take_queue().is_empty());
+        deliver(&service, &asked).await.unwrap();
+        assert_eq!(service.starts(), [id(&asked)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_of_a_follow_up_merge() {
+    let asked = message(findings([1]));
+    let service = started(&asked).await;
+    deliver(&service, &follow(&asked)).await.unwrap();
+    deliver(&service, &follow(&asked)).await.unwrap();
+    let copies = service.take_queue();
+    assert_eq!(copies.len(), 2);
+    for (_, copy) in copies.iter().chain(&copies) {
+        deliver(&service, copy).await.unwrap();
+    }
+    let next = service.take_queue();
+    // What is delivered again by SQS sends again; the copy that lost does not.
+    assert!(next.iter().all(|(_, next)| next["round"]["number"] == 2) && next.len() == 2);
+    for (_, copy) in &next {
+        deliver(&service, copy).await.unwrap();
+    }
+    assert_eq!(service.take_queue().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_never_ends_is_followed_for_90_days() {
+    let asked = message(findings([1]));
+    let service = started(&asked).await;
+    let mut next = follow(&asked);
+    let mut days = 0;
+    loop {
+        deliver(&service, &next).await.unwrap();
+        // Each look is late, as with a full queue.
+        service.cloud.pass_seconds(86_400);
+        let Some((_, again)) = service.take_queue().pop() else { break };
+        (next, days) = (again, days + 1);
+    }
+    assert_eq!((days, service.task_state(&id(&asked))), (90, "lost".to_owned()));
+    let kinds: Vec<String> =
+        service.alerts().iter().map(|alert| alert["content"]["title"].to_string()).collect();
+    assert!(kinds.len() == 2 && kinds[1].contains("90 days"), "{kinds:?}");
+    // A copy of an earlier look changes nothing.
+    deliver(&service, &next).await.unwrap();
+    assert_eq!((service.alerts().len(), service.take_queue().len()), (2, 0));
 }

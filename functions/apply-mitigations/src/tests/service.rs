@@ -10,12 +10,14 @@ use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::Attributes;
 use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 
 pub(super) const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/1/mitigation";
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Service {
     pub(super) cloud: Cloud,
     state: Arc<Mutex<State>>,
@@ -29,6 +31,8 @@ pub(super) struct State {
     pub(super) starts: Vec<String>,
     /// The answers to lists of executions, by finding: the pages, each with its token.
     pub(super) executions: BTreeMap<String, Vec<Value>>,
+    /// An audit that has looked at the check when a finding is asked about.
+    pub(super) on_finding: Option<(String, Millis)>,
     /// The findings that are not as all others: what they are, or that they are gone.
     pub(super) findings: BTreeMap<String, Option<Value>>,
     /// What is on the mitigation queue: delay and body.
@@ -43,7 +47,26 @@ pub(super) struct State {
     pub(super) dies: Option<(usize, bool)>,
 }
 
+impl Default for Service {
+    /// The audit of the messages is the one that has looked at their check last.
+    fn default() -> Self {
+        let service = Self::without_audit();
+        service.looked_at("4e2b", START);
+        service
+    }
+}
+
 impl Service {
+    /// No audit has looked at the check of the messages.
+    pub(super) fn without_audit() -> Self {
+        Self { cloud: Cloud::default(), state: Arc::default() }
+    }
+
+    /// An audit has looked at the check.
+    pub(super) fn looked_at(&self, task_id: &str, began: Millis) {
+        looked_at(&self.cloud, task_id, began);
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -101,6 +124,25 @@ impl Service {
     }
 }
 
+fn looked_at(cloud: &Cloud, task_id: &str, began: Millis) {
+    cloud.put_item(json!({
+        "pk": {"S": format!("history#{}", super::CHECK)},
+        "sk": {"S": "audit"},
+        "task_id": {"S": task_id},
+        "started_at": {"N": began.0.to_string()},
+    }));
+}
+
+/// A finding is about the certificate of its number.
+pub(super) fn finding(id: &str) -> Value {
+    let number: u32 = id.rsplit('-').next().unwrap().parse().unwrap();
+    json!({
+        "findingId": id, "taskId": "4e2b", "taskStartTime": 1_795_392_000, "checkName": super::CHECK,
+        "severity": "MEDIUM", "isSuppressed": false, "findingTime": 1_795_392_000.5,
+        "nonCompliantResource": {"resourceIdentifier": {"deviceCertificateId": certificate(number)}},
+    })
+}
+
 /// The id of the certificate of a number.
 pub(super) fn certificate(number: u32) -> String {
     format!("{number:064x}")
@@ -132,7 +174,15 @@ impl State {
                 None => Answer::error(404, "ResourceNotFoundException", "{}"),
             },
             "executions" => self.page(&call.query),
-            "finding" => self.finding(id),
+            "finding" => {
+                if let Some((task_id, began)) = self.on_finding.take() {
+                    looked_at(cloud, &task_id, began);
+                }
+                match self.findings.get(id).cloned().unwrap_or_else(|| Some(finding(id))) {
+                    Some(finding) => Answer::ok(json!({ "finding": finding })),
+                    None => Answer::error(404, "ResourceNotFoundException", "{}"),
+                }
+            }
             "principals" => {
                 let principal = call.headers.iter().find(|(name, _)| name == "x-amzn-principal")?;
                 let number = u32::from_str_radix(principal.1.rsplit('/').next()?, 16).ok()?;
@@ -172,20 +222,6 @@ impl State {
         self.tasks.insert(id.to_owned(), task);
         self.starts.push(id.to_owned());
         Answer::ok(json!({"taskId": id}))
-    }
-
-    /// A finding is about the certificate of its number.
-    fn finding(&self, id: &str) -> Answer {
-        let number: u32 = id.rsplit('-').next().unwrap().parse().unwrap();
-        let resource = json!({"resourceIdentifier": {"deviceCertificateId": certificate(number)}});
-        let usual = json!({
-            "findingId": id, "checkName": super::CHECK, "severity": "MEDIUM", "isSuppressed": false,
-            "findingTime": 1_795_392_000.5, "nonCompliantResource": resource,
-        });
-        match self.findings.get(id).cloned().unwrap_or(Some(usual)) {
-            Some(finding) => Answer::ok(json!({ "finding": finding })),
-            None => Answer::error(404, "ResourceNotFoundException", "{}"),
-        }
     }
 
     fn page(&self, query: &str) -> Answer {

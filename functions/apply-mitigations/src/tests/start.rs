@@ -17,13 +17,15 @@ use super::whole_check;
 use super::with;
 
 const STARTED: &str = "TransactWriteItems start SendMessageBatch UpdateItem";
+/// What two findings are asked about before.
+const ASKED: &str = "finding finding ";
 
 #[tokio::test(start_paused = true)]
 async fn findings_are_claimed_started_and_followed() {
     let service = Service::default();
     let message = message(findings([1, 2]));
     deliver(&service, &message).await.unwrap();
-    assert_eq!(service.calls(), STARTED);
+    assert_eq!(service.calls(), format!("{ASKED}{STARTED}"));
     let task = service.state().tasks[&id(&message)].clone();
     assert_eq!(task["target"], json!({"findingIds": ["finding-1", "finding-2"]}));
     assert_eq!(task["auditCheckToActionsMapping"], json!({CHECK: ["QuarantineThing", "TellOwner"]}));
@@ -45,7 +47,7 @@ async fn a_whole_check_is_one_task_with_a_filter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_repeat_of_a_started_one_is_one_call_and_no_change() {
+async fn a_repeat_of_a_started_one_is_no_change() {
     let service = Service::default();
     let message = message(findings([1, 2]));
     deliver(&service, &message).await.unwrap();
@@ -53,7 +55,7 @@ async fn a_repeat_of_a_started_one_is_one_call_and_no_change() {
     for _ in 0..3 {
         deliver(&service, &message).await.unwrap();
     }
-    assert_eq!(service.calls(), "TransactWriteItems TransactWriteItems TransactWriteItems");
+    assert_eq!(service.calls(), vec![format!("{ASKED}TransactWriteItems"); 3].join(" "));
     assert_eq!((service.ledger(), service.take_queue().len()), (before.0, 0));
 }
 
@@ -91,7 +93,10 @@ async fn defect_16_an_existing_task_is_compared() {
     let service = Service::default();
     service.state().tasks.insert(id(&asked), with(same.clone(), "/target/findingIds", json!(["finding-1"])));
     deliver(&service, &asked).await.unwrap();
-    assert_eq!(service.calls(), "TransactWriteItems start describe SendMessageBatch UpdateItem");
+    assert_eq!(
+        service.calls(),
+        format!("{ASKED}TransactWriteItems start describe SendMessageBatch UpdateItem")
+    );
     assert_eq!(service.task_state(&id(&asked)), "started");
     for (pointer, other) in [
         ("/target/findingIds", json!(["finding-9"])),
@@ -150,6 +155,7 @@ async fn after_a_day_of_waiting_it_is_given_up_and_can_be_sent_again() {
     while service.parked().is_empty() {
         deliver(&service, &next).await.unwrap();
         if let Some((delay, again)) = service.take_queue().pop() {
+            service.cloud.pass_seconds(i64::try_from(delay).unwrap());
             (waited, next) = (waited + delay, again);
         }
     }
@@ -223,6 +229,13 @@ async fn defect_14_a_failure_at_any_call_is_retried_and_heals() {
 
 #[tokio::test(start_paused = true)]
 async fn a_conflict_with_another_writer_is_tried_again() {
+    let asked = message(findings([1]));
+    let reasons =
+        json!({"CancellationReasons": [{"Code": "None"}, {"Code": "None"}, {"Code": "TransactionConflict"}]});
+    let service = Service::default();
+    service.cloud.fail("TransactWriteItems", 2, Answer::error(400, "TransactionCanceledException", reasons));
+    deliver(&service, &asked).await.unwrap();
+    assert_eq!(service.starts(), [id(&asked)], "all tasks of a check ask for the same item");
     let service = Service::default();
     let reasons = json!({"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}]});
     service
@@ -264,7 +277,7 @@ async fn what_was_observed_keeps_nobody_from_acting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_mode_that_changes_after_a_death_finds_what_was_started() {
-    for (dies, state, follow_ups) in [((1, false), "observed", 0), ((1, true), "started", 1)] {
+    for (dies, state, follow_ups) in [((2, false), "observed", 0), ((2, true), "started", 1)] {
         let service = Service::default();
         let asked = message(findings([1]));
         service.state().dies = Some(dies);
@@ -303,5 +316,24 @@ impl Service {
         for task in self.state().tasks.values_mut() {
             task["taskStatus"] = json!("COMPLETED");
         }
+    }
+}
+
+/// The claim is written and its answer is lost: the SDK sends it again, and must not meet a claim of its own.
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_is_lost_is_ones_own() {
+    for answer in [Answer::broken(), Answer::Reset] {
+        let service = Service::default();
+        let asked = message(findings([1, 2]));
+        service.cloud.lose("TransactWriteItems", answer.clone());
+        deliver(&service, &asked).await.unwrap();
+        assert_eq!((service.starts(), service.task_state(&id(&asked))), (vec![id(&asked)], "started".into()));
+        // Also if nothing came of the retries, and the record is delivered again.
+        let service = Service::default();
+        service.cloud.lose("TransactWriteItems", answer.clone());
+        service.cloud.fail("TransactWriteItems", 2, answer);
+        deliver(&service, &asked).await.unwrap_err();
+        deliver(&service, &asked).await.unwrap();
+        assert_eq!((service.starts(), service.task_state(&id(&asked))), (vec![id(&asked)], "started".into()));
     }
 }

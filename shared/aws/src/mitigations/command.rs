@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::timestamp::Millis;
 
+use super::Check;
 use super::Condition;
+use super::Latest;
 use super::Mitigations;
 use super::Settled;
 use super::distinct;
@@ -36,6 +40,13 @@ pub enum WholeClaim {
     Other,
     /// Other tasks have these findings.
     Held(Vec<Holder>),
+    /// A later audit than the one that is named has looked at a check.
+    Overtaken {
+        /// The check.
+        check: CheckName,
+        /// The later audit.
+        latest: Latest,
+    },
 }
 
 /// The task that has a finding.
@@ -58,6 +69,7 @@ impl Mitigations {
     ) -> Result<WholeClaim, Error> {
         let id = task_id(requests)?;
         let findings: Vec<_> = requests.iter().flat_map(|request| distinct(&request.target)).collect();
+        let checks: Vec<Check> = requests.iter().map(not_overtaken).collect();
         let mut ended = BTreeSet::new();
         let mut again = false;
         for _ in 0..ROUNDS {
@@ -69,7 +81,7 @@ impl Mitigations {
                 let claim = item::claim(&id, finding, State::Claimed, now);
                 (claim, unless_held(&id, State::Claimed).or_of(&ended))
             }));
-            let Some(held) = self.put_all_or_none(puts).await? else {
+            let Some(held) = self.put_all_or_none(puts, &checks).await? else {
                 return Ok(if again { WholeClaim::TakenAgain } else { WholeClaim::Taken });
             };
             let mut held = held.into_iter();
@@ -83,9 +95,14 @@ impl Mitigations {
             }
             let holders: Vec<Holder> = findings
                 .iter()
-                .zip(held)
+                .zip(held.by_ref())
                 .filter_map(|(finding, held)| holder(&finding.finding_id, &held?))
                 .collect();
+            let later = requests.iter().zip(held).find_map(|(request, later)| Some((request, later?)));
+            if let Some((request, later)) = later {
+                let latest = Latest::of(&later);
+                return Ok(WholeClaim::Overtaken { check: request.check.clone(), latest });
+            }
             let running = self.running(&holders).await?;
             if !running.is_empty() {
                 return Ok(WholeClaim::Held(running));
@@ -120,7 +137,16 @@ impl Mitigations {
     pub async fn observed(&self, requests: &[MitigationRequest], now: Millis) -> Result<(), Error> {
         let id = task_id(requests)?;
         let task = item::task(&id, requests, &settled(State::Observed), now);
-        self.put_all_or_none(vec![(task, unless_begun())]).await.map(drop)
+        self.put_all_or_none(vec![(task, unless_begun())], &[]).await.map(drop)
+    }
+
+    /// Whether a command has asked for this: its task's item says so. A message alone does not.
+    pub async fn is_of_command(&self, request: &MitigationRequest) -> Result<bool, Error> {
+        let Some(task) = self.ledger.get(&about::mitigation(&request.task_id()), "task").await? else {
+            return Ok(false);
+        };
+        let of_command = task.get_text(attribute::ORIGIN) == Some(item::COMMAND);
+        Ok(of_command && item::asks(&task, request))
     }
 
     /// Gives back what a command's task has claimed before a moment, if it has not been started. Says in which state
@@ -150,7 +176,7 @@ impl Mitigations {
             let claim = item::claim(task_id, finding, State::Refused, now);
             (claim, condition(attribute::TASK_ID, ":task_id", task_id))
         }));
-        match self.put_all_or_none(puts).await? {
+        match self.put_all_or_none(puts, &[]).await? {
             None => Ok(Some(State::Refused)),
             Some(_) => Err(Error::Later(format!("{task_id}: its claims change at this moment"))),
         }
@@ -197,6 +223,18 @@ fn unless_another(hash: &str) -> Condition {
     values.insert(":hash".to_owned(), text(hash));
     let own = format!("(#state = :claimed AND {} = :hash)", attribute::COMMAND_HASH);
     Condition { expression: format!("{expression} OR {own}"), values }
+}
+
+/// The latest audit of the check, if the ledger knows one, is the named one or an earlier one. When the named one began
+/// is from the service; and the ledger does not know an audit that was before it.
+fn not_overtaken(request: &MitigationRequest) -> Check {
+    let values = HashMap::from([
+        (":audit".to_owned(), text(&request.audit.task_id)),
+        (":started_at".to_owned(), AttributeValue::N(request.audit.started_at.0.to_string())),
+    ]);
+    let expression =
+        "attribute_not_exists(task_id) OR task_id = :audit OR started_at <= :started_at".to_owned();
+    Check { pk: about::history(&request.check), condition: Condition { expression, values } }
 }
 
 fn holder(finding_id: &str, claim: &Item) -> Option<Holder> {

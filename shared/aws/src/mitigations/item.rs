@@ -1,9 +1,10 @@
-//! What the ledger knows of mitigations: three kinds of item, all named here.
+//! What the ledger knows of mitigations: four kinds of item, all named here.
 //!
 //! | `pk` | `sk` | what it is |
 //! |---|---|---|
 //! | `mitigation#TASK` | `task` | one mitigation: what was asked for, its [`State`], how it ended |
 //! | `mitigation#TASK` | `finding#ID` | what became of one finding of an ended task, action by action |
+//! | `mitigation#TASK` | `round#start`, `round#follow#CHECK` | which message of a waiting step goes on |
 //! | `finding#ID` | `mitigation` | whose the finding is: its claim, so that no two tasks take the same one |
 //!
 //! Operators read them, and so does whoever undoes a mitigation. Times are RFC 3339, structures are JSON.
@@ -59,6 +60,10 @@ pub mod attribute {
     pub const FINDING_ID: &str = "finding_id";
     /// The finding's identity across audits.
     pub const FINDING_KEY: &str = "finding_key";
+    /// The number of the message by which a step waits.
+    pub const ROUND: &str = "round_number";
+    /// Which of the messages with this number goes on.
+    pub const ROUND_ID: &str = "round_id";
 }
 
 /// The origin of what a command asks for.
@@ -73,8 +78,8 @@ pub enum State {
     Observed,
     /// It waits for the policy's windows to open. It has no finding of its own meanwhile.
     Held,
-    /// It is not needed any more: a later audit of the check has decided on what is still there, other tasks have
-    /// all of its findings, or the policy of now does not want it.
+    /// It is not needed any more: a later audit of the check has looked at what is still there, other tasks have all
+    /// of its findings, or the policy of now does not want it.
     Superseded,
     /// It runs, and a follow-up is on its way.
     Started,
@@ -84,11 +89,12 @@ pub enum State {
     Failed,
     /// Somebody canceled it.
     Canceled,
-    /// It was started, and the service does not know it any more.
+    /// It was started, and how it ended is not known: the service does not know it any more, or says after 90 days
+    /// that it still runs.
     Lost,
     /// It can never start, or a command's start failed.
     Refused,
-    /// It could not start for a day.
+    /// It could not start for a day, or was held for 90 days.
     GivenUp,
 }
 
@@ -191,6 +197,17 @@ pub(super) fn findings(task: &Item) -> Vec<FindingRef> {
         Target::WholeCheck { .. } => Vec::new(),
     };
     targets.into_values().flat_map(of).collect()
+}
+
+/// Whether the item of a task has a request, with its check, actions and target.
+pub(super) fn asks(task: &Item, request: &MitigationRequest) -> bool {
+    let of = |name| task.get_text(name).unwrap_or_default();
+    let targets: BTreeMap<CheckName, Target> =
+        serde_json::from_str(of(attribute::TARGET)).unwrap_or_default();
+    let actions: BTreeMap<CheckName, Vec<String>> =
+        serde_json::from_str(of(attribute::ACTIONS)).unwrap_or_default();
+    targets.get(&request.check) == Some(&request.target)
+        && actions.get(&request.check) == Some(&request.actions)
 }
 
 /// The claim of a finding by a task.

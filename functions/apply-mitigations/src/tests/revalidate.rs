@@ -1,4 +1,4 @@
-//! Under another policy than the one that decided: what starts still, what does not, and who is told.
+//! Right before a start: what starts still, what does not, and what people are alerted of, whatever a message says.
 
 use std::time::Duration;
 
@@ -16,8 +16,10 @@ use super::id;
 use super::message;
 use super::service::Service;
 use super::service::certificate;
+use super::service::finding;
 use super::under;
 use super::whole_check;
+use super::windows::TWO_WEEKS;
 use super::with;
 
 const LIKE_BEFORE: &str = "{ name: now, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, mitigate: { actions: [QuarantineThing, TellOwner] } }";
@@ -45,10 +47,107 @@ impl Service {
 }
 
 #[tokio::test(start_paused = true)]
-async fn by_the_policy_that_decided_nothing_is_asked() {
+async fn by_the_policy_that_decided_each_finding_is_asked_about_once() {
     let service = Service::default();
     deliver(&service, &message(findings([1, 2]))).await.unwrap();
-    assert_eq!(service.calls(), "TransactWriteItems start SendMessageBatch UpdateItem");
+    assert_eq!(service.calls(), "finding finding TransactWriteItems start SendMessageBatch UpdateItem");
+}
+
+/// A message that says the hash of this very policy, as a forged one would, passes nothing by it.
+#[tokio::test(start_paused = true)]
+async fn the_hash_of_the_policy_in_a_message_is_no_permission() {
+    let protects = other("things: [thing-1]", &[LIKE_BEFORE]);
+    let reports = other(
+        "",
+        &["{ name: now, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, report: { silent: true } }"],
+    );
+    let waits = format!("{}{TWO_WEEKS}\n", other("", &[LIKE_BEFORE]));
+    let observes = other("", &[LIKE_BEFORE]).replace("mode: enforce", "mode: observe");
+    for (policy, state) in
+        [(protects, "superseded"), (reports, "superseded"), (waits, "held"), (observes, "observed")]
+    {
+        for asked in [message(findings([1])), whole_check()] {
+            let service = Service::default();
+            let function = under(&service, &policy);
+            let forged = with(asked, "/request/policy", function.policy.hash());
+            function.message(&forged.to_string(), FAR).await.unwrap();
+            assert!(service.starts().is_empty(), "{policy}");
+            assert_eq!(service.task_state(&id(&forged)), state, "{policy}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_finding_of_another_audit_or_check_does_not_start() {
+    let policy = other("", &[LIKE_BEFORE]);
+    for (member, value, why) in [
+        ("taskId", json!("3a1f"), "it is not of this audit"),
+        ("taskId", Value::Null, "it is not of this audit"),
+        ("checkName", json!("LOGGING_DISABLED_CHECK"), "it is of another check"),
+        ("nonCompliantResource", Value::Null, "no rule takes it"),
+    ] {
+        let service = Service::default();
+        let asked = message(findings([1]));
+        let mut found = finding("finding-1");
+        found[member] = value;
+        service.state().findings.insert("finding-1".into(), Some(found));
+        deliver_under(&service, &policy, &asked).await;
+        assert!(
+            service.starts().is_empty() && service.reason(&asked).contains(why),
+            "{}",
+            service.reason(&asked)
+        );
+    }
+}
+
+/// The age of a finding goes by the audit as the service knows it.
+#[tokio::test(start_paused = true)]
+async fn a_message_cannot_make_an_audit_later() {
+    let older = LIKE_BEFORE.replace("CHECK }", "CHECK, olderThan: 30d }");
+    let service = Service::default();
+    let asked = with(message(findings([1])), "/request/audit/startedAt", START.plus_seconds(365 * 86_400).0);
+    deliver_under(&service, &other("", &[&older]), &asked).await;
+    assert!(service.starts().is_empty(), "it was first seen at its audit");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_has_nothing_started_by_a_message() {
+    for step in [json!("start"), json!({"held": {"since": START.0, "until": START.0}})] {
+        let service = Service::default();
+        let mut forged = with(message(findings([1])), "/step", step);
+        let request = forged["request"].as_object_mut().unwrap();
+        request.remove("rule");
+        request.insert("command".into(), json!("by-hand"));
+        // The item that a command wrote stays as it is.
+        service.cloud.put_item(json!({
+            "pk": {"S": "mitigation#by-hand"}, "sk": {"S": "task"}, "state": {"S": "claimed"}, "origin": {"S": "command"},
+        }));
+        let before = service.ledger();
+        let function = under(&service, &other("", &[LIKE_BEFORE]));
+        let error = function.message(&forged.to_string(), FAR).await.unwrap_err();
+        assert!(
+            error.is_permanent() && error.to_string().contains("a command starts its task itself"),
+            "{error}"
+        );
+        assert_eq!((service.ledger(), service.starts().len(), service.alerts().len()), (before, 0, 1));
+    }
+}
+
+/// While there is no room, what waits does not ask about each of its findings.
+#[tokio::test(start_paused = true)]
+async fn after_a_full_service_others_wait_without_asking() {
+    let service = Service::default();
+    service.state().faults.insert("start".into(), Answer::error(410, "LimitExceededException", "{}"));
+    let function = under(&service, &other("", &[LIKE_BEFORE]));
+    for n in 1..=3 {
+        function.message(&message(findings([n])).to_string(), FAR).await.unwrap();
+    }
+    assert_eq!(service.calls().matches("finding").count(), 1);
+    assert_eq!(service.take_queue().len(), 3);
+    service.cloud.pass_seconds(10);
+    service.state().faults.clear();
+    function.message(&message(findings([2])).to_string(), FAR).await.unwrap();
+    assert_eq!(service.starts().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,7 +175,7 @@ async fn what_is_not_mitigated_alike_does_not_start_and_is_told_once() {
         (
             "groups: [critical]".into(),
             &[LIKE_BEFORE],
-            "nobody can say whether it is protected: ListThingGroupsForThing: AccessDeniedException",
+            "whether it is protected is unknown: ListThingGroupsForThing: AccessDeniedException",
         ),
         (String::new(), &[], "no rule takes it"),
         (String::new(), &[&elsewhere], "rule now mitigates it with other actions"),
@@ -128,11 +227,12 @@ async fn of_some_findings_the_rest_starts() {
     let service = Service::default();
     let asked = message(findings([1, 2, 3, 4]));
     service.state().findings.insert("finding-3".into(), None);
-    let suppressed = json!({"findingId": "finding-4", "checkName": CHECK, "isSuppressed": true});
+    let suppressed =
+        json!({"findingId": "finding-4", "taskId": "4e2b", "checkName": CHECK, "isSuppressed": true});
     service.state().findings.insert("finding-4".into(), Some(suppressed));
     // A finding that names no check is of the one that it was asked for with, as in triage.
     let resource = json!({"resourceIdentifier": {"deviceCertificateId": certificate(2)}});
-    let bare = json!({"findingId": "finding-2", "nonCompliantResource": resource});
+    let bare = json!({"findingId": "finding-2", "taskId": "4e2b", "nonCompliantResource": resource});
     service.state().findings.insert("finding-2".into(), Some(bare));
     let policy = other("things: [thing-1]", &[LIKE_BEFORE]);
     deliver_under(&service, &policy, &asked).await;
@@ -186,7 +286,7 @@ async fn what_has_started_is_followed_whatever_a_later_policy_says() {
     for (after, state, follow_ups) in [(false, "superseded", 0), (true, "started", 1)] {
         let service = Service::default();
         let asked = message(findings([1]));
-        service.state().dies = Some((1, after));
+        service.state().dies = Some((2, after));
         let died = tokio::time::timeout(Duration::from_secs(2), deliver(&service, &asked)).await;
         assert!(died.is_err());
         service.state().dies = None;
@@ -198,7 +298,7 @@ async fn what_has_started_is_followed_whatever_a_later_policy_says() {
     // Of one that started and was not written down, nothing is left out any more.
     let service = Service::default();
     let asked = message(findings([1, 2]));
-    service.state().dies = Some((1, true));
+    service.state().dies = Some((3, true));
     let died = tokio::time::timeout(Duration::from_secs(2), deliver(&service, &asked)).await;
     assert!(died.is_err());
     service.state().dies = None;

@@ -126,7 +126,7 @@ pub(crate) fn held(request: &MitigationRequest, reason: &str) -> Alert {
     }
 }
 
-/// The policy of now does not want what another one decided, or not all of it. Told once for a rule of an audit.
+/// The policy of now does not mitigate what was decided, or not all of it. Raised once for a rule of an audit.
 pub(crate) fn left_out(request: &MitigationRequest, policy: &str, reason: &str) -> Alert {
     Alert {
         about: of_rule(request, &format!("left out by {policy}")),
@@ -134,22 +134,25 @@ pub(crate) fn left_out(request: &MitigationRequest, policy: &str, reason: &str) 
             request,
             "left-out",
             AlertSeverity::Medium,
-            format!("{}: the policy has changed, and what it mitigated does not all start", check(request)),
             format!(
-                "{}\nIt was decided under another policy. Now: `{}` The same may be true of other mitigations of this \
-                 rule and audit; the ledger and the log have each.",
+                "{}: not all that was to be mitigated starts: the policy decides otherwise now",
+                check(request)
+            ),
+            format!(
+                "{}\nEach finding is decided on again right before its start. Now: `{}` The same may be true of other \
+                 mitigations of this rule and audit; the ledger and the log have each.",
                 about(request),
                 cut(reason)
             ),
             &[
-                "If the policy was changed for this, nothing is left to do: nothing was changed in the fleet.",
-                "Else mend the policy file and deploy it: the next audit decides anew on what is still there.",
+                "If the policy, or what is behind the findings, was changed for this, nothing is left to do: what is left out was not changed in the fleet.",
+                "Otherwise correct the policy file and deploy it: the next audit decides on what is still there.",
             ],
         )
     }
 }
 
-/// The task could not start for a day.
+/// The task could not start for a day, or was held for 90 days.
 pub(crate) fn given_up(request: &MitigationRequest, reason: &str) -> Alert {
     alert(
         request,
@@ -159,7 +162,7 @@ pub(crate) fn given_up(request: &MitigationRequest, reason: &str) -> Alert {
         format!("{}\nNothing was changed. `{}`", about(request), cut(reason)),
         &[
             "Cancel mitigation tasks that hang: ten can run at once in an account and region.",
-            "Then redrive the mitigation dead-letter queue: it waits for another day.",
+            "Then redrive the mitigation dead-letter queue: it waits for another day. Findings are kept for 90 days; what is older does not start.",
         ],
     )
 }
@@ -171,8 +174,23 @@ pub(crate) fn slow(request: &MitigationRequest) -> Alert {
         "slow",
         AlertSeverity::Medium,
         format!("{}: a mitigation task runs for more than a day", check(request)),
-        format!("{}\nIt is followed until it ends.", about(request)),
+        format!("{}\nIt is followed until it ends, for 90 days.", about(request)),
         &["Cancel the task if it hangs: it is one of the ten that can run at once."],
+    )
+}
+
+/// The task still runs after the time for which the service keeps a task.
+pub(crate) fn endless(request: &MitigationRequest) -> Alert {
+    alert(
+        request,
+        "endless",
+        AlertSeverity::High,
+        format!("{}: a mitigation task has run for 90 days", check(request)),
+        format!("{}\nIt is not followed any more, so how it ends is not recorded.", about(request)),
+        &[
+            "Cancel the task: it is one of the ten that can run at once.",
+            "Run an audit of the check: what was not mitigated is found again.",
+        ],
     )
 }
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 
-use super::CHECK;
 use super::FAR;
 use super::findings;
 use super::follow;
@@ -17,7 +17,9 @@ use super::id;
 use super::message;
 use super::policy;
 use super::service::Service;
+use super::service::finding;
 use super::under;
+use super::whole_check;
 use super::windows::OPENS_IN_AN_HOUR;
 use super::windows::TWO_WEEKS;
 use super::with;
@@ -48,16 +50,6 @@ impl Service {
         self.cloud.pass_seconds(i64::try_from(*delay).unwrap());
         next.clone()
     }
-
-    /// An audit of the check has been triaged.
-    fn triaged(&self, task_id: &str, began: Millis) {
-        self.cloud.put_item(json!({
-            "pk": {"S": format!("history#{CHECK}")},
-            "sk": {"S": "audit"},
-            "task_id": {"S": task_id},
-            "started_at": {"N": began.0.to_string()},
-        }));
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +67,8 @@ async fn it_waits_until_a_window_opens_and_then_starts_once() {
     assert_eq!(delays, [900, 900, 900, 900]);
     assert_eq!(
         service.calls(),
-        "TransactWriteItems SendMessageBatch".to_owned() + &" GetItem SendMessageBatch".repeat(3)
+        "TransactWriteItems GetItem SendMessageBatch".to_owned()
+            + &" TransactWriteItems SendMessageBatch".repeat(3)
     );
     let task = format!("mitigation#{}", id(&asked));
     let of = |name| service.attribute(&task, "task", name);
@@ -118,8 +111,9 @@ async fn two_weeks_are_no_retries_and_are_written_and_told_once() {
     assert_eq!(rounds, 14 * 96 + 1);
     assert_eq!(next["step"], "follow");
     let calls = service.calls();
-    // One for each hold, and one for the start.
-    assert_eq!(calls.matches("TransactWriteItems").count(), 3);
+    // One for each hold, one for each round after the first, and one for the start.
+    assert_eq!(calls.matches("TransactWriteItems").count(), 3 + rounds - 1);
+    assert_eq!(calls.matches("GetItem").count(), 2, "each chain of messages begins once");
     assert!(service.parked().is_empty());
     assert_eq!(service.alerts().len(), 1);
     insta::assert_json_snapshot!(service.alerts()[0]);
@@ -147,14 +141,12 @@ async fn a_later_audit_supersedes_what_waits() {
     let asked = message(findings([1]));
     deliver(&service, OPENS_IN_AN_HOUR, &asked).await;
     let mut next = service.next();
-    // Its own triage, and that of an earlier audit, are no later ones.
-    for (task_id, began) in [("4e2b", START), ("3a1f", START.plus_seconds(-60))] {
-        service.triaged(task_id, began);
+    for _ in 0..2 {
         deliver(&service, OPENS_IN_AN_HOUR, &next).await;
         assert_eq!(service.task_state(&id(&asked)), "held");
         next = service.next();
     }
-    service.triaged("5c3d", START.plus_seconds(60));
+    service.looked_at("5c3d", START.plus_seconds(60));
     for seconds in [0, 3600] {
         service.cloud.pass_seconds(seconds);
         deliver(&service, OPENS_IN_AN_HOUR, &next).await;
@@ -172,16 +164,164 @@ async fn a_later_audit_supersedes_what_waits() {
         "/request/audit/startedAt",
         START.0 + 60_000,
     );
+    let found = with(finding("finding-7"), "/taskId", "5c3d");
+    service.state().findings.insert("finding-7".into(), Some(found));
     deliver(&service, OPENS_IN_AN_HOUR, &later).await;
     assert_eq!(service.starts(), [id(&later)]);
 }
 
+/// Schedule: audit 2 is triaged while audit 1's messages wait for room or on a dead-letter queue.
 #[tokio::test(start_paused = true)]
-async fn what_was_never_held_is_not_asked_about_later_audits() {
+async fn what_a_later_audit_overtakes_never_starts() {
+    let (of_findings, of_check) = (message(findings([1])), whole_check());
+    for asked in [&of_findings, &of_check] {
+        let reason =
+            |service: &Service| service.attribute(&format!("mitigation#{}", id(asked)), "task", "reason");
+        for mode in [Mode::Enforce, Mode::Observe] {
+            let service = Service::default();
+            service.looked_at("5c3d", START.plus_seconds(60));
+            let function = under(&service, &policy(mode, ""));
+            // What the message says of the time of its audit does not count.
+            for began in [START.0, FAR.0] {
+                let late = with(asked.clone(), "/request/audit/startedAt", began);
+                function.message(&late.to_string(), FAR).await.unwrap();
+            }
+            assert!(service.starts().is_empty() && service.take_queue().is_empty());
+            assert_eq!(service.task_state(&id(asked)), "superseded");
+            assert_eq!(reason(&service), "audit 5c3d is later and has decided on what is still there");
+        }
+        // An audit that the ledger does not know is not one of this stack.
+        let service = Service::without_audit();
+        deliver(&service, "", asked).await;
+        assert_eq!(
+            (service.starts().len(), reason(&service)),
+            (0, "the ledger has no audit of the check".into())
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_room_ends_when_a_later_audit_has_looked() {
     let service = Service::default();
-    service.triaged("5c3d", START.plus_seconds(60));
-    deliver(&service, "", &message(findings([1]))).await;
-    assert_eq!(service.calls(), "TransactWriteItems start SendMessageBatch UpdateItem");
+    let asked = message(findings([1]));
+    service.state().faults.insert("start".into(), Answer::error(410, "LimitExceededException", "{}"));
+    deliver(&service, "", &asked).await;
+    let next = service.next();
+    assert_eq!(service.claim(1).1, "claimed");
+    service.looked_at("5c3d", START.plus_seconds(60));
+    service.state().faults.clear();
+    deliver(&service, "", &next).await;
+    assert_eq!(
+        (service.task_state(&id(&asked)), service.claim(1).1),
+        ("superseded".into(), "superseded".into())
+    );
+    assert!(service.starts().is_empty() && service.take_queue().is_empty());
+}
+
+/// The audit is recorded between the question to the service and the claim.
+#[tokio::test(start_paused = true)]
+async fn an_audit_that_is_recorded_right_before_the_claim_overtakes() {
+    let service = Service::default();
+    let asked = message(findings([1]));
+    service.state().on_finding = Some(("5c3d".to_owned(), START.plus_seconds(60)));
+    deliver(&service, "", &asked).await;
+    assert!(service.starts().is_empty());
+    assert_eq!(service.task_state(&id(&asked)), "superseded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_of_a_held_message_merge() {
+    let service = Service::default();
+    let asked = message(findings([1]));
+    // Two triages, or one message that is delivered twice.
+    for _ in 0..2 {
+        deliver(&service, TWO_WEEKS, &asked).await;
+    }
+    let copies = service.take_queue();
+    assert_eq!(copies.len(), 2);
+    service.cloud.pass_seconds(900);
+    for (_, copy) in &copies {
+        deliver(&service, TWO_WEEKS, copy).await;
+    }
+    let [(_, next)] = &service.take_queue()[..] else { panic!("one of two goes on") };
+    // A copy that comes late, and the first message again, end or join.
+    deliver(&service, TWO_WEEKS, &copies[1].1).await;
+    deliver(&service, TWO_WEEKS, &copies[0].1).await;
+    deliver(&service, TWO_WEEKS, &asked).await;
+    let joined = service.take_queue();
+    service.cloud.pass_seconds(900);
+    for copy in joined.iter().map(|(_, copy)| copy).chain([next]) {
+        deliver(&service, TWO_WEEKS, copy).await;
+    }
+    assert_eq!(service.take_queue().len(), 1);
+    assert_eq!(service.task_state(&id(&asked)), "held");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_round_that_dies_at_any_call_goes_on_when_it_is_delivered_again() {
+    let asked = message(findings([1]));
+    for call in 0..3 {
+        for after in [false, true] {
+            let service = Service::default();
+            deliver(&service, TWO_WEEKS, &asked).await;
+            let held = service.next();
+            assert_eq!(dies(&service, TWO_WEEKS, &held, (call, after)).await, call < 2, "{call}");
+            deliver(&service, TWO_WEEKS, &held).await;
+            let sent = service.take_queue();
+            assert!(!sent.is_empty(), "{call}");
+            service.cloud.pass_seconds(900);
+            for (_, copy) in &sent {
+                deliver(&service, TWO_WEEKS, copy).await;
+            }
+            assert_eq!(service.take_queue().len(), 1, "{call}");
+        }
+    }
+}
+
+/// A message with a number of its own choice must not end the chain that waits.
+#[tokio::test(start_paused = true)]
+async fn a_forged_round_takes_nothing() {
+    let service = Service::default();
+    let asked = message(findings([1]));
+    deliver(&service, TWO_WEEKS, &asked).await;
+    let held = service.next();
+    let nought = with(held.clone(), "/round/number", 0).to_string();
+    let function = under(&service, &policy(Mode::Enforce, TWO_WEEKS));
+    assert!(function.message(&nought, FAR).await.unwrap_err().is_permanent());
+    for number in [2, 7, u32::MAX] {
+        let forged = with(held.clone(), "/round", json!({"number": number, "id": "forged"}));
+        deliver(&service, TWO_WEEKS, &forged).await;
+        assert!(service.take_queue().is_empty(), "{number}");
+    }
+    deliver(&service, TWO_WEEKS, &held).await;
+    assert_eq!(service.take_queue().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_ends_after_90_days() {
+    let service = Service::default();
+    let asked = message(findings([1]));
+    let windows = "windows: { zone: UTC, freeze: [{ from: 2026-11-23, to: 2027-06-30 }] }";
+    let mut next = asked.clone();
+    let mut days = 0;
+    loop {
+        deliver(&service, windows, &next).await;
+        service.cloud.pass_seconds(86_400);
+        let Some((_, again)) = service.take_queue().pop() else { break };
+        (next, days) = (again, days + 1);
+    }
+    assert_eq!(
+        (days, service.task_state(&id(&asked)), service.claim(1).1),
+        (90, "given-up".into(), "given-up".into())
+    );
+    assert_eq!((service.alerts().len(), service.parked().len()), (2, 1));
+    // A time to come does not make it longer.
+    let service = Service::default();
+    deliver(&service, windows, &asked).await;
+    let held = service.next();
+    deliver(&service, windows, &with(held, "/step/held/since", FAR.0)).await;
+    let since = service.next()["step"]["held"]["since"].as_i64().unwrap();
+    assert!(since <= now(&service).0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,11 +377,11 @@ async fn what_was_started_right_before_the_window_closed_is_followed() {
         deliver(&service, OPENS_IN_AN_HOUR, &asked).await;
         let (_, held) = service.take_queue().remove(0);
         service.cloud.pass_seconds(3600);
-        assert!(dies(&service, OPENS_IN_AN_HOUR, &held, (2, true)).await);
+        assert!(dies(&service, OPENS_IN_AN_HOUR, &held, (3, true)).await);
         assert_eq!((service.starts().len(), service.task_state(&id(&asked))), (1, "claimed".into()));
         service.cloud.pass_seconds(2 * 3600);
         if let Some(task_id) = later {
-            service.triaged(task_id, START.plus_seconds(60));
+            service.looked_at(task_id, START.plus_seconds(60));
         }
         deliver(&service, windows, &held).await;
         assert_eq!(
@@ -267,11 +407,11 @@ async fn what_other_tasks_have_when_it_opens_is_superseded() {
 #[tokio::test(start_paused = true)]
 async fn whenever_holding_dies_it_is_written_told_and_comes_again() {
     let asked = message(findings([1]));
-    for call in 0..=5 {
+    for call in 0..=6 {
         for after in [false, true] {
             let service = Service::default();
             let died = dies(&service, TWO_WEEKS, &asked, (call, after)).await;
-            assert_eq!(died, call < 5, "{call}");
+            assert_eq!(died, call < 6, "{call}");
             service.cloud.pass_seconds(61);
             deliver(&service, TWO_WEEKS, &asked).await;
             assert_eq!(service.task_state(&id(&asked)), "held");

@@ -1,10 +1,20 @@
-//! Under another policy than the one that decided, a mitigation is decided on again, right before its start.
+//! Right before its start each mitigation is decided on again, whatever its message says.
 //!
-//! It may have waited for weeks outside of the windows, or in the queue, and the policy that was deployed meanwhile may
-//! protect the device, or have the rule no more. So each finding is looked up again with all that the policy asks for.
-//! Its past is in the message: the policy of now decides as it would have at the audit. What it does not mitigate with
-//! the same actions does not start, and neither does what nobody can say. Where the policy is the same, nothing is
-//! asked.
+//! A message is a request: it can be forged, and it can have waited for weeks outside of the windows, for room or on a
+//! dead-letter queue, while a device became protected, left a group, or a rule was changed. So each finding is looked up
+//! again with all that the policy asks for, and the policy of now decides as it would have at the audit. What it does
+//! not mitigate with the same actions does not start, and neither does what is unknown. The hash of the policy that
+//! decided is no shortcut: the message says it, and what stands behind a finding changes under the same policy, too.
+//!
+//! It costs a call a finding (`DescribeAuditFinding`, 25 a second for the account), and what the policy wants to know of
+//! things. `ListAuditFindings` would give 250 findings a call, but not these: a group of 25 can stand on any page, and
+//! its 10 calls a second are what triage lives on.
+//!
+//! The past of a finding (first seen, times seen, first suppressed) is what only the message says: Device Defender gives
+//! each audit's finding a new id, and the check's history is an object of all its findings, too large to read for each
+//! task. A false past can have a rule of this policy take a finding earlier than its `olderThan` or `seenAtLeast` says,
+//! with the actions of that rule, and nothing else: what is protected, gone, suppressed or of another audit stays out
+//! whatever its past.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,6 +22,7 @@ use std::time::Duration;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
+use fleetwarden_core::api::input::millis;
 use fleetwarden_core::listing::Listed;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
@@ -32,9 +43,9 @@ const MARGIN_MS: i64 = 5_000;
 
 /// What the policy of now makes of a mitigation.
 #[derive(Debug)]
-pub(crate) enum Anew {
+pub(crate) enum Revalidated {
     /// All of it is mitigated as it was decided.
-    AsDecided,
+    All,
     /// Some of it is.
     Part {
         /// What is.
@@ -54,41 +65,36 @@ pub(crate) enum Anew {
 }
 
 impl ApplyMitigations {
-    /// Decides on a mitigation again, if another policy has decided.
+    /// Decides on a mitigation again.
     ///
     /// # Errors
     /// If a finding cannot be looked up.
-    pub(crate) async fn decide_anew(
+    pub(crate) async fn revalidate(
         &self,
         request: &MitigationRequest,
         deadline: Millis,
-    ) -> Result<Anew, Error> {
-        if request.policy.as_deref() == Some(self.policy.hash()) {
-            return Ok(Anew::AsDecided);
-        }
+    ) -> Result<Revalidated, Error> {
         let left = deadline.0.saturating_sub(MARGIN_MS).saturating_sub(self.consumer.clock.now().0);
         let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
-        // On the heap: most mitigations never come here.
         let decided = tokio::time::timeout(left, Box::pin(self.decide(request))).await;
-        decided.unwrap_or(Ok(Anew::OutOfTime))
+        decided.unwrap_or(Ok(Revalidated::OutOfTime))
     }
 
-    async fn decide(&self, request: &MitigationRequest) -> Result<Anew, Error> {
+    async fn decide(&self, request: &MitigationRequest) -> Result<Revalidated, Error> {
         let hash = self.policy.hash();
         let findings = match &request.target {
             Target::Findings(findings) => findings,
             Target::WholeCheck { .. } => {
                 return Ok(match self.policy.takes_whole_check(&request.check) {
-                    Some((_, mitigate)) if mitigate.actions == request.actions => Anew::AsDecided,
+                    Some((_, mitigate)) if mitigate.actions == request.actions => Revalidated::All,
                     _ => {
                         let reason = format!("policy {hash} does not mitigate the whole check in this way");
-                        Anew::Nothing { reason }
+                        Revalidated::Nothing { reason }
                     }
                 });
             }
         };
-        let registry =
-            Registry::new(self.iot.clone(), Pace::Patient, &request.audit.account, &request.audit.region);
+        let registry = Registry::new(self.iot.clone(), Pace::Patient, &self.account, &self.iot.region());
         let (mut wanted, mut left_out, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         for finding in findings.iter().filter(|finding| seen.insert(&finding.finding_id)) {
@@ -100,15 +106,15 @@ impl ApplyMitigations {
             }
         }
         if left_out.is_empty() {
-            return Ok(Anew::AsDecided);
+            return Ok(Revalidated::All);
         }
         let (count, of) = (left_out.len(), seen.len());
         let reason =
             format!("policy {hash} does not mitigate {count} of {of} in this way: {}", reasons.join("; "));
         Ok(if wanted.is_empty() {
-            Anew::Nothing { reason }
+            Revalidated::Nothing { reason }
         } else {
-            Anew::Part { target: Target::Findings(wanted), left_out, reason }
+            Revalidated::Part { target: Target::Findings(wanted), left_out, reason }
         })
     }
 
@@ -127,14 +133,21 @@ impl ApplyMitigations {
             }
             described => described?,
         };
+        let of = |member: &str| described.get("finding").and_then(|finding| finding.get(member));
+        if of("taskId").and_then(Value::as_str) != Some(&request.audit.task_id) {
+            return Ok(Some("it is not of this audit".to_owned()));
+        }
         let listed = described.get("finding").map(Listed::deserialize);
         let Some(Ok(listed)) = listed else { return Ok(Some("it cannot be read".to_owned())) };
         let found = listed.into_finding(&request.check, || finding.finding_id.clone());
+        if found.check != request.check {
+            return Ok(Some("it is of another check".to_owned()));
+        }
         let subject = Subject {
             finding: &found,
-            account: &request.audit.account,
-            region: &request.audit.region,
-            at: request.audit.started_at,
+            account: &self.account,
+            region: &self.iot.region(),
+            at: of("taskStartTime").and_then(millis).unwrap_or(request.audit.started_at),
             first_seen: past.first_seen,
             times_seen: past.times_seen,
             first_suppressed: past.first_suppressed,
@@ -144,16 +157,15 @@ impl ApplyMitigations {
         let things = registry.look_up(found.identifier(), wants).await;
         let subject = Subject { things: &things, ..subject.clone() };
         let decision = self.policy.decide(&subject);
-        let unknown = if let Things::Unknown { unknown } = &things { unknown } else { "nobody looked it up" };
+        let unknown =
+            if let Things::Unknown { unknown } = &things { unknown } else { "it was not looked up" };
         let rule = decision.rule.unwrap_or_default();
         Ok(match (decision.held, decision.outcome) {
             (Some(Held::ProtectedBy(protection)), _) => Some(format!("it is protected by {protection}")),
             (Some(Held::ProtectionUnknown), _) => {
-                Some(format!("nobody can say whether it is protected: {unknown}"))
+                Some(format!("whether it is protected is unknown: {unknown}"))
             }
-            (Some(Held::RuleUnknown(rule)), _) => {
-                Some(format!("nobody can say whether rule {rule} takes it: {unknown}"))
-            }
+            (Some(Held::RuleUnknown(rule)), _) => Some(format!("rule {rule} cannot be evaluated: {unknown}")),
             (None, Outcome::Mitigate(mitigate)) if mitigate.actions == request.actions => None,
             (None, Outcome::Mitigate(_)) => Some(format!("rule {rule} mitigates it with other actions")),
             (None, Outcome::Suppressed) => Some("it is suppressed".to_owned()),

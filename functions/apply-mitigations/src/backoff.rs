@@ -1,0 +1,123 @@
+//! What has to wait: a message goes back to the queue, hidden for a while.
+//!
+//! The record that brought it is done, so waiting uses up no deliveries, and a mitigation can wait for longer than any
+//! record may be retried. Each message that is sent belongs to the chain of its step (`Round`): a record that is
+//! delivered twice sends twice, and the ledger lets one of the copies go on.
+//!
+//! The template lets the function send to its own queue for as long as it wants, so each chain has an end here, by the
+//! clock: what waits for room or for time to decide is given up after [`PATIENCE_SECONDS`], what is held after
+//! [`LONGEST_HOLD_SECONDS`], and a task is followed for [`LONGEST_FOLLOW_SECONDS`]. Then the ledger says so, people are
+//! alerted, and the findings are free. Since when it waits is carried on from message to message.
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::ledger::nonce;
+use fleetwarden_aws::mitigations::Taken;
+use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_core::message::MitigationMessage;
+use fleetwarden_core::message::Round;
+use fleetwarden_core::timestamp::Millis;
+
+use crate::ApplyMitigations;
+
+/// The longest that SQS hides a message, in seconds (`SendMessage`, `DelaySeconds`).
+const LONGEST: u32 = 900;
+/// How long a mitigation waits before it is given up, and a task runs before people are alerted: a day.
+pub(crate) const PATIENCE_SECONDS: i64 = 86_400;
+/// How long a mitigation is held: 90 days, for which Device Defender keeps its findings.
+pub(crate) const LONGEST_HOLD_SECONDS: i64 = 90 * 86_400;
+/// How long a task is followed: 90 days, for which Device Defender keeps it.
+pub(crate) const LONGEST_FOLLOW_SECONDS: i64 = 90 * 86_400;
+
+impl ApplyMitigations {
+    /// Takes the round of a message, if it has one.
+    pub(crate) async fn take_round(&self, message: &MitigationMessage) -> Result<Taken, Error> {
+        let MitigationMessage { request, step, round, .. } = message;
+        let Some(round) = round else { return Ok(Taken::Yes) };
+        let now = self.consumer.clock.now();
+        let taken = self.mitigations.take_round(request, *step, round, now).await?;
+        if taken == Taken::Passed {
+            tracing::info!(
+                mitigation.task_id = request.task_id(),
+                round = round.number,
+                "nothing to do: a copy of the message has gone on"
+            );
+        }
+        Ok(taken)
+    }
+
+    /// Sends the same message again, to be seen later each time.
+    pub(crate) async fn put_off(&self, message: MitigationMessage) -> Result<(), Error> {
+        let now = self.consumer.clock.now();
+        let delay = delay(self.follow_up_seconds, message.waits);
+        let waits = message.waits.saturating_add(1);
+        let since = Some(message.since.map_or(now, |since| since.min(now)));
+        self.send_again(MitigationMessage { waits, since, ..message }, delay).await
+    }
+
+    /// Sends a message again that is to be seen at a moment, or before it if that is far.
+    pub(crate) async fn put_off_until(&self, message: MitigationMessage, until: Millis) -> Result<(), Error> {
+        let delay = left(until, self.consumer.clock.now());
+        self.send_again(message, delay).await
+    }
+
+    async fn send_again(&self, message: MitigationMessage, delay_seconds: u32) -> Result<(), Error> {
+        let number = match &message.round {
+            Some(round) => round.number.saturating_add(1),
+            None => self.mitigations.next_round(&message.request, message.step).await?,
+        };
+        let round = Some(Round { number, id: nonce() });
+        self.send(&MitigationMessage { round, ..message }, delay_seconds).await
+    }
+
+    /// Sends the first message of a step, to be seen after the first delay.
+    pub(crate) async fn send_first(&self, message: &MitigationMessage) -> Result<(), Error> {
+        self.send(message, delay(self.follow_up_seconds, 0)).await
+    }
+
+    async fn send(&self, message: &MitigationMessage, delay_seconds: u32) -> Result<(), Error> {
+        let body = serde_json::to_string(message).map_err(|e| Error::Input(e.to_string()))?;
+        self.queue.send(&[Outgoing { body, delay_seconds }]).await
+    }
+
+    /// Whether a message has been put off for so long.
+    pub(crate) fn has_waited(&self, message: &MitigationMessage, seconds: i64) -> bool {
+        message.since.is_some_and(|since| self.is_past(since, seconds))
+    }
+
+    /// Whether so many seconds have passed since a moment.
+    pub(crate) fn is_past(&self, since: Millis, seconds: i64) -> bool {
+        since.plus_seconds(seconds) <= self.consumer.clock.now()
+    }
+}
+
+/// For how long a message that has waited some times waits next, in seconds: twice as long each time.
+fn delay(first: u32, waits: u32) -> u32 {
+    first.max(1).saturating_mul(2_u32.saturating_pow(waits)).min(LONGEST)
+}
+
+/// How long a message is hidden that is to be seen at a moment, in seconds: as long as may be.
+fn left(until: Millis, now: Millis) -> u32 {
+    // Rounded up: what wakes early would only go back to sleep.
+    let seconds = until.0.saturating_sub(now.0).saturating_add(999) / 1000;
+    u32::try_from(seconds.max(1)).unwrap_or(LONGEST).min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_wait_is_longer_until_the_longest() {
+        let delays: Vec<u32> = (0..7).map(|waits| delay(60, waits)).collect();
+        assert_eq!(delays, [60, 120, 240, 480, 900, 900, 900]);
+        assert_eq!((delay(0, 0), delay(u32::MAX, u32::MAX)), (1, 900));
+    }
+
+    #[test]
+    fn who_waits_for_a_moment_wakes_at_it_and_never_before() {
+        let delays =
+            [-5, 0, 1, 999, 1000, 1001, 899_001, 900_001, i64::MAX].map(|at| left(Millis(at), Millis(0)));
+        assert_eq!(delays, [1, 1, 1, 1, 1, 2, 900, 900, 900]);
+        assert_eq!(left(Millis(i64::MAX), Millis(i64::MIN)), 900);
+    }
+}
