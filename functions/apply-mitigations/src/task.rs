@@ -22,6 +22,8 @@ pub(crate) enum Started {
     Full,
     /// Never, and why.
     Refused(String),
+    /// Not with the permissions of the function.
+    Denied(String),
 }
 
 /// A task as the service tells of it (`DescribeAuditMitigationActionsTask`). Every member can be missing.
@@ -31,6 +33,8 @@ pub(crate) struct Task {
     /// `IN_PROGRESS`, `COMPLETED`, `FAILED`, `CANCELED`, or a word that is new.
     #[serde(rename = "taskStatus")]
     pub(crate) status: Option<String>,
+    /// In seconds since the epoch.
+    pub(crate) start_time: Option<Value>,
     /// In seconds since the epoch.
     pub(crate) end_time: Option<Value>,
     /// What it works on.
@@ -105,6 +109,7 @@ pub(crate) async fn start(
         }
         "LimitExceededException" => Ok(Started::Full),
         "InvalidRequestException" => Ok(Started::Refused(error.to_string())),
+        "AccessDeniedException" | "UnauthorizedException" => Ok(Started::Denied(error.to_string())),
         _ => Err(error),
     }
 }

@@ -289,6 +289,24 @@ async fn a_forged_round_takes_nothing() {
     assert_eq!(service.take_queue().len(), 1);
 }
 
+/// A message with a false mode observes, and must not have the true one end as its copy.
+#[tokio::test(start_paused = true)]
+async fn a_forged_mode_does_not_end_the_chain() {
+    let service = Service::default();
+    let asked = message(findings([1]));
+    deliver(&service, TWO_WEEKS, &asked).await;
+    let held = service.next();
+    let forged = with(with(held.clone(), "/request/mode", "observe"), "/round/id", "forged");
+    for _ in 0..2 {
+        deliver(&service, TWO_WEEKS, &forged).await;
+        assert!(service.take_queue().is_empty());
+    }
+    deliver(&service, TWO_WEEKS, &held).await;
+    let again = service.next();
+    deliver(&service, "", &again).await;
+    assert_eq!((service.task_state(&id(&asked)).as_str(), service.starts().len()), ("started", 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_hold_ends_after_90_days() {
     let service = Service::default();
