@@ -11,6 +11,7 @@ VENV := .venv
 TOOLS := target/tools
 BROWSER := $(TOOLS)/browser
 CARGO_DENY := 0.20.2
+UV := 0.13.9
 FUNCTIONS := $(notdir $(wildcard functions/*))
 FINDINGS ?= 1200
 
@@ -71,14 +72,36 @@ bench: build $(VENV)/installed ## Measure speed and size
 .PHONY: venv
 venv: $(VENV)/installed
 
+# The lock file names every package with the hashes of its wheels: nothing is resolved and nothing is built here.
 $(VENV)/installed: tests/requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r $<
+	touch $@
+
+.PHONY: lock
+lock: $(TOOLS)/uv-$(UV)/installed ## Resolve the Python packages anew, after a change of a requirements.in
+	for place in tests tests/sam; do \
+	  $(<D)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --only-binary :all: \
+	    --no-header --no-annotate -o $$place/requirements.txt $$place/requirements.in; \
+	done
+
+$(TOOLS)/uv-$(UV)/installed:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check uv==$(UV)
 	touch $@
 
 .PHONY: deny
 deny: $(TOOLS)/cargo-deny-$(CARGO_DENY) ## Check licences, sources and what may come into the binaries
 	cargo deny check bans licenses sources
+
+# RustSec keeps its database on GitHub alone. Where that cannot be reached nothing is checked, and tests/run says so.
+.PHONY: advisories
+advisories: $(TOOLS)/cargo-deny-$(CARGO_DENY) ## Check the crates for known vulnerabilities
+	@if timeout 120 cargo deny fetch db; then \
+	  cargo deny check advisories; \
+	else \
+	  echo 'not checked: the advisory database cannot be fetched from github.com/rustsec/advisory-db'; \
+	fi
 
 $(TOOLS)/cargo-deny-$(CARGO_DENY):
 	cargo install --quiet --locked --version $(CARGO_DENY) --root $(TOOLS) cargo-deny

@@ -46,7 +46,6 @@ PARKED = {
     "sns-other-account": 1,
     "sns-unknown-shape": 1,
     "sqs-check-poison": 1,
-    "sqs-check-resumed": 1,  # its page token is none of this endpoint's
     "sqs-finding-batch": 1,
     "sqs-review": 1,  # what it was to go on with is not there
 }

@@ -23,6 +23,7 @@ def environment():
     if not installed.exists() or installed.read_text(encoding="utf-8") != wanted:
         venv.create(FOLDER, with_pip=True, clear=True)
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip += ["--require-hashes", "--no-deps", "--only-binary", ":all:"]
         subprocess.run([*pip, "--requirement", REQUIREMENTS], check=True)
         installed.write_text(wanted, encoding="utf-8")
     return python

@@ -15,12 +15,10 @@ OPERATIONS = {
     "batch_get_item": "dynamodb:BatchGetItem",
     "batch_write_item": "dynamodb:BatchWriteItem",
     "condition_check": "dynamodb:ConditionCheckItem",
-    "create_audit_suppression": "iot:CreateAuditSuppression",
     "create_log_stream": "logs:CreateLogStream",
     "delete_item": "dynamodb:DeleteItem",
     "delete_object": "s3:DeleteObject",
     "describe_audit_mitigation_actions_task": "iot:DescribeAuditMitigationActionsTask",
-    "describe_audit_suppression": "iot:DescribeAuditSuppression",
     "describe_log_streams": "logs:DescribeLogStreams",
     "describe_thing": "iot:DescribeThing",
     "describe_thing_group": "iot:DescribeThingGroup",
@@ -40,7 +38,6 @@ OPERATIONS = {
     "send_message_batch": "sqs:SendMessage",
     "start_audit_mitigation_actions_task": "iot:StartAuditMitigationActionsTask",
     "transact_write_items": "dynamodb:PutItem",
-    "update_audit_suppression": "iot:UpdateAuditSuppression",
     "update_item": "dynamodb:UpdateItem",
 }
 # An adapter as the functions write it, and the operations behind it. An alert is claimed before it is sent.
@@ -49,7 +46,7 @@ THINGS = {"describe_thing", "describe_thing_group", "list_principal_things", "li
 ADAPTERS = {
     r"\bledger(\(\))?\s*\.once\(": {"put_item", "update_item"},
     r"\bledger(\(\))?\s*\.put(_newer)?\(": {"put_item"},
-    r"\bledger(\(\))?\s*\.get\(": {"get_item"},
+    r"\bledger(\(\))?\s*\.(get|later_audit)\(": {"get_item"},
     r"\.get_all\(": {"batch_get_item"},
     r"\.put_all\(": {"batch_write_item"},
     r"\bmitigations\s*\.(claim|claim_whole|observed|set_aside|settle|release|take_round)\(": {"transact_write_items"},

@@ -1,5 +1,6 @@
 //! Every branch, against suppressions in memory and on a virtual clock.
 
+mod order;
 mod service;
 
 use std::time::Duration;
@@ -9,10 +10,14 @@ use aws_lambda_events::sqs::SqsMessage;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_aws::testing;
 use fleetwarden_aws::testing::Answer;
-use fleetwarden_core::policy::Mode;
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::finding::FindingKey;
+use fleetwarden_core::policy::Policy;
+use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 use serde_json::Value;
@@ -22,32 +27,73 @@ use crate::ApplySuppressions;
 use service::Service;
 
 const NOW: i64 = 1_795_392_000;
-const END: i64 = NOW + 30 * 86_400;
-const FAR: Millis = Millis::from_seconds(NOW + 60);
+const DAY: i64 = 86_400;
+const END: i64 = NOW + 30 * DAY;
+const FAR: Millis = Millis::from_seconds(NOW + 300);
+const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
 const OURS: &str = "Fleetwarden: rule lab; devices are replaced";
+const LAB: &str = "
+version: 1
+mode: enforce
+rules:
+  - name: lab
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }
+    suppress: { for: 30d, reason: devices are replaced }
+";
 
-fn function(service: &Service, policy_mode: Mode) -> ApplySuppressions {
+fn forever() -> String {
+    LAB.replace("for: 30d", "indefinitely: true")
+}
+
+fn under(service: &Service, policy: &str) -> ApplySuppressions {
+    at(service, policy, Clock::new(|| Millis::from_seconds(NOW)))
+}
+
+fn at(service: &Service, policy: &str, clock: Clock) -> ApplySuppressions {
     let answers = service.clone();
-    let shared = testing::clients(move |call| answers.answer(&call));
-    let clock = Clock::new(|| Millis::from_seconds(NOW));
+    let shared = service.cloud.clients_with(move |call| answers.answer(call));
     let parking = Queue::new(shared.sqs(), "https://sqs.us-east-1.amazonaws.com/1/dead".into());
-    let consumer = Consumer { function: "apply-suppressions", parking, clock, parallel: 1 };
-    ApplySuppressions { account: "123456789012".into(), iot: shared.iot(), policy_mode, consumer }
+    ApplySuppressions {
+        account: "123456789012".into(),
+        suppressions: shared.iot(),
+        iot: shared.iot_api(),
+        pace: Pace::new(None),
+        ledger: Ledger::new(shared.dynamodb(), "ledger".into()),
+        policy: Policy::parse(policy.as_bytes()).unwrap_or_else(|errors| panic!("{errors}")),
+        consumer: Consumer { function: "apply-suppressions", parking, clock, parallel: 1 },
+    }
+}
+
+/// A finding about a resource, as a message has it.
+fn about(id: &str, resource: &Value) -> Value {
+    let resource: ResourceIdentifier = serde_json::from_value(resource.clone()).unwrap();
+    let key = FindingKey::new(&CheckName::new(CHECK), Some(&resource), None, id);
+    json!({"findingId": id, "key": key, "past": {"firstSeen": NOW * 1000, "timesSeen": 1}})
 }
 
 fn certificate(n: u32) -> Value {
-    json!({"deviceCertificateId": format!("{n:064x}")})
+    about(&format!("finding-{n}"), &json!({"deviceCertificateId": format!("{n:064x}")}))
 }
 
-fn message(resources: &[Value]) -> Value {
+/// The finding of a message that is about another resource.
+fn other(service: &Service, id: &str, resource: &Value) -> Value {
+    let mut finding = service::finding(0);
+    finding["findingId"] = id.into();
+    finding["nonCompliantResource"]["resourceIdentifier"] = resource.clone();
+    service.state().findings.insert(id.to_owned(), Some(finding));
+    about(id, resource)
+}
+
+fn message(findings: &[Value]) -> Value {
     json!({
         "audit": {"account": "123456789012", "region": "us-east-1", "taskId": "4e2b", "startedAt": NOW * 1000},
-        "check": "DEVICE_CERTIFICATE_EXPIRING_CHECK",
+        "check": CHECK,
         "rule": "lab",
+        "policy": "0123",
         "mode": "enforce",
         "expiresAt": END,
         "description": OURS,
-        "resources": resources,
+        "findings": findings,
     })
 }
 
@@ -57,13 +103,14 @@ fn with(mut message: Value, member: &str, value: impl Into<Value>) -> Value {
 }
 
 async fn deliver(service: &Service, message: &Value) -> Result<(), Error> {
-    function(service, Mode::Enforce).message(&message.to_string(), FAR).await
+    under(service, LAB).message(&message.to_string(), FAR).await
 }
 
 /// Suppressions that are there already, for the certificate 1.
 fn existing(description: &str, end: Option<i64>) -> Service {
     let service = Service::default();
-    let key = format!("\"DEVICE_CERTIFICATE_EXPIRING_CHECK\" {}", certificate(1));
+    let resource = json!({"deviceCertificateId": format!("{:064x}", 1)});
+    let key = format!("\"{CHECK}\" {resource}");
     let mut is = json!({"suppressIndefinitely": end.is_none(), "description": description});
     if let Some(end) = end {
         // The service may answer with a fraction of a second.
@@ -75,7 +122,7 @@ fn existing(description: &str, end: Option<i64>) -> Service {
 
 async fn calls(service: &Service, message: &Value) -> String {
     deliver(service, message).await.unwrap();
-    service.state().calls.join(" ")
+    service.calls()
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,11 +131,14 @@ async fn a_new_suppression_costs_one_call_and_is_exact() {
     let policy = json!({"policyVersionIdentifier": {"policyName": "p", "policyVersionId": "3"}});
     let issuer =
         json!({"issuerCertificateIdentifier": {"issuerId": "ab", "issuerCertificateSubject": "CN=x"}});
-    let resources = [certificate(1), policy.clone(), issuer.clone()];
-    assert_eq!(calls(&service, &message(&resources)).await, "create create create");
+    let first = json!({"deviceCertificateId": format!("{:064x}", 1)});
+    let findings =
+        [certificate(1), other(&service, "finding-p", &policy), other(&service, "finding-i", &issuer)];
+    assert_eq!(calls(&service, &message(&findings)).await, "create create create");
+    assert_eq!(service.state().calls.iter().filter(|call| *call == "finding").count(), 3);
     let state = service.state();
     let made: Vec<&Value> = state.suppressions.values().collect();
-    for (made, resource) in made.iter().zip([&certificate(1), &issuer, &policy]) {
+    for (made, resource) in made.iter().zip([&first, &issuer, &policy]) {
         assert_eq!(&made["resourceIdentifier"], resource);
         assert_eq!(made["expirationDate"], json!(END));
         assert_eq!(made["suppressIndefinitely"], json!(false));
@@ -99,7 +149,8 @@ async fn a_new_suppression_costs_one_call_and_is_exact() {
 #[tokio::test(start_paused = true)]
 async fn without_end_it_is_indefinite_and_has_no_date() {
     let service = Service::default();
-    deliver(&service, &with(message(&[certificate(1)]), "expiresAt", Value::Null)).await.unwrap();
+    let never = with(message(&[certificate(1)]), "expiresAt", Value::Null);
+    under(&service, &forever()).message(&never.to_string(), FAR).await.unwrap();
     let state = service.state();
     let made = state.suppressions.values().next().unwrap();
     assert_eq!((&made["suppressIndefinitely"], made.get("expirationDate")), (&json!(true), None));
@@ -118,8 +169,9 @@ async fn a_repeat_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn what_exists_just_so_is_left() {
     assert_eq!(calls(&existing(OURS, Some(END)), &message(&[certificate(1)])).await, "create describe");
-    let forever = with(message(&[certificate(1)]), "expiresAt", Value::Null);
-    assert_eq!(calls(&existing(OURS, None), &forever).await, "create describe");
+    let (service, never) = (existing(OURS, None), with(message(&[certificate(1)]), "expiresAt", Value::Null));
+    under(&service, &forever()).message(&never.to_string(), FAR).await.unwrap();
+    assert_eq!(service.calls(), "create describe");
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,10 +228,14 @@ async fn what_somebody_deletes_meanwhile_is_made_again() {
 async fn what_was_deleted_between_deliveries_is_made_again_although_its_token_is_spent() {
     let service = Service::default();
     let message = message(&[certificate(1)]);
-    deliver(&service, &message).await.unwrap();
-    service.state().suppressions.clear();
-    deliver(&service, &message).await.unwrap();
-    assert_eq!(service.state().suppressions.len(), 1);
+    for delivery in 0..5 {
+        at(&service, LAB, Clock::new(move || Millis::from_seconds(NOW + delivery)))
+            .message(&message.to_string(), FAR)
+            .await
+            .unwrap();
+        assert_eq!(service.state().suppressions.len(), 1);
+        service.state().suppressions.clear();
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,12 +249,14 @@ async fn one_refused_resource_is_parked_alone() {
     let service = Service::default();
     let refused = Answer::error(400, "InvalidRequestException", r#"{"message": "no such resource"}"#);
     service.state().faults.push(("create", format!("{:064x}", 2), refused));
-    let unknown = json!({"someNewKindOfId": "x"});
-    deliver(&service, &message(&[certificate(1), certificate(2), unknown, certificate(3)])).await.unwrap();
+    let unknown = other(&service, "finding-u", &json!({"someNewKindOfId": "x"}));
+    deliver(&service, &message(&[certificate(1), certificate(2), unknown.clone(), certificate(3)]))
+        .await
+        .unwrap();
     let state = service.state();
     assert_eq!(state.suppressions.len(), 2);
     let [(parked, reason)] = &state.parked[..] else { panic!("{:?}", state.parked) };
-    assert_eq!(parked["resources"], json!([certificate(2), {}]));
+    assert_eq!(parked["findings"], json!([certificate(2), unknown]));
     assert_eq!(parked["rule"], "lab");
     assert!(reason.contains("no such resource") && reason.contains("CreateAuditSuppression"), "{reason}");
 }
@@ -255,7 +313,7 @@ async fn a_full_account_says_what_to_do_and_is_asked_once() {
     ));
     let error = deliver(&service, &message(&[certificate(1)])).await.unwrap_err();
     assert!(!error.is_permanent() && error.to_string().contains("ask AWS Support"), "{error}");
-    assert_eq!(service.state().calls, ["create"]);
+    assert_eq!(service.calls(), "create");
 }
 
 /// Peer defect 19: a dry run that did not apply to what came in as an event.
@@ -263,10 +321,11 @@ async fn a_full_account_says_what_to_do_and_is_asked_once() {
 async fn defect_19_observe_in_policy_or_message_changes_nothing() {
     let asked = message(&[certificate(1), certificate(2)]);
     let decided_in_observe = with(asked.clone(), "mode", "observe");
-    for (policy, message) in [(Mode::Observe, &asked), (Mode::Enforce, &decided_in_observe)] {
+    let observe = LAB.replace("enforce", "observe");
+    for (policy, message) in [(observe.as_str(), &asked), (LAB, &decided_in_observe)] {
         let service = existing(OURS, Some(END - 1));
-        function(&service, policy).message(&message.to_string(), FAR).await.unwrap();
-        assert_eq!(service.state().calls, ["describe", "describe"]);
+        under(&service, policy).message(&message.to_string(), FAR).await.unwrap();
+        assert_eq!(service.calls(), "describe describe");
         assert_eq!(service.state().changes, 0);
     }
 }
@@ -276,7 +335,7 @@ async fn without_time_the_message_comes_again() {
     let service = Service::default();
     let soon = Millis::from_seconds(NOW + 1);
     let body = message(&[certificate(1)]).to_string();
-    let error = function(&service, Mode::Enforce).message(&body, soon).await.unwrap_err();
+    let error = under(&service, LAB).message(&body, soon).await.unwrap_err();
     assert!(matches!(error, Error::Later(_)) && service.state().calls.is_empty(), "{error}");
 }
 
@@ -293,7 +352,7 @@ async fn hostile_values_are_parked_and_nothing_else() {
         ("audit", json!({"account": "210987654321", "region": "r", "taskId": "t", "startedAt": 0})),
         ("check", json!("../../CHECK")),
         ("expiresAt", json!("tomorrow")),
-        ("resources", json!("all")),
+        ("findings", json!("all")),
         ("mode", json!("force")),
     ] {
         let service = Service::default();
@@ -303,7 +362,7 @@ async fn hostile_values_are_parked_and_nothing_else() {
     for end in [i64::MAX, i64::MIN] {
         let _ = deliver(&Service::default(), &with(good.clone(), "expiresAt", end)).await;
     }
-    deliver(&Service::default(), &with(good, "resources", json!([]))).await.unwrap();
+    deliver(&Service::default(), &with(good, "findings", json!([]))).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -319,7 +378,7 @@ async fn a_bad_record_takes_no_other_along() {
     event.records = vec![record("bad", "{".into()), record("good", message(&[certificate(1)]).to_string())];
     let mut context = Context::default();
     context.deadline = u64::try_from(FAR.0).unwrap();
-    let response = function(&service, Mode::Enforce).handle(event, &context).await.unwrap();
+    let response = under(&service, LAB).handle(event, &context).await.unwrap();
     assert!(response.batch_item_failures.is_empty());
     let state = service.state();
     assert_eq!((state.parked.len(), state.suppressions.len()), (1, 1));
@@ -330,13 +389,19 @@ async fn a_bad_record_takes_no_other_along() {
 async fn whenever_it_dies_the_end_is_the_same() {
     let refused = Answer::error(400, "InvalidRequestException", r#"{"message": "no"}"#);
     let message = message(&[certificate(1), certificate(2), certificate(3)]);
-    for call in 0..8 {
+    let all = {
+        let service = existing(OURS, Some(NOW - 1));
+        service.state().faults.push(("create", format!("{:064x}", 3), refused.clone()));
+        deliver(&service, &message).await.unwrap();
+        service.state().calls.len()
+    };
+    for call in 0..all + 2 {
         for after in [false, true] {
             let service = existing(OURS, Some(NOW - 1));
             service.state().faults.push(("create", format!("{:064x}", 3), refused.clone()));
             service.state().dies = Some((call, after));
             let died = tokio::time::timeout(Duration::from_secs(2), deliver(&service, &message)).await;
-            assert_eq!(died.is_err(), call < 6, "{call}");
+            assert_eq!(died.is_err(), call < all, "{call}");
             service.state().dies = None;
             deliver(&service, &message).await.unwrap();
             let state = service.state();
@@ -357,8 +422,8 @@ proptest::proptest! {
         let service = Service::default();
         let run = async {
             for resources in &deliveries {
-                let resources: Vec<Value> = resources.iter().copied().map(certificate).collect();
-                deliver(&service, &message(&resources)).await.unwrap();
+                let findings: Vec<Value> = resources.iter().copied().map(certificate).collect();
+                deliver(&service, &message(&findings)).await.unwrap();
             }
         };
         tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(run);

@@ -1,7 +1,7 @@
 //! Creates, updates and deletes what the plan says.
 //!
-//! `apply-suppressions` makes suppressions too, and asks what is there before it touches it. Here all are listed
-//! already, so each change is one call. What somebody else changed meanwhile is found by the next review.
+//! All suppressions are listed already, so each creation is one call. What is there is looked at right before it is
+//! updated or deleted, because somebody may have changed it since it was listed.
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
@@ -18,7 +18,8 @@ use serde_json::json;
 
 use crate::SuppressionReview;
 use crate::calls::Budget;
-use crate::calls::is;
+use crate::look::Found;
+use crate::look::Listed;
 use crate::memory::DELETED;
 use crate::memory::Known;
 use crate::memory::NEVER;
@@ -36,17 +37,25 @@ use crate::state::Want;
 /// How many changes are made side by side.
 const PARALLEL: usize = 8;
 
+/// What came of a change.
+enum Made {
+    /// It was made, or would have been, or an earlier try had made it.
+    Done,
+    /// The suppression is otherwise than it was listed, or gone: it stays so.
+    LeftAlone(Option<Found>),
+}
+
 /// A change that was made, or was not.
 struct Change {
     key: u128,
-    made: Result<(), Error>,
+    made: Result<Made, Error>,
 }
 
 impl Change {
     /// Whether all that are still to be made would be refused, too.
     fn is_refused(&self) -> bool {
         let codes = ["LimitExceededException", "AccessDeniedException"];
-        self.made.as_ref().is_err_and(|error| codes.iter().any(|code| is(error, code)))
+        self.made.as_ref().is_err_and(|error| codes.iter().any(|code| error.is_code(code)))
     }
 }
 
@@ -90,9 +99,17 @@ impl SuppressionReview {
             }
             let rest = state.listing.surplus.len().saturating_sub(PARALLEL);
             let chunk = state.listing.surplus.split_off(rest);
-            let chunk = chunk.iter().map(|surplus| (surplus, self.deletes(surplus, targets, state.dry_run)));
+            let chunk = chunk.iter().map(|surplus| {
+                let key = key(&surplus.check, &surplus.resource);
+                let acts = self.deletes(surplus, targets, state.dry_run);
+                (surplus, acts, key, state.listing.listed(key))
+            });
             let changes: Vec<(&Surplus, bool, Change)> = stream::iter(chunk)
-                .map(|(surplus, acts)| async move { (surplus, acts, self.delete_one(surplus, acts).await) })
+                .map(|(surplus, acts, key, listed)| async move {
+                    let made =
+                        if acts { self.delete_one(surplus, listed.as_ref()).await } else { Ok(Made::Done) };
+                    (surplus, acts, Change { key, made })
+                })
                 .buffered(PARALLEL)
                 .collect()
                 .await;
@@ -102,13 +119,14 @@ impl SuppressionReview {
             for (surplus, acts, Change { key, made }) in changes {
                 let kept = surplus.standing.and_then(|at| state.standing.get_mut(usize::from(at)));
                 match (made, kept) {
-                    (Ok(()), kept) => {
+                    (Ok(Made::Done), kept) => {
                         let count = kept.map_or(&mut state.orphans, |kept| &mut kept.deleted);
                         *count += 1;
                         if acts {
-                            mark(&mut state.listing.seen, key, |known| known.flags |= DELETED);
+                            state.listing.mark(key, |known| known.flags |= DELETED);
                         }
                     }
+                    (Ok(Made::LeftAlone(found)), _) => state.note_modified(key, found),
                     (Err(error), Some(kept)) => failed(kept, &error),
                     (Err(error), None) => state.gaps.push(format!("what is gone from the policy: {error}")),
                 }
@@ -116,16 +134,18 @@ impl SuppressionReview {
         }
     }
 
-    async fn delete_one(&self, surplus: &Surplus, acts: bool) -> Change {
+    async fn delete_one(&self, surplus: &Surplus, listed: Option<&Listed>) -> Result<Made, Error> {
         let Surplus { check, resource, .. } = surplus;
-        let key = key(check, resource);
-        if !acts {
-            return Change { key, made: Ok(()) };
+        match self.look(check, resource).await? {
+            None => return Ok(Made::Done),
+            Some(found) if !found.is_as(listed) => return Ok(Made::LeftAlone(Some(found))),
+            Some(_) => {}
         }
         let input = json!({"checkName": check, "resourceIdentifier": resource});
-        let deleted: Result<Value, Error> = self.paced("DeleteAuditSuppression", input).await;
-        let made = deleted.map(drop).or_else(unless("ResourceNotFoundException"));
-        Change { key, made }
+        match self.paced::<Value>("DeleteAuditSuppression", input).await {
+            Err(error) if error.is_code("ResourceNotFoundException") => Ok(Made::Done),
+            deleted => deleted.map(|_| Made::Done),
+        }
     }
 
     async fn put(&self, state: &mut State, targets: &[Target<'_>], budget: &Budget) -> bool {
@@ -153,13 +173,13 @@ impl SuppressionReview {
                 .collect();
             let changes: Vec<(Change, bool)> = stream::iter(wants)
                 .map(|(key, want, target)| {
-                    let (slot, dry_run) = (&state.slot, state.dry_run);
+                    let (listed, dry_run) = (state.listing.listed(key), state.dry_run);
                     async move {
                         let acts = target.acts(self.policy.mode(), dry_run);
                         let made = match acts {
-                            false => Ok(()),
+                            false => Ok(Made::Done),
                             true if refused => Err(Error::Later("others were refused".into())),
-                            true => self.put_one(want, target, slot).await,
+                            true => self.put_one(want, target, listed.as_ref()).await,
                         };
                         (Change { key, made }, acts)
                     }
@@ -175,32 +195,46 @@ impl SuppressionReview {
         true
     }
 
-    async fn put_one(&self, want: &Want, target: &Target<'_>, slot: &str) -> Result<(), Error> {
-        let Some((check, resource)) = named(want, target) else { return Ok(()) };
+    async fn put_one(
+        &self,
+        want: &Want,
+        target: &Target<'_>,
+        listed: Option<&Listed>,
+    ) -> Result<Made, Error> {
+        let Some((check, resource)) = named(want, target) else { return Ok(Made::Done) };
         let mut input = json!({
             "checkName": check, "resourceIdentifier": resource, "description": target.description,
             "suppressIndefinitely": target.end == NEVER,
         });
-        let Some(members) = input.as_object_mut() else { return Ok(()) };
+        let Some(members) = input.as_object_mut() else { return Ok(Made::Done) };
         if target.end != NEVER {
             members.insert("expirationDate".into(), target.end.into());
         }
         if want.is == Is::Stale {
-            let updated: Result<Value, Error> = self.paced("UpdateAuditSuppression", input).await;
-            return updated.map(drop).or_else(unless("ResourceNotFoundException"));
+            match self.look(&check, &resource).await? {
+                Some(found) if found.fulfils(target) => return Ok(Made::Done),
+                Some(found) if found.is_as(listed) => {}
+                found => return Ok(Made::LeftAlone(found)),
+            }
+            return match self.paced::<Value>("UpdateAuditSuppression", input).await {
+                Err(error) if error.is_code("ResourceNotFoundException") => Ok(Made::LeftAlone(None)),
+                updated => updated.map(|_| Made::Done),
+            };
         }
-        // A token that was used can never be used again, so the review is part of it: what somebody deletes can be
-        // made anew by the next one.
-        let token = Digest::new("standing").part(slot).part(check.as_str()).part(&target.description);
+        // A token that was used can never be used again, so the time is part of it: what was deleted meanwhile can be
+        // created again.
+        let token = Digest::new("standing").part(check.as_str()).part(&self.clock.now().0.to_string());
         members.insert("clientRequestToken".into(), resource.add_to(token).hex().into());
-        let created: Result<Value, Error> = self.paced("CreateAuditSuppression", input).await;
-        created.map(drop).or_else(unless("ResourceAlreadyExistsException"))
+        match self.paced::<Value>("CreateAuditSuppression", input).await {
+            Err(error) if error.is_code("ResourceAlreadyExistsException") => {
+                // It may be our own, of a try whose answer was lost.
+                let found = self.look(&check, &resource).await?;
+                let ours = found.as_ref().is_some_and(|found| found.fulfils(target));
+                Ok(if ours { Made::Done } else { Made::LeftAlone(found) })
+            }
+            created => created.map(|_| Made::Done),
+        }
     }
-}
-
-/// Somebody else did it first.
-fn unless(code: &str) -> impl FnOnce(Error) -> Result<(), Error> {
-    move |error| if is(&error, code) { Ok(()) } else { Err(error) }
 }
 
 fn named(want: &Want, target: &Target<'_>) -> Option<(CheckName, ResourceIdentifier)> {
@@ -216,9 +250,16 @@ fn settle(state: &mut State, targets: &[Target<'_>], change: Change, acts: bool)
     let was = std::mem::replace(&mut want.is, Is::Done);
     let at = usize::from(want.standing);
     let (Some(target), Some(kept)) = (targets.get(at), state.standing.get_mut(at)) else { return };
-    if let Err(error) = made {
-        failed(kept, &error);
-        return;
+    match made {
+        Ok(Made::Done) => {}
+        Ok(Made::LeftAlone(found)) => {
+            state.note_modified(key, found);
+            return;
+        }
+        Err(error) => {
+            failed(kept, &error);
+            return;
+        }
     }
     let count = if was == Is::Stale { &mut kept.updated } else { &mut kept.created };
     *count += 1;
@@ -239,20 +280,13 @@ fn settle(state: &mut State, targets: &[Target<'_>], change: Change, acts: bool)
 fn failed(kept: &mut Kept, error: &Error) {
     kept.failed += 1;
     kept.error.get_or_insert_with(|| {
-        if is(error, "LimitExceededException") {
+        if error.is_code("LimitExceededException") {
             return "the account holds as many audit suppressions as it may; delete some that nobody needs, or ask AWS \
                     Support for more"
                 .to_owned();
         }
         error.to_string()
     });
-}
-
-fn mark(seen: &mut [Known], key: u128, change: impl FnOnce(&mut Known)) {
-    let at = seen.binary_search_by_key(&key, |known| known.key).ok();
-    if let Some(known) = at.and_then(|at| seen.get_mut(at)) {
-        change(known);
-    }
 }
 
 /// Counts what needs no change.

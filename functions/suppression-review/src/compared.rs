@@ -138,6 +138,13 @@ pub(crate) fn compare(state: &State, policy: &Policy, mut before: Memory, now: u
     Compared { names, there, gone, drift }
 }
 
+/// Whether a suppression that a review knew so, with its end, was changed by somebody else. Rules move their ends from
+/// audit to audit themselves.
+pub(crate) fn changed_outside((before, end_before): (&Source, u32), (now, end): (&Source, u32)) -> bool {
+    let moved = || standing_of(&before.by).is_some() && before == now && end_before != end;
+    before.by != BY_HAND && (now.by == BY_HAND || moved())
+}
+
 /// Which suppressions are made here, so that nobody else should touch them.
 struct Ours<'a> {
     names: &'a Names,

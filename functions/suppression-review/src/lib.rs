@@ -5,8 +5,8 @@
 //! the debt of suppressions is counted, and audits that did not come or did not work are told.
 //!
 //! On the way: [`members`] (who is meant) → [`read`] (all suppressions there are, and what they hid) with [`plan`]
-//! (what becomes of each) → [`compared`] with [`memory`] (what the review before knew) → [`change`] → [`outcome`] →
-//! [`told`] with [`digest`]. What there is no time for goes on in the next invocation, by way of [`state`] and the
+//! (what becomes of each) → [`compared`] with [`memory`] (what the review before knew) → [`change`] with [`look`] →
+//! [`outcome`] → [`told`] with [`digest`]. What there is no time for goes on in the next invocation, by way of [`state`] and the
 //! function's own queue; until it has ended, further reviews only look and tell.
 
 mod audits;
@@ -14,6 +14,7 @@ mod calls;
 mod change;
 mod compared;
 mod digest;
+mod look;
 mod members;
 mod memory;
 mod outcome;
@@ -37,6 +38,7 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings::Common;
@@ -52,7 +54,6 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::calls::Budget;
-pub use crate::calls::Pace;
 use crate::review::Resume;
 
 const NAME: &str = "suppression-review";

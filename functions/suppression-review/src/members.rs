@@ -20,7 +20,6 @@ use serde_json::json;
 use crate::SuppressionReview;
 use crate::calls::Budget;
 use crate::calls::List;
-use crate::calls::is;
 use crate::memory::seconds;
 use crate::resources::Kind;
 use crate::resources::key;
@@ -187,7 +186,7 @@ impl SuppressionReview {
         };
         match self.each(PRINCIPALS, object(json!({"thingName": thing})), &unlimited, take).await {
             // It was deleted since it was listed, or never was.
-            Err(error) if is(&error, "ResourceNotFoundException") => {
+            Err(error) if error.is_code("ResourceNotFoundException") => {
                 return Ok(Behind { certificates: Vec::new(), shared: 0 });
             }
             listed => listed?,
@@ -198,7 +197,7 @@ impl SuppressionReview {
             let take = |thing: &Value| own &= thing.as_str().is_some_and(|thing| members.contains(thing));
             match self.each(THINGS_OF_PRINCIPAL, object(json!({"principal": arn})), &unlimited, take).await {
                 // It was deleted since it was listed.
-                Err(error) if is(&error, "ResourceNotFoundException") => continue,
+                Err(error) if error.is_code("ResourceNotFoundException") => continue,
                 listed => listed?,
             };
             let id = arn.rsplit_once(":cert/").map(|(_, id)| id.to_owned());

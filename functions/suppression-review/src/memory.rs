@@ -29,6 +29,9 @@ pub(crate) const KEPT_WITH_ITS_END: u8 = TOLD | ENDED | 1 << 5 | 1 << 6 | 1 << 7
 /// The end of what has none.
 pub(crate) const NEVER: u32 = u32::MAX;
 
+/// The maker of those whose makers are too many to be told apart.
+pub(crate) const OTHERS: &str = "others";
+
 /// A suppression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Known {
@@ -64,7 +67,7 @@ impl Names {
     /// The number of a source. Of more than can be told apart, the last ones count as one.
     pub(crate) fn source(&mut self, source: &Source) -> u16 {
         const MOST: usize = 5_000;
-        let others = || Source { by: "others".into(), owner: None };
+        let others = || Source { by: OTHERS.into(), owner: None };
         number(&mut self.sources, source, MOST, others).try_into().unwrap_or_default()
     }
 

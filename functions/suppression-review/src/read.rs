@@ -19,8 +19,8 @@ use crate::calls::Budget;
 use crate::calls::List;
 use crate::calls::PAGE;
 use crate::calls::endless;
+use crate::look;
 use crate::memory::Known;
-use crate::memory::NEVER;
 use crate::memory::seconds;
 use crate::plan;
 use crate::plan::Target;
@@ -238,11 +238,7 @@ fn note(listing: &mut Listing, by: &Judged<'_>, suppression: Suppression) {
     let Judged { targets, kept, surplus, now } = *by;
     let Suppression { check_name: check, resource_identifier: resource, description, .. } = suppression;
     let description = description.unwrap_or_default();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
-    let end = match (suppression.suppress_indefinitely, suppression.expiration_date) {
-        (Some(true), _) | (_, None) => NEVER,
-        (_, Some(end)) => (end as u32).min(NEVER - 1),
-    };
+    let end = look::end(suppression.suppress_indefinitely, suppression.expiration_date);
     let key = key(&check, &resource);
     let source = listing.names.source(&plan::source(&description));
     let known = Known { key, first_seen: now, end, source, check: listing.names.check(&check), flags: 0 };

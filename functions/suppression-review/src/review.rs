@@ -22,6 +22,7 @@ use serde_json::json;
 use crate::SuppressionReview;
 use crate::calls::Budget;
 use crate::change;
+use crate::compared::Drift;
 use crate::compared::compare;
 use crate::memory::Header;
 use crate::memory::IN_HAND;
@@ -223,6 +224,9 @@ impl SuppressionReview {
     async fn end(&self, mut state: State, budget: &Budget) -> Result<Value, Error> {
         let before = self.memory().await?;
         let mut alerts = told::not_kept(&self.policy, &state);
+        if !state.modified.is_empty() {
+            alerts.push(told::drifted(&state.modified, before.header.told));
+        }
         if before.header.read_at > state.read_at {
             // What this one saw is older than what is remembered and told by now.
             if !state.dry_run {
@@ -260,6 +264,7 @@ impl SuppressionReview {
             .map(|(s, of)| (s.name(), kept(s, of)))
             .collect();
         let all_kept = json!(standing).to_string();
+        let drift: Vec<&Drift> = state.drift.iter().flatten().chain(&state.modified).collect();
         tracing::info!(
             slot = state.slot,
             suppressions = outcome.debt.suppressions,
@@ -281,7 +286,7 @@ impl SuppressionReview {
             "makers": some(&outcome.tallies),
             "ending": some(&outcome.ending),
             "ended": some(&outcome.ended),
-            "drift": some(state.drift.as_deref().unwrap_or_default()),
+            "drift": some(&drift),
             "gaps": state.gaps,
             "alerts": alerts,
         })

@@ -49,6 +49,8 @@ pub(crate) struct State {
     pub(crate) orphans: u64,
     /// What somebody did to suppressions of ours, once it is known: before anything is changed.
     pub(crate) drift: Option<Vec<Drift>>,
+    /// What somebody did to suppressions of ours after they were listed.
+    pub(crate) modified: Vec<Drift>,
     /// What could not be found out.
     pub(crate) gaps: Vec<String>,
 }
@@ -200,6 +202,14 @@ pub(crate) struct Surplus {
 }
 
 impl Listing {
+    /// Changes what is noted of a suppression that was listed.
+    pub(crate) fn mark(&mut self, key: u128, change: impl FnOnce(&mut Known)) {
+        let at = self.seen.binary_search_by_key(&key, |known| known.key).ok();
+        if let Some(known) = at.and_then(|at| self.seen.get_mut(at)) {
+            change(known);
+        }
+    }
+
     /// Keeps a name to show it, if there are not enough yet.
     pub(crate) fn sample(&mut self, known: &Known, name: impl FnOnce() -> String) {
         let alike = self.samples.entry((known.source, crate::memory::day(known.end))).or_default();

@@ -126,7 +126,8 @@ fn was_not_kept(name: &str, kept: &Kept, error: &str, week: &str) -> Alert {
     }
 }
 
-fn drifted(drift: &[Drift], since: Millis) -> Alert {
+/// What is told of suppressions that somebody changed or deleted. Pure.
+pub(crate) fn drifted(drift: &[Drift], since: Millis) -> Alert {
     let count = drift.iter().map(|drift| drift.suppressions).sum();
     let line = |Drift { by, owner, what, suppressions }: &Drift| {
         let whose = whose(by, owner.as_deref());

@@ -3,11 +3,15 @@
 //! `before` is the history after the audits before, fetched once; keys of this audit are noted in `seen` as
 //! they come. At the end both are merged to the history after this audit. An invocation that stops early
 //! keeps its keys as a segment in the archive, and the last one gathers them.
+//!
+//! Two audits of a check can be triaged at the same time. The second to end merges again, with the history that the
+//! first one left. Once the history of a later audit is there, an earlier audit leaves it as it is.
 
 use std::fs::File;
 use std::io;
 use std::io::BufWriter;
 use std::io::Write as _;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
@@ -21,12 +25,18 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::history;
+use fleetwarden_core::history::Change;
 use fleetwarden_core::history::RECORD_BYTES;
 use fleetwarden_core::history::Record;
+use fleetwarden_core::history::Status;
 use fleetwarden_core::message::CheckMessage;
+use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::Tally;
 
 use crate::sorted;
+
+/// How often a history is merged, if other audits of the check keep ending meanwhile.
+const ROUNDS: u32 = 4;
 
 /// A check's history, open for one message.
 pub(crate) struct History {
@@ -34,12 +44,33 @@ pub(crate) struct History {
     before: File,
     records: u64,
     seen: BufWriter<File>,
-    /// Where the history after the audits before is in the archive.
+    place: Place,
+}
+
+/// Where a check's history is, as the ledger has it.
+struct Place {
+    /// The object of the latest history.
+    latest: Option<String>,
+    /// The object that this audit's history is made from.
     base: Option<String>,
     /// What the latest history before this audit was made from: nothing needs it once this audit's is in place.
     outdated: Option<String>,
-    /// A later audit of this check has been triaged before this one: its history stays.
+    /// The latest history is that of a later audit: it stays.
     overtaken: bool,
+}
+
+impl Place {
+    async fn look_up(ledger: &Ledger, message: &CheckMessage) -> Result<Self, Error> {
+        let audit = &message.audit;
+        let latest = ledger.get(&about::history(&message.check), "latest").await?;
+        let text = |name| latest.as_ref().and_then(|item: &Item| item.get_text(name)).map(ToOwned::to_owned);
+        let repeated = text("task_id").is_some_and(|task| task == audit.task_id);
+        let started_at = latest.as_ref().and_then(|item| item.get_number("started_at"));
+        // A repeat of this audit's triage starts from where the first try started.
+        let (base, outdated) = if repeated { (text("base"), None) } else { (text("object"), text("base")) };
+        let overtaken = !repeated && started_at.is_some_and(|at| at > audit.started_at.0);
+        Ok(Self { latest: text("object"), base, outdated, overtaken })
+    }
 }
 
 impl History {
@@ -49,44 +80,11 @@ impl History {
         archive: &Archive,
         message: &CheckMessage,
     ) -> Result<Self, Error> {
-        let audit = &message.audit;
-        let latest = ledger.get(&about::history(&message.check), "latest").await?;
-        let text = |name| latest.as_ref().and_then(|item: &Item| item.get_text(name)).map(ToOwned::to_owned);
-        let repeated = text("task_id").is_some_and(|task| task == audit.task_id);
-        let started_at = latest.as_ref().and_then(|item| item.get_number("started_at"));
-        // A repeat of this audit's triage starts from where the first try started.
-        let (base, outdated) = if repeated { (text("base"), None) } else { (text("object"), text("base")) };
+        let place = Place::look_up(ledger, message).await?;
         let folder = Folder::new()?;
-        let path = folder.file("before");
-        if let Some(object) = &base {
-            match archive.get_file(object, &path).await {
-                // Without its history a check is triaged as if for the first time: that is better than never.
-                Err(Error::Aws { code, .. }) if code == "NoSuchKey" => {
-                    tracing::error!(
-                        object,
-                        "the history is gone from the archive: every finding counts as new"
-                    );
-                }
-                fetched => fetched?,
-            }
-        }
-        let before = File::options().read(true).append(true).create(true).open(&path).map_err(disk)?;
-        let bytes = before.metadata().map_err(disk)?.len();
-        if bytes % RECORD_BYTES as u64 != 0 {
-            let object = base.unwrap_or_default();
-            return Err(Error::Later(format!(
-                "{object}: {bytes} bytes are no history; delete the object to start anew"
-            )));
-        }
-        Ok(Self {
-            before,
-            records: bytes / RECORD_BYTES as u64,
-            seen: BufWriter::new(File::create(folder.file("seen")).map_err(disk)?),
-            base,
-            outdated,
-            overtaken: !repeated && started_at.is_some_and(|at| at > audit.started_at.0),
-            folder,
-        })
+        let (before, records) = fetch(archive, &folder, &place).await?;
+        let seen = BufWriter::new(File::create(folder.file("seen")).map_err(disk)?);
+        Ok(Self { folder, before, records, seen, place })
     }
 
     /// What the audits before knew of a finding.
@@ -99,21 +97,44 @@ impl History {
         history::find(key, self.records, read).map_err(disk)
     }
 
+    /// What a finding is to the audits before. A later audit's history says only whether it is known: what is gone
+    /// by now was there.
+    pub(crate) const fn status(&self, before: Option<&Record>) -> Status {
+        match (before, self.place.overtaken) {
+            (Some(_), true) => Status::Known,
+            _ => Record::status(before),
+        }
+    }
+
     /// Notes a finding of this audit.
     pub(crate) fn note(&mut self, record: &Record) -> Result<(), Error> {
         self.seen.write_all(&record.encode()).map_err(disk)
     }
 
-    /// Keeps what was noted as a segment in the archive, and gives how many there are.
-    pub(crate) async fn keep(mut self, archive: &Archive, message: &CheckMessage) -> Result<u32, Error> {
-        let segment = segments(message);
+    /// Keeps what was noted as a segment in the archive: the findings of these pages.
+    pub(crate) async fn keep(
+        mut self,
+        archive: &Archive,
+        message: &CheckMessage,
+        pages: &Range<u32>,
+    ) -> Result<(), Error> {
         self.seen.flush().map_err(disk)?;
-        let key = archive::segment_key(&message.audit, &message.check, segment);
-        archive.put_file(&key, &self.folder.file("seen")).await?;
-        Ok(segment + 1)
+        let key = archive::segment_key(&message.audit, &message.check, restarts(message), pages);
+        archive.put_file(&key, &self.folder.file("seen")).await
     }
 
-    /// Makes the history after this audit and puts it in place of the one before. Counts what was fixed.
+    /// Gathers the segments that earlier invocations kept. The error `NoSuchKey` says that one has expired.
+    pub(crate) async fn gather(&mut self, archive: &Archive, message: &CheckMessage) -> Result<(), Error> {
+        self.seen.flush().map_err(disk)?;
+        for pages in message.resume.iter().flat_map(|resume| &resume.segments) {
+            let key = archive::segment_key(&message.audit, &message.check, restarts(message), pages);
+            archive.get_file(&key, &self.folder.file("seen")).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes the history after this audit and puts it in place of the one before. Counts what is new, returned and
+    /// fixed.
     pub(crate) async fn replace(
         mut self,
         ledger: &Ledger,
@@ -121,55 +142,113 @@ impl History {
         message: &CheckMessage,
         tally: &mut Tally,
     ) -> Result<(), Error> {
-        let (audit, check) = (&message.audit, &message.check);
-        if self.overtaken {
-            tracing::warn!(%check, task = audit.task_id, "a later audit is triaged already: its history stays");
-            return Ok(());
+        let counted = std::mem::take(tally);
+        for _ in 0..ROUNDS {
+            tally.clone_from(&counted);
+            let open = self.merge(message, tally)?;
+            if self.place.overtaken {
+                tracing::warn!(check = %message.check, task = message.audit.task_id, "the history of a later audit stays");
+                return Ok(());
+            }
+            if self.put(ledger, archive, message, open).await? {
+                return match &self.place.outdated {
+                    Some(object) => archive.delete(object).await,
+                    None => Ok(()),
+                };
+            }
+            tracing::info!(check = %message.check, "another audit of the check has ended meanwhile: its history is merged");
+            self.place = Place::look_up(ledger, message).await?;
+            (self.before, self.records) = fetch(archive, &self.folder, &self.place).await?;
         }
-        self.seen.flush().map_err(disk)?;
-        let seen = self.folder.file("seen");
-        for segment in 0..segments(message) {
-            archive.get_file(&archive::segment_key(audit, check, segment), &seen).await?;
-        }
-        let after = self.folder.file("after");
+        let check = &message.check;
+        Err(Error::Later(format!("the history of {check} was replaced {ROUNDS} times by other audits")))
+    }
+
+    /// Merges the history before with what was noted, and gives how many findings are open.
+    ///
+    /// What an overtaken audit found and the later one did not is gone already, and no other audit counts it: so it
+    /// is counted as new and as fixed.
+    fn merge(&self, message: &CheckMessage, tally: &mut Tally) -> Result<i64, Error> {
+        let file = |name| self.folder.file(name);
+        let overtaken = self.place.overtaken;
         let mut open = 0;
         let mut merge = || {
-            let mut out = BufWriter::new(File::create(&after)?);
-            let before = sorted::records(File::open(self.folder.file("before"))?);
-            let current = sorted::sort(&File::open(&seen)?, &self.folder.file("runs"))?;
-            let fixed = |severity| tally.entry(severity).or_default().fixed += 1;
-            history::merge(before, current, audit.started_at, fixed, |record| {
+            let mut out = BufWriter::new(File::create(file("after"))?);
+            let before = sorted::records(File::open(file("before"))?);
+            let current = sorted::sort(&File::open(file("seen"))?, &file("runs"))?;
+            let count = |change| match change {
+                Change::Found { status: Status::New, severity, .. } if overtaken => {
+                    Counts::change(tally, change);
+                    Counts::change(tally, Change::Fixed(severity));
+                }
+                Change::Found { severity, first_seen, .. } if overtaken => {
+                    Counts::change(tally, Change::Found { status: Status::Known, severity, first_seen });
+                }
+                Change::Fixed(_) if overtaken => {}
+                change => Counts::change(tally, change),
+            };
+            history::merge(before, current, message.audit.started_at, count, |record| {
                 open += i64::from(record.open);
                 out.write_all(&record.encode())
             })?;
             out.flush()
         };
         merge().map_err(disk)?;
+        Ok(open)
+    }
+
+    /// Puts the merged history in place of the latest one, if that is still the one that was looked up. Says whether
+    /// it did.
+    async fn put(
+        &self,
+        ledger: &Ledger,
+        archive: &Archive,
+        message: &CheckMessage,
+        open: i64,
+    ) -> Result<bool, Error> {
+        let (audit, check) = (&message.audit, &message.check);
         let object = archive::history_key(audit, check);
-        archive.put_file(&object, &after).await?;
-        let latest = Item::new(&about::history(check), "latest", audit.started_at)
+        archive.put_file(&object, &self.folder.file("after")).await?;
+        let item = Item::new(&about::history(check), "latest", audit.started_at)
             .text("task_id", &audit.task_id)
             .number("started_at", audit.started_at.0)
             .text("object", object)
             .number("open", open);
-        let latest = match &self.base {
-            Some(base) => latest.text("base", base),
-            None => latest,
+        let item = match &self.place.base {
+            Some(base) => item.text("base", base),
+            None => item,
         };
-        if !ledger.put_newer(latest, audit).await? {
-            tracing::warn!(%check, task = audit.task_id, "a later audit was triaged meanwhile: its history stays");
-            return Ok(());
-        }
-        match &self.outdated {
-            Some(object) => archive.delete(object).await,
-            None => Ok(()),
-        }
+        Ok(ledger.put_in_place(item, "object", self.place.latest.as_deref()).await?.is_none())
     }
 }
 
-/// How many segments earlier invocations have kept.
-fn segments(message: &CheckMessage) -> u32 {
-    message.resume.as_ref().map_or(0, |resume| resume.segments)
+/// Fetches the history before from the archive, and says how many records it has.
+async fn fetch(archive: &Archive, folder: &Folder, place: &Place) -> Result<(File, u64), Error> {
+    let path = folder.file("before");
+    File::create(&path).map_err(disk)?;
+    if let Some(object) = &place.base {
+        match archive.get_file(object, &path).await {
+            // Without its history a check is triaged as if for the first time: that is better than never.
+            Err(Error::Aws { code, .. }) if code == "NoSuchKey" => {
+                tracing::error!(object, "the history is gone from the archive: every finding counts as new");
+            }
+            fetched => fetched?,
+        }
+    }
+    let before = File::open(&path).map_err(disk)?;
+    let bytes = before.metadata().map_err(disk)?.len();
+    if bytes % RECORD_BYTES as u64 != 0 {
+        let object = place.base.as_deref().unwrap_or_default();
+        return Err(Error::Later(format!(
+            "{object}: {bytes} bytes are no history; delete the object to start anew"
+        )));
+    }
+    Ok((before, bytes / RECORD_BYTES as u64))
+}
+
+/// How often the check was restarted: each time, its segments are others.
+fn restarts(message: &CheckMessage) -> u32 {
+    message.resume.as_ref().map_or(0, |resume| resume.restarts)
 }
 
 fn disk(source: io::Error) -> Error {

@@ -7,8 +7,10 @@
 
 mod history;
 mod outbox;
+mod parts;
 mod run;
 mod sorted;
+mod step;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;

@@ -1,9 +1,11 @@
-//! What a page sends: records to export, resources to suppress, findings to mitigate.
+//! What a page sends: records to export, findings to suppress and to mitigate.
 //!
 //! A rule's mitigations wait across pages until there are as many as a task takes. What waits goes into the
-//! continuation, never out early: so the same findings in the same order always make the same tasks, however
-//! often triage was interrupted.
+//! continuation, never out early because of a deadline: so the same findings in the same order always make the same
+//! tasks, however often triage was interrupted. If more waits than a continuation can hold, the fullest group goes:
+//! that depends on the findings, too, and on nothing else.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
@@ -26,48 +28,62 @@ use fleetwarden_core::message::Tally;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::mitigation::MAX_FINDINGS;
 use fleetwarden_core::mitigation::MAX_REASON_CODES;
-use fleetwarden_core::pack;
-use fleetwarden_core::pack::Limits;
 use fleetwarden_core::policy::Decision;
 use fleetwarden_core::policy::Mitigate;
 use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Suppress;
-use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::suppression;
 use fleetwarden_core::suppression::Maker;
 use fleetwarden_core::thing::Things;
 use serde_json::value::RawValue;
 
-/// How much of a page goes into one message, in bytes: an SQS message with room for its envelope.
-const PART: Limits = Limits { entries: usize::MAX, bytes: 900 << 10, overhead: 1 };
+use crate::parts;
+use crate::parts::Sent;
+use crate::parts::Text;
+
 /// A record larger than this loses what is not needed to act on it (bytes): CloudWatch Logs took events of
 /// 256 KiB for years, and tools that read them may still count on it.
 const MAX_RECORD: usize = 240 << 10;
-/// How many resources go into one suppression message: at ten calls a second, some seconds of work.
+/// How many findings go into one suppression message: at ten calls a second, some seconds of work.
 const SUPPRESSIONS: usize = 25;
+/// How much may wait, in bytes. A continuation is an item of the ledger (400 KB at most), in which the counts can take
+/// 130 KB.
+const MAX_PENDING: usize = 192 << 10;
+/// What a waiting finding or group takes as JSON besides its names, in bytes: rounded up.
+const PENDING_OVERHEAD: usize = 200;
+/// How many reason codes a task for the whole check is made from, and how long each is, in bytes. A finding with
+/// another one goes by its id.
+const MAX_CODES: usize = 100;
+const MAX_CODE: usize = 256;
 
 /// What is to be sent for one check.
 pub(crate) struct Outbox<'p> {
     audit: Audit,
     check: CheckName,
     policy: &'p Policy,
-    records: Vec<Box<RawValue>>,
+    /// Whether the pages may have been sent before.
+    repeated: bool,
+    records: Vec<Text>,
     suppressions: Vec<Suppression<'p>>,
     mitigations: Vec<Outgoing>,
     /// Waits until a task is full.
     pub(crate) pending: Vec<PendingMitigation>,
+    /// How much that is, in bytes.
+    pending_bytes: usize,
     /// The reason codes of the findings that one task for the whole check takes.
     pub(crate) reason_codes: BTreeSet<String>,
     whole: Option<(&'p str, &'p Mitigate)>,
+    /// What was counted before.
+    tally: Tally,
 }
 
-/// Resources that one rule suppresses until the same end.
+/// Findings whose resources one rule suppresses until the same end.
 struct Suppression<'p> {
     rule: &'p str,
     suppress: &'p Suppress,
     expires_at: Option<i64>,
-    resources: Vec<ResourceIdentifier>,
+    findings: Vec<FindingRef>,
 }
 
 /// The messages of a page, by queue.
@@ -80,9 +96,11 @@ pub(crate) struct Messages {
 
 impl<'p> Outbox<'p> {
     /// An empty one for what a policy decides.
-    pub(crate) fn new(message: &CheckMessage, policy: &'p Policy) -> Self {
+    pub(crate) fn new(message: &CheckMessage, policy: &'p Policy, repeated: bool) -> Self {
         let resume = message.resume.clone().unwrap_or_default();
         Self {
+            repeated,
+            pending_bytes: resume.pending.iter().map(pending_bytes).sum(),
             audit: message.audit.clone(),
             check: message.check.clone(),
             policy,
@@ -92,6 +110,7 @@ impl<'p> Outbox<'p> {
             pending: resume.pending,
             reason_codes: resume.reason_codes.into_iter().collect(),
             whole: policy.takes_whole_check(&message.check),
+            tally: resume.tally,
         }
     }
 
@@ -101,11 +120,12 @@ impl<'p> Outbox<'p> {
         record: &FindingRecord<'_>,
         decision: &Decision<'p, '_>,
     ) -> Result<(), Error> {
-        self.records.push(raw(record)?);
+        let brief = if self.repeated { Some(brief(record)?) } else { None };
+        self.records.push(Text { full: raw(record)?, brief });
         let rule = decision.rule.unwrap_or_default();
         match (decision.outcome, record.finding.identifier()) {
-            (Outcome::Suppress(suppress), Some(resource)) => {
-                self.suppress(rule, suppress, decision.ends_at(), resource);
+            (Outcome::Suppress(suppress), Some(_)) => {
+                self.suppress(rule, suppress, decision.ends_at(), record);
             }
             (Outcome::Mitigate(mitigate), _) => self.mitigate(rule, mitigate, record)?,
             (Outcome::Suppress(_) | Outcome::Suppressed | Outcome::Report(_), _) => {}
@@ -118,73 +138,91 @@ impl<'p> Outbox<'p> {
         rule: &'p str,
         suppress: &'p Suppress,
         expires_at: Option<i64>,
-        resource: &ResourceIdentifier,
+        record: &FindingRecord<'_>,
     ) {
         let room = |of: &&mut Suppression<'_>| {
-            of.rule == rule && of.expires_at == expires_at && of.resources.len() < SUPPRESSIONS
+            of.rule == rule && of.expires_at == expires_at && of.findings.len() < SUPPRESSIONS
         };
         if let Some(of) = self.suppressions.iter_mut().find(room) {
-            of.resources.push(resource.clone());
+            of.findings.push(reference(record));
         } else {
-            let resources = vec![resource.clone()];
-            self.suppressions.push(Suppression { rule, suppress, expires_at, resources });
+            let findings = vec![reference(record)];
+            self.suppressions.push(Suppression { rule, suppress, expires_at, findings });
         }
     }
 
     fn mitigate(&mut self, rule: &str, mitigate: &Mitigate, record: &FindingRecord<'_>) -> Result<(), Error> {
-        let FindingRecord { finding, key, first_seen, times_seen, first_suppressed, .. } = *record;
         // A task for a whole check names its findings by reason code: what has none goes by its id.
-        if let (Some(_), Some(code)) = (self.whole, &finding.reason_code) {
-            if !self.reason_codes.contains(code) {
-                self.reason_codes.insert(code.clone());
+        if let (Some(_), Some(code)) = (self.whole, &record.finding.reason_code) {
+            if self.reason_codes.contains(code) {
+                return Ok(());
             }
-            return Ok(());
+            if self.reason_codes.len() < MAX_CODES && code.len() <= MAX_CODE {
+                self.reason_codes.insert(code.clone());
+                return Ok(());
+            }
         }
-        let past = Some(Past { first_seen, times_seen, first_suppressed });
-        let finding = FindingRef { finding_id: finding.finding_id.clone(), key, past };
         let policy = self.policy.hash();
         let same = |pending: &PendingMitigation| pending.rule == rule && pending.policy == policy;
         if !self.pending.iter().any(same) {
-            self.pending.push(self.decided(rule, mitigate));
+            let group = self.decided(rule, mitigate);
+            self.pending_bytes += pending_bytes(&group);
+            self.pending.push(group);
         }
-        let Some(pending) = self.pending.iter_mut().find(|pending| same(pending)) else {
-            return Ok(());
-        };
-        pending.findings.push(finding);
-        if pending.findings.len() < MAX_FINDINGS {
-            return Ok(());
+        let Some(at) = self.pending.iter().position(same) else { return Ok(()) };
+        let Some(group) = self.pending.get_mut(at) else { return Ok(()) };
+        let finding = reference(record);
+        self.pending_bytes += finding_bytes(&finding);
+        group.findings.push(finding);
+        if group.findings.len() >= MAX_FINDINGS {
+            self.flush(at)?;
         }
-        let findings = std::mem::take(&mut pending.findings);
-        let decided = pending.clone();
-        self.mitigations.push(self.mitigation(decided, Target::Findings(findings))?);
+        while self.pending_bytes > MAX_PENDING {
+            let fullest =
+                (0..).zip(&self.pending).max_by_key(|(at, group)| (group.findings.len(), Reverse(*at)));
+            let Some((fullest, _)) = fullest else { break };
+            self.flush(fullest)?;
+        }
         Ok(())
     }
 
-    /// The messages of a page. What waits for more stays.
-    pub(crate) fn page(&mut self, page: u32) -> Result<Messages, Error> {
+    /// Makes a task of what waits in a group.
+    fn flush(&mut self, at: usize) -> Result<(), Error> {
+        let mut group = self.pending.remove(at);
+        self.pending_bytes = self.pending_bytes.saturating_sub(pending_bytes(&group));
+        let findings = std::mem::take(&mut group.findings);
+        self.mitigations.push(self.mitigation(group, Target::Findings(findings))?);
+        Ok(())
+    }
+
+    /// The messages of a page, and how many records each of its parts has. What waits for more stays.
+    pub(crate) fn page(&mut self, page: u32, sent: &Sent) -> Result<(Messages, Vec<usize>), Error> {
         let records = std::mem::take(&mut self.records);
         let mut messages =
             Messages { mitigation: std::mem::take(&mut self.mitigations), ..Messages::default() };
-        for (part, run) in (0..).zip(pack::runs(&records, PART, |record| record.get().len())) {
-            let findings = run.iter().map(AsRef::as_ref).collect();
+        let parts = parts::cut(&records, sent);
+        let lengths = parts.iter().map(Vec::len).collect();
+        for (part, findings) in (0..).zip(parts) {
             messages.finding.push(self.export(Export::Page { page, part, findings })?);
         }
-        for Suppression { rule, suppress, expires_at, resources } in std::mem::take(&mut self.suppressions) {
+        for Suppression { rule, suppress, expires_at, findings } in std::mem::take(&mut self.suppressions) {
             messages.suppression.push(json(&SuppressionMessage {
                 audit: self.audit.clone(),
                 check: self.check.clone(),
                 rule: rule.to_owned(),
+                policy: self.policy.hash().to_owned(),
                 mode: self.policy.mode(),
                 expires_at,
                 description: suppression::description(Maker::Rule(rule), suppress),
-                resources,
+                findings,
             })?);
         }
-        Ok(messages)
+        Ok((messages, lengths))
     }
 
     /// The messages at the end of a check: what still waits, and the mitigation of the whole check.
-    pub(crate) fn end(&mut self, tally: Tally) -> Result<Messages, Error> {
+    pub(crate) fn end(mut self) -> Result<Messages, Error> {
+        let tally = std::mem::take(&mut self.tally);
         let mut mitigation = Vec::new();
         for mut pending in std::mem::take(&mut self.pending) {
             let findings = std::mem::take(&mut pending.findings);
@@ -228,14 +266,35 @@ impl<'p> Outbox<'p> {
     }
 }
 
-/// A record's text. One that is far too large loses its related resources, its additional information, and all of
-/// its things but their names.
+/// A finding with its past, for a policy that decides on it again.
+fn reference(record: &FindingRecord<'_>) -> FindingRef {
+    let FindingRecord { finding, key, first_seen, times_seen, first_suppressed, .. } = *record;
+    let past = Some(Past { first_seen, times_seen, first_suppressed });
+    FindingRef { finding_id: finding.finding_id.clone(), key, past }
+}
+
+/// How much a waiting group takes in a continuation, in bytes.
+fn pending_bytes(group: &PendingMitigation) -> usize {
+    let PendingMitigation { rule, policy, actions, findings, .. } = group;
+    let actions: usize = actions.iter().map(|action| action.len() + 3).sum();
+    let findings: usize = findings.iter().map(finding_bytes).sum();
+    PENDING_OVERHEAD + rule.len() + policy.len() + actions + findings
+}
+
+/// How much a waiting finding takes in a continuation, in bytes.
+const fn finding_bytes(finding: &FindingRef) -> usize {
+    PENDING_OVERHEAD + finding.finding_id.len()
+}
+
+/// A record's text. One that is far too large is brief.
 fn raw(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
-    let wrong = |e: serde_json::Error| Error::Input(format!("finding {}: {e}", record.finding.finding_id));
-    let text = serde_json::value::to_raw_value(record).map_err(wrong)?;
-    if text.get().len() <= MAX_RECORD {
-        return Ok(text);
-    }
+    let text = serde_json::value::to_raw_value(record).map_err(unwritable(record))?;
+    if text.get().len() <= MAX_RECORD { Ok(text) } else { brief(record) }
+}
+
+/// A record's text without its related resources, its additional information, the rules that were passed over, and
+/// all of its things but their names.
+fn brief(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
     let mut finding = record.finding.clone();
     finding.related.clear();
     finding.reason = finding.reason.map(|reason| reason.chars().take(1000).collect());
@@ -249,10 +308,146 @@ fn raw(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
         }
     }
     let decision = record.decision.brief();
-    let record = FindingRecord { finding: &finding, things: &things, decision: &decision, ..record.clone() };
-    serde_json::value::to_raw_value(&record).map_err(wrong)
+    let brief = FindingRecord { finding: &finding, things: &things, decision: &decision, ..record.clone() };
+    serde_json::value::to_raw_value(&brief).map_err(unwritable(record))
+}
+
+fn unwritable(record: &FindingRecord<'_>) -> impl FnOnce(serde_json::Error) -> Error {
+    move |e| Error::Input(format!("finding {}: {e}", record.finding.finding_id))
 }
 
 fn json(message: &impl serde::Serialize) -> Result<Outgoing, Error> {
     serde_json::to_string(message).map(Outgoing::from).map_err(|e| Error::Input(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::collections::BTreeSet;
+
+    use fleetwarden_core::finding::Finding;
+    use fleetwarden_core::history::Status;
+    use fleetwarden_core::listing::Listing;
+    use fleetwarden_core::message::Resume;
+    use fleetwarden_core::policy::Subject;
+    use fleetwarden_core::timestamp::Millis;
+    use serde_json::Value;
+    use serde_json::json;
+
+    use super::*;
+
+    const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
+
+    fn finding(number: usize, rules: usize, reason: &str) -> Finding {
+        let certificate = format!("{:03x}{number:061x}", number % rules);
+        let finding = json!({
+            "findingId": format!("{number:032x}"), "severity": "MEDIUM", "isSuppressed": false,
+            "reasonForNonComplianceCode": reason,
+            "nonCompliantResource": {
+                "resourceType": "DEVICE_CERTIFICATE",
+                "resourceIdentifier": {"deviceCertificateId": certificate},
+            },
+        });
+        let page = Listing::read(&json!({"findings": [finding]}).to_string()).unwrap();
+        page.findings.into_iter().next().unwrap().into_finding(&CheckName::new(CHECK), String::new)
+    }
+
+    /// What the policy decides on these findings, page by page, each page after a continuation if there are any. Gives
+    /// the mitigations and the size of the largest continuation.
+    fn mitigations(policy: &str, findings: &[Finding], continued: bool) -> (Vec<Value>, usize) {
+        let policy = Policy::parse(policy.as_bytes()).unwrap();
+        let audit = json!({"account": "123456789012", "region": "us-east-1", "taskId": "t", "startedAt": 1});
+        let message = json!({"audit": audit, "check": CHECK, "nonCompliant": 1});
+        let mut message: CheckMessage = serde_json::from_value(message).unwrap();
+        let mut outbox = Outbox::new(&message, &policy, false);
+        let (mut sent, mut largest) = (Vec::new(), 0);
+        for (page, findings) in (0..).zip(findings.chunks(250)) {
+            for finding in findings {
+                add(&mut outbox, &policy, finding);
+            }
+            sent.extend(outbox.page(page, &Sent::Never).unwrap().0.mitigation);
+            if continued {
+                let reason_codes = outbox.reason_codes.iter().cloned().collect();
+                let resume = Resume { pending: outbox.pending.clone(), reason_codes, ..Resume::default() };
+                message.resume = Some(resume);
+                largest = largest.max(serde_json::to_string(&message).unwrap().len());
+                outbox = Outbox::new(&message, &policy, false);
+            }
+        }
+        sent.extend(outbox.end().unwrap().mitigation);
+        (sent.iter().map(|sent| serde_json::from_str(&sent.body).unwrap()).collect(), largest)
+    }
+
+    fn add<'p>(outbox: &mut Outbox<'p>, policy: &'p Policy, finding: &Finding) {
+        let at = Millis(1_795_392_000_000);
+        let subject = Subject {
+            finding,
+            account: "123456789012",
+            region: "us-east-1",
+            at,
+            first_seen: at,
+            times_seen: 1,
+            first_suppressed: None,
+            things: &Things::NotAsked,
+        };
+        let decision = policy.decide(&subject);
+        let record = FindingRecord {
+            kind: "finding",
+            account: subject.account,
+            region: subject.region,
+            task_id: "t",
+            schedule: None,
+            audit_started_at: at,
+            key: finding.key(),
+            status: Status::New,
+            first_seen: at,
+            times_seen: 1,
+            first_suppressed: None,
+            things: subject.things,
+            finding,
+            decision: &decision,
+        };
+        outbox.add(&record, &decision).unwrap();
+    }
+
+    #[test]
+    fn what_waits_for_hundreds_of_rules_fits_into_a_continuation() {
+        const RULES: usize = 300;
+        let rules: Vec<String> = (0..RULES)
+            .map(|n| format!("  - name: rule-{n}\n    match: {{ check: {CHECK}, resource: '{n:03x}*' }}\n    mitigate: {{ actions: Quarantine }}\n"))
+            .collect();
+        let policy = format!("version: 1\nmode: enforce\nrules:\n{}", rules.concat());
+        // 24 findings of each rule: one fewer than a task takes.
+        let findings: Vec<Finding> = (0..RULES * 24).map(|number| finding(number, RULES, "CODE")).collect();
+        let (sent, largest) = mitigations(&policy, &findings, true);
+        assert!(largest < 256 << 10, "{largest} bytes");
+        let named = |message: &Value| {
+            let findings = message["request"]["target"]["findings"].as_array().unwrap().clone();
+            findings.into_iter().map(|finding| finding["findingId"].as_str().unwrap().to_owned())
+        };
+        let ids: Vec<String> = sent.iter().flat_map(named).collect();
+        assert_eq!((ids.len(), ids.iter().collect::<BTreeSet<_>>().len()), (findings.len(), findings.len()));
+        assert!(mitigations(&policy, &findings, false).0 == sent, "interruptions change nothing");
+    }
+
+    #[test]
+    fn reason_codes_without_end_do_not_fill_a_continuation() {
+        let policy = format!(
+            "version: 1\nmode: enforce\nrules:\n  - name: all\n    match: {{ check: {CHECK} }}\n    mitigate: {{ actions: Quarantine }}\n"
+        );
+        let findings: Vec<Finding> =
+            (0..1000).map(|number| finding(number, 1, &format!("{number}{}", "X".repeat(200)))).collect();
+        let (sent, largest) = mitigations(&policy, &findings, true);
+        assert!(largest < 64 << 10, "{largest} bytes");
+        let mut counts = BTreeMap::<&str, usize>::new();
+        for message in &sent {
+            let target = message["request"]["target"].as_object().unwrap();
+            let (kind, list) = match target.get("wholeCheck") {
+                Some(whole) => ("codes", &whole["reasonCodes"]),
+                None => ("findings", &target["findings"]),
+            };
+            *counts.entry(kind).or_default() += list.as_array().unwrap().len();
+        }
+        assert_eq!(counts, BTreeMap::from([("codes", MAX_CODES), ("findings", 1000 - MAX_CODES)]));
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::batch;
+use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::registry::OutOfTime;
 use fleetwarden_aws::registry::Pace;
@@ -17,7 +18,6 @@ use fleetwarden_core::listing::Listed;
 use fleetwarden_core::listing::Listing;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
-use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::FindingRecord;
 use fleetwarden_core::message::Resume;
 use fleetwarden_core::message::Tally;
@@ -28,6 +28,7 @@ use fleetwarden_core::suppression::FirstSuppressed;
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::future::join;
+use futures_util::future::try_join;
 use futures_util::future::try_join3;
 use futures_util::stream;
 use futures_util::stream::StreamExt as _;
@@ -38,6 +39,8 @@ use crate::Triage;
 use crate::history::History;
 use crate::outbox::Messages;
 use crate::outbox::Outbox;
+use crate::parts::Sent;
+use crate::step::Next;
 
 /// The most findings a page (`ListAuditFindings`).
 const PAGE: u32 = 250;
@@ -47,8 +50,11 @@ const MARGIN_MS: i64 = 30_000;
 /// Of how many findings the things are looked up at once.
 const LOOKUPS: usize = 8;
 
+/// The sort key, and the attribute, of the parts of a page.
+const PARTS: &str = "parts";
+
 /// A check on its way.
-struct Run<'t> {
+pub(crate) struct Run<'t> {
     triage: &'t Triage,
     message: CheckMessage,
     outbox: Outbox<'t>,
@@ -57,6 +63,20 @@ struct Run<'t> {
     registry: Registry,
     /// The number of the next page.
     page: u32,
+    /// Whether a try before this one may have sent these pages.
+    repeated: bool,
+    /// A later audit has looked at the check: then this one only exports.
+    overtaken: bool,
+}
+
+/// Why no further page is done.
+enum Stop {
+    /// There are none.
+    Done,
+    /// The time is up. The token of the next page.
+    TimeOut(String),
+    /// The service does not take the token that the message gave.
+    Refused(Error),
 }
 
 /// A finding with its past.
@@ -87,13 +107,15 @@ impl Triage {
     pub(crate) async fn check(&self, body: &str, deadline: Millis) -> Result<(), Error> {
         let message: CheckMessage = batch::parse("check message", body)?;
         message.audit.verify(&self.account, &message.check).map_err(Error::Input)?;
-        let page = message.resume.as_ref().map_or(0, |resume| resume.page);
-        let about = about::triage(&message.audit, &message.check, page);
-        let work = async { Run::start(self, message).await?.go(deadline).await };
+        let (restarts, page) =
+            message.resume.as_ref().map_or((0, 0), |resume| (resume.restarts, resume.page));
+        let about = about::triage(&message.audit, &message.check, restarts, page);
+        let work = self.step(&about, message, deadline);
         self.ledger.once(&about, self.consumer.clock.now(), deadline, work).await
     }
 
-    async fn send(&self, messages: Messages) -> Result<(), Error> {
+    /// Sends what a page or the end of a check makes.
+    pub(crate) async fn send(&self, messages: Messages) -> Result<(), Error> {
         let Messages { finding, suppression, mitigation } = &messages;
         let queues = &self.queues;
         let all = try_join3(
@@ -106,67 +128,94 @@ impl Triage {
 }
 
 impl<'t> Run<'t> {
-    async fn start(triage: &'t Triage, message: CheckMessage) -> Result<Self, Error> {
-        let resume = message.resume.clone().unwrap_or_default();
+    /// Begins with a message. `repeated` says whether a try before may have sent its pages.
+    ///
+    /// Whether a later audit has looked at the check is asked here and before the end, not at every page: what acts
+    /// on the messages asks again.
+    pub(crate) async fn start(
+        triage: &'t Triage,
+        mut message: CheckMessage,
+        repeated: bool,
+    ) -> Result<Self, Error> {
+        let Triage { ledger, archive, policy, .. } = triage;
+        let (history, later) = try_join(
+            History::open(ledger, archive, &message),
+            ledger.later_audit(&message.audit, &message.check),
+        )
+        .await?;
+        if let Some(later) = &later {
+            tracing::info!(check = %message.check, task = message.audit.task_id, later, "a later audit has looked at the check: this one is only exported");
+            if let Some(resume) = &mut message.resume {
+                resume.pending.clear();
+                resume.reason_codes.clear();
+            }
+        }
+        let repeated = repeated || message.resume.as_ref().is_some_and(|resume| resume.repeated);
         Ok(Self {
             triage,
-            outbox: Outbox::new(&message, &triage.policy),
-            history: History::open(&triage.ledger, &triage.archive, &message).await?,
-            tally: resume.tally,
+            outbox: Outbox::new(&message, policy, repeated),
+            history,
+            tally: message.resume.as_ref().map(|resume| resume.tally.clone()).unwrap_or_default(),
             registry: {
                 let Audit { account, region, .. } = &message.audit;
                 Registry::new(triage.iot.clone(), Pace::Patient, account, region)
             },
-            page: resume.page,
+            page: message.resume.as_ref().map_or(0, |resume| resume.page),
+            repeated,
+            overtaken: later.is_some(),
             message,
         })
     }
 
-    async fn go(mut self, deadline: Millis) -> Result<(), Error> {
+    /// Does pages until the end or near the deadline, and says what comes next.
+    pub(crate) async fn go(mut self, deadline: Millis) -> Result<Next, Error> {
         let left = deadline.0 - self.triage.consumer.clock.now().0;
         let stop_at = Millis(deadline.0 - MARGIN_MS.min(left / 5));
-        if !self.message.is_surely_empty() {
-            let token = self.message.resume.as_ref().map(|resume| resume.next_token.clone());
-            if let Some(next_token) = self.pages(token, stop_at).await? {
-                return self.continue_later(next_token).await;
-            }
+        let token = self.message.resume.as_ref().and_then(|resume| resume.next_token.clone());
+        let stop =
+            if self.message.is_surely_empty() { Stop::Done } else { self.pages(token, stop_at).await? };
+        match stop {
+            Stop::Done => self.end().await,
+            Stop::TimeOut(next_token) => self.continue_later(next_token).await,
+            Stop::Refused(error) => Next::restart(self.message, &error),
         }
-        self.end().await
     }
 
-    /// Does pages until there are none, or until it is time to stop; then gives the token of the next.
+    /// Does pages until there are none, or until it is time to stop.
     ///
     /// While a page's messages are sent, the next page is on its way.
-    async fn pages(&mut self, token: Option<String>, stop_at: Millis) -> Result<Option<String>, Error> {
+    async fn pages(&mut self, token: Option<String>, stop_at: Millis) -> Result<Stop, Error> {
+        let mut page = match self.list(token.clone()).await {
+            Err(error) if token.is_some() && error.is_permanent() => return Ok(Stop::Refused(error)),
+            listed => listed?,
+        };
         let mut asked = token;
-        let mut page = self.list(asked.clone()).await?;
         let mut at_time_out = AtTimeOut::GiveUp;
         let mut way = Pages::default();
         loop {
             let Some(messages) = self.decide(page.findings, stop_at, at_time_out).await? else {
                 tracing::info!("the time is up while things are looked up: the page goes to a new message");
-                return Ok(asked);
+                return Ok(Stop::TimeOut(asked.unwrap_or_default()));
             };
             let Some(next) = page.next_token else {
                 self.triage.send(messages).await?;
-                return Ok(None);
+                return Ok(Stop::Done);
             };
             way.turn(Some(next.clone())).map_err(|endless| {
                 Error::Later(format!("ListAuditFindings on {}: {endless}", self.message.check))
             })?;
             if self.triage.consumer.clock.now() > stop_at {
                 self.triage.send(messages).await?;
-                return Ok(Some(next));
+                return Ok(Stop::TimeOut(next));
             }
             let (sent, following) = join(self.triage.send(messages), self.list(Some(next.clone()))).await;
             sent?;
             page = match following {
                 Ok(page) => page,
-                Err(error) if error.is_permanent() => return Err(error),
                 // The pages before are done: they need not be done again because this one failed.
                 Err(error) => {
                     tracing::warn!(%error, "the next page goes to a new message");
-                    return Ok(Some(next));
+                    return Ok(Stop::TimeOut(next));
                 }
             };
             asked = Some(next);
@@ -218,9 +267,33 @@ impl<'t> Run<'t> {
                 }
             }
         }
-        let messages = self.outbox.page(self.page)?;
+        // On the heap: calls are large, and most pages make none here.
+        let sent = if self.repeated { Box::pin(self.sent()).await? } else { Sent::Never };
+        let (messages, parts) = self.outbox.page(self.page, &sent)?;
+        if parts.len() > 1 && !matches!(sent, Sent::Maybe(Some(_))) {
+            Box::pin(self.record(&parts)).await?;
+        }
         self.page += 1;
         Ok(Some(messages))
+    }
+
+    /// What is known of the next page, which may have been sent.
+    async fn sent(&self) -> Result<Sent, Error> {
+        let about = about::page(&self.message.audit, &self.message.check, self.page);
+        let item = self.triage.ledger.get(&about, PARTS).await?;
+        let parts = item.as_ref().and_then(|item| item.get_text(PARTS));
+        Ok(Sent::Maybe(parts.and_then(|parts| serde_json::from_str(parts).ok())))
+    }
+
+    /// Records the parts of the next page before they are sent.
+    async fn record(&self, parts: &[usize]) -> Result<(), Error> {
+        let Self { triage, message, page, .. } = self;
+        let item = Item::new(
+            &about::page(&message.audit, &message.check, *page),
+            PARTS,
+            triage.consumer.clock.now(),
+        );
+        triage.ledger.put(item.json(PARTS, &parts)).await
     }
 
     /// Takes the findings of a page over, each with its past.
@@ -230,11 +303,12 @@ impl<'t> Run<'t> {
             let finding = listed.into_finding(&self.message.check, unnamed);
             let key = finding.key();
             let before = self.history.look_up(key)?;
+            let started_at = self.message.audit.started_at;
             Ok(Found {
                 finding,
                 key,
-                status: Record::status(before.as_ref()),
-                first_seen: before.map_or(self.message.audit.started_at, |record| record.first_seen),
+                status: self.history.status(before.as_ref()),
+                first_seen: before.map_or(started_at, |record| record.first_seen.min(started_at)),
                 times_seen: before.map_or(0, |record| record.times_seen).saturating_add(1),
                 first_suppressed: before.and_then(|record| record.first_suppressed),
             })
@@ -279,6 +353,7 @@ impl<'t> Run<'t> {
         decision: &Decision<'t, '_>,
     ) -> Result<(), Error> {
         let Found { finding, key, status, first_seen, times_seen, first_suppressed } = found;
+        let decision = if self.overtaken { &decision.overtaken() } else { decision };
         let (audit, severity) = (&self.message.audit, finding.severity);
         let record = FindingRecord {
             kind: "finding",
@@ -305,19 +380,14 @@ impl<'t> Run<'t> {
             severity,
             open: true,
             first_suppressed: decision.first_suppressed(),
+            suppressed: finding.suppressed,
         })?;
-        self.tally.entry(severity).or_default().count(finding, decision.outcome, *status, *first_seen);
+        self.tally.entry(severity).or_default().count(finding, decision.outcome);
         Ok(())
     }
 
     /// Leaves the rest to a new message, with all that the next invocation has to know.
-    async fn continue_later(self, next_token: String) -> Result<(), Error> {
-        let Triage { archive, queues, .. } = self.triage;
-        let segments = self.history.keep(archive, &self.message).await?;
-        let Outbox { pending, reason_codes, .. } = self.outbox;
-        let reason_codes = reason_codes.into_iter().collect();
-        let resume =
-            Resume { next_token, page: self.page, segments, tally: self.tally, pending, reason_codes };
+    async fn continue_later(self, next_token: String) -> Result<Next, Error> {
         tracing::info!(
             check = %self.message.check,
             page = self.page,
@@ -325,35 +395,48 @@ impl<'t> Run<'t> {
             lookup.unknown = self.registry.unknown(),
             "goes on in another invocation"
         );
-        let message = CheckMessage { resume: Some(resume), ..self.message };
-        let body = serde_json::to_string(&message).map_err(|e| Error::Input(e.to_string()))?;
-        queues.check.send(&[body.into()]).await
+        let mut resume = self.message.resume.clone().unwrap_or_default();
+        let pages = resume.page..self.page;
+        self.history.keep(&self.triage.archive, &self.message, &pages).await?;
+        resume.segments.push(pages);
+        let Outbox { pending, reason_codes, .. } = self.outbox;
+        let resume = Resume {
+            repeated: self.repeated,
+            next_token: Some(next_token),
+            page: self.page,
+            tally: self.tally,
+            pending,
+            reason_codes: reason_codes.into_iter().collect(),
+            ..resume
+        };
+        Next::pages(self.message, resume)
     }
 
-    /// Ends the check: the last mitigations, the history, the summary.
-    ///
-    /// The history is replaced before the summary goes out, because it knows what was fixed.
-    async fn end(mut self) -> Result<(), Error> {
+    /// Ends the pages of a check. The history is replaced before the summary goes out, because it knows what was fixed.
+    async fn end(mut self) -> Result<Next, Error> {
         let Triage { archive, ledger, .. } = self.triage;
+        match self.history.gather(archive, &self.message).await {
+            Err(error) if matches!(&error, Error::Aws { code, .. } if code == "NoSuchKey") => {
+                return Next::restart(self.message, &error);
+            }
+            gathered => gathered?,
+        }
         self.history.replace(ledger, archive, &self.message, &mut self.tally).await?;
-        let total = self.tally.values().fold(Counts::default(), Counts::plus);
         tracing::info!(
             check = %self.message.check,
-            task = self.message.audit.task_id,
-            pages = self.page,
-            non_compliant = total.non_compliant,
-            suppressed = total.suppressed,
-            new = total.new,
-            fixed = total.fixed,
-            suppress = total.suppress,
-            mitigate = total.mitigated,
-            report = total.reported,
             lookup.calls = self.registry.calls(),
             lookup.unknown = self.registry.unknown(),
-            "the check is triaged"
+            "all pages are done"
         );
-        let messages = self.outbox.end(self.tally)?;
-        self.triage.send(messages).await
+        let Outbox { pending, reason_codes, .. } = self.outbox;
+        let resume = Resume {
+            page: self.page,
+            tally: self.tally,
+            pending,
+            reason_codes: reason_codes.into_iter().collect(),
+            ..Resume::default()
+        };
+        Ok(Next::End(CheckMessage { resume: Some(resume), ..self.message }))
     }
 }
 

@@ -159,6 +159,7 @@ mod tests {
                 severity: Severity::Low,
                 open: true,
                 first_suppressed: None,
+                suppressed: false,
             };
             out.write_all(&record.encode()).unwrap();
         }

@@ -1,6 +1,7 @@
 //! A check's triage, from its message to what it leaves on the queues, in the archive and in the ledger.
 
 mod house;
+mod schedules;
 mod things;
 
 use std::collections::BTreeSet;
@@ -44,7 +45,7 @@ async fn every_finding_is_decided_and_exported_once_in_as_few_calls_as_can_be() 
     assert_eq!(house.lists(), count.div_ceil(250));
 
     let suppressed: usize =
-        house.sent("suppression").iter().map(|m| m["resources"].as_array().unwrap().len()).sum();
+        house.sent("suppression").iter().map(|m| m["findings"].as_array().unwrap().len()).sum();
     let groups: Vec<usize> = house
         .sent("mitigation")
         .iter()

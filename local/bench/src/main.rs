@@ -21,12 +21,14 @@ use anyhow::{Result, ensure};
 
 use crate::cloud::Cloud;
 use crate::environment::Places;
-use crate::measure::{Bench, answer, calls, decide, memory, replay, review, size, start, throughput};
+use crate::measure::{
+    Bench, answer, behaviors, calls, decide, memory, replay, review, size, start, throughput,
+};
 use crate::report::Report;
 
 /// What can be measured, in this order.
-const PARTS: [&str; 9] =
-    ["size", "decide", "replay", "start", "answer", "calls", "throughput", "memory", "review"];
+const PARTS: [&str; 10] =
+    ["size", "decide", "behaviors", "replay", "start", "answer", "calls", "throughput", "memory", "review"];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -47,6 +49,7 @@ async fn main() -> Result<()> {
         match part {
             "size" => size::measure(&mut bench)?,
             "decide" => decide::measure(&mut bench)?,
+            "behaviors" => behaviors::measure(&mut bench)?,
             "replay" => replay::measure(&mut bench)?,
             "start" => start::measure(&mut bench).await?,
             "answer" => answer::measure(&mut bench).await?,

@@ -10,6 +10,7 @@ mod commands;
 mod defender;
 mod demo;
 mod emulator;
+mod fleet;
 mod http;
 mod input;
 mod output;

@@ -3,6 +3,7 @@
 //! Results go to standard output, so that they can be piped; everything about the way there does not.
 
 use anyhow::{Context as _, Result};
+use fleetwarden_core::names::visible_lines;
 use indicatif::ProgressBar;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;
@@ -12,9 +13,9 @@ use std::time::Duration;
 /// The first failure to write a line of the result.
 static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
 
-/// A line of the result. A failure to write it is reported by [`finish`].
+/// A line of the result. A failure to write it is reported by [`finish`]. Nothing in it commands the terminal.
 pub(crate) fn line(text: impl std::fmt::Display) {
-    written(writeln!(io::stdout().lock(), "{text}"));
+    written(writeln!(io::stdout().lock(), "{}", visible_lines(&text.to_string())));
 }
 
 /// Writes what is left of the result.
@@ -68,7 +69,7 @@ pub(crate) fn wrapped(text: &str, width: usize) -> String {
 
 /// A remark on the way there.
 pub(crate) fn note(text: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", visible_lines(&text.to_string()));
 }
 
 /// Shows that something is waited for, where somebody looks: it hides itself when standard error is no terminal.

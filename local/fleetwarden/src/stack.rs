@@ -221,7 +221,8 @@ async fn deploy(cloud: &Cloud, defender: &Defender, plan: &Plan) -> Result<BTree
     let outputs = cloud.stack_outputs(NAME).await?;
     for (id, setting) in loops {
         let output = format!("{id}Name");
-        let function = outputs.get(&output).with_context(|| format!("the template has no output {output}"))?;
+        let function =
+            outputs.get(&output).with_context(|| format!("the template has no output {output}"))?;
         cloud.set_recursive_loop(function, &setting).await?;
     }
     for resource in at_endpoint {

@@ -2,6 +2,7 @@
 //!
 //! Every key is made from what the object is about, so that writing it again replaces it with itself.
 
+use std::ops::Range;
 use std::path::Path;
 
 use aws_smithy_types::body::SdkBody;
@@ -114,9 +115,11 @@ pub fn history_key(audit: &Audit, check: &CheckName) -> String {
     format!("snapshots/account={account}/region={region}/check={check}/{task_id}.keys")
 }
 
-/// Where the keys are that one invocation of triage saw, until the last one merges them.
-pub fn segment_key(audit: &Audit, check: &CheckName, segment: u32) -> String {
-    format!("segments/{}/{check}/{segment:05}", audit.task_id)
+/// Where the keys are that one invocation of triage saw on these pages, until the last one merges them. A check that
+/// was restarted has segments of its own.
+pub fn segment_key(audit: &Audit, check: &CheckName, restarts: u32, pages: &Range<u32>) -> String {
+    let Range { start, end } = pages;
+    format!("segments/{}/{check}/{restarts}/{start:05}-{end:05}", audit.task_id)
 }
 
 /// Where the suppressions are that the last review of an account and region knew.

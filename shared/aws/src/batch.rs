@@ -116,5 +116,5 @@ impl Consumer {
 /// # Errors
 /// [`Error::Input`] with the path of the member that is wrong.
 pub fn parse<'b, M: Deserialize<'b>>(kind: &str, body: &'b str) -> Result<M, Error> {
-    json::read(body).map_err(|e| Error::Input(format!("{} of the {kind}: {}", e.path, e.source)))
+    json::read(body).map_err(|e| Error::Input(format!("{} of the {kind}: {}", e.path, e.reason)))
 }

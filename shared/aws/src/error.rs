@@ -87,6 +87,11 @@ impl Error {
         }
     }
 
+    /// Whether a call failed with this error code of the service.
+    pub fn is_code(&self, wanted: &str) -> bool {
+        matches!(self, Self::Aws { code, .. } if code == wanted)
+    }
+
     /// Whether the same record can never be handled, however often it is delivered.
     pub fn is_permanent(&self) -> bool {
         match self {

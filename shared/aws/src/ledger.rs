@@ -258,6 +258,38 @@ impl Ledger {
         }
     }
 
+    /// Writes an item in place of the one that was read, as long as `attribute` still has the value that it had then;
+    /// none if there was no item, or none with this attribute. Otherwise gives the item that is there now.
+    ///
+    /// A write whose answer was lost finds its own item: the caller sees whose it is.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn put_in_place(
+        &self,
+        item: Item,
+        attribute: &str,
+        read: Option<&str>,
+    ) -> Result<Option<Item>, Error> {
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item.into_attributes()));
+        let put = put
+            .expression_attribute_names("#attribute", attribute)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = match read {
+            None => put.condition_expression("attribute_not_exists(#attribute)"),
+            Some(read) => put
+                .condition_expression("#attribute = :read")
+                .expression_attribute_values(":read", AttributeValue::S(read.to_owned())),
+        };
+        let Err(error) = put.send().await else { return Ok(None) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                Ok(Some(Item(failed.item().cloned().unwrap_or_default())))
+            }
+            _ => Err(Error::aws("PutItem", &self.table)(error)),
+        }
+    }
+
     /// Records that this audit has looked at a check, unless a later audit is recorded. Says whether it is the latest.
     ///
     /// # Errors
@@ -408,9 +440,14 @@ pub mod about {
         format!("parked#{digest}")
     }
 
-    /// The triage of a check from a page on.
-    pub fn triage(audit: &Audit, check: &CheckName, page: u32) -> String {
-        format!("triage#{}#{check}#{page}", audit.task_id)
+    /// The triage of a check from a page on, after this many restarts: its claim, and what it leaves (`sk` `step`).
+    pub fn triage(audit: &Audit, check: &CheckName, restarts: u32, page: u32) -> String {
+        format!("triage#{}#{check}#{restarts}#{page}", audit.task_id)
+    }
+
+    /// A page of a check, if it was exported in more than one part (`sk` `parts`).
+    pub fn page(audit: &Audit, check: &CheckName, page: u32) -> String {
+        format!("page#{}#{check}#{page}", audit.task_id)
     }
 
     /// Adding what is missing to a log stream that an earlier delivery began, by a hash of the events.

@@ -14,6 +14,7 @@ pub mod error;
 pub mod iot_api;
 pub mod ledger;
 pub mod mitigations;
+pub mod pace;
 pub mod policy;
 pub mod queue;
 pub mod registry;

@@ -51,11 +51,33 @@ pub struct Record {
     pub open: bool,
     /// Since when a rule has suppressed it for a length of time, also if that is over.
     pub first_suppressed: Option<FirstSuppressed>,
+    /// Whether Device Defender had suppressed it at the last audit: then it is not counted as new or returned.
+    pub suppressed: bool,
 }
+
+/// What an audit changes of a finding, to be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is in the audit, and Device Defender has not suppressed it.
+    Found {
+        /// What it is to the audits before.
+        status: Status,
+        /// How bad it is.
+        severity: Severity,
+        /// When it was first seen.
+        first_seen: Millis,
+    },
+    /// It was open and is gone.
+    Fixed(Severity),
+}
+
+/// The flags of a record's last byte.
+const OPEN: u8 = 1;
+const SUPPRESSED: u8 = 2;
 
 impl Record {
     /// The record's bytes: key, first and last seen in seconds, when first suppressed (0 if never) and on which terms,
-    /// times seen (big-endian, 32 and 16 bits), severity, open.
+    /// times seen (big-endian, 32 and 16 bits), severity, flags (1: open, 2: suppressed).
     pub fn encode(&self) -> [u8; RECORD_BYTES] {
         let seconds = |at: Millis| u32::try_from(at.seconds().max(0)).unwrap_or(u32::MAX).to_be_bytes();
         let severity = Severity::ALL.iter().position(|s| *s == self.severity).unwrap_or_default();
@@ -64,8 +86,9 @@ impl Record {
         let fields =
             fields.chain(seconds(at)).chain(terms.to_be_bytes()).chain(self.times_seen.to_be_bytes());
         let mut bytes = [0; RECORD_BYTES];
-        let flags = [u8::try_from(severity).unwrap_or_default(), u8::from(self.open)];
-        bytes.iter_mut().zip(fields.chain(flags)).for_each(|(to, from)| *to = from);
+        let flags = (u8::from(self.open) * OPEN) | (u8::from(self.suppressed) * SUPPRESSED);
+        let last = [u8::try_from(severity).unwrap_or_default(), flags];
+        bytes.iter_mut().zip(fields.chain(last)).for_each(|(to, from)| *to = from);
         bytes
     }
 
@@ -78,15 +101,16 @@ impl Record {
         let seconds = |range| Millis::from_seconds(i64::try_from(number(range)).unwrap_or_default());
         let terms = Terms(u32::try_from(number(28..32)).unwrap_or_default());
         let first_suppressed = FirstSuppressed { at: seconds(24..28), terms };
-        let [.., severity, open] = *bytes;
+        let [.., severity, flags] = *bytes;
         Self {
             key: FindingKey(number(0..16).to_be_bytes()),
             first_seen: seconds(16..20),
             last_seen: seconds(20..24),
             times_seen: u16::try_from(number(32..34)).unwrap_or_default(),
             severity: Severity::ALL.get(usize::from(severity)).copied().unwrap_or(Severity::Unknown),
-            open: open == 1,
+            open: flags & OPEN != 0,
             first_suppressed: Some(first_suppressed).filter(|first| first.at != Millis(0)),
+            suppressed: flags & SUPPRESSED != 0,
         }
     }
 
@@ -96,6 +120,21 @@ impl Record {
             None => Status::New,
             Some(Self { open: true, .. }) => Status::Known,
             Some(_) => Status::Returned,
+        }
+    }
+
+    /// The record of a finding of an audit after what the audits before knew of it.
+    fn after(self, before: Option<&Self>) -> Self {
+        let Some(before) = before else { return self };
+        let first_suppressed = match (before.first_suppressed, self.first_suppressed) {
+            (Some(first), Some(now)) if first.terms != now.terms || now.at <= first.at => Some(now),
+            (first, now) => first.or(now),
+        };
+        Self {
+            first_seen: before.first_seen.min(self.first_seen),
+            times_seen: before.times_seen.saturating_add(1),
+            first_suppressed,
+            ..self
         }
     }
 }
@@ -139,8 +178,10 @@ fn high_half(key: FindingKey) -> u64 {
 
 /// Merges the history with the keys of an audit to the history after it, record by record.
 ///
-/// Both inputs are sorted by key; `current` may repeat a key. `fixed` hears of each finding that was open and is
-/// not there any more. What has been gone for long is forgotten.
+/// Both inputs are sorted by key; `current` may repeat a key. `count` gets each change, in the order of keys. What
+/// `current` knew of the audits before may be older than `before`, if another audit ended meanwhile: so statuses are
+/// those of `before`, and of two times at which a finding was first seen or suppressed the earlier one stays. What has
+/// been gone for long is forgotten.
 ///
 /// # Errors
 /// Those of the inputs and of `write`.
@@ -148,11 +189,11 @@ pub fn merge(
     before: impl Iterator<Item = io::Result<Record>>,
     current: impl Iterator<Item = io::Result<Record>>,
     audit_started: Millis,
-    mut fixed: impl FnMut(Severity),
+    mut count: impl FnMut(Change),
     mut write: impl FnMut(&Record) -> io::Result<()>,
 ) -> io::Result<()> {
     let (mut before, mut current) = (before.peekable(), current.peekable());
-    let mut last: Option<FindingKey> = None;
+    let mut last: Option<(FindingKey, Status, Millis)> = None;
     loop {
         let order = match (before.peek(), current.peek()) {
             (None, None) => return Ok(()),
@@ -162,26 +203,27 @@ pub fn merge(
         };
         let old = if order.is_le() { before.next().transpose()? } else { None };
         let now = if order.is_ge() { current.next().transpose()? } else { None };
-        match (old, now) {
-            (Some(old), Some(now)) => {
-                last = Some(now.key);
-                let times_seen = old.times_seen.saturating_add(1);
-                write(&Record { first_seen: old.first_seen, times_seen, ..now })?;
-            }
-            (None, Some(now)) if last == Some(now.key) => {}
-            (None, Some(now)) => {
-                last = Some(now.key);
-                write(&now)?;
-            }
-            (Some(old), None) => {
-                if old.open {
-                    fixed(old.severity);
+        if let Some(now) = now {
+            let (status, first_seen) = match last {
+                Some((key, status, first_seen)) if key == now.key => (status, first_seen),
+                _ => {
+                    let status = Record::status(old.as_ref());
+                    let record = now.after(old.as_ref());
+                    write(&record)?;
+                    last = Some((now.key, status, record.first_seen));
+                    (status, record.first_seen)
                 }
-                if audit_started.seconds() - old.last_seen.seconds() < REMEMBERED_SECONDS {
-                    write(&Record { open: false, ..old })?;
-                }
+            };
+            if !now.suppressed {
+                count(Change::Found { status, severity: now.severity, first_seen });
             }
-            (None, None) => return Ok(()),
+        } else if let Some(old) = old {
+            if old.open {
+                count(Change::Fixed(old.severity));
+            }
+            if audit_started.seconds() - old.last_seen.seconds() < REMEMBERED_SECONDS {
+                write(&Record { open: false, ..old })?;
+            }
         }
     }
 }

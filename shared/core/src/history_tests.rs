@@ -15,6 +15,7 @@ fn record(n: u64, open: bool, first: i64, last: i64) -> Record {
         severity: Severity::Medium,
         open,
         first_suppressed: None,
+        suppressed: false,
     }
 }
 
@@ -25,7 +26,7 @@ fn merged(before: &[Record], current: &[Record]) -> (Vec<Record>, u64) {
         before,
         current,
         Millis::from_seconds(1000),
-        |_| fixed += 1,
+        |change| fixed += u64::from(matches!(change, Change::Fixed(_))),
         |r| {
             out.push(*r);
             Ok(())
@@ -55,14 +56,42 @@ fn what_comes_back_keeps_when_it_was_first_seen() {
 
 #[test]
 fn what_was_suppressed_is_remembered_as_the_latest_audit_has_it() {
-    let first = |at| Some(FirstSuppressed { at: Millis::from_seconds(at), terms: Terms(7) });
-    let suppressed = |n, at| Record { first_suppressed: first(at), ..record(n, true, 5, 6) };
+    let first = |at, terms| Some(FirstSuppressed { at: Millis::from_seconds(at), terms: Terms(terms) });
+    let suppressed = |n, at| Record { first_suppressed: first(at, 7), ..record(n, true, 5, 6) };
+    let now = |n, first_suppressed| Record { first_suppressed, ..record(n, true, 1000, 1000) };
+    // The last two were decided on before another audit ended, which had suppressed them.
     let (after, _) = merged(
-        &[suppressed(1, 5), suppressed(2, 5)],
-        &[Record { first_suppressed: first(1000), ..record(2, true, 1000, 1000) }],
+        &[suppressed(1, 5), suppressed(2, 5), suppressed(3, 5), suppressed(4, 5)],
+        &[now(2, first(1000, 8)), now(3, first(1000, 7)), now(4, None)],
     );
     let remembered: Vec<_> = after.iter().map(|record| record.first_suppressed).collect();
-    assert_eq!(remembered, [first(5), first(1000)]);
+    assert_eq!(remembered, [first(5, 7), first(1000, 8), first(5, 7), first(5, 7)]);
+}
+
+#[test]
+fn every_finding_is_counted_as_the_history_has_it_and_none_that_is_suppressed() {
+    let before = [record(1, true, 5, 6), record(2, false, 7, 8), record(4, true, 2000, 2000)];
+    let now = |n| record(n, true, 1000, 1000);
+    let suppressed = Record { suppressed: true, ..now(3) };
+    let mut changes = vec![];
+    let current = [now(1), now(2), now(2), now(3), suppressed, now(4)];
+    let (before, current) = (before.map(Ok).into_iter(), current.map(Ok).into_iter());
+    merge(before, current, Millis::from_seconds(1000), |change| changes.push(change), |_| Ok(())).unwrap();
+    let found = |status, first| Change::Found {
+        status,
+        severity: Severity::Medium,
+        first_seen: Millis::from_seconds(first),
+    };
+    assert_eq!(
+        changes,
+        [
+            found(Status::Known, 5),
+            found(Status::Returned, 7),
+            found(Status::Returned, 7),
+            found(Status::New, 1000),
+            found(Status::Known, 1000),
+        ]
+    );
 }
 
 #[test]
@@ -124,12 +153,12 @@ proptest! {
 
     #[test]
     fn a_record_round_trips(
-        n: u64, open: bool, first in 0_i64..4_000_000_000, last in 0_i64..4_000_000_000,
+        n: u64, open: bool, hidden: bool, first in 0_i64..4_000_000_000, last in 0_i64..4_000_000_000,
         suppressed in prop::option::of((1_i64..4_000_000_000, any::<u32>())),
     ) {
         let first_suppressed =
             suppressed.map(|(at, terms)| FirstSuppressed { at: Millis::from_seconds(at), terms: Terms(terms) });
-        let record = Record { first_suppressed, ..record(n, open, first, last) };
+        let record = Record { first_suppressed, suppressed: hidden, ..record(n, open, first, last) };
         prop_assert_eq!(Record::decode(&record.encode()), record);
     }
 }

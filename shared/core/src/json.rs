@@ -7,12 +7,12 @@ use serde::Deserializer;
 
 /// What is wrong in a JSON text, and where.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: {source}")]
+#[error("{path}: {reason}")]
 pub struct JsonError {
     /// The member's path, as `auditDetails[3].checkName`; `the top level` if it is none's fault.
     pub path: String,
     /// What is wrong with it.
-    pub source: serde_json::Error,
+    pub reason: serde_json::Error,
 }
 
 /// Reads a member that may be null as if it was missing then.
@@ -52,8 +52,8 @@ pub fn read<'t, T: Deserialize<'t>>(text: &'t str) -> Result<T, JsonError> {
     let top = || "the top level".to_owned();
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        JsonError { path: if path == "." { top() } else { path }, source: error.into_inner() }
+        JsonError { path: if path == "." { top() } else { path }, reason: error.into_inner() }
     })?;
-    json.end().map_err(|source| JsonError { path: top(), source })?;
+    json.end().map_err(|reason| JsonError { path: top(), reason })?;
     Ok(value)
 }

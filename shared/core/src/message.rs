@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -15,12 +16,12 @@ use crate::check::CheckName;
 use crate::finding::Finding;
 use crate::finding::FindingKey;
 use crate::finding::Severity;
+use crate::history::Change;
 use crate::history::Status;
 use crate::policy::Decision;
 use crate::policy::Mode;
 use crate::policy::Outcome;
 use crate::policy::Report;
-use crate::resource::ResourceIdentifier;
 use crate::suppression::FirstSuppressed;
 use crate::thing::Things;
 use crate::timestamp::Millis;
@@ -71,13 +72,20 @@ impl CheckMessage {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Resume {
-    /// The service's token for the next page.
-    pub next_token: String,
+    /// How often the check was restarted from its first page.
+    #[serde(default)]
+    pub restarts: u32,
+    /// Whether pages from here on may have been sent before, by a try that stopped elsewhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub repeated: bool,
+    /// The service's token for the next page. None for the first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_token: Option<String>,
     /// The number of the next page, from 0.
     pub page: u32,
-    /// How many segments of the history hold the pages before.
-    pub segments: u32,
-    /// What was counted so far.
+    /// The pages whose findings each segment of the history holds: all before the next page.
+    pub segments: Vec<Range<u32>>,
+    /// What was counted so far. What is new, returned or fixed is counted at the end.
     pub tally: Tally,
     /// Findings that wait for their mitigation message to fill up.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
@@ -184,8 +192,8 @@ impl Counts {
         self.reported.saturating_sub(self.silent)
     }
 
-    /// Counts one finding.
-    pub fn count(&mut self, finding: &Finding, outcome: Outcome<'_>, status: Status, first_seen: Millis) {
+    /// Counts one finding. What it is to the audits before is counted by [`change`](Self::change).
+    pub fn count(&mut self, finding: &Finding, outcome: Outcome<'_>) {
         let decided = match outcome {
             // What is suppressed counts as that and as nothing else: it never weighs on compliance.
             Outcome::Suppressed => {
@@ -207,13 +215,23 @@ impl Counts {
         };
         *decided += 1;
         self.non_compliant += 1;
-        match status {
-            Status::New => self.new += 1,
-            Status::Returned => self.returned += 1,
-            Status::Known => {}
-        }
-        self.oldest = Some(self.oldest.map_or(first_seen, |oldest| oldest.min(first_seen)));
         count_reason(&mut self.reasons, finding.reason_code.as_deref().unwrap_or_default(), 1);
+    }
+
+    /// Counts what an audit changes of a finding: known once the whole audit is compared with those before.
+    pub fn change(tally: &mut Tally, change: Change) {
+        match change {
+            Change::Found { status, severity, first_seen } => {
+                let counts = tally.entry(severity).or_default();
+                match status {
+                    Status::New => counts.new += 1,
+                    Status::Returned => counts.returned += 1,
+                    Status::Known => {}
+                }
+                counts.oldest = Some(counts.oldest.map_or(first_seen, |oldest| oldest.min(first_seen)));
+            }
+            Change::Fixed(severity) => tally.entry(severity).or_default().fixed += 1,
+        }
     }
 
     /// The sum of two, with the older of the oldest.
@@ -261,14 +279,14 @@ mod tests {
     fn reasons_are_counted_of_what_does_not_comply_and_never_without_bound() {
         let mut counts = Counts::default();
         let mut finding = crate::finding::tests::finding("f");
-        let (report, seen) = (Outcome::Report(Report::Silent), Millis(1));
+        let report = Outcome::Report(Report::Silent);
         for code in 0..1000 {
             finding.reason_code = Some(format!("{code:03}{}", "ü".repeat(1000)));
-            counts.count(&finding, report, Status::Known, seen);
-            counts.count(&finding, Outcome::Suppressed, Status::Known, seen);
+            counts.count(&finding, report);
+            counts.count(&finding, Outcome::Suppressed);
         }
         finding.reason_code = None;
-        counts.count(&finding, report, Status::Known, seen);
+        counts.count(&finding, report);
         assert_eq!(counts.reasons.len(), MAX_REASONS + 1);
         assert_eq!(counts.reasons.get(OTHER_REASONS), Some(&951));
         assert!(counts.reasons.keys().all(|code| code.chars().count() <= MAX_REASON));
@@ -346,7 +364,8 @@ pub struct FindingRecord<'a> {
     pub decision: &'a Decision<'a, 'a>,
 }
 
-/// Suppression queue: resources to suppress for one check by one rule.
+/// Suppression queue: findings of one check whose resources one rule suppresses. It is a request: the policy decides on
+/// each finding again, and what it suppresses otherwise by then is left to the next audit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SuppressionMessage {
@@ -356,14 +375,16 @@ pub struct SuppressionMessage {
     pub check: CheckName,
     /// The rule that decided.
     pub rule: String,
+    /// The hash of its policy.
+    pub policy: String,
     /// The policy's mode when it was decided.
     pub mode: Mode,
-    /// The end, in seconds since the epoch. None means indefinitely.
+    /// The end that was decided, in seconds since the epoch. None means indefinitely.
     pub expires_at: Option<i64>,
-    /// The suppression's description, ready to be sent.
+    /// The description that was decided.
     pub description: String,
-    /// What to suppress, each exactly as its finding had it.
-    pub resources: Vec<ResourceIdentifier>,
+    /// Of which findings the resources are to be suppressed. Each has its past.
+    pub findings: Vec<FindingRef>,
 }
 
 /// Mitigation queue: one mitigation task to start, or one to follow to its end.

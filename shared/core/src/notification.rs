@@ -128,7 +128,7 @@ pub enum NotificationError {
     #[error("the message is no JSON object: {0}")]
     NoJson(#[source] serde_json::Error),
     /// It has the shape of a known kind, and a member is missing or wrong.
-    #[error("{} of the {kind}: {}", source.path, source.source)]
+    #[error("{} of the {kind}: {}", source.path, source.reason)]
     Member {
         /// The kind of message.
         kind: &'static str,

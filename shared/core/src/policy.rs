@@ -182,6 +182,26 @@ pub enum Report {
     Alert(Option<AlertSeverity>),
 }
 
+/// What was found in a policy file.
+#[derive(Debug)]
+pub struct Checked {
+    /// How many rules and standing suppressions it has, unless it is refused.
+    pub size: Option<(usize, usize)>,
+    /// Everything that is wrong or doubtful, in the order of the file.
+    pub found: Vec<Diagnostic>,
+    /// What could not be looked at, because of an error before it.
+    pub unseen: Option<Unseen>,
+}
+
+/// What could not be looked at in a policy file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unseen {
+    /// All that the one error hides: the file could not be read.
+    Rest,
+    /// So many rules and standing suppressions with errors, which were not compared with the others.
+    Compared(usize),
+}
+
 impl Policy {
     /// Reads a policy file.
     ///
@@ -189,6 +209,25 @@ impl Policy {
     /// Everything that is wrong, each with its line and column.
     pub fn parse(bytes: &[u8]) -> Result<Self, PolicyErrors> {
         read::policy(read::text(bytes)?)
+    }
+
+    /// Looks at everything in a file that can be looked at, also if it is refused: rules with an error are left out of
+    /// what is found by [`Policy::lint`].
+    pub fn check(bytes: &[u8], known: &Known<'_>) -> Checked {
+        match read::text(bytes).map_err(PolicyErrors::from).and_then(read::partial) {
+            Err(PolicyErrors(found)) => Checked { size: None, found, unseen: Some(Unseen::Rest) },
+            Ok(read::Partial { policy, errors, left_out }) => {
+                let good = errors.is_empty();
+                let mut found = errors;
+                found.extend(policy.lint(known));
+                found.sort();
+                Checked {
+                    size: good.then_some((policy.rules.len(), policy.standing.len())),
+                    found,
+                    unseen: (left_out > 0).then_some(Unseen::Compared(left_out)),
+                }
+            }
+        }
     }
 
     fn new(
@@ -275,6 +314,8 @@ impl Policy {
             held: None,
             shadow: None,
             wanted: Wanted::default(),
+            overtaken: false,
+            asks: None,
             brief: false,
             policy: self,
             subject,
@@ -285,12 +326,16 @@ impl Policy {
         }
         let identifier = subject.finding.identifier();
         let label = identifier.map(Label::new);
-        let mut unknown = None;
+        let (mut unknown, mut decides) = (None, None);
         for (rule, verdict) in self.verdicts(subject, label.as_ref()) {
             match verdict {
                 Verdict::Unknown(condition) => {
+                    let wanted = condition.wanted(subject.things);
                     if decision.wanted.is_nothing() {
-                        decision.wanted = condition.wanted(subject.things);
+                        decision.wanted = wanted;
+                    }
+                    if !wanted.is_nothing() && decision.asks.is_none_or(|asks| rule.live && !asks.live) {
+                        decision.asks = Some(rule);
                     }
                     if rule.live {
                         unknown = unknown.or(Some(rule.name.as_str()));
@@ -299,6 +344,7 @@ impl Policy {
                 Verdict::Holds if rule.live => {
                     decision.rule = Some(&rule.name);
                     decision.outcome = Outcome::from(&rule.effect);
+                    decides = Some(rule);
                     break;
                 }
                 Verdict::Holds if decision.shadow.is_none() => {
@@ -315,7 +361,7 @@ impl Policy {
             (decision.held, decision.outcome) = (held, default);
         }
         if !wanted.is_nothing() {
-            decision.wanted = wanted;
+            (decision.wanted, decision.asks) = (wanted, decides);
         }
         decision
     }

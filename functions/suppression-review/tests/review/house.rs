@@ -15,6 +15,7 @@ use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
@@ -25,7 +26,6 @@ use fleetwarden_core::policy::Policy;
 use lambda_runtime::Context;
 use serde_json::Value;
 use serde_json::json;
-use suppression_review::Pace;
 use suppression_review::SuppressionReview;
 
 pub(crate) const SHARED: &str = "DEVICE_CERTIFICATE_SHARED_CHECK";
@@ -282,7 +282,7 @@ impl House {
         let mut context = Context::default();
         context.request_id = id.to_owned();
         context.deadline = u64::try_from(self.function.clock.now().plus_seconds(900).0).unwrap();
-        self.function.handle(event, &context).await
+        Box::pin(self.function.handle(event, &context)).await
     }
 
     /// A review of its own.

@@ -5,4 +5,5 @@
 mod going_on;
 mod house;
 mod keeping;
+mod meanwhile;
 mod telling;

@@ -1,6 +1,7 @@
 //! What is measured, one file each.
 
 pub(crate) mod answer;
+pub(crate) mod behaviors;
 pub(crate) mod calls;
 pub(crate) mod decide;
 pub(crate) mod memory;

@@ -3,9 +3,12 @@
 mod check;
 mod explain;
 mod explanation;
+#[cfg(test)]
+pub(crate) mod hostile_tests;
 mod reference;
 mod replay;
 mod schema;
+mod short;
 mod test;
 mod things;
 

@@ -1,10 +1,13 @@
 //! What of an archive could not be read. It is counted and named, and hides nothing else.
 
+use fleetwarden_core::names::visible;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
 /// How many are named.
 const NAMED: usize = 20;
+/// How many of these people see.
+const SHOWN: usize = 5;
 
 /// Objects and lines that could not be read.
 #[derive(Debug, Default, Serialize)]
@@ -57,19 +60,20 @@ impl Damage {
         }
     }
 
-    /// What people are told, a line each.
+    /// What people read, a line each: how much there is, and the first few.
     pub(crate) fn remarks(&self) -> Vec<String> {
-        let mut remarks: Vec<String> = self.named.iter().map(Damaged::words).collect();
-        let named = self.named.len() as u64;
-        let more = (self.objects + self.lines).saturating_sub(named);
-        if more > 0 {
-            remarks.push(format!("and {more} more"));
+        if !self.is_any() {
+            return Vec::new();
         }
-        if self.is_any() {
-            let Self { objects, lines, .. } = self;
-            remarks.push(format!(
-                "damaged: {objects} objects, {lines} lines; what they hold is not counted, so the exit code is 2"
-            ));
+        let Self { objects, lines, named } = self;
+        let mut remarks = vec![format!(
+            "damaged: {objects} objects, {lines} lines; what they hold is not counted, so the exit code is 2"
+        )];
+        remarks.extend(named.iter().take(SHOWN).map(Damaged::words));
+        let more = (objects + lines).saturating_sub(remarks.len() as u64 - 1);
+        if more > 0 {
+            let named = named.len();
+            remarks.push(format!("  and {more} more (--json names the first {named})"));
         }
         remarks
     }
@@ -78,9 +82,10 @@ impl Damage {
 impl Damaged {
     fn words(&self) -> String {
         let Self { key, line, why } = self;
+        let (key, why) = (visible(key), visible(why));
         match line {
-            Some(line) => format!("damaged: {key}: line {line}: {why}"),
-            None => format!("damaged: {key}: {why}"),
+            Some(line) => format!("  {key}: line {line}: {why}"),
+            None => format!("  {key}: {why}"),
         }
     }
 }
@@ -102,6 +107,15 @@ pub(crate) fn why(error: &serde_json::Error) -> String {
 mod tests {
     use super::*;
     use fleetwarden_core::record::RecordedFinding;
+
+    #[test]
+    fn thousands_are_a_count_and_a_few_examples() {
+        let mut damage = Damage::default();
+        assert!(damage.remarks().is_empty());
+        (0..5_000).for_each(|n| damage.object(&format!("findings/{n:04}"), "it is empty".to_owned()));
+        damage.line("findings/0001", 7, "it is not UTF-8".to_owned());
+        insta::assert_snapshot!(damage.remarks().join("\n"));
+    }
 
     #[test]
     fn why_a_line_is_no_record_names_none_of_our_types() {

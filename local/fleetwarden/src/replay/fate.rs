@@ -44,7 +44,8 @@ impl Fate {
     pub(crate) fn of(decision: &Decision<'_, '_>) -> Self {
         match (decision.outcome, decision.held) {
             (Outcome::Suppressed, _) => Self::AlreadySuppressed,
-            _ if !decision.wanted.is_nothing() => Self::NeedsLookup,
+            // What only a rule in shadow asks for changes nothing.
+            _ if decision.asks.is_some_and(Rule::is_live) => Self::NeedsLookup,
             (_, Some(Held::ProtectedBy(_))) => Self::Protected,
             (_, Some(Held::ProtectionUnknown | Held::RuleUnknown(_))) => Self::Unknown,
             (Outcome::Suppress(_), None) => Self::Suppress,

@@ -21,6 +21,7 @@ use self::damage::Damage;
 use self::fate::{Change, Fate};
 use self::partition::Days;
 use self::tally::{Audits, PolicyTally};
+use crate::fleet::Fleet;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::record::RecordedFinding;
 use hyper::body::Bytes;
@@ -42,6 +43,8 @@ pub(crate) struct Plan<'p> {
     pub(crate) policy: &'p Policy,
     /// The one that it is compared with.
     pub(crate) against: Option<&'p Policy>,
+    /// What is known of the fleet, for what a record does not say of the things behind its resource.
+    pub(crate) fleet: Option<&'p Fleet>,
     /// The audits that count.
     pub(crate) days: Days,
     /// How many findings that change are named.
@@ -159,15 +162,19 @@ impl<'p> Replay<'p> {
                 return self.damage.line(key, number, "it is no JSON object".into());
             }
             match serde_json::from_str::<RecordedFinding>(line) {
-                Ok(record) if range.contains(&record.audit_started_at.0) => self.finding(&record),
+                Ok(record) if range.contains(&record.audit_started_at.0) => self.finding(record),
                 Ok(_) => {}
                 Err(error) => self.damage.line(key, number, damage::why(&error)),
             }
         })
     }
 
-    fn finding(&mut self, record: &RecordedFinding) {
+    fn finding(&mut self, mut record: RecordedFinding) {
         self.findings += 1;
+        if let (Some(fleet), Some(identifier)) = (self.plan.fleet, record.finding.identifier()) {
+            fleet.complete(identifier, &mut record.things);
+        }
+        let record = &record;
         let subject = record.subject();
         let key = u64::from_be_bytes(record.key.0.first_chunk().copied().unwrap_or_default());
         let before = self.plan.policy.decide(&subject);

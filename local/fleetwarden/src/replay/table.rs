@@ -4,6 +4,7 @@ use super::fate::Fate;
 use super::report::{Against, Decided, FindingChange, PolicyReport, Report};
 use super::tally::{AuditTally, Counts};
 use comfy_table::{CellAlignment, Table, presets};
+use fleetwarden_core::names::visible;
 use fleetwarden_core::timestamp::Millis;
 use std::collections::BTreeSet;
 
@@ -37,7 +38,7 @@ pub(crate) fn tables(report: &Report<'_>, top: usize) -> String {
 
 fn policy_line(policy: &PolicyReport<'_>) -> String {
     let mode = format!("{:?}", policy.mode).to_lowercase();
-    format!("{} ({mode}, {})", policy.file, policy.hash.get(..8).unwrap_or_default())
+    format!("{} ({mode}, {})", visible(&policy.file), policy.hash.get(..8).unwrap_or_default())
 }
 
 /// The columns of counts that hold a number somewhere: what no audit has needs no room.
@@ -64,10 +65,9 @@ fn by_audit(audits: &[AuditTally], totals: &Counts) -> String {
     };
     let mut table = table(&header, words);
     for audit in audits {
-        let mut row =
-            vec![minute(audit.started_at), audit.schedule.clone().unwrap_or_else(|| audit.task_id.clone())];
+        let mut row = vec![minute(audit.started_at), seen(audit.schedule.as_ref().unwrap_or(&audit.task_id))];
         if several {
-            row.extend([audit.account.clone(), audit.region.clone()]);
+            row.extend([seen(&audit.account), seen(&audit.region)]);
         }
         row.extend(numbers(&audit.counts));
         table.add_row(row);
@@ -106,7 +106,8 @@ fn took_nothing(policy: &PolicyReport<'_>) -> Option<String> {
 }
 
 fn lookups(count: u64) -> Option<String> {
-    let why = "the policy asks what things are behind a resource, and the record does not say";
+    let why =
+        "the rule asks what things are behind a resource, and the record does not say; --things FILE does";
     (count > 0).then(|| format!("needs a lookup: {count} findings; {why}"))
 }
 
@@ -138,7 +139,7 @@ fn compared(report: &Report<'_>, against: &Against<'_>, out: &mut Vec<String>) {
         out.push("of these the most consequential:".to_owned());
         out.push(by_finding(&against.by_finding));
     }
-    out.extend(took_nothing(to).map(|names| format!("{}: {names}", to.file)));
+    out.extend(took_nothing(to).map(|names| format!("{}: {names}", visible(&to.file))));
     out.extend(lookups(to.totals.of(Fate::NeedsLookup)));
     if against.not_comparable > 0 {
         let count = against.not_comparable;
@@ -164,8 +165,8 @@ fn by_finding(findings: &[FindingChange<'_>]) -> String {
         table.add_row([
             finding.change.words().to_owned(),
             finding.severity.to_string(),
-            finding.check.clone(),
-            cut(&finding.resource),
+            seen(&finding.check),
+            cut(&visible(&finding.resource)),
             side(finding.from),
             side(finding.to),
             finding.findings.to_string(),
@@ -184,6 +185,11 @@ fn cut(resource: &str) -> String {
         Some((at, _)) => format!("{}…", resource.get(..at).unwrap_or_default()),
         None => resource.to_owned(),
     }
+}
+
+/// A text from outside in a cell.
+fn seen(text: &str) -> String {
+    visible(text).into_owned()
 }
 
 fn minute(at: Millis) -> String {

@@ -2,7 +2,7 @@
 
 use super::distinct::Distinct;
 use super::fate::Fate;
-use fleetwarden_core::policy::{Decision, Outcome, Policy, Rule};
+use fleetwarden_core::policy::{Decision, Held, Outcome, Policy, Rule};
 use fleetwarden_core::record::RecordedFinding;
 use fleetwarden_core::timestamp::Millis;
 use serde::ser::SerializeMap as _;
@@ -79,9 +79,15 @@ impl<'p> PolicyTally<'p> {
         Self { places, rules }
     }
 
-    /// The place of the rule that decided, or one behind all rules.
+    /// The place of the rule that decided, or one behind all rules. What nobody can decide is the matter of the rule
+    /// that asks for what is not known, and not of a later one.
     pub(crate) fn place(&self, decision: &Decision<'_, '_>) -> usize {
-        let decided = decision.rule.and_then(|name| self.places.get(name));
+        let rule = match (Fate::of(decision), decision.held) {
+            (Fate::NeedsLookup, _) => decision.asks.map(Rule::name),
+            (Fate::Unknown, Some(Held::RuleUnknown(rule))) => Some(rule),
+            _ => decision.rule,
+        };
+        let decided = rule.and_then(|name| self.places.get(name));
         let none = self.places.len() + usize::from(decision.outcome == Outcome::Suppressed);
         decided.copied().unwrap_or(none)
     }

@@ -153,7 +153,7 @@ fn policy(text: &str) -> Policy {
 }
 
 pub(crate) fn plan(policy: &Policy) -> Plan<'_> {
-    Plan { policy, against: None, days: Days::default(), top: 20, threads: 2 }
+    Plan { policy, fleet: None, against: None, days: Days::default(), top: 20, threads: 2 }
 }
 
 fn replay<'p>(archive: &TempDir, plan: Plan<'p>) -> Report<'p> {
@@ -275,4 +275,80 @@ fn it_ends_when_nobody_waits() {
         folder.feed(&to);
     };
     assert_eq!(Replay::run(plan(&policy), feed, &ProgressBar::hidden(), &stop).findings, 0);
+}
+
+#[test]
+fn what_is_unknown_counts_under_the_rule_that_asks() {
+    let text = "
+version: 1
+protect: { things: smoke-1 }
+rules:
+  - name: trial
+    stage: shadow
+    match: { check: DEVICE_CERTIFICATE_AGE_CHECK, thingType: pump }
+    mitigate: { actions: Quarantine }
+  - name: lab
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, group: lab }
+    report: { silent: true }
+  - name: others
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }
+    suppress: { for: 90d, reason: they come later }
+  - name: revoked
+    match: { check: REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK }
+    mitigate: { actions: Deactivate }
+  - name: aged
+    match: { check: DEVICE_CERTIFICATE_AGE_CHECK }
+    report: { silent: true }
+";
+    let policy = policy(text);
+    let report = replay(&archive(), plan(&policy));
+    let of = |report: &Report<'_>, name: &str, fate| {
+        report.policy.rules.iter().find(|rule| rule.rule == Some(name)).unwrap().counts.of(fate)
+    };
+    // In each of three audits: of nine that expire three lookups failed and three were not made.
+    assert_eq!((of(&report, "lab", Fate::NeedsLookup), of(&report, "lab", Fate::Unknown)), (9, 9));
+    assert_eq!((of(&report, "others", Fate::NeedsLookup), of(&report, "others", Fate::Unknown)), (0, 0));
+    assert_eq!(of(&report, "revoked", Fate::NeedsLookup), 12);
+    assert_eq!(of(&report, "aged", Fate::Silent), 18);
+
+    let certificates = |numbers: [usize; 3]| {
+        numbers.map(|n| certificate(n)["deviceCertificateId"].as_str().unwrap().to_owned())
+    };
+    let fleet = json!({
+        "groups": [{ "name": "bench", "parent": "lab" }],
+        "things": [
+            { "name": "pump-a", "groups": ["bench"], "certificates": certificates([1, 2, 4]) },
+            { "name": "pump-b", "groups": [], "certificates": certificates([5, 7, 8]) },
+            { "name": "smoke-1", "groups": [], "certificates": certificates([2, 12, 17]) },
+        ],
+    });
+    let fleet = Fleet::parse("fleet.json", &fleet.to_string()).unwrap();
+    let report = replay(&archive(), Plan { fleet: Some(&fleet), ..plan(&policy) });
+    assert_eq!(report.policy.totals.of(Fate::NeedsLookup) + report.policy.totals.of(Fate::Unknown), 0);
+    // Certificates 0, 3 and 6 were looked up; 1, 2 and 4 are in a group below, but 2 is shared with another thing.
+    assert_eq!((of(&report, "lab", Fate::Silent), of(&report, "others", Fate::Suppress)), (15, 12));
+    assert_eq!((of(&report, "revoked", Fate::Protected), of(&report, "revoked", Fate::Mitigate)), (9, 3));
+}
+
+#[test]
+fn names_from_devices_are_not_obeyed_in_tables() {
+    use crate::commands::policy::hostile_tests::{assert_plain, hostile};
+    let (one, other) =
+        (policy(POLICY), policy("version: 1\nrules: [{ name: r, match: {}, report: { silent: true } }]\n"));
+    let folder = tempfile::tempdir().unwrap();
+    let names: Vec<_> = hostile().collect();
+    let lines = names.iter().map(|name| {
+        let line = record(0, "CONFLICTING_CLIENT_IDS_CHECK", &json!({ "clientId": name }), false, None);
+        let mut line: Value = serde_json::from_str(&line).unwrap();
+        for member in ["account", "region", "taskId", "schedule"] {
+            line[member] = json!(name);
+        }
+        line.to_string() + "\n"
+    });
+    put(folder.path(), &key(0, "CONFLICTING_CLIENT_IDS_CHECK"), &gzip(&lines.collect::<String>()));
+    let report = replay(&folder, Plan { top: 1000, ..plan(&one) });
+    assert_eq!(report.audits.len(), names.len());
+    assert_plain("replay", &table::tables(&report, 1000));
+    let report = replay(&folder, Plan { top: 1000, against: Some(&other), ..plan(&one) });
+    assert_plain("replay --against", &table::tables(&report, 1000));
 }

@@ -42,6 +42,10 @@ pub struct Decision<'p, 's> {
     /// What has to be looked up before this decision is final. Decide again with it, or take it as it is: what is
     /// not known never lets anything happen.
     pub wanted: Wanted,
+    pub(super) overtaken: bool,
+    /// The rule that wants it: the first live one that nobody can say whether it matches, or else the first in shadow;
+    /// or the one that decides, if it is a protection that nobody can say whether it holds.
+    pub asks: Option<&'p Rule>,
     pub(super) brief: bool,
     pub(super) policy: &'p Policy,
     pub(super) subject: &'s Subject<'s>,
@@ -52,6 +56,18 @@ impl Decision<'_, '_> {
     #[must_use]
     pub const fn brief(self) -> Self {
         Self { brief: true, ..self }
+    }
+
+    /// The same decision for an audit that a later one of the check has overtaken: what would suppress or mitigate is
+    /// held, and reported without an alert, because the later audit decides.
+    #[must_use]
+    pub const fn overtaken(self) -> Self {
+        match self.outcome {
+            Outcome::Suppress(_) | Outcome::Mitigate(_) => {
+                Self { overtaken: true, outcome: Outcome::Report(Report::Silent), ..self }
+            }
+            Outcome::Suppressed | Outcome::Report(_) => self,
+        }
     }
 
     /// The end of the suppression that was decided, in seconds since the epoch. None if it has none, or if something
@@ -163,7 +179,9 @@ impl Serialize for Decision<'_, '_> {
         if !matches!(self.outcome, Outcome::Report(_)) {
             out.serialize_entry("resource", &self.subject.finding.identifier().map(|id| id.label()))?;
         }
-        if let Some(held) = &self.held {
+        if self.overtaken {
+            out.serialize_entry("held", "overtaken")?;
+        } else if let Some(held) = &self.held {
             out.serialize_entry("held", held)?;
         }
         if let Some(shadow) = self.shadow {

@@ -5,6 +5,9 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::names::is_unseen;
+use crate::names::visible as on_one_line;
+
 /// How many columns of the line in question are shown at most.
 const SHOWN: usize = 100;
 /// How many errors a refused file names in one text.
@@ -60,6 +63,7 @@ impl Diagnostic {
     /// ```
     pub fn render(&self, file: &str, text: &str) -> String {
         let Self { place: Place { line, column }, level, what } = self;
+        let (file, what) = (on_one_line(file), on_one_line(what));
         let level = match level {
             Level::Error => "error",
             Level::Warning => "warning",
@@ -82,7 +86,7 @@ impl Diagnostic {
 
 /// A character that takes one column in any terminal.
 fn visible(c: char) -> char {
-    if c.is_control() { ' ' } else { c }
+    if is_unseen(c) { ' ' } else { c }
 }
 
 /// Why a policy file is refused: everything that is wrong with it, in the order of the file.

@@ -92,14 +92,14 @@ impl Policy {
 
     fn lint_windows(&self, at: Millis, found: &mut Vec<Diagnostic>) {
         let Some(windows) = &self.windows else { return };
-        match windows.calendar() {
-            Err(error) => found.push(error),
-            Ok(calendar) if calendar.next_opening(at).is_none() => {
-                let what =
-                    format!("no window opens within the next {SEARCHED_DAYS} days: nothing is mitigated");
-                found.push(Diagnostic::warning(windows.place, what));
-            }
-            Ok(_) => {}
+        let calendar = match windows.calendar() {
+            Ok(calendar) => calendar,
+            Err(error) => return found.push(error),
+        };
+        found.extend(calendar.doubt());
+        if calendar.next_opening(at).is_none() {
+            let what = format!("no window opens within the next {SEARCHED_DAYS} days: nothing is mitigated");
+            found.push(Diagnostic::warning(windows.place, what));
         }
     }
 

@@ -60,10 +60,36 @@ impl<'t> Node<'t> {
         root.ok_or_else(|| Diagnostic::error(Place::default(), "the file is empty"))
     }
 
+    /// Takes out the innermost member or item that is, or whose key is, at a place below this node. The place of the
+    /// list or mapping that it was in comes back, if there was one.
+    pub(super) fn prune(&mut self, place: Place) -> Option<Place> {
+        let inner = match &mut self.value {
+            Value::Text { .. } => return None,
+            Value::List(items) => items.iter_mut().find_map(|item| item.prune(place)),
+            Value::Map(members) => members.iter_mut().find_map(|(_, value)| value.prune(place)),
+        };
+        inner.or_else(|| {
+            let taken = match &mut self.value {
+                Value::Text { .. } => false,
+                Value::List(items) => take(items, |item| item.place == place),
+                Value::Map(members) => {
+                    take(members, |(key, value)| key.place == place || value.place == place)
+                }
+            };
+            taken.then_some(self.place)
+        })
+    }
+
     /// Whether it is nothing: a key without a value, `~` or `null`.
     pub(super) fn is_nothing(&self) -> bool {
         matches!(&self.value, Value::Text { text, plain: true } if matches!(&**text, "" | "~" | "null"))
     }
+}
+
+/// Takes the first that is meant out of a list.
+fn take<T>(list: &mut Vec<T>, is: impl FnMut(&T) -> bool) -> bool {
+    let found = list.iter().position(is);
+    found.map(|at| list.remove(at)).is_some()
 }
 
 struct Events<'t>(Parser<'t, granit_parser::StrInput<'t>>);

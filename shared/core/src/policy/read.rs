@@ -60,17 +60,39 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str, Diagnostic> {
     }
 }
 
+/// What could be read of a policy.
+#[derive(Debug)]
+pub(super) struct Partial {
+    /// Its rules and standing suppressions without an error, and as much of the rest.
+    pub(super) policy: Policy,
+    /// Everything that is wrong, in the order of the file. If there is anything, the policy must not be used.
+    pub(super) errors: Vec<Diagnostic>,
+    /// How many rules and standing suppressions were left out.
+    pub(super) left_out: usize,
+}
+
 /// Reads a policy.
 pub(super) fn policy(text: &str) -> Result<Policy, PolicyErrors> {
+    match partial(text)? {
+        Partial { policy, errors, .. } if errors.is_empty() => Ok(policy),
+        Partial { errors, .. } => Err(PolicyErrors(errors)),
+    }
+}
+
+/// Reads as much of a policy as there is without an error.
+///
+/// # Errors
+/// What keeps the rest of the file from being looked at.
+pub(super) fn partial(text: &str) -> Result<Partial, PolicyErrors> {
     let mut root = Node::read(text)?;
-    let (rules, suppressions) = (take_list(&mut root, "rules"), take_list(&mut root, "suppressions"));
+    let (mut rules, mut suppressions) = (take_list(&mut root, "rules"), take_list(&mut root, "suppressions"));
     let names = HashMap::with_capacity(rules.len());
     let mut reader = Reader { errors: Vec::new(), doubts: Vec::new(), names };
     // A version that is too new may have keys that are not known here: say the version, not the keys.
     if let Some(error) = version(&root) {
         return Err(error.into());
     }
-    let file = reader.typed(file::File::deserialize(&root));
+    let Typed { value: file, pruned } = reader.typed::<file::File>(&mut root);
     let limits = [(&rules, "rules", MAX_RULES), (&suppressions, "standing suppressions", MAX_STANDING)];
     for (list, what, most) in limits {
         if list.len() > most {
@@ -79,32 +101,42 @@ pub(super) fn policy(text: &str) -> Result<Policy, PolicyErrors> {
         }
     }
     let mut read = Vec::with_capacity(rules.len());
-    for node in &rules {
-        let Some(entry) = reader.typed(file::Rule::deserialize(node)) else { continue };
-        reader.name("rule", &entry.name);
-        read.extend(reader.rule(entry));
+    for node in &mut rules {
+        let rule = |reader: &mut Reader, entry: file::Rule| {
+            let place = entry.name.place;
+            reader.name("rule", &entry.name);
+            (place, reader.errors.len(), reader.rule(entry))
+        };
+        read.extend(reader.entry(node, rule));
     }
     let mut standing = Vec::with_capacity(suppressions.len());
-    for node in &suppressions {
-        let Some(entry) = reader.typed(file::Standing::deserialize(node)) else { continue };
-        reader.name("standing suppression", &entry.name);
-        standing.extend(reader.standing(entry));
+    for node in &mut suppressions {
+        let one = |reader: &mut Reader, entry: file::Standing| {
+            let place = entry.name.place;
+            reader.name("standing suppression", &entry.name);
+            (place, reader.errors.len(), reader.standing(entry))
+        };
+        standing.extend(reader.entry(node, one));
     }
-    let header = file.map(|file| {
+    let before = reader.errors.len();
+    let (mode, protect, windows) = file.map_or_else(Default::default, |file| {
         let windows = file.windows.map(|windows| reader.windows(windows));
         (file.mode, reader.protections(file.protect), windows)
     });
+    reader.without_pruned(before, &pruned);
     reader.errors.sort();
-    match header {
-        Some((mode, protect, windows)) if reader.errors.is_empty() => {
-            let hash = Digest::new("policy").part(text).hex();
-            Ok(Policy {
-                doubts: reader.doubts.into(),
-                ..Policy::new(mode, hash, read, standing, protect, windows)
-            })
-        }
-        _ => Err(PolicyErrors(reader.errors)),
-    }
+    let left_out = rules.len() + suppressions.len() - read.len() - standing.len();
+    let hash = Digest::new("policy").part(text).hex();
+    let policy =
+        Policy { doubts: reader.doubts.into(), ..Policy::new(mode, hash, read, standing, protect, windows) };
+    Ok(Partial { policy, errors: reader.errors, left_out })
+}
+
+/// A value of a type, and what was taken out of its node to read it.
+struct Typed<T> {
+    value: Option<T>,
+    /// The places of the lists and mappings from which something was taken.
+    pruned: Vec<Place>,
 }
 
 /// Takes a list out of the file, so that each of it is read by itself and an error in one hides none in another.
@@ -145,8 +177,55 @@ impl Reader {
         self.errors.push(Diagnostic::error(place, what));
     }
 
-    fn typed<T>(&mut self, read: Result<T, super::de::Error>) -> Option<T> {
-        read.map_err(|error| self.errors.push(error.into())).ok()
+    /// Reads a node as a type. A member that is wrong is taken out and the rest is read again, so that one error hides
+    /// no other.
+    fn typed<T: serde::de::DeserializeOwned>(&mut self, node: &mut Node<'_>) -> Typed<T> {
+        let mut pruned = Vec::new();
+        loop {
+            let error: Diagnostic = match T::deserialize(&*node) {
+                Ok(value) => return Typed { value: Some(value), pruned },
+                Err(error) => error.into(),
+            };
+            // A mapping from which something was taken lacks it for no other reason.
+            let follows = pruned.contains(&error.place);
+            let taken = node.prune(error.place);
+            if !follows {
+                self.errors.push(error);
+            }
+            let Some(from) = taken else { return Typed { value: None, pruned } };
+            pruned.push(from);
+        }
+    }
+
+    /// Leaves out of the errors after the first so many what is missing only because it was taken out.
+    fn without_pruned(&mut self, first: usize, pruned: &[Place]) {
+        let said = self.errors.split_off(first);
+        self.errors.extend(said.into_iter().filter(|error| !pruned.contains(&error.place)));
+    }
+
+    /// Reads an entry of a list by `read`, which gives where it is named, how many errors there were before its values
+    /// were looked at, and what it is. Nothing comes back if anything in it is wrong.
+    fn entry<T: serde::de::DeserializeOwned, R>(
+        &mut self,
+        node: &mut Node<'_>,
+        read: impl FnOnce(&mut Self, T) -> (Place, usize, Option<R>),
+    ) -> Option<R> {
+        let (errors, doubts) = (self.errors.len(), self.doubts.len());
+        let whole = node.place;
+        let Typed { value, mut pruned } = self.typed(node);
+        let entry = value.and_then(|value| {
+            let (name, before, entry) = read(self, value);
+            if pruned.contains(&whole) {
+                pruned.push(name);
+            }
+            self.without_pruned(before, &pruned);
+            entry
+        });
+        if self.errors.len() > errors {
+            self.doubts.truncate(doubts);
+            return None;
+        }
+        entry
     }
 
     /// What a parser makes of a text, or its error at the text's place.

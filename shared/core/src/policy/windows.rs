@@ -18,6 +18,53 @@ pub(super) const SEARCHED_DAYS: i64 = 400;
 /// The minutes of a day.
 const DAY: u16 = 24 * 60;
 
+/// Abbreviations that people write for a zone, each with a place where it is used. IANA has a zone of only a few of
+/// these names, and `EST` and `MST` among those keep standard time all year.
+pub(super) const ABBREVIATIONS: [(&str, &str); 42] = [
+    ("ACDT", "Australia/Adelaide"),
+    ("ACST", "Australia/Adelaide"),
+    ("AEDT", "Australia/Sydney"),
+    ("AEST", "Australia/Sydney"),
+    ("AKDT", "America/Anchorage"),
+    ("AKST", "America/Anchorage"),
+    ("AWST", "Australia/Perth"),
+    ("BRT", "America/Sao_Paulo"),
+    ("BST", "Europe/London"),
+    ("CDT", "America/Chicago"),
+    ("CEST", "Europe/Berlin"),
+    ("CST", "America/Chicago"),
+    ("CT", "America/Chicago"),
+    ("EDT", "America/New_York"),
+    ("EEST", "Europe/Athens"),
+    ("EST", "America/New_York"),
+    ("ET", "America/New_York"),
+    ("HKT", "Asia/Hong_Kong"),
+    ("ICT", "Asia/Bangkok"),
+    ("IDT", "Asia/Jerusalem"),
+    ("IST", "Asia/Kolkata"),
+    ("JST", "Asia/Tokyo"),
+    ("KST", "Asia/Seoul"),
+    ("MDT", "America/Denver"),
+    ("MEST", "Europe/Berlin"),
+    ("MESZ", "Europe/Berlin"),
+    ("MEZ", "Europe/Berlin"),
+    ("MSK", "Europe/Moscow"),
+    ("MST", "America/Denver"),
+    ("MT", "America/Denver"),
+    ("NDT", "America/St_Johns"),
+    ("NST", "America/St_Johns"),
+    ("NZDT", "Pacific/Auckland"),
+    ("NZST", "Pacific/Auckland"),
+    ("PDT", "America/Los_Angeles"),
+    ("PST", "America/Los_Angeles"),
+    ("PT", "America/Los_Angeles"),
+    ("SAST", "Africa/Johannesburg"),
+    ("SGT", "Asia/Singapore"),
+    ("TRT", "Europe/Istanbul"),
+    ("WEST", "Europe/Lisbon"),
+    ("WIB", "Asia/Jakarta"),
+];
+
 /// The windows of a policy.
 #[derive(Debug)]
 pub struct Windows {
@@ -67,14 +114,63 @@ impl Windows {
         if let Ok(zone) = TimeZone::get(&self.zone) {
             return Ok(Calendar { windows: self, zone });
         }
-        let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-        let near = super::diagnostic::did_you_mean(&self.zone, names.iter().map(String::as_str));
-        let what = format!("'{}' is no time zone{near} (a name such as Europe/Berlin)", self.zone);
+        let what =
+            format!("'{}' is not a time zone{} (a name such as Europe/Berlin)", self.zone, meant(&self.zone));
         Err(Diagnostic::error(self.place, what))
     }
 }
 
+/// The zone that was probably meant by a name that no zone has, ready to follow a message.
+fn meant(zone: &str) -> String {
+    let question = |name: &str| format!("; did you mean '{name}'?");
+    if let Some(place) = place_of(zone) {
+        return question(place);
+    }
+    let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+    let city = zone.replace(' ', "_");
+    let of_city =
+        |name: &&String| name.rsplit_once('/').is_some_and(|(_, of)| of.eq_ignore_ascii_case(&city));
+    if let Some(name) = names.iter().find(of_city) {
+        return question(name);
+    }
+    if zone.contains(|c: char| c.is_ascii_digit()) {
+        return "; an offset does not follow daylight-saving time, so name a place".to_owned();
+    }
+    // Abbreviations are near to any other word of three letters.
+    let places = names.iter().map(String::as_str).filter(|name| name.contains('/'));
+    super::diagnostic::did_you_mean(zone, places)
+}
+
+/// A place where an abbreviation is used, the one with the most people.
+fn place_of(abbreviation: &str) -> Option<&'static str> {
+    let found = ABBREVIATIONS.into_iter().find(|(short, _)| short.eq_ignore_ascii_case(abbreviation));
+    found.map(|(_, zone)| zone)
+}
+
 impl Calendar<'_> {
+    /// Why the zone is hardly the one that was meant: it has the name of a zone with daylight-saving time and does not
+    /// follow it, or its sign is the reverse of what people write. `HST` is left out, since Hawaii keeps it all year.
+    pub(super) fn doubt(&self) -> Option<Diagnostic> {
+        let zone = self.windows.zone.as_str();
+        let offset = self.zone.to_offset(Timestamp::UNIX_EPOCH);
+        let written = utc(offset.seconds());
+        let what = if let Some(place) = place_of(zone) {
+            format!(
+                "'{zone}' is {written} all year, without daylight-saving time; write {place} to follow it"
+            )
+        } else if zone.to_ascii_uppercase().starts_with("ETC/GMT") && offset != jiff::tz::Offset::UTC {
+            let meant = utc(-offset.seconds());
+            let reverse = if offset.seconds() < 0 { zone.replace('+', "-") } else { zone.replace('-', "+") };
+            format!(
+                "'{zone}' is {written} all year: the sign in these names is reversed; write {reverse} for {meant}, or \
+                 the name of a place, as Europe/Berlin, to follow its daylight-saving time"
+            )
+        } else {
+            return None;
+        };
+        Some(Diagnostic::warning(self.windows.place, what))
+    }
+
     /// The first moment, from `at` on, at which mitigation may happen. None if there is none for over a year.
     pub fn next_opening(&self, at: Millis) -> Option<Millis> {
         let now = Timestamp::from_millisecond(at.0).ok()?;
@@ -132,6 +228,13 @@ impl Calendar<'_> {
         });
         open && !frozen
     }
+}
+
+/// An offset as people write it: `UTC-05:00`.
+fn utc(seconds: i32) -> String {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let minutes = seconds.unsigned_abs() / 60;
+    format!("UTC{sign}{:02}:{:02}", minutes / 60, minutes % 60)
 }
 
 impl Window {

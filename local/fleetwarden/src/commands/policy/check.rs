@@ -1,14 +1,13 @@
 //! `fleetwarden policy check`: everything that is wrong with a policy file, as an editor shows it.
 
-mod inventory;
-
 use super::read_bytes;
 use crate::commands::above;
+use crate::fleet::Fleet;
 use crate::output::{line, note};
 use crate::template;
 use anyhow::{Context as _, Result};
 use clap::Args;
-use fleetwarden_core::policy::{Actions, Diagnostic, Known, Level, Policy};
+use fleetwarden_core::policy::{Actions, Checked, Diagnostic, Known, Level, Policy, Unseen};
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -50,53 +49,54 @@ struct Found<'f> {
 struct Looked {
     file: String,
     text: String,
-    /// How many rules and standing suppressions it has, if it was not refused.
-    size: Option<(usize, usize)>,
-    found: Vec<Diagnostic>,
+    checked: Checked,
 }
 
 /// Checks a policy file.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let looked = look(arguments)?;
-    let Looked { file, text, size, found } = &looked;
+    let Looked { file, text, checked } = &looked;
+    let found = &checked.found;
     if arguments.json {
         let found: Vec<_> = found.iter().map(|diagnostic| Found { file, diagnostic }).collect();
         line(serde_json::to_string_pretty(&found)?);
+        checked.unseen.map(not_looked_at).into_iter().for_each(note);
     } else {
         for diagnostic in found {
             note(diagnostic.render(file, text));
         }
-        line(verdict(file, *size, found));
+        line(verdict(file, checked));
     }
     Ok(if looked.is_good(arguments.strict) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn look(arguments: &Arguments) -> Result<Looked> {
     let bytes = read_bytes(&arguments.policy)?;
-    let (size, found) = match Policy::parse(&bytes) {
-        Err(errors) => (None, errors.all().to_vec()),
-        Ok(policy) => {
-            let actions = arguments.actions()?;
-            let inventory = arguments.inventory.as_deref().map(inventory::read).transpose()?;
-            let known = Known { at: now(), actions: actions.as_ref(), inventory: inventory.as_ref() };
-            (Some((policy.rules().len(), policy.standing().len())), policy.lint(&known))
-        }
-    };
+    let actions = arguments.actions()?;
+    let fleet = arguments.inventory.as_deref().map(Fleet::read).transpose()?;
+    let known =
+        Known { at: now(), actions: actions.as_ref(), inventory: fleet.as_ref().map(Fleet::inventory) };
+    let checked = Policy::check(&bytes, &known);
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    Ok(Looked { file: arguments.policy.display().to_string(), text, size, found })
+    Ok(Looked { file: arguments.policy.display().to_string(), text, checked })
 }
 
 impl Looked {
     fn is_good(&self, strict: bool) -> bool {
-        !strict && self.found.iter().all(|found| found.level == Level::Warning) || self.found.is_empty()
+        let found = &self.checked.found;
+        !strict && found.iter().all(|found| found.level == Level::Warning) || found.is_empty()
     }
 }
 
-/// One line on a file. Without a number of rules and standing suppressions it was refused.
-fn verdict(file: &str, size: Option<(usize, usize)>, found: &[Diagnostic]) -> String {
+/// What a file is, in one line; and what was not looked at, in another one.
+fn verdict(file: &str, checked: &Checked) -> String {
+    let Checked { size, found, unseen } = checked;
     let of = |level| found.iter().filter(|found| found.level == level).count();
     let (errors, warnings) = (counted(of(Level::Error), "error"), counted(of(Level::Warning), "warning"));
-    let Some((rules, standing)) = size else { return format!("{file}: refused, {errors}") };
+    let Some((rules, standing)) = *size else {
+        let rest = unseen.map_or_else(String::new, |unseen| format!("\n{}", not_looked_at(unseen)));
+        return format!("{file}: refused, {errors}, {warnings}{rest}");
+    };
     let mut size = counted(rules, "rule");
     if standing > 0 {
         size = format!("{size}, {}", counted(standing, "standing suppression"));
@@ -105,6 +105,19 @@ fn verdict(file: &str, size: Option<(usize, usize)>, found: &[Diagnostic]) -> St
         format!("{file}: {size}, good")
     } else {
         format!("{file}: {size}, {errors}, {warnings}")
+    }
+}
+
+/// What an error kept from being looked at.
+fn not_looked_at(unseen: Unseen) -> String {
+    match unseen {
+        Unseen::Rest => "not looked at yet: the rest of the file, behind this error".to_owned(),
+        Unseen::Compared(count) => {
+            let entries = if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") };
+            format!(
+                "not looked at yet: how {entries} with errors would go with the others, and what a missing key hides"
+            )
+        }
     }
 }
 
@@ -204,10 +217,22 @@ mod tests {
     fn one_line_says_how_it_ended() {
         let diagnostic = |level| Diagnostic { place: Place::default(), level, what: String::new() };
         let found = [diagnostic(Level::Error), diagnostic(Level::Warning), diagnostic(Level::Warning)];
-        assert_eq!(verdict("p.yaml", Some((3, 0)), &[]), "p.yaml: 3 rules, good");
-        assert_eq!(verdict("p.yaml", Some((0, 1)), &[]), "p.yaml: no rules, 1 standing suppression, good");
-        assert_eq!(verdict("p.yaml", Some((1, 0)), &found), "p.yaml: 1 rule, 1 error, 2 warnings");
-        assert_eq!(verdict("p.yaml", Some((0, 0)), &found[1..]), "p.yaml: no rules, no errors, 2 warnings");
-        assert_eq!(verdict("p.yaml", None, &found[..1]), "p.yaml: refused, 1 error");
+        let said = |size, found: &[Diagnostic], unseen| {
+            verdict("p.yaml", &Checked { size, found: found.to_vec(), unseen })
+        };
+        assert_eq!(said(Some((3, 0)), &[], None), "p.yaml: 3 rules, good");
+        assert_eq!(said(Some((0, 1)), &[], None), "p.yaml: no rules, 1 standing suppression, good");
+        assert_eq!(said(Some((1, 0)), &found, None), "p.yaml: 1 rule, 1 error, 2 warnings");
+        assert_eq!(said(Some((0, 0)), &found[1..], None), "p.yaml: no rules, no errors, 2 warnings");
+        assert_eq!(said(None, &found[..1], None), "p.yaml: refused, 1 error, no warnings");
+        assert_eq!(
+            said(None, &found[..1], Some(Unseen::Rest)),
+            "p.yaml: refused, 1 error, no warnings\nnot looked at yet: the rest of the file, behind this error"
+        );
+        assert_eq!(
+            said(None, &found, Some(Unseen::Compared(2))),
+            "p.yaml: refused, 1 error, 2 warnings\n\
+             not looked at yet: how 2 entries with errors would go with the others, and what a missing key hides"
+        );
     }
 }

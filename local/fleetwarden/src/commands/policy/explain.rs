@@ -2,14 +2,15 @@
 
 mod input;
 
+use super::Source;
 use super::explanation::{self, Explained};
-use super::{Source, things};
+use super::things::Given as GivenThings;
 use crate::input::Input;
 use crate::output::line;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwarden_core::timestamp::Millis;
-use input::Given;
+use input::{Around, Given};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,10 +20,12 @@ pub(crate) struct Arguments {
     /// The policy file
     #[arg(long, default_value = "policies/policy.yaml")]
     policy: PathBuf,
-    /// The finding, as the archive, the log group or the AWS CLI has it; `-` for standard input
+    /// The finding, as the archive, the log group, the AWS CLI or a case of `policy test` has it; `-` for standard
+    /// input
     #[arg(short, long, value_name = "FILE")]
     finding: PathBuf,
-    /// File with the things behind the resource: a list of name, type, groups and attributes, or unknown
+    /// File with the things behind the resource: a list of name, type, groups and attributes, or unknown; or with the
+    /// things and groups of the fleet, as `policy check --inventory` takes it
     #[arg(long, value_name = "FILE")]
     things: Option<PathBuf>,
     /// Decide as if the audit had begun then (RFC 3339); left out, it began when the finding says so
@@ -54,11 +57,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let source = Source::read(&arguments.policy)?;
     let Input { name, text } = crate::input::read(&arguments.finding)?;
     let now = now();
-    let mut findings = input::read(&text, now).with_context(|| format!("{name} holds no finding"))?;
-    let things = arguments.things.as_deref().map(things::read).transpose()?;
+    let around = Around { now, account: arguments.account.as_deref(), policy: &source.policy };
+    let mut findings = input::read(&text, around).with_context(|| format!("{name} holds no finding"))?;
+    let things = arguments.things.as_deref().map(GivenThings::read).transpose()?;
     for given in &mut findings {
         arguments.complete(given);
-        given.things = things.clone().or(given.things.take());
+        if let Some(things) = &things {
+            given.things = Some(things.behind(given.finding.identifier(), given.things.take()));
+        }
     }
     for (at, given) in findings.iter().enumerate() {
         if arguments.json {

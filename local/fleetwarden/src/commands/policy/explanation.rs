@@ -5,6 +5,7 @@ use crate::output::wrapped;
 use anyhow::{Result, anyhow};
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::names::visible;
 use fleetwarden_core::policy::{
     Decision, Effect, Held, Mode, Outcome, Policy, Protection, Report, Rule, Shadow, Subject, Suppress,
 };
@@ -180,7 +181,7 @@ fn passed_over(told: &Explained<'_>) -> String {
         let found = told.source.policy.rules().iter().find(|known| known.name() == rule);
         let line = found.map(|rule| rule.place().line.to_string()).unwrap_or_default();
         let stage = if found.is_some_and(|rule| !rule.is_live()) { " (shadow)" } else { "" };
-        let saw = unknown.map_or_else(|| seen(&failed_on, &saw), |why| format!("unknown: {why}"));
+        let saw = unknown.map_or_else(|| seen(&failed_on, &saw), |why| format!("unknown: {}", visible(&why)));
         table.add_row([line, format!("{rule}{stage}"), failed_on, saw]);
     }
     laid_out(&table)
@@ -211,12 +212,12 @@ fn seen(condition: &str, saw: &Value) -> String {
 fn plain(value: &Value) -> String {
     match value {
         Value::Null => "none".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => visible(text).into_owned(),
         Value::Array(items) if items.is_empty() => "none".to_owned(),
         Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         Value::Object(members) if members.is_empty() => "none".to_owned(),
         Value::Object(members) => {
-            let pairs = members.iter().map(|(name, value)| format!("{name}={}", plain(value)));
+            let pairs = members.iter().map(|(name, value)| format!("{}={}", visible(name), plain(value)));
             pairs.collect::<Vec<_>>().join(", ")
         }
         value => value.to_string(),
@@ -236,7 +237,7 @@ fn decided(source: &Source, rule: &Rule) -> String {
         Effect::Suppress(Suppress { reason, owner, ticket, .. }) => {
             let owner = owner.as_ref().map(|owner| format!(", owner {owner}")).unwrap_or_default();
             let ticket = ticket.as_ref().map(|ticket| format!(", ticket {ticket}")).unwrap_or_default();
-            format!(": {reason}{owner}{ticket}")
+            visible(&format!(": {reason}{owner}{ticket}")).into_owned()
         }
         Effect::Mitigate(_) | Effect::Report(_) => String::new(),
     };
@@ -244,7 +245,7 @@ fn decided(source: &Source, rule: &Rule) -> String {
 }
 
 fn named(source: &Source, rule: &Rule) -> String {
-    format!("{} ({}:{})", rule.name(), source.path.display(), rule.place().line)
+    format!("{} ({}:{})", rule.name(), visible(&source.path.display().to_string()), rule.place().line)
 }
 
 /// Why a rule that would act does not.
@@ -257,7 +258,10 @@ fn why_held(held: &Held<'_>) -> String {
                 Protection::Certificate(pattern) => ("the certificate", pattern, "certificates"),
                 Protection::Policy(pattern) => ("the policy", pattern, "policies"),
             };
-            format!("the rule would mitigate, and {what} is protected: '{pattern}' of protect.{key}")
+            format!(
+                "the rule would mitigate, and {what} is protected: '{}' of protect.{key}",
+                visible(pattern)
+            )
         }
         Held::ProtectionUnknown => {
             "the rule would mitigate; things or groups are protected, and nobody knows what is behind the \
@@ -284,14 +288,19 @@ fn resource(identifier: &ResourceIdentifier) -> String {
         Some(("roleAliasArn", _)) => "role alias",
         _ => "resource",
     };
-    format!("{kind} {}", identifier.label())
+    format!("{kind} {}", visible(&identifier.label()))
 }
 
 fn finding(subject: &Subject<'_>) -> String {
     let finding = subject.finding;
-    let id = if finding.finding_id.is_empty() { String::new() } else { format!("\n{}", finding.finding_id) };
-    let reason = finding.reason_code.as_deref().map(|code| format!(", {code}")).unwrap_or_default();
-    format!("{}, {}{reason}{id}", finding.check, finding.severity)
+    let id = if finding.finding_id.is_empty() {
+        String::new()
+    } else {
+        format!("\n{}", visible(&finding.finding_id))
+    };
+    let reason =
+        finding.reason_code.as_deref().map(|code| format!(", {}", visible(code))).unwrap_or_default();
+    format!("{}, {}{reason}{id}", visible(finding.check.as_str()), finding.severity)
 }
 
 /// What is known of the things, a line each, and what would have to be looked up.
@@ -304,7 +313,7 @@ fn things(things: &Things, wanted: Wanted) -> String {
     };
     let mut lines = match things {
         Things::NotAsked => Vec::new(),
-        Things::Unknown { unknown } => vec![format!("unknown: {unknown}")],
+        Things::Unknown { unknown } => vec![format!("unknown: {}", visible(unknown))],
         Things::Known(things) if things.is_empty() => vec!["none".to_owned()],
         Things::Known(things) => things.iter().map(thing).collect(),
     };
@@ -313,23 +322,26 @@ fn things(things: &Things, wanted: Wanted) -> String {
 }
 
 fn recorded(then: &RecordedDecision) -> String {
-    let rule = then.rule.as_ref().map_or_else(|| "no rule".to_owned(), |rule| format!("rule {rule}"));
-    format!("{} by {rule}, under the policy {}", then.outcome, then.policy)
+    let rule =
+        then.rule.as_ref().map_or_else(|| "no rule".to_owned(), |rule| format!("rule {}", visible(rule)));
+    format!("{} by {rule}, under the policy {}", visible(&then.outcome), visible(&then.policy))
 }
 
 fn thing(thing: &Thing) -> String {
     let mut parts = Vec::new();
     if let Some(described) = &thing.described {
-        parts.extend(described.thing_type.as_ref().map(|of_type| format!("type {of_type}")));
-        parts.extend(described.attributes.iter().map(|(name, value)| format!("{name}={value}")));
+        parts.extend(described.thing_type.as_ref().map(|of_type| format!("type {}", visible(of_type))));
+        parts.extend(
+            described.attributes.iter().map(|(name, value)| format!("{}={}", visible(name), visible(value))),
+        );
     }
     if let Some(groups) = thing.groups.as_ref().filter(|groups| !groups.is_empty()) {
-        parts.push(format!("in {}", groups.join(", ")));
+        parts.push(format!("in {}", visible(&groups.join(", "))));
     }
     if parts.is_empty() {
-        return thing.name.clone();
+        return visible(&thing.name).into_owned();
     }
-    format!("{}: {}", thing.name, parts.join("; "))
+    format!("{}: {}", visible(&thing.name), parts.join("; "))
 }
 
 fn audit(subject: &Subject<'_>) -> String {
@@ -337,7 +349,7 @@ fn audit(subject: &Subject<'_>) -> String {
     let place = [*account, *region]
         .iter()
         .filter(|text| !text.is_empty())
-        .fold(String::new(), |place, text| format!("{place} {text}"));
+        .fold(String::new(), |place, text| format!("{place} {}", visible(text)));
     let place = if place.is_empty() { place } else { format!(" in{place}") };
     let seen = match times_seen {
         0 | 1 => "seen once".to_owned(),

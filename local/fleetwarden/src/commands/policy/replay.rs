@@ -2,6 +2,7 @@
 
 use super::Source;
 use crate::aws::settings::Settings;
+use crate::fleet::Fleet;
 use crate::output::{line, note};
 use crate::replay::bucket::Bucket;
 use crate::replay::fate::FailOn;
@@ -33,6 +34,10 @@ pub(crate) struct Arguments {
     /// The policy file
     #[arg(long, default_value = "policies/policy.yaml")]
     policy: PathBuf,
+    /// File with the things and groups of the fleet, as `policy check --inventory` takes it, for what the archive does
+    /// not say of the things behind a resource
+    #[arg(long, value_name = "FILE")]
+    things: Option<PathBuf>,
     /// First day of the audits that count, as 2026-11-23, in UTC
     #[arg(long, value_name = "DATE")]
     since: Option<Date>,
@@ -73,7 +78,9 @@ impl Drop for Stop {
 fn replay(arguments: &Arguments, stop: &AtomicBool) -> Result<ExitCode> {
     let source = Source::read(&arguments.policy)?;
     let other = arguments.against.as_deref().map(Source::read).transpose()?;
+    let fleet = arguments.things.as_deref().map(Fleet::read).transpose()?;
     let plan = Plan {
+        fleet: fleet.as_ref(),
         policy: &source.policy,
         against: other.as_ref().map(|other| &other.policy),
         days: Days { since: arguments.since, until: arguments.until },

@@ -4,13 +4,13 @@
 //! came out.
 
 mod case;
-mod checks;
 mod expect;
 mod file;
 mod junit;
 mod told;
 
 use super::Source;
+use crate::input::{self, Input};
 use crate::output::line;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -95,10 +95,8 @@ impl Results {
     }
 
     fn run(&mut self, path: &Path, policy: Option<&Path>) -> Result<Vec<Ran>, String> {
-        let bytes = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let read = case::read(&bytes).map_err(|errors| {
-            let text = String::from_utf8_lossy(&bytes);
-            let shown = path.display().to_string();
+        let Input { name: shown, text } = input::read(path).map_err(|error| format!("{error:#}"))?;
+        let read = case::read(text.as_bytes()).map_err(|errors| {
             errors.iter().map(|error| error.render(&shown, &text)).collect::<Vec<_>>().join("\n")
         })?;
         let policy = policy.map_or_else(|| read.policy_of(path), Path::to_owned);

@@ -1,7 +1,10 @@
 //! The things behind a resource, as an operator writes them for `policy explain` and `policy test`.
 
-use anyhow::{Context as _, Result, anyhow};
+use crate::fleet::Fleet;
+use crate::input::{self, Input};
+use anyhow::{Result, anyhow};
 use fleetwarden_core::policy::yaml;
+use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::{Description, Thing, Things};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -75,12 +78,83 @@ fn unknown(why: String) -> Said {
     Said(Things::Unknown { unknown: why })
 }
 
-/// Reads a file that holds nothing but things, in YAML or JSON.
-pub(crate) fn read(path: &Path) -> Result<Things> {
-    let shown = path.display();
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {shown}"))?;
-    match yaml::read::<Said>(&bytes) {
-        Ok(Said(things)) => Ok(things),
-        Err(error) => Err(anyhow!(error.render(&shown.to_string(), &String::from_utf8_lossy(&bytes)))),
+/// The things of a file: those behind a resource, or those of the fleet, among which they are.
+#[derive(Debug)]
+pub(crate) enum Given {
+    Behind(Things),
+    Fleet(Box<Fleet>),
+}
+
+impl Given {
+    /// Reads a file, in YAML or JSON: a list of things or `unknown`, or a mapping as a fleet is described.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        let Input { name, text } = input::read(path)?;
+        Self::parse(&name, &text)
+    }
+
+    fn parse(name: &str, text: &str) -> Result<Self> {
+        if is_fleet(text) {
+            return Fleet::parse(name, text).map(|fleet| Self::Fleet(Box::new(fleet)));
+        }
+        match yaml::read::<Said>(text.as_bytes()) {
+            Ok(Said(things)) => Ok(Self::Behind(things)),
+            Err(error) => Err(anyhow!(error.render(name, text))),
+        }
+    }
+
+    /// The things behind a resource, of which so much was known.
+    pub(crate) fn behind(&self, identifier: Option<&ResourceIdentifier>, known: Option<Things>) -> Things {
+        match self {
+            Self::Behind(things) => things.clone(),
+            Self::Fleet(fleet) => {
+                if let Some(things) = fleet.of_one_resource() {
+                    return Things::Known(things.to_vec());
+                }
+                let mut things = known.unwrap_or_default();
+                if let Some(identifier) = identifier {
+                    fleet.complete(identifier, &mut things);
+                }
+                things
+            }
+        }
+    }
+}
+
+/// Whether a text begins as a mapping with lists of a fleet.
+fn is_fleet(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let first = lines.find(|line| *line != "---").unwrap_or_default();
+    let first = first.trim_start_matches(['{', '"', '\'', ' ']);
+    !first.starts_with(['-', '[']) && !first.starts_with("unknown")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups(text: &str) -> String {
+        let given = Given::parse("things.yaml", text).unwrap();
+        let certificate = ResourceIdentifier {
+            device_certificate_id: Some("1f00".to_owned()),
+            ..ResourceIdentifier::default()
+        };
+        let things = given.behind(Some(&certificate), None);
+        serde_json::to_string(&things).unwrap()
+    }
+
+    #[test]
+    fn a_list_has_the_things_behind_the_resource_and_a_mapping_may_have_the_tree_of_groups() {
+        let tree = "groups: [{ name: lab, parent: plant }]\nthings:\n";
+        insta::assert_snapshot!(
+            [
+                groups("# things\n- { name: a, groups: [lab] }"),
+                groups("unknown"),
+                groups(r#"{"unknown": "throttled"}"#),
+                groups(&format!("{tree}  - {{ name: a, groups: [lab] }}")),
+                groups(&format!("{tree}  - {{ name: a, groups: [lab], certificates: [1f00] }}\n  - b")),
+                groups(r#"{"things": [{"name": "a", "certificates": ["2a00"]}]}"#),
+            ]
+            .join("\n")
+        );
     }
 }

@@ -168,6 +168,41 @@ suppressions:
     insta::assert_snapshot!(refused(text.as_bytes()));
 }
 
+/// Shape, values and doubts: each of them took a round of its own.
+#[test]
+fn one_round_finds_what_is_wrong_with_shape_values_and_meaning() {
+    let text = "\
+version: 1
+mode: enforcing
+protct: { things: 'pump-*' }
+windows: { zone: EST, opens: [] }
+rules:
+  - name: shape
+    stge: live
+    match: { check: [CA_CERTIFICATE_EXPIRES_CHECK], colour: red, severity: WORST }
+    mitigat: { actions: A }
+  - name: values
+    match: { olderThan: 5, seenAtLeast: many }
+    suppress: { for: [1], reason: '', ownr: x }
+  - name: ended
+    match: { check: LOGGING_DISABLED_CHECK }
+    suppress: { until: 2020-01-01, reason: old, owner: o@example.com }
+  - match: { check: LOGGING_DISABLED_CHECK, hue: red }
+    report: {}
+suppressions:
+  - { name: s, chek: LOGGING_DISABLED_CHECK, match: { resource: 'x', thng: y }, suppress: { until: soon, reason: r, owner: o } }
+";
+    let known = Known { at: Millis(1_795_392_000_000), actions: None, inventory: None };
+    let checked = Policy::check(text.as_bytes(), &known);
+    let said = checked.found.iter().map(|found| {
+        let Diagnostic { place, level, what } = found;
+        let what = what.split(" (allowed").next().unwrap();
+        format!("{}:{} {level:?}: {what}", place.line, place.column)
+    });
+    insta::assert_snapshot!(said.collect::<Vec<_>>().join("\n"));
+    assert_eq!((checked.size, checked.unseen), (None, Some(Unseen::Compared(4))));
+}
+
 #[test]
 fn encodings() {
     let mut marked = vec![0xEF, 0xBB, 0xBF];

@@ -57,3 +57,35 @@ fn a_moment_is_told_in_the_zone() {
     assert_eq!(calendar.local(Millis(1_795_392_000_000)), "2026-11-23T01:00:00+01:00 (Europe/Berlin)");
     assert_eq!(calendar.local(Millis(i64::MAX)), Millis(i64::MAX).rfc3339());
 }
+
+/// What lint says of a zone, as one text.
+fn doubts(zone: &str) -> String {
+    let policy = policy(&format!("version: 1\nwindows: {{ zone: '{zone}' }}\nrules: []\n"));
+    let found = policy.lint(&Known { at: Millis(1_795_392_000_000), actions: None, inventory: None });
+    let said = found.iter().map(|found| format!("{:?}: {}", found.level, found.what));
+    said.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_zone_whose_clocks_never_change_is_doubted_and_what_was_meant_is_named() {
+    let said = ["EST", "mst", "Etc/GMT+2", "Etc/GMT-11"].map(doubts);
+    insta::assert_snapshot!(said.join("\n"));
+    for meant in ["UTC", "Etc/UTC", "GMT", "Etc/GMT0", "HST", "EST5EDT", "America/Phoenix", "Asia/Kolkata"] {
+        assert_eq!(doubts(meant), "", "{meant}");
+    }
+}
+
+#[test]
+fn the_place_behind_an_abbreviation_is_named() {
+    let zones =
+        ["PST", "pdt", "BST", "IST", "ET", "Berlin", "los angeles", "Etc/GMT+15", "UTC+2", "+02:00", "Berln"];
+    insta::assert_snapshot!(zones.map(doubts).join("\n"));
+}
+
+#[test]
+fn each_zone_that_is_suggested_exists() {
+    for (short, zone) in crate::policy::windows::ABBREVIATIONS {
+        assert!(jiff::tz::TimeZone::get(zone).is_ok(), "{short}: {zone}");
+        assert!(short.bytes().all(|b| b.is_ascii_uppercase()), "{short}");
+    }
+}

@@ -1,11 +1,12 @@
-//! Findings as operators have them: a record of the archive or the log group, or an `AuditFinding` as the AWS CLI
-//! prints it. They are told apart by their shape.
+//! Findings as operators have them: a record of the archive or the log group, an `AuditFinding` as the AWS CLI
+//! prints it, or the finding of a case of `policy test`, also in YAML. They are told apart by their shape.
 
+use super::super::short::{self, Reader};
 use anyhow::{Result, anyhow, bail};
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::finding::{Finding, RelatedResource, Severity};
 use fleetwarden_core::json;
-use fleetwarden_core::policy::Subject;
+use fleetwarden_core::policy::{Diagnostic, Place, Policy, Subject, yaml};
 use fleetwarden_core::record::{RecordedDecision, RecordedFinding};
 use fleetwarden_core::resource::NonCompliantResource;
 use fleetwarden_core::suppression::FirstSuppressed;
@@ -19,6 +20,17 @@ use std::fmt;
 /// From here on a number is in milliseconds: as seconds it would be the year 5138.
 const MILLISECONDS: f64 = 1e11;
 
+/// What is needed besides the text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Around<'a> {
+    /// Stands in for the start of the audit where a finding says nothing of its time.
+    pub(super) now: Millis,
+    /// The account that the operator names.
+    pub(super) account: Option<&'a str>,
+    /// The policy whose rules a finding in short form can name.
+    pub(super) policy: &'a Policy,
+}
+
 /// A finding, and as much as is known of its audit and its past.
 #[derive(Debug)]
 pub(super) struct Given {
@@ -28,6 +40,8 @@ pub(super) struct Given {
     pub(super) account: Option<String>,
     /// The region of the audit.
     pub(super) region: Option<String>,
+    /// The account and the region that are assumed where neither the finding nor the operator names them.
+    place: [&'static str; 2],
     /// When the audit began.
     pub(super) at: Millis,
     /// When it was first seen.
@@ -47,8 +61,8 @@ impl Given {
     pub(super) fn subject(&self) -> Subject<'_> {
         Subject {
             finding: &self.finding,
-            account: self.account.as_deref().unwrap_or_default(),
-            region: self.region.as_deref().unwrap_or_default(),
+            account: self.account.as_deref().unwrap_or(self.place[0]),
+            region: self.region.as_deref().unwrap_or(self.place[1]),
             at: self.at,
             first_seen: self.first_seen.unwrap_or(self.at),
             times_seen: self.seen.unwrap_or(1),
@@ -66,26 +80,33 @@ impl Given {
             (None, Some(_)) => assumed.push("that it was first seen in this audit (--first-seen)"),
             (Some(_), None) => assumed.push("that it was seen once (--seen)"),
         }
+        let [account, region] = self.place;
+        let no_account =
+            if account.is_empty() { "no account".to_owned() } else { format!("account {account}") };
+        let no_region = if region.is_empty() { "no region".to_owned() } else { format!("region {region}") };
+        let mut assumed: Vec<String> = assumed.into_iter().map(str::to_owned).collect();
         match (&self.account, &self.region) {
             (Some(_), Some(_)) => {}
-            (None, None) => assumed.push("no account and no region (--account, --region)"),
-            (None, Some(_)) => assumed.push("no account (--account)"),
-            (Some(_), None) => assumed.push("no region (--region)"),
+            (None, None) => assumed.push(format!("{no_account} and {no_region} (--account, --region)")),
+            (None, Some(_)) => assumed.push(format!("{no_account} (--account)")),
+            (Some(_), None) => assumed.push(format!("{no_region} (--region)")),
         }
         assumed.join("; ")
     }
 }
 
-/// Reads the findings of a text: one JSON value, or several one after the other, as in an object of the archive.
-///
-/// `now` stands in for the start of the audit where a finding says nothing of its time.
-pub(super) fn read(text: &str, now: Millis) -> Result<Vec<Given>> {
+/// Reads the findings of a text: one JSON value, or several one after the other, as in an object of the archive; or
+/// one finding in short form, or a list of them, in YAML.
+pub(super) fn read(text: &str, around: Around<'_>) -> Result<Vec<Given>> {
     let values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-    let values =
-        values.collect::<Result<Vec<_>, _>>().map_err(|error| anyhow!("this is no JSON: {error}"))?;
+    let values = match values.collect::<Result<Vec<_>, _>>() {
+        Ok(values) => values,
+        Err(_) if !looks_like_json(text) => return of_yaml(text, around),
+        Err(error) => bail!("invalid JSON: {error}"),
+    };
     let mut findings = Vec::new();
     for (at, value) in values.iter().enumerate() {
-        let read = of_value(value.get(), now, &mut findings);
+        let read = of_value(value.get(), around, &mut findings);
         match read {
             Err(error) if values.len() > 1 => bail!("value {}: {error}", at + 1),
             read => read?,
@@ -97,6 +118,50 @@ pub(super) fn read(text: &str, now: Millis) -> Result<Vec<Given>> {
     Ok(findings)
 }
 
+/// Whether a text begins as JSON does and YAML that people write does not.
+fn looks_like_json(text: &str) -> bool {
+    let mut begin = text.chars().filter(|c| !c.is_whitespace());
+    let opens = begin.next().is_some_and(|c| matches!(c, '{' | '['));
+    opens && begin.next().is_none_or(|c| matches!(c, '"' | '{' | '[' | '}' | ']'))
+}
+
+fn of_yaml(text: &str, around: Around<'_>) -> Result<Vec<Given>> {
+    let is_list = text.lines().any(|line| line.starts_with('-') && line != "---") || text.starts_with('[');
+    let bytes = text.as_bytes();
+    let entries = if is_list { yaml::read(bytes) } else { yaml::read(bytes).map(|one| vec![one]) };
+    let entries = entries.map_err(|error| wrong(&[error]))?;
+    entries.into_iter().map(|entry| of_short(entry, around)).collect()
+}
+
+fn of_short(entry: short::Finding, around: Around<'_>) -> Result<Given> {
+    let mut reader = Reader::default();
+    let read = reader.finding(entry, around.account, around.now);
+    let Some(read) = read.filter(|_| reader.errors.is_empty()) else {
+        reader.errors.sort();
+        return Err(wrong(&reader.errors));
+    };
+    Ok(Given {
+        finding: read.finding,
+        account: read.account,
+        region: read.region,
+        place: [short::ACCOUNT, short::REGION],
+        at: around.now,
+        first_seen: read.first_seen,
+        seen: read.seen,
+        first_suppressed: read.first_suppressed.map(|since| since.of(around.policy)).transpose()?,
+        things: None,
+        recorded: None,
+    })
+}
+
+fn wrong(errors: &[Diagnostic]) -> anyhow::Error {
+    let words = errors.iter().map(|Diagnostic { place: Place { line, column }, what, .. }| match line {
+        0 => what.clone(),
+        _ => format!("line {line}, column {column}: {what}"),
+    });
+    anyhow!(words.collect::<Vec<_>>().join("; "))
+}
+
 /// What tells the shapes apart.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", expecting = "a finding")]
@@ -104,10 +169,11 @@ struct Shape {
     findings: Option<IgnoredAny>,
     finding: Option<IgnoredAny>,
     check: Option<IgnoredAny>,
+    finding_id: Option<IgnoredAny>,
     check_name: Option<IgnoredAny>,
 }
 
-fn of_value(text: &str, now: Millis, findings: &mut Vec<Given>) -> Result<()> {
+fn of_value(text: &str, around: Around<'_>, findings: &mut Vec<Given>) -> Result<()> {
     #[derive(Deserialize)]
     struct Listed {
         findings: Vec<AuditFinding>,
@@ -119,21 +185,29 @@ fn of_value(text: &str, now: Millis, findings: &mut Vec<Given>) -> Result<()> {
     if text.trim_start().starts_with('[') {
         let many: Vec<&RawValue> = json::read(text)?;
         for (at, one) in many.iter().enumerate() {
-            of_value(one.get(), now, findings).map_err(|error| anyhow!("[{at}]: {error}"))?;
+            of_value(one.get(), around, findings).map_err(|error| anyhow!("[{at}]: {error}"))?;
         }
         return Ok(());
     }
     match json::read::<Shape>(text)? {
         Shape { findings: Some(_), .. } => {
             let listed = json::read::<Listed>(text)?.findings;
-            findings.extend(listed.into_iter().map(|finding| finding.given(now)));
+            findings.extend(listed.into_iter().map(|finding| finding.given(around.now)));
         }
-        Shape { finding: Some(_), .. } => findings.push(json::read::<Described>(text)?.finding.given(now)),
-        Shape { check_name: Some(_), .. } => findings.push(json::read::<AuditFinding>(text)?.given(now)),
+        Shape { finding: Some(_), .. } => {
+            findings.push(json::read::<Described>(text)?.finding.given(around.now));
+        }
+        Shape { check_name: Some(_), .. } => {
+            findings.push(json::read::<AuditFinding>(text)?.given(around.now));
+        }
+        Shape { check: Some(_), finding_id: None, .. } => {
+            let entry = yaml::read(text.as_bytes()).map_err(|error| wrong(&[error]))?;
+            findings.push(of_short(entry, around)?);
+        }
         Shape { check: Some(_), .. } => findings.push(json::read::<RecordedFinding>(text)?.into()),
         _ => bail!(
-            "neither a record of the archive (a member 'check'), nor a finding of the AWS CLI (a member \
-             'checkName'), nor an answer with 'finding' or 'findings'"
+            "neither a record of the archive or a finding as in a case of 'policy test' (a member 'check'), nor a \
+             finding of the AWS CLI (a member 'checkName'), nor an answer with 'finding' or 'findings'"
         ),
     }
     Ok(())
@@ -145,6 +219,7 @@ impl From<RecordedFinding> for Given {
             finding: record.finding,
             account: Some(record.account),
             region: Some(record.region),
+            place: Default::default(),
             at: record.audit_started_at,
             first_seen: Some(record.first_seen),
             seen: Some(record.times_seen),
@@ -198,6 +273,7 @@ impl AuditFinding {
             finding,
             account: None,
             region: None,
+            place: Default::default(),
             at,
             first_seen: None,
             seen: None,

@@ -47,8 +47,12 @@ fn source() -> Source {
     Source { path: "policy.yaml".into(), policy: Policy::parse(POLICY.as_bytes()).unwrap() }
 }
 
+fn read(text: &str) -> Result<Vec<Given>> {
+    input::read(text, Around { now: NOW, account: None, policy: &source().policy })
+}
+
 fn first(things: &str) -> Given {
-    let mut given = input::read(LISTED, NOW).unwrap().swap_remove(0);
+    let mut given = read(LISTED).unwrap().swap_remove(0);
     given.things = Some(serde_json::from_str(things).unwrap());
     given
 }
@@ -81,7 +85,7 @@ fn what_is_protected_or_unknown_is_told() {
 
 #[test]
 fn what_nobody_decided_and_what_was_suppressed_is_told() {
-    let mut findings = input::read(LISTED, NOW).unwrap();
+    let mut findings = read(LISTED).unwrap();
     findings[0].finding.suppressed = true;
     let told: Vec<String> = findings.iter().map(told_of).collect();
     insta::assert_snapshot!(told.join("\n\n"));
@@ -115,7 +119,7 @@ fn every_shape_is_read() {
         (format!("{}\n{}\n", record(), record()), 2),
     ];
     for (text, count) in shapes {
-        let findings = input::read(&text, NOW).unwrap();
+        let findings = read(&text).unwrap();
         assert_eq!(findings.len(), count, "{text}");
         assert_eq!(findings[0].finding.check.as_str(), "DEVICE_CERTIFICATE_EXPIRING_CHECK");
         assert_eq!(findings[0].at, Millis(1_795_316_400_123));
@@ -126,7 +130,7 @@ fn every_shape_is_read() {
 #[test]
 fn a_record_is_decided_on_as_it_was() {
     let record = record();
-    let given = &input::read(&record, NOW).unwrap()[0];
+    let given = &read(&record).unwrap()[0];
     let again = serde_json::to_string(&source().policy.decide(&given.subject())).unwrap();
     let then: serde_json::Value = serde_json::from_str(&record).unwrap();
     assert_eq!(
@@ -152,8 +156,38 @@ fn what_is_no_finding_is_told_with_the_path_of_the_member() {
         r#"{"findingId": "a", "checkName": "X", "nonCompliantResource": {"resourceIdentifier": {"clientId": []}}}"#,
         r#"[{"checkName": "X"}]"#,
         r#"{"check": "X", "findingId": "a"}"#,
+        r#"{"check": "DEVICE_CERTIFICATE_AGE", "resorce": "a"}"#,
+        r#"{"check": "DEVICE_CERTIFICATE_AGE"}"#,
+        "check: DEVICE_CERTIFICATE_AGE_CHECK\nseverity: BAD\nfirstSeen: yesterday\n",
+        "check: DEVICE_CERTIFICATE_AGE_CHECK\nfirstSuppressed: { at: 2026-01-01, rule: cut }",
         r#"{"findingId": "a", "checkName": "X"} {"checkName": 1}"#,
     ];
-    let told = texts.map(|text| format!("{text}\n    {}", input::read(text, NOW).unwrap_err()));
+    let told = texts.map(|text| format!("{text}\n    {}", read(text).unwrap_err()));
     insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn the_finding_of_a_case_is_decided_on_with_what_is_assumed() {
+    let short = [
+        r#"{"check": "DEVICE_CERTIFICATE_EXPIRING_CHECK", "resource": "9449c7", "seen": 2}"#,
+        "{check: DEVICE_CERTIFICATE_EXPIRING_CHECK, resource: 9449c7, seen: 2}",
+        "# from a case\ncheck: DEVICE_CERTIFICATE_EXPIRING_CHECK\nresource: 9449c7\nseen: 2\n",
+        "- { check: DEVICE_CERTIFICATE_EXPIRING_CHECK, resource: 9449c7, seen: 2 }\n",
+    ]
+    .map(|text| told_of(&read(text).unwrap()[0]));
+    insta::assert_snapshot!(short[0]);
+    for told in &short {
+        assert_eq!(told, &short[0]);
+    }
+    let list =
+        "- check: LOGGING_DISABLED_CHECK\n- { check: LOGGING_DISABLED_CHECK, account: '210987654321' }\n";
+    let resources = read(list).unwrap();
+    let labels = resources.iter().map(|given| given.finding.identifier().unwrap().label().into_owned());
+    assert_eq!(labels.collect::<Vec<_>>(), ["123456789012", "210987654321"]);
+}
+
+#[test]
+fn what_is_wrong_is_said_once() {
+    let error = read(r#"{"check": "X", "findingId": "a"}"#).unwrap_err();
+    assert_eq!(format!("{error:#}").matches("missing field").count(), 1, "{error:#}");
 }

@@ -1,15 +1,13 @@
 //! From a file of cases to what is decided on: times and words are read, and what a case does not say is filled in.
 
-use super::checks::{self, Kind};
+use super::super::short::{self, Reader, Since};
+use super::super::things::Said;
 use super::expect::{self, Expectation};
 use super::file;
-use anyhow::Context as _;
-use fleetwarden_core::check::{self, CheckName};
-use fleetwarden_core::finding::{Finding, Severity};
+use fleetwarden_core::finding::Finding;
 use fleetwarden_core::policy::yaml::{self, Spanned};
-use fleetwarden_core::policy::{Diagnostic, Place, Policy, Rule, Subject, did_you_mean};
-use fleetwarden_core::resource::{NonCompliantResource, ResourceIdentifier};
-use fleetwarden_core::suppression::FirstSuppressed;
+use fleetwarden_core::policy::{Diagnostic, Place, Policy, Subject};
+use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::{Behind, Things};
 use fleetwarden_core::timestamp::Millis;
 use std::collections::BTreeMap;
@@ -38,7 +36,7 @@ pub(super) struct Case {
     at: Millis,
     first_seen: Millis,
     seen: u32,
-    first_suppressed: Option<(Millis, Spanned<String>)>,
+    first_suppressed: Option<Since>,
     things: Things,
 }
 
@@ -75,14 +73,7 @@ impl Case {
     /// # Errors
     /// If a rule has suppressed the finding that suppresses nothing for a length of time.
     pub(super) fn subject(&self, policy: &Policy) -> anyhow::Result<Subject<'_>> {
-        let first_suppressed = self.first_suppressed.as_ref().map(|(at, rule)| {
-            let terms = policy.rules().iter().find(|of| of.name() == rule.value).and_then(Rule::terms);
-            let line = rule.place.line;
-            let terms = terms.with_context(|| {
-                format!("line {line}: no rule '{}' suppresses for a length of time", rule.value)
-            })?;
-            Ok::<_, anyhow::Error>(FirstSuppressed { at: *at, terms })
-        });
+        let first_suppressed = self.first_suppressed.as_ref().map(|since| since.of(policy));
         Ok(Subject {
             finding: &self.finding,
             account: &self.account,
@@ -102,7 +93,7 @@ impl Case {
 /// What is wrong with it: the first value that is none of its type, or else everything.
 pub(super) fn read(bytes: &[u8]) -> Result<Cases, Vec<Diagnostic>> {
     let file: file::File = yaml::read(bytes).map_err(|error| vec![error])?;
-    let mut reader = Reader { errors: Vec::new() };
+    let mut reader = Reader::default();
     if file.cases.value.is_empty() {
         reader.error(file.cases.place, "there is no case");
     }
@@ -113,7 +104,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Cases, Vec<Diagnostic>> {
         if let Some(line) = names.insert(name.clone(), place.line) {
             reader.error(*place, format!("the case in line {line} has this name already"));
         }
-        cases.extend(reader.case(entry));
+        cases.extend(case(&mut reader, entry));
     }
     if reader.errors.is_empty() {
         return Ok(Cases { policy: file.policy.map(|policy| policy.value), cases });
@@ -122,130 +113,40 @@ pub(super) fn read(bytes: &[u8]) -> Result<Cases, Vec<Diagnostic>> {
     Err(reader.errors)
 }
 
-/// Gathers what is wrong.
-pub(super) struct Reader {
-    errors: Vec<Diagnostic>,
+/// Reads the case of an entry.
+fn case(reader: &mut Reader, entry: file::Case) -> Option<Case> {
+    // After an error some value stands in, so that the rest of the case is looked through too.
+    let at = entry.at.as_ref().and_then(|text| reader.time(text)).unwrap_or(AT);
+    let expect = expect::read(reader, entry.expect);
+    let read = reader.finding(entry.finding, None, at)?;
+    let behind = read.finding.identifier().map_or(Behind::Nothing, ResourceIdentifier::behind);
+    let things = things(reader, entry.things, &behind);
+    let Spanned { place, value: name } = entry.name;
+    Some(Case {
+        name,
+        place,
+        expect,
+        account: read.account.unwrap_or_else(|| short::ACCOUNT.to_owned()),
+        region: read.region.unwrap_or_else(|| short::REGION.to_owned()),
+        at,
+        first_seen: read.first_seen.unwrap_or(at),
+        seen: read.seen.unwrap_or(1),
+        first_suppressed: read.first_suppressed,
+        finding: read.finding,
+        things,
+    })
 }
 
-impl Reader {
-    pub(super) fn error(&mut self, place: Place, what: impl Into<String>) {
-        self.errors.push(Diagnostic::error(place, what));
-    }
-
-    /// A moment, or a day, which stands for its beginning in UTC.
-    pub(super) fn time(&mut self, text: &Spanned<String>) -> Option<Millis> {
-        let Spanned { place, value } = text;
-        let time = Millis::parse(value).or_else(|| Millis::parse(&format!("{value}T00:00:00Z")));
-        if time.is_none() {
-            let what = format!("'{value}' is no time; write it as 2026-11-23T08:00:00Z or 2026-11-23");
-            self.error(*place, what);
+/// What is known of the things: as much as the functions would know.
+fn things(reader: &mut Reader, said: Option<Spanned<Said>>, behind: &Behind<'_>) -> Things {
+    match (said, behind) {
+        (Some(said), Behind::Certificate(_) | Behind::Client(_)) => said.value.0,
+        (Some(said), Behind::Many | Behind::Nothing) => {
+            let what = "nobody looks up things behind this resource; leave them out";
+            reader.error(said.place, what);
+            Things::NotAsked
         }
-        time
-    }
-
-    /// One of some words.
-    pub(super) fn word(&mut self, text: &Spanned<String>, what: &str, allowed: &[&str]) -> Option<String> {
-        if allowed.contains(&text.value.as_str()) {
-            return Some(text.value.clone());
-        }
-        let near = did_you_mean(&text.value, allowed.iter().copied());
-        let all = allowed.join(", ");
-        self.error(text.place, format!("'{}' is no {what}{near} (allowed: {all})", text.value));
-        None
-    }
-
-    fn case(&mut self, entry: file::Case) -> Option<Case> {
-        // After an error some value stands in, so that the rest of the case is looked through too.
-        let at = entry.at.as_ref().and_then(|text| self.time(text)).unwrap_or(AT);
-        let expect = expect::read(self, entry.expect);
-        let text = |text: Option<Spanned<String>>, default: &str| {
-            text.map_or_else(|| default.to_owned(), |text| text.value)
-        };
-        let account = text(entry.finding.account, "123456789012");
-        let region = text(entry.finding.region, "us-east-1");
-        let first_seen = entry.finding.first_seen.as_ref().and_then(|text| self.time(text)).unwrap_or(at);
-        let seen = entry.finding.seen.as_ref().map_or(1, |seen| seen.value);
-        let first_suppressed = entry
-            .finding
-            .first_suppressed
-            .and_then(|Spanned { value: first, .. }| Some((self.time(&first.at)?, first.rule)));
-        if let Some(Spanned { place, value: 0 }) = entry.finding.seen {
-            self.error(place, "a finding was seen once at least: in this audit");
-        }
-        let check = CheckName::new(&entry.finding.check.value);
-        let Some(facts) = checks::facts(check.as_str()) else {
-            let near = did_you_mean(check.as_str(), check::KNOWN);
-            self.error(entry.finding.check.place, format!("'{check}' is no audit check{near}"));
-            return None;
-        };
-        let words = Severity::ALL.map(Severity::as_str);
-        let words = words.split_last().map_or(&[] as &[&str], |(_unknown, words)| words);
-        let severity = entry.finding.severity.as_ref();
-        let severity = severity.and_then(|word| self.word(word, "severity", words));
-        let severity = severity.map_or(facts.severity, |word| Severity::parse(&word));
-        let identifier = identifier(entry.finding.resource, facts.kind, &account);
-        let behind = identifier.as_ref().map_or(Behind::Nothing, ResourceIdentifier::behind);
-        let things = self.things(entry.things, &behind);
-        let mut additional_info = BTreeMap::new();
-        if let Some(expires) = entry.finding.expires.as_ref().and_then(|text| self.time(text)) {
-            additional_info.insert("EXPIRATION_TIME".to_owned(), expires.0.to_string());
-        }
-        let resource = identifier.map(|resource_identifier| NonCompliantResource {
-            resource_type: Some(text(entry.finding.r#type, facts.kind.resource_type())),
-            resource_identifier,
-            additional_info,
-        });
-        let finding = Finding {
-            finding_id: String::new(),
-            check,
-            severity,
-            found_at: at,
-            resource,
-            related: Vec::new(),
-            reason_code: entry.finding.reason.map(|text| text.value).or(facts.reason.map(str::to_owned)),
-            reason: None,
-            suppressed: entry.finding.suppressed,
-        };
-        let Spanned { place, value: name } = entry.name;
-        Some(Case {
-            name,
-            place,
-            expect,
-            finding,
-            account,
-            region,
-            at,
-            first_seen,
-            seen,
-            first_suppressed,
-            things,
-        })
-    }
-
-    /// What is known of the things: as much as the functions would know.
-    fn things(&mut self, said: Option<Spanned<super::super::things::Said>>, behind: &Behind<'_>) -> Things {
-        match (said, behind) {
-            (Some(said), Behind::Certificate(_) | Behind::Client(_)) => said.value.0,
-            (Some(said), Behind::Many | Behind::Nothing) => {
-                let what = "nobody looks up things behind this resource; leave them out";
-                self.error(said.place, what);
-                Things::NotAsked
-            }
-            (None, Behind::Certificate(_) | Behind::Client(_)) => Things::Known(Vec::new()),
-            (None, Behind::Many | Behind::Nothing) => Things::NotAsked,
-        }
-    }
-}
-
-fn identifier(
-    said: Option<Spanned<file::OneOr<file::Identifier>>>,
-    kind: Kind,
-    account: &str,
-) -> Option<ResourceIdentifier> {
-    match said.map(|said| said.value) {
-        Some(file::OneOr::One(none)) if none == "none" => None,
-        Some(file::OneOr::One(label)) => Some(kind.identifier(&label)),
-        Some(file::OneOr::More(members)) => Some(members.into()),
-        None => Some(kind.identifier(&kind.example(account))),
+        (None, Behind::Certificate(_) | Behind::Client(_)) => Things::Known(Vec::new()),
+        (None, Behind::Many | Behind::Nothing) => Things::NotAsked,
     }
 }

@@ -2,8 +2,9 @@
 
 use super::super::Source;
 use super::super::explanation::{self, Explained, Opening};
-use super::case::{Case, Reader};
-use super::file::{Expect, Held as SaidHeld, OneOr, Protection as SaidProtection};
+use super::super::short::{OneOr, Reader};
+use super::case::Case;
+use super::file::{Expect, Held as SaidHeld, Protection as SaidProtection};
 use fleetwarden_core::policy::yaml::Spanned;
 use fleetwarden_core::policy::{Decision, Held, Outcome, Protection, Report, Subject, Suppress};
 use fleetwarden_core::timestamp::Millis;

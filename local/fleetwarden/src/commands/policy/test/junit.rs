@@ -2,6 +2,7 @@
 
 use super::{Counts, Ran, Results, Suite, told};
 use anyhow::Result;
+use fleetwarden_core::names::visible_lines;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
@@ -83,8 +84,8 @@ fn numbers(start: &mut BytesStart<'_>, tests: usize, failures: usize, errors: us
     }
 }
 
-/// A text without the characters that XML cannot hold.
+/// A text without the characters that XML cannot hold, and those that are not seen escaped.
 fn printable(text: &str) -> String {
     let allowed = |c: char| matches!(c, '\t' | '\n') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'));
-    text.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
+    visible_lines(text).chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
 }

@@ -233,7 +233,7 @@ fn junit_is_well_formed_whatever_a_case_is_called() {
     assert!(failed.text().unwrap().contains("<&>\""));
     assert!(failed.attribute("message").unwrap().contains("got none"));
     let named = failed.parent().unwrap().attribute("name").unwrap();
-    assert!(named.starts_with("<&>\"' ]]> \u{fffd}") && named.ends_with("é ✓"), "{named}");
+    assert!(named.starts_with("<&>\"' ]]> \\u0007\n\u{fffd}") && named.ends_with("é ✓"), "{named}");
     insta::assert_snapshot!(xml.replace(&folder.path().display().to_string(), "policies"));
 }
 
@@ -268,4 +268,33 @@ fn the_cases_that_ship_pass_and_reach_every_rule() {
     let told = told::text(&results);
     assert!(results.passed(), "{told}");
     assert!(!told.contains("No case reaches"), "{told}");
+}
+
+#[test]
+fn names_of_cases_are_not_obeyed() {
+    use super::super::hostile_tests::{assert_plain, hostile, quoted};
+    for name in hostile().step_by(7) {
+        let name = quoted(&name);
+        let cases = format!(
+            "cases:\n  - name: {name}\n    finding: {{ check: LOGGING_DISABLED_CHECK, resource: {name}, reason: {name} }}\n    \
+             expect: {{ rule: {name}, shadow: {name}, actions: [{name}] }}\n"
+        );
+        let (results, _folder) = results(&[("a.yaml", &cases)]);
+        assert_eq!(results.counts().failed, 1, "{cases}");
+        assert_plain("test", &told::text(&results));
+        assert_plain("junit", std::str::from_utf8(&junit::xml(&results).unwrap()).unwrap());
+        let wrong = format!(
+            "cases:\n  - name: {name}\n    finding: {{ check: {name}, at: {name} }}\n    expect: {{}}\n"
+        );
+        assert_plain("test", &told_of(&[("a.yaml", &wrong)]));
+    }
+}
+
+#[test]
+fn cases_that_windows_powershell_has_saved_are_read() {
+    let (_, folder) = results(&[("a.yaml", PASS)]);
+    let path = folder.path().join(FOLDER).join("a.yaml");
+    let units = PASS.encode_utf16().flat_map(u16::to_le_bytes);
+    fs::write(&path, [0xff, 0xfe].into_iter().chain(units).collect::<Vec<_>>()).unwrap();
+    assert!(Results::of(&[path], None).passed());
 }

@@ -3,6 +3,7 @@
 use super::super::explanation;
 use super::expect::{Difference, Failure};
 use super::{Counts, Ran, Results, Suite};
+use fleetwarden_core::names::visible;
 use std::fmt::Write as _;
 
 /// Every case, every difference with its explanation, the sums, and the rules that no case reached.
@@ -28,7 +29,13 @@ pub(super) fn text(results: &Results) -> String {
                 reached += 1;
                 continue;
             }
-            let _ = write!(missed, "\n  {}:{}: {}", path.display(), rule.place().line, rule.name());
+            let _ = write!(
+                missed,
+                "\n  {}:{}: {}",
+                visible(&path.display().to_string()),
+                rule.place().line,
+                rule.name()
+            );
         }
     }
     let _ = write!(out, "; {reached} of {rules} rules reached");
@@ -39,10 +46,11 @@ pub(super) fn text(results: &Results) -> String {
 }
 
 fn told_of(suite: &Suite, out: &mut String) {
-    let _ = writeln!(out, "{}", suite.path.display());
+    let _ = writeln!(out, "{}", visible(&suite.path.display().to_string()));
     match &suite.cases {
         Ok(cases) => {
             for Ran { name, place, failure } in cases {
+                let name = visible(name);
                 match failure {
                     None => {
                         let _ = writeln!(out, "  ✓ {name}");
@@ -66,7 +74,7 @@ pub(super) fn differences(failure: &Failure) -> String {
     let mut table = explanation::table();
     table.set_header(["", "expected", "got"]);
     for Difference { key, expected, got } in &failure.differences {
-        table.add_row([key, expected.as_str(), got.as_str()]);
+        table.add_row([key, &*visible(expected), &*visible(got)]);
     }
     explanation::laid_out(&table)
 }

@@ -1,0 +1,122 @@
+//! The policy of now decides on a finding again, right before its resource is suppressed.
+//!
+//! A message is a request and never an authority: it may have waited in a queue for weeks, another policy may be
+//! deployed, or somebody else may have sent it. So the finding is looked up, its resource and its check are taken from
+//! the service, and the policy decides as it would have at the audit. What it does not suppress with the same end and
+//! description is left to the next audit: the history of findings has the terms that triage decided on, and another
+//! length would be given twice.
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::registry::Registry;
+use fleetwarden_core::api::input::millis;
+use fleetwarden_core::listing::Listed;
+use fleetwarden_core::message::FindingRef;
+use fleetwarden_core::message::SuppressionMessage;
+use fleetwarden_core::names::shown;
+use fleetwarden_core::policy::Held;
+use fleetwarden_core::policy::Outcome;
+use fleetwarden_core::policy::Subject;
+use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::suppression::Maker;
+use fleetwarden_core::suppression::description;
+use fleetwarden_core::thing::Things;
+use serde::Deserialize as _;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::ApplySuppressions;
+
+/// How far apart the start of an audit may be in its notification and in its findings, in milliseconds: one of them may
+/// have lost the fraction of its second.
+const START_TOLERANCE_MS: i64 = 1_000;
+
+/// What the policy of now says of a finding.
+#[derive(Debug)]
+pub(crate) enum Decided {
+    /// It suppresses this resource as the message asks for.
+    AsAsked(Box<ResourceIdentifier>),
+    /// It does not, for this reason.
+    Otherwise(String),
+}
+
+impl ApplySuppressions {
+    /// Decides on a finding of a message again.
+    ///
+    /// # Errors
+    /// If the finding cannot be looked up, or is another one than the message says: [`Error::Input`].
+    pub(crate) async fn decide(
+        &self,
+        message: &SuppressionMessage,
+        asked: &FindingRef,
+        registry: &Registry,
+    ) -> Result<Decided, Error> {
+        let id = shown(&asked.finding_id);
+        let past =
+            asked.past.ok_or_else(|| Error::Input(format!("finding {id} of the message has no past")))?;
+        let described =
+            self.pace.ask(&self.iot, "DescribeAuditFinding", json!({"findingId": asked.finding_id})).await;
+        let described: Value = match described {
+            Err(error) if error.is_code("ResourceNotFoundException") => {
+                return Ok(Decided::Otherwise("the finding no longer exists".to_owned()));
+            }
+            described => described?,
+        };
+        let empty = || Error::Later(format!("DescribeAuditFinding on {id}: the answer has no finding"));
+        let described = described.get("finding").ok_or_else(empty)?;
+        verify_audit(message, &id, described)?;
+        let unreadable = |e| Error::Input(format!("DescribeAuditFinding on {id}: {e}"));
+        let listed = Listed::deserialize(described).map_err(unreadable)?;
+        let found = listed.into_finding(&message.check, || asked.finding_id.clone());
+        let (Some(resource), true) = (found.identifier(), found.key() == asked.key) else {
+            return Err(Error::Input(format!(
+                "finding {id} is not of the check and resource of the message"
+            )));
+        };
+        let subject = Subject {
+            finding: &found,
+            account: &message.audit.account,
+            region: &message.audit.region,
+            at: message.audit.started_at,
+            first_seen: past.first_seen,
+            times_seen: past.times_seen,
+            first_suppressed: past.first_suppressed,
+            things: &Things::NotAsked,
+        };
+        let wants = |things: &Things| self.policy.decide(&Subject { things, ..subject.clone() }).wanted;
+        let things = registry.look_up(Some(resource), wants).await;
+        let subject = Subject { things: &things, ..subject.clone() };
+        let decision = self.policy.decide(&subject);
+        let rule = decision.rule.unwrap_or_default();
+        let why = match (decision.held, decision.outcome) {
+            (None, Outcome::Suppress(suppress)) => {
+                let description = description(Maker::Rule(rule), suppress);
+                if decision.ends_at() == message.expires_at && description == message.description {
+                    return Ok(Decided::AsAsked(Box::new(resource.clone())));
+                }
+                format!("rule {rule} suppresses it with another end or description")
+            }
+            (Some(Held::RuleUnknown(rule)), _) => {
+                let unknown =
+                    if let Things::Unknown { unknown } = &things { unknown } else { "not looked up" };
+                format!("rule {rule} cannot be evaluated: {unknown}")
+            }
+            (_, Outcome::Suppressed) => "it is suppressed already".to_owned(),
+            _ if rule.is_empty() => "no rule takes it".to_owned(),
+            (_, outcome) => format!("rule {rule} says {}", outcome.word()),
+        };
+        Ok(Decided::Otherwise(why))
+    }
+}
+
+/// The audit of the message is that of the finding: by its start the policy counts, and a later audit is known.
+fn verify_audit(message: &SuppressionMessage, id: &str, described: &Value) -> Result<(), Error> {
+    let audit = &message.audit;
+    let same_task = described.get("taskId").and_then(Value::as_str) == Some(audit.task_id.as_str());
+    let start = described.get("taskStartTime").and_then(millis);
+    let same_start =
+        start.is_some_and(|at| at.0.abs_diff(audit.started_at.0) <= START_TOLERANCE_MS.unsigned_abs());
+    if same_task && same_start {
+        return Ok(());
+    }
+    Err(Error::Input(format!("finding {id} is not of the audit of the message")))
+}

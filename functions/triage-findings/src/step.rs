@@ -1,0 +1,126 @@
+//! One step of a check's triage: what one message causes, and what it leaves to the next one.
+//!
+//! A step that is repeated stops elsewhere than the first try did, and may run under another policy. Two
+//! continuations of one step would each miss what the other one saw. So what a step leaves is recorded in the ledger
+//! before it is sent: the first record stays, and a repeat that finds one only sends it. The steps of a check are a
+//! chain, whatever is repeated.
+//!
+//! The chain ends: each step does a page at least, a check has [`MAX_PAGES`] at most, and it is restarted
+//! [`MAX_RESTARTS`] times at most. These are the bounds of the loop through triage's own queue.
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::batch;
+use fleetwarden_aws::ledger::Item;
+use fleetwarden_core::message::CheckMessage;
+use fleetwarden_core::message::Counts;
+use fleetwarden_core::message::Resume;
+use fleetwarden_core::timestamp::Millis;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::Triage;
+use crate::outbox::Messages;
+use crate::outbox::Outbox;
+use crate::run::Run;
+
+/// The most pages of a check: ten million findings.
+const MAX_PAGES: u32 = 40_000;
+/// How often a check is restarted, because the service refuses a page's token or a segment has expired.
+const MAX_RESTARTS: u32 = 3;
+/// The sort key, and the attribute, of what a step leaves.
+const STEP: &str = "step";
+const NEXT: &str = "next";
+
+/// What a step leaves.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Next {
+    /// More pages, for another invocation.
+    Pages(CheckMessage),
+    /// The last mitigations and the summary: all pages are done, and the history is replaced.
+    End(CheckMessage),
+}
+
+impl Next {
+    /// The rest of a check, from a page on.
+    pub(crate) fn pages(message: CheckMessage, resume: Resume) -> Result<Self, Error> {
+        if resume.page > MAX_PAGES {
+            return Err(Error::Input(format!("{} has more than {MAX_PAGES} pages", message.check)));
+        }
+        Ok(Self::Pages(CheckMessage { resume: Some(resume), ..message }))
+    }
+
+    /// The same check from its first page on, because it cannot go on. Pages, suppressions and mitigations have the
+    /// same names as before, so that what was done already changes nothing.
+    pub(crate) fn restart(message: CheckMessage, why: &Error) -> Result<Self, Error> {
+        let restarts = message.resume.as_ref().map_or(0, |resume| resume.restarts);
+        if restarts >= MAX_RESTARTS {
+            return Err(Error::Input(format!("{} was restarted {restarts} times: {why}", message.check)));
+        }
+        tracing::warn!(check = %message.check, task = message.audit.task_id, %why, "the check is restarted from its first page");
+        let resume = Resume { restarts: restarts + 1, repeated: true, ..Resume::default() };
+        Ok(Self::Pages(CheckMessage { resume: Some(resume), ..message }))
+    }
+}
+
+impl Triage {
+    /// Does a step, unless it is known already what it leaves; then sends that.
+    pub(crate) async fn step(
+        &self,
+        about: &str,
+        message: CheckMessage,
+        deadline: Millis,
+    ) -> Result<(), Error> {
+        let item = Item::new(about, STEP, self.consumer.clock.now());
+        let before = self.ledger.put_in_place(item.clone(), "pk", None).await?;
+        if let Some(next) = before.as_ref().and_then(|item| item.get_text(NEXT)) {
+            return self.leave(next).await;
+        }
+        // On the heap, as what follows: what a run holds is large.
+        let next = Box::pin(Run::start(self, message, before.is_some())).await?;
+        let next = Box::pin(next.go(deadline)).await?;
+        let next = serde_json::to_string(&next).map_err(|e| Error::Input(e.to_string()))?;
+        let first = self.ledger.put_in_place(item.text(NEXT, &next), NEXT, None).await?;
+        self.leave(first.as_ref().and_then(|item| item.get_text(NEXT)).unwrap_or(&next)).await
+    }
+
+    /// Sends what a step leaves.
+    async fn leave(&self, next: &str) -> Result<(), Error> {
+        match batch::parse("record of a step", next)? {
+            Next::Pages(message) => {
+                let body = serde_json::to_string(&message).map_err(|e| Error::Input(e.to_string()))?;
+                self.queues.check.send(&[body.into()]).await
+            }
+            Next::End(message) => Box::pin(self.end(&message)).await,
+        }
+    }
+
+    /// Ends a check: the last mitigations, unless a later audit has looked at it by now, and the summary.
+    async fn end(&self, message: &CheckMessage) -> Result<(), Error> {
+        let Messages { finding, suppression, mut mitigation } =
+            Outbox::new(message, &self.policy, false).end()?;
+        if !mitigation.is_empty()
+            && let Some(later) = self.ledger.later_audit(&message.audit, &message.check).await?
+        {
+            tracing::info!(check = %message.check, later, "a later audit has looked at the check: nothing is mitigated");
+            mitigation.clear();
+        }
+        let resume = message.resume.as_ref();
+        let total =
+            resume.iter().flat_map(|resume| resume.tally.values()).fold(Counts::default(), Counts::plus);
+        tracing::info!(
+            check = %message.check,
+            task = message.audit.task_id,
+            pages = resume.map_or(0, |resume| resume.page),
+            non_compliant = total.non_compliant,
+            suppressed = total.suppressed,
+            new = total.new,
+            fixed = total.fixed,
+            suppress = total.suppress,
+            mitigate = total.mitigated,
+            report = total.reported,
+            "the check is triaged"
+        );
+        self.send(Messages { finding, suppression, mitigation }).await
+    }
+}

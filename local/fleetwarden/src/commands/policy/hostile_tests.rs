@@ -1,0 +1,114 @@
+//! Names that devices choose, and texts of files that come from elsewhere, in everything that these commands print.
+
+use super::Source;
+use super::explanation::{self, Explained, Opening};
+use crate::replay::damage::Damage;
+use fleetwarden_core::finding::Finding;
+use fleetwarden_core::names::is_unseen;
+use fleetwarden_core::policy::{Policy, Subject};
+use fleetwarden_core::thing::Things;
+use fleetwarden_core::timestamp::Millis;
+use serde_json::json;
+
+/// Begins a line only if a name could break one.
+const FORGED: &str = "FORGED";
+
+const POLICY: &str = "
+version: 1
+protect: { things: safe }
+rules:
+  - name: grouped
+    match: { check: CONFLICTING_CLIENT_IDS_CHECK, group: lab }
+    report: {}
+  - name: attributed
+    match: { check: CONFLICTING_CLIENT_IDS_CHECK, attribute: { site: hall }, reason: x }
+    report: {}
+  - name: named
+    match: { check: CONFLICTING_CLIENT_IDS_CHECK, resource: never, account: '1*' }
+    report: {}
+";
+
+/// Every character that is not seen, in a name.
+pub(crate) fn hostile() -> impl Iterator<Item = String> {
+    let all = (0..=0x000e_007f).filter_map(char::from_u32).filter(|c| is_unseen(*c));
+    all.map(|c| format!("a{c}{FORGED}")).chain(["\u{1b}]8;;https://example.com\u{7}x".to_owned()])
+}
+
+/// A name in YAML, with escapes that YAML knows for all of Unicode.
+pub(crate) fn quoted(name: &str) -> String {
+    let escaped = name.chars().map(|c| format!("\\U{:08x}", u32::from(c)));
+    format!("\"{}\"", escaped.collect::<String>())
+}
+
+/// That a text is as it is read.
+pub(crate) fn assert_plain(what: &str, printed: &str) {
+    for line in printed.split('\n') {
+        assert!(!line.contains(is_unseen), "{what}: {line:?}");
+        assert!(!line.trim_start().starts_with(FORGED), "{what}: {line:?}");
+    }
+}
+
+#[test]
+fn an_explanation() {
+    let source =
+        Source { path: "policy\u{202e}.yaml".into(), policy: Policy::parse(POLICY.as_bytes()).unwrap() };
+    for name in hostile() {
+        let finding: Finding = serde_json::from_value(json!({
+            "findingId": name, "check": "CONFLICTING_CLIENT_IDS_CHECK", "severity": "HIGH", "foundAt": 0,
+            "resource": { "resourceType": name, "resourceIdentifier": { "clientId": name } },
+            "reasonCode": name, "reason": name, "suppressed": false,
+        }))
+        .unwrap();
+        let known =
+            json!([{ "name": name, "type": name, "attributes": { (name.clone()): name }, "groups": [name] }]);
+        for things in [known, json!({ "unknown": name })] {
+            let things: Things = serde_json::from_value(things).unwrap();
+            let subject = Subject {
+                finding: &finding,
+                account: &name,
+                region: &name,
+                at: Millis(0),
+                first_seen: Millis(0),
+                times_seen: 1,
+                first_suppressed: None,
+                things: &things,
+            };
+            let recorded =
+                serde_json::from_value(json!({ "outcome": name, "rule": name, "policy": name })).unwrap();
+            let decision = source.policy.decide(&subject);
+            let printed = explanation::text(&Explained {
+                source: &source,
+                subject: &subject,
+                decision: &decision,
+                opening: Opening::AtOnce,
+                recorded: Some(&recorded),
+                assumed: "",
+            });
+            assert_plain("explain", &printed);
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_policy() {
+    for name in hostile() {
+        let quoted = quoted(&name);
+        let text = format!(
+            "version: 1\nrules:\n  - name: {quoted}\n    match: {{ check: {quoted} }}\n    {quoted}: 1\n"
+        );
+        let errors = Policy::parse(text.as_bytes()).unwrap_err();
+        for error in errors.all() {
+            assert_plain("check", &error.render(&name, &format!("{name}\n{name}\n{name}\n{name}\n{name}")));
+        }
+    }
+}
+
+#[test]
+fn what_is_damaged_in_an_archive() {
+    for name in hostile() {
+        let mut damage = Damage::default();
+        damage.object(&name, name.clone());
+        damage.line(&name, 1, name.clone());
+        assert_plain("replay", &damage.remarks().join("\n"));
+    }
+}
