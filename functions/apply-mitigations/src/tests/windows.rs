@@ -126,7 +126,7 @@ async fn a_zone_that_does_not_exist_refuses_the_start_with_an_alert() {
     assert!(service.alerts().is_empty());
     let bad = "windows: { zone: Europe/Berln }";
     let error = load(bad).await.unwrap_err();
-    assert!(error.to_string().ends_with("policy.yaml: policy:3:18: 'Europe/Berln' is no time zone; did you mean 'Europe/Berlin'? (a name such as Europe/Berlin)"), "{error}");
+    assert!(error.to_string().ends_with("policy.yaml: policy:3:18: 'Europe/Berln' is not a time zone; did you mean 'Europe/Berlin'? (a name such as Europe/Berlin)"), "{error}");
     load(bad).await.unwrap_err();
     std::fs::remove_dir_all(&folder).unwrap();
     let alerts: Vec<Value> = service.alerts();
