@@ -157,7 +157,10 @@ pub(crate) fn left_out(request: &MitigationRequest, policy: &str, reason: &str) 
             request,
             "left-out",
             AlertSeverity::Medium,
-            format!("{}: not all that was to be mitigated starts: the policy decides otherwise now", check(request)),
+            format!(
+                "{}: not all that was to be mitigated starts: the policy decides otherwise now",
+                check(request)
+            ),
             format!(
                 "{}\nEach finding is decided on again right before its start. Now: `{}` The same may be true of other \
                  mitigations of this rule and audit; the ledger and the log have each.",

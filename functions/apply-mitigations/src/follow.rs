@@ -167,7 +167,10 @@ impl ApplyMitigations {
         if self.mitigations.ended(&id, State::Lost, &attributes).await? {
             self.alerts.raise(&alerts::endless(request)).await?;
         }
-        tracing::error!(mitigation.task_id = id, "the task still runs after 90 days, and is not followed any more");
+        tracing::error!(
+            mitigation.task_id = id,
+            "the task still runs after 90 days, and is not followed any more"
+        );
         Ok(())
     }
 }

@@ -94,8 +94,7 @@ impl ApplyMitigations {
                 });
             }
         };
-        let registry =
-            Registry::new(self.iot.clone(), Pace::Patient, &self.account, &self.iot.region());
+        let registry = Registry::new(self.iot.clone(), Pace::Patient, &self.account, &self.iot.region());
         let (mut wanted, mut left_out, mut reasons) = (Vec::new(), Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         for finding in findings.iter().filter(|finding| seen.insert(&finding.finding_id)) {
@@ -158,16 +157,15 @@ impl ApplyMitigations {
         let things = registry.look_up(found.identifier(), wants).await;
         let subject = Subject { things: &things, ..subject.clone() };
         let decision = self.policy.decide(&subject);
-        let unknown = if let Things::Unknown { unknown } = &things { unknown } else { "it was not looked up" };
+        let unknown =
+            if let Things::Unknown { unknown } = &things { unknown } else { "it was not looked up" };
         let rule = decision.rule.unwrap_or_default();
         Ok(match (decision.held, decision.outcome) {
             (Some(Held::ProtectedBy(protection)), _) => Some(format!("it is protected by {protection}")),
             (Some(Held::ProtectionUnknown), _) => {
                 Some(format!("whether it is protected is unknown: {unknown}"))
             }
-            (Some(Held::RuleUnknown(rule)), _) => {
-                Some(format!("rule {rule} cannot be evaluated: {unknown}"))
-            }
+            (Some(Held::RuleUnknown(rule)), _) => Some(format!("rule {rule} cannot be evaluated: {unknown}")),
             (None, Outcome::Mitigate(mitigate)) if mitigate.actions == request.actions => None,
             (None, Outcome::Mitigate(_)) => Some(format!("rule {rule} mitigates it with other actions")),
             (None, Outcome::Suppressed) => Some("it is suppressed".to_owned()),

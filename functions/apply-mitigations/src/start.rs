@@ -86,7 +86,11 @@ impl ApplyMitigations {
         let request = &message.request;
         let waits_on = !self.has_waited(&message, PATIENCE_SECONDS);
         if waits_on && self.room.is_full(self.consumer.clock.now()) {
-            tracing::info!(mitigation.task_id = request.task_id(), waits = message.waits, "{FULL}: no start is tried");
+            tracing::info!(
+                mitigation.task_id = request.task_id(),
+                waits = message.waits,
+                "{FULL}: no start is tried"
+            );
             return self.put_off(message).await;
         }
         let revalidated = self.revalidate(request, deadline).await?;

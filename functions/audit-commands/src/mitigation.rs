@@ -171,7 +171,8 @@ impl AuditCommands {
             let identifier: ResourceIdentifier = resource
                 .and_then(|resource| serde_json::from_value(resource.clone()).ok())
                 .unwrap_or_default();
-            let audit = self.audit(finding.get("taskId").unwrap_or(&Value::Null), finding.get("taskStartTime"));
+            let audit =
+                self.audit(finding.get("taskId").unwrap_or(&Value::Null), finding.get("taskStartTime"));
             // Once for an audit and check.
             if audits.insert((audit.task_id.clone(), check.clone())) {
                 held.extend(self.latest(&audit, &check, &path).await?.err());

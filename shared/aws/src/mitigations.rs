@@ -239,7 +239,8 @@ impl Mitigations {
         let mut left_out = settled.left_out.to_vec();
         // What may start, now or later, is for the latest audit only.
         let may_start = matches!(settled.state, State::Claimed | State::Held | State::Observed);
-        let checks: Vec<Check> = may_start.then(|| latest(&request.audit, &request.check)).into_iter().collect();
+        let checks: Vec<Check> =
+            may_start.then(|| latest(&request.audit, &request.check)).into_iter().collect();
         loop {
             let target = match settled.target {
                 Some(Target::Findings(_)) if left.is_empty() => return Ok(Claim::Nothing),
@@ -342,8 +343,10 @@ struct Condition {
 impl Condition {
     /// DynamoDB refuses a name that no expression has, and an empty map.
     fn names(&self) -> Option<HashMap<String, String>> {
-        let names = [("#state", attribute::STATE)].into_iter().filter(|(alias, _)| self.expression.contains(alias));
-        Some(names.map(|(alias, name)| (alias.to_owned(), name.to_owned())).collect()).filter(|names: &HashMap<_, _>| !names.is_empty())
+        let names =
+            [("#state", attribute::STATE)].into_iter().filter(|(alias, _)| self.expression.contains(alias));
+        Some(names.map(|(alias, name)| (alias.to_owned(), name.to_owned())).collect())
+            .filter(|names: &HashMap<_, _>| !names.is_empty())
     }
 
     fn values(&self) -> Option<HashMap<String, AttributeValue>> {

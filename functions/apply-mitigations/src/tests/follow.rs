@@ -287,10 +287,11 @@ async fn of_a_command() -> (Service, [Value; 2]) {
         follow(&asked)
     };
     let messages = [of(CHECK, vec![1, 2]), of("LOGGING_DISABLED_CHECK", vec![3])];
-    let requests = messages.each_ref().map(|message| serde_json::from_value(message["request"].clone()).unwrap());
-    let mitigations = function(&service, Mode::Enforce).mitigations;
-    assert_eq!(mitigations.claim_whole(&requests, "hash", START).await.unwrap(), WholeClaim::Taken);
-    mitigations.started("by-hand", START).await.unwrap();
+    let requests =
+        messages.each_ref().map(|message| serde_json::from_value(message["request"].clone()).unwrap());
+    let of_command = function(&service, Mode::Enforce).mitigations;
+    assert_eq!(of_command.claim_whole(&requests, "hash", START).await.unwrap(), WholeClaim::Taken);
+    of_command.started("by-hand", START).await.unwrap();
     let task = json!({
         "taskStatus": "IN_PROGRESS",
         "target": {"findingIds": ["finding-1", "finding-2", "finding-3"]},
@@ -305,7 +306,8 @@ async fn of_a_commands_task_each_check_is_told_apart() {
     let (service, [asked, other]) = of_a_command().await;
     service.end("by-hand", "FAILED", [1, 1, 0, 0]);
     let statistics = json!({"totalFindingsCount": 1, "succeededFindingsCount": 1});
-    service.state().tasks.get_mut("by-hand").unwrap()["taskStatistics"]["LOGGING_DISABLED_CHECK"] = statistics;
+    service.state().tasks.get_mut("by-hand").unwrap()["taskStatistics"]["LOGGING_DISABLED_CHECK"] =
+        statistics;
     for message in [&asked, &other, &other] {
         deliver(&service, message).await.unwrap();
     }
@@ -387,7 +389,8 @@ async fn a_task_that_never_ends_is_followed_for_90_days() {
         (next, days) = (again, days + 1);
     }
     assert_eq!((days, service.task_state(&id(&asked))), (90, "lost".to_owned()));
-    let kinds: Vec<String> = service.alerts().iter().map(|alert| alert["content"]["title"].to_string()).collect();
+    let kinds: Vec<String> =
+        service.alerts().iter().map(|alert| alert["content"]["title"].to_string()).collect();
     assert!(kinds.len() == 2 && kinds[1].contains("90 days"), "{kinds:?}");
     // A copy of an earlier look changes nothing.
     deliver(&service, &next).await.unwrap();

@@ -67,7 +67,8 @@ async fn it_waits_until_a_window_opens_and_then_starts_once() {
     assert_eq!(delays, [900, 900, 900, 900]);
     assert_eq!(
         service.calls(),
-        "TransactWriteItems GetItem SendMessageBatch".to_owned() + &" TransactWriteItems SendMessageBatch".repeat(3)
+        "TransactWriteItems GetItem SendMessageBatch".to_owned()
+            + &" TransactWriteItems SendMessageBatch".repeat(3)
     );
     let task = format!("mitigation#{}", id(&asked));
     let of = |name| service.attribute(&task, "task", name);
@@ -174,7 +175,8 @@ async fn a_later_audit_supersedes_what_waits() {
 async fn what_a_later_audit_overtakes_never_starts() {
     let (of_findings, of_check) = (message(findings([1])), whole_check());
     for asked in [&of_findings, &of_check] {
-        let reason = |service: &Service| service.attribute(&format!("mitigation#{}", id(asked)), "task", "reason");
+        let reason =
+            |service: &Service| service.attribute(&format!("mitigation#{}", id(asked)), "task", "reason");
         for mode in [Mode::Enforce, Mode::Observe] {
             let service = Service::default();
             service.looked_at("5c3d", START.plus_seconds(60));
@@ -191,7 +193,10 @@ async fn what_a_later_audit_overtakes_never_starts() {
         // An audit that the ledger does not know is not one of this stack.
         let service = Service::without_audit();
         deliver(&service, "", asked).await;
-        assert_eq!((service.starts().len(), reason(&service)), (0, "the ledger has no audit of the check".into()));
+        assert_eq!(
+            (service.starts().len(), reason(&service)),
+            (0, "the ledger has no audit of the check".into())
+        );
     }
 }
 
@@ -206,7 +211,10 @@ async fn what_waits_for_room_ends_when_a_later_audit_has_looked() {
     service.looked_at("5c3d", START.plus_seconds(60));
     service.state().faults.clear();
     deliver(&service, "", &next).await;
-    assert_eq!((service.task_state(&id(&asked)), service.claim(1).1), ("superseded".into(), "superseded".into()));
+    assert_eq!(
+        (service.task_state(&id(&asked)), service.claim(1).1),
+        ("superseded".into(), "superseded".into())
+    );
     assert!(service.starts().is_empty() && service.take_queue().is_empty());
 }
 
@@ -320,7 +328,10 @@ async fn a_hold_ends_after_90_days() {
         let Some((_, again)) = service.take_queue().pop() else { break };
         (next, days) = (again, days + 1);
     }
-    assert_eq!((days, service.task_state(&id(&asked)), service.claim(1).1), (90, "given-up".into(), "given-up".into()));
+    assert_eq!(
+        (days, service.task_state(&id(&asked)), service.claim(1).1),
+        (90, "given-up".into(), "given-up".into())
+    );
     assert_eq!((service.alerts().len(), service.parked().len()), (2, 1));
     // A time to come does not make it longer.
     let service = Service::default();

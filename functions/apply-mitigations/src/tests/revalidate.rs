@@ -57,10 +57,15 @@ async fn by_the_policy_that_decided_each_finding_is_asked_about_once() {
 #[tokio::test(start_paused = true)]
 async fn the_hash_of_the_policy_in_a_message_is_no_permission() {
     let protects = other("things: [thing-1]", &[LIKE_BEFORE]);
-    let reports = other("", &["{ name: now, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, report: { silent: true } }"]);
+    let reports = other(
+        "",
+        &["{ name: now, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, report: { silent: true } }"],
+    );
     let waits = format!("{}{TWO_WEEKS}\n", other("", &[LIKE_BEFORE]));
     let observes = other("", &[LIKE_BEFORE]).replace("mode: enforce", "mode: observe");
-    for (policy, state) in [(protects, "superseded"), (reports, "superseded"), (waits, "held"), (observes, "observed")] {
+    for (policy, state) in
+        [(protects, "superseded"), (reports, "superseded"), (waits, "held"), (observes, "observed")]
+    {
         for asked in [message(findings([1])), whole_check()] {
             let service = Service::default();
             let function = under(&service, &policy);
@@ -87,7 +92,11 @@ async fn a_finding_of_another_audit_or_check_does_not_start() {
         found[member] = value;
         service.state().findings.insert("finding-1".into(), Some(found));
         deliver_under(&service, &policy, &asked).await;
-        assert!(service.starts().is_empty() && service.reason(&asked).contains(why), "{}", service.reason(&asked));
+        assert!(
+            service.starts().is_empty() && service.reason(&asked).contains(why),
+            "{}",
+            service.reason(&asked)
+        );
     }
 }
 
@@ -116,7 +125,10 @@ async fn a_command_has_nothing_started_by_a_message() {
         let before = service.ledger();
         let function = under(&service, &other("", &[LIKE_BEFORE]));
         let error = function.message(&forged.to_string(), FAR).await.unwrap_err();
-        assert!(error.is_permanent() && error.to_string().contains("a command starts its task itself"), "{error}");
+        assert!(
+            error.is_permanent() && error.to_string().contains("a command starts its task itself"),
+            "{error}"
+        );
         assert_eq!((service.ledger(), service.starts().len(), service.alerts().len()), (before, 0, 1));
     }
 }
@@ -215,7 +227,8 @@ async fn of_some_findings_the_rest_starts() {
     let service = Service::default();
     let asked = message(findings([1, 2, 3, 4]));
     service.state().findings.insert("finding-3".into(), None);
-    let suppressed = json!({"findingId": "finding-4", "taskId": "4e2b", "checkName": CHECK, "isSuppressed": true});
+    let suppressed =
+        json!({"findingId": "finding-4", "taskId": "4e2b", "checkName": CHECK, "isSuppressed": true});
     service.state().findings.insert("finding-4".into(), Some(suppressed));
     // A finding that names no check is of the one that it was asked for with, as in triage.
     let resource = json!({"resourceIdentifier": {"deviceCertificateId": certificate(2)}});

@@ -93,7 +93,10 @@ async fn defect_16_an_existing_task_is_compared() {
     let service = Service::default();
     service.state().tasks.insert(id(&asked), with(same.clone(), "/target/findingIds", json!(["finding-1"])));
     deliver(&service, &asked).await.unwrap();
-    assert_eq!(service.calls(), format!("{ASKED}TransactWriteItems start describe SendMessageBatch UpdateItem"));
+    assert_eq!(
+        service.calls(),
+        format!("{ASKED}TransactWriteItems start describe SendMessageBatch UpdateItem")
+    );
     assert_eq!(service.task_state(&id(&asked)), "started");
     for (pointer, other) in [
         ("/target/findingIds", json!(["finding-9"])),
@@ -251,7 +254,8 @@ async fn defect_14_a_failure_at_any_call_is_retried_and_heals() {
 #[tokio::test(start_paused = true)]
 async fn a_conflict_with_another_writer_is_tried_again() {
     let asked = message(findings([1]));
-    let reasons = json!({"CancellationReasons": [{"Code": "None"}, {"Code": "None"}, {"Code": "TransactionConflict"}]});
+    let reasons =
+        json!({"CancellationReasons": [{"Code": "None"}, {"Code": "None"}, {"Code": "TransactionConflict"}]});
     let service = Service::default();
     service.cloud.fail("TransactWriteItems", 2, Answer::error(400, "TransactionCanceledException", reasons));
     deliver(&service, &asked).await.unwrap();

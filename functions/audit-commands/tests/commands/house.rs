@@ -24,6 +24,7 @@ use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_core::policy::Policy;
+use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 use lambda_runtime::Diagnostic;
 use serde_json::Value;
@@ -106,13 +107,14 @@ pub(crate) fn house_with(policy: &'static str) -> House {
     };
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), "dead-letters".into());
+    let rule = format!("{{ name: rule, match: {{ check: {SHARED} }}, mitigate: {{ actions: [tell] }} }}");
     let apply_mitigations = ApplyMitigations {
         account: ACCOUNT.into(),
         iot: shared.iot_api(),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
         mitigations: Mitigations::new(ledger.clone()),
         alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger, cloud.clock()),
-        policy: Policy::parse(b"version: 1\nmode: enforce\nrules: []\n").unwrap(),
+        policy: Policy::parse(format!("version: 1\nmode: enforce\nrules: [{rule}]\n").as_bytes()).unwrap(),
         room: Room::default(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 },
@@ -205,6 +207,18 @@ impl House {
         });
         self.ok(event).await;
         self.calls.lock().unwrap().clear();
+    }
+
+    /// The ledger has this audit as the one that has looked at checks last.
+    pub(crate) fn record(&self, checks: &[&str], task_id: &str, began: Millis) {
+        for check in checks {
+            self.cloud.put_item(json!({
+                "pk": {"S": format!("history#{check}")},
+                "sk": {"S": "audit"},
+                "task_id": {"S": task_id},
+                "started_at": {"N": began.0.to_string()},
+            }));
+        }
     }
 
     /// Lets time pass for all.

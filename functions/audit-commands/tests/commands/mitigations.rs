@@ -7,13 +7,17 @@ use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::gate::Moment;
 use fleetwarden_core::api;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::message::Past;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::timestamp::Millis;
+use lambda_runtime::Diagnostic;
 use proptest::prelude::ProptestConfig;
 use proptest::prelude::Strategy;
 use serde_json::Value;
@@ -48,6 +52,7 @@ async fn action(house: &House) {
 async fn found(count: usize) -> (House, Vec<Value>) {
     let house = house();
     let audit = house.audit(&[SHARED]).await;
+    house.record(&[SHARED], &audit, house.function.clock.now());
     action(&house).await;
     let found = findings(&house, &audit, SHARED, count).await;
     (house, found)
@@ -356,7 +361,13 @@ async fn follow(house: &House, message: &MitigationMessage) -> Value {
 /// The request of a rule for the findings that a command's follow-up is about.
 fn of_a_rule(house: &House, message: &MitigationMessage) -> MitigationRequest {
     let policy = Some(house.apply_mitigations.policy.hash().to_owned());
-    MitigationRequest { origin: Origin::Rule("rule".to_owned()), policy, ..message.request.clone() }
+    let mut request =
+        MitigationRequest { origin: Origin::Rule("rule".to_owned()), policy, ..message.request.clone() };
+    if let Target::Findings(findings) = &mut request.target {
+        let past = Past { first_seen: request.audit.started_at, times_seen: 1, first_suppressed: None };
+        findings.iter_mut().for_each(|finding| finding.past = Some(past));
+    }
+    request
 }
 
 #[tokio::test(start_paused = true)]
@@ -602,6 +613,43 @@ async fn a_whole_audit_is_one_task_and_followed_by_check() {
     for message in follow_ups(&house) {
         assert_eq!(follow(&house, &message).await, "completed");
     }
+}
+
+/// Schedule: a person names findings of an audit while the next one has looked at the check already.
+#[tokio::test(start_paused = true)]
+async fn what_a_later_audit_has_looked_at_is_refused() {
+    let (house, found) = found(2).await;
+    let audit = found[0]["taskId"].as_str().unwrap();
+    let whole = json!({"auditTaskId": audit});
+    house.record(&[SHARED], "later", house.function.clock.now());
+    for (target, path) in [(by_id(&found), "findingIds[0]"), (whole, "auditTaskId")] {
+        for dry_run in [false, true] {
+            let mut event = mitigate(&target, &[SHARED]);
+            event["dryRun"] = dry_run.into();
+            let refused = house.fails(event).await;
+            let what = "audit later has looked at DEVICE_CERTIFICATE_SHARED_CHECK later; name its finding, if it is still there";
+            assert_eq!(refused, format!("Overtaken\n$.target.{path}: {what}"));
+        }
+    }
+    assert!(house.cloud.items("finding#").is_empty() && follow_ups(&house).is_empty());
+    // An audit of which the ledger knows nothing, or only earlier ones, is the latest.
+    house.record(&[SHARED], "earlier", Millis(0));
+    house.ok(mitigate(&by_id(&found), &[SHARED])).await;
+}
+
+/// The next audit is recorded after the command has asked and before it claims.
+#[tokio::test(start_paused = true)]
+async fn what_is_overtaken_at_the_claim_is_refused() {
+    let (house, found) = found(1).await;
+    let first = house.invoke(mitigate(&by_id(&found), &[SHARED]));
+    let next = async { house.record(&[SHARED], "later", house.function.clock.now()) };
+    let (refused, _) = house.cloud.interleave(Moment::before("TransactWriteItems", 0), first, next).await;
+    let Diagnostic { error_type, error_message } = refused.unwrap_err().into();
+    assert_eq!(
+        (error_type.as_str(), error_message.starts_with("$.target: audit later has")),
+        ("Overtaken", true)
+    );
+    assert!(house.cloud.items("finding#").is_empty() && follow_ups(&house).is_empty());
 }
 
 /// What happens next, to findings that overlap.

@@ -232,7 +232,8 @@ fn not_overtaken(request: &MitigationRequest) -> Check {
         (":audit".to_owned(), text(&request.audit.task_id)),
         (":started_at".to_owned(), AttributeValue::N(request.audit.started_at.0.to_string())),
     ]);
-    let expression = "attribute_not_exists(task_id) OR task_id = :audit OR started_at <= :started_at".to_owned();
+    let expression =
+        "attribute_not_exists(task_id) OR task_id = :audit OR started_at <= :started_at".to_owned();
     Check { pk: about::history(&request.check), condition: Condition { expression, values } }
 }
 

@@ -202,10 +202,12 @@ pub(super) fn findings(task: &Item) -> Vec<FindingRef> {
 /// Whether the item of a task has a request, with its check, actions and target.
 pub(super) fn asks(task: &Item, request: &MitigationRequest) -> bool {
     let of = |name| task.get_text(name).unwrap_or_default();
-    let targets: BTreeMap<CheckName, Target> = serde_json::from_str(of(attribute::TARGET)).unwrap_or_default();
+    let targets: BTreeMap<CheckName, Target> =
+        serde_json::from_str(of(attribute::TARGET)).unwrap_or_default();
     let actions: BTreeMap<CheckName, Vec<String>> =
         serde_json::from_str(of(attribute::ACTIONS)).unwrap_or_default();
-    targets.get(&request.check) == Some(&request.target) && actions.get(&request.check) == Some(&request.actions)
+    targets.get(&request.check) == Some(&request.target)
+        && actions.get(&request.check) == Some(&request.actions)
 }
 
 /// The claim of a finding by a task.
