@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_aws::testing::gate::Moment;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
@@ -255,6 +256,27 @@ async fn copies_of_a_held_message_merge() {
     }
     assert_eq!(service.take_queue().len(), 1);
     assert_eq!(service.task_state(&id(&asked)), "held");
+}
+
+/// Two workers have two copies of a message that waits: the second one runs at each moment of the first.
+#[tokio::test(start_paused = true)]
+async fn copies_beside_each_other_merge() {
+    let asked = message(findings([1]));
+    for at in Moment::all() {
+        let service = Service::default();
+        for _ in 0..2 {
+            deliver(&service, TWO_WEEKS, &asked).await;
+        }
+        let copies = service.take_queue();
+        service.cloud.pass_seconds(900);
+        let (one, other) =
+            (deliver(&service, TWO_WEEKS, &copies[0].1), deliver(&service, TWO_WEEKS, &copies[1].1));
+        let ((), second) = service.cloud.interleave(at.clone(), one, other).await;
+        assert_eq!(service.take_queue().len(), 1, "{at:?}");
+        if second.is_none() {
+            break;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -197,7 +197,8 @@ async fn what_the_service_refuses_is_told_parked_and_frees_its_findings() {
 #[tokio::test(start_paused = true)]
 async fn without_the_permission_to_start_it_is_refused_alerted_once_and_frees_its_findings() {
     let service = Service::default();
-    let denied = Answer::error(403, "AccessDeniedException", r#"{"message": "no identity-based policy allows it"}"#);
+    let denied =
+        Answer::error(403, "AccessDeniedException", r#"{"message": "no identity-based policy allows it"}"#);
     service.state().faults.insert("start".into(), denied);
     let (asked, other) = (message(findings([1, 2])), message(findings([3])));
     for message in [&asked, &other, &asked] {
@@ -239,7 +240,11 @@ async fn defect_14_a_failure_at_any_call_is_retried_and_heals() {
             let error = deliver(&service, &message).await.unwrap_err();
             // A start without the permission is parked: no retry of ours can heal it.
             let is_parked = operation == "start" && status == 403;
-            assert_eq!((error.is_permanent(), service.alerts().len()), (is_parked, usize::from(is_parked)), "{operation}: {error}");
+            assert_eq!(
+                (error.is_permanent(), service.alerts().len()),
+                (is_parked, usize::from(is_parked)),
+                "{operation}: {error}"
+            );
             service.state().faults.clear();
             deliver(&service, &message).await.unwrap();
             assert_eq!(
