@@ -122,29 +122,6 @@ impl AuditCommands {
         }))
     }
 
-    /// A request of the command, for a check of an audit.
-    fn request(
-        &self,
-        command: &Command,
-        check: CheckName,
-        audit: Audit,
-        target: Target,
-    ) -> MitigationRequest {
-        let actions =
-            command.input.get("auditCheckToActionsMapping").and_then(|mapping| mapping.get(check.as_str()));
-        MitigationRequest {
-            audit,
-            origin: Origin::Command(command.text("taskId").to_owned()),
-            mode: Mode::Enforce,
-            policy: None,
-            actions: actions
-                .and_then(|actions| serde_json::from_value(actions.clone()).ok())
-                .unwrap_or_default(),
-            check,
-            target,
-        }
-    }
-
     /// Looks at each finding. All must be there, have actions, and be known not to be protected.
     async fn findings(&self, policy: &Policy, ids: &[Value], command: &Command) -> Result<Asked, Failure> {
         let mapping = command.input.get("auditCheckToActionsMapping");
@@ -196,7 +173,7 @@ impl AuditCommands {
             if let Some(Target::Findings(findings)) = of_check.map(|request| &mut request.target) {
                 findings.push(finding_ref);
             } else {
-                requests.push(self.request(command, check, audit, Target::Findings(vec![finding_ref])));
+                requests.push(request(command, check, audit, Target::Findings(vec![finding_ref])));
             }
         }
         if !faults.is_empty() {
@@ -253,9 +230,24 @@ impl AuditCommands {
             let codes = codes.into_iter().flatten().filter_map(Value::as_str).map(ToOwned::to_owned);
             let count = count(check, "nonCompliantResourcesCount").as_u64().unwrap_or_default();
             let target = Target::WholeCheck { reason_codes: codes.collect(), count };
-            self.request(command, CheckName::new(check), of.clone(), target)
+            request(command, CheckName::new(check), of.clone(), target)
         });
         Ok(Asked { mitigates: mitigates.collect(), requests: requests.collect() })
+    }
+}
+
+/// A request of the command, for a check of an audit.
+fn request(command: &Command, check: CheckName, audit: Audit, target: Target) -> MitigationRequest {
+    let actions =
+        command.input.get("auditCheckToActionsMapping").and_then(|mapping| mapping.get(check.as_str()));
+    MitigationRequest {
+        audit,
+        origin: Origin::Command(command.text("taskId").to_owned()),
+        mode: Mode::Enforce,
+        policy: None,
+        actions: actions.and_then(|actions| serde_json::from_value(actions.clone()).ok()).unwrap_or_default(),
+        check,
+        target,
     }
 }
 
