@@ -365,7 +365,9 @@ fn of_a_rule(house: &House, message: &MitigationMessage) -> MitigationRequest {
         MitigationRequest { origin: Origin::Rule("rule".to_owned()), policy, ..message.request.clone() };
     if let Target::Findings(findings) = &mut request.target {
         let past = Past { first_seen: request.audit.started_at, times_seen: 1, first_suppressed: None };
-        findings.iter_mut().for_each(|finding| finding.past = Some(past));
+        for finding in findings.iter_mut() {
+            finding.past = Some(past);
+        }
     }
     request
 }
