@@ -15,10 +15,12 @@ OPERATIONS = {
     "batch_get_item": "dynamodb:BatchGetItem",
     "batch_write_item": "dynamodb:BatchWriteItem",
     "condition_check": "dynamodb:ConditionCheckItem",
+    "create_audit_suppression": "iot:CreateAuditSuppression",
     "create_log_stream": "logs:CreateLogStream",
     "delete_item": "dynamodb:DeleteItem",
     "delete_object": "s3:DeleteObject",
     "describe_audit_mitigation_actions_task": "iot:DescribeAuditMitigationActionsTask",
+    "describe_audit_suppression": "iot:DescribeAuditSuppression",
     "describe_log_streams": "logs:DescribeLogStreams",
     "describe_thing": "iot:DescribeThing",
     "describe_thing_group": "iot:DescribeThingGroup",
@@ -38,6 +40,7 @@ OPERATIONS = {
     "send_message_batch": "sqs:SendMessage",
     "start_audit_mitigation_actions_task": "iot:StartAuditMitigationActionsTask",
     "transact_write_items": "dynamodb:PutItem",
+    "update_audit_suppression": "iot:UpdateAuditSuppression",
     "update_item": "dynamodb:UpdateItem",
 }
 # An adapter as the functions write it, and the operations behind it. An alert is claimed before it is sent.
