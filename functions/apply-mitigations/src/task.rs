@@ -108,8 +108,15 @@ pub(crate) async fn start(
             })
         }
         "LimitExceededException" => Ok(Started::Full),
-        "InvalidRequestException" => Ok(Started::Refused(error.to_string())),
-        "AccessDeniedException" | "UnauthorizedException" => Ok(Started::Denied(error.to_string())),
+        code @ ("InvalidRequestException" | "AccessDeniedException" | "UnauthorizedException") => {
+            let reason = error.to_string();
+            // An earlier delivery may have started it, before the action or the permission was taken away.
+            Ok(match describe(iot, &id).await? {
+                Some(task) if difference(request, &task).is_none() => Started::Yes,
+                _ if code == "InvalidRequestException" => Started::Refused(reason),
+                _ => Started::Denied(reason),
+            })
+        }
         _ => Err(error),
     }
 }

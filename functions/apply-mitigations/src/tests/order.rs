@@ -41,6 +41,25 @@ async fn whenever_a_start_dies_the_task_is_started_once_and_followed() {
     }
 }
 
+/// The process dies right after its start, and then the permission or the action is taken away: the task runs all the same.
+#[tokio::test(start_paused = true)]
+async fn what_was_started_before_it_was_refused_is_followed() {
+    let asked = message(findings([1]));
+    for (status, code) in [(403, "AccessDeniedException"), (400, "InvalidRequestException")] {
+        let service = Service::default();
+        let killed =
+            service.cloud.kill(Moment::before("SendMessageBatch", 0), deliver(&service, &asked)).await;
+        assert!(killed.is_none());
+        service.state().faults.insert("start".into(), Answer::error(status, code, "{}"));
+        deliver(&service, &asked).await.unwrap();
+        assert_eq!(
+            (service.task_state(&id(&asked)).as_str(), service.claim(1).1.as_str()),
+            ("started", "claimed")
+        );
+        assert_eq!((service.take_queue().len(), service.alerts().len()), (1, 0));
+    }
+}
+
 /// Two workers have the same message, or messages that share a finding: the second one runs at each moment of the first.
 #[tokio::test(start_paused = true)]
 async fn beside_a_second_worker_a_task_is_started_once_and_a_finding_mitigated_once() {
