@@ -365,7 +365,7 @@ fn of_a_rule(house: &House, message: &MitigationMessage) -> MitigationRequest {
         MitigationRequest { origin: Origin::Rule("rule".to_owned()), policy, ..message.request.clone() };
     if let Target::Findings(findings) = &mut request.target {
         let past = Past { first_seen: request.audit.started_at, times_seen: 1, first_suppressed: None };
-        for finding in findings.iter_mut() {
+        for finding in findings {
             finding.past = Some(past);
         }
     }
