@@ -7,7 +7,8 @@
 //! The template lets the function send to its own queue for as long as it wants, so each chain has an end here, by the
 //! clock: what waits for room or for time to decide is given up after [`PATIENCE_SECONDS`], what is held after
 //! [`LONGEST_HOLD_SECONDS`], and a task is followed for [`LONGEST_FOLLOW_SECONDS`]. Then the ledger says so, people are
-//! alerted, and the findings are free. Since when it waits is carried on from message to message.
+//! alerted, and the findings are free. Since when it waits is carried on from message to message; since when a task runs is
+//! asked of the service.
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::nonce;

@@ -69,10 +69,13 @@ impl ApplyMitigations {
             Some("CANCELED") => self.ended(request, &task, State::Canceled, deadline).await,
             status => {
                 tracing::info!(mitigation.task_id = id, ?status, waits = message.waits, "the task runs");
-                if self.has_waited(&message, LONGEST_FOLLOW_SECONDS) {
+                // A false message could say that the task has run for long, so the service says since when.
+                let since = task.start_time.as_ref().and_then(millis).or(message.since);
+                let runs_for = |seconds| since.is_some_and(|since| self.is_past(since, seconds));
+                if runs_for(LONGEST_FOLLOW_SECONDS) {
                     return self.follow_no_more(request).await;
                 }
-                if self.has_waited(&message, PATIENCE_SECONDS) {
+                if runs_for(PATIENCE_SECONDS) {
                     self.alerts.raise(&alerts::slow(request)).await?;
                 }
                 self.put_off(message).await

@@ -54,14 +54,18 @@ impl ApplyMitigations {
             let alert = alerts::refused(request, &reason);
             return self.refuse(request, None, reason, &alert).await;
         }
-        match self.take_round(&message).await? {
+        // What observes sends no next message. Were it to take a round, a copy with a false mode would end the chain of
+        // the true message.
+        let waits = !matches!(admission, Admission::Observe { .. });
+        let taken = if waits { self.take_round(&message).await? } else { Taken::Yes };
+        match taken {
             Taken::Yes => {}
             Taken::Passed => return Ok(()),
             Taken::Overtaken(latest) => return self.supersede(message, &latest.reason()).await.map(drop),
         }
         match admission {
-            Admission::Go => self.enforce(message, deadline).await,
             Admission::Observe { instead } => self.observe(message, instead.as_deref()).await,
+            Admission::Go => self.enforce(message, deadline).await,
             Admission::Hold { reason, until } => self.hold(message, &reason, until).await,
             Admission::Refuse { reason } | Admission::Shut { reason } => {
                 let alert = alerts::shut(request, &reason);
@@ -134,6 +138,11 @@ impl ApplyMitigations {
             }
             Started::Refused(reason) => {
                 let alert = alerts::refused(request, &reason);
+                self.refuse(request, Some(&target), reason, &alert).await
+            }
+            // Another delivery has the same permissions: so none is tried, and the findings do not stay claimed.
+            Started::Denied(reason) => {
+                let alert = alerts::denied(request, &reason);
                 self.refuse(request, Some(&target), reason, &alert).await
             }
         }

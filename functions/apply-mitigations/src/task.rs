@@ -22,6 +22,8 @@ pub(crate) enum Started {
     Full,
     /// Never, and why.
     Refused(String),
+    /// Not with the permissions of the function.
+    Denied(String),
 }
 
 /// A task as the service tells of it (`DescribeAuditMitigationActionsTask`). Every member can be missing.
@@ -31,6 +33,8 @@ pub(crate) struct Task {
     /// `IN_PROGRESS`, `COMPLETED`, `FAILED`, `CANCELED`, or a word that is new.
     #[serde(rename = "taskStatus")]
     pub(crate) status: Option<String>,
+    /// In seconds since the epoch.
+    pub(crate) start_time: Option<Value>,
     /// In seconds since the epoch.
     pub(crate) end_time: Option<Value>,
     /// What it works on.
@@ -104,7 +108,15 @@ pub(crate) async fn start(
             })
         }
         "LimitExceededException" => Ok(Started::Full),
-        "InvalidRequestException" => Ok(Started::Refused(error.to_string())),
+        code @ ("InvalidRequestException" | "AccessDeniedException" | "UnauthorizedException") => {
+            let reason = error.to_string();
+            // An earlier delivery may have started it, before the action or the permission was taken away.
+            Ok(match describe(iot, &id).await? {
+                Some(task) if difference(request, &task).is_none() => Started::Yes,
+                _ if code == "InvalidRequestException" => Started::Refused(reason),
+                _ => Started::Denied(reason),
+            })
+        }
         _ => Err(error),
     }
 }

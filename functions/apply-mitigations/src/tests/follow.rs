@@ -214,11 +214,28 @@ async fn more_than_a_day_is_told_once_and_followed_on() {
     for (seconds, waits) in [(86_399, 0), (1, 1), (1, 100), (86_400, u32::MAX)] {
         service.cloud.pass_seconds(seconds);
         let mut next = with_waits(&message, waits);
-        next["since"] = json!(since);
+        // What the message says is not believed where the service says since when the task runs.
+        next["since"] = json!(since - 91 * 86_400_000);
         deliver(&service, &next).await.unwrap();
     }
     assert_eq!((service.alerts().len(), service.take_queue().len()), (1, 4));
     insta::assert_json_snapshot!(service.alerts()[0]);
+}
+
+/// A message that says it has waited for long must not have a task that runs written down as lost.
+#[tokio::test(start_paused = true)]
+async fn a_forged_wait_does_not_end_following() {
+    let asked = message(findings([1]));
+    let service = started(&asked).await;
+    let mut forged = with_waits(&asked, u32::MAX);
+    forged["since"] = json!(0);
+    deliver(&service, &forged).await.unwrap();
+    assert_eq!((service.task_state(&id(&asked)).as_str(), service.alerts().len()), ("started", 0));
+    assert_eq!(service.take_queue().len(), 1);
+    // Where the service says nothing, the message counts: an end has to come.
+    service.state().tasks.get_mut(&id(&asked)).unwrap()["startTime"] = Value::Null;
+    deliver(&service, &forged).await.unwrap();
+    assert_eq!((service.task_state(&id(&asked)).as_str(), service.take_queue().len()), ("lost", 0));
 }
 
 #[tokio::test(start_paused = true)]

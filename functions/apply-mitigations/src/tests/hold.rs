@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_aws::testing::gate::Moment;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
@@ -257,6 +258,27 @@ async fn copies_of_a_held_message_merge() {
     assert_eq!(service.task_state(&id(&asked)), "held");
 }
 
+/// Two workers have two copies of a message that waits: the second one runs at each moment of the first.
+#[tokio::test(start_paused = true)]
+async fn copies_beside_each_other_merge() {
+    let asked = message(findings([1]));
+    for at in Moment::all() {
+        let service = Service::default();
+        for _ in 0..2 {
+            deliver(&service, TWO_WEEKS, &asked).await;
+        }
+        let copies = service.take_queue();
+        service.cloud.pass_seconds(900);
+        let (one, other) =
+            (deliver(&service, TWO_WEEKS, &copies[0].1), deliver(&service, TWO_WEEKS, &copies[1].1));
+        let ((), second) = service.cloud.interleave(at.clone(), one, other).await;
+        assert_eq!(service.take_queue().len(), 1, "{at:?}");
+        if second.is_none() {
+            break;
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_round_that_dies_at_any_call_goes_on_when_it_is_delivered_again() {
     let asked = message(findings([1]));
@@ -295,6 +317,24 @@ async fn a_forged_round_takes_nothing() {
     }
     deliver(&service, TWO_WEEKS, &held).await;
     assert_eq!(service.take_queue().len(), 1);
+}
+
+/// A message with a false mode observes, and must not have the true one end as its copy.
+#[tokio::test(start_paused = true)]
+async fn a_forged_mode_does_not_end_the_chain() {
+    let service = Service::default();
+    let asked = message(findings([1]));
+    deliver(&service, TWO_WEEKS, &asked).await;
+    let held = service.next();
+    let forged = with(with(held.clone(), "/request/mode", "observe"), "/round/id", "forged");
+    for _ in 0..2 {
+        deliver(&service, TWO_WEEKS, &forged).await;
+        assert!(service.take_queue().is_empty());
+    }
+    deliver(&service, TWO_WEEKS, &held).await;
+    let again = service.next();
+    deliver(&service, "", &again).await;
+    assert_eq!((service.task_state(&id(&asked)).as_str(), service.starts().len()), ("started", 1));
 }
 
 #[tokio::test(start_paused = true)]

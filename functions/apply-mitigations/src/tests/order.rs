@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::gate::Moment;
 use proptest::prelude::Strategy as _;
 use serde_json::Value;
 use serde_json::json;
@@ -37,6 +38,80 @@ async fn whenever_a_start_dies_the_task_is_started_once_and_followed() {
             assert_eq!(service.task_state(&id(&message)), "started");
             assert!(!service.take_queue().is_empty(), "a follow-up is on its way");
         }
+    }
+}
+
+/// The process dies right after its start, and then the permission or the action is taken away: the task runs all the same.
+#[tokio::test(start_paused = true)]
+async fn what_was_started_before_it_was_refused_is_followed() {
+    let asked = message(findings([1]));
+    for (status, code) in [(403, "AccessDeniedException"), (400, "InvalidRequestException")] {
+        let service = Service::default();
+        let killed =
+            service.cloud.kill(Moment::before("SendMessageBatch", 0), deliver(&service, &asked)).await;
+        assert!(killed.is_none());
+        service.state().faults.insert("start".into(), Answer::error(status, code, "{}"));
+        deliver(&service, &asked).await.unwrap();
+        assert_eq!(
+            (service.task_state(&id(&asked)).as_str(), service.claim(1).1.as_str()),
+            ("started", "claimed")
+        );
+        assert_eq!((service.take_queue().len(), service.alerts().len()), (1, 0));
+    }
+}
+
+/// Two workers have the same message, or messages that share a finding: the second one runs at each moment of the first.
+#[tokio::test(start_paused = true)]
+async fn beside_a_second_worker_a_task_is_started_once_and_a_finding_mitigated_once() {
+    let one = message(findings([1, 2]));
+    for other in [one.clone(), message(findings([2, 3]))] {
+        for at in Moment::all() {
+            let service = Service::default();
+            let deliveries = (deliver(&service, &one), deliver(&service, &other));
+            let (first, second) = service.cloud.interleave(at.clone(), deliveries.0, deliveries.1).await;
+            first.unwrap();
+            let Some(second) = second else { break };
+            second.unwrap();
+            let mut ids = vec![id(&one), id(&other)];
+            ids.dedup();
+            let mut starts = service.starts();
+            assert_eq!(starts.len(), ids.len(), "{at:?}");
+            starts.sort_unstable();
+            ids.sort_unstable();
+            assert_eq!(starts, ids);
+            assert!(ids.iter().all(|id| service.task_state(id) == "started"), "{at:?}");
+            let tasks = service.state().tasks.clone();
+            let of = |task: &Value| task["target"]["findingIds"].as_array().unwrap().clone();
+            let mut mitigated: Vec<Value> = tasks.values().flat_map(of).collect();
+            let count = mitigated.len();
+            mitigated.sort_by_key(ToString::to_string);
+            mitigated.dedup();
+            assert_eq!(mitigated.len(), count, "{at:?}: a finding is in two tasks");
+        }
+    }
+}
+
+/// The answer to a write is lost, and the SDK sends the write again: its own state does not stand in its way.
+#[tokio::test(start_paused = true)]
+async fn a_write_whose_answer_is_lost_is_ones_own() {
+    for answer in [Answer::broken(), Answer::Reset] {
+        let asked = message(findings([1]));
+        let service = Service::default();
+        service.cloud.lose("UpdateItem", answer.clone());
+        deliver(&service, &asked).await.unwrap();
+        assert_eq!((service.task_state(&id(&asked)).as_str(), service.starts().len()), ("started", 1));
+        // A task that is gone: the alert must not be skipped.
+        service.state().tasks.clear();
+        service.cloud.lose("UpdateItem", answer.clone());
+        deliver(&service, &follow(&asked)).await.unwrap();
+        assert_eq!((service.task_state(&id(&asked)).as_str(), service.alerts().len()), ("lost", 1));
+        // One that runs for 90 days.
+        let service = Service::default();
+        deliver(&service, &asked).await.unwrap();
+        service.cloud.pass_seconds(90 * 86_400);
+        service.cloud.lose("UpdateItem", answer.clone());
+        deliver(&service, &follow(&asked)).await.unwrap();
+        assert_eq!((service.task_state(&id(&asked)).as_str(), service.alerts().len()), ("lost", 1));
     }
 }
 

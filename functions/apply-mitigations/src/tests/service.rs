@@ -168,7 +168,7 @@ impl State {
     fn perform(&mut self, operation: &str, id: &str, call: &Call, cloud: &Cloud) -> Option<Answer> {
         let body = call.json();
         Some(match operation {
-            "start" => self.start(id, &body),
+            "start" => self.start(id, &body, cloud),
             "describe" => match self.tasks.get(id) {
                 Some(task) => Answer::ok(task),
                 None => Answer::error(404, "ResourceNotFoundException", "{}"),
@@ -208,7 +208,7 @@ impl State {
         })
     }
 
-    fn start(&mut self, id: &str, body: &Value) -> Answer {
+    fn start(&mut self, id: &str, body: &Value, cloud: &Cloud) -> Answer {
         let token = body["clientRequestToken"].as_str().unwrap();
         assert!(token.len() <= 64 && token == id);
         if self.tasks.contains_key(id) {
@@ -219,6 +219,7 @@ impl State {
         }
         let mut task = body.clone();
         task["taskStatus"] = json!("IN_PROGRESS");
+        task["startTime"] = json!(cloud.clock().now().0 / 1000);
         self.tasks.insert(id.to_owned(), task);
         self.starts.push(id.to_owned());
         Answer::ok(json!({"taskId": id}))
