@@ -2,6 +2,7 @@
 
 use aws_sdk_sns::types::MessageAttributeValue;
 use fleetwarden_core::alert::Alert;
+use fleetwarden_core::timestamp::Millis;
 
 use crate::Error;
 use crate::clients::Sns;
@@ -36,8 +37,13 @@ impl Alerts {
     /// If ledger or topic do not answer, or if another telling of the same is under way.
     pub async fn raise(&self, alert: &Alert) -> Result<(), Error> {
         let about = about::alert(&alert.id());
-        let now = self.clock.now();
+        let now = self.now();
         self.ledger.once(&about, now, now.plus_seconds(LEASE_SECONDS), self.publish(alert)).await
+    }
+
+    /// The time by the clock of the alerts.
+    pub(crate) fn now(&self) -> Millis {
+        self.clock.now()
     }
 
     async fn publish(&self, alert: &Alert) -> Result<(), Error> {

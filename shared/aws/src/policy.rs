@@ -85,14 +85,15 @@ async fn load_from(
     let alert = Alert {
         kind: Kind::PolicyRefused,
         severity: AlertSeverity::Critical,
-        about: Digest::new("policy error").part(&error.to_string()).hex(),
+        // While it lasts, and when it comes back after a fix, it is alerted again each day: until then nothing acts.
+        about: Digest::new("policy error").part(&error.to_string()).part(&alerts.now().day()).hex(),
         thread: "policy".into(),
         title: format!("The policy cannot be used: {stopped}"),
         description: format!(
             "`{error}`\n\nNotifications and findings wait on their queues until a good policy is deployed."
         ),
         next_steps: vec![
-            "Mend the policy file and deploy it; it is a layer, nothing is compiled.".into(),
+            "Fix the policy file and deploy it; it is a layer, nothing is compiled.".into(),
             "If records have reached a dead-letter queue meanwhile, redrive it.".into(),
         ],
     };

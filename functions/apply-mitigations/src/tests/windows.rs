@@ -128,8 +128,13 @@ async fn a_zone_that_does_not_exist_refuses_the_start_with_an_alert() {
     let error = load(bad).await.unwrap_err();
     assert!(error.to_string().ends_with("policy.yaml: policy:3:18: 'Europe/Berln' is not a time zone; did you mean 'Europe/Berlin'? (a name such as Europe/Berlin)"), "{error}");
     load(bad).await.unwrap_err();
-    std::fs::remove_dir_all(&folder).unwrap();
     let alerts: Vec<Value> = service.alerts();
-    assert_eq!(alerts.len(), 1, "told once");
+    assert_eq!(alerts.len(), 1, "one alert a day");
+    service.cloud.pass_seconds(86_400);
+    for _ in 0..2 {
+        load(bad).await.unwrap_err();
+    }
+    assert_eq!(service.alerts().len(), 2, "it lasts, or is back");
+    std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(alerts[0]["content"]["title"], "The policy cannot be used: nothing is mitigated");
 }
