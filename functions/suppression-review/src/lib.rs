@@ -152,12 +152,14 @@ impl SuppressionReview {
     }
 
     async fn wished(&self, wish: Wish, context: &Context) -> Result<Value, Error> {
-        let slot = match &wish.scheduled_at {
-            None => context.request_id.clone(),
-            Some(at) => Millis::parse(at)
+        let scheduled = wish.scheduled_at.as_deref().map(|at| {
+            Millis::parse(at)
                 .map(Millis::rfc3339)
-                .ok_or_else(|| Error::Input(format!("scheduledAt: '{at}' is no time in RFC 3339")))?,
-        };
+                .ok_or_else(|| Error::Input(format!("scheduledAt: '{at}' is no time in RFC 3339")))
+        });
+        // A dry run has a slot of its own: the review at that time is still to come.
+        let slot =
+            scheduled.transpose()?.filter(|_| !wish.dry_run).unwrap_or_else(|| context.request_id.clone());
         let deadline = Millis(i64::try_from(context.deadline).unwrap_or(i64::MAX));
         let about = about::review(&slot, 0);
         let review = async {

@@ -80,6 +80,18 @@ async fn a_delivery_that_is_repeated_does_nothing_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dry_run_leaves_the_review_of_its_time_to_come() {
+    let house = House::new(PRESSES, 2);
+    let scheduled = json!({"scheduledAt": "2026-11-23T06:00:00Z"});
+    let dry = json!({"scheduledAt": "2026-11-23T06:00:00Z", "dryRun": true});
+    assert_eq!(house.invoke("dry", dry).await.unwrap()["dryRun"], true);
+    assert!(house.suppressions().is_empty());
+    let answer = house.invoke("scheduled", scheduled).await.unwrap();
+    assert_eq!(answer["standing"]["presses"]["created"], 4);
+    assert_eq!(house.suppressions().len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_review_that_failed_can_be_repeated() {
     let house = House::new(PRESSES, 2);
     *house.denied.lock().unwrap() = Some("/audit/suppressions/list");
