@@ -144,6 +144,10 @@ impl SuppressionReview {
             });
             return serde_json::to_value(response.await?).map_err(unreadable);
         }
+        // A list would be read as the members in their order, and an empty one as a review by hand.
+        if !event.is_object() {
+            return Err(Error::Input("the event: it must be an object, such as {\"dryRun\": true}".into()));
+        }
         let wish: Wish = serde_json::from_value(event).map_err(unreadable)?;
         let done = self.wished(wish, context).await;
         let failed = u64::from(done.is_err());

@@ -80,6 +80,16 @@ async fn a_delivery_that_is_repeated_does_nothing_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_that_is_not_an_object_is_no_review() {
+    let house = House::new(PRESSES, 2);
+    for event in [json!([]), json!(["2026-11-23T06:00:00Z"]), json!(null), json!("{}"), json!(7)] {
+        let refused = house.invoke("odd", event).await.unwrap_err();
+        assert_eq!(refused.to_string(), r#"the event: it must be an object, such as {"dryRun": true}"#);
+    }
+    assert!(house.suppressions().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dry_run_leaves_the_review_of_its_time_to_come() {
     let house = House::new(PRESSES, 2);
     let scheduled = json!({"scheduledAt": "2026-11-23T06:00:00Z"});
