@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_sdk_dynamodb::types::PutRequest;
@@ -209,17 +208,7 @@ impl Ledger {
             .expression_attribute_names("#name", name)
             .expression_attribute_values(":value", value)
             .expression_attribute_values(":nonce", AttributeValue::S(nonce.to_owned()));
-        match update.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(Error::aws("UpdateItem", &self.table)(error)),
-        }
+        written(update.send().await.map_err(Error::aws("UpdateItem", &self.table)))
     }
 
     /// Writes an item, replacing the one with the same keys.
@@ -245,17 +234,7 @@ impl Ledger {
             )
             .expression_attribute_values(":started_at", AttributeValue::N(audit.started_at.0.to_string()))
             .expression_attribute_values(":task_id", AttributeValue::S(audit.task_id.clone()));
-        match put.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(PutItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(Error::aws("PutItem", &self.table)(error)),
-        }
+        written(put.send().await.map_err(Error::aws("PutItem", &self.table)))
     }
 
     /// Writes an item in place of the one that was read, as long as `attribute` still has the value that it had then;
@@ -396,6 +375,14 @@ impl Ledger {
     /// The client and the table's name, for what only one function does.
     pub const fn parts(&self) -> (&Client, &String) {
         (&self.client, &self.table)
+    }
+}
+
+/// Whether a conditional write took place: its condition can have failed.
+pub(crate) fn written<T>(answer: Result<T, Error>) -> Result<bool, Error> {
+    match answer {
+        Err(error) if error.is_code("ConditionalCheckFailedException") => Ok(false),
+        answer => answer.map(|_| true),
     }
 }
 

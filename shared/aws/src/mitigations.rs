@@ -21,7 +21,6 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodb::types::CancellationReason;
 use aws_sdk_dynamodb::types::ConditionCheck;
@@ -41,6 +40,7 @@ use crate::ledger::LATEST_AUDIT;
 use crate::ledger::Ledger;
 use crate::ledger::about;
 use crate::ledger::key;
+use crate::ledger::written;
 pub use crate::mitigations::command::Holder;
 pub use crate::mitigations::command::WholeClaim;
 pub use crate::mitigations::item::State;
@@ -213,17 +213,7 @@ impl Mitigations {
                 .expression_attribute_names(format!("#{name}"), *name)
                 .expression_attribute_values(format!(":{name}"), text(value))
         });
-        match update.send().await {
-            Ok(_) => Ok(true),
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(UpdateItemError::is_conditional_check_failed_exception) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(Error::aws("UpdateItem", table)(error)),
-        }
+        written(update.send().await.map_err(Error::aws("UpdateItem", table)))
     }
 
     /// Writes a task and the claims of its findings, over a task in one of these states or none.
