@@ -5,6 +5,7 @@
 //! its handler, so that a handler also runs in a test with clients on an in-process connector and a clock
 //! of the test's own.
 
+pub mod alarms;
 pub mod alerts;
 pub mod archive;
 pub mod batch;

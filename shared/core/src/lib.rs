@@ -8,6 +8,7 @@
 //! queues) → [`finding`] (what was found) → [`history`] (seen before?) → [`policy`] (what now?) →
 //! [`metrics`] and [`alert`] (who is told).
 
+pub mod alarm;
 pub mod alert;
 pub mod api;
 pub mod check;

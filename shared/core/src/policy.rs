@@ -7,6 +7,7 @@
 //! `read` (everything that is wrong, at once) → `matcher`, `protect` and [`windows`](Windows) (made ready to be
 //! asked) → `decision` (and why). `lint` finds what is valid and still not what its author meant.
 
+mod alarm;
 mod de;
 mod decision;
 mod diagnostic;
@@ -26,6 +27,13 @@ mod subject;
 mod windows;
 pub mod yaml;
 
+pub use alarm::AlarmDecision;
+pub use alarm::AlarmHeld;
+pub use alarm::AlarmMitigate;
+pub use alarm::AlarmOutcome;
+pub use alarm::AlarmSettings;
+pub use alarm::AlarmSubject;
+pub use alarm::Verify;
 pub use decision::Decision;
 pub use decision::Held;
 pub use decision::Outcome;
