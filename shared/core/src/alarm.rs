@@ -7,8 +7,10 @@
 mod incoming;
 mod life;
 pub mod message;
+pub mod metrics;
 mod parse;
 pub mod record;
+mod series;
 
 pub use incoming::Incoming;
 pub use life::Action;
@@ -16,6 +18,8 @@ pub use life::Life;
 pub use life::State;
 pub use parse::AlarmError;
 pub use parse::SCHEMA;
+pub use series::Bucket;
+pub use series::Series;
 
 use std::fmt;
 

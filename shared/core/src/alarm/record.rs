@@ -208,6 +208,7 @@ impl RecordedAlarm {
             cleared_at: self.cleared_at,
             invalidated_at: self.invalidated_at,
             verification: self.verification,
+            verified_at: None,
             incident: self.incident.clone(),
             actions: Vec::new(),
         }
