@@ -187,6 +187,25 @@ async fn devices_are_counted_once_in_the_window_of_their_latest_raise() {
     assert_eq!(devices(&cloud).await, 0);
 }
 
+#[tokio::test]
+async fn what_is_heard_late_is_counted_around_its_own_time() {
+    let cloud = Cloud::default();
+    for (n, second) in [0, 10, 700, 800, 900, 1_500, 4_000].into_iter().enumerate() {
+        hear(&cloud, &raised(&format!("v-{n}"), &format!("t-{n}"), second)).await;
+    }
+    cloud.pass_seconds(86_400);
+    let around = async |second| {
+        let (behavior, at) = (alarm("v", "t").behavior_key(), START.plus_seconds(second));
+        alarms(&cloud).devices_around(&behavior, WINDOW, at).await.unwrap()
+    };
+    let counts = [around(0).await, around(900).await, around(1_500).await, around(4_000).await];
+    assert_eq!((devices(&cloud).await, counts), (0, [5, 5, 4, 1]));
+    let life = alarms(&cloud).known("v-4").await.unwrap().unwrap().life;
+    let noticed = alarms(&cloud).notice(&life, None, WINDOW, cloud.clock().now()).await.unwrap();
+    assert_eq!((noticed.devices, noticed.first_at), (5, START));
+    assert_eq!(noticed.latest_at, START.plus_seconds(900));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_counts_nothing_twice() {
     for (times, answer) in [(1, Answer::broken()), (1, Answer::Reset), (3, Answer::Reset), (1, Answer::Never)]
