@@ -36,7 +36,7 @@ impl DetectAlarm {
         let devices = self.alarms.devices_around(&behavior, window, raised_at).await?;
         let population = match plan::counted(devices, &settings) {
             Some(most) if !plan::is_incident(devices, None, &settings) => {
-                self.population(&life.alarm, most, now).await
+                Box::pin(self.population(&life.alarm, most, now)).await
             }
             _ => None,
         };
@@ -72,7 +72,7 @@ impl DetectAlarm {
         }
         let ledger = self.alarms.ledger();
         let lease = now.plus_seconds(LEASE_SECONDS);
-        let work = self.tell(life, incident, now);
+        let work = Box::pin(self.tell(life, incident, now));
         let attempt = ledger.try_once(&about::incident_alert(&incident.id), now, lease, work).await?;
         if let fleetwarden_aws::ledger::Attempt::Busy(_) = attempt {
             // The record of who tells is done only when people are told.

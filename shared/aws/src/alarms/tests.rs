@@ -83,7 +83,7 @@ fn contents(cloud: &Cloud) -> BTreeMap<(String, String), Value> {
         .collect()
 }
 
-/// All orders of a list.
+/// All orders of a list that differ.
 fn permutations(of: &[AlarmEvent]) -> Vec<Vec<AlarmEvent>> {
     let Some((first, rest)) = of.split_first() else { return vec![vec![]] };
     let mut all = Vec::new();
@@ -91,7 +91,9 @@ fn permutations(of: &[AlarmEvent]) -> Vec<Vec<AlarmEvent>> {
         for at in 0..=order.len() {
             let mut order = order.clone();
             order.insert(at, first.clone());
-            all.push(order);
+            if !all.contains(&order) {
+                all.push(order);
+            }
         }
     }
     all
