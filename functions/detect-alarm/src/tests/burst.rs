@@ -42,7 +42,10 @@ async fn burst(alarms: i64) {
     assert!(ledger <= 3 * count, "{ledger} calls of the ledger for {count} alarms");
     let all = Alarms::new(Ledger::new(service.cloud.clients().dynamodb(), "ledger".into()));
     let incident = all.incidents(START).await.unwrap().remove(0);
-    assert_eq!((incident.devices, all.members(&incident.id).await.unwrap().len()), (alarms as u64, count));
+    assert_eq!(
+        (incident.devices, all.members(&incident.id).await.unwrap().len()),
+        (alarms.cast_unsigned(), count)
+    );
 }
 
 #[tokio::test(start_paused = true)]
