@@ -111,3 +111,36 @@ def test_the_commands_that_cancel(slow):
     aws("cancel-audit-mitigation-actions-task", "--task-id", "fix")
     assert aws("describe-audit-mitigation-actions-task", "--task-id", "fix")["taskStatus"] == "CANCELED"
     assert slow.judge.bad_requests == []
+
+
+def test_the_commands_of_detect(endpoint, aws):
+    all_things = ("--security-profile-target-arn", "arn:aws:iot:us-east-1:123456789012:all/things")
+    name, metric, dimension = ("--security-profile-name", "p"), ("--metric-name", "battery"), ("--name", "d")
+    criteria = {"comparisonOperator": "greater-than", "value": {"number": 5}}
+    behaviors = [{"name": "b", "metric": "battery", "criteria": criteria}]
+    aws("create-custom-metric", *metric, "--metric-type", "number", "--display-name", "Battery")
+    assert aws("update-custom-metric", *metric, "--display-name", "Charge")["displayName"] == "Charge"
+    assert aws("describe-custom-metric", *metric)["metricType"] == "number"
+    assert aws("list-custom-metrics")["metricNames"] == ["battery"]
+    aws("create-dimension", *dimension, "--type", "TOPIC_FILTER", "--string-values", "a/#", "b/+")
+    assert aws("update-dimension", *dimension, "--string-values", "a/#")["stringValues"] == ["a/#"]
+    assert aws("describe-dimension", *dimension)["type"] == "TOPIC_FILTER"
+    assert aws("list-dimensions")["dimensionNames"] == ["d"]
+    assert aws("validate-security-profile-behaviors", "--behaviors", behaviors)["valid"] is True
+    aws("create-security-profile", *name, "--behaviors", behaviors,
+        "--alert-targets", {"SNS": {"alertTargetArn": TOPIC, "roleArn": ROLE}})
+    updated = aws("update-security-profile", *name, "--expected-version", "1", "--delete-alert-targets")
+    assert updated["version"] == 2 and updated["behaviors"][0]["criteria"]["value"] == {"number": 5.0}
+    assert "alertTargets" not in aws("describe-security-profile", *name)
+    assert [profile["name"] for profile in aws("list-security-profiles", *metric)["securityProfileIdentifiers"]] == ["p"]
+    aws("delete-custom-metric", *metric, fails="InvalidRequestException")
+    aws("attach-security-profile", *name, *all_things)
+    assert len(aws("list-security-profiles-for-target", *all_things, "--no-recursive")["securityProfileTargetMappings"]) == 1
+    assert aws("list-targets-for-security-profile", *name)["securityProfileTargets"] == [{"arn": all_things[1]}]
+    aws("detach-security-profile", *name, *all_things)
+    assert aws("list-security-profiles-for-target", *all_things)["securityProfileTargetMappings"] == []
+    aws("delete-security-profile", *name, "--expected-version", "1", fails="VersionConflictException")
+    aws("delete-security-profile", *name, "--expected-version", "2")
+    aws("delete-custom-metric", *metric)
+    aws("delete-dimension", *dimension)
+    assert endpoint.judge.bad_requests == []

@@ -222,6 +222,12 @@ def test_missing_resources(endpoint, iot):
         (iot.list_things_in_thing_group, {"thingGroupName": "none", "recursive": True}),
         (iot.list_thing_principals, {"thingName": "none"}),
         (iot.get_policy, {"policyName": "none"}),
+        (iot.describe_security_profile, {"securityProfileName": "none"}),
+        (iot.update_security_profile, {"securityProfileName": "none"}),
+        (iot.describe_custom_metric, {"metricName": "none"}),
+        (iot.update_custom_metric, {"metricName": "none", "displayName": "n"}),
+        (iot.describe_dimension, {"name": "none"}),
+        (iot.update_dimension, {"name": "none", "stringValues": ["a"]}),
     ]:
         refused("ResourceNotFoundException", 404, operation, **members)
 
@@ -401,6 +407,8 @@ def test_limits_on_what_runs(slow):
         ("list_principal_things", {"principal": "arn:aws:iam::123456789012:role/Operator"}, 10),
         ("list_things_in_thing_group", {"thingGroupName": "fleet"}, 25),
         ("list_things", {}, 10),
+        ("list_security_profiles", {}, 10),
+        ("list_custom_metrics", {}, 10),
     ],
 )
 def test_published_rates(operation, members, burst):

@@ -7,13 +7,26 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from botocore.exceptions import ClientError
 from conftest import ROLE, Endpoint
-from judge import AUDIT_OPERATIONS, PAGED, REGISTRY_OPERATIONS
+from judge import AUDIT_OPERATIONS, DETECT_OPERATIONS, PAGED, REGISTRY_OPERATIONS
 
 SHARED = "DEVICE_CERTIFICATE_SHARED_CHECK"
 INTERMEDIATE = "INTERMEDIATE_CA_REVOKED_FOR_ACTIVE_DEVICE_CERTIFICATES_CHECK"
 NOW = datetime.now(timezone.utc)
 PERIOD = {"startTime": NOW - timedelta(days=1), "endTime": NOW + timedelta(days=1)}
-LISTS = [operation for operation in [*AUDIT_OPERATIONS, *REGISTRY_OPERATIONS] if operation in PAGED]
+FLEET = "arn:aws:iot:us-east-1:123456789012:thinggroup/fleet"
+LISTS = [operation for operation in [*AUDIT_OPERATIONS, *DETECT_OPERATIONS, *REGISTRY_OPERATIONS] if operation in PAGED]
+
+
+def define(iot):
+    """Profiles, metrics and dimensions: three of each at least, and a target and a profile that have three of the other."""
+    for number in range(30):
+        iot.create_custom_metric(metricName=f"m{number}", metricType="number")
+        iot.create_security_profile(securityProfileName=f"p{number}")
+    for number in range(3):
+        iot.create_dimension(name=f"d{number}", type="TOPIC_FILTER", stringValues=["a/#"])
+        iot.attach_security_profile(securityProfileName=f"p{number}", securityProfileTargetArn=FLEET)
+        below = FLEET.replace("fleet", ["production", "production-north", "lab"][number])
+        iot.attach_security_profile(securityProfileName="p9", securityProfileTargetArn=below)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +66,7 @@ def populated():
         endpoint.control("POST", "attachment", late)
     while iot.describe_audit_mitigation_actions_task(taskId="t2")["taskStatus"] == "IN_PROGRESS":
         time.sleep(0.01)
+    define(iot)
     issuer = endpoint.findings(audits[0], checkName=INTERMEDIATE)[0]["findingId"]
     members = {
         "ListAuditFindings": {"taskId": audits[0]},
@@ -64,6 +78,8 @@ def populated():
         "ListThingPrincipals": {"thingName": thing},
         "ListThingGroupsForThing": {"thingName": thing},
         "ListThingsInThingGroup": {"thingGroupName": "fleet", "recursive": True},
+        "ListSecurityProfilesForTarget": {"securityProfileTargetArn": FLEET, "recursive": True},
+        "ListTargetsForSecurityProfile": {"securityProfileName": "p9"},
     }
     yield iot, members
     endpoint.close()
