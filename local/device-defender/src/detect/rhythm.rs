@@ -8,7 +8,7 @@ use std::f64::consts::TAU;
 
 use fleetwarden_behaviors::BuiltIn;
 
-use crate::detect::PERIOD_MS;
+use crate::detect::targets::Device;
 use crate::random::{draw, mix};
 
 /// Streams of numbers, apart from those that the registry draws from.
@@ -21,6 +21,8 @@ mod domain {
     pub(super) const PHASE: u64 = 106;
 }
 
+/// How long a period is: cloud-side metrics have one datapoint for each.
+pub(crate) const PERIOD_MS: i64 = 300_000;
 pub(super) const HOUR_MS: i64 = 3_600_000;
 pub(super) const DAY_MS: i64 = 24 * HOUR_MS;
 
@@ -127,6 +129,17 @@ impl Rhythm {
     /// Where in each period a device sends its report, in milliseconds: whole seconds, never on the grid.
     pub(super) fn report_phase(&self, device: u64) -> i64 {
         1_000 + i64::try_from(draw(self.seed, domain::PHASE, device) % 298).unwrap_or(0) * 1_000
+    }
+}
+
+/// A number that no other device has.
+pub(super) fn number(device: Device) -> u64 {
+    match device {
+        Device::Thing(thing) => {
+            let (certificate, slot) = thing.key();
+            (certificate << 16) | slot
+        }
+        Device::Client(index) => (1 << 62) | u64::from(index),
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use fleetwarden_behaviors::{BuiltIn, Finite, Measured, Metric};
 use serde::{Deserialize, Serialize};
 
-use crate::detect::device::Device;
+use crate::detect::targets::Device;
 
 /// What a scenario is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -73,8 +73,7 @@ impl Fleet {
         (policy_name(index) == name).then_some((index, *policy))
     }
 
-    /// The id of a client that is not a thing.
-    pub(crate) fn client_id(&self, index: u32) -> String {
+    fn client_id(&self, index: u32) -> String {
         format!("sensor-{:04x}-{index}", draw(self.seed, domain::CLIENT, index.into()) & 0xffff)
     }
 
