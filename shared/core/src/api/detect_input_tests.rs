@@ -5,6 +5,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::super::super::DETECT;
+use super::super::super::Operation;
 use super::super::super::detect;
 use super::super::read;
 use super::NOW;
@@ -30,12 +31,12 @@ fn a_command_has_its_name_in_either_form() {
     }
     insta::assert_snapshot!(detect("list-active-violation").unwrap_err(), @"'list-active-violation' is no Detect command; did you mean 'ListActiveViolations'?");
     insta::assert_snapshot!(detect("ListAuditFindings").unwrap_err(), @"'ListAuditFindings' is no Detect command; there are CreateSecurityProfile, UpdateSecurityProfile, DescribeSecurityProfile, ListSecurityProfiles, DeleteSecurityProfile, ValidateSecurityProfileBehaviors, AttachSecurityProfile, DetachSecurityProfile, ListSecurityProfilesForTarget, ListTargetsForSecurityProfile, ListActiveViolations, ListViolationEvents, PutVerificationStateOnViolation, ListMetricValues, GetBehaviorModelTrainingSummaries, StartDetectMitigationActionsTask, DescribeDetectMitigationActionsTask, ListDetectMitigationActionsTasks, ListDetectMitigationActionsExecutions, CancelDetectMitigationActionsTask, CreateCustomMetric, UpdateCustomMetric, DescribeCustomMetric, ListCustomMetrics, DeleteCustomMetric, CreateDimension, UpdateDimension, DescribeDimension, ListDimensions, DeleteDimension");
-    let names = |wanted: fn(&super::super::super::Operation) -> bool| {
+    let names = |wanted: fn(&Operation) -> bool| {
         let named = DETECT.iter().filter(|operation| wanted(operation)).map(|operation| operation.name);
         named.collect::<Vec<_>>().join(" ")
     };
-    insta::assert_snapshot!(names(|operation| operation.changes()), @"CreateSecurityProfile UpdateSecurityProfile DeleteSecurityProfile AttachSecurityProfile DetachSecurityProfile PutVerificationStateOnViolation StartDetectMitigationActionsTask CancelDetectMitigationActionsTask CreateCustomMetric UpdateCustomMetric DeleteCustomMetric CreateDimension UpdateDimension DeleteDimension");
-    insta::assert_snapshot!(names(|operation| operation.is_list()), @"ListSecurityProfiles ListSecurityProfilesForTarget ListTargetsForSecurityProfile ListActiveViolations ListViolationEvents ListMetricValues GetBehaviorModelTrainingSummaries ListDetectMitigationActionsTasks ListDetectMitigationActionsExecutions ListCustomMetrics ListDimensions");
+    insta::assert_snapshot!(names(Operation::changes), @"CreateSecurityProfile UpdateSecurityProfile DeleteSecurityProfile AttachSecurityProfile DetachSecurityProfile PutVerificationStateOnViolation StartDetectMitigationActionsTask CancelDetectMitigationActionsTask CreateCustomMetric UpdateCustomMetric DeleteCustomMetric CreateDimension UpdateDimension DeleteDimension");
+    insta::assert_snapshot!(names(Operation::is_list), @"ListSecurityProfiles ListSecurityProfilesForTarget ListTargetsForSecurityProfile ListActiveViolations ListViolationEvents ListMetricValues GetBehaviorModelTrainingSummaries ListDetectMitigationActionsTasks ListDetectMitigationActionsExecutions ListCustomMetrics ListDimensions");
 }
 
 #[test]
