@@ -15,6 +15,7 @@ use crate::calls::Calls;
 use crate::checks::{Action, Check};
 use crate::configuration::Configuration;
 use crate::detect::Detect;
+use crate::detect::watching::Watching;
 use crate::faults::Faults;
 use crate::fleet::Fleet;
 use crate::mitigation::Task;
@@ -42,6 +43,8 @@ pub(crate) struct Publications {
     pub(crate) queued: u64,
     pub(crate) sent: u64,
     pub(crate) failed: u64,
+    /// Alerts that were ordered to be lost.
+    pub(crate) dropped: u64,
 }
 
 /// Something that happens when its time has come.
@@ -66,6 +69,7 @@ pub(crate) struct World {
     pub(crate) configuration: Configuration,
     pub(crate) schedules: BTreeMap<String, Schedule>,
     pub(crate) detect: Detect,
+    pub(crate) watching: Watching,
     pub(crate) audits: BTreeMap<u32, Audit>,
     pub(crate) audit_numbers: HashMap<String, u32>,
     pub(crate) suppressions: Suppressions,
@@ -101,6 +105,7 @@ impl World {
         );
         fleet.groups =
             settings.thing_groups.iter().flatten().map(|name| (name.clone(), BTreeSet::new())).collect();
+        let watching = Watching::new(settings.fleet.seed, settings.clock.now_ms());
         Self {
             throttle: Throttle::new(settings.rate_scale),
             settings,
@@ -108,6 +113,7 @@ impl World {
             configuration: Configuration::default(),
             schedules: BTreeMap::new(),
             detect: Detect::default(),
+            watching,
             audits: BTreeMap::new(),
             audit_numbers: HashMap::new(),
             suppressions: Suppressions::default(),

@@ -14,7 +14,7 @@ use crate::detect::simulate::{Simulation, Source};
 use crate::detect::violations::Definition;
 
 /// What a profile asks for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Wanted {
     pub(crate) behaviors: Behaviors,
     /// What its behaviors look at, and what is retained beside that.

@@ -98,6 +98,7 @@ impl Fleet {
             return Err(Trouble::GroupsLimitExceeded);
         }
         self.groups.entry(group.to_owned()).or_default().insert(thing);
+        self.revision += 1;
         Ok(self.changed(1))
     }
 
