@@ -92,9 +92,10 @@ impl Detect {
         }
         for one in narrowed {
             let one = Retained::deserialize(one).map_err(|error| error.to_string())?;
-            let dimension = one
-                .metric_dimension
-                .map(|dimension| Narrowed { name: dimension.dimension_name.into(), operator: dimension.operator });
+            let dimension = one.metric_dimension.map(|dimension| Narrowed {
+                name: dimension.dimension_name.into(),
+                operator: dimension.operator,
+            });
             let missing = dimension.as_ref().filter(|own| !self.dimensions.contains_key(&*own.name));
             if let Some(missing) = missing {
                 return Err(format!("additionalMetricsToRetainV2: {} is not a dimension", missing.name));

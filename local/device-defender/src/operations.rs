@@ -1,9 +1,13 @@
-//! What answers each of the operations that the API describes: those on audits, and those of the registry that tell
-//! what things are behind a finding.
+//! What answers each of the operations that the API describes: those on audits, those of Detect, and those of the
+//! registry that tell what things are behind a finding.
 
 pub(crate) mod actions;
 pub(crate) mod audits;
 pub(crate) mod configuration;
+pub(crate) mod detect_dimensions;
+pub(crate) mod detect_metrics;
+pub(crate) mod detect_profiles;
+pub(crate) mod detect_targets;
 pub(crate) mod findings;
 pub(crate) mod groups;
 pub(crate) mod resources;
@@ -65,6 +69,26 @@ static ANSWERS: &[(&str, Run)] = answers! {
     ListAuditMitigationActionsTasks tasks::list;
     ListAuditMitigationActionsExecutions tasks::executions;
     CancelAuditMitigationActionsTask tasks::cancel;
+    CreateSecurityProfile detect_profiles::create;
+    UpdateSecurityProfile detect_profiles::update;
+    DescribeSecurityProfile detect_profiles::describe;
+    ListSecurityProfiles detect_profiles::list;
+    DeleteSecurityProfile detect_profiles::delete;
+    ValidateSecurityProfileBehaviors detect_profiles::validate;
+    AttachSecurityProfile detect_targets::attach;
+    DetachSecurityProfile detect_targets::detach;
+    ListSecurityProfilesForTarget detect_targets::profiles;
+    ListTargetsForSecurityProfile detect_targets::list;
+    CreateCustomMetric detect_metrics::create;
+    UpdateCustomMetric detect_metrics::update;
+    DescribeCustomMetric detect_metrics::describe;
+    ListCustomMetrics detect_metrics::list;
+    DeleteCustomMetric detect_metrics::delete;
+    CreateDimension detect_dimensions::create;
+    UpdateDimension detect_dimensions::update;
+    DescribeDimension detect_dimensions::describe;
+    ListDimensions detect_dimensions::list;
+    DeleteDimension detect_dimensions::delete;
     ListPrincipalThings things::of_principal;
     DescribeThing things::describe;
     ListThingGroupsForThing things::groups;
@@ -90,7 +114,8 @@ pub(crate) struct Route<'a> {
 }
 
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    api::AUDIT.iter().chain(&api::REGISTRY)
+    let described = api::AUDIT.iter().chain(&api::DETECT).chain(&api::REGISTRY);
+    described.filter(|operation| ANSWERS.iter().any(|(name, _)| *name == operation.name))
 }
 
 /// The operation at a route.
@@ -132,6 +157,12 @@ mod tests {
     #[test]
     fn each_route_leads_to_its_own() {
         assert_eq!(ANSWERS.len(), operations().count());
+        let described = api::AUDIT.len() + api::DETECT.len() + api::REGISTRY.len();
+        assert_eq!(
+            described - ANSWERS.len(),
+            10,
+            "of Detect, violations, training and mitigation tasks are left"
+        );
         for operation in operations() {
             let path = operation.path.replace('{', "a").replace('}', "b");
             assert_eq!(route(operation.method, &path).unwrap().operation.name, operation.name);
