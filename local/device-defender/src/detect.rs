@@ -3,8 +3,10 @@
 //! Here is what an account defines. What comes of it (metrics, violations) is made from it, and never changes it.
 
 pub(crate) mod collection;
+pub(crate) mod control;
 pub(crate) mod custom_metrics;
 pub(crate) mod dimensions;
+pub(crate) mod mitigation;
 pub(crate) mod profiles;
 mod rhythm;
 pub(crate) mod scenario;

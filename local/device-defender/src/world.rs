@@ -15,6 +15,7 @@ use crate::calls::Calls;
 use crate::checks::{Action, Check};
 use crate::configuration::Configuration;
 use crate::detect::Detect;
+use crate::detect::mitigation::Tasks as DetectTasks;
 use crate::detect::watching::Watching;
 use crate::faults::Faults;
 use crate::fleet::Fleet;
@@ -51,12 +52,13 @@ pub(crate) struct Publications {
 enum Event {
     Due { at: i64, schedule: String },
     Ends { at: i64, number: u32 },
+    Mitigates { at: i64 },
 }
 
 impl Event {
     const fn at(&self) -> i64 {
         match self {
-            Self::Due { at, .. } | Self::Ends { at, .. } => *at,
+            Self::Due { at, .. } | Self::Ends { at, .. } | Self::Mitigates { at } => *at,
         }
     }
 }
@@ -70,6 +72,7 @@ pub(crate) struct World {
     pub(crate) schedules: BTreeMap<String, Schedule>,
     pub(crate) detect: Detect,
     pub(crate) watching: Watching,
+    pub(crate) detect_tasks: DetectTasks,
     pub(crate) audits: BTreeMap<u32, Audit>,
     pub(crate) audit_numbers: HashMap<String, u32>,
     pub(crate) suppressions: Suppressions,
@@ -114,6 +117,7 @@ impl World {
             schedules: BTreeMap::new(),
             detect: Detect::default(),
             watching,
+            detect_tasks: DetectTasks::default(),
             audits: BTreeMap::new(),
             audit_numbers: HashMap::new(),
             suppressions: Suppressions::default(),
@@ -198,7 +202,9 @@ impl World {
 
     /// Whether something is running that the passing of time will end.
     pub(crate) fn busy(&self) -> bool {
-        self.audits.values().any(|audit| audit.status == Status::InProgress) || !self.running.is_empty()
+        self.audits.values().any(|audit| audit.status == Status::InProgress)
+            || !self.running.is_empty()
+            || !self.detect_tasks.running.is_empty()
     }
 
     /// Catches up with the clock.
@@ -211,9 +217,16 @@ impl World {
                     self.progress_tasks(at);
                     self.complete_audit(number, at);
                 }
+                Event::Mitigates { at } => {
+                    self.watch(at);
+                    self.progress_detect_tasks(at);
+                    self.adapt(at);
+                }
             }
         }
+        self.watch(now);
         self.progress_tasks(now);
+        self.adapt(now);
         if !self.settings.lapsed_stay {
             self.suppressions.forget_lapsed(now);
         }
@@ -231,7 +244,8 @@ impl World {
             .schedules
             .iter()
             .map(|(name, schedule)| Event::Due { at: schedule.due, schedule: name.clone() });
-        due.chain(ends).filter(|event| event.at() <= now).min_by_key(Event::at)
+        let mitigates = self.detect_tasks.due().map(|at| Event::Mitigates { at });
+        due.chain(ends).chain(mitigates).filter(|event| event.at() <= now).min_by_key(Event::at)
     }
 
     /// Begins a run that is due, unless it would be forgotten by now.
@@ -305,6 +319,7 @@ impl World {
         self.audit_numbers.retain(|_, number| self.audits.contains_key(number));
         self.task_numbers.retain(|_, number| self.tasks.contains_key(number));
         self.task_tokens.retain(|_, number| self.tasks.contains_key(number));
+        self.detect_tasks.forget(now);
     }
 }
 

@@ -251,21 +251,23 @@ impl Violations {
         behavior: Option<&str>,
         period: Option<(i64, i64)>,
     ) -> Vec<&Violation> {
-        let had_event = |violation: &Violation| {
-            period.is_none_or(|(start, end)| {
-                let mut events = self.events.range((start, 0)..=(end.max(start), u64::MAX));
-                events.any(|(_, event)| event.violation == violation.id)
-            })
-        };
         let mut found: Vec<&Violation> = self
             .all
             .values()
             .filter(|violation| *violation.profile == *profile)
             .filter(|violation| behavior.is_none_or(|name| *violation.definition.name == *name))
-            .filter(|violation| had_event(violation))
+            .filter(|violation| self.had_event(violation, period))
             .collect();
         found.sort_by_key(|violation| violation.number);
         found
+    }
+
+    /// Whether a violation had an event in the period, if there is one.
+    pub(crate) fn had_event(&self, violation: &Violation, period: Option<(i64, i64)>) -> bool {
+        period.is_none_or(|(start, end)| {
+            let mut events = self.events.range((start, 0)..=(end.max(start), u64::MAX));
+            events.any(|(_, event)| event.violation == violation.id)
+        })
     }
 
     /// Puts a verification state on a violation. Whether there is such a violation.

@@ -181,8 +181,7 @@ impl World {
     }
 
     /// Takes over what has changed of profiles and of the things that they watch.
-    pub(crate) fn adapt(&mut self) {
-        let now = self.now();
+    pub(crate) fn adapt(&mut self, now: i64) {
         let watching = &mut self.watching;
         let gone = |name: &String, known: &Known| {
             self.detect.profiles.get(name).is_none_or(|profile| profile.number != known.number)
@@ -195,7 +194,7 @@ impl World {
             .collect();
         for name in deleted {
             let nothing = Wanted::default();
-            self.collect(&name, &nothing, now);
+            self.keep_values(&name, &nothing, now);
             let Some((_, mut watch)) = self.watching.watches.remove(&name) else { continue };
             let topic = watch.topic.clone();
             let ended = watch.adapt(&nothing, |_| String::new(), now);
@@ -213,7 +212,7 @@ impl World {
             let Some(wanted) = self.detect.profiles.get(&name).map(|profile| self.wanted(profile)) else {
                 continue;
             };
-            self.collect(&name, &wanted, now);
+            self.keep_values(&name, &wanted, now);
             let before = self.watching.watches.remove(&name).map(|(_, watch)| watch);
             let mut watch = before.unwrap_or_else(|| Watch::new(&name));
             let ended = watch.adapt(&wanted, |device| self.fleet.name_of(device), now);
@@ -258,7 +257,7 @@ impl World {
         Source { stream, filters }
     }
 
-    fn collect(&mut self, name: &str, wanted: &Wanted, now: i64) {
+    fn keep_values(&mut self, name: &str, wanted: &Wanted, now: i64) {
         let streams = wanted.sources.iter().map(|source| &source.stream);
         self.watching.collections.set(name, streams, &wanted.devices, now);
     }

@@ -1,7 +1,7 @@
 //! Detect mitigation tasks: start, describe, list, cancel, and what was done to violations.
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::actions::MitigationAction;
 use crate::args::Args;

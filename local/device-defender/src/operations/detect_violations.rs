@@ -1,7 +1,7 @@
 //! Violations: those that last, their events, what people say of them, and the metric values behind them.
 
 use fleetwarden_behaviors::{Dimension, DimensionOperator, Metric, Stream};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::args::Args;
 use crate::clock::seconds;
@@ -105,10 +105,4 @@ fn stream(world: &World, args: &Args) -> Result<Stream, Failure> {
     let operator = operator.map(serde_json::from_value::<DimensionOperator>).and_then(Result::ok);
     let dimension = Dimension { name: dimension.into(), operator: operator.unwrap_or_default() };
     Ok(Stream { metric, dimension: Some(dimension) })
-}
-
-/// What lists hold.
-#[cfg(test)]
-pub(crate) fn member<'a>(value: &'a Value, name: &str) -> &'a [Value] {
-    value[name].as_array().map_or(&[], Vec::as_slice)
 }
