@@ -2,10 +2,23 @@
 //!
 //! Here is what an account defines. What comes of it (metrics, violations) is made from it, and never changes it.
 
+pub(crate) mod collection;
+pub(crate) mod control;
 pub(crate) mod custom_metrics;
 pub(crate) mod dimensions;
+pub(crate) mod mitigation;
 pub(crate) mod profiles;
+mod rhythm;
+pub(crate) mod scenario;
+pub(crate) mod simulate;
+pub(crate) mod switches;
 pub(crate) mod targets;
+#[cfg(test)]
+mod tests;
+mod topic;
+pub(crate) mod violations;
+pub(crate) mod watch;
+pub(crate) mod watching;
 
 use std::collections::BTreeMap;
 

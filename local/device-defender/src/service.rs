@@ -86,10 +86,15 @@ impl DeviceDefender {
                 Some(path) => {
                     let (status, body) =
                         control::answer(world, (request.method, path), request.query, request.body);
+                    world.adapt(world.now());
                     world.tick();
                     plain(world, status, body)
                 }
-                None => api(world, request, headers),
+                None => {
+                    let answer = api(world, request, headers);
+                    world.adapt(world.now());
+                    answer
+                }
             }
         })
     }
