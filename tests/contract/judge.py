@@ -22,16 +22,9 @@ AUDIT_OPERATIONS = sorted(
     name for name in MODEL["operations"] if ("Audit" in name or "MitigationAction" in name) and "Detect" not in name
 )
 OF_DETECT = ("SecurityProfile", "CustomMetric", "Violation", "DetectMitigation", "MetricValues", "BehaviorModel")
-# What comes of profiles is not answered yet.
-NOT_ANSWERED = {
-    "CancelDetectMitigationActionsTask", "DescribeDetectMitigationActionsTask", "GetBehaviorModelTrainingSummaries",
-    "ListActiveViolations", "ListDetectMitigationActionsExecutions", "ListDetectMitigationActionsTasks",
-    "ListMetricValues", "ListViolationEvents", "PutVerificationStateOnViolation", "StartDetectMitigationActionsTask",
-}
 DETECT_OPERATIONS = sorted(
     name for name in MODEL["operations"]
     if any(part in name for part in OF_DETECT) or name.endswith(("Dimension", "Dimensions"))
-    if name not in NOT_ANSWERED
 )
 # Those with which one learns what things are behind a finding, and which resources there are.
 REGISTRY_OPERATIONS = [

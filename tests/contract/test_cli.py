@@ -144,3 +144,50 @@ def test_the_commands_of_detect(endpoint, aws):
     aws("delete-custom-metric", *metric)
     aws("delete-dimension", *dimension)
     assert endpoint.judge.bad_requests == []
+
+
+def test_the_commands_of_violations(endpoint, aws):
+    limit = {"comparisonOperator": "less-than", "value": {"count": 0}, "durationSeconds": 300}
+    model = {"mlDetectionConfig": {"confidenceLevel": "HIGH"}}
+    name = ("--security-profile-name", "p")
+    aws("create-security-profile", *name, "--behaviors", [
+        {"name": "b", "metric": "aws:num-messages-sent", "criteria": limit},
+        {"name": "m", "metric": "aws:num-disconnects", "criteria": model},
+    ])
+    aws("attach-security-profile", *name, "--security-profile-target-arn", "arn:aws:iot:us-east-1:123456789012:thinggroup/lab")
+    endpoint.control("POST", "clock", {"advanceMs": 1_200_000})
+    now = endpoint.control("GET", "clock")["nowMs"] // 1000
+    period = ("--start-time", str(now - 3600), "--end-time", str(now + 3600))
+    violation = aws("list-active-violations", *name, "--page-size", "1")["activeViolations"][0]
+    thing = ("--thing-name", violation["thingName"])
+    event, = aws("list-violation-events", *period, *thing, "--behavior-criteria-type", "STATIC")["violationEvents"]
+    assert (event["violationId"], event["violationEventType"]) == (violation["violationId"], "in-alarm")
+    aws("put-verification-state-on-violation", "--violation-id", violation["violationId"],
+        "--verification-state", "FALSE_POSITIVE", "--verification-state-description", "too strict")
+    verified = aws("list-active-violations", "--verification-state", "FALSE_POSITIVE", "--no-list-suppressed-alerts")
+    assert [one["verificationStateDescription"] for one in verified["activeViolations"]] == ["too strict"]
+    values = aws("list-metric-values", *thing, *period, "--metric-name", "aws:num-messages-sent")["metricDatumList"]
+    assert all("count" in datum["value"] for datum in values) and len(values) >= 2
+    summary, = aws("get-behavior-model-training-summaries", *name)["summaries"]
+    assert (summary["behaviorName"], summary["modelStatus"]) == ("m", "PENDING_BUILD")
+    aws("create-mitigation-action", "--action-name", "move", "--role-arn", ROLE,
+        "--action-params", {"addThingsToThingGroupParams": {"thingGroupNames": ["quarantine"]}})
+    aws("start-detect-mitigation-actions-task", "--task-id", "t", "--target", {"violationIds": [violation["violationId"]]},
+        "--actions", "move", "--include-only-active-violations", "--no-include-suppressed-alerts")
+    assert aws("describe-detect-mitigation-actions-task", "--task-id", "t")["taskSummary"]["taskStatus"] == "SUCCESSFUL"
+    assert [task["taskId"] for task in aws("list-detect-mitigation-actions-tasks", *period)["tasks"]] == ["t"]
+    execution, = aws("list-detect-mitigation-actions-executions", "--task-id", "t")["actionsExecutions"]
+    assert (execution["thingName"], execution["status"]) == (violation["thingName"], "SUCCESSFUL")
+    aws("cancel-detect-mitigation-actions-task", "--task-id", "t", fails="InvalidRequestException")
+    assert endpoint.judge.bad_requests == []
+
+
+def test_the_command_that_cancels_a_task_of_detect(slow):
+    aws = driving(slow)
+    slow.client().create_security_profile(securityProfileName="p")
+    params = {"addThingsToThingGroupParams": {"thingGroupNames": ["quarantine"]}}
+    aws("create-mitigation-action", "--action-name", "move", "--role-arn", ROLE, "--action-params", params)
+    aws("start-detect-mitigation-actions-task", "--task-id", "t", "--target", {"securityProfileName": "p"}, "--actions", "move")
+    aws("cancel-detect-mitigation-actions-task", "--task-id", "t")
+    assert aws("describe-detect-mitigation-actions-task", "--task-id", "t")["taskSummary"]["taskStatus"] == "CANCELED"
+    assert slow.judge.bad_requests == []

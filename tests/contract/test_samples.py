@@ -115,14 +115,19 @@ def test_every_request_is_taken(endpoint, iot, aws):
     iot.create_scheduled_audit(
         scheduledAuditName="AWSIoTDeviceDefenderDailyAudit", frequency="DAILY", targetCheckNames=[POLICY]
     )
-    iot.create_security_profile(securityProfileName="Testprofile")
+    greater = {"comparisonOperator": "greater-than", "value": {"count": 10}, "durationSeconds": 300}
+    violated = {"name": "Authorization", "metric": "aws:num-authorization-failures", "criteria": greater}
+    iot.create_security_profile(securityProfileName="Testprofile", behaviors=[violated])
     for target in ("unregistered", "registered"):
         arn = f"arn:aws:iot:us-east-1:123456789012:all/{target}-things"
         iot.attach_security_profile(securityProfileName="Testprofile", securityProfileTargetArn=arn)
+    endpoint.control("POST", "clock", {"advanceMs": 1_200_000})
+    assert iot.list_active_violations(securityProfileName="Testprofile")["activeViolations"]
     task = endpoint.audit(POLICY)
     finding = endpoint.findings(task)[0]["findingId"]
     _, _, file = SAMPLES["awscli-create-mitigation-action-1"]
-    period = {"--start-time": str(int(time.time()) - 3600), "--end-time": str(int(time.time()) + 3600)}
+    now = endpoint.control("GET", "clock")["nowMs"] // 1000
+    period = {"--start-time": str(now - 3600), "--end-time": str(now + 3600)}
     # Values of the samples that name what was there when they were written.
     instead = {
         "create-mitigation-action": {"--cli-input-json": json.dumps(file)},
