@@ -109,7 +109,7 @@ fn archive() -> TempDir {
     for day in 0..3 {
         all.extend(alarm(day, "cam-0", "messages", Some(5), camera("cam-0")));
         all.extend(alarm(day, "cam-1", "messages", Some(30), camera("cam-1")));
-        // It is mitigated, and lasts: later decisions are made by the rule that stands first.
+        // It is mitigated, and lasts: what is decided later does not undo it.
         all.extend(alarm(day, "cam-2", "messages", Some(90), camera("cam-2")));
         all.extend(alarm(day, "cam-3", "messages", None, Things::Known(vec![])));
         all.extend(alarm(day, "cam-4", "ports", Some(61), camera("cam-4")));
@@ -138,7 +138,7 @@ fn replay<'p>(archive: &TempDir, plan: Plan<'p>) -> Report<'p> {
 }
 
 #[test]
-fn alarms_are_told_by_day_and_by_rule_under_the_last_decision() {
+fn alarms_are_told_by_day_and_by_rule_under_the_decision_that_matters() {
     let policy = policy(POLICY);
     let report = replay(&archive(), plan(&policy));
     assert_eq!((report.findings, report.damage.is_any()), (0, false));
@@ -153,6 +153,7 @@ fn alarms_are_told_by_day_and_by_rule_under_the_last_decision() {
 fn another_policy_is_told_by_the_behaviors_that_change() {
     let (policy, other) = (policy(POLICY), policy(OTHER));
     let report = replay(&archive(), Plan { against: Some(&other), ..plan(&policy) });
+    // Ports that stay open for an hour are told by `lasts`, which the other policy asks for two.
     insta::assert_snapshot!(table::tables(&report, 20));
     let kinds = report.alarms.unwrap().against.unwrap().kinds;
     assert!(kinds.contains(&Change::NewlyMitigated) && kinds.contains(&Change::VerifiedOtherwise));

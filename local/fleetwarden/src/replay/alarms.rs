@@ -1,7 +1,7 @@
 //! Alarms of the archive, run through a policy or two: counted by day, by rule, and by what changes.
 //!
-//! An alarm counts once, under the last decision on it. A policy may ask to decide again when the alarm has lasted for
-//! longer; then the end of the alarm says whether it did. Begins and ends are in different objects, which different
+//! An alarm counts once: under the decision that mitigates it, or else under the last one. A policy may ask to decide again
+//! when the alarm has lasted for longer; then the end of the alarm says whether it did. Begins and ends are in different objects, which different
 //! threads read: what has to be decided again waits until all are read.
 
 use super::distinct::Distinct;
@@ -11,7 +11,7 @@ use super::{Plan, changes::Side};
 use crate::fleet::Fleet;
 use fleetwarden_core::alarm::record::RecordedAlarm;
 use fleetwarden_core::alarm::{EventType, Life};
-use fleetwarden_core::policy::{AlarmDecision, AlarmHeld, AlarmRule, AlarmSubject, Policy};
+use fleetwarden_core::policy::{AlarmDecision, AlarmHeld, AlarmOutcome, AlarmRule, AlarmSubject, Policy};
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
@@ -85,7 +85,7 @@ impl<'p> AlarmReplay<'p> {
         }
     }
 
-    /// Counts an alarm under the last decision of each policy.
+    /// Counts an alarm under the decision of each policy that matters.
     fn count(&mut self, subject: &AlarmSubject<'_>, of_other: &AlarmSubject<'_>) {
         let alarm = &subject.life.alarm;
         let key = hash(&alarm.violation_id);
@@ -136,7 +136,7 @@ impl<'p> AlarmReplay<'p> {
         for begin in &waiting {
             let ends = self.ends.get(&begin.life.alarm.violation_id).map(Vec::as_slice).unwrap_or_default();
             let end = ends.iter().copied().filter(|end| Some(*end) >= begin.life.raised_at).min();
-            let last = |policy: &Policy| AlarmSubject { at: begin.last(policy, end), ..begin.subject() };
+            let last = |policy: &Policy| AlarmSubject { at: begin.decided(policy, end), ..begin.subject() };
             let subject = last(self.plan.policy);
             let of_other = self.plan.against.map_or_else(|| subject.clone(), last);
             self.count(&subject, &of_other);
@@ -149,14 +149,17 @@ impl Begin {
         AlarmSubject { life: &self.life, at: self.at, raises: self.raises.as_slice(), things: &self.things }
     }
 
-    /// When a policy decides for the last time on an alarm that ended then, or of which no end is known.
-    fn last(&self, policy: &Policy, end: Option<Millis>) -> Millis {
+    /// When a policy decides to mitigate, or else for the last time, on an alarm that ended then, or of which no end is
+    /// known: what was mitigated was mitigated, whatever is decided later.
+    fn decided(&self, policy: &Policy, end: Option<Millis>) -> Millis {
         let mut at = self.at;
         for _ in 0..MOST_DECISIONS {
-            let again = policy.decide_alarm(&AlarmSubject { at, ..self.subject() }).again_at;
-            match again.filter(|again| end.is_none_or(|end| end > *again)) {
-                Some(again) => at = again,
-                None => break,
+            let subject = AlarmSubject { at, ..self.subject() };
+            let decision = policy.decide_alarm(&subject);
+            let again = decision.again_at.filter(|again| end.is_none_or(|end| end > *again));
+            match (decision.outcome, again) {
+                (AlarmOutcome::Mitigate(_), _) | (_, None) => break,
+                (_, Some(again)) => at = again,
             }
         }
         at
