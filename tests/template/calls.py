@@ -67,8 +67,8 @@ ADAPTERS = {
     r"\bConsumer\b": {"send_message"},
     r"\bQueue\b": {"send_message_batch"},
 }
-# Takes the name of an operation on audits from who invokes it. All others have each name in their text.
-ANY_OF_AUDIT = {"audit-commands"}
+# Takes the name of an operation from who invokes it, of this table. All others have each name in their text.
+ANY_OF = {"audit-commands": "AUDIT", "detect-commands": "DETECT"}
 
 
 def read_sources(place):
@@ -84,11 +84,12 @@ def read_sources(place):
 
 
 def operations_of_tables():
-    """The operations that the core describes, on audits and of the registry: all of them behind one adapter."""
+    """The operations that the core describes, by the name of their table: all of them behind one adapter."""
     text = read_sources("shared/core/src/api.rs")
-    tables = text.split("pub static AUDIT", 1)[1].split("pub static REGISTRY", 1)
     row = re.compile(r"^ {4}(\w+) (?:GET|POST|PUT|PATCH|DELETE) \"", re.MULTILINE)
-    return tuple(set(row.findall(table)) for table in tables)
+    tables = re.findall(r"^pub static (\w+): \[Operation;.*?^\};", text, re.MULTILINE | re.DOTALL)
+    bodies = re.findall(r"^pub static \w+: \[Operation;(.*?)^\};", text, re.MULTILINE | re.DOTALL)
+    return {name: set(row.findall(body)) for name, body in zip(tables, bodies, strict=True)}
 
 
 @functools.cache
@@ -102,8 +103,11 @@ def code_calls(function):
     calls = {OPERATIONS[name] for name in called}
     if ".iot_api()" not in text:
         return calls
-    audit, registry = operations_of_tables()
-    named = audit if function in ANY_OF_AUDIT else (audit | registry) & set(re.findall(r'"([A-Z]\w+)"', text))
+    tables = operations_of_tables()
+    named = set().union(*tables.values()) & set(re.findall(r'"([A-Z]\w+)"', text))
+    if function in ANY_OF:
+        # Registry and other tables: only what stands in the text.
+        named |= tables[ANY_OF[function]]
     return calls | {f"iot:{name}" for name in named}
 
 
