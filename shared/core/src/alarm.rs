@@ -6,6 +6,7 @@
 
 mod life;
 pub mod message;
+pub mod record;
 
 pub use life::Action;
 pub use life::Life;
