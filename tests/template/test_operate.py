@@ -36,6 +36,11 @@ def test_every_metric_is_documented():
     assert undocumented(counts + others) == []
 
 
+def test_every_metric_of_alarms_is_documented():
+    source = "shared/core/src/alarm/metrics.rs"
+    assert undocumented(words(source, r'"(Alarms[A-Z]\w+)"') + words(source, r'\("([A-Z]\w+)", "')) == []
+
+
 def test_every_state_of_a_mitigation_is_documented():
     assert undocumented(words("shared/aws/src/mitigations/item.rs", r'Self::\w+ => "([\w-]+)"')) == []
 

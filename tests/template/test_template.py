@@ -652,7 +652,8 @@ def test_the_dashboard_is_json_and_names_what_is_there():
     ]
     of_ours = [search for search in searches if "{AWS/" not in search]
     shown = {name for search in of_ours for name in re.findall(r'MetricName="(\w+)"', search)}
-    assert shown <= set(re.findall(r'"(\w+)"', read_sources("shared/core/src/metrics.rs")))
+    counted = read_sources("shared/core/src/metrics.rs") + read_sources("shared/core/src/alarm/metrics.rs")
+    assert shown <= set(re.findall(r'"(\w+)"', counted))
     gauges = [search for search in searches if "{Fleetwarden,Check" in search]
     assert gauges and all("'Maximum'" in search for search in gauges)
     for queue in of_type("AWS::SQS::Queue"):
