@@ -688,7 +688,8 @@ def test_keys_stand_in_the_same_order():
 
 def test_every_operation_behind_an_adapter_is_known():
     text = read_sources("shared/aws/src")
-    called = set(re.findall(r"\.client\s*\.(\w+)\(\)", text))
+    # A text may be called so, too: the id of a client.
+    called = set(re.findall(r"\bclient\s*\.(\w+)\(\)", text)) - {"to_owned"}
     assert called and called <= set(OPERATIONS)
     behind = set().union(*ADAPTERS.values())
     assert called <= behind | {"send_message"}
