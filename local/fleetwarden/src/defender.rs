@@ -71,7 +71,11 @@ fn requests(kind: &str, properties: &Value) -> Result<Vec<Request>> {
         let attach = |target: &str| {
             let target: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
             let (_, path, _) = request(kind, properties)?;
-            anyhow::Ok((Method::PUT, format!("{path}/targets?securityProfileTargetArn={target}"), Value::Null))
+            anyhow::Ok((
+                Method::PUT,
+                format!("{path}/targets?securityProfileTargetArn={target}"),
+                Value::Null,
+            ))
         };
         let attached: Result<Vec<_>> = targets.filter_map(Value::as_str).map(attach).collect();
         requests.extend(attached?);
@@ -136,7 +140,8 @@ fn named(properties: &Value, name: &str, token: &str) -> Value {
     if let Some(members) = body.as_object_mut() {
         members.remove(name);
         members.remove("tags");
-        let token: String = token.chars().map(|letter| if letter == ':' { '-' } else { letter }).take(64).collect();
+        let token: String =
+            token.chars().map(|letter| if letter == ':' { '-' } else { letter }).take(64).collect();
         members.insert("clientRequestToken".to_owned(), Value::from(token));
     }
     body
@@ -151,7 +156,8 @@ fn security_profile(properties: &Value) -> Value {
     }
     // The keys of this map are words of the API already.
     if let Some(targets) = properties.get("AlertTargets").and_then(Value::as_object) {
-        let targets: Map<String, Value> = targets.iter().map(|(kind, to)| (kind.clone(), camel(to))).collect();
+        let targets: Map<String, Value> =
+            targets.iter().map(|(kind, to)| (kind.clone(), camel(to))).collect();
         members.insert("alertTargets".to_owned(), Value::Object(targets));
     }
     for behavior in members.get_mut("behaviors").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -306,24 +312,30 @@ mod tests {
                 })
             )
         );
-        let attached: Vec<_> = calls[1..].iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+        let attached: Vec<_> =
+            calls[1..].iter().map(|(method, path, _)| format!("{method} {path}")).collect();
         let path = "PUT /security-profiles/Rules/targets?securityProfileTargetArn=";
         assert_eq!(
             attached,
-            [format!("{path}arn%3Aaws%3Aiot%3Aus-east-1%3A123456789012%3Aall%2Fthings"), format!("{path}arn%3Ag")]
+            [
+                format!("{path}arn%3Aaws%3Aiot%3Aus-east-1%3A123456789012%3Aall%2Fthings"),
+                format!("{path}arn%3Ag")
+            ]
         );
     }
 
     #[test]
     fn a_custom_metric_and_a_dimension_become_their_calls() {
-        let metric = json!({ "MetricName": "fleet:battery", "DisplayName": "Battery", "MetricType": "number" });
+        let metric =
+            json!({ "MetricName": "fleet:battery", "DisplayName": "Battery", "MetricType": "number" });
         let (_, path, body) = request("AWS::IoT::CustomMetric", &metric).unwrap();
         assert_eq!(path, "/custom-metric/fleet:battery");
         assert_eq!(
             body,
             json!({ "displayName": "Battery", "metricType": "number", "clientRequestToken": "fleet-battery" })
         );
-        let dimension = json!({ "Name": "own", "Type": "TOPIC_FILTER", "StringValues": ["a/${iot:ClientId}/#"] });
+        let dimension =
+            json!({ "Name": "own", "Type": "TOPIC_FILTER", "StringValues": ["a/${iot:ClientId}/#"] });
         let (_, path, body) = request("AWS::IoT::Dimension", &dimension).unwrap();
         assert_eq!(path, "/dimensions/own");
         let values = json!(["a/${iot:ClientId}/#"]);

@@ -36,8 +36,7 @@ pub(crate) const CONSUMERS: [&str; 4] =
 /// The parameters of the template that make a stack with Detect.
 pub(crate) const DETECT: [&str; 2] = ["EnableDetect", "CreateExampleProfiles"];
 /// The queues that nobody reads but people.
-const DEAD_LETTER_QUEUES: [&str; 5] =
-    ["Notification", "Check", "Suppression", "Mitigation", "Finding"];
+const DEAD_LETTER_QUEUES: [&str; 5] = ["Notification", "Check", "Suppression", "Mitigation", "Finding"];
 
 /// The name of a stack as the command line or the environment gives it: an empty one stands for [`NAME`].
 #[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
@@ -283,4 +282,24 @@ fn folder(root: &Path) -> Result<TempDir> {
     let above = root.join("target/local");
     fs::create_dir_all(&above).with_context(|| format!("cannot make {}", above.display()))?;
     tempfile::tempdir_in(&above).with_context(|| format!("cannot make a folder in {}", above.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_function_in_a_loop_that_a_stack_may_be_without_is_told_apart() {
+        let template = json!({ "Resources": {
+            "A": { "Condition": "Some", "Properties": { "RecursiveLoop": "Allow" } },
+            "B": { "Properties": { "RecursiveLoop": "Terminate" } },
+            "C": { "Properties": {} },
+        } });
+        let expected = [("A", "Allow", true), ("B", "Terminate", false)];
+        assert_eq!(
+            recursive_loops(&template),
+            expected.map(|(id, setting, conditional)| (id.to_owned(), setting.to_owned(), conditional))
+        );
+    }
 }

@@ -270,7 +270,8 @@ mod tests {
         let taken = take(&mut template).unwrap();
         assert_eq!(template["Outputs"]["LocalIotP2"]["Value"], json!({ "Ref": "Targets" }));
         let outputs = |some: &str| {
-            let outputs = [("LocalIotP0", "true"), ("LocalIotP1", some), ("LocalIotP2", "a;b"), ("LocalIotP3", "all")];
+            let outputs =
+                [("LocalIotP0", "true"), ("LocalIotP1", some), ("LocalIotP2", "a;b"), ("LocalIotP3", "all")];
             outputs.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
         };
         let profile = taken.first().unwrap();
