@@ -41,6 +41,10 @@ def test_every_metric_of_alarms_is_documented():
     assert undocumented(words(source, r'"(Alarms[A-Z]\w+)"') + words(source, r'\("([A-Z]\w+)", "')) == []
 
 
+def test_every_metric_of_models_is_documented():
+    assert undocumented(words("shared/core/src/metrics/models.rs", r'\("([A-Z]\w+)", "')) == []
+
+
 def test_every_state_of_a_mitigation_is_documented():
     assert undocumented(words("shared/aws/src/mitigations/item.rs", r'Self::\w+ => "([\w-]+)"')) == []
 
