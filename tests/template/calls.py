@@ -142,7 +142,7 @@ def code_calls(function):
 @functools.cache
 def variables_read(function):
     """The environment variables that a function reads, those of the adapters included."""
-    read = re.compile(r'(?:\b(?:required|optional|seconds|endpoint|var|var_os)\(\s*|\blet name = )"([A-Z][A-Z0-9_]+)"')
+    read = re.compile(r'(?:\b(?:required|optional|queue|seconds|endpoint|var|var_os)\(\s*|\blet name = )"([A-Z][A-Z0-9_]+)"')
     own = set(read.findall(read_function(function)))
     common = set(read.findall(read_sources("shared/aws/src")))
     return own | common
