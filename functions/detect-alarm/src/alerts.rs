@@ -58,7 +58,7 @@ pub(crate) fn raised(
         severity: severity(alarm, decision),
         about: format!("{} {} {}", alarm.violation_id, raised_at.0, decision.outcome.word()),
         thread: thread(alarm),
-        title: format!("{} {state}: {}", device(alarm), name(&alarm.behavior)),
+        title: titled(alarm, state, &name(&alarm.behavior)),
         description,
         next_steps: next_steps(alarm),
     }
@@ -90,7 +90,7 @@ pub(crate) fn flapping(
         severity: severity(alarm, decision),
         about: format!("{} {}", alarm.series(), since.0),
         thread: thread(alarm),
-        title: format!("{} flaps: {times} alarms on {}", device(alarm), name(&alarm.behavior)),
+        title: titled(alarm, "flaps", &format!("{times} alarms on {}", name(&alarm.behavior))),
         description,
         next_steps,
     }
@@ -260,7 +260,15 @@ fn thread(alarm: &Alarm) -> String {
 }
 
 fn device(alarm: &Alarm) -> String {
-    alarm.thing.as_deref().map_or_else(|| "No device".to_owned(), name)
+    alarm.thing.as_deref().map_or_else(|| "no device".to_owned(), name)
+}
+
+/// What a device does, or the alarm itself if it is about none.
+fn titled(alarm: &Alarm, does: &str, what: &str) -> String {
+    match &alarm.thing {
+        Some(thing) => format!("{} {does}: {what}", name(thing)),
+        None => format!("{} {does}", name(&alarm.behavior)),
+    }
 }
 
 fn name(text: &str) -> String {
