@@ -146,7 +146,9 @@ fn groups_of(described: &DescribeMitigationActionOutput, action: &str) -> Result
         Some(groups) if !groups.is_empty() => ActionGroups::Groups(groups.to_vec()),
         Some(_) => ActionGroups::None(format!("mitigation action '{action}' names no thing group")),
         None if kind == "ADD_THINGS_TO_THING_GROUP" || described.action_type().is_none() => {
-            return Err(Error::Later(format!("DescribeMitigationAction on {action}: an answer without content")));
+            return Err(Error::Later(format!(
+                "DescribeMitigationAction on {action}: an answer without content"
+            )));
         }
         None => ActionGroups::None(format!(
             "mitigation action '{action}' is of type {kind}: an alarm is mitigated only by ADD_THINGS_TO_THING_GROUP"

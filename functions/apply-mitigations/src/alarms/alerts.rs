@@ -28,7 +28,8 @@ pub(super) fn ended(request: &AlarmMitigationRequest, state: State, results: &[V
     let _ = write!(description, "\nThe task ended as {}.", state.as_str());
     for result in bad.iter().take(NAMED) {
         let ViolationRef { thing, violation_id, .. } = &result.violation;
-        let _ = write!(description, "\n- `{}` (violation `{violation_id}`): {}", device(thing), result.state());
+        let _ =
+            write!(description, "\n- `{}` (violation `{violation_id}`): {}", device(thing), result.state());
         for action in result.actions.iter().filter(|action| action.status != "SUCCESSFUL") {
             let code = action.error_code.as_deref().unwrap_or("no error code");
             let message = cut(action.message.as_deref().unwrap_or("no message"));
@@ -248,7 +249,10 @@ pub(super) fn release_refused(
             about(request),
             cut(reason)
         ),
-        &["Deploy the stack with AllowMitigation=true: apply-mitigations needs iot:RemoveThingFromThingGroup.", "Or take the thing out of the group by hand."],
+        &[
+            "Deploy the stack with AllowMitigation=true: apply-mitigations needs iot:RemoveThingFromThingGroup.",
+            "Or take the thing out of the group by hand.",
+        ],
     )
 }
 

@@ -40,7 +40,10 @@ impl ApplyMitigations {
         let id = request.task_id();
         let known = self.mitigations.alarm_task(&id).await?;
         let Some(known) = known.filter(|known| !known.state.is_some_and(State::has_ended)) else {
-            tracing::info!(mitigation.task_id = id, "nothing to follow: the task has ended, or was never known");
+            tracing::info!(
+                mitigation.task_id = id,
+                "nothing to follow: the task has ended, or was never known"
+            );
             return Ok(());
         };
         let Some(task) = task::describe(&self.detect, &id).await? else {
@@ -114,7 +117,14 @@ impl ApplyMitigations {
             tracing::warn!(mitigation.task_id = id, "the ledger has another end of the task, or none of it");
         }
         let state = state.as_str();
-        tracing::info!(mitigation.task_id = id, state, executed, skipped, failed, "the mitigation task has ended");
+        tracing::info!(
+            mitigation.task_id = id,
+            state,
+            executed,
+            skipped,
+            failed,
+            "the mitigation task has ended"
+        );
         Ok(())
     }
 

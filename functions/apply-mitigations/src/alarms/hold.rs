@@ -45,8 +45,13 @@ impl ApplyMitigations {
             }
             let AlarmMitigationRequest { profile, behavior, origin, .. } = request;
             tracing::info!(
-                mitigation.task_id = request.task_id(), alarm.profile = profile, alarm.behavior = behavior,
-                rule = origin.rule(), reason, until = until.rfc3339(), "the mitigation is held"
+                mitigation.task_id = request.task_id(),
+                alarm.profile = profile,
+                alarm.behavior = behavior,
+                rule = origin.rule(),
+                reason,
+                until = until.rfc3339(),
+                "the mitigation is held"
             );
             if until.0.saturating_sub(since.0) > LONG_MS {
                 self.alerts.raise(&alerts::held(request, reason)).await?;

@@ -59,6 +59,11 @@ struct Count {
 }
 
 impl Count {
+    /// Whether somebody has to look at what is in alarm now: another raise was noticed, and not yet its end.
+    fn is_open(&self, own: Millis, latest: Option<Millis>) -> bool {
+        self.in_alarm || self.raise.max(latest.filter(|latest| *latest > own)) != self.raise
+    }
+
     /// What one look makes of it. `latest` is the latest raise of device and behavior.
     fn look(&self, own: Millis, latest: Option<Millis>, in_alarm: bool, now: Millis) -> Self {
         let raise = self.raise.max(latest.filter(|latest| *latest > own));
@@ -114,10 +119,10 @@ impl ApplyMitigations {
             tracing::info!(mitigation.task_id = id, "the policy of now has no release for it: it waits");
             return self.put_off_until(message, look).await;
         };
-        let open = self.alarms.open().await?;
+        let mut open = None;
         let mut next = look;
         for mut pending in pending {
-            let until = match self.due(&id, &mut pending, &open, after).await? {
+            let until = match self.due(&id, &mut pending, &mut open, after).await? {
                 Due::Later(moment) => moment,
                 Due::Now => match self.release_one(request, &pending).await? {
                     None => continue,
@@ -145,60 +150,71 @@ impl ApplyMitigations {
 
     /// What of a task is still to be released, by the ledger: the message says nothing of it.
     async fn pending(&self, id: &str, task: &AlarmTask) -> Result<Vec<Pending>, Error> {
-        let mut pending = Vec::new();
-        for violation in &task.violations {
-            let result =
-                self.mitigations.ledger().get(&about::mitigation(id), &result_key(&violation.violation_id));
-            let Some(result) = result.await? else { continue };
-            let groups = result.get_text(attribute::GROUPS).and_then(|text| serde_json::from_str(text).ok());
-            let groups: BTreeSet<String> = groups.unwrap_or_default();
-            if groups.is_empty() {
-                continue;
+        let pk = about::mitigation(id);
+        let results: Vec<String> = task.violations.iter().map(|of| result_key(&of.violation_id)).collect();
+        let releases: Vec<String> = task.violations.iter().map(release_key).collect();
+        let keys: Vec<(String, &str)> =
+            results.iter().chain(&releases).map(|sk| (pk.clone(), sk.as_str())).collect();
+        let items = self.mitigations.ledger().get_all(&keys).await?;
+        let of = |sk: &str| items.iter().find(|item| item.get_text("sk") == Some(sk));
+        let pending = task.violations.iter().zip(results.iter().zip(&releases));
+        let pending = pending.filter_map(|(violation, (result, release))| {
+            let groups: BTreeSet<String> =
+                serde_json::from_str(of(result)?.get_text(attribute::GROUPS)?).unwrap_or_default();
+            let release = |name| of(release).and_then(|item| item.get_text(name));
+            if groups.is_empty() || release(attribute::RELEASE).is_some() {
+                return None;
             }
-            let counted =
-                self.mitigations.ledger().get(&about::mitigation(id), &release_key(violation)).await?;
-            let of = |name| counted.as_ref().and_then(|item| item.get_text(name));
-            if of(attribute::RELEASE).is_some() {
-                continue;
-            }
-            let count = of(COUNT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-            pending.push(Pending { violation: violation.clone(), groups, count });
-        }
-        Ok(pending)
+            let count = release(COUNT).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+            Some(Pending { violation: violation.clone(), groups, count })
+        });
+        Ok(pending.collect())
     }
 
-    /// When a violation's thing is to be released. `open` are the violations that are in alarm.
+    /// When a violation's thing is to be released. `open` are the violations that are in alarm, once somebody asked: it
+    /// is a long list, and is needed only when a thing is about to be released or another alarm was noticed.
     async fn due(
         &self,
         id: &str,
         pending: &mut Pending,
-        open: &[Life],
+        open: &mut Option<Vec<Life>>,
         after: i64,
     ) -> Result<Due, Error> {
         let now = self.consumer.clock.now();
         let look = Due::Later(now.plus_seconds(LOOK_SECONDS));
-        let violation = &pending.violation;
+        let Pending { violation, count, .. } = &*pending;
         // What the ledger does not know any more was in alarm long ago.
         let Some(known) = self.alarms.known(&violation.violation_id).await? else { return Ok(Due::Now) };
         let Life { alarm, raised_at, .. } = &known.life;
         let raised = known.life.state() == Some(AlarmState::Raised);
-        // Its own alarm, until its end is heard of, is no raise that was noticed late.
         let again = raised && *raised_at != Some(violation.raised_at);
-        let others = open.iter().filter(|life| life.alarm.violation_id != violation.violation_id);
-        let in_alarm = again || others.clone().any(|life| keeps(life, alarm));
+        if raised && !again {
+            return Ok(look);
+        }
         let latest = known.raises.iter().copied().chain(*raised_at).max();
-        let count = pending.count.look(violation.raised_at, latest, in_alarm, now);
+        let due = |count: &Count| {
+            let clear_since = known.life.ended_at().max(count.noticed_at).unwrap_or(now);
+            clear_since.plus_seconds(after)
+        };
+        if !count.is_open(violation.raised_at, latest) && due(count) > now {
+            return Ok(Due::Later(due(count)));
+        }
+        if open.is_none() {
+            *open = Some(self.alarms.open().await?);
+        }
+        let mut others =
+            open.iter().flatten().filter(|life| life.alarm.violation_id != violation.violation_id);
+        let in_alarm = again || others.any(|life| keeps(life, alarm));
+        let count = count.look(violation.raised_at, latest, in_alarm, now);
         if count != pending.count {
             self.write_count(id, pending, &count).await?;
             pending.count = count;
         }
-        if in_alarm || raised {
-            return Ok(look);
-        }
-        let clear_since = known.life.ended_at().max(pending.count.noticed_at);
-        let Some(clear_since) = clear_since else { return Ok(look) };
-        let due = clear_since.plus_seconds(after);
-        Ok(if due > now { Due::Later(due) } else { Due::Now })
+        Ok(match (in_alarm, due(&pending.count)) {
+            (true, _) => look,
+            (false, due) if due > now => Due::Later(due),
+            _ => Due::Now,
+        })
     }
 
     async fn write_count(&self, id: &str, pending: &Pending, count: &Count) -> Result<(), Error> {
@@ -223,7 +239,9 @@ impl ApplyMitigations {
                 Some(("the mode is observe", look))
             }
             Admission::Hold { until, .. } => Some(("the policy's windows are closed", until)),
-            Admission::Shut { .. } | Admission::Refuse { .. } => Some(("no window of the policy opens", look)),
+            Admission::Shut { .. } | Admission::Refuse { .. } => {
+                Some(("no window of the policy opens", look))
+            }
         };
         let named = ViolationRef::clone(violation).violation_id;
         if let Some((reason, until)) = waits {
@@ -236,7 +254,12 @@ impl ApplyMitigations {
             match self.groups.remove(&violation.thing, group).await {
                 Err(Error::Aws { code, message, .. }) if REFUSED.contains(&code.as_str()) => {
                     let reason = format!("{code}: {message}");
-                    tracing::warn!(mitigation.task_id = id, violation.id = named, reason, "a release is refused");
+                    tracing::warn!(
+                        mitigation.task_id = id,
+                        violation.id = named,
+                        reason,
+                        "a release is refused"
+                    );
                     self.alerts.raise(&alerts::release_refused(request, violation, group, &reason)).await?;
                     return Ok(Some(look));
                 }
@@ -303,7 +326,11 @@ mod tests {
     #[test]
     fn a_raise_that_is_noticed_starts_the_count_again_and_so_does_its_end() {
         assert_eq!(looks(&[(10, 0, false), (20, 0, false)]), None, "its own end is known exactly");
-        assert_eq!(looks(&[(10, 0, false), (20, 15, false), (30, 15, false)]), Some(20), "raised and clear again");
+        assert_eq!(
+            looks(&[(10, 0, false), (20, 15, false), (30, 15, false)]),
+            Some(20),
+            "raised and clear again"
+        );
         assert_eq!(looks(&[(10, 5, true), (20, 5, true), (30, 5, false), (40, 5, false)]), Some(30));
         assert_eq!(looks(&[(10, 5, true), (20, 5, false), (30, 25, true), (40, 25, false)]), Some(40));
     }

@@ -100,7 +100,8 @@ impl Parts {
         let why = |out: &LeftOut| format!("{}: {}", out.violation.violation_id, out.why.text());
         let whys: Vec<String> = self.left_out.iter().map(why).collect();
         let (count, of) = (whys.len(), whys.len() + self.wanted.len());
-        (count > 0).then(|| format!("{count} of {of} not mitigated under policy {policy}: {}", whys.join("; ")))
+        (count > 0)
+            .then(|| format!("{count} of {of} not mitigated under policy {policy}: {}", whys.join("; ")))
     }
 
     /// Whether people are to hear of what is left out.
@@ -216,6 +217,11 @@ impl ApplyMitigations {
             (Some(AlarmHeld::RuleUnknown(rule)), _) => {
                 One::Unknown(format!("rule {rule} cannot be evaluated: {unknown}"))
             }
+            (Some(AlarmHeld::RegistrationUnknown), _) => {
+                One::Unknown(format!("whether its thing is registered is unknown: {unknown}"))
+            }
+            (Some(AlarmHeld::Verified(said)), _) => not(format!("people said of it: {}", said.as_str())),
+            (Some(AlarmHeld::NothingToVerify), _) => not("a rule verifies it now".to_owned()),
             (Some(AlarmHeld::Ended), _) => One::Not(Why::Quiet("the alarm has ended")),
             (Some(AlarmHeld::NothingToMitigate), _) => not("its thing is not registered".to_owned()),
             (None, AlarmOutcome::Mitigate(_)) if Some(rule) != request.origin.rule() => {

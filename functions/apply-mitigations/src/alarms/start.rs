@@ -178,8 +178,13 @@ impl ApplyMitigations {
         self.mitigations.started(&id, self.consumer.clock.now()).await?;
         let AlarmMitigationRequest { profile, behavior, origin, actions, violations, .. } = request;
         tracing::info!(
-            mitigation.task_id = id, alarm.profile = profile, alarm.behavior = behavior, rule = origin.rule(), ?actions,
-            violations = violations.len(), "the mitigation task is started"
+            mitigation.task_id = id,
+            alarm.profile = profile,
+            alarm.behavior = behavior,
+            rule = origin.rule(),
+            ?actions,
+            violations = violations.len(),
+            "the mitigation task is started"
         );
         Ok(())
     }
@@ -235,8 +240,14 @@ impl ApplyMitigations {
         }
         let AlarmMitigationRequest { profile, behavior, origin, actions, violations, .. } = request;
         tracing::info!(
-            mitigation.task_id = request.task_id(), alarm.profile = profile, alarm.behavior = behavior,
-            rule = origin.rule(), ?actions, violations = violations.len(), instead, "would mitigate"
+            mitigation.task_id = request.task_id(),
+            alarm.profile = profile,
+            alarm.behavior = behavior,
+            rule = origin.rule(),
+            ?actions,
+            violations = violations.len(),
+            instead,
+            "would mitigate"
         );
         Ok(())
     }
@@ -273,7 +284,10 @@ impl ApplyMitigations {
         if let AlarmStep::Held { .. } = message.step {
             self.mitigations.held_no_more(&id, "other tasks have all of its violations").await?;
         }
-        tracing::info!(mitigation.task_id = id, "nothing to mitigate: other tasks have all of the violations");
+        tracing::info!(
+            mitigation.task_id = id,
+            "nothing to mitigate: other tasks have all of the violations"
+        );
         Ok(())
     }
 
