@@ -35,3 +35,12 @@ impl ApplyMitigations {
         }
     }
 }
+
+/// For tests: the start that a command makes.
+#[cfg(test)]
+pub(crate) async fn start_task(
+    iot: &aws_sdk_iot::Client,
+    request: &fleetwarden_core::alarm::message::AlarmMitigationRequest,
+) {
+    assert_eq!(task::start(iot, request, &request.violations).await.unwrap(), crate::task::Started::Yes);
+}

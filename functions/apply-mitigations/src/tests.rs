@@ -1,6 +1,7 @@
 //! The common part of the tests: the function on services in memory, and the messages that it gets.
 
 mod admission;
+mod alarms;
 mod follow;
 mod hold;
 mod order;
