@@ -28,10 +28,11 @@ impl ApplyMitigations {
         message: AlarmMitigationMessage,
         deadline: Millis,
     ) -> Result<(), Error> {
+        // The typed client's calls make large futures: on the heap, each step is no larger than its own.
         match message.step {
-            AlarmStep::Start | AlarmStep::Held { .. } => self.start_alarms(message, deadline).await,
-            AlarmStep::Follow => self.follow_alarms(message).await,
-            AlarmStep::Release => self.release_alarms(message).await,
+            AlarmStep::Start | AlarmStep::Held { .. } => Box::pin(self.start_alarms(message, deadline)).await,
+            AlarmStep::Follow => Box::pin(self.follow_alarms(message)).await,
+            AlarmStep::Release => Box::pin(self.release_alarms(message)).await,
         }
     }
 }

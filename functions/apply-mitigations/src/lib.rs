@@ -129,7 +129,8 @@ impl ApplyMitigations {
     async fn message(&self, body: &str, deadline: Millis) -> Result<(), Error> {
         let kind: Kind = batch::parse("mitigation message", body)?;
         if kind.alarms.is_some() {
-            return self.alarm_message(batch::parse("mitigation message", body)?, deadline).await;
+            let message = batch::parse("mitigation message", body)?;
+            return Box::pin(self.alarm_message(message, deadline)).await;
         }
         let message: MitigationMessage = batch::parse("mitigation message", body)?;
         match message.step {

@@ -156,5 +156,8 @@ async fn every_message_comes_twice_and_the_copies_end() {
     }
     assert!(delivered < 60, "{delivered}: the copies do not multiply");
     is_mitigated_and_released(&detect, "twice");
-    assert_eq!((detect.alerts().len(), detect.notes("v-1").await), (1, vec!["mitigated".into(), "released".into()]));
+    assert_eq!(
+        (detect.alerts().len(), detect.notes("v-1").await),
+        (1, vec!["mitigated".into(), "released".into()])
+    );
 }

@@ -39,7 +39,11 @@ async fn it_waits_while_the_alarm_lasts_and_an_hour_more() {
     detect.clear("v-1", "camera-1", "messages").await;
     let clear = detect.now();
     let release = detect.release_until(ENFORCE, release, clear.plus_seconds(3_599)).await.unwrap();
-    assert_eq!((detect.removals().len(), detect.now()), (0, clear.plus_seconds(3_600)), "it wakes when it is due");
+    assert_eq!(
+        (detect.removals().len(), detect.now()),
+        (0, clear.plus_seconds(3_600)),
+        "it wakes when it is due"
+    );
     assert_eq!(detect.release_until(ENFORCE, release.clone(), FAR).await, None);
     assert_eq!(detect.removals(), owned(&QUIET));
     assert_eq!(detect.groups_of("camera-1"), ["site-1"]);
@@ -111,7 +115,8 @@ async fn another_alarm_of_the_thing_keeps_it_in_its_groups() {
     for together in [false, true] {
         let detect = Detect::with_alarms(1).await;
         let offline = with(message([1]), "/alarms/behavior", "offline");
-        let offline = with(with(offline, "/alarms/rule", "offline"), "/alarms/actions", json!(["Quarantine"]));
+        let offline =
+            with(with(offline, "/alarms/rule", "offline"), "/alarms/actions", json!(["Quarantine"]));
         let offline = with(offline, "/alarms/violations/0/violationId", "v-9");
         detect.raise("v-9", "camera-1", "offline").await;
         if together {

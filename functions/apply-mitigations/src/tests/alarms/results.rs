@@ -12,8 +12,8 @@ async fn end(detect: &Detect, asked: &Value) -> Vec<(u64, Value)> {
 #[tokio::test(start_paused = true)]
 async fn an_action_that_fails_is_told_and_only_what_succeeded_is_released() {
     let detect = Detect::with_alarms(2).await;
-    detect.state().actions.get_mut("Mark").unwrap()["actionParams"]["addThingsToThingGroupParams"]
-        ["thingGroupNames"] = json!(["full"]);
+    detect.state().actions.get_mut("Mark").unwrap()["actionParams"]["addThingsToThingGroupParams"]["thingGroupNames"] =
+        json!(["full"]);
     let asked = message([1, 2]);
     deliver(&detect, &asked).await.unwrap();
     detect.run(&id(&asked));
@@ -33,7 +33,10 @@ async fn a_task_over_nothing_is_done_to_nobody() {
     detect.state().violations.get_mut("v-1").unwrap().1 = false;
     detect.run(&id(&asked));
     assert!(end(&detect, &asked).await.is_empty(), "there is nothing to release");
-    assert_eq!((detect.task_state(&id(&asked)), detect.notes("v-1").await), ("completed".into(), vec!["not-mitigated".into()]));
+    assert_eq!(
+        (detect.task_state(&id(&asked)), detect.notes("v-1").await),
+        ("completed".into(), vec!["not-mitigated".into()])
+    );
     let calls = detect.state().calls.clone();
     assert!(!calls.contains(&"executions".to_owned()) && detect.alerts().is_empty());
 }
@@ -51,7 +54,10 @@ async fn a_task_that_is_canceled_or_gone_is_told() {
     deliver(&detect, &asked).await.unwrap();
     detect.state().tasks.clear();
     assert!(end(&detect, &asked).await.is_empty());
-    assert_eq!((detect.task_state(&id(&asked)), detect.titles()), ("lost".into(), vec!["cameras messages: a mitigation task is gone".to_owned()]));
+    assert_eq!(
+        (detect.task_state(&id(&asked)), detect.titles()),
+        ("lost".into(), vec!["cameras messages: a mitigation task is gone".to_owned()])
+    );
 }
 
 #[tokio::test(start_paused = true)]

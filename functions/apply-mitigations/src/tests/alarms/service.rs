@@ -104,7 +104,9 @@ impl State {
             }
             "executions" => {
                 let task = query(&call.query, "taskId");
-                Answer::ok(json!({"actionsExecutions": self.executions.get(&task).cloned().unwrap_or_default()}))
+                Answer::ok(
+                    json!({"actionsExecutions": self.executions.get(&task).cloned().unwrap_or_default()}),
+                )
             }
             "action" => self.actions.get(id).map_or_else(not_found, Answer::ok),
             "thing" => match self.things.contains_key(id) {
@@ -185,7 +187,9 @@ impl State {
                     "SUCCESSFUL" => {
                         executed += 1;
                         let of_thing = self.things.get_mut(thing).unwrap();
-                        of_thing.extend(groups.as_array().unwrap().iter().map(|g| g.as_str().unwrap().to_owned()));
+                        of_thing.extend(
+                            groups.as_array().unwrap().iter().map(|g| g.as_str().unwrap().to_owned()),
+                        );
                     }
                     "FAILED" => (bad, failed) = (true, failed + 1),
                     _ => skipped += 1,

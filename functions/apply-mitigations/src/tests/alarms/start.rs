@@ -36,7 +36,10 @@ async fn it_is_claimed_started_followed_and_told_in_the_ledger() {
     for again in [&asked, &follow, runs] {
         deliver(&detect, again).await.unwrap();
     }
-    assert_eq!((detect.starts().len(), detect.take_queue().len(), detect.notes("v-1").await.len()), (1, 0, 1));
+    assert_eq!(
+        (detect.starts().len(), detect.take_queue().len(), detect.notes("v-1").await.len()),
+        (1, 0, 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -74,7 +77,10 @@ async fn what_finds_no_room_for_a_day_is_given_up_and_can_be_sent_again() {
         }
     }
     assert!(detect.now() >= START.plus_seconds(86_400));
-    assert_eq!((detect.task_state(&id(&asked)), detect.claim("v-1").1), ("given-up".into(), "given-up".into()));
+    assert_eq!(
+        (detect.task_state(&id(&asked)), detect.claim("v-1").1),
+        ("given-up".into(), "given-up".into())
+    );
     insta::assert_json_snapshot!(detect.alerts());
     detect.state().faults.clear();
     let parked = detect.parked().remove(0);
@@ -86,7 +92,10 @@ async fn what_finds_no_room_for_a_day_is_given_up_and_can_be_sent_again() {
 async fn what_is_refused_is_free_again_and_told_once() {
     for (code, alert) in [
         ("InvalidRequestException", "cameras messages: a mitigation of 1 device was refused"),
-        ("AccessDeniedException", "cameras messages: mitigations are refused: apply-mitigations may not start them"),
+        (
+            "AccessDeniedException",
+            "cameras messages: mitigations are refused: apply-mitigations may not start them",
+        ),
     ] {
         let detect = Detect::with_alarms(1).await;
         let refusal = Answer::error(400, code, r#"{"message": "no"}"#);
@@ -95,7 +104,10 @@ async fn what_is_refused_is_free_again_and_told_once() {
             let refused = deliver(&detect, &message([1])).await.unwrap_err();
             assert!(refused.is_permanent(), "it is parked");
         }
-        assert_eq!((detect.task_state(&id(&message([1]))), detect.claim("v-1").1), ("refused".into(), "refused".into()));
+        assert_eq!(
+            (detect.task_state(&id(&message([1]))), detect.claim("v-1").1),
+            ("refused".into(), "refused".into())
+        );
         assert_eq!(detect.titles(), [alert]);
     }
 }
@@ -103,7 +115,10 @@ async fn what_is_refused_is_free_again_and_told_once() {
 #[tokio::test(start_paused = true)]
 async fn an_action_that_is_none_for_alarms_is_refused_before_a_start() {
     let detect = Detect::with_alarms(1).await;
-    detect.state().actions.insert("Mark".into(), json!({"actionType": "PUBLISH_FINDING_TO_SNS", "actionParams": {}}));
+    detect
+        .state()
+        .actions
+        .insert("Mark".into(), json!({"actionType": "PUBLISH_FINDING_TO_SNS", "actionParams": {}}));
     let refused = deliver(&detect, &message([1])).await.unwrap_err();
     insta::assert_snapshot!(refused, @"mitigation action 'Mark' is of type PUBLISH_FINDING_TO_SNS: an alarm is mitigated only by ADD_THINGS_TO_THING_GROUP");
     detect.state().actions.remove("Mark");
@@ -147,7 +162,10 @@ async fn outside_of_the_windows_it_is_held_and_starts_when_one_opens_if_the_alar
         }
         function.message(&next.to_string(), FAR).await.unwrap();
         let state = if lasts { "started" } else { "superseded" };
-        assert_eq!((detect.task_state(&id(&asked)), detect.starts().len()), (state.into(), usize::from(lasts)));
+        assert_eq!(
+            (detect.task_state(&id(&asked)), detect.starts().len()),
+            (state.into(), usize::from(lasts))
+        );
         assert!(detect.alerts().is_empty());
     }
 }
