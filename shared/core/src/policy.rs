@@ -37,6 +37,8 @@ pub use alarm::AlarmSettings;
 pub use alarm::AlarmShadow;
 pub use alarm::AlarmSubject;
 pub use alarm::Verify;
+pub use alarm::length::lasting;
+pub use alarm::length::seconds;
 pub use decision::Decision;
 pub use decision::Held;
 pub use decision::Outcome;

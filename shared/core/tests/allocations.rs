@@ -1,6 +1,6 @@
 //! A decision allocates nothing, whatever it is: a million of them leave the memory as it was.
 
-use fleetwarden_core::alarm::{Alarm, Confidence, CriteriaType, Life, Source};
+use fleetwarden_core::alarm::{Alarm, AlarmEvent, Confidence, CriteriaType, EventType, Life, Source};
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::finding::{Finding, Severity};
 use fleetwarden_core::policy::{AlarmSubject, Policy, Subject};
@@ -109,16 +109,9 @@ fn a_decision_on_an_alarm_allocates_nothing() {
     ];
     let raises = [Millis(0), Millis(1_000)];
     for confidence in [Confidence::Low, Confidence::High] {
-        let life = Life {
-            alarm: alarm(confidence),
-            raised_at: Some(Millis(1_000)),
-            value: None,
-            cleared_at: None,
-            invalidated_at: None,
-            verification: None,
-            incident: None,
-            actions: vec![],
-        };
+        let (at, event) = (Millis(1_000), EventType::InAlarm);
+        let event = AlarmEvent { alarm: alarm(confidence), event, at, value: None, verification: None };
+        let life = Life::of(&event);
         for things in &things {
             let subject = AlarmSubject { life: &life, at: Millis(121_000), raises: &raises, things };
             let used = allocation_counter::measure(|| {

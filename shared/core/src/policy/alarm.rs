@@ -5,6 +5,7 @@
 
 mod decide;
 mod explain;
+pub(super) mod length;
 pub(super) mod matcher;
 pub(super) mod metrics;
 

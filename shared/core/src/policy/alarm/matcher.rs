@@ -5,6 +5,7 @@ use serde::Serializer;
 
 use super::AlarmRule;
 use super::AlarmSubject;
+use super::length::lasting;
 use crate::alarm::Confidence;
 use crate::alarm::CriteriaType;
 use crate::alarm::Source;
@@ -217,27 +218,5 @@ impl Serialize for AlarmSaw<'_> {
             Condition::Except => serializer.serialize_none(),
             condition => saw_things(condition, subject.things, serializer),
         }
-    }
-}
-
-/// A length of time as people write it, in days, hours and minutes: `2d4h`, `1h30m`, `12m`.
-pub(in crate::policy) fn lasting(milliseconds: i64) -> String {
-    let minutes = milliseconds.unsigned_abs() / 60_000;
-    let sign = if milliseconds < 0 { "-" } else { "" };
-    let parts = [(minutes / 1440, 'd'), (minutes / 60 % 24, 'h'), (minutes % 60, 'm')];
-    let parts = parts.into_iter().filter(|(count, _)| *count > 0);
-    let text = parts.fold(String::new(), |text, (count, unit)| format!("{text}{count}{unit}"));
-    if text.is_empty() { "0m".to_owned() } else { format!("{sign}{text}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_of_time_are_written_as_policies_write_them() {
-        let minute = 60_000;
-        let lengths = [0, 59_999, minute, 61 * minute, 1440 * minute, 1501 * minute, -90 * minute];
-        assert_eq!(lengths.map(lasting), ["0m", "0m", "1m", "1h1m", "1d", "1d1h1m", "-1h30m"]);
     }
 }

@@ -14,6 +14,7 @@ use crate::policy::AlarmRule;
 use crate::policy::AlarmSettings;
 use crate::policy::Effect;
 use crate::policy::Verify;
+use crate::policy::alarm::length::seconds;
 use crate::policy::alarm::matcher::AlarmMatcher;
 use crate::policy::alarm::matcher::Raised;
 use crate::policy::alarm::matcher::criteria_bit;
@@ -343,19 +344,6 @@ fn is_empty(entry: &file::AlarmMatch) -> bool {
         && lasts_longer_than.is_none()
         && raised_at_least.is_none()
         && attribute.as_ref().is_none_or(std::collections::BTreeMap::is_empty)
-}
-
-/// A length of time, as `10m`, `12h`, `3d` or `2w`, in seconds.
-fn seconds(text: &str) -> Result<i64, String> {
-    let wrong =
-        || format!("'{text}' is no duration; write whole minutes, hours, days or weeks: 10m, 12h, 3d, 2w");
-    let (digits, seconds) = [('m', 60), ('h', 3_600), ('d', DAY), ('w', 7 * DAY)]
-        .into_iter()
-        .find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))
-        .ok_or_else(wrong)?;
-    let plain = digits.bytes().all(|b| b.is_ascii_digit()) && (1..=5).contains(&digits.len());
-    let count = digits.parse::<i64>().ok().filter(|_| plain).ok_or_else(wrong)?;
-    Ok(count * seconds)
 }
 
 /// A limit in the largest unit that says it.

@@ -5,8 +5,10 @@ use serde_json::json;
 
 use super::*;
 use crate::alarm::Alarm;
+use crate::alarm::AlarmEvent;
 use crate::alarm::Confidence;
 use crate::alarm::CriteriaType;
+use crate::alarm::EventType;
 use crate::alarm::Life;
 use crate::alarm::Source;
 use crate::alarm::Verification;
@@ -33,16 +35,8 @@ pub(super) fn alarm() -> Alarm {
 
 /// A violation that began so long before now, and goes on.
 pub(super) fn raised(alarm: Alarm, ago: i64) -> Life {
-    Life {
-        alarm,
-        raised_at: Some(Millis(NOW.0 - ago)),
-        value: None,
-        cleared_at: None,
-        invalidated_at: None,
-        verification: None,
-        incident: None,
-        actions: vec![],
-    }
+    let at = Millis(NOW.0 - ago);
+    Life::of(&AlarmEvent { alarm, event: EventType::InAlarm, at, value: None, verification: None })
 }
 
 fn life() -> Life {
