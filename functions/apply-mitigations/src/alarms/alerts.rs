@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_core::alarm::SeriesKey;
 use fleetwarden_core::alarm::message::AlarmMitigationRequest;
 use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::alert::Alert;
@@ -289,10 +290,19 @@ fn alert(
         kind: Kind::MitigationFailed,
         severity,
         about: format!("{} {what}", request.task_id()),
-        thread: format!("alarm {}", of(request)),
+        thread: thread(request),
         title,
         description,
         next_steps: next_steps.iter().map(|step| (*step).to_owned()).collect(),
+    }
+}
+
+/// The thread of the device's alarms, or of the behavior's if there are several devices.
+fn thread(request: &AlarmMitigationRequest) -> String {
+    let AlarmMitigationRequest { account, region, profile, behavior, violations, .. } = request;
+    match violations.as_slice() {
+        [one] => format!("alarm {}", SeriesKey::new((account, region), profile, behavior, &one.thing)),
+        _ => format!("alarm {}", of(request)),
     }
 }
 
@@ -300,7 +310,7 @@ fn alert(
 fn of_rule(request: &AlarmMitigationRequest, alert: Alert) -> Alert {
     let what = alert.about.split_once(' ').map_or("", |(_, what)| what);
     let about = format!("{} {what}", request.origin.rule().unwrap_or_default());
-    Alert { about, ..alert }
+    Alert { about, thread: format!("alarm {}", of(request)), ..alert }
 }
 
 fn about(request: &AlarmMitigationRequest) -> String {

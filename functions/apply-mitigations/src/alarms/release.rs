@@ -122,9 +122,9 @@ impl ApplyMitigations {
         let mut open = None;
         let mut next = look;
         for mut pending in pending {
-            let until = match self.due(&id, &mut pending, &mut open, after).await? {
+            let until = match Box::pin(self.due(&id, &mut pending, &mut open, after)).await? {
                 Due::Later(moment) => moment,
-                Due::Now => match self.release_one(request, &pending).await? {
+                Due::Now => match Box::pin(self.release_one(request, &pending)).await? {
                     None => continue,
                     Some(until) => until,
                 },

@@ -27,6 +27,7 @@ use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::names::is_thing_name;
 use fleetwarden_core::policy::AlarmHeld;
 use fleetwarden_core::policy::AlarmOutcome;
+use fleetwarden_core::policy::AlarmSettings;
 use fleetwarden_core::policy::AlarmSubject;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Things;
@@ -137,7 +138,7 @@ impl ApplyMitigations {
         for violation in request.violations.iter().filter(|of| seen.insert(&of.violation_id)) {
             let one = match &incident {
                 Some(why) => One::Not(why.clone()),
-                None => self.ask_one(request, violation, &groups, &registry).await?,
+                None => Box::pin(self.ask_one(request, violation, &groups, &registry)).await?,
             };
             match one {
                 One::Wanted(missing) => {
@@ -160,7 +161,12 @@ impl ApplyMitigations {
         let settings = self.policy.alarms();
         let now = self.consumer.clock.now();
         let devices = self.alarms.devices_in_alarm(&key, settings.incident_window_seconds, now).await?;
-        let too_many = devices > u64::from(settings.incident_devices);
+        let population = if devices < AlarmSettings::SHARE_FROM {
+            None
+        } else {
+            self.alarms.population((account, region), profile, now).await?
+        };
+        let too_many = settings.is_incident(devices, population);
         Ok(too_many.then_some(Why::Quiet("too many devices alarm on the behavior at once")))
     }
 
@@ -177,7 +183,7 @@ impl ApplyMitigations {
         if let Some(why) = differs(request, violation, &known) {
             return Ok(One::Not(why));
         }
-        match self.decide_again(request, &known, registry).await {
+        match Box::pin(self.decide_again(request, &known, registry)).await {
             One::Wanted(_) => {}
             other => return Ok(other),
         }
@@ -202,7 +208,7 @@ impl ApplyMitigations {
             ResourceIdentifier { client_id: known.life.alarm.thing.clone(), ..ResourceIdentifier::default() };
         let wants =
             |things: &Things| self.policy.decide_alarm(&AlarmSubject { things, ..subject.clone() }).wanted;
-        let things = registry.look_up(Some(&identifier), wants).await;
+        let things = Box::pin(registry.look_up(Some(&identifier), wants)).await;
         let subject = AlarmSubject { things: &things, ..subject.clone() };
         let decision = self.policy.decide_alarm(&subject);
         let unknown =

@@ -66,7 +66,7 @@ impl ApplyMitigations {
         }
         match admission {
             Admission::Observe { instead } => self.observe_alarms(message, instead.as_deref()).await,
-            Admission::Go => self.enforce_alarms(message, deadline).await,
+            Admission::Go => Box::pin(self.enforce_alarms(message, deadline)).await,
             Admission::Hold { reason, until } => self.hold_alarms(message, &reason, until).await,
             Admission::Refuse { reason } | Admission::Shut { reason } => {
                 let alert = alerts::shut(request, &reason);

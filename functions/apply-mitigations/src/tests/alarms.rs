@@ -73,8 +73,13 @@ fn under(detect: &Detect, policy: &str) -> ApplyMitigations {
 }
 
 async fn deliver(detect: &Detect, message: &Value) -> Result<(), Error> {
-    // A test's stack is small, and two of these run at once.
-    Box::pin(async { under(detect, ENFORCE).message(&message.to_string(), FAR).await }).await
+    deliver_under(detect, ENFORCE, message).await
+}
+
+async fn deliver_under(detect: &Detect, policy: &str, message: &Value) -> Result<(), Error> {
+    let function = under(detect, policy);
+    // A test's stack is small.
+    Box::pin(async { function.message(&message.to_string(), FAR).await }).await
 }
 
 /// A violation of a number, of the thing of that number.
@@ -141,8 +146,9 @@ impl Detect {
     }
 
     async fn hear(&self, what: &str, behavior: &str, of: (&str, &str)) {
-        let now = self.now();
-        Box::pin(self.alarms().hear(&event(what, behavior, of, now), now)).await.unwrap();
+        let (now, alarms) = (self.now(), self.alarms());
+        let event = event(what, behavior, of, now);
+        Box::pin(async { alarms.hear(&event, now).await }).await.unwrap();
     }
 
     /// A violation begins now.
@@ -190,7 +196,8 @@ impl Detect {
 
     /// What was done about a violation, in one word each.
     async fn notes(&self, violation: &str) -> Vec<String> {
-        let known = self.alarms().known(violation).await.unwrap().unwrap();
+        let alarms = self.alarms();
+        let known = Box::pin(async { alarms.known(violation).await }).await.unwrap().unwrap();
         known.life.actions.into_iter().map(|action| action.what).collect()
     }
 

@@ -15,9 +15,8 @@ impl Detect {
 
     /// Delivers a release and what comes of it until nothing comes or a moment is reached. Gives the next message.
     async fn release_until(&self, policy: &str, mut message: Value, until: Millis) -> Option<Value> {
-        let function = under(self, policy);
         while self.now() < until {
-            function.message(&message.to_string(), FAR).await.unwrap();
+            deliver_under(self, policy, &message).await.unwrap();
             if self.state().queue.is_empty() {
                 return None;
             }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_core::alarm::Action;
+use fleetwarden_core::digest::Digest;
 
 use super::*;
 
 /// What of a mitigation of the cameras 1 and 2 is left out, when the first is not as it was: why, by the ledger.
 async fn left_out(detect: &Detect, policy: &str) -> String {
     let asked = message([1, 2]);
-    under(detect, policy).message(&asked.to_string(), FAR).await.unwrap();
+    deliver_under(detect, policy, &asked).await.unwrap();
     assert_eq!(detect.starts(), [id(&asked)]);
     assert_eq!(detect.violations_of(&id(&asked)), ["v-2"]);
     assert_eq!(detect.claim("v-1").1, "superseded");
@@ -89,7 +90,7 @@ async fn what_the_policy_of_now_does_not_mitigate_so_is_left_out_and_told() {
     }
     let detect = Detect::with_alarms(2).await;
     let actions = ENFORCE.replace("[Quarantine, Mark], ", "[Mark], ");
-    under(&detect, &actions).message(&message([1]).to_string(), FAR).await.unwrap();
+    deliver_under(&detect, &actions, &message([1])).await.unwrap();
     let task = format!("mitigation#{}", id(&message([1])));
     let reason = detect.attribute(&task, "task", "reason");
     assert!(reason.ends_with("v-1: rule quarantine mitigates it with other actions"), "{reason}");
@@ -111,7 +112,7 @@ async fn what_is_unknown_starts_nothing_and_is_asked_again() {
         let detect = Detect::with_alarms(1).await;
         detect.state().faults.insert(operation.into(), Answer::refused());
         let asked = message([1]);
-        let delivered = under(&detect, &protects).message(&asked.to_string(), FAR).await;
+        let delivered = deliver_under(&detect, &protects, &asked).await;
         // Either the record comes again by itself, or as a new one.
         let comes_again = match delivered {
             Err(error) => !error.is_permanent(),
@@ -120,7 +121,7 @@ async fn what_is_unknown_starts_nothing_and_is_asked_again() {
         assert!(comes_again, "{operation}");
         assert!(detect.starts().is_empty() && detect.claim("v-1").1.is_empty(), "{operation}");
         detect.state().faults.clear();
-        under(&detect, &protects).message(&asked.to_string(), FAR).await.unwrap();
+        deliver_under(&detect, &protects, &asked).await.unwrap();
         assert_eq!(detect.starts().len(), 1, "{operation}");
     }
 }
@@ -143,4 +144,18 @@ async fn so_many_devices_are_an_incident_and_none_is_mitigated_until_it_is_over(
     detect.cloud.pass_seconds(2_000);
     deliver(&detect, &asked).await.unwrap();
     assert_eq!(detect.starts(), [id(&asked)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_share_of_the_devices_that_were_counted_is_an_incident_too() {
+    for (counted, all, starts) in [(40, true, 0), (70, true, 1), (40, false, 1)] {
+        let detect = Detect::with_alarms(6).await;
+        let key = Digest::new("profile").part("123456789012").part("us-east-1").part("cameras").hex();
+        detect.cloud.put_item(json!({
+            "pk": {"S": format!("profile#{key}")}, "sk": {"S": "population"}, "at": {"N": START.0.to_string()},
+            "population": {"S": json!({"devices": counted, "all": all, "targets": []}).to_string()},
+        }));
+        deliver(&detect, &message([1])).await.unwrap();
+        assert_eq!(detect.starts().len(), starts, "{counted} {all}");
+    }
 }

@@ -133,9 +133,10 @@ async fn observing_writes_what_would_have_been_and_asks_the_service_nothing() {
     let observe = ENFORCE.replace("mode: enforce", "mode: observe");
     let asked = message([1]);
     for _ in 0..2 {
-        under(&detect, &observe).message(&asked.to_string(), FAR).await.unwrap();
+        deliver_under(&detect, &observe, &asked).await.unwrap();
     }
     assert_eq!((detect.task_state(&id(&asked)), detect.starts().len()), ("observed".into(), 0));
+    assert_eq!(detect.notes("v-1").await, ["would-mitigate"]);
     let of_message = with(asked, "/alarms/mode", "observe");
     let other = Detect::with_alarms(1).await;
     deliver(&other, &of_message).await.unwrap();
@@ -149,18 +150,17 @@ async fn outside_of_the_windows_it_is_held_and_starts_when_one_opens_if_the_alar
     let policy = ENFORCE.replace("rules:", &format!("{windows}\nrules:"));
     for lasts in [true, false] {
         let detect = Detect::with_alarms(1).await;
-        let function = under(&detect, &policy);
         let asked = message([1]);
         let mut next = asked.clone();
         while detect.now() < START.plus_seconds(3600) {
-            function.message(&next.to_string(), FAR).await.unwrap();
+            deliver_under(&detect, &policy, &next).await.unwrap();
             assert_eq!(detect.task_state(&id(&asked)), "held");
             next = detect.next();
         }
         if !lasts {
             detect.clear("v-1", "camera-1", "messages").await;
         }
-        function.message(&next.to_string(), FAR).await.unwrap();
+        deliver_under(&detect, &policy, &next).await.unwrap();
         let state = if lasts { "started" } else { "superseded" };
         assert_eq!(
             (detect.task_state(&id(&asked)), detect.starts().len()),
