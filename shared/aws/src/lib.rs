@@ -26,6 +26,7 @@ pub mod settings;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod thing_groups;
 pub mod topic;
 
 pub use error::Error;

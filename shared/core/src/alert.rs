@@ -59,6 +59,8 @@ pub enum Kind {
     MitigationFailed,
     /// Mitigations wait for longer than a day, because the policy's windows say so.
     MitigationHeld,
+    /// A device was taken out of the groups that its mitigation had put it into.
+    MitigationReleased,
     /// The policy file cannot be used: nothing is acted on.
     PolicyRefused,
     /// People made suppressions by hand.
@@ -109,6 +111,7 @@ impl Kind {
             Self::FindingsReported => "findings-reported",
             Self::MitigationFailed => "mitigation-failed",
             Self::MitigationHeld => "mitigation-held",
+            Self::MitigationReleased => "mitigation-released",
             Self::PolicyRefused => "policy-refused",
             Self::SuppressionByHand => "suppression-by-hand",
             Self::SuppressionEnding => "suppression-ending",
