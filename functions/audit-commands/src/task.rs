@@ -22,14 +22,14 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::AuditCommands;
-use crate::calls::answer;
-use crate::calls::is;
-use crate::command::Command;
-use crate::failure::Failure;
 use crate::mitigation::OVERTAKEN;
 use crate::mitigation::overtaken;
-use crate::on_demand::NOT_STARTED;
-use crate::repeat::tokened;
+use fleetwarden_commands::Command;
+use fleetwarden_commands::Failure;
+use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::calls::is;
+use fleetwarden_commands::calls::is_not_started;
+use fleetwarden_commands::repeat::tokened;
 
 /// What the service says to the id of a task that exists.
 const EXISTS: &str = "TaskAlreadyExistsException";
@@ -43,10 +43,10 @@ impl AuditCommands {
         mitigations: &Mitigations,
     ) -> Result<Box<RawValue>, Failure> {
         let id = command.text("taskId");
-        let input = tokened(command, "").unwrap_or_else(|| command.input.clone());
+        let input = tokened(self.service.family, command, "").unwrap_or_else(|| command.input.clone());
         // The members of a map stand in one order.
         let hash = Digest::new("mitigation command").part(&Value::Object(input.clone()).to_string()).hex();
-        let claimed_at = self.clock.now();
+        let claimed_at = self.service.clock.now();
         // Nobody but this try can start what it is the first to claim.
         let first = match mitigations.claim_whole(requests, &hash, claimed_at).await? {
             WholeClaim::Taken => true,
@@ -66,7 +66,7 @@ impl AuditCommands {
             Ok(()) => self.start(command, &input).await,
             Err(error) => Err((error.into(), true)),
         };
-        let now = self.clock.now();
+        let now = self.service.clock.now();
         match started {
             Ok(started) => {
                 // If it cannot be written, the follow-up writes how it ended.
@@ -109,13 +109,13 @@ impl AuditCommands {
         command: &Command,
         input: &Map<String, Value>,
     ) -> Result<Box<RawValue>, (Failure, bool)> {
-        let error = match self.iot.call(command.operation, input).await {
+        let error = match self.service.iot.call(command.operation, input).await {
             Ok(started) => return Ok(started),
             Err(error) => error,
         };
         // Of several tries the first may have been done, whatever the last was told.
         let id = json!({"taskId": command.text("taskId")});
-        let there = match self.ask_if_there("DescribeAuditMitigationActionsTask", id.clone()).await {
+        let there = match self.service.ask_if_there("DescribeAuditMitigationActionsTask", id.clone()).await {
             Ok(there) => there,
             Err(unknown) => {
                 tracing::warn!(error = %unknown, "nobody knows whether the mitigation task was started");
@@ -124,7 +124,7 @@ impl AuditCommands {
         };
         let exists = is(&error, EXISTS);
         let Some(there) = there else {
-            let refused = matches!(&error, Error::Aws { code, .. } if NOT_STARTED.contains(&code.as_str()));
+            let refused = is_not_started(&error);
             return Err((error.into(), refused));
         };
         let alike =

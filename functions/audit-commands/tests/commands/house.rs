@@ -91,8 +91,7 @@ pub(crate) fn house_with(policy: &'static str) -> House {
     });
     let (dynamodb, sqs) = (shared.clone(), shared.clone());
     let function = AuditCommands {
-        account: ACCOUNT.into(),
-        iot: shared.iot_api(),
+        service: AuditCommands::service(ACCOUNT.into(), shared.iot_api(), cloud.clock()),
         ledger: Arc::new(move || Ledger::new(dynamodb.dynamodb(), "ledger".into())),
         policy: Arc::new(move || {
             let wrong = |e: fleetwarden_core::policy::PolicyErrors| Error::Policy {
@@ -103,7 +102,6 @@ pub(crate) fn house_with(policy: &'static str) -> House {
         }),
         mitigation_queue: Arc::new(move || Queue::new(sqs.sqs(), QUEUE.into())),
         follow_up_seconds: 60,
-        clock: cloud.clock(),
     };
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), "dead-letters".into());
@@ -141,7 +139,7 @@ impl House {
     pub(crate) async fn invoke_as(&self, id: &str, event: Value) -> Result<Value, Failure> {
         let mut context = Context::default();
         context.request_id = id.to_owned();
-        context.deadline = u64::try_from(self.function.clock.now().plus_seconds(60).0).unwrap();
+        context.deadline = u64::try_from(self.function.service.clock.now().plus_seconds(60).0).unwrap();
         let answer = self.function.handle(event, &context).await?;
         Ok(serde_json::from_str(answer.get()).unwrap())
     }

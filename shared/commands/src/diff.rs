@@ -7,12 +7,12 @@ use serde_json::Value;
 use serde_json::json;
 
 /// One change. From nothing and to nothing is null.
-pub(crate) fn change(path: &str, from: &Value, to: &Value) -> Value {
+pub fn change(path: &str, from: &Value, to: &Value) -> Value {
     json!({"path": path, "from": from, "to": to})
 }
 
 /// The changes that an update makes. It leaves what it does not name as it is, but for what it names as a whole.
-pub(crate) fn updated(now: &Value, input: &Map<String, Value>) -> Vec<Value> {
+pub fn updated(now: &Value, input: &Map<String, Value>) -> Vec<Value> {
     let mut changes = Vec::new();
     for (member, to) in input {
         let from = now.get(member).unwrap_or(&Value::Null);
@@ -46,7 +46,7 @@ fn walk(path: &str, from: &Value, to: &Value, whole: bool, changes: &mut Vec<Val
 }
 
 /// Numbers are the same if they have the same value: a time comes back with a fraction that nobody wrote.
-pub(crate) fn same(one: &Value, other: &Value) -> bool {
+pub fn same(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => (one - other).abs() < 0.001,
         _ => one == other,
