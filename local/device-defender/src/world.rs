@@ -14,6 +14,7 @@ use crate::audits::{Audit, CheckRun, RunStatus, Status, Trouble};
 use crate::calls::Calls;
 use crate::checks::{Action, Check};
 use crate::configuration::Configuration;
+use crate::detect::Detect;
 use crate::faults::Faults;
 use crate::fleet::Fleet;
 use crate::mitigation::Task;
@@ -64,6 +65,7 @@ pub(crate) struct World {
     pub(crate) fleet: Fleet,
     pub(crate) configuration: Configuration,
     pub(crate) schedules: BTreeMap<String, Schedule>,
+    pub(crate) detect: Detect,
     pub(crate) audits: BTreeMap<u32, Audit>,
     pub(crate) audit_numbers: HashMap<String, u32>,
     pub(crate) suppressions: Suppressions,
@@ -105,6 +107,7 @@ impl World {
             fleet,
             configuration: Configuration::default(),
             schedules: BTreeMap::new(),
+            detect: Detect::default(),
             audits: BTreeMap::new(),
             audit_numbers: HashMap::new(),
             suppressions: Suppressions::default(),

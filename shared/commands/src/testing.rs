@@ -84,9 +84,17 @@ fn bad_values(shape: &Shape, path: &[String], key: &str, found: &mut Vec<Bad>) {
             bad(json!(1));
         }
         Shape::Whole { min, max } => {
-            for value in [json!(min - 1), json!(max + 1), json!(1.5), json!("1"), json!(u64::MAX)] {
+            // Where the limits are those of 64 bits, nothing is beyond them.
+            for value in [min.checked_sub(1), max.checked_add(1)].into_iter().flatten() {
+                bad(json!(value));
+            }
+            for value in [json!(1.5), json!("1"), json!(u64::MAX)] {
                 bad(value);
             }
+        }
+        Shape::Number => {
+            bad(json!("1"));
+            bad(json!(true));
         }
         Shape::Time => {
             for value in
