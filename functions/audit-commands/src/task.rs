@@ -146,7 +146,7 @@ pub(crate) fn taken(command: &Command, holders: &[Holder]) -> Failure {
         .enumerate()
         .filter_map(|(at, id)| Some((id.as_str()?, at)))
         .collect();
-    let told = holders.iter().map(|Holder { finding_id, task_id }| {
+    let told = holders.iter().map(|Holder { id: finding_id, task_id }| {
         let at = ids.get(finding_id.as_str()).map(|at| format!("[{at}]")).unwrap_or_default();
         format!("$.target.findingIds{at}: the mitigation task '{task_id}' has the finding '{finding_id}'")
     });
