@@ -26,7 +26,6 @@ use fleetwarden_core::names::shown;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::thing::Things;
 use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -39,8 +38,8 @@ use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::diff::change;
 use fleetwarden_commands::gate::Held;
 use fleetwarden_commands::gate::PROTECTED;
-use fleetwarden_commands::gate::UNKNOWN;
 use fleetwarden_commands::gate::refuse_held;
+use fleetwarden_commands::gate::unprotected;
 use fleetwarden_commands::gate::within_windows;
 
 /// The name of a failure: a later audit has looked at the check.
@@ -153,7 +152,7 @@ impl AuditCommands {
             if audits.insert((audit.task_id.clone(), check.clone())) {
                 held.extend(self.latest(&audit, &check, &path).await?.err());
             }
-            if let Err(Held { name, why }) = unprotected(policy, &check, &identifier, &registry).await {
+            if let Err(Held { name, why }) = unprotected(policy, &identifier, &registry, policy.may_protect(&check)).await {
                 held.push(Held { name, why: format!("{path}: {why}") });
             }
             mitigates.push(json!({
@@ -248,36 +247,6 @@ fn request(command: &Command, check: CheckName, audit: Audit, target: Target) ->
         actions: actions.and_then(|actions| serde_json::from_value(actions.clone()).ok()).unwrap_or_default(),
         check,
         target,
-    }
-}
-
-/// Keeps a resource from being mitigated, unless it is known that nothing protects it.
-async fn unprotected(
-    policy: &Policy,
-    check: &CheckName,
-    identifier: &ResourceIdentifier,
-    registry: &Registry,
-) -> Result<(), Held> {
-    let unknown = |why: String| Err(Held { name: UNKNOWN, why });
-    if identifier.is_empty() {
-        return if policy.may_protect(check) {
-            unknown("the finding names no resource that is known, so that it may be protected".to_owned())
-        } else {
-            Ok(())
-        };
-    }
-    let wants = |things: &Things| policy.protection(identifier, things).err().unwrap_or_default();
-    let things = registry.look_up(Some(identifier), wants).await;
-    let label = identifier.label();
-    match (policy.protection(identifier, &things), things) {
-        (Ok(None), _) => Ok(()),
-        (Ok(Some(protection)), _) => {
-            Err(Held { name: PROTECTED, why: format!("{label} is protected, by {protection}") })
-        }
-        (Err(_), things) => {
-            let why = if let Things::Unknown { unknown } = &things { unknown } else { "nobody asked" };
-            unknown(format!("nobody can say whether what is behind {label} is protected: {why}"))
-        }
     }
 }
 

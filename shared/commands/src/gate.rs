@@ -1,8 +1,11 @@
 //! The gate before a mitigation that a person or a workflow asks for, as far as it is the same for whatever is mitigated.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Windows;
+use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::failure::Failure;
@@ -19,6 +22,40 @@ pub struct Held {
     pub name: &'static str,
     /// Why, for people.
     pub why: String,
+}
+
+/// Keeps a resource from being mitigated, unless it is known that nothing protects it. `nameless_may_be` says whether one
+/// that names nothing may be protected.
+///
+/// # Errors
+/// What keeps it.
+pub async fn unprotected(
+    policy: &Policy,
+    identifier: &ResourceIdentifier,
+    registry: &Registry,
+    nameless_may_be: bool,
+) -> Result<(), Held> {
+    let unknown = |why: String| Err(Held { name: UNKNOWN, why });
+    if identifier.is_empty() {
+        return if nameless_may_be {
+            unknown("the finding names no resource that is known, so that it may be protected".to_owned())
+        } else {
+            Ok(())
+        };
+    }
+    let wants = |things: &Things| policy.protection(identifier, things).err().unwrap_or_default();
+    let things = registry.look_up(Some(identifier), wants).await;
+    let label = identifier.label();
+    match (policy.protection(identifier, &things), things) {
+        (Ok(None), _) => Ok(()),
+        (Ok(Some(protection)), _) => {
+            Err(Held { name: PROTECTED, why: format!("{label} is protected, by {protection}") })
+        }
+        (Err(_), things) => {
+            let why = if let Things::Unknown { unknown } = &things { unknown } else { "nobody asked" };
+            unknown(format!("nobody can say whether what is behind {label} is protected: {why}"))
+        }
+    }
 }
 
 /// Refuses a command because of what is held, if anything is.

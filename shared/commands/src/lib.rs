@@ -2,7 +2,8 @@
 //!
 //! `audit-commands` and `detect-commands` take one command an invocation: the name of an operation and its members. On
 //! the way: [`invoke`](Service::handle) (time and metrics) → [`command`] (judged before any call) → [`dry`] (what would
-//! change) or [`repeat`] (the call, which a repeat does not do twice); lists go by [`pages`], looks at the account by
+//! change) or [`repeat`] (the call, which a repeat does not do twice); a mitigation passes the [`gate`] before its [`task`]
+//! starts; lists go by [`pages`], looks at the account by
 //! [`calls`]. What a change is about is a [`subject`]. What differs between the two is a [`Family`].
 
 pub mod calls;
@@ -15,6 +16,7 @@ mod invoke;
 pub mod pages;
 pub mod repeat;
 pub mod subject;
+pub mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
 

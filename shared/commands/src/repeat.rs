@@ -46,7 +46,19 @@ impl Service {
     /// # Errors
     /// The service's.
     pub async fn change(&self, command: &Command) -> Result<Box<RawValue>, Failure> {
-        let Command { operation, input, .. } = command;
+        self.change_with(command, &command.input).await
+    }
+
+    /// As [`change`](Self::change), with another input than the command has.
+    ///
+    /// # Errors
+    /// The service's.
+    pub async fn change_with(
+        &self,
+        command: &Command,
+        input: &Map<String, Value>,
+    ) -> Result<Box<RawValue>, Failure> {
+        let operation = command.operation;
         let subject = Subject::of(self.family, command)?;
         let Some(subject) = subject.filter(|_| self.family.refused_twice.contains(&operation.name)) else {
             return Ok(self.iot.call(operation, input).await?);
