@@ -58,7 +58,8 @@ impl DetectCommands {
         for name in custom {
             let metric =
                 self.service.ask_if_there("DescribeCustomMetric", json!({"metricName": name})).await?;
-            let kind = metric.and_then(|metric| serde_json::from_value(metric.get("metricType")?.clone()).ok());
+            let kind =
+                metric.and_then(|metric| serde_json::from_value(metric.get("metricType")?.clone()).ok());
             types.extend(kind.map(|kind| (name.to_owned(), kind)));
         }
         Ok(types)

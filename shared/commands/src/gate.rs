@@ -44,16 +44,24 @@ pub async fn unprotected(
         };
     }
     let wants = |things: &Things| policy.protection(identifier, things).err().unwrap_or_default();
-    let things = registry.look_up(Some(identifier), wants).await;
+    unprotected_by(policy, identifier, &registry.look_up(Some(identifier), wants).await)
+}
+
+/// As [`unprotected`], with what is known of the things behind the resource.
+///
+/// # Errors
+/// What keeps it.
+pub fn unprotected_by(policy: &Policy, identifier: &ResourceIdentifier, things: &Things) -> Result<(), Held> {
     let label = identifier.label();
-    match (policy.protection(identifier, &things), things) {
-        (Ok(None), _) => Ok(()),
-        (Ok(Some(protection)), _) => {
+    match policy.protection(identifier, things) {
+        Ok(None) => Ok(()),
+        Ok(Some(protection)) => {
             Err(Held { name: PROTECTED, why: format!("{label} is protected, by {protection}") })
         }
-        (Err(_), things) => {
-            let why = if let Things::Unknown { unknown } = &things { unknown } else { "nobody asked" };
-            unknown(format!("nobody can say whether what is behind {label} is protected: {why}"))
+        Err(_) => {
+            let why = if let Things::Unknown { unknown } = things { unknown } else { "nobody asked" };
+            let why = format!("nobody can say whether what is behind {label} is protected: {why}");
+            Err(Held { name: UNKNOWN, why })
         }
     }
 }
