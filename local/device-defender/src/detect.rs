@@ -2,10 +2,21 @@
 //!
 //! Here is what an account defines. What comes of it (metrics, violations) is made from it, and never changes it.
 
+pub(crate) mod collection;
+pub(crate) mod control;
 pub(crate) mod custom_metrics;
 pub(crate) mod dimensions;
+pub(crate) mod mitigation;
 pub(crate) mod profiles;
+mod rhythm;
+pub(crate) mod scenario;
+pub(crate) mod simulate;
+pub(crate) mod switches;
 pub(crate) mod targets;
+mod topic;
+pub(crate) mod violations;
+pub(crate) mod watch;
+pub(crate) mod watching;
 
 use std::collections::BTreeMap;
 
@@ -83,9 +94,10 @@ impl Detect {
         }
         for one in narrowed {
             let one = Retained::deserialize(one).map_err(|error| error.to_string())?;
-            let dimension = one
-                .metric_dimension
-                .map(|dimension| Narrowed { name: dimension.dimension_name.into(), operator: dimension.operator });
+            let dimension = one.metric_dimension.map(|dimension| Narrowed {
+                name: dimension.dimension_name.into(),
+                operator: dimension.operator,
+            });
             let missing = dimension.as_ref().filter(|own| !self.dimensions.contains_key(&*own.name));
             if let Some(missing) = missing {
                 return Err(format!("additionalMetricsToRetainV2: {} is not a dimension", missing.name));
