@@ -85,7 +85,7 @@ impl DetectCommands {
             return Ok(false);
         }
         Ok(match State::of(&item) {
-            Some(State::Started | State::Completed | State::Failed | State::Canceled) => true,
+            Some(state) if state == State::Started || state.has_ended() => true,
             // An earlier try may have died before it wrote the start down.
             Some(State::Claimed) => {
                 let task = json!({"taskId": id});

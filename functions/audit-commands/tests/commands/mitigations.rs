@@ -8,6 +8,7 @@ use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::gate::Moment;
+use fleetwarden_commands::testing::AnswerInstead;
 use fleetwarden_core::api;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationMessage;
@@ -24,7 +25,6 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::house::ACCOUNT;
-use crate::house::AnswerInstead;
 use crate::house::House;
 use crate::house::LOGGING;
 use crate::house::POLICY;
