@@ -114,7 +114,9 @@ impl DetectCommands {
                  refresh, about {lost}; attach the profile again before, or they cannot be reactivated"
             )
         } else {
-            format!("the models of {names} go on with the datapoints of the {others} other targets")
+            let others =
+                if others == 1 { "other target".to_owned() } else { format!("{others} other targets") };
+            format!("the models of {names} go on with the datapoints of the {others}")
         }))
     }
 

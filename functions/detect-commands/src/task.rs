@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::mitigations::Holder;
-use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::WholeClaim;

@@ -66,7 +66,10 @@ async fn what_passes_is_claimed_followed_and_started_with_both_flags() {
     let described = house.ok(json!({"command": "DescribeDetectMitigationActionsTask", "taskId": "m"})).await;
     let summary = &described["taskSummary"];
     assert_eq!(summary["target"], event["target"]);
-    assert_eq!((&summary["onlyActiveViolationsIncluded"], &summary["suppressedAlertsIncluded"]), (&json!(true), &json!(false)));
+    assert_eq!(
+        (&summary["onlyActiveViolationsIncluded"], &summary["suppressedAlertsIncluded"]),
+        (&json!(true), &json!(false))
+    );
     assert_eq!((&task(&house)["state"], &task(&house)["origin"]), (&json!("started"), &json!("command")));
     for violation in &active[..2] {
         assert_eq!(claim(&house, violation)["task_id"], "m");
@@ -130,7 +133,10 @@ async fn in_observe_and_dry_nothing_starts() {
         let answer = house.ok(with(start(&[&active[0]]), "dryRun", dry.into())).await;
         assert_eq!(answer["observed"], policy == observe);
         let starts = if dry { &answer["changes"][0]["to"] } else { &answer["wouldStart"] };
-        assert_eq!((&starts["includeOnlyActiveViolations"], &starts["includeSuppressedAlerts"]), (&json!(true), &json!(false)));
+        assert_eq!(
+            (&starts["includeOnlyActiveViolations"], &starts["includeSuppressedAlerts"]),
+            (&json!(true), &json!(false))
+        );
         let mitigates = &answer["mitigates"][0];
         assert_eq!(mitigates["thingName"], active[0]["thingName"]);
         assert_eq!(mitigates["adds"], json!({"quarantine": ["quarantine"]}));
@@ -156,7 +162,8 @@ async fn what_is_protected_or_unknown_or_outside_of_the_windows_does_not_start()
         assert!(error.starts_with(&format!("{name}\n")), "{name}: {error}");
         assert_eq!((started(&house), claim(&house, &active[0])), (0, Value::Null));
     }
-    let (house, active) = alarmed("version: 1\nmode: enforce\nprotect: { groups: [museum] }\nrules: []\n").await;
+    let (house, active) =
+        alarmed("version: 1\nmode: enforce\nprotect: { groups: [museum] }\nrules: []\n").await;
     *house.instead.lock().unwrap() = Some(|path| {
         let answer = Answer::error(403, "AccessDeniedException", json!({"message": "no"}));
         path.contains("/thing-groups").then_some(answer)
@@ -208,10 +215,17 @@ async fn a_profile_is_the_violations_that_it_has() {
     let event = with(start(&[]), "target", json!({"securityProfileName": "noisy", "behaviorName": "always"}));
     if active.len() > 25 {
         let error = house.fails(event.clone()).await;
-        assert!(error.starts_with(&format!("InvalidInput\n$.target: {} active violations", active.len())), "{error}");
+        assert!(
+            error.starts_with(&format!("InvalidInput\n$.target: {} active violations", active.len())),
+            "{error}"
+        );
     }
     let at = active[0]["violationStartTime"].as_f64().unwrap();
-    let later = with(event.clone(), "violationEventOccurrenceRange", json!({"startTime": at + 1.0, "endTime": at + 2.0}));
+    let later = with(
+        event.clone(),
+        "violationEventOccurrenceRange",
+        json!({"startTime": at + 1.0, "endTime": at + 2.0}),
+    );
     let error = house.fails(later).await;
     assert!(error.starts_with("InvalidInput\n$.target: no active violation is meant"), "{error}");
     // One thing goes on to alarm, the others stop.
@@ -240,7 +254,7 @@ async fn a_refused_start_gives_the_claims_back() {
     assert_eq!((started(&house), &task(&house)["state"]), (1, &json!("started")));
     // The follow-up cannot be sent: nothing is started.
     let (house, active) = alarmed(ENFORCE).await;
-    house.cloud.lose("SendMessageBatch", Answer::error(400, "AccessDenied", json!({"message": "no"})));
+    house.cloud.fail("SendMessageBatch", 1, Answer::error(400, "AccessDenied", json!({"message": "no"})));
     house.fails(start(&[&active[0]])).await;
     assert_eq!((started(&house), &task(&house)["state"]), (0, &json!("refused")));
 }

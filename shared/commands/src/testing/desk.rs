@@ -69,6 +69,7 @@ impl Default for Desk {
             clock,
             rate_scale: None,
             audit_duration: Duration::from_secs(1),
+            thing_groups: Some(vec!["quarantine".to_owned()]),
             ..Settings::default()
         };
         let endpoint = Arc::new(DeviceDefender::new(settings));
