@@ -33,6 +33,12 @@ pub struct Alert {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// A device and behavior raise alarms again and again.
+    AlarmFlapping,
+    /// Many devices alarm on one behavior at once.
+    AlarmIncident,
+    /// A device is in alarm, or was.
+    AlarmRaised,
     /// Checks of an audit failed or were canceled.
     AuditFailed,
     /// The account's audits are not set up so that they tell of themselves.
@@ -90,6 +96,9 @@ impl Kind {
     /// The word for filters.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AlarmFlapping => "alarm-flapping",
+            Self::AlarmIncident => "alarm-incident",
+            Self::AlarmRaised => "alarm-raised",
             Self::AuditFailed => "audit-failed",
             Self::AuditMisconfigured => "audit-misconfigured",
             Self::AuditMissing => "audit-missing",
