@@ -78,6 +78,7 @@ fn entries(list: &str) -> &'static str {
 }
 
 /// A task is described in a member.
+#[expect(clippy::unnecessary_wraps, reason = "some families describe what is not there")]
 fn described(kind: &str, _: Verb, mut there: Value) -> Option<Value> {
     match there.get_mut("taskSummary").map(Value::take) {
         Some(task) if kind == "DetectMitigationActionsTask" => Some(task),

@@ -174,13 +174,13 @@ async fn groups_of(
         return None;
     }
     match things {
-        Things::Known(known) => match known.into_iter().next() {
-            Some(thing) => Some(thing.groups.unwrap_or_default()),
-            None => {
+        Things::Known(known) => {
+            let thing = known.into_iter().next();
+            if thing.is_none() {
                 wrong.faults.push(missing());
-                None
             }
-        },
+            thing.map(|thing| thing.groups.unwrap_or_default())
+        }
         // Nothing is protected, so that it may be mitigated; what it adds is what the actions say.
         _ => Some(Vec::new()),
     }

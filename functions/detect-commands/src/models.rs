@@ -154,6 +154,12 @@ impl DetectCommands {
             format!("even if each reports every 5 minutes ({each} datapoints in 14 days)")
         };
         let wanted = if each == 0 { "devices that report".to_owned() } else { format!("{needed} devices") };
+        if devices == 0 {
+            return Ok(Some(format!(
+                "the models of {} will never be trained: the profile's targets have no devices",
+                names(&models)
+            )));
+        }
         Ok(Some(format!(
             "the models of {} will never be trained: a model needs {FEWEST_DATAPOINTS} datapoints in 14 days, and the \
              {devices} devices of the profile's targets make {} {how}; it takes {wanted}",
@@ -233,6 +239,6 @@ fn status(summary: &Value) -> String {
     match (refreshed, percent) {
         (Some(at), _) => format!("{}, refreshed {}", shown(status), at.day()),
         (None, Some(percent)) => format!("{}, {percent:.0} % of the datapoints", shown(status)),
-        (None, None) => shown(status).to_string(),
+        (None, None) => shown(status),
     }
 }

@@ -73,7 +73,7 @@ fn settled(house: &House) -> Vec<(String, Millis)> {
     let mut settled: Vec<(String, Millis)> = sent
         .map(|body| match serde_json::from_str(&body).unwrap() {
             AlarmMessage::Settle(settle) => (settle.violation_id, settle.raised_at),
-            other => panic!("{other:?}"),
+            AlarmMessage::Found(event) => panic!("{event:?}"),
         })
         .collect();
     settled.sort();
