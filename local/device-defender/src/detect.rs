@@ -13,6 +13,8 @@ pub(crate) mod scenario;
 pub(crate) mod simulate;
 pub(crate) mod switches;
 pub(crate) mod targets;
+#[cfg(test)]
+mod tests;
 mod topic;
 pub(crate) mod violations;
 pub(crate) mod watch;

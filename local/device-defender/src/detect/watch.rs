@@ -220,7 +220,8 @@ impl Watch {
                 }
             }
         }
-        if until.rem_euclid(PERIOD_MS) == 0 {
+        // A profile without devices is paused: its models are not refreshed, and expire.
+        if until.rem_euclid(PERIOD_MS) == 0 && !self.members.is_empty() {
             self.fleet.advance(&self.behaviors, Millis(until));
         }
     }

@@ -18,7 +18,7 @@ use crate::detect::simulate::{Simulation, Source};
 use crate::detect::switches::{Detach, Switches};
 use crate::detect::targets::{Device, Target, devices};
 use crate::detect::violations::{Event, Violations, beginning};
-use crate::detect::watch::{Raised, Step, Wanted, Watch};
+use crate::detect::watch::{Lasting, Raised, Step, Wanted, Watch};
 use crate::world::{Message, World};
 
 /// Evaluations are at most so far apart.
@@ -87,7 +87,8 @@ impl Watching {
         target.min((self.evaluated.div_euclid(grid) + 1) * grid)
     }
 
-    fn step(&mut self, until: i64) -> Vec<(i64, Raised)> {
+    /// Evaluates up to a moment. Gives what begins and ends, with its time, and what lasts.
+    fn step(&mut self, until: i64) -> (Vec<(i64, Raised)>, Vec<Lasting>) {
         let mut step = Step::default();
         for (_, watch) in self.watches.values_mut() {
             watch.step(&self.simulation, (self.evaluated, until), &mut step);
@@ -107,12 +108,7 @@ impl Watching {
             due.extend(swept.into_iter().map(|raised| (at, raised)));
         }
         due.sort_by_key(|(at, _)| *at);
-        for lasting in step.lasting {
-            if let Some(id) = self.violations.lasting(&lasting.profile, lasting.device, &lasting.behavior) {
-                self.violations.go_on(&id, lasting.at, &lasting.value);
-            }
-        }
-        due
+        (due, step.lasting)
     }
 
     /// An alarm that waits for a sweep and would still last when the same behavior is violated again.
@@ -168,8 +164,15 @@ impl World {
         }
         while self.watching.evaluated < target {
             let until = self.watching.next_stop(target);
-            for (at, raised) in self.watching.step(until) {
+            let (due, lasting) = self.watching.step(until);
+            for (at, raised) in due {
                 self.raise(at, raised);
+            }
+            for Lasting { profile, device, behavior, at, value } in lasting {
+                let violations = &mut self.watching.violations;
+                if let Some(id) = violations.lasting(&profile, device, &behavior) {
+                    violations.go_on(&id, at, &value);
+                }
             }
             self.watching.forget(until);
         }

@@ -136,8 +136,8 @@ mod tests {
         assert_eq!(updated["displayName"], "Battery");
         assert_eq!(updated["creationDate"], made["creationDate"]);
         assert_eq!(
-            updated["lastModifiedDate"].as_f64().unwrap(),
-            made["creationDate"].as_f64().unwrap() + 1.5
+            (&made["creationDate"], &updated["lastModifiedDate"]),
+            (&json!(1_700_000_000.0), &json!(1_700_000_001.5))
         );
         assert_eq!(desk.ok("GET", path, &Value::Null), updated);
         assert_eq!(desk.call("PATCH", path, &json!({})).0, 400);

@@ -27,10 +27,10 @@ pub(super) fn judge(operation: &str, members: &Members, judge: &mut Judge) {
             changes(members, &["securityProfileName", "expectedVersion"], judge);
             deletions(members, judge);
         }
-        "ListSecurityProfiles" => {
-            if members.contains_key("dimensionName") && members.contains_key("metricName") {
-                judge.fault("$.metricName", "must not be given together with dimensionName");
-            }
+        "ListSecurityProfiles"
+            if members.contains_key("dimensionName") && members.contains_key("metricName") =>
+        {
+            judge.fault("$.metricName", "must not be given together with dimensionName");
         }
         "ListViolationEvents" | "ListMetricValues" | "ListDetectMitigationActionsTasks" => {
             period(members, judge);
