@@ -1,5 +1,6 @@
 //! What is said and asked of a profile before it is changed: its behaviors, its version, its models, its targets.
 
+use fleetwarden_aws::testing::Answer;
 use serde_json::Value;
 use serde_json::json;
 
@@ -168,8 +169,14 @@ async fn too_few_devices_for_a_model_are_told_at_once() {
     let create =
         json!({"command": "CreateSecurityProfile", "securityProfileName": "p", "behaviors": [model("a")]});
     let created = house.ok(create).await;
-    let few = house.ok(target("AttachSecurityProfile", "p", EMPTY)).await;
-    insta::assert_json_snapshot!([&created["notes"], &few]);
+    let none = house.ok(target("AttachSecurityProfile", "p", EMPTY)).await;
+    *house.instead.lock().unwrap() = Some(|path| {
+        let things = || Answer::ok(json!({"things": ["one", "two", "three"]}));
+        path.starts_with("/thing-groups/lab/things").then(things)
+    });
+    let few = house.ok(target("AttachSecurityProfile", "p", GROUP)).await;
+    *house.instead.lock().unwrap() = None;
+    insta::assert_json_snapshot!([&created["notes"], &none, &few]);
     // With the things of another target there are enough.
     assert_eq!(house.ok(target("AttachSecurityProfile", "p", ALL)).await, json!({}));
     // Nobody can count clients that are not registered; and what cannot be counted is no reason to fail.
