@@ -72,13 +72,11 @@ pub fn forecast(samples: &[Sample], since: Option<Millis>, devices: Option<u64>)
     if enough(f64::from(now.collected)) && now.at >= first_build {
         return Forecast::Enough;
     }
-    if let Some(at) = past.first(now, rate, first_build.max(now.at), enough) {
-        return Forecast::Reached { at };
+    match past.first(now, rate, first_build.max(now.at), enough) {
+        Some(at) if enough(steady) => Forecast::Reached { at },
+        _ if steady < 1.0 => Forecast::NoDatapoints,
+        _ => not_reached(steady, devices),
     }
-    if steady < 1.0 {
-        return Forecast::NoDatapoints;
-    }
-    not_reached(steady, devices)
 }
 
 fn not_reached(steady: f64, devices: Option<u64>) -> Forecast {
