@@ -27,6 +27,12 @@ pub struct ModelReport {
     /// The first of those that were not looked at.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub not_seen_names: Vec<String>,
+    /// Whether there was no time for all training summaries: then there are models that are not named.
+    #[serde(default)]
+    pub incomplete: bool,
+    /// What was refused: what it would have shown is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub refused: Vec<String>,
     /// How many models there are of each status.
     pub counts: Counts,
     /// The share of devices in alarm from which a model is taken to be bad, 0 to 1.
