@@ -52,16 +52,15 @@ impl MlModelStatus {
         let kept = Kept::new(self.ledger.clone(), about::model_watch());
         let memory: Memory = kept.read().await?;
         let mut blind = Vec::new();
-        let none = || Listed { entries: Vec::new(), are_all: false };
         let all = seen(self.profiles(stop_at).await, &mut blind);
         let summaries = seen(self.summaries(stop_at).await, &mut blind);
         let (are_listed, are_summed) = (is_all(all.as_ref()), is_all(summaries.as_ref()));
-        let trainings = judge::trainings(summaries.unwrap_or_else(none).entries);
+        let trainings = judge::trainings(summaries.map_or_else(Vec::new, |listed| listed.entries));
         let visited = self.visit(&trainings, memory.next.as_deref(), stop_at, &mut blind).await?;
         let Visited { mut profiles, seen, left } = visited;
         let models = self.judge(&trainings, &mut profiles, &memory, now).await?;
         memory::keep(&self.ledger, &profiles, now).await?;
-        let names = all.unwrap_or_else(none).entries;
+        let names = all.map_or_else(Vec::new, |listed| listed.entries);
         let report = report(now, self.limit, &names, &profiles, models, &left, &blind, !are_summed);
         let look = Seen {
             account: &self.account,
