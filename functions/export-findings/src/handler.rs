@@ -10,11 +10,15 @@ use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
+use fleetwarden_core::alarm::record::AlarmExportMessage;
 use fleetwarden_core::message::Export;
 use fleetwarden_core::message::ExportMessage;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::LambdaEvent;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
+use crate::alarm;
 use crate::log::FindingsLog;
 use crate::page::Page;
 
@@ -43,6 +47,20 @@ pub struct Handler {
     pub emit: fn(&str),
 }
 
+/// What tells the kinds of message apart.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Kind {
+    #[serde(default)]
+    alarm_record: Option<IgnoredAny>,
+}
+
+/// Whether a message is an alarm's. A page of findings is large, and only read as a whole if the word is somewhere in it.
+fn is_alarm(body: &str) -> Result<bool, Error> {
+    let there = body.contains("\"alarmRecord\"");
+    Ok(there && batch::parse::<Kind>("export message", body)?.alarm_record.is_some())
+}
+
 impl Handler {
     /// Handles an SQS event.
     ///
@@ -63,9 +81,14 @@ impl Handler {
 
     /// Exports what one message holds. `time_out` is how long an invocation can live, in milliseconds.
     async fn export(&self, body: &str, time_out: i64) -> Result<(), Error> {
+        let refused = |what: String| Error::Input(format!("export message: {what}"));
+        if is_alarm(body)? {
+            let message: AlarmExportMessage<'_> = batch::parse("export message", body)?;
+            message.verify(&self.account).map_err(refused)?;
+            return alarm::export(&message, &self.log, &self.archive, time_out).await;
+        }
         let message: ExportMessage<'_> = batch::parse("export message", body)?;
         let ExportMessage { audit, check, export } = &message;
-        let refused = |what: String| Error::Input(format!("export message: {what}"));
         audit.verify(&self.account, check).map_err(refused)?;
         match export {
             Export::Page { page, part, findings } => {

@@ -39,11 +39,11 @@ pub struct FindingsLog {
     clock: Clock,
 }
 
-/// The member of an event that says which finding it is.
+/// The member of an event that says which finding, or which alarm, it is.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Identity<'e> {
-    #[serde(borrow)]
+    #[serde(borrow, alias = "violationId")]
     finding_id: Cow<'e, str>,
 }
 
@@ -188,7 +188,7 @@ fn rejected(info: &RejectedLogEventsInfo, of: usize) -> Option<String> {
     (!words.is_empty()).then(|| format!("of {of} events not taken: {}", words.join(", ")))
 }
 
-/// Which finding an event is. What has no id that can be read is itself.
+/// Which finding or alarm an event is. What has no id that can be read is itself.
 fn identity(event: &str) -> &str {
     match serde_json::from_str(event) {
         Ok(Identity { finding_id: Cow::Borrowed(id) }) => id,
@@ -215,6 +215,7 @@ mod tests {
     #[test]
     fn an_event_is_known_by_its_finding_or_by_itself() {
         assert_eq!(identity(r#"{"kind":"finding","findingId":"f-1","x":1}"#), "f-1");
+        assert_eq!(identity(r#"{"kind":"alarm","violationId":"v-1","x":1}"#), "v-1");
         for odd in ["{}", "no json", r#"{"findingId":7}"#, r#"{"findingId":"\u0041"}"#, ""] {
             assert_eq!(identity(odd), odd);
         }

@@ -49,7 +49,7 @@ impl Page<'_> {
 }
 
 /// A JSON text on one line. In JSON a line break can only stand between two tokens.
-fn one_line(text: &str) -> Cow<'_, str> {
+pub(crate) fn one_line(text: &str) -> Cow<'_, str> {
     // A search for one byte is a vector instruction; one for either of two characters goes character by character.
     if text.contains('\n') || text.contains('\r') {
         text.replace(['\n', '\r'], " ").into()
@@ -59,7 +59,7 @@ fn one_line(text: &str) -> Cow<'_, str> {
 }
 
 /// Newline-delimited JSON, compressed. The header has no time, so that the same lines are the same bytes.
-fn gzip(lines: &[Cow<'_, str>]) -> io::Result<Vec<u8>> {
+pub(crate) fn gzip(lines: &[Cow<'_, str>]) -> io::Result<Vec<u8>> {
     // The fastest level: the time of a function costs more than the space of an archive that expires.
     let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::fast());
     for line in lines {

@@ -19,6 +19,7 @@ use serde_json::json;
 use crate::FindingsLog;
 use crate::Handler;
 
+mod alarms;
 mod pages;
 mod records;
 mod schedules;

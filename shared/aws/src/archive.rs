@@ -7,6 +7,7 @@ use std::path::Path;
 
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
+use fleetwarden_core::alarm::record::AlarmExportMessage;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::Audit;
 use tokio::io::AsyncWriteExt as _;
@@ -107,6 +108,12 @@ pub fn findings_prefix(audit: &Audit, check: &CheckName) -> String {
     let Audit { account, region, task_id, started_at, .. } = audit;
     let day = started_at.day();
     format!("findings/account={account}/region={region}/day={day}/check={check}/{task_id}")
+}
+
+/// Where an event of an alarm is: partitioned for Athena by account, region and day.
+pub fn alarm_key(message: &AlarmExportMessage<'_>) -> String {
+    let AlarmExportMessage { account, region, at, .. } = message;
+    format!("alarms/account={account}/region={region}/day={}/{}.ndjson.gz", at.day(), message.name())
 }
 
 /// Where the history of a check after an audit is.

@@ -5,6 +5,9 @@
 //! died. A claim carries its owner's nonce, which no other try of any work has: only its owner ends it, and an owner
 //! that did not get the answer to its write recognizes its own claim. Keys: `pk` says what an item is about, `sk` which aspect of it; `expires_at` is the table's TTL.
 
+mod query;
+mod transaction;
+
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::hash::RandomState;
@@ -22,11 +25,16 @@ use fleetwarden_core::message::Audit;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::Error;
+pub use crate::ledger::query::Range;
+pub(crate) use crate::ledger::transaction::Transaction;
+pub(crate) use crate::ledger::transaction::pause;
 
 /// How long an item stays: longer than Device Defender keeps a finding (90 days).
 pub const KEPT_SECONDS: i64 = 400 * 86_400;
 /// The sort key, below a check's history, of the latest audit that has looked at the check.
 pub const LATEST_AUDIT: &str = "audit";
+/// The attribute that counts how often an item was written, where writers name what they read.
+pub(crate) const VERSION: &str = "version";
 /// How many items one call reads (`BatchGetItem`).
 const BATCH_GET: usize = 100;
 /// How many items one call writes (`BatchWriteItem`).
@@ -62,6 +70,12 @@ impl Item {
         Self(HashMap::new()).text("pk", pk).text("sk", sk).number("expires_at", end)
     }
 
+    /// Ends at another moment than after [`KEPT_SECONDS`].
+    #[must_use]
+    pub fn until(self, end: Millis) -> Self {
+        self.number("expires_at", end.seconds())
+    }
+
     /// Adds a text.
     #[must_use]
     pub fn text(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -91,6 +105,11 @@ impl Item {
     /// A number, if it is there.
     pub fn get_number(&self, name: &str) -> Option<i64> {
         self.0.get(name).and_then(|v| v.as_n().ok()).and_then(|n| n.parse().ok())
+    }
+
+    /// A value that stands there as JSON text, if it is there and can be read.
+    pub fn get_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+        self.get_text(name).and_then(|text| serde_json::from_str(text).ok())
     }
 
     /// The attributes.
@@ -388,7 +407,11 @@ pub(crate) fn written<T>(answer: Result<T, Error>) -> Result<bool, Error> {
 
 /// A text that no other try of any work has: its randomness is the operating system's.
 pub fn nonce() -> String {
-    format!("{:016x}", RandomState::new().hash_one(()))
+    format!("{:016x}", random())
+}
+
+fn random() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 /// The key of an item.
@@ -399,6 +422,8 @@ pub fn key(pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
 
 /// What the ledger's items are about: their partition keys, all in one place.
 pub mod about {
+    use fleetwarden_core::alarm::BehaviorKey;
+    use fleetwarden_core::alarm::SeriesKey;
     use fleetwarden_core::check::CheckName;
     use fleetwarden_core::message::Audit;
 
@@ -461,6 +486,46 @@ pub mod about {
     /// The one mitigation of a finding, so that two tasks never take the same one (`sk` `mitigation`).
     pub fn finding(finding_id: &str) -> String {
         format!("finding#{finding_id}")
+    }
+
+    /// A violation (`sk` `life`), and the chain of messages by which one of its raises waits (`sk` `round#TIME`).
+    pub fn alarm(violation_id: &str) -> String {
+        format!("alarm#{violation_id}")
+    }
+
+    /// The alarms of a device and behavior (`sk` `series`).
+    pub fn alarm_series(series: &SeriesKey) -> String {
+        format!("alarm-series#{series}")
+    }
+
+    /// The violations that are in alarm, in 16 parts (`sk`: the violation's id).
+    pub fn open_alarms(part: u8) -> String {
+        format!("alarms-open#{part:x}")
+    }
+
+    /// How many devices alarm on a behavior (`sk` `BUCKET#SHARD`).
+    pub fn alarm_counts(behavior: &BehaviorKey) -> String {
+        format!("alarm-counts#{behavior}")
+    }
+
+    /// The latest incident of a behavior (`sk` `latest`).
+    pub fn behavior_incident(behavior: &BehaviorKey) -> String {
+        format!("behavior-incident#{behavior}")
+    }
+
+    /// All incidents (`sk`: the incident's id).
+    pub fn incidents() -> String {
+        "alarm-incidents".to_owned()
+    }
+
+    /// The violations of an incident (`sk`: the violation's id).
+    pub fn incident_members(incident_id: &str) -> String {
+        format!("incident-members#{incident_id}")
+    }
+
+    /// What a security profile watches (`sk` `population`).
+    pub fn profile(profile: &str) -> String {
+        format!("profile#{profile}")
     }
 
     /// The debt of suppressions (`sk` `latest`, as JSON in `debt`).

@@ -1,5 +1,7 @@
 //! Reports as people read them, and as hostile names would have them.
 
+#[path = "../examples/report-pages/alarms.rs"]
+mod alarms;
 #[path = "../examples/report-pages/fixture.rs"]
 mod fixture;
 
@@ -38,6 +40,24 @@ fn a_report_of_an_audit_under_way_with_gaps() {
     let report = fixture::under_way();
     insta::assert_snapshot!("under-way.md", report.markdown());
     insta::assert_snapshot!("under-way.html", without_style(&report.html()));
+}
+
+#[test]
+fn a_rich_report_of_alarms() {
+    let report = alarms::rich();
+    insta::assert_snapshot!("alarms.md", report.markdown());
+    insta::assert_snapshot!("alarms.html", without_style(&report.html()));
+    insta::assert_json_snapshot!("alarms.json", report, { ".series[].points" => "[points]" });
+}
+
+#[test]
+fn a_report_of_no_alarms() {
+    insta::assert_snapshot!("alarms-none.md", alarms::none().markdown());
+}
+
+#[test]
+fn the_same_alarms_give_the_same_bytes() {
+    assert_eq!(alarms::rich().html(), alarms::rich().html());
 }
 
 #[test]
@@ -92,6 +112,10 @@ fn no_report_is_too_large_to_send() {
             [report.html().len(), report.markdown().len(), serde_json::to_vec(&report).unwrap().len()];
         assert!(sizes.iter().all(|size| *size < 300_000), "{name}: {sizes:?}");
     }
+    for (name, report) in alarms::all() {
+        let sizes = [report.html().len(), report.markdown().len()];
+        assert!(sizes.iter().all(|size| *size < 300_000), "{name}: {sizes:?}");
+    }
 }
 
 #[test]
@@ -118,12 +142,17 @@ const HOSTILE_TEXT: &str = "([<>&\"'`*_\\[\\]()|~$\\\\#+=!:/@.0-9 \n\r\t-]|<scri
 
 /// Compares a report of these words with one of a harmless word in every place.
 fn check_words(words: &[&str]) {
-    let hostile = fixture::worded(words);
-    let harmless = fixture::worded(&["plain"]);
-    let (html, markdown) = (hostile.html(), hostile.markdown());
-    assert_eq!(difference(&tags(&html), &tags(&harmless.html())), None, "HTML of {words:?}");
-    assert_eq!(difference(&marks(&markdown), &marks(&harmless.markdown())), None, "Markdown of {words:?}");
-    assert_eq!(difference(&cells_of_html(&html), &cells_of_markdown(&markdown)), None, "cells of {words:?}");
+    let (hostile, harmless) = (fixture::worded(words), fixture::worded(&["plain"]));
+    check_forms(words, &[hostile.html(), hostile.markdown()], &[harmless.html(), harmless.markdown()]);
+    let (hostile, harmless) = (alarms::worded(words), alarms::worded(&["plain"]));
+    check_forms(words, &[hostile.html(), hostile.markdown()], &[harmless.html(), harmless.markdown()]);
+}
+
+/// Compares HTML and Markdown of hostile words with those of harmless ones.
+fn check_forms(words: &[&str], [html, markdown]: &[String; 2], harmless: &[String; 2]) {
+    assert_eq!(difference(&tags(html), &tags(&harmless[0])), None, "HTML of {words:?}");
+    assert_eq!(difference(&marks(markdown), &marks(&harmless[1])), None, "Markdown of {words:?}");
+    assert_eq!(difference(&cells_of_html(html), &cells_of_markdown(markdown)), None, "cells of {words:?}");
     let stray = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
     assert!(!html.contains(stray) && !markdown.contains(stray), "{words:?}");
 }

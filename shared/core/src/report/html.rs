@@ -5,12 +5,12 @@
 
 use std::fmt::Write;
 
-use super::Verdict;
 use super::page::Block;
 use super::page::HIDDEN;
 use super::page::Page;
 use super::page::Section;
 use super::page::Table;
+use super::page::Tone;
 use super::page::Word;
 use super::page::Words;
 use super::page::grouped;
@@ -24,12 +24,14 @@ const STYLE: &str = include_str!("page.css");
 /// Writes a report.
 pub(super) fn render(page: &Page) -> String {
     let mut out = String::with_capacity(64 * 1024);
-    let verdict = match page.verdict {
-        Verdict::NonCompliant => "bad",
-        Verdict::Incomplete => "unsure",
-        Verdict::InProgress => "open",
-        Verdict::Compliant => "good",
+    let tone = match page.tone {
+        Tone::Bad => "bad",
+        Tone::Unsure => "unsure",
+        Tone::Open => "open",
+        Tone::Good => "good",
     };
+    let (kind, (section, skip)) = (page.kind, page.skip_to);
+    let title = kind.to_lowercase();
     let headline = escaped(&page.headline);
     let _ = write!(
         out,
@@ -37,9 +39,9 @@ pub(super) fn render(page: &Page) -> String {
          content=\"width=device-width, initial-scale=1\">\n<meta http-equiv=\"Content-Security-Policy\" \
          content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n<meta name=\"color-scheme\" \
          content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<link rel=\"icon\" \
-         href=\"data:,\">\n<title>{headline} – audit report</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<a \
-         class=\"skip\" href=\"#checks\">Skip to the checks</a>\n<header class=\"{verdict}\">\n<p \
-         class=\"kind\">Audit report</p>\n<h1>{headline}</h1>\n"
+         href=\"data:,\">\n<title>{headline} – {title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<a \
+         class=\"skip\" href=\"#{section}\">Skip to {skip}</a>\n<header class=\"{tone}\">\n<p \
+         class=\"kind\">{kind}</p>\n<h1>{headline}</h1>\n"
     );
     if !page.lead.is_empty() {
         let _ = writeln!(out, "<p class=\"lead\">{}</p>", escaped(&page.lead));
@@ -97,6 +99,15 @@ fn block(out: &mut String, part: &Block) {
         }
         Block::Severities(counts) => bar(out, counts),
         Block::Table(part) => table(out, part),
+        Block::Chart { image, words } => {
+            let _ = writeln!(
+                out,
+                "<figure>\n<img class=\"chart\" width=\"400\" height=\"220\" alt=\"Chart of what is said below\" \
+                 src=\"{}\">\n<figcaption>{}</figcaption>\n</figure>",
+                escaped(image).replace("&#39;", "'"),
+                escaped(words)
+            );
+        }
         Block::Folded(title, part) => {
             let _ = writeln!(out, "<details>\n<summary>{}</summary>", escaped(title));
             table(out, part);

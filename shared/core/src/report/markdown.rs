@@ -14,7 +14,7 @@ use super::page::status_word;
 
 /// Writes a report.
 pub(super) fn render(page: &Page) -> String {
-    let mut out = format!("# Audit report: {}\n", escaped(&page.headline));
+    let mut out = format!("# {}: {}\n", page.kind, escaped(&page.headline));
     if !page.lead.is_empty() {
         let _ = write!(out, "\n{}\n", escaped(&page.lead));
     }
@@ -60,6 +60,9 @@ fn block(out: &mut String, part: &Block) {
                 .map(|(severity, n)| format!("{} {}", grouped(*n), severity_word(*severity)))
                 .collect();
             let _ = writeln!(out, "By severity: {}", counts.join(", "));
+        }
+        Block::Chart { words, .. } => {
+            let _ = writeln!(out, "{}", escaped(words));
         }
         Block::Label(label) => {
             let _ = writeln!(out, "**{label}**");

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use super::Status;
-use super::Verdict;
 use crate::check::CheckName;
 use crate::finding::Severity;
 use crate::timestamp::Millis;
@@ -18,12 +17,26 @@ const QUOTED: usize = 400;
 
 /// A report.
 pub(super) struct Page {
-    pub(super) verdict: Verdict,
+    /// What it is a report of: `Audit report`.
+    pub(super) kind: &'static str,
+    /// How the headline sounds.
+    pub(super) tone: Tone,
+    /// The id of the section that people are most likely to skip to, and what it is called in a sentence.
+    pub(super) skip_to: (&'static str, &'static str),
     pub(super) headline: String,
     pub(super) lead: String,
     pub(super) facts: Vec<(&'static str, Words)>,
     pub(super) sections: Vec<Section>,
     pub(super) foot: String,
+}
+
+/// How a headline sounds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Bad,
+    Unsure,
+    Open,
+    Good,
 }
 
 /// A part of a report, with a heading.
@@ -46,6 +59,13 @@ pub(super) enum Block {
     /// How many of each severity.
     Severities(Vec<(Severity, u64)>),
     Table(Table),
+    /// A picture with nothing from outside in it, and the same in words.
+    Chart {
+        /// The address of the image, which holds it whole.
+        image: String,
+        /// What it shows.
+        words: String,
+    },
     /// A small heading.
     Label(&'static str),
     /// Texts with small headings, one beside the other where there is room.
@@ -104,6 +124,16 @@ pub(super) fn title(check: &CheckName) -> String {
 
 pub(super) fn section(id: &str, title: &str, blocks: Vec<Block>) -> Section {
     Section { id: id.into(), level: 2, title: title.into(), blocks }
+}
+
+/// What could not be found out.
+pub(super) fn gaps(gaps: &[String]) -> Option<Section> {
+    let mut items: Vec<Words> = gaps.iter().take(ROWS).map(|gap| text(outside(gap))).collect();
+    let more = gaps.len().saturating_sub(ROWS);
+    if more > 0 {
+        items.push(text(format!("and {more} more")));
+    }
+    (!items.is_empty()).then(|| section("gaps", "What could not be found out", vec![Block::Items(items)]))
 }
 
 pub(super) fn table(

@@ -12,13 +12,13 @@ use crate::report::Status;
 use crate::report::Verdict;
 use crate::report::page::Block;
 use crate::report::page::Page;
-use crate::report::page::ROWS;
 use crate::report::page::Section;
+use crate::report::page::Tone;
 use crate::report::page::Word;
-use crate::report::page::Words;
 use crate::report::page::code;
 use crate::report::page::count;
 use crate::report::page::faint;
+use crate::report::page::gaps;
 use crate::report::page::grouped;
 use crate::report::page::outside;
 use crate::report::page::own;
@@ -35,13 +35,15 @@ impl Page {
         sections.extend(checks::not_done(report));
         sections.push(mitigations::mitigations(report));
         sections.extend(hidden::suppressed(report));
-        sections.extend(gaps(report));
+        sections.extend(gaps(&report.gaps));
         let about = match &report.schedule {
             Some(name) => text(format!("scheduled audit {}", outside(name))),
             None => own("on demand"),
         };
         Self {
-            verdict: report.totals.verdict,
+            kind: "Audit report",
+            tone: tone(report.totals.verdict),
+            skip_to: ("checks", "the checks"),
             headline: headline(report),
             lead: lead(report),
             facts: vec![
@@ -57,6 +59,15 @@ impl Page {
             foot: "Made by Fleetwarden from what AWS IoT Device Defender and the ledger of this account say."
                 .into(),
         }
+    }
+}
+
+const fn tone(verdict: Verdict) -> Tone {
+    match verdict {
+        Verdict::NonCompliant => Tone::Bad,
+        Verdict::Incomplete => Tone::Unsure,
+        Verdict::InProgress => Tone::Open,
+        Verdict::Compliant => Tone::Good,
     }
 }
 
@@ -139,13 +150,4 @@ fn overview(report: &AuditReport) -> Section {
     blocks.extend(severities(&totals.severities));
     blocks.push(Block::Text(faint("A resource counts once for each check that looks at it.")));
     section("resources", "Resources", blocks)
-}
-
-fn gaps(report: &AuditReport) -> Option<Section> {
-    let mut items: Vec<Words> = report.gaps.iter().take(ROWS).map(|gap| text(outside(gap))).collect();
-    let more = report.gaps.len().saturating_sub(ROWS);
-    if more > 0 {
-        items.push(text(format!("and {more} more")));
-    }
-    (!items.is_empty()).then(|| section("gaps", "What could not be found out", vec![Block::Items(items)]))
 }
