@@ -39,7 +39,10 @@ pub(crate) fn trainings(
         let training = Training {
             behavior: behavior.clone(),
             status: ModelStatus::read(summary.model_status.as_ref().map_or("", |status| status.as_str())),
-            percentage: summary.datapoints_collection_percentage.filter(|n| n.is_finite()).unwrap_or_default(),
+            percentage: summary
+                .datapoints_collection_percentage
+                .filter(|n| n.is_finite())
+                .unwrap_or_default(),
             since: summary.training_data_collection_start_date.as_ref().map(millis),
             refreshed_at: summary.last_model_refresh_date.as_ref().map(millis),
         };
@@ -82,7 +85,9 @@ pub(crate) fn model(
         _ => models::forecast(&behavior.samples, training.since, profile.devices),
     };
     let outlook = match training.status {
-        ModelStatus::Expired => "An expired model is not built again: create a new security profile.".to_owned(),
+        ModelStatus::Expired => {
+            "An expired model is not built again: create a new security profile.".to_owned()
+        }
         _ => forecast.words(),
     };
     let mut model = Model {

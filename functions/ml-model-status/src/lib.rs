@@ -140,10 +140,9 @@ impl MlModelStatus {
         };
         let lease = deadline.plus_seconds(LEASE_SECONDS);
         self.ledger.once(&about::look(NAME, &slot), self.clock.now(), lease, work).await?;
-        Ok(status.into_inner().map_or_else(
-            || json!({"slot": slot, "repeated": true}),
-            |status: ModelReport| json!(status),
-        ))
+        Ok(status
+            .into_inner()
+            .map_or_else(|| json!({"slot": slot, "repeated": true}), |status: ModelReport| json!(status)))
     }
 
     /// When an invocation stops looking.

@@ -98,8 +98,7 @@ impl MlModelStatus {
     ) -> Result<Visited, Error> {
         let mut profiles = memory::recall(&self.ledger, trainings.keys()).await?;
         let from = first.map_or(0, |first| trainings.keys().take_while(|name| name.as_str() < first).count());
-        let order: Vec<&String> =
-            trainings.keys().skip(from).chain(trainings.keys().take(from)).collect();
+        let order: Vec<&String> = trainings.keys().skip(from).chain(trainings.keys().take(from)).collect();
         let (mut seen, mut left, mut counted) = (BTreeSet::new(), Vec::new(), Counted::default());
         for name in order {
             let profile = profiles.entry(name.clone()).or_default();
@@ -155,11 +154,19 @@ impl MlModelStatus {
                     known_since: profile.known_since.unwrap_or(now),
                     has_targets: profile.has_targets(),
                     limit: self.limit,
-                    alarmed_often: memory.notices.is_standing(&notify::alarms_often(name, &training.behavior)),
+                    alarmed_often: memory
+                        .notices
+                        .is_standing(&notify::alarms_often(name, &training.behavior)),
                     now,
                 };
                 let devices = in_alarm.get(&(name.as_str(), training.behavior.as_str()));
-                models.push(judge::model(name, training, profile, devices.copied().unwrap_or_default(), subject));
+                models.push(judge::model(
+                    name,
+                    training,
+                    profile,
+                    devices.copied().unwrap_or_default(),
+                    subject,
+                ));
             }
         }
         Ok(models)

@@ -150,12 +150,13 @@ fn over(notices: &mut Notices, look: &Seen<'_>) {
             continue;
         }
         about = about.part(&key).part(&since.0.to_string());
+        let of = if behavior.is_empty() { format!("`{profile}`") } else { format!("`{profile}` {behavior}") };
         let what = if *kind == "blind" {
             format!("`{profile}` answers again")
         } else if look.names.as_ref().is_some_and(|names| !names.contains(profile)) {
-            format!("`{profile}` {behavior}: {kind}, and the security profile is deleted now")
+            format!("{of}: {kind} is over, because the security profile was deleted")
         } else {
-            format!("`{profile}` {behavior}: {kind}, no more")
+            format!("{of}: {kind} is over")
         };
         lines.push(format!("- {what} (since {})", since.rfc3339()));
     }
@@ -163,8 +164,8 @@ fn over(notices: &mut Notices, look: &Seen<'_>) {
         return;
     }
     let title = match lines.len() {
-        1 => "A trouble with an ML Detect model is over".to_owned(),
-        many => format!("{many} troubles with ML Detect models are over"),
+        1 => "A problem with an ML Detect model is over".to_owned(),
+        many => format!("{many} problems with ML Detect models are over"),
     };
     notices.tell(Alert {
         kind: Kind::ModelRecovered,
@@ -186,7 +187,8 @@ fn alert(kind: Kind, profile: Option<&str>, told: &[Told<'_>], look: &Seen<'_>) 
     let lines: Vec<String> = told
         .iter()
         .map(|told| {
-            let behavior = if told.behavior.is_empty() { String::new() } else { format!(" {}", told.behavior) };
+            let behavior =
+                if told.behavior.is_empty() { String::new() } else { format!(" {}", told.behavior) };
             format!("- `{}`{behavior}: {}", visible(told.profile), visible(&told.words))
         })
         .collect();
@@ -235,7 +237,8 @@ fn place(look: &Seen<'_>) -> String {
 
 /// The lines, up to a bound.
 fn named(lines: &[String]) -> String {
-    let more = lines.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| format!("- and {more} more"));
+    let more =
+        lines.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| format!("- and {more} more"));
     let first: Vec<String> = lines.iter().take(NAMED).cloned().chain(more).collect();
     format!("\n{}", first.join("\n"))
 }

@@ -84,7 +84,12 @@ impl Kept {
     ///
     /// # Errors
     /// If topic or table do not answer: what was not raised is still due.
-    pub async fn tell<T: HasNotices>(&self, alerts: &Alerts, kept: &mut T, now: Millis) -> Result<usize, Error> {
+    pub async fn tell<T: HasNotices>(
+        &self,
+        alerts: &Alerts,
+        kept: &mut T,
+        now: Millis,
+    ) -> Result<usize, Error> {
         let due: Vec<Alert> = kept.notices().pending().to_vec();
         if due.is_empty() {
             return Ok(0);

@@ -99,8 +99,7 @@ mod tests {
     #[test]
     fn it_is_told_when_it_begins_and_every_thirty_days() {
         let mut notices = Notices::default();
-        let told: Vec<i64> =
-            (0..100).filter(|day| notices.notice("a", at(*day)).is_some()).collect();
+        let told: Vec<i64> = (0..100).filter(|day| notices.notice("a", at(*day)).is_some()).collect();
         assert_eq!(told, [0, 30, 60, 90]);
         // Days without a look make no difference.
         assert_eq!(notices.notice("a", at(170)).map(|due| (due.since, due.months)), Some((at(0), 5)));

@@ -31,9 +31,9 @@ const DAY: i64 = 86_400;
 /// The state of a model.
 pub(super) struct Model {
     pub(super) status: &'static str,
-    collecting_since: Millis,
-    collected: u32,
-    refreshed_at: Option<Millis>,
+    pub(super) collecting_since: Millis,
+    pub(super) collected: u32,
+    pub(super) refreshed_at: Option<Millis>,
 }
 
 impl Model {
@@ -77,7 +77,8 @@ impl Detect {
                 return Some(self.refusal(call).unwrap_or_else(|| self.describe(name)));
             }
             ["security-profiles", name, "targets"] => {
-                let targets = self.profiles.get(*name).map(|profile| profile.targets.clone()).unwrap_or_default();
+                let targets =
+                    self.profiles.get(*name).map(|profile| profile.targets.clone()).unwrap_or_default();
                 (targets.into_iter().map(|arn| json!({"arn": arn})).collect(), "securityProfileTargets")
             }
             ["thing-groups", name, "things"] => {
@@ -295,7 +296,10 @@ impl House {
     }
 
     pub(super) fn kinds(&self) -> Vec<String> {
-        self.alerts().iter().map(|alert| alert["metadata"]["eventType"].as_str().unwrap().to_owned()).collect()
+        self.alerts()
+            .iter()
+            .map(|alert| alert["metadata"]["eventType"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     /// The alerts so far, as people read them.
@@ -303,8 +307,10 @@ impl House {
         let text = |message: &Value| {
             let words = |value: &Value| value.as_str().unwrap().to_owned();
             let content = &message["content"];
-            let steps = content["nextSteps"].as_array().unwrap().iter().map(|step| format!("- {}", words(step)));
-            let (kind, severity) = (&message["metadata"]["eventType"], &message["metadata"]["additionalContext"]["severity"]);
+            let steps =
+                content["nextSteps"].as_array().unwrap().iter().map(|step| format!("- {}", words(step)));
+            let (kind, severity) =
+                (&message["metadata"]["eventType"], &message["metadata"]["additionalContext"]["severity"]);
             let head = format!("{} ({}, {})", words(&content["title"]), words(kind), words(severity));
             [head, words(&content["description"])].into_iter().chain(steps).collect::<Vec<_>>().join("\n")
         };

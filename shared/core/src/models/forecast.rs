@@ -88,7 +88,8 @@ fn not_reached(steady: f64, devices: Option<u64>) -> Forecast {
     Forecast::NotReached {
         datapoints: u32::try_from(whole(steady)).unwrap_or(u32::MAX),
         times: (times * 100.0).ceil() / 100.0,
-        more_devices: devices.map(|devices| whole((number(devices) * times).ceil()).saturating_sub(devices).max(1)),
+        more_devices: devices
+            .map(|devices| whole((number(devices) * times).ceil()).saturating_sub(devices).max(1)),
         interval_seconds: interval.map(|interval| whole(interval.round())),
         needed_interval_seconds: needed.filter(|seconds| *seconds >= SHORTEST_SECONDS),
     }
@@ -142,13 +143,7 @@ impl Past {
     }
 
     /// The first moment, from one on, at which the number of datapoints is as wanted; none if it never is.
-    fn first(
-        &self,
-        now: Sample,
-        rate: f64,
-        from: Millis,
-        wanted: impl Fn(f64) -> bool,
-    ) -> Option<Millis> {
+    fn first(&self, now: Sample, rate: f64, from: Millis, wanted: impl Fn(f64) -> bool) -> Option<Millis> {
         let (mut at, mut datapoints) = (now.at, f64::from(now.collected));
         // After 14 days at one rate the number stays.
         for _ in 0..=2 * WINDOW {
@@ -214,11 +209,21 @@ impl Forecast {
         match self {
             Self::Enough => "Enough datapoints in the trailing 14 days.".to_owned(),
             Self::Reached { at } => format!("25,000 datapoints in 14 days on about {}.", at.day()),
-            Self::NotReached { datapoints, times, more_devices, interval_seconds, needed_interval_seconds } => {
-                let comes =
-                    format!("{} datapoints in 14 days, and 25,000 are needed: ", thousands((*datapoints).into()));
+            Self::NotReached {
+                datapoints,
+                times,
+                more_devices,
+                interval_seconds,
+                needed_interval_seconds,
+            } => {
+                let comes = format!(
+                    "{} datapoints in 14 days, and 25,000 are needed: ",
+                    thousands((*datapoints).into())
+                );
                 let (Some(more), Some(now)) = (more_devices, interval_seconds) else {
-                    return format!("{comes}{times} times as many devices, or a shorter reporting interval in the same ratio.");
+                    return format!(
+                        "{comes}{times} times as many devices, or a shorter reporting interval in the same ratio."
+                    );
                 };
                 let devices = if *more == 1 { "device" } else { "devices" };
                 let interval = match needed_interval_seconds {
@@ -227,7 +232,10 @@ impl Forecast {
                         duration(*needed),
                         duration(*now)
                     ),
-                    None => format!(" (each sends a datapoint every {}, which cannot be much shorter)", duration(*now)),
+                    None => format!(
+                        " (each sends a datapoint every {}, which cannot be much shorter)",
+                        duration(*now)
+                    ),
                 };
                 format!("{comes}{} more {devices}{interval}.", thousands(*more))
             }

@@ -49,7 +49,8 @@ fn the_fleets_of_the_guide_have_enough_on_the_fourteenth_day() {
 #[test]
 fn six_devices_at_five_minutes_never_have_enough() {
     for days in 1..=40 {
-        let Forecast::NotReached { datapoints, more_devices, needed_interval_seconds, .. } = steady(days, 6, 5)
+        let Forecast::NotReached { datapoints, more_devices, needed_interval_seconds, .. } =
+            steady(days, 6, 5)
         else {
             panic!("day {days}: {:?}", steady(days, 6, 5));
         };
