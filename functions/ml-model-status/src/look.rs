@@ -79,7 +79,9 @@ impl MlModelStatus {
                 notify::notice(&mut memory.notices, &look);
             })
             .await?;
-        model_lines(&report).iter().for_each(|line| (self.emit)(line));
+        for line in model_lines(&report) {
+            (self.emit)(&line);
+        }
         let told = kept.tell(&self.alerts, &mut kept_now, now).await.map(drop);
         let mut report = report;
         report.fit(STATUS_BYTES);

@@ -93,7 +93,9 @@ pub(crate) fn notice(notices: &mut Notices, look: &Seen<'_>) {
             notices.tell(alert(kind, None, &told, look));
             continue;
         }
-        told.into_iter().for_each(|told| by_profile.entry(told.profile).or_default().push(told));
+        for told in told {
+            by_profile.entry(told.profile).or_default().push(told);
+        }
         for (profile, told) in by_profile {
             notices.tell(alert(kind, Some(profile), &told, look));
         }
@@ -192,12 +194,11 @@ fn alert(kind: Kind, profile: Option<&str>, told: &[Told<'_>], look: &Seen<'_>) 
             format!("- `{}`{behavior}: {}", visible(told.profile), visible(&told.words))
         })
         .collect();
-    let of = match profile {
-        Some(profile) => format!("Security profile {profile}"),
-        None => {
-            let profiles: BTreeSet<&str> = told.iter().map(|told| told.profile).collect();
-            format!("{} security profiles", profiles.len())
-        }
+    let of = if let Some(profile) = profile {
+        format!("Security profile {profile}")
+    } else {
+        let profiles: BTreeSet<&str> = told.iter().map(|told| told.profile).collect();
+        format!("{} security profiles", profiles.len())
     };
     let note = if told.iter().any(|told| told.words.contains("datapoint")) {
         format!("\n\n{NOTE}")

@@ -33,6 +33,8 @@ pub struct Alert {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// An incident is over.
+    AlarmIncidentOver,
     /// Alarms were raised or ended, and no message told of it.
     AlarmUnheard,
     /// The watch on alarms cannot see, or is behind.
@@ -110,6 +112,7 @@ impl Kind {
     /// The word for filters.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AlarmIncidentOver => "alarm-incident-over",
             Self::AlarmUnheard => "alarm-unheard",
             Self::AlarmWatchBlind => "alarm-watch-blind",
             Self::AuditFailed => "audit-failed",
