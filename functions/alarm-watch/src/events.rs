@@ -54,7 +54,9 @@ impl AlarmWatch {
         let width = memory.slice_seconds.unwrap_or(SLICE_SECONDS).clamp(LEAST_SECONDS, SLICE_SECONDS);
         let (mut at, mut open_since) = (from, None);
         while at < now {
-            let end = at.plus_seconds(width).min(now);
+            // What is left over by a little is part of the last hour.
+            let end = at.plus_seconds(width);
+            let end = if end.plus_seconds(LEAST_SECONDS) >= now { now } else { end };
             let mut is_open = false;
             let take = async |events: Vec<ViolationEvent>| {
                 is_open |= self.take_events(&events, memory, now, found).await?;

@@ -33,6 +33,8 @@ pub(crate) struct Watched {
     events: u64,
     /// How many were too new to be missed.
     fresh: u64,
+    /// How many were sent through a moment ago by another look.
+    on_their_way: u64,
     /// How many are of behaviors whose alerts are suppressed.
     suppressed: u64,
     /// How many are from before the watch, and were brought in.
@@ -79,7 +81,7 @@ impl AlarmWatch {
                     memory.heard_until = Some(progress.heard_until);
                     memory.slice_seconds = Some(progress.slice_seconds);
                 }
-                memory.sent(steps.found.keys.iter());
+                memory.sent(steps.found.sendings.iter(), now);
                 trouble::notice(&mut memory.notices, &steps.troubles, place, now);
             })
             .await?;
@@ -91,6 +93,7 @@ impl AlarmWatch {
             complete: steps.is_complete,
             events: steps.found.events,
             fresh: steps.found.fresh,
+            on_their_way: steps.found.on_their_way,
             suppressed: steps.found.suppressed,
             earlier: steps.found.earlier,
             unreadable: steps.found.unreadable,

@@ -8,6 +8,8 @@ use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::send::GRACE_SECONDS;
+
 /// How many events that were sent through are remembered: an item of the ledger has room for so many.
 const SENT: usize = 1_000;
 /// How often an event is sent through. What is not heard after that is parked somewhere, and sending it again every hour
@@ -25,9 +27,18 @@ pub(crate) struct Memory {
     pub(crate) heard_until: Option<Millis>,
     /// How many seconds of events were too many for one look: the next one takes fewer at a time.
     pub(crate) slice_seconds: Option<i64>,
-    /// How often each event was sent through that the last looks did.
-    sent: BTreeMap<String, u32>,
+    /// The events that the last looks sent through.
+    sent: BTreeMap<String, Sent>,
     pub(crate) notices: Notices,
+}
+
+/// An event that was sent through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Sent {
+    /// How often.
+    times: u32,
+    /// When it was last.
+    at: Millis,
 }
 
 /// What becomes of an event that the ledger does not know.
@@ -35,6 +46,8 @@ pub(crate) struct Memory {
 pub(crate) enum Sending {
     /// It is sent for the first time.
     First,
+    /// It was sent a moment ago, and may be on its way.
+    OnItsWay,
     /// It was sent before, and is sent again.
     Again,
     /// It was sent often enough.
@@ -49,18 +62,22 @@ impl HasNotices for Memory {
 
 impl Memory {
     /// What becomes of an event.
-    pub(crate) fn sending(&self, key: &str) -> Sending {
+    pub(crate) fn sending(&self, key: &str, now: Millis) -> Sending {
         match self.sent.get(key) {
             None => Sending::First,
-            Some(times) if *times < TRIES => Sending::Again,
+            Some(sent) if now < sent.at.plus_seconds(GRACE_SECONDS) => Sending::OnItsWay,
+            Some(sent) if sent.times < TRIES => Sending::Again,
             Some(_) => Sending::GivenUp,
         }
     }
 
-    /// Takes in what this look found: `found` are all events that the ledger did not know, sent or not.
-    pub(crate) fn sent<'f>(&mut self, found: impl Iterator<Item = &'f String>) {
+    /// Takes in what became of the events that the ledger did not know. All others are forgotten.
+    pub(crate) fn sent<'f>(&mut self, found: impl Iterator<Item = (&'f String, &'f Sending)>, now: Millis) {
         let before = std::mem::take(&mut self.sent);
-        let times = |key: &String| before.get(key).map_or(1, |times| (times + 1).min(TRIES));
-        self.sent = found.take(SENT).map(|key| (key.clone(), times(key))).collect();
+        let sent = |key: &String, sending: Sending| match (before.get(key), sending) {
+            (Some(sent), Sending::OnItsWay | Sending::GivenUp) => *sent,
+            (sent, _) => Sent { times: sent.map_or(1, |sent| sent.times + 1), at: now },
+        };
+        self.sent = found.take(SENT).map(|(key, sending)| (key.clone(), sent(key, *sending))).collect();
     }
 }

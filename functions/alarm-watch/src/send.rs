@@ -54,14 +54,16 @@ pub(crate) struct Found {
     pub(crate) earlier: u64,
     /// Of behaviors whose alerts are suppressed at the service: nobody is to be told.
     pub(crate) suppressed: u64,
+    /// Sent through a moment ago by another look.
+    pub(crate) on_their_way: u64,
     /// Too new to be missed.
     pub(crate) fresh: u64,
     /// What the service lists and cannot be read.
     pub(crate) unreadable: u64,
     /// How many events were looked at.
     pub(crate) events: u64,
-    /// All events that the ledger did not know, so that none is sent twice.
-    pub(crate) keys: BTreeSet<String>,
+    /// What became of the events that the ledger did not know. None is sent twice in one look.
+    pub(crate) sendings: BTreeMap<String, Sending>,
     /// The violations of which an end was sent.
     pub(crate) ended: BTreeSet<String>,
     /// Why the alarm queue did not take a message.
@@ -104,6 +106,22 @@ pub(crate) fn is_heard(life: Option<&Life>, event: &AlarmEvent) -> bool {
     }
 }
 
+impl Found {
+    /// Counts an event that the ledger did not know.
+    fn take_in(&mut self, event: &AlarmEvent, sending: Sending, since: Option<Millis>) {
+        if matches!(event.event, EventType::AlarmCleared | EventType::AlarmInvalidated) {
+            self.ended.insert(event.alarm.violation_id.clone());
+        }
+        let is_earlier = since.is_none_or(|since| event.at < since);
+        match sending {
+            Sending::OnItsWay => self.on_their_way += 1,
+            _ if is_earlier => self.earlier += 1,
+            Sending::First => self.unheard.add(event),
+            Sending::Again | Sending::GivenUp => self.undelivered.add(event),
+        }
+    }
+}
+
 impl AlarmWatch {
     /// What the ledger knows of the violations of these events.
     pub(crate) async fn lives(&self, events: &[AlarmEvent]) -> Result<HashMap<String, Life>, Error> {
@@ -120,36 +138,30 @@ impl AlarmWatch {
         memory: &Memory,
         found: &mut Found,
     ) -> bool {
-        let mut sendings = BTreeMap::new();
-        let mut messages = Vec::new();
+        let now = self.clock.now();
+        let mut new: BTreeMap<String, (Sending, AlarmEvent)> = BTreeMap::new();
         for event in events {
             let key = key(&event);
-            if !found.keys.insert(key.clone()) {
-                continue;
+            if !found.sendings.contains_key(&key) {
+                new.insert(key.clone(), (memory.sending(&key, now), event));
             }
-            let sending = memory.sending(&key);
-            if sending != Sending::GivenUp {
-                let message = AlarmMessage::Found(event.clone());
-                messages.push(Outgoing::from(serde_json::to_string(&message).unwrap_or_default()));
-            }
-            sendings.insert(key, (sending, event));
         }
+        let is_sent = |sending: Sending| matches!(sending, Sending::First | Sending::Again);
+        let sent = new.values().filter(|(sending, _)| is_sent(*sending));
+        let message = |event: &AlarmEvent| {
+            let found = AlarmMessage::Found(event.clone());
+            Outgoing::from(serde_json::to_string(&found).unwrap_or_default())
+        };
+        let messages: Vec<Outgoing> = sent.map(|(_, event)| message(event)).collect();
         if let Err(error) = self.queue.send(&messages).await {
             tracing::warn!(error.name = error.name(), %error, "events were not sent through");
             found.unsent.get_or_insert(error.to_string());
+            return true;
         }
-        let is_open = sendings.values().any(|(sending, _)| *sending != Sending::GivenUp);
-        for (sending, event) in sendings.into_values() {
-            if matches!(event.event, EventType::AlarmCleared | EventType::AlarmInvalidated) {
-                found.ended.insert(event.alarm.violation_id.clone());
-            }
-            if memory.since.is_none_or(|since| event.at < since) {
-                found.earlier += 1;
-            } else if sending == Sending::First {
-                found.unheard.add(&event);
-            } else {
-                found.undelivered.add(&event);
-            }
+        let is_open = new.values().any(|(sending, _)| *sending != Sending::GivenUp);
+        for (key, (sending, event)) in new {
+            found.take_in(&event, sending, memory.since);
+            found.sendings.insert(key, sending);
         }
         is_open
     }

@@ -100,7 +100,6 @@ async fn a_queue_that_takes_nothing_keeps_the_place() {
         assert_eq!(house.troubles().await, ["unsent"]);
         house.pass(60);
     }
-    house.cloud.fail("SendMessageBatch", 0, Answer::refused());
     insta::assert_snapshot!(house.told().join("\n\n"));
 }
 

@@ -63,7 +63,8 @@ async fn an_incident_ends_when_it_is_calm_and_the_policy_decides_on_who_is_left(
     for message in house.handle_queue().await {
         let AlarmMessage::Settle(settle) = message else { panic!() };
         let raised = house.life(&settle.violation_id).await.unwrap().raised_at;
-        assert_eq!((Some(settle.raised_at), settle.not_before), (raised, house.now().plus_seconds(600)));
+        assert_eq!(Some(settle.raised_at), raised);
+        assert!(settle.not_before > house.now().plus_seconds(590), "the incident ends before");
     }
     house.pass(60);
     house.look().await;
@@ -98,5 +99,4 @@ async fn members_are_asked_for_before_the_incident_is_ended() {
     house.cloud.fail("SendMessageBatch", 3, Answer::refused());
     assert_eq!(house.troubles().await, ["unsent"]);
     assert_eq!(house.ended_at(&incident).await, None);
-    house.cloud.fail("SendMessageBatch", 0, Answer::refused());
 }
