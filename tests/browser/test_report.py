@@ -1,4 +1,4 @@
-"""The page of the audit report, of audits of every kind and of the demonstration's, as people will look at it."""
+"""The pages of the reports, of audits and alarms of every kind and of the demonstration's, as people will look at it."""
 
 import judge
 import pytest
@@ -30,8 +30,9 @@ def test_what_opens_is_opened_by_mouse_and_keyboard(browser, report):
     clean(judge.handled(browser, report))
 
 
-def test_hostile_texts_are_shown_as_they_are(browser):
-    with judge.opened(browser, PAGES / "hostile.html", judge.LOOKS[0]) as (page, faults):
+@pytest.mark.parametrize("name", ["hostile", "alarms-hostile"])
+def test_hostile_texts_are_shown_as_they_are(browser, name):
+    with judge.opened(browser, PAGES / f"{name}.html", judge.LOOKS[0]) as (page, faults):
         text = page.inner_text("body")
     assert [part for part in HOSTILE if part not in text] == []
     clean(faults)

@@ -7,6 +7,8 @@ pub(crate) mod configuration;
 pub(crate) mod detect_dimensions;
 pub(crate) mod detect_metrics;
 pub(crate) mod detect_profiles;
+#[cfg(test)]
+mod detect_stores_tests;
 pub(crate) mod detect_targets;
 pub(crate) mod detect_tasks;
 pub(crate) mod detect_training;
@@ -127,8 +129,7 @@ pub(crate) struct Route<'a> {
 }
 
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    let described = api::AUDIT.iter().chain(&api::DETECT).chain(&api::REGISTRY);
-    described.filter(|operation| ANSWERS.iter().any(|(name, _)| *name == operation.name))
+    api::AUDIT.iter().chain(&api::DETECT).chain(&api::REGISTRY)
 }
 
 /// The operation at a route.
@@ -170,8 +171,6 @@ mod tests {
     #[test]
     fn each_route_leads_to_its_own() {
         assert_eq!(ANSWERS.len(), operations().count());
-        let described = api::AUDIT.len() + api::DETECT.len() + api::REGISTRY.len();
-        assert_eq!(described, ANSWERS.len());
         for operation in operations() {
             let path = operation.path.replace('{', "a").replace('}', "b");
             assert_eq!(route(operation.method, &path).unwrap().operation.name, operation.name);

@@ -4,13 +4,22 @@
 //! them become an [`AlarmEvent`] here. The events of one violation, in whatever order and however often they come, make
 //! its [`Life`]. [`Policy::decide_alarm`](crate::policy::Policy::decide_alarm) decides on it.
 
+mod incoming;
 mod life;
 pub mod message;
+pub mod metrics;
+mod parse;
 pub mod record;
+mod series;
 
+pub use incoming::Incoming;
 pub use life::Action;
 pub use life::Life;
 pub use life::State;
+pub use parse::AlarmError;
+pub use parse::SCHEMA;
+pub use series::Bucket;
+pub use series::Series;
 
 use std::fmt;
 

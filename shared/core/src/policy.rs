@@ -28,12 +28,17 @@ mod windows;
 pub mod yaml;
 
 pub use alarm::AlarmDecision;
+pub use alarm::AlarmEffect;
 pub use alarm::AlarmHeld;
 pub use alarm::AlarmMitigate;
 pub use alarm::AlarmOutcome;
+pub use alarm::AlarmRule;
 pub use alarm::AlarmSettings;
+pub use alarm::AlarmShadow;
 pub use alarm::AlarmSubject;
 pub use alarm::Verify;
+pub use alarm::length::lasting;
+pub use alarm::length::seconds;
 pub use decision::Decision;
 pub use decision::Held;
 pub use decision::Outcome;
@@ -111,6 +116,8 @@ pub struct Policy {
     mode: Mode,
     hash: String,
     rules: Vec<Rule>,
+    alarm_rules: Vec<AlarmRule>,
+    alarms: AlarmSettings,
     standing: Vec<Standing>,
     /// For each check that the service has, the rules that may take its findings.
     index: Vec<Box<[u16]>>,
@@ -120,7 +127,7 @@ pub struct Policy {
     doubts: Box<[Diagnostic]>,
 }
 
-/// One rule: what it matches and what then happens.
+/// One rule on findings: what it matches and what then happens.
 #[derive(Debug)]
 pub struct Rule {
     name: String,
@@ -230,7 +237,8 @@ impl Policy {
                 found.extend(policy.lint(known));
                 found.sort();
                 Checked {
-                    size: good.then_some((policy.rules.len(), policy.standing.len())),
+                    size: good
+                        .then(|| (policy.rules.len() + policy.alarm_rules.len(), policy.standing.len())),
                     found,
                     unseen: (left_out > 0).then_some(Unseen::Compared(left_out)),
                 }
@@ -241,7 +249,7 @@ impl Policy {
     fn new(
         mode: Mode,
         hash: String,
-        rules: Vec<Rule>,
+        (rules, alarm_rules): (Vec<Rule>, Vec<AlarmRule>),
         standing: Vec<Standing>,
         protect: Protections,
         windows: Option<Windows>,
@@ -252,7 +260,18 @@ impl Policy {
             (0..).zip(&rules).filter_map(takes).collect()
         };
         let index = check::KNOWN.iter().map(of_check).collect();
-        Self { mode, hash, rules, standing, index, protect, windows, doubts: Box::default() }
+        Self {
+            mode,
+            hash,
+            rules,
+            alarm_rules,
+            alarms: AlarmSettings::default(),
+            standing,
+            index,
+            protect,
+            windows,
+            doubts: Box::default(),
+        }
     }
 
     /// What the operator allows.
@@ -265,7 +284,7 @@ impl Policy {
         &self.hash
     }
 
-    /// The rules, in order.
+    /// The rules on findings, in order.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
     }

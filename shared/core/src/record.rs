@@ -46,10 +46,10 @@ pub struct RecordedFinding {
     pub decision: RecordedDecision,
 }
 
-/// What was decided on a recorded finding.
+/// What was decided on a recorded finding or alarm.
 #[derive(Clone, Debug, Deserialize)]
 pub struct RecordedDecision {
-    /// `suppressed`, `suppress`, `mitigate` or `report`.
+    /// `suppressed`, `suppress`, `mitigate` or `report`; of an alarm also `verify`.
     pub outcome: String,
     /// The rule that decided, if one did.
     pub rule: Option<String>,

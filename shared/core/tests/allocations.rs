@@ -1,8 +1,9 @@
 //! A decision allocates nothing, whatever it is: a million of them leave the memory as it was.
 
+use fleetwarden_core::alarm::{Alarm, AlarmEvent, Confidence, CriteriaType, EventType, Life, Source};
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::finding::{Finding, Severity};
-use fleetwarden_core::policy::{Policy, Subject};
+use fleetwarden_core::policy::{AlarmSubject, Policy, Subject};
 use fleetwarden_core::resource::{NonCompliantResource, PolicyVersionIdentifier, ResourceIdentifier};
 use fleetwarden_core::thing::{Thing, Things};
 use fleetwarden_core::timestamp::Millis;
@@ -67,5 +68,60 @@ fn a_decision_allocates_nothing() {
             std::hint::black_box(serde_json::to_string(&policy.decide(&subject)).unwrap());
         });
         assert!(explained.count_total > 0, "nothing is counted");
+    }
+}
+
+const ALARMS: &str = "\
+version: 1
+mode: enforce
+protect: { things: core-*, groups: production }
+rules:
+  - { name: long, alarm: { lastsLongerThan: 1h, group: lab }, report: {} }
+  - { name: often, alarm: { raisedAtLeast: { times: 3, within: 24h }, thing: 'p*m?-9' }, report: {} }
+  - { name: trial, stage: shadow, alarm: { profile: '*' }, mitigate: { actions: A } }
+  - { name: act, alarm: { metric: 'aws:*', confidence: HIGH }, except: { thingType: valve }, mitigate: { actions: A } }
+  - { name: rest, alarm: { registered: false, criteria: ml }, verify: { state: TRUE_POSITIVE, description: d } }
+";
+
+#[test]
+fn a_decision_on_an_alarm_allocates_nothing() {
+    let policy = Policy::parse(ALARMS.as_bytes()).unwrap();
+    let alarm = |confidence| Alarm {
+        source: Source::DeviceDefender,
+        account: "123456789012".into(),
+        region: "eu-central-1".into(),
+        violation_id: "v".into(),
+        profile: "pumps".into(),
+        behavior: "messages".into(),
+        metric: Some("aws:num-messages-sent".into()),
+        thing: Some("pump-1".into()),
+        criteria: CriteriaType::MachineLearning,
+        confidence: Some(confidence),
+        expected: None,
+        suppressed: false,
+    };
+    let pump = Thing { name: "pump-1".into(), described: None, groups: Some(vec!["hall".into()]) };
+    let things = [
+        Things::NotAsked,
+        Things::Known(vec![]),
+        Things::Known(vec![pump]),
+        Things::Unknown { unknown: "denied".into() },
+    ];
+    let raises = [Millis(0), Millis(1_000)];
+    for confidence in [Confidence::Low, Confidence::High] {
+        let (at, event) = (Millis(1_000), EventType::InAlarm);
+        let event = AlarmEvent { alarm: alarm(confidence), event, at, value: None, verification: None };
+        let life = Life::of(&event);
+        for things in &things {
+            let subject = AlarmSubject { life: &life, at: Millis(121_000), raises: &raises, things };
+            let used = allocation_counter::measure(|| {
+                std::hint::black_box(policy.decide_alarm(std::hint::black_box(&subject)));
+            });
+            assert_eq!(used.count_total, 0, "{confidence:?} {things:?}");
+            let explained = allocation_counter::measure(|| {
+                std::hint::black_box(serde_json::to_string(&policy.decide_alarm(&subject)).unwrap());
+            });
+            assert!(explained.count_total > 0, "nothing is counted");
+        }
     }
 }

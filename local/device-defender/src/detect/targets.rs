@@ -75,20 +75,6 @@ impl Target {
             _ => self == other,
         }
     }
-
-    /// Whether it has a device.
-    pub(crate) fn has(&self, fleet: &Fleet, device: Device) -> bool {
-        match (self, device) {
-            (Self::All, _)
-            | (Self::Registered, Device::Thing(_))
-            | (Self::Unregistered, Device::Client(_)) => true,
-            (Self::Group(name), Device::Thing(thing)) => fleet
-                .groups_of(thing)
-                .iter()
-                .any(|group| group == name || above(group).contains(&name.as_str())),
-            _ => false,
-        }
-    }
 }
 
 /// The devices of targets, each once, in their order: things, then clients that are no things.
@@ -183,13 +169,6 @@ mod tests {
         assert!(registered.is_superset(&whole) && registered.len() > whole.len());
         assert_eq!(unregistered.len(), usize::try_from(fleet.clients.total).unwrap());
         assert_eq!(of(&[Target::All]).len(), registered.len() + unregistered.len());
-        // One device alone is judged as all are.
-        for target in [group("fleet"), group("lab"), Target::Registered, Target::Unregistered, Target::All] {
-            let watched = of(std::slice::from_ref(&target));
-            for device in of(&[Target::All]) {
-                assert_eq!(target.has(&fleet, device), watched.contains(&device), "{target:?} {device:?}");
-            }
-        }
     }
 
     #[test]

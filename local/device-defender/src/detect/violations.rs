@@ -1,6 +1,7 @@
 //! Violations: those that last, and the events of the last 30 days.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use fleetwarden_behaviors::{Behavior, EventType, Expectation, MetricValue};
@@ -155,6 +156,11 @@ fn newest(at: i64, number: u64) -> Key {
     (u64::MAX - u64::try_from(at).unwrap_or(0), u64::MAX - number)
 }
 
+/// What is at a place in such a list.
+fn place((at, number): Key) -> (i64, u64) {
+    (i64::try_from(u64::MAX - at).unwrap_or(i64::MAX), u64::MAX - number)
+}
+
 impl Violations {
     pub(crate) fn get(&self, id: &str) -> Option<&Violation> {
         self.all.get(id)
@@ -218,21 +224,36 @@ impl Violations {
         (self.active.len(), self.events.len())
     }
 
-    /// The violations that last.
-    pub(crate) fn active(&self, filter: &Filter<'_>) -> impl Iterator<Item = (Key, Value)> {
+    /// The violations that last, behind a place, the newest first by their start.
+    pub(crate) fn active(
+        &self,
+        filter: &Filter<'_>,
+        after: Option<Key>,
+    ) -> impl Iterator<Item = (Key, Value)> {
         let lasting = self.active.values().filter_map(|id| self.all.get(id));
-        lasting
+        let mut found: Vec<(Key, &Violation)> = lasting
             .filter(|violation| filter.takes(violation, &violation.definition))
-            .map(|violation| (newest(violation.started, violation.number), violation.listed()))
+            .map(|violation| (newest(violation.started, violation.number), violation))
+            .filter(|(key, _)| after.is_none_or(|after| *key > after))
+            .collect();
+        found.sort_unstable_by_key(|(key, _)| *key);
+        found.into_iter().map(|(key, violation)| (key, violation.listed()))
     }
 
-    /// The events of a period.
+    /// The events of a period, behind a place, the newest first.
     pub(crate) fn events(
         &self,
         (start, end): (i64, i64),
         filter: &Filter<'_>,
+        after: Option<Key>,
     ) -> impl Iterator<Item = (Key, Value)> {
-        let of_period = self.events.range((start, 0)..=(end.max(start), u64::MAX));
+        let last = (end.max(start), u64::MAX);
+        let end = after.map_or(Bound::Included(last), |after| Bound::Excluded(last.min(place(after))));
+        let first = (start, 0).min(match end {
+            Bound::Included(end) | Bound::Excluded(end) => end,
+            Bound::Unbounded => last,
+        });
+        let of_period = self.events.range((Bound::Included(first), end)).rev();
         of_period.filter_map(move |((at, number), event)| {
             let violation = self.all.get(&event.violation)?;
             filter.takes(violation, &event.definition).then(|| {
@@ -306,5 +327,62 @@ pub(crate) fn beginning(
         last_value: value,
         ended: None,
         verification: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn violations(times: &[i64]) -> Violations {
+        let mut all = Violations::default();
+        let definition = Arc::new(Definition {
+            name: "b".into(),
+            json: json!({ "name": "b" }),
+            kind: "STATIC",
+            suppressed: false,
+            info: None,
+        });
+        for (at, place) in times.iter().zip(0..) {
+            let id = format!("v{place}");
+            let profile: Arc<str> = "p".into();
+            let thing: Arc<str> = format!("t{place}").into();
+            let begun = beginning(id, (Device::Client(place), &thing), &profile, &definition, (*at, None));
+            let violation = begun.id.clone();
+            all.begin(begun);
+            let event = Event { violation, kind: EventType::InAlarm, value: None, definition: definition.clone() };
+            all.happened(*at, event);
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn a_list_goes_on_behind_any_place(
+            times in prop::collection::vec(0_i64..40, 0..40),
+            start in 0_i64..40,
+            length in 0_i64..40,
+        ) {
+            let all = violations(&times);
+            let filter = Filter::default();
+            let period = (start, start + length);
+            let whole: Vec<_> = all.events(period, &filter, None).collect();
+            prop_assert_eq!(whole.len(), times.iter().filter(|at| (period.0..=period.1).contains(*at)).count());
+            prop_assert!(whole.is_sorted_by_key(|(key, _)| *key));
+            let active: Vec<_> = all.active(&filter, None).collect();
+            prop_assert!(active.len() == times.len() && active.is_sorted_by_key(|(key, _)| *key));
+            for (list, from) in [(&whole, true), (&active, false)] {
+                for (place, (key, _)) in list.iter().enumerate() {
+                    let rest: Vec<_> = if from {
+                        all.events(period, &filter, Some(*key)).collect()
+                    } else {
+                        all.active(&filter, Some(*key)).collect()
+                    };
+                    prop_assert_eq!(&rest[..], &list[place + 1..]);
+                }
+            }
+        }
     }
 }

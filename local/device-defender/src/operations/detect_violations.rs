@@ -33,7 +33,7 @@ pub(crate) fn active(world: &mut World, args: &Args) -> Outcome {
     }
     let pager = Pager::new(world.seed(), "ListActiveViolations", &args.0)?;
     let filter = filter(args);
-    let (page, next) = pager.page(world.watching.violations.active(&filter));
+    let (page, next) = pager.cut(world.watching.violations.active(&filter, pager.after));
     Ok(listing("activeViolations", page, next))
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn events(world: &mut World, args: &Args) -> Outcome {
     let period = args.period()?.unwrap_or_default();
     let pager = Pager::new(world.seed(), "ListViolationEvents", &args.0)?;
     let filter = filter(args);
-    let (page, next) = pager.page(world.watching.violations.events(period, &filter));
+    let (page, next) = pager.cut(world.watching.violations.events(period, &filter, pager.after));
     Ok(listing("violationEvents", page, next))
 }
 

@@ -32,15 +32,15 @@ pub(crate) struct Arguments {
 enum Command {
     /// Say everything that is wrong with a policy file
     Check(check::Arguments),
-    /// Say what a policy decides on a finding, and why
+    /// Say what a policy decides on a finding or an alarm, and why
     Explain(explain::Arguments),
-    /// Run the operator's own cases: findings with what the policy should decide on them
+    /// Run the operator's own cases: findings and alarms with what the policy should decide on them
     Test(test::Arguments),
     /// Print every key of the policy file, in Markdown
     Reference,
     /// Print the JSON Schema of the policy file
     Schema,
-    /// Run the findings of past audits through a policy, or say what another one changes
+    /// Run the findings of past audits and past alarms through a policy, or say what another one changes
     Replay(replay::Arguments),
 }
 

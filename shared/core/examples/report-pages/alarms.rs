@@ -250,11 +250,11 @@ fn action(what: &str, thing: &str, hours: i64) -> DeviceAction {
 
 /// A day of a device that sends ten times as much from noon on.
 fn series(ended: bool) -> Series {
-    let point = |at: i64| {
-        let daily = 900.0 + 300.0 * (at as f64 / 288.0 * std::f64::consts::TAU).sin();
-        let noise = f64::from(u32::try_from(at * 7_919 % 113).unwrap_or_default());
+    let point = |at: i32| {
+        let daily = 900.0 + 300.0 * (f64::from(at) / 288.0 * std::f64::consts::TAU).sin();
+        let noise = f64::from(at * 7_919 % 113);
         let factor = if (144..200).contains(&at) { 9.0 } else { 1.0 };
-        (NOW.plus_seconds((at - 288) * 300), (daily + noise) * factor)
+        (NOW.plus_seconds((i64::from(at) - 288) * 300), (daily + noise) * factor)
     };
     Series {
         thing: "pump-0417".into(),
@@ -271,7 +271,8 @@ fn series(ended: bool) -> Series {
 
 /// Values below zero, and no expectation.
 fn negative() -> Series {
-    let point = |at: i64| (NOW.plus_seconds((at - 14) * 24 * HOUR), -90.0 + (at * at % 17) as f64);
+    let point =
+        |at: i32| (NOW.plus_seconds((i64::from(at) - 14) * 24 * HOUR), -90.0 + f64::from(at * at % 17));
     Series {
         thing: "sensor-9".into(),
         metric: "signal-strength".into(),

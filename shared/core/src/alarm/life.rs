@@ -33,6 +33,9 @@ pub struct Life {
     /// What people said of it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verification: Option<Verification>,
+    /// When they said so, by the time of the event that told of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verified_at: Option<Millis>,
     /// The incident that it is part of, by its id.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub incident: Option<String>,
@@ -82,6 +85,7 @@ impl Life {
             cleared_at: None,
             invalidated_at: None,
             verification: None,
+            verified_at: None,
             incident: None,
             actions: Vec::new(),
         };
@@ -92,20 +96,59 @@ impl Life {
     /// Merges an event. Says whether the life has changed.
     pub fn hear(&mut self, event: &AlarmEvent) -> bool {
         let before = self.clone();
-        let later = |known: Option<Millis>| known.is_none_or(|known| event.at > known);
-        match event.event {
-            EventType::InAlarm => {
-                if later(self.raised_at) {
-                    self.raised_at = Some(event.at);
-                    self.alarm = event.alarm.clone();
-                    self.value.clone_from(&event.value);
-                }
+        if self.is_told_by(event) {
+            self.alarm = event.alarm.clone();
+            if event.event == EventType::InAlarm {
+                self.value.clone_from(&event.value);
             }
-            EventType::AlarmCleared if later(self.cleared_at) => self.cleared_at = Some(event.at),
-            EventType::AlarmInvalidated if later(self.invalidated_at) => self.invalidated_at = Some(event.at),
-            _ => {}
+        }
+        let at = Some(event.at);
+        match event.event {
+            EventType::InAlarm => self.raised_at = self.raised_at.max(at),
+            EventType::AlarmCleared => self.cleared_at = self.cleared_at.max(at),
+            EventType::AlarmInvalidated => self.invalidated_at = self.invalidated_at.max(at),
+            EventType::Unknown(_) => {}
+        }
+        if let Some(verification) = event.verification {
+            self.verify(verification, event.at);
         }
         *self != before
+    }
+
+    /// Merges what people said at a moment: the latest counts. Nothing said takes nothing back.
+    pub fn verify(&mut self, verification: Verification, at: Millis) {
+        let rank = |of: Option<Verification>| of.map(Verification::as_str);
+        let later = (Some(at), rank(Some(verification))) > (self.verified_at, rank(self.verification));
+        if verification != Verification::Unknown && later {
+            (self.verification, self.verified_at) = (Some(verification), Some(at));
+        }
+    }
+
+    /// Whether an event says better what the alarm is: the latest in alarm does, or else the latest of all. Of two at one
+    /// moment their texts decide, so that the order in which they are heard does not.
+    fn is_told_by(&self, event: &AlarmEvent) -> bool {
+        let text =
+            |alarm: &Alarm, value: Option<&serde_json::Value>| serde_json::to_string(&(alarm, value)).ok();
+        let by_text = || text(&event.alarm, event.value.as_ref()) > text(&self.alarm, self.value.as_ref());
+        let (known, told) = match event.event {
+            EventType::InAlarm => (self.raised_at, Some(event.at)),
+            _ if self.raised_at.is_some() => return false,
+            // Words that are new here have no time that is kept.
+            EventType::Unknown(_) => (self.cleared_at.max(self.invalidated_at), None),
+            _ => (self.cleared_at.max(self.invalidated_at), Some(event.at)),
+        };
+        told > known || (told == known && by_text())
+    }
+
+    /// Whether something like this was done, or decided, about the raise that it is in.
+    pub fn has(&self, what: &str, task_id: Option<&str>) -> bool {
+        let same = |action: &&Action| action.what == what && action.task_id.as_deref() == task_id;
+        self.since_raise().any(|action| same(&action))
+    }
+
+    /// What was done, or decided, since it began.
+    pub fn since_raise(&self) -> impl Iterator<Item = &Action> {
+        self.actions.iter().filter(|action| self.raised_at.is_none_or(|raised| action.at >= raised))
     }
 
     /// When it ended, if it has. An end at the moment of the begin is an end.
@@ -122,5 +165,99 @@ impl Life {
             Some(end) if self.cleared_at == Some(end) => State::Cleared,
             Some(_) => State::Invalidated,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+    use crate::alarm::CriteriaType;
+    use crate::alarm::Source;
+
+    fn event(kind: EventType, at: i64, text: &str, verification: Option<Verification>) -> AlarmEvent {
+        let alarm = Alarm {
+            source: Source::DeviceDefender,
+            account: "123456789012".into(),
+            region: "us-east-1".into(),
+            violation_id: "v".into(),
+            profile: "p".into(),
+            behavior: "b".into(),
+            metric: None,
+            thing: Some("t".into()),
+            criteria: CriteriaType::Static,
+            confidence: None,
+            expected: Some(json!(text)),
+            suppressed: false,
+        };
+        AlarmEvent { alarm, event: kind, at: Millis(at), value: Some(json!(text)), verification }
+    }
+
+    fn life(events: &[AlarmEvent]) -> Life {
+        let mut life = Life::of(&events[0]);
+        for event in events {
+            life.hear(event);
+        }
+        life
+    }
+
+    #[test]
+    fn an_end_at_the_moment_of_the_begin_is_an_end() {
+        let state = |events: &[(EventType, i64)]| {
+            let events = events.iter().map(|(kind, at)| event(kind.clone(), *at, "x", None));
+            life(&events.collect::<Vec<_>>()).state()
+        };
+        use EventType::{AlarmCleared, AlarmInvalidated, InAlarm};
+        assert_eq!(state(&[(AlarmCleared, 5)]), None);
+        assert_eq!(state(&[(AlarmCleared, 5), (InAlarm, 6)]), Some(State::Raised));
+        assert_eq!(state(&[(AlarmCleared, 5), (InAlarm, 5)]), Some(State::Cleared));
+        assert_eq!(
+            state(&[(InAlarm, 1), (AlarmCleared, 5), (AlarmInvalidated, 6)]),
+            Some(State::Invalidated)
+        );
+    }
+
+    #[test]
+    fn what_was_done_about_an_earlier_raise_is_not_done_about_this_one() {
+        let mut life = life(&[event(EventType::InAlarm, 10, "x", None)]);
+        let action =
+            Action { at: Millis(11), what: "report".into(), rule: None, task_id: None, reason: None };
+        life.actions.push(action);
+        assert!(life.has("report", None) && !life.has("mitigate", None));
+        life.hear(&event(EventType::InAlarm, 20, "x", None));
+        assert!(!life.has("report", None));
+    }
+
+    fn any_event() -> impl Strategy<Value = AlarmEvent> {
+        let kinds = prop_oneof![
+            Just(EventType::InAlarm),
+            Just(EventType::AlarmCleared),
+            Just(EventType::AlarmInvalidated),
+            Just(EventType::Unknown("odd".into())),
+        ];
+        let said = prop_oneof![
+            Just(None),
+            Just(Some(Verification::Unknown)),
+            Just(Some(Verification::FalsePositive)),
+            Just(Some(Verification::TruePositive)),
+        ];
+        (kinds, 0..4_i64, "[ab]", said).prop_map(|(kind, at, text, said)| event(kind, at, &text, said))
+    }
+
+    proptest! {
+        #[test]
+        fn no_order_and_no_repeat_changes_a_life(
+            (events, shuffled) in proptest::collection::vec(any_event(), 1..8)
+                .prop_flat_map(|events| (Just(events.clone()), Just(events).prop_shuffle())),
+        ) {
+            let told = life(&events);
+            prop_assert_eq!(&told, &life(&shuffled));
+            let mut again = told.clone();
+            for event in &events {
+                prop_assert!(!again.hear(event), "a repeat is no news");
+            }
+        }
     }
 }

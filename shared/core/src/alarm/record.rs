@@ -74,11 +74,7 @@ impl<'a> AlarmRecord<'a> {
     }
 
     /// Of a begin, and what was decided on it. `at` is the time of the event.
-    pub fn of_decision(
-        at: Millis,
-        subject: &'a AlarmSubject<'a>,
-        decision: &'a AlarmDecision<'a, 'a>,
-    ) -> Self {
+    pub fn of_decision(at: Millis, subject: &'a AlarmSubject<'a>, decision: &'a AlarmDecision<'a, 'a>) -> Self {
         Self::new(subject.life, &EventType::InAlarm, at, subject.raises, subject.things, Some(decision))
     }
 
@@ -212,6 +208,7 @@ impl RecordedAlarm {
             cleared_at: self.cleared_at,
             invalidated_at: self.invalidated_at,
             verification: self.verification,
+            verified_at: None,
             incident: self.incident.clone(),
             actions: Vec::new(),
         }
@@ -247,8 +244,7 @@ mod tests {
             suppressed: false,
         };
         let value = Some(serde_json::json!({"ports": [443]}));
-        let event =
-            AlarmEvent { alarm, event: EventType::InAlarm, at: Millis(1_000), value, verification: None };
+        let event = AlarmEvent { alarm, event: EventType::InAlarm, at: Millis(1_000), value, verification: None };
         Life::of(&event)
     }
 

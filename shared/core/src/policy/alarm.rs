@@ -1,8 +1,17 @@
 //! What the policy decides on an alarm: rules with `alarm` instead of `match`, and the settings in `alarms`.
+//!
+//! `read` makes the rules from the file, `matcher` says whether one holds, `decide` asks them in order, and `explain`
+//! writes what came out and why.
+
+mod decide;
+mod explain;
+pub(super) mod length;
+pub(super) mod matcher;
+pub(super) mod metrics;
 
 use serde::Serialize;
 
-use super::Mode;
+use super::Place;
 use super::Policy;
 use super::Report;
 use super::protect::Protection;
@@ -11,6 +20,7 @@ use crate::alarm::Verification;
 use crate::thing::Things;
 use crate::thing::Wanted;
 use crate::timestamp::Millis;
+use matcher::AlarmMatcher;
 
 /// Everything that a decision on an alarm depends on besides the policy.
 #[derive(Clone, Debug)]
@@ -28,7 +38,8 @@ pub struct AlarmSubject<'s> {
 /// How alarms are handled before a rule decides (`alarms` in the policy).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AlarmSettings {
-    /// How long an alarm settles before it is decided on, in seconds; 0 for not at all.
+    /// How long an alarm settles before it is decided on, in seconds; 0 for not at all. At most
+    /// [`MAX_SETTLE_SECONDS`](Self::MAX_SETTLE_SECONDS).
     pub settle_seconds: i64,
     /// From how many raises of a device and behavior within [`quiet_seconds`](Self::quiet_seconds) it flaps.
     pub flaps_after: u32,
@@ -42,6 +53,18 @@ pub struct AlarmSettings {
     pub incident_share: f64,
 }
 
+impl AlarmSettings {
+    /// The longest time that an alarm settles: it is the delay of one SQS message, which has at most 15 minutes.
+    pub const MAX_SETTLE_SECONDS: i64 = 15 * 60;
+    /// The longest time that a device has to be quiet, and that a rule looks back for raises: the ledger keeps the raises
+    /// of a device and behavior for so long.
+    pub const MAX_QUIET_SECONDS: i64 = 7 * 86_400;
+    /// The longest window of an incident.
+    pub const MAX_WINDOW_SECONDS: i64 = 86_400;
+    /// The most raises that a rule or the settings can ask for.
+    pub const MAX_RAISES: u32 = 50;
+}
+
 impl Default for AlarmSettings {
     fn default() -> Self {
         Self {
@@ -53,6 +76,30 @@ impl Default for AlarmSettings {
             incident_share: 0.1,
         }
     }
+}
+
+/// A rule on alarms: what it matches and what then happens.
+#[derive(Debug)]
+pub struct AlarmRule {
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) live: bool,
+    pub(super) matcher: AlarmMatcher,
+    pub(super) except: Option<Box<AlarmMatcher>>,
+    pub(super) effect: AlarmEffect,
+    /// Where each action of a mitigation stands, or the state of a verification.
+    pub(super) places: Box<[Place]>,
+}
+
+/// What a rule does with an alarm that it matches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlarmEffect {
+    /// Add the thing to a group.
+    Mitigate(AlarmMitigate),
+    /// Set its verification state.
+    Verify(Verify),
+    /// Say it and do nothing.
+    Report(Report),
 }
 
 /// What happens with an alarm.
@@ -78,9 +125,9 @@ pub struct AlarmMitigate {
 /// How to verify an alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verify {
-    /// The state.
+    /// The state: not `Unknown`.
     pub state: Verification,
-    /// `verificationStateDescription`.
+    /// `verificationStateDescription`: 1 to 1000 characters, no control characters.
     pub description: String,
 }
 
@@ -92,15 +139,36 @@ pub enum AlarmHeld<'p> {
     ProtectedBy(Protection<'p>),
     /// Things or groups are protected, and nobody could say what is behind the name.
     ProtectionUnknown,
+    /// Nobody could say whether a thing of that name is registered.
+    RegistrationUnknown,
     /// Nobody could say whether this earlier rule matches.
     RuleUnknown(&'p str),
     /// The alarm has ended: there is nothing to mitigate.
     Ended,
     /// The alarm is not Device Defender's, or is about no registered thing: no mitigation can be started for it.
     NothingToMitigate,
+    /// The alarm is not Device Defender's: it has no verification state.
+    NothingToVerify,
+    /// The alarm has this verification state already. A false or benign alarm is not mitigated, and what was said of an
+    /// alarm is not replaced by another state.
+    Verified(Verification),
 }
 
-/// A decision on an alarm.
+/// A rule in shadow that would have decided on an alarm.
+#[derive(Clone, Copy, Debug)]
+pub struct AlarmShadow<'p> {
+    /// The rule.
+    pub rule: &'p AlarmRule,
+    /// What would have kept it from acting.
+    pub held: Option<AlarmHeld<'p>>,
+}
+
+/// A decision on an alarm. Making one allocates nothing; its explanation is worked out when it is written.
+///
+/// Written as JSON it is the same object everywhere: `outcome`, `rule`, what the outcome needs (`actions`, `when` and
+/// `releaseAfterSeconds`; `state` and `description`; `alert`), `thing`, `held`, `shadow`, `againAt`, `passedOver` (the
+/// earlier rules on alarms, each with the first condition that it failed on and the value seen), `mode` and the hash of
+/// the `policy`.
 #[derive(Clone, Copy, Debug)]
 pub struct AlarmDecision<'p, 's> {
     /// What happens.
@@ -109,10 +177,16 @@ pub struct AlarmDecision<'p, 's> {
     pub rule: Option<&'p str>,
     /// What keeps the rule from acting, if something does: then the outcome is a report.
     pub held: Option<AlarmHeld<'p>>,
+    /// The first rule in shadow that would have decided.
+    pub shadow: Option<AlarmShadow<'p>>,
     /// What has to be looked up before this decision is final.
     pub wanted: Wanted,
+    /// The rule that wants it: the first live one that nobody can say whether it matches, or else the first in shadow;
+    /// or the one that decides, if nobody can say whether the thing is registered or protected.
+    pub asks: Option<&'p AlarmRule>,
     /// When a rule that asks for a longer alarm would match, if the alarm lasts: decide again then.
     pub again_at: Option<Millis>,
+    pub(super) brief: bool,
     pub(super) policy: &'p Policy,
     pub(super) subject: &'s AlarmSubject<'s>,
 }
@@ -128,46 +202,34 @@ impl AlarmOutcome<'_> {
     }
 }
 
-impl Policy {
-    /// How alarms are handled before a rule decides.
-    pub fn alarms(&self) -> AlarmSettings {
-        AlarmSettings::default()
-    }
-
-    /// Decides on one alarm.
-    pub fn decide_alarm<'p, 's>(&'p self, subject: &'s AlarmSubject<'s>) -> AlarmDecision<'p, 's> {
-        AlarmDecision {
-            outcome: AlarmOutcome::Report(Report::Alert(None)),
-            rule: None,
-            held: None,
-            wanted: Wanted::default(),
-            again_at: None,
-            policy: self,
-            subject,
+impl<'p> From<&'p AlarmEffect> for AlarmOutcome<'p> {
+    fn from(effect: &'p AlarmEffect) -> Self {
+        match effect {
+            AlarmEffect::Mitigate(mitigate) => Self::Mitigate(mitigate),
+            AlarmEffect::Verify(verify) => Self::Verify(verify),
+            AlarmEffect::Report(report) => Self::Report(*report),
         }
     }
 }
 
-impl AlarmDecision<'_, '_> {
-    /// The mode of the policy that decided.
-    pub const fn mode(&self) -> Mode {
-        self.policy.mode
+impl AlarmRule {
+    /// Its name, which no other rule of the policy has.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    /// The time of the decision.
-    pub const fn at(&self) -> Millis {
-        self.subject.at
+    /// Where it stands in the file.
+    pub const fn place(&self) -> Place {
+        self.place
     }
-}
 
-impl Serialize for AlarmDecision<'_, '_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap as _;
-        let mut out = serializer.serialize_map(None)?;
-        out.serialize_entry("outcome", self.outcome.word())?;
-        out.serialize_entry("rule", &self.rule)?;
-        out.serialize_entry("mode", &self.policy.mode)?;
-        out.serialize_entry("policy", &self.policy.hash)?;
-        out.end()
+    /// Whether it decides, or is in shadow.
+    pub const fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// What it does.
+    pub const fn effect(&self) -> &AlarmEffect {
+        &self.effect
     }
 }

@@ -21,6 +21,8 @@ pub enum Level {
     Error,
     /// The file is used, but does not do what its author would expect.
     Warning,
+    /// The file does what it says; what is said is what it depends on besides.
+    Note,
 }
 
 /// A place in a policy file.
@@ -54,6 +56,10 @@ impl Diagnostic {
         Self { place, level: Level::Warning, what: what.into() }
     }
 
+    pub(super) fn note(place: Place, what: impl Into<String>) -> Self {
+        Self { place, level: Level::Note, what: what.into() }
+    }
+
     /// The diagnostic as compilers write it and editors read it, with the line in question under it:
     ///
     /// ```text
@@ -67,6 +73,7 @@ impl Diagnostic {
         let level = match level {
             Level::Error => "error",
             Level::Warning => "warning",
+            Level::Note => "note",
         };
         if *line == 0 {
             return format!("{file}: {level}: {what}");

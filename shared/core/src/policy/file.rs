@@ -1,6 +1,16 @@
 //! The policy file as the operator writes it. These types are the language: the reader takes files by them, and
 //! the JSON Schema and the reference are made from their documentation.
 
+mod alarm;
+
+pub(super) use alarm::AlarmMatch;
+pub(super) use alarm::AlarmMitigate;
+pub(super) use alarm::AlarmRule;
+pub(super) use alarm::Alarms;
+pub(super) use alarm::Minutes;
+pub(super) use alarm::Verify;
+pub(super) use alarm::VerifyState;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -13,9 +23,10 @@ use super::de::Spanned;
 #[cfg(feature = "schema")]
 use super::schema;
 
-/// What Fleetwarden does with each finding of AWS IoT Device Defender.
+/// What Fleetwarden does with each audit finding and each Detect alarm of AWS IoT Device Defender.
 ///
-/// Rules are read from the top and the first one that matches decides. What no rule matches is reported.
+/// Rules are read from the top and the first one that matches decides. What no rule matches is reported. A rule is about
+/// findings, or with `alarm` about alarms.
 ///
 /// A file has at most 1 MiB, a mapping at most 64 keys, and values nest at most 16 deep. Anchors, aliases, tags and
 /// further documents are refused, and so is a file as a whole if anything in it is wrong.
@@ -35,13 +46,16 @@ pub(super) struct File {
     pub(super) protect: Protect,
     /// When mitigation may happen. Left out: at any time.
     pub(super) windows: Option<Spanned<Windows>>,
+    /// How alarms are handled before a rule decides.
+    #[serde(default)]
+    pub(super) alarms: Alarms,
     /// What is kept suppressed for as long as it is what it is, before any audit finds it. At most 200.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = 200)))]
     #[expect(dead_code, reason = "each is read by itself, as rules are")]
     pub(super) suppressions: Vec<Standing>,
     /// The rules, in the order in which they are asked. At most 2000.
-    #[cfg_attr(feature = "schema", schemars(length(max = 2000)))]
+    #[cfg_attr(feature = "schema", schemars(length(max = 2000), with = "Vec<schema::AnyRule>"))]
     #[expect(dead_code, reason = "each is read by itself, so that an error in one hides none in another")]
     pub(super) rules: Vec<Rule>,
 }
@@ -127,7 +141,7 @@ pub(super) struct Freeze {
     pub(super) to: Spanned<String>,
 }
 
-/// One rule: what it matches, and exactly one of `suppress`, `mitigate` and `report`.
+/// A rule on findings: what it matches, and exactly one of `suppress`, `mitigate` and `report`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(
@@ -145,6 +159,10 @@ pub(super) struct Rule {
     /// Whether the rule acts.
     #[serde(default)]
     pub(super) stage: Stage,
+    /// Never here: a rule with it is read as one on alarms.
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    #[expect(dead_code, reason = "it stands in the list of the keys that a rule can have")]
+    pub(super) alarm: Option<de::IgnoredAny>,
     /// What the rule matches: all keys must hold, and a list means any of its values. Left out: every finding.
     #[serde(default)]
     pub(super) r#match: Match,
@@ -327,7 +345,7 @@ pub(super) struct StandingSuppress {
     pub(super) ticket: Option<Spanned<String>>,
 }
 
-/// How to mitigate.
+/// How to mitigate a finding.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -337,7 +355,7 @@ pub(super) struct Mitigate {
     pub(super) actions: Spanned<Texts>,
 }
 
-/// How to report: at most one of the keys. Without any, the alert is as severe as the finding.
+/// How to report: at most one of the keys. Without any, the alert is as severe as the finding or the alarm.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[cfg_attr(
@@ -348,7 +366,7 @@ pub(super) struct Mitigate {
 pub(super) struct Report {
     /// How severe the alert is.
     pub(super) severity: Option<crate::alert::AlertSeverity>,
-    /// Count and export the finding, and alert nobody.
+    /// Count and export it, and alert nobody.
     pub(super) silent: bool,
 }
 

@@ -5,7 +5,9 @@
 //! never ask it.
 
 mod actions;
+mod alarm;
 mod cover;
+mod cover_alarm;
 mod inventory;
 mod standing;
 
@@ -64,7 +66,8 @@ pub struct Inventory {
 
 impl Policy {
     /// What is wrong with a policy that can be used, in the order of the file. Errors are what Device Defender
-    /// would refuse, or what stops every mitigation; warnings are what its author hardly meant.
+    /// would refuse, or what stops every mitigation; warnings are what its author hardly meant; notes are what the policy
+    /// cannot see to.
     pub fn lint(&self, known: &Known<'_>) -> Vec<Diagnostic> {
         let mut found = self.doubts.to_vec();
         self.lint_windows(known.at, &mut found);
@@ -85,6 +88,7 @@ impl Policy {
                 Effect::Report(_) => {}
             }
         }
+        self.lint_alarms(known.actions, &mut found);
         self.lint_standing(known.at, &mut found);
         found.sort();
         found

@@ -23,7 +23,8 @@ pub(super) enum Verdict {
     Unknown(Condition),
 }
 
-/// The conditions of a rule, in the order in which they are looked at. Each has the name of its key.
+/// The conditions of rules, in the order in which those on findings are looked at; those of alarms alone stand at the
+/// end. Each has the name of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Condition {
@@ -61,9 +62,27 @@ pub enum Condition {
     Until,
     /// The length of the rule's suppression: it is over, or that of a rule before it is.
     For,
+    /// Who tells of the alarm.
+    Source,
+    /// The security profile.
+    Profile,
+    /// The behavior.
+    Behavior,
+    /// The metric.
+    Metric,
+    /// How the behavior is judged.
+    Criteria,
+    /// How sure the model has to be.
+    Confidence,
+    /// How often the device has raised the alarm.
+    RaisedAtLeast,
+    /// How long the alarm has lasted.
+    LastsLongerThan,
+    /// Whether the device is registered.
+    Registered,
 }
 
-type Globs = Option<Box<[Glob]>>;
+pub(super) type Globs = Option<Box<[Glob]>>;
 
 /// Conditions on a finding: all that are set must hold, and in each any of the values.
 #[derive(Debug, Default)]
@@ -224,7 +243,7 @@ impl ThingMatcher {
         unknown.map_or(Verdict::Holds, Verdict::Unknown)
     }
 
-    fn first_condition(&self) -> Condition {
+    pub(super) fn first_condition(&self) -> Condition {
         if self.names.is_some() {
             Condition::Thing
         } else if self.groups.is_some() {
@@ -258,6 +277,15 @@ impl Condition {
             Self::Except => "except",
             Self::Until => "until",
             Self::For => "for",
+            Self::Source => "source",
+            Self::Profile => "profile",
+            Self::Behavior => "behavior",
+            Self::Metric => "metric",
+            Self::Criteria => "criteria",
+            Self::Confidence => "confidence",
+            Self::RaisedAtLeast => "raisedAtLeast",
+            Self::LastsLongerThan => "lastsLongerThan",
+            Self::Registered => "registered",
         }
     }
 
@@ -301,12 +329,19 @@ impl Serialize for Saw<'_> {
             Condition::Until => self.subject.at.day().serialize(serializer),
             // What the exception asks for may be anything, and on which day a rule's suppression lapsed, the rule says.
             Condition::Except | Condition::For => serializer.serialize_none(),
-            condition => {
-                let Things::Known(things) = things else { return serializer.serialize_none() };
-                serializer.collect_seq(things.iter().map(|thing| SawThing { condition, thing }))
-            }
+            condition => saw_things(condition, things, serializer),
         }
     }
+}
+
+/// What a condition on things looked at: a list with a value for each, or nothing if they are not known.
+pub(super) fn saw_things<S: Serializer>(
+    condition: Condition,
+    things: &Things,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let Things::Known(things) = things else { return serializer.serialize_none() };
+    serializer.collect_seq(things.iter().map(|thing| SawThing { condition, thing }))
 }
 
 struct SawThing<'s> {

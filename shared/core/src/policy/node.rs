@@ -60,6 +60,19 @@ impl<'t> Node<'t> {
         root.ok_or_else(|| Diagnostic::error(Place::default(), "the file is empty"))
     }
 
+    /// The value of a member, if this is a mapping that has it.
+    pub(super) fn member(&mut self, name: &str) -> Option<&mut Self> {
+        let Value::Map(members) = &mut self.value else { return None };
+        members.iter_mut().find_map(|(key, value)| (text_of(key) == Some(name)).then_some(value))
+    }
+
+    /// Takes out a member. The place of its key comes back, if there was one.
+    pub(super) fn take_member(&mut self, name: &str) -> Option<Place> {
+        let Value::Map(members) = &mut self.value else { return None };
+        let at = members.iter().position(|(key, _)| text_of(key) == Some(name))?;
+        Some(members.remove(at).0.place)
+    }
+
     /// Takes out the innermost member or item that is, or whose key is, at a place below this node. The place of the
     /// list or mapping that it was in comes back, if there was one.
     pub(super) fn prune(&mut self, place: Place) -> Option<Place> {

@@ -100,8 +100,18 @@ impl Protections {
         let behind = identifier.behind();
         // An issuer stands for its certificates, and any of those may be protected.
         let certificates = behind == Behind::Many && policy.is_none() && !self.certificates.is_empty();
-        let nothing = self.things.is_empty() && self.groups.is_empty() && !certificates;
-        if nothing || behind == Behind::Nothing {
+        match (behind, things) {
+            (Behind::Nothing, _) => Protected::No,
+            (_, Things::Unknown { .. } | Things::NotAsked) if certificates => {
+                Protected::Unknown(Condition::Thing.wanted(things))
+            }
+            _ => self.of_things(things),
+        }
+    }
+
+    /// Whether any of some things is protected.
+    pub(super) fn of_things(&self, things: &Things) -> Protected<'_> {
+        if self.things.is_empty() && self.groups.is_empty() {
             return Protected::No;
         }
         let Things::Known(known) = things else {

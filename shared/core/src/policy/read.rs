@@ -1,6 +1,8 @@
 //! From a policy file to a policy. Everything that is wrong is found in one go.
 
+mod alarm;
 mod conditions;
+mod refuse;
 mod standing;
 
 use std::collections::HashMap;
@@ -100,14 +102,23 @@ pub(super) fn partial(text: &str) -> Result<Partial, PolicyErrors> {
             return Err(Diagnostic::error(root.place, what).into());
         }
     }
-    let mut read = Vec::with_capacity(rules.len());
+    let (mut read, mut of_alarms) = (Vec::with_capacity(rules.len()), Vec::new());
     for node in &mut rules {
+        if node.member("alarm").is_some() {
+            let rule = |reader: &mut Reader, entry: file::AlarmRule| {
+                let place = entry.name.place;
+                reader.name("rule", &entry.name);
+                (place, reader.errors.len(), reader.alarm_rule(entry))
+            };
+            of_alarms.extend(reader.entry(node, refuse::in_alarm_rule, rule));
+            continue;
+        }
         let rule = |reader: &mut Reader, entry: file::Rule| {
             let place = entry.name.place;
             reader.name("rule", &entry.name);
             (place, reader.errors.len(), reader.rule(entry))
         };
-        read.extend(reader.entry(node, rule));
+        read.extend(reader.entry(node, refuse::in_finding_rule, rule));
     }
     let mut standing = Vec::with_capacity(suppressions.len());
     for node in &mut suppressions {
@@ -116,19 +127,23 @@ pub(super) fn partial(text: &str) -> Result<Partial, PolicyErrors> {
             reader.name("standing suppression", &entry.name);
             (place, reader.errors.len(), reader.standing(entry))
         };
-        standing.extend(reader.entry(node, one));
+        standing.extend(reader.entry(node, |_, _| Vec::new(), one));
     }
     let before = reader.errors.len();
-    let (mode, protect, windows) = file.map_or_else(Default::default, |file| {
+    let (mode, protect, windows, alarms) = file.map_or_else(Default::default, |file| {
         let windows = file.windows.map(|windows| reader.windows(windows));
-        (file.mode, reader.protections(file.protect), windows)
+        (file.mode, reader.protections(file.protect), windows, reader.alarms(&file.alarms))
     });
     reader.without_pruned(before, &pruned);
     reader.errors.sort();
-    let left_out = rules.len() + suppressions.len() - read.len() - standing.len();
+    let left_out = rules.len() + suppressions.len() - read.len() - of_alarms.len() - standing.len();
     let hash = Digest::new("policy").part(text).hex();
-    let policy =
-        Policy { doubts: reader.doubts.into(), ..Policy::new(mode, hash, read, standing, protect, windows) };
+    let rules = (read, of_alarms);
+    let policy = Policy {
+        doubts: reader.doubts.into(),
+        alarms,
+        ..Policy::new(mode, hash, rules, standing, protect, windows)
+    };
     Ok(Partial { policy, errors: reader.errors, left_out })
 }
 
@@ -180,7 +195,15 @@ impl Reader {
     /// Reads a node as a type. A member that is wrong is taken out and the rest is read again, so that one error hides
     /// no other.
     fn typed<T: serde::de::DeserializeOwned>(&mut self, node: &mut Node<'_>) -> Typed<T> {
-        let mut pruned = Vec::new();
+        self.typed_without(node, Vec::new())
+    }
+
+    /// Reads a node as a type, from which something was taken at some places before.
+    fn typed_without<T: serde::de::DeserializeOwned>(
+        &mut self,
+        node: &mut Node<'_>,
+        mut pruned: Vec<Place>,
+    ) -> Typed<T> {
         loop {
             let error: Diagnostic = match T::deserialize(&*node) {
                 Ok(value) => return Typed { value: Some(value), pruned },
@@ -204,15 +227,18 @@ impl Reader {
     }
 
     /// Reads an entry of a list by `read`, which gives where it is named, how many errors there were before its values
-    /// were looked at, and what it is. Nothing comes back if anything in it is wrong.
+    /// were looked at, and what it is. Before it, `refuse` takes out what has no place here, and says from where. Nothing
+    /// comes back if anything in it is wrong.
     fn entry<T: serde::de::DeserializeOwned, R>(
         &mut self,
         node: &mut Node<'_>,
+        refuse: impl FnOnce(&mut Self, &mut Node<'_>) -> Vec<Place>,
         read: impl FnOnce(&mut Self, T) -> (Place, usize, Option<R>),
     ) -> Option<R> {
         let (errors, doubts) = (self.errors.len(), self.doubts.len());
         let whole = node.place;
-        let Typed { value, mut pruned } = self.typed(node);
+        let refused = refuse(self, node);
+        let Typed { value, mut pruned } = self.typed_without(node, refused);
         let entry = value.and_then(|value| {
             let (name, before, entry) = read(self, value);
             if pruned.contains(&whole) {

@@ -14,6 +14,7 @@ use schemars::json_schema;
 use schemars::transform::RecursiveTransform;
 use serde_json::Value;
 
+use super::file;
 use super::file::File;
 use super::file::Texts;
 use super::glob;
@@ -66,6 +67,49 @@ pub(super) enum Severity {
     High,
     Medium,
     Low,
+}
+
+/// How a behavior is judged.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum Criteria {
+    /// By a value that the security profile has.
+    Static,
+    /// By a percentile of the fleet.
+    Statistical,
+    /// By a model.
+    Ml,
+}
+
+/// Who tells of an alarm.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "camelCase")]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) enum AlarmSource {
+    /// Device Defender Detect. Only its alarms can be mitigated and verified.
+    DeviceDefender,
+    /// A CloudWatch alarm.
+    CloudWatch,
+    /// A tool of the operator's own.
+    Other,
+}
+
+/// A rule: on alarms if it has the key `alarm`, or else on findings.
+pub(super) struct AnyRule;
+
+impl JsonSchema for AnyRule {
+    fn schema_name() -> Cow<'static, str> {
+        "AnyRule".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (finding, alarm) =
+            (generator.subschema_for::<file::Rule>(), generator.subschema_for::<file::AlarmRule>());
+        json_schema!({ "if": { "required": ["alarm"] }, "then": alarm, "else": finding })
+    }
 }
 
 /// One value, or a list of them that means any.

@@ -9,6 +9,9 @@ use crate::thing::Thing;
 use crate::thing::Things;
 use crate::timestamp::Millis;
 
+mod alarm_files;
+mod alarm_lint;
+mod alarms;
 mod files;
 mod impossible;
 mod lapses;

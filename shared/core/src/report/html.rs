@@ -99,11 +99,12 @@ fn block(out: &mut String, part: &Block) {
         }
         Block::Severities(counts) => bar(out, counts),
         Block::Table(part) => table(out, part),
-        // The words stand beside the picture, so it has no second name for those who do not see it.
-        Block::Chart { svg, words } => {
+        Block::Chart { image, words } => {
             let _ = writeln!(
                 out,
-                "<figure>\n<div class=\"chart\" aria-hidden=\"true\">{svg}</div>\n<figcaption>{}</figcaption>\n</figure>",
+                "<figure>\n<img class=\"chart\" width=\"400\" height=\"220\" alt=\"Chart of what is said below\" \
+                 src=\"{}\">\n<figcaption>{}</figcaption>\n</figure>",
+                escaped(image).replace("&#39;", "'"),
                 escaped(words)
             );
         }

@@ -59,11 +59,11 @@ pub(super) enum Block {
     /// How many of each severity.
     Severities(Vec<(Severity, u64)>),
     Table(Table),
-    /// A picture as SVG that draws nothing from outside, and the same in words.
+    /// A picture with nothing from outside in it, and the same in words.
     Chart {
-        /// The picture.
-        svg: String,
-        /// What it shows, for who does not see it.
+        /// The address of the image, which holds it whole.
+        image: String,
+        /// What it shows.
         words: String,
     },
     /// A small heading.

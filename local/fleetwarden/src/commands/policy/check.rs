@@ -83,8 +83,8 @@ fn look(arguments: &Arguments) -> Result<Looked> {
 
 impl Looked {
     fn is_good(&self, strict: bool) -> bool {
-        let found = &self.checked.found;
-        !strict && found.iter().all(|found| found.level == Level::Warning) || found.is_empty()
+        let worst = if strict { Level::Note } else { Level::Warning };
+        self.checked.found.iter().all(|found| found.level >= worst)
     }
 }
 
@@ -101,7 +101,7 @@ fn verdict(file: &str, checked: &Checked) -> String {
     if standing > 0 {
         size = format!("{size}, {}", counted(standing, "standing suppression"));
     }
-    if found.is_empty() {
+    if of(Level::Error) + of(Level::Warning) == 0 {
         format!("{file}: {size}, good")
     } else {
         format!("{file}: {size}, {errors}, {warnings}")
@@ -197,6 +197,10 @@ mod tests {
         assert!(!ended(&undefined, false));
         let refused = format!("{RULE}mitigat: {{}}\n");
         assert!(!ended(&refused, false));
+        let noted = "version: 1\nrules:\n  - name: r\n    alarm: { profile: a, confidence: HIGH }\n    \
+                     mitigate: { actions: FleetwardenQuarantineThings }\n";
+        assert!(ended(noted, true), "a note fails nothing");
+        assert!(!ended(&noted.replace("QuarantineThings", "EnableIotLogging"), false));
     }
 
     #[test]

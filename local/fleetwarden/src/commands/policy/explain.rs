@@ -1,5 +1,6 @@
-//! `fleetwarden policy explain`: what a policy decides on a finding, and why.
+//! `fleetwarden policy explain`: what a policy decides on a finding or an alarm, and why.
 
+mod alarms;
 mod input;
 
 use super::Source;
@@ -20,15 +21,16 @@ pub(crate) struct Arguments {
     /// The policy file
     #[arg(long, default_value = "policies/policy.yaml")]
     policy: PathBuf,
-    /// The finding, as the archive, the log group, the AWS CLI or a case of `policy test` has it; `-` for standard
-    /// input
-    #[arg(short, long, value_name = "FILE")]
+    /// The finding or the alarm, as the archive, the log group, the AWS CLI or a case of `policy test` has it, or an alarm
+    /// as SNS delivers it; `-` for standard input
+    #[arg(short, long, value_name = "FILE", alias = "alarm")]
     finding: PathBuf,
-    /// File with the things behind the resource: a list of name, type, groups and attributes, or unknown; or with the
-    /// things and groups of the fleet, as `policy check --inventory` takes it
+    /// File with the things behind the resource, or the thing of the device: a list of name, type, groups and attributes,
+    /// or unknown; or with the things and groups of the fleet, as `policy check --inventory` takes it
     #[arg(long, value_name = "FILE")]
     things: Option<PathBuf>,
-    /// Decide as if the audit had begun then (RFC 3339); left out, it began when the finding says so
+    /// Decide as if the audit had begun then (RFC 3339); left out, it began when the finding says so. On an alarm, decide
+    /// then; left out, when it has settled
     #[arg(long, value_name = "TIME", value_parser = time)]
     at: Option<Millis>,
     /// When the finding was first seen (RFC 3339), if the finding does not say so
@@ -37,10 +39,10 @@ pub(crate) struct Arguments {
     /// In how many audits it was seen, if the finding does not say so
     #[arg(long, value_name = "TIMES")]
     seen: Option<u32>,
-    /// Account of the audit, if the finding does not say so
+    /// Account of the audit or the alarm, if it does not say so
     #[arg(long)]
     account: Option<String>,
-    /// Region of the audit, if the finding does not say so
+    /// Region of the audit or the alarm, if it does not say so
     #[arg(long)]
     region: Option<String>,
     /// Print each decision as the functions log it, one JSON object a line
@@ -52,14 +54,24 @@ fn time(text: &str) -> Result<Millis, String> {
     Millis::parse(text).ok_or_else(|| "a time is written as 2026-11-23T08:00:00Z".to_owned())
 }
 
-/// Explains a file's findings.
+/// Explains a file's findings, or its alarms.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let source = Source::read(&arguments.policy)?;
     let Input { name, text } = crate::input::read(&arguments.finding)?;
     let now = now();
-    let around = Around { now, account: arguments.account.as_deref(), policy: &source.policy };
-    let mut findings = input::read(&text, around).with_context(|| format!("{name} holds no finding"))?;
     let things = arguments.things.as_deref().map(GivenThings::read).transpose()?;
+    let place = [arguments.account.as_deref(), arguments.region.as_deref()];
+    let around = alarms::Around::new(now, arguments.at, place, &source.policy);
+    let found = alarms::read(&text, around).with_context(|| format!("{name} holds no alarm"))?;
+    if let Some(mut found) = found {
+        for given in &mut found {
+            things.iter().for_each(|things| given.complete(things));
+        }
+        return explain_alarms(&source, &found, arguments);
+    }
+    let around = Around { now, account: arguments.account.as_deref(), policy: &source.policy };
+    let mut findings =
+        input::read(&text, around).with_context(|| format!("{name} holds no finding and no alarm"))?;
     for given in &mut findings {
         arguments.complete(given);
         if let Some(things) = &things {
@@ -77,6 +89,38 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         line(told(&source, given, arguments.at.unwrap_or(now))?.trim_end());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn explain_alarms(source: &Source, found: &[alarms::Given], arguments: &Arguments) -> Result<ExitCode> {
+    for (at, given) in found.iter().enumerate() {
+        let subject = given.subject();
+        let decision = source.policy.decide_alarm(&subject);
+        if arguments.json {
+            line(serde_json::to_string(&decision)?);
+            continue;
+        }
+        if at > 0 {
+            line("");
+        }
+        line(told_of_alarm(source, given, subject.at)?.trim_end());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The explanation of an alarm for people.
+fn told_of_alarm(source: &Source, given: &alarms::Given, now: Millis) -> Result<String> {
+    let subject = given.subject();
+    let decision = source.policy.decide_alarm(&subject);
+    let opening = explanation::opening(&source.policy, now)?;
+    let assumed = given.assumed();
+    Ok(explanation::alarm::text(&explanation::alarm::Explained {
+        source,
+        subject: &subject,
+        decision: &decision,
+        opening,
+        recorded: given.recorded.as_ref(),
+        assumed: &assumed,
+    }))
 }
 
 impl Arguments {
@@ -111,5 +155,7 @@ fn now() -> Millis {
     Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+#[cfg(test)]
+mod alarm_tests;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,7 @@
 //! A decision told to people: what happens, which rule decided, and why none before it did.
 
+pub(super) mod alarm;
+
 use super::Source;
 use crate::output::wrapped;
 use anyhow::{Result, anyhow};
@@ -251,18 +253,7 @@ fn named(source: &Source, rule: &Rule) -> String {
 /// Why a rule that would act does not.
 fn why_held(held: &Held<'_>) -> String {
     match held {
-        Held::ProtectedBy(protection) => {
-            let (what, pattern, key) = match protection {
-                Protection::Thing(pattern) => ("a thing behind it", pattern, "things"),
-                Protection::Group(pattern) => ("a group of a thing behind it", pattern, "groups"),
-                Protection::Certificate(pattern) => ("the certificate", pattern, "certificates"),
-                Protection::Policy(pattern) => ("the policy", pattern, "policies"),
-            };
-            format!(
-                "the rule would mitigate, and {what} is protected: '{}' of protect.{key}",
-                visible(pattern)
-            )
-        }
+        Held::ProtectedBy(by) => protection(by, ["a thing behind it", "a group of a thing behind it"]),
         Held::ProtectionUnknown => {
             "the rule would mitigate; things or groups are protected, and nobody knows what is behind the \
              resource"
@@ -272,6 +263,17 @@ fn why_held(held: &Held<'_>) -> String {
             format!("the rule would act; {rule} stands before it, and nobody knows whether that one matches")
         }
     }
+}
+
+/// That a protection keeps a rule from mitigating, given what the thing and its group are called.
+fn protection(protection: &Protection<'_>, [thing, group]: [&str; 2]) -> String {
+    let (what, pattern, key) = match protection {
+        Protection::Thing(pattern) => (thing, pattern, "things"),
+        Protection::Group(pattern) => (group, pattern, "groups"),
+        Protection::Certificate(pattern) => ("the certificate", pattern, "certificates"),
+        Protection::Policy(pattern) => ("the policy", pattern, "policies"),
+    };
+    format!("the rule would mitigate, and {what} is protected: '{}' of protect.{key}", visible(pattern))
 }
 
 /// The resource by the name of its kind.

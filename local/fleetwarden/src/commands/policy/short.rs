@@ -1,5 +1,6 @@
 //! A finding as an operator writes it: only its check has to be said. `policy test` and `policy explain` read it.
 
+pub(super) mod alarm;
 mod checks;
 
 use anyhow::Context as _;

@@ -73,7 +73,7 @@ impl Policy {
     }
 }
 
-fn undefined(name: &str, actions: &Actions) -> Option<String> {
+pub(super) fn undefined(name: &str, actions: &Actions) -> Option<String> {
     let names = || actions.kinds.keys().map(String::as_str);
     let hint = match (did_you_mean(name, names()), actions.kinds.is_empty()) {
         (_, true) => " (it defines none)".into(),

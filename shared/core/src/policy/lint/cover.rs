@@ -166,7 +166,7 @@ fn of_resource(wide: &Asked<'_>, narrow: &Asked<'_>, named: bool) -> bool {
         }
 }
 
-fn of_things(wide: &ThingMatcher, narrow: &ThingMatcher) -> bool {
+pub(super) fn of_things(wide: &ThingMatcher, narrow: &ThingMatcher) -> bool {
     covers(wide.names.as_deref(), narrow.names.as_deref(), true)
         && covers(wide.groups.as_deref(), narrow.groups.as_deref(), false)
         && covers(wide.types.as_deref(), narrow.types.as_deref(), false)
@@ -178,7 +178,7 @@ fn of_things(wide: &ThingMatcher, narrow: &ThingMatcher) -> bool {
 
 /// Whether patterns match whatever narrower ones match. A key that is left out matches also what is not there,
 /// if it can be that (`always` says that it cannot).
-fn covers(wide: Option<&[Glob]>, narrow: Option<&[Glob]>, always: bool) -> bool {
+pub(super) fn covers(wide: Option<&[Glob]>, narrow: Option<&[Glob]>, always: bool) -> bool {
     match (wide, narrow) {
         (None, _) => true,
         (Some(wide), Some(narrow)) => narrow.iter().all(|narrow| wide.iter().any(|wide| wide.covers(narrow))),

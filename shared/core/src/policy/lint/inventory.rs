@@ -63,6 +63,18 @@ impl Policy {
                 }
             }
         }
+        for rule in &self.alarm_rules {
+            let except = rule.except.iter().map(|except| (&**except, "excepts"));
+            for (matcher, verb) in [(&rule.matcher, "matches")].into_iter().chain(except) {
+                // The name of a device that is not registered is no thing's.
+                if matcher.registered != Some(false) {
+                    look(matcher.names.as_deref().unwrap_or_default(), List::Things, verb);
+                }
+                if let Some(things) = &matcher.things {
+                    look(things.groups.as_deref().unwrap_or_default(), List::Groups, verb);
+                }
+            }
+        }
         for standing in &self.standing {
             match &standing.members {
                 Members::Things(patterns) => look(&patterns.0, List::Things, "matches"),

@@ -52,7 +52,7 @@ impl Reader {
     }
 
     /// Takes what certainly can match nothing. As an error it refuses the file.
-    fn certain(&mut self, level: Level, place: Place, what: String) {
+    pub(super) fn certain(&mut self, level: Level, place: Place, what: String) {
         let list = if level == Level::Error { &mut self.errors } else { &mut self.doubts };
         list.push(Diagnostic { place, level, what });
     }
@@ -117,7 +117,12 @@ impl Reader {
         }
     }
 
-    fn attribute(&mut self, name: String, texts: Texts, level: Level) -> Option<(String, Box<[Glob]>)> {
+    pub(super) fn attribute(
+        &mut self,
+        name: String,
+        texts: Texts,
+        level: Level,
+    ) -> Option<(String, Box<[Glob]>)> {
         if let Some(first) = texts.0.first().filter(|_| !is_attribute_name(&name)) {
             let what = format!(
                 "no attribute can be named '{name}': a name is 1 to 128 letters, digits and any of '_.,@/:#-', and no pattern"
@@ -178,7 +183,7 @@ impl Reader {
         Some(globs)
     }
 
-    fn regions(&mut self, texts: Option<Texts>, level: Level) -> Option<Box<[Glob]>> {
+    pub(super) fn regions(&mut self, texts: Option<Texts>, level: Level) -> Option<Box<[Glob]>> {
         let globs = self.globs(texts, &[Kind::Region], level)?;
         for glob in &globs {
             if Kind::Region.admits(glob.text()) && !REGIONS.iter().any(|region| glob.matches(region)) {

@@ -12,12 +12,12 @@ fn refused(bytes: &[u8]) -> String {
     }
 }
 
-fn rule(body: &str) -> String {
+pub(super) fn rule(body: &str) -> String {
     format!("version: 1\nrules:\n  - name: r\n    {body}\n")
 }
 
 /// One snapshot of many files: what is wrong, and how it is said.
-fn told(cases: &[String]) -> String {
+pub(super) fn told(cases: &[String]) -> String {
     cases.iter().map(|text| refused(text.as_bytes())).collect::<Vec<_>>().join("\n\n")
 }
 

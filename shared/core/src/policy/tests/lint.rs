@@ -42,12 +42,12 @@ fn told_with(text: &str, actions: Option<&Actions>) -> String {
     if shown.is_empty() { "nothing".into() } else { shown.join("\n") }
 }
 
-fn told(text: &str) -> String {
+pub(super) fn told(text: &str) -> String {
     told_with(text, Some(&actions()))
 }
 
 /// A policy of rules that are named by letters.
-fn rules(rules: &[&str]) -> String {
+pub(super) fn rules(rules: &[&str]) -> String {
     let mut text = "version: 1\nrules:\n".to_owned();
     for (rule, name) in rules.iter().zip('a'..) {
         let _ = writeln!(text, "  - name: {name}\n    {rule}");

@@ -115,7 +115,7 @@ fn series(report: &AlarmReport) -> Option<Section> {
     for series in report.series.iter().filter(|series| !series.points.is_empty()).take(PICTURES) {
         let words = words(series);
         blocks.push(match chart::draw(series) {
-            Some(svg) => Block::Chart { svg, words },
+            Some(image) => Block::Chart { image, words },
             None => Block::Text(vec![Word::Text(words)]),
         });
     }

@@ -119,7 +119,7 @@ pub(super) fn read(text: &str, around: Around<'_>) -> Result<Vec<Given>> {
 }
 
 /// Whether a text begins as JSON does and YAML that people write does not.
-fn looks_like_json(text: &str) -> bool {
+pub(super) fn looks_like_json(text: &str) -> bool {
     let mut begin = text.chars().filter(|c| !c.is_whitespace());
     let opens = begin.next().is_some_and(|c| matches!(c, '{' | '['));
     opens && begin.next().is_none_or(|c| matches!(c, '"' | '{' | '[' | '}' | ']'))
@@ -154,7 +154,7 @@ fn of_short(entry: short::Finding, around: Around<'_>) -> Result<Given> {
     })
 }
 
-fn wrong(errors: &[Diagnostic]) -> anyhow::Error {
+pub(super) fn wrong(errors: &[Diagnostic]) -> anyhow::Error {
     let words = errors.iter().map(|Diagnostic { place: Place { line, column }, what, .. }| match line {
         0 => what.clone(),
         _ => format!("line {line}, column {column}: {what}"),

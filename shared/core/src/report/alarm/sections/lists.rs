@@ -121,9 +121,8 @@ pub(super) fn behaviors(report: &AlarmReport) -> Section {
                 false_share(row),
             ]
         });
-        let heads =
-            ["Behavior", "Devices", "Raised", "Cleared", "Invalidated", "Median time to clear", "False"];
-        let caption = "Alarms of the period by behavior, the most first";
+        let heads = ["Behavior", "Devices", "Raised", "Cleared", "Invalidated", "Lasted", "False"];
+        let caption = "Alarms of the period by behavior, the most first; how long those lasted that were cleared, half of them longer";
         Block::Table(table(caption, &heads, rows, report.behaviors.len()))
     };
     section("history", "History", vec![block])

@@ -1,0 +1,267 @@
+//! A decision on an alarm told to people: what happens, which rule decided, and why none before it did.
+
+use super::super::Source;
+use super::{Opening, Passed, WIDTH, laid_out, lowered, mode, plain, protection, recorded, table, things};
+use crate::output::wrapped;
+use comfy_table::Cell;
+use fleetwarden_core::alarm::{CriteriaType, Life, Source as AlarmSource, State};
+use fleetwarden_core::names::visible;
+use fleetwarden_core::policy::{
+    AlarmDecision, AlarmEffect, AlarmHeld, AlarmOutcome, AlarmRule, AlarmShadow, AlarmSubject, Report,
+    lasting,
+};
+use fleetwarden_core::record::RecordedDecision;
+use fleetwarden_core::thing::Things;
+use serde_json::Value;
+
+/// What is told.
+#[derive(Debug)]
+pub(in super::super) struct Explained<'a> {
+    /// The policy.
+    pub(in super::super) source: &'a Source,
+    /// What was decided on.
+    pub(in super::super) subject: &'a AlarmSubject<'a>,
+    /// What was decided.
+    pub(in super::super) decision: &'a AlarmDecision<'a, 'a>,
+    /// When mitigation can begin.
+    pub(in super::super) opening: Opening,
+    /// What was decided when the alarm was recorded, if it was.
+    pub(in super::super) recorded: Option<&'a RecordedDecision>,
+    /// What was taken for granted, because the alarm does not say it.
+    pub(in super::super) assumed: &'a str,
+}
+
+/// The explanation: a sentence, what it rests on, and the rules before the one that decided.
+pub(in super::super) fn text(told: &Explained<'_>) -> String {
+    let Explained { source, subject, decision, .. } = told;
+    let rules = source.policy.alarm_rules();
+    let rule = decision.rule.and_then(|name| rules.iter().find(|rule| rule.name() == name));
+    let mut table = table();
+    let mut row = |name: &str, text: String| {
+        if !text.is_empty() {
+            table.add_row([name.to_owned(), text]);
+        }
+    };
+    row("rule", rule.map_or_else(|| no_rule(subject), |rule| decided(source, rule)));
+    row("held", decision.held.as_ref().map(why_held).unwrap_or_default());
+    if let Some(AlarmShadow { rule, held }) = decision.shadow {
+        let would = sentence(AlarmOutcome::from(rule.effect()), told, ["it", "it"]);
+        let but = held.map(|held| format!("; it would be held: {}", why_held(&held))).unwrap_or_default();
+        row("shadow", format!("{} would decide: {}{but}", named(source, rule), lowered(&would)));
+    }
+    row("alarm", alarm(subject.life));
+    row("lasts", lasts(subject));
+    row("raised", raises(subject));
+    row(
+        "again",
+        decision.again_at.map(|at| format!("{}, if it still lasts", at.rfc3339())).unwrap_or_default(),
+    );
+    row("things", registered(subject, decision));
+    row("place", place(subject.life));
+    row("recorded", told.recorded.map(recorded).unwrap_or_default());
+    row("assumed", told.assumed.to_owned());
+    row("mode", mode(source.policy.mode()).to_owned());
+    row("policy", source.policy.hash().to_owned());
+    let mut text = format!("{}\n\n{}\n", wrapped(&headline(told), WIDTH.into()), laid_out(&table));
+    let passed = passed_over(told);
+    if !passed.is_empty() {
+        let before = if rule.is_some() { "before it " } else { "" };
+        let head = format!("Rules on alarms {before}with the first condition that each fails on:");
+        text = format!("{text}\n{head}\n{passed}\n");
+    }
+    text
+}
+
+/// What happens, and to what, in one sentence.
+fn headline(told: &Explained<'_>) -> String {
+    let alarm = &told.subject.life.alarm;
+    let device = alarm.thing.as_ref().map(|thing| visible(thing));
+    let of_device = device.as_ref().map(|device| format!("the alarm of {device}"));
+    let names = [device.as_deref(), of_device.as_deref()];
+    let names = names.map(|name| name.unwrap_or("an alarm about no device"));
+    let first = sentence(told.decision.outcome, told, names);
+    if told.decision.wanted.is_nothing() {
+        return first;
+    }
+    format!("{first} This is not final: more has to be known of the thing.")
+}
+
+/// What happens, given what the device and the alarm are called.
+fn sentence(outcome: AlarmOutcome<'_>, told: &Explained<'_>, [device, alarm]: [&str; 2]) -> String {
+    match outcome {
+        AlarmOutcome::Mitigate(mitigate) => {
+            let actions = mitigate.actions.join(", then ");
+            let release = mitigate.release_after_seconds.map_or_else(String::new, |seconds| {
+                format!(", and release it when the alarm has been clear for {}", lasting(seconds * 1000))
+            });
+            match told.opening {
+                Opening::AtOnce => format!("Apply {actions} to {device} at once{release}."),
+                Opening::At { asked, opens } if asked == opens => {
+                    format!("Apply {actions} to {device} at once{release}: a window is open.")
+                }
+                Opening::At { opens, .. } => {
+                    let at = opens.rfc3339();
+                    format!("Apply {actions} to {device} when a window opens, at {at}{release}.")
+                }
+                Opening::Never => {
+                    format!("Apply {actions} to {device}, but no window opens for over a year.")
+                }
+            }
+        }
+        AlarmOutcome::Verify(verify) => {
+            let (state, why) = (verify.state.as_str(), visible(&verify.description));
+            format!("Mark {alarm} as {state}: {why}.")
+        }
+        AlarmOutcome::Report(Report::Silent) => {
+            format!("Count and export {alarm}, and alert nobody.")
+        }
+        AlarmOutcome::Report(Report::Alert(severity)) => {
+            let severity =
+                severity.map_or_else(String::new, |severity| format!(" of severity {}", severity.as_str()));
+            let held = if told.decision.held.is_some() { ", and do nothing else" } else { "" };
+            format!("Report {alarm} in an alert{severity}{held}.")
+        }
+    }
+}
+
+/// Why a rule that would act does not.
+pub(in super::super) fn why_held(held: &AlarmHeld<'_>) -> String {
+    match held {
+        AlarmHeld::ProtectedBy(by) => protection(by, ["the thing", "a group of the thing"]),
+        AlarmHeld::ProtectionUnknown => {
+            "the rule would mitigate; things or groups are protected, and nobody knows what this thing is".to_owned()
+        }
+        AlarmHeld::RegistrationUnknown => {
+            "the rule would mitigate, and nobody knows whether a thing of this name is registered".to_owned()
+        }
+        AlarmHeld::RuleUnknown(rule) => {
+            format!("the rule would act; {rule} stands before it, and nobody knows whether that one matches")
+        }
+        AlarmHeld::Ended => "the rule would mitigate, and the alarm has ended".to_owned(),
+        AlarmHeld::NothingToMitigate => {
+            "the rule would mitigate; only an alarm of Device Defender about a registered thing can be mitigated"
+                .to_owned()
+        }
+        AlarmHeld::NothingToVerify => {
+            "the rule would verify; only an alarm of Device Defender has a verification state".to_owned()
+        }
+        AlarmHeld::Verified(state) => format!("the rule would act, and the alarm is verified as {}", state.as_str()),
+    }
+}
+
+fn no_rule(subject: &AlarmSubject<'_>) -> String {
+    if subject.life.alarm.suppressed {
+        return "none matches; the alerts of the behavior are suppressed (suppressAlerts)".to_owned();
+    }
+    "none matches; what no rule matches is reported".to_owned()
+}
+
+/// A rule, and where it stands.
+fn decided(source: &Source, rule: &AlarmRule) -> String {
+    let why = match rule.effect() {
+        AlarmEffect::Verify(verify) => format!(": {}", visible(&verify.description)),
+        AlarmEffect::Mitigate(_) | AlarmEffect::Report(_) => String::new(),
+    };
+    format!("{}{why}", named(source, rule))
+}
+
+fn named(source: &Source, rule: &AlarmRule) -> String {
+    format!("{} ({}:{})", rule.name(), visible(&source.path.display().to_string()), rule.place().line)
+}
+
+fn alarm(life: &Life) -> String {
+    let alarm = &life.alarm;
+    let metric = alarm.metric.as_deref().map(|metric| format!(", {}", visible(metric))).unwrap_or_default();
+    let criteria = match (alarm.criteria, alarm.confidence) {
+        (CriteriaType::Unknown, _) => String::new(),
+        (CriteriaType::MachineLearning, Some(sure)) => format!(", model with {} confidence", sure.as_str()),
+        (CriteriaType::MachineLearning, None) => ", model".to_owned(),
+        (CriteriaType::Static, _) => ", static".to_owned(),
+        (CriteriaType::Statistical, _) => ", statistical".to_owned(),
+    };
+    let verified =
+        life.verification.map(|state| format!(", verified as {}", state.as_str())).unwrap_or_default();
+    let (profile, behavior) = (visible(&alarm.profile), visible(&alarm.behavior));
+    format!("{profile} / {behavior}{metric}{criteria}{verified}\n{}", visible(&alarm.violation_id))
+}
+
+fn lasts(subject: &AlarmSubject<'_>) -> String {
+    let life = subject.life;
+    let Some(raised) = life.raised_at else { return "its begin was not heard".to_owned() };
+    let until = life.ended_at().map_or(subject.at, |end| end.min(subject.at));
+    let length = lasting(until.0.saturating_sub(raised.0));
+    let ended = match life.state() {
+        Some(State::Cleared) => ", then cleared",
+        Some(State::Invalidated) => ", then invalidated",
+        Some(State::Raised) | None => ", and goes on",
+    };
+    format!("{length} since {}{ended}; decided at {}", raised.rfc3339(), subject.at.rfc3339())
+}
+
+/// How often the device has raised the alarm, as far as it is known.
+fn raises(subject: &AlarmSubject<'_>) -> String {
+    match subject.raises {
+        [] | [_] => String::new(),
+        [first, ..] => format!("{} times since {}", subject.raises.len(), first.rfc3339()),
+    }
+}
+
+fn registered(subject: &AlarmSubject<'_>, decision: &AlarmDecision<'_, '_>) -> String {
+    match subject.things {
+        Things::Known(none) if none.is_empty() && subject.life.alarm.thing.is_some() => {
+            "no thing of this name is registered".to_owned()
+        }
+        known => things(known, decision.wanted),
+    }
+}
+
+fn place(life: &Life) -> String {
+    let alarm = &life.alarm;
+    let parts = [&alarm.account, &alarm.region].into_iter().filter(|text| !text.is_empty());
+    let place = parts.map(|text| visible(text)).collect::<Vec<_>>().join(" ");
+    match alarm.source {
+        AlarmSource::DeviceDefender => place,
+        AlarmSource::CloudWatch => format!("{place} (CloudWatch)"),
+        AlarmSource::Other => format!("{place} (another source)"),
+    }
+}
+
+/// The rules before the one that decided, each with the condition that it fails on, as a table; empty if none.
+fn passed_over(told: &Explained<'_>) -> String {
+    let written = serde_json::to_value(told.decision).unwrap_or_default();
+    let passed = written.get("passedOver").cloned().unwrap_or_default();
+    let passed: Vec<Passed> = serde_json::from_value(passed).unwrap_or_default();
+    if passed.is_empty() {
+        return String::new();
+    }
+    let mut table = table();
+    table.set_header(["line", "rule", "fails on", "value"].map(Cell::new));
+    for Passed { rule, failed_on, saw, unknown } in passed {
+        let found = told.source.policy.alarm_rules().iter().find(|known| known.name() == rule);
+        let line = found.map(|rule| rule.place().line.to_string()).unwrap_or_default();
+        let stage = if found.is_some_and(|rule| !rule.is_live()) { " (shadow)" } else { "" };
+        let saw = unknown.map_or_else(|| seen(&failed_on, &saw), |why| format!("unknown: {}", visible(&why)));
+        table.add_row([line, format!("{rule}{stage}"), failed_on, saw]);
+    }
+    laid_out(&table)
+}
+
+/// The value that a condition looked at.
+fn seen(condition: &str, saw: &Value) -> String {
+    match (condition, saw) {
+        ("except", _) => "the exception holds".to_owned(),
+        ("raisedAtLeast", Value::Number(times)) if times.as_u64() == Some(1) => "raised once".to_owned(),
+        ("raisedAtLeast", times) => format!("raised {} times", plain(times)),
+        ("lastsLongerThan", Value::Null) => "its begin was not heard".to_owned(),
+        ("lastsLongerThan", length) => format!("lasts {}", plain(length)),
+        ("registered", Value::Bool(true)) => "registered".to_owned(),
+        ("registered", Value::Bool(false)) => "not registered".to_owned(),
+        ("thing" | "registered", Value::Null) => "the alarm is about no device".to_owned(),
+        ("confidence", Value::Null) => "the alarm has none".to_owned(),
+        ("group" | "thingType" | "attribute", Value::Array(things)) if things.is_empty() => {
+            "no thing of this name is registered".to_owned()
+        }
+        (_, Value::Array(things)) => things.iter().map(plain).collect::<Vec<_>>().join("; "),
+        (_, value) => plain(value),
+    }
+}
