@@ -58,7 +58,7 @@ impl AuditCommands {
         );
         report.sum();
         report.suppressed.findings = report.totals.suppressed;
-        report.gaps = sources.into_gaps();
+        report.gaps = sources.service.into_gaps();
         written(&report, command.text("format"))
     }
 }
@@ -73,20 +73,7 @@ fn written(report: &AuditReport, format: &str) -> Result<Box<RawValue>, Failure>
     answer(&json!({"taskId": report.task_id, "contentType": content_type, "body": body}))
 }
 
-/// A text of an answer; nothing if it is not there.
-fn text<'v>(value: &'v Value, member: &str) -> Option<&'v str> {
-    value.get(member).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
 /// A count of an answer.
 fn count(value: &Value, member: &str) -> Option<u64> {
     value.get(member).and_then(Value::as_u64)
-}
-
-/// The start of a text that may be of any length.
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-    }
 }

@@ -4,7 +4,7 @@
 //! the way: [`invoke`](Service::handle) (time and metrics) → [`command`] (judged before any call) → [`dry`] (what would
 //! change) or [`repeat`] (the call, which a repeat does not do twice); a mitigation passes the [`gate`] before its [`task`]
 //! starts; lists go by [`pages`], looks at the account by
-//! [`calls`]. What a change is about is a [`subject`]. What differs between the two is a [`Family`].
+//! [`calls`]; a report asks its [`sources`]. What a change is about is a [`subject`]. What differs between the two is a [`Family`].
 
 pub mod calls;
 pub mod command;
@@ -15,6 +15,7 @@ pub mod gate;
 mod invoke;
 pub mod pages;
 pub mod repeat;
+pub mod sources;
 pub mod subject;
 pub mod task;
 #[cfg(feature = "testing")]

@@ -11,11 +11,11 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::report::count;
-use crate::report::cut;
 use crate::report::sources::Sources;
-use crate::report::text;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
+use fleetwarden_commands::sources::cut;
+use fleetwarden_commands::sources::text;
 
 /// The longest message of a check that failed, in characters.
 const MESSAGE: usize = 500;

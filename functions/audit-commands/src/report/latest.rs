@@ -15,13 +15,13 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::report::audit::Task;
-use crate::report::sources::Calls;
 use crate::report::sources::Sources;
-use crate::report::text;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::calls::PAGE;
 use fleetwarden_commands::calls::is;
 use fleetwarden_commands::calls::members;
+use fleetwarden_commands::sources::Calls;
+use fleetwarden_commands::sources::text;
 
 /// How far back it looks, in seconds: the service keeps audits for 90 days, and refuses to be asked for more.
 const KEPT_SECONDS: i64 = 89 * 86_400;
