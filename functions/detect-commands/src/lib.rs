@@ -5,8 +5,8 @@
 //! way: the command is judged before any call (`fleetwarden_commands`) → [`account`] (what only a look at the account
 //! tells: [`behaviors`] that are wrong, [`models`] that are lost, a [`trial`] on what things have reported) → [`dry`]
 //! (what would change) or the call, which a repeat does not do twice ([`profile`]). A mitigation goes by the gate
-//! ([`mitigation`], of [`violations`] by [`actions`]) to its claim ([`task`]). One command is no operation:
-//! [`incident`] ends an incident by a person's decision.
+//! ([`mitigation`], of [`violations`] by [`actions`]) to its claim ([`task`]). Two commands are no operations:
+//! [`incident`] ends an incident by a person's decision, and [`report`] tells of alarms.
 
 mod account;
 mod actions;
@@ -17,6 +17,7 @@ mod incident;
 mod mitigation;
 mod models;
 mod profile;
+mod report;
 mod task;
 mod trial;
 mod violations;
@@ -109,6 +110,10 @@ impl DetectCommands {
         let operation = command.operation;
         if operation.name == api::INCIDENT.name {
             return self.end_incident(&command).await;
+        }
+        if operation.name == api::ALARM_REPORT.name {
+            // On the heap: it is larger than most commands together.
+            return Box::pin(self.report(&command, deadline)).await;
         }
         if !operation.changes() {
             if command.all {

@@ -42,7 +42,7 @@ impl Operation {
     /// Whether it changes something.
     pub fn changes(&self) -> bool {
         let looks = ["List", "Describe", "Get", "Validate"].iter().any(|verb| self.name.starts_with(verb));
-        !looks && self.name != REPORT.name
+        !looks && self.name != REPORT.name && self.name != ALARM_REPORT.name
     }
 
     /// Its name as a command of the AWS CLI, such as `list-audit-findings`.
@@ -66,12 +66,12 @@ pub fn audit(name: &str) -> Result<&'static Operation, String> {
     named(name, "audit", AUDIT.iter().chain([&REPORT]))
 }
 
-/// The operation of Detect with this name, or [`INCIDENT`]. The name may be written as the AWS CLI writes it.
+/// The operation of Detect with this name, [`INCIDENT`] or [`ALARM_REPORT`]. The name may be written as the AWS CLI writes it.
 ///
 /// # Errors
 /// What is wrong with the name, and which is nearest.
 pub fn detect(name: &str) -> Result<&'static Operation, String> {
-    named(name, "Detect", DETECT.iter().chain([&INCIDENT]))
+    named(name, "Detect", DETECT.iter().chain([&INCIDENT, &ALARM_REPORT]))
 }
 
 fn named(
@@ -197,6 +197,11 @@ pub static REGISTRY: [Operation; 14] = operations! { inputs:
 /// operation of the service; `audit-commands` makes it of many.
 pub static REPORT: Operation =
     Operation { name: "AuditReport", method: "GET", path: "", per_second: 10, members: &inputs::REPORT };
+
+/// A command of our own, judged as an operation is: the report of alarms. It has no route, because it is no operation of
+/// the service; `detect-commands` makes it of many.
+pub static ALARM_REPORT: Operation =
+    Operation { name: "AlarmReport", method: "GET", path: "", per_second: 10, members: &detect::REPORT };
 
 /// A command of our own, judged as an operation is: a person ends an incident of alarms. It has no route, because it is
 /// no operation of the service; `detect-commands` does it in the ledger.

@@ -209,7 +209,7 @@ fn event(operation: &Operation, arguments: &Arguments) -> Result<Map<String, Val
         event.insert(name.clone(), json.unwrap_or_else(|| text.as_str().into()));
     }
     event.insert("command".to_owned(), operation.name.into());
-    if operation.name == api::REPORT.name && !arguments.json {
+    if [api::REPORT.name, api::ALARM_REPORT.name].contains(&operation.name) && !arguments.json {
         event.entry("format").or_insert_with(|| "markdown".into());
     }
     for (name, given) in [("dryRun", arguments.dry_run), ("all", arguments.all)] {

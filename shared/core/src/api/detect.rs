@@ -264,3 +264,9 @@ pub(super) static INCIDENT: [Member; 2] = [
     must("incidentId", &pattern(1, 128, &shape::NAME_WITH_COLON)),
     must("decision", &Shape::Choice(&["mitigate", "leave"])),
 ];
+pub(super) static REPORT: [Member; 4] = [
+    may("securityProfileName", &pattern(1, 128, &shape::NAME_WITH_COLON)),
+    may("thingName", &text(1, 128)),
+    may("hours", &Shape::Whole { min: 1, max: 720 }),
+    may("format", &Shape::Choice(&["json", "markdown", "html"])),
+];
