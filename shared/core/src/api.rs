@@ -66,12 +66,12 @@ pub fn audit(name: &str) -> Result<&'static Operation, String> {
     named(name, "audit", AUDIT.iter().chain([&REPORT]))
 }
 
-/// The operation of Detect with this name. The name may be written as the AWS CLI writes it.
+/// The operation of Detect with this name, or [`INCIDENT`]. The name may be written as the AWS CLI writes it.
 ///
 /// # Errors
 /// What is wrong with the name, and which is nearest.
 pub fn detect(name: &str) -> Result<&'static Operation, String> {
-    named(name, "Detect", DETECT.iter())
+    named(name, "Detect", DETECT.iter().chain([&INCIDENT]))
 }
 
 fn named(
@@ -194,3 +194,8 @@ pub static REGISTRY: [Operation; 12] = operations! { inputs:
 /// operation of the service; `audit-commands` makes it of many.
 pub static REPORT: Operation =
     Operation { name: "AuditReport", method: "GET", path: "", per_second: 10, members: &inputs::REPORT };
+
+/// A command of our own, judged as an operation is: a person ends an incident of alarms. It has no route, because it is
+/// no operation of the service; `detect-commands` does it in the ledger.
+pub static INCIDENT: Operation =
+    Operation { name: "AlarmIncident", method: "PUT", path: "", per_second: 10, members: &detect::INCIDENT };

@@ -55,6 +55,13 @@ pub struct AlarmMitigationMessage {
     pub round: Option<Round>,
 }
 
+impl AlarmMitigationMessage {
+    /// A message that nothing has put off.
+    pub const fn new(alarms: AlarmMitigationRequest, step: AlarmStep) -> Self {
+        Self { alarms, step, waits: 0, since: None, round: None }
+    }
+}
+
 /// A mitigation of violations of one behavior.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -27,18 +27,18 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// What `command` would destroy has to be confirmed.
-    pub(crate) const fn confirmation(what: String) -> Self {
+    /// What a command would destroy has to be confirmed.
+    pub const fn confirmation(what: String) -> Self {
         Self::Refused { name: "ConfirmationRequired", what }
     }
 
     /// One fault.
-    pub(crate) fn fault(path: impl Into<String>, what: impl Into<String>) -> Self {
+    pub fn fault(path: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Input(vec![Fault { path: path.into(), what: what.into() }])
     }
 
     /// The function's time is over.
-    pub(crate) fn out_of_time() -> Self {
+    pub fn out_of_time() -> Self {
         let what =
             "the time of the function was over before AWS had answered; what was under way may be done";
         Self::Refused { name: "OutOfTime", what: what.to_owned() }

@@ -7,38 +7,44 @@ use fleetwarden_core::api::input::TOKEN;
 use serde_json::Map;
 use serde_json::Value;
 
-use crate::AuditCommands;
-use crate::calls::operation;
+use crate::Family;
+use crate::Service;
 use crate::command::Command;
 use crate::diff::updated;
 use crate::failure::Failure;
 
-const CONFIGURATION: &str = "AccountAuditConfiguration";
-
 /// What is done to a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verb {
+pub enum Verb {
+    /// It is made.
     Create,
+    /// It is changed.
     Update,
+    /// It goes.
     Delete,
+    /// It is a task that ends.
     Cancel,
 }
 
 /// The subject of a change.
-pub(crate) struct Subject {
+#[derive(Debug)]
+pub struct Subject {
     /// What is done to it.
-    pub(crate) verb: Verb,
+    pub verb: Verb,
     /// What it is, as the operations name it.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     describe: &'static Operation,
     key: Map<String, Value>,
     /// The members that it is to have.
-    pub(crate) wanted: Map<String, Value>,
+    pub wanted: Map<String, Value>,
 }
 
 impl Subject {
-    /// The subject of a command. None if it starts something: there is nothing yet.
-    pub(crate) fn of(command: &Command) -> Result<Option<Self>, Failure> {
+    /// The subject of a command. None if the command is about no one thing that can be described.
+    ///
+    /// # Errors
+    /// If the family cannot describe it.
+    pub fn of(family: &Family, command: &Command) -> Result<Option<Self>, Failure> {
         let verbs = [
             ("Create", Verb::Create),
             ("Update", Verb::Update),
@@ -48,7 +54,8 @@ impl Subject {
         let name = command.operation.name;
         let found = verbs.into_iter().find_map(|(word, verb)| Some((verb, name.strip_prefix(word)?)));
         let Some((verb, kind)) = found else { return Ok(None) };
-        let describe = operation(&format!("Describe{kind}"))?;
+        let describe = (family.find)(&format!("Describe{kind}"));
+        let describe = describe.map_err(|what| Failure::Refused { name: "UnknownCommand", what })?;
         let is_key = |name: &str| describe.members.iter().any(|member| member.name == name);
         let named = command.input.clone().into_iter().filter(|(name, _)| name != TOKEN);
         let (key, wanted) = named.partition(|(name, _)| is_key(name));
@@ -56,17 +63,17 @@ impl Subject {
     }
 
     /// Its key and what it is to have, as one.
-    pub(crate) fn whole(&self) -> Value {
+    pub fn whole(&self) -> Value {
         Value::Object(self.key.clone().into_iter().chain(self.wanted.clone()).collect())
     }
 
     /// Whether it is what the command asks for. Nobody describes tags.
-    pub(crate) fn is_done(&self, there: Option<&Value>) -> bool {
+    pub fn is_done(&self, family: &Family, there: Option<&Value>) -> bool {
         match (self.verb, there) {
             (Verb::Delete, there) => there.is_none(),
             (Verb::Cancel, Some(there)) => there.get("taskStatus").is_some_and(|status| status == "CANCELED"),
             (Verb::Create | Verb::Update, Some(there)) => {
-                let mut wanted = self.wanted.clone();
+                let mut wanted = (family.becomes)(self, there);
                 wanted.remove("tags");
                 updated(there, &wanted).is_empty()
             }
@@ -75,13 +82,14 @@ impl Subject {
     }
 }
 
-impl AuditCommands {
+impl Service {
     /// The subject as it is now, if it is there.
-    pub(crate) async fn there(&self, subject: &Subject) -> Result<Option<Value>, Failure> {
+    ///
+    /// # Errors
+    /// The service's.
+    pub async fn there(&self, subject: &Subject) -> Result<Option<Value>, Failure> {
         let key = Value::Object(subject.key.clone());
         let there = self.ask_if_there(subject.describe.name, key).await?;
-        // The configuration is described even if there is none: it has no role then.
-        let is_none = |there: &Value| subject.kind == CONFIGURATION && there.get("roleArn").is_none();
-        Ok(there.filter(|there| subject.verb == Verb::Update || !is_none(there)))
+        Ok(there.and_then(|there| (self.family.described)(subject.kind, subject.verb, there)))
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::iot_api::UNREADABLE;
+use fleetwarden_core::api::Operation;
+use fleetwarden_core::api::shape::Shape;
 use fleetwarden_core::pages::Endless;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::timestamp::Millis;
@@ -12,11 +14,10 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::AuditCommands;
+use crate::Service;
 use crate::calls::PAGE;
 use crate::calls::is;
 use crate::calls::members;
-use crate::calls::operation;
 use crate::calls::value;
 use crate::command::Command;
 use crate::failure::Failure;
@@ -27,21 +28,20 @@ const MAX_ANSWER: usize = 5_000_000;
 const MARGIN_MS: i64 = 10_000;
 const LAST_MS: i64 = 4_000;
 
-/// The member of a list's answer that has the entries.
-pub(crate) fn entries_of(list: &str) -> &'static str {
-    match list {
-        "ListScheduledAudits" => "scheduledAudits",
-        "ListAuditFindings" => "findings",
-        "ListRelatedResourcesForAuditFinding" => "relatedResources",
-        "ListAuditSuppressions" => "suppressions",
-        "ListMitigationActions" => "actionIdentifiers",
-        "ListAuditMitigationActionsExecutions" => "actionsExecutions",
-        _ => "tasks",
+/// The largest page that a list gives.
+fn largest_page(list: &Operation) -> u32 {
+    let size = list.members.iter().find(|member| member.name == "maxResults");
+    match size.map(|member| member.shape) {
+        Some(Shape::Whole { max, .. }) => u32::try_from(*max).unwrap_or(PAGE),
+        _ => PAGE,
     }
 }
 
 /// Turns to the page after the one that came with this token. Says whether there is one.
-pub(crate) fn turn(
+///
+/// # Errors
+/// If the token came before.
+pub fn turn(
     list: &str,
     pages: &mut Pages,
     input: &mut Map<String, Value>,
@@ -57,16 +57,19 @@ pub(crate) fn turn(
     Ok(more)
 }
 
-impl AuditCommands {
+impl Service {
     /// All entries of a list that is known to be short.
-    pub(crate) async fn ask_all(&self, name: &str, input: Value) -> Result<Vec<Value>, Failure> {
-        let operation = operation(name)?;
+    ///
+    /// # Errors
+    /// The service's.
+    pub async fn ask_all(&self, name: &str, input: Value) -> Result<Vec<Value>, Failure> {
+        let operation = self.operation(name)?;
         let mut input = members(input);
-        input.insert("maxResults".to_owned(), PAGE.into());
+        input.insert("maxResults".to_owned(), largest_page(operation).into());
         let (mut entries, mut pages) = (Vec::new(), Pages::default());
         loop {
             let mut page = value(&self.iot.call(operation, &input).await?);
-            if let Some(Value::Array(more)) = page.get_mut(entries_of(name)).map(Value::take) {
+            if let Some(Value::Array(more)) = page.get_mut((self.family.entries)(name)).map(Value::take) {
                 entries.extend(more);
             }
             let token = page.get("nextToken").and_then(Value::as_str);
@@ -77,15 +80,14 @@ impl AuditCommands {
     }
 
     /// Pages to the end, and gives the token of the first page that did not fit.
-    pub(crate) async fn all_pages(
-        &self,
-        command: &Command,
-        deadline: Millis,
-    ) -> Result<Box<RawValue>, Failure> {
+    ///
+    /// # Errors
+    /// The service's, if nothing was listed before.
+    pub async fn all_pages(&self, command: &Command, deadline: Millis) -> Result<Box<RawValue>, Failure> {
         let name = command.operation.name;
-        let member = entries_of(name);
+        let member = (self.family.entries)(name);
         let mut input = command.input.clone();
-        input.entry("maxResults").or_insert_with(|| PAGE.into());
+        input.entry("maxResults").or_insert_with(|| largest_page(command.operation).into());
         let mut entries = String::new();
         let mut pages = Pages::default();
         loop {

@@ -1,53 +1,55 @@
 //! What was asked for, judged before any call is made.
 
-use fleetwarden_core::api;
 use fleetwarden_core::api::Operation;
 use fleetwarden_core::api::input;
 use fleetwarden_core::api::input::Fault;
-use fleetwarden_core::api::input::TOKEN;
-use fleetwarden_core::api::shape::NAME;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Map;
 use serde_json::Value;
 
+use crate::Family;
 use crate::failure::Failure;
 
-/// The members of a command that are ours and none of the operation's.
+/// The members of any command that are ours and none of the operation's.
 const OURS: [&str; 4] = ["command", "confirm", "dryRun", "all"];
-/// The longest token. It is ours, and long enough for the name of any execution of a workflow.
-const MAX_TOKEN: usize = 128;
 
 /// A command whose input the service would take.
 #[derive(Debug)]
-pub(crate) struct Command {
+pub struct Command {
     /// What to do.
-    pub(crate) operation: &'static Operation,
+    pub operation: &'static Operation,
     /// The operation's members.
-    pub(crate) input: Map<String, Value>,
+    pub input: Map<String, Value>,
+    /// The members that are ours and only some commands have.
+    pub own: Map<String, Value>,
     /// Whether only to say what would change.
-    pub(crate) dry_run: bool,
+    pub dry_run: bool,
     /// Whether all pages are wanted.
-    pub(crate) all: bool,
+    pub all: bool,
     /// The account for which the loss is accepted.
     confirm: Option<String>,
-    /// The token of an operation that has none in AWS.
-    pub(crate) token: Option<String>,
 }
 
 impl Command {
     /// Reads an event.
-    pub(crate) fn read(event: Value, now: Millis) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn read(family: &Family, event: Value, now: Millis) -> Result<Self, Failure> {
         let Value::Object(mut members) = event else {
             return Err(Failure::fault("$", "must be an object with the name of a command and its members"));
         };
+        let example = family.example;
         let operation = match members.remove("command") {
             Some(Value::String(name)) => {
-                api::audit(&name).map_err(|what| Failure::fault("$.command", what))?
+                (family.find)(&name).map_err(|what| Failure::fault("$.command", what))?
             }
             Some(_) => {
-                return Err(Failure::fault("$.command", "must be a string, such as ListAuditFindings"));
+                return Err(Failure::fault("$.command", format!("must be a string, such as {example}")));
             }
-            None => return Err(Failure::fault("$.command", "is missing: a name such as ListAuditFindings")),
+            None => {
+                return Err(Failure::fault("$.command", format!("is missing: a name such as {example}")));
+            }
         };
         let mut faults = Vec::new();
         let mut fault = |path: &str, what: &str| {
@@ -76,25 +78,32 @@ impl Command {
                 None
             }
         };
-        let own_token = operation.name == "StartOnDemandAuditTask";
-        let token = if own_token { members.remove(TOKEN).filter(|token| !token.is_null()) } else { None };
-        let token = match token {
-            None => None,
-            Some(Value::String(token)) if token.len() <= MAX_TOKEN && (NAME.matches)(&token) => Some(token),
-            Some(_) => {
-                fault("$.clientRequestToken", "must be a string of 1 to 128 characters of [a-zA-Z0-9_-]");
-                None
-            }
+        let own = (family.own)(operation);
+        let (taken, members) = members.into_iter().partition(|(name, _)| own.iter().any(|m| m.name == name));
+        // They are judged as members are, by no operation's rules.
+        let beside = Operation { name: "", method: "", path: "", per_second: 1, members: own };
+        let own_names = own.iter().map(|member| member.name);
+        let all_ours: Vec<&str> = OURS.into_iter().chain(own_names).collect();
+        let mut take = |read: Result<Map<String, Value>, Vec<Fault>>| {
+            read.unwrap_or_else(|more| {
+                faults.extend(more);
+                Map::new()
+            })
         };
-        match input::read(operation, members, &OURS, now) {
-            Ok(input) if faults.is_empty() => Ok(Self { operation, input, dry_run, all, confirm, token }),
-            Ok(_) => Err(Failure::Input(faults)),
-            Err(more) => Err(Failure::Input(faults.into_iter().chain(more).collect())),
+        let own = take(input::read(&beside, taken, &[], now));
+        let input = take(input::read(operation, members, &all_ours, now));
+        if faults.is_empty() {
+            Ok(Self { operation, input, own, dry_run, all, confirm })
+        } else {
+            Err(Failure::Input(faults))
         }
     }
 
     /// Lets what destroys something pass only if the account is named.
-    pub(crate) fn confirmed(&self, account: &str, loses: &str) -> Result<(), Failure> {
+    ///
+    /// # Errors
+    /// `ConfirmationRequired`, with what is lost.
+    pub fn confirmed(&self, account: &str, loses: &str) -> Result<(), Failure> {
         match self.confirm.as_deref() {
             Some(named) if named == account => Ok(()),
             Some(_) => Err(Failure::confirmation(format!(
@@ -105,18 +114,17 @@ impl Command {
     }
 
     /// Whether the account is named, so that nobody has to be told what is lost.
-    pub(crate) fn is_confirmed(&self, account: &str) -> bool {
+    pub fn is_confirmed(&self, account: &str) -> bool {
         self.confirm.as_deref() == Some(account)
     }
 
     /// A member as text; nothing if it is not there.
-    pub(crate) fn text(&self, member: &str) -> &str {
+    pub fn text(&self, member: &str) -> &str {
         self.input.get(member).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The checks that an audit is to make.
-    pub(crate) fn target_checks(&self) -> Vec<&str> {
-        let checks = self.input.get("targetCheckNames").and_then(Value::as_array);
-        checks.into_iter().flatten().filter_map(Value::as_str).collect()
+    /// A flag; false if it is not there.
+    pub fn flag(&self, member: &str) -> bool {
+        self.input.get(member) == Some(&Value::Bool(true))
     }
 }

@@ -1,18 +1,20 @@
 //! What an update would change: from what is there to what was asked for, member by member.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use fleetwarden_core::names::shown;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
 /// One change. From nothing and to nothing is null.
-pub(crate) fn change(path: &str, from: &Value, to: &Value) -> Value {
+pub fn change(path: &str, from: &Value, to: &Value) -> Value {
     json!({"path": path, "from": from, "to": to})
 }
 
 /// The changes that an update makes. It leaves what it does not name as it is, but for what it names as a whole.
-pub(crate) fn updated(now: &Value, input: &Map<String, Value>) -> Vec<Value> {
+pub fn updated(now: &Value, input: &Map<String, Value>) -> Vec<Value> {
     let mut changes = Vec::new();
     for (member, to) in input {
         let from = now.get(member).unwrap_or(&Value::Null);
@@ -34,6 +36,14 @@ fn walk(path: &str, from: &Value, to: &Value, whole: bool, changes: &mut Vec<Val
     if same(from, to) {
         return;
     }
+    if let (Some(was), Some(becomes)) = (by_name(from), by_name(to)) {
+        let names: BTreeSet<&str> = was.keys().chain(becomes.keys()).copied().collect();
+        for name in names {
+            let of = |map: &BTreeMap<&str, &Value>| map.get(name).map_or(Value::Null, |one| (*one).clone());
+            walk(&format!("{path}['{}']", shown(name)), &of(&was), &of(&becomes), true, changes);
+        }
+        return;
+    }
     let (Value::Object(was), Value::Object(becomes)) = (from, to) else {
         changes.push(change(path, from, to));
         return;
@@ -45,8 +55,16 @@ fn walk(path: &str, from: &Value, to: &Value, whole: bool, changes: &mut Vec<Val
     }
 }
 
+/// The members of a list, if each has a name of its own: of those neither order nor place says anything.
+fn by_name(list: &Value) -> Option<BTreeMap<&str, &Value>> {
+    let list = list.as_array()?;
+    let named: Option<BTreeMap<&str, &Value>> =
+        list.iter().map(|one| Some((one.get("name")?.as_str()?, one))).collect();
+    named.filter(|named| named.len() == list.len() && !named.is_empty())
+}
+
 /// Numbers are the same if they have the same value: a time comes back with a fraction that nobody wrote.
-pub(crate) fn same(one: &Value, other: &Value) -> bool {
+pub fn same(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => (one - other).abs() < 0.001,
         _ => one == other,
@@ -89,6 +107,25 @@ mod tests {
             updated_by(&now, other),
             json!([{"path": "$.targetCheckNames", "from": ["A", "B"], "to": ["B", "C"]}])
         );
+    }
+
+    #[test]
+    fn what_has_a_name_is_compared_by_it() {
+        let now = json!({"behaviors": [{"name": "a", "criteria": {"n": 1, "old": 2}}, {"name": "b"}]});
+        let same = json!({"behaviors": [{"name": "b"}, {"name": "a", "criteria": {"n": 1, "old": 2}}]});
+        assert_eq!(updated_by(&now, same), json!([]));
+        let other = json!({"behaviors": [{"name": "a", "criteria": {"n": 3}}, {"name": "c"}]});
+        assert_eq!(
+            updated_by(&now, other),
+            json!([
+                {"path": "$.behaviors['a'].criteria.n", "from": 1, "to": 3},
+                {"path": "$.behaviors['a'].criteria.old", "from": 2, "to": null},
+                {"path": "$.behaviors['b']", "from": {"name": "b"}, "to": null},
+                {"path": "$.behaviors['c']", "from": null, "to": {"name": "c"}},
+            ])
+        );
+        let twice = json!({"behaviors": [{"name": "a"}, {"name": "a"}]});
+        assert_eq!(updated_by(&now, twice)[0]["path"], "$.behaviors");
     }
 
     #[test]
