@@ -114,7 +114,7 @@ def test_the_functions_of_detect_take_their_events(detect):
         event = (ROOT / "events" / f"invoke-{name}.json").read_text(encoding="utf-8")
         answer = functions.invoke(FunctionName=detect.outputs[f"{output}FunctionName"], Payload=event)
         assert "FunctionError" not in answer, answer["Payload"].read()
-    event = (ROOT / "events" / "invoke-detect-list-active-violations.json").read_text(encoding="utf-8")
+    event = (ROOT / "events" / "invoke-detect-list-violations.json").read_text(encoding="utf-8")
     answer = functions.invoke(FunctionName=detect.outputs["DetectCommandsFunctionName"], Payload=event)
     assert json.loads(answer["Payload"].read())["activeViolations"] == []
 

@@ -8,6 +8,7 @@ import pytest
 from calls import ADAPTERS
 from calls import OPERATIONS
 from calls import code_calls
+from calls import read_function
 from calls import read_sources
 from calls import variables_read
 from template import ROOT
@@ -179,6 +180,11 @@ def test_what_a_function_calls_is_what_it_may_call(function):
     calls = code_calls(folder(function)) | ({"sqs:SendMessage"} if given_up(function) else set())
     assert calls - may == set(), "called by the code, not allowed by the role"
     assert may - BY_LAMBDA - calls == set(), "allowed by the role, not called by the code"
+
+
+def test_a_function_has_the_policy_if_it_reads_it(function):
+    reads = re.search(r"\bpolicy::(load|read)\w*\b", read_function(folder(function))) is not None
+    assert [referred(layer) for layer in function.get("Layers", [])] == (["PolicyLayer"] if reads else [])
 
 
 def test_a_function_may_receive_only_from_its_sources(function):

@@ -6,10 +6,12 @@ use fleetwarden_behaviors::{Measured, Metric, MetricValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::detect::mitigation::Task;
 use crate::detect::rhythm::PERIOD_MS;
 use crate::detect::scenario::{Change, Effect, Kind, Scenario, compromised, reconnect_storm};
 use crate::detect::switches::Switches;
 use crate::detect::targets::{Device, Target, devices};
+use crate::detect::watch::Watch;
 use crate::random::{draw, mix};
 use crate::world::World;
 
@@ -41,9 +43,9 @@ fn state(world: &World) -> Value {
         .detect
         .profiles
         .keys()
-        .map(|name| (name.clone(), json!(watching.watch_of(name).map_or(0, |watch| watch.size()))))
+        .map(|name| (name.clone(), json!(watching.watch_of(name).map_or(0, Watch::size))))
         .collect();
-    let tasks: Vec<Value> = world.detect_tasks.all.values().map(|task| task.summary()).collect();
+    let tasks: Vec<Value> = world.detect_tasks.all.values().map(Task::summary).collect();
     json!({
         "nowMs": world.now(),
         "evaluatedMs": watching.evaluated(),
@@ -123,6 +125,8 @@ struct Order {
     /// What is changed, of `metric`, `silence` and, if not the whole of a compromised device, `flap`.
     metric: Option<String>,
     factor: Option<f64>,
+    /// How often chatty devices report: every 20 seconds, if it is not given.
+    report_seconds: Option<i64>,
     /// A value instead of the device's own.
     value: Option<MetricValue>,
     /// A value beside the device's own.
@@ -148,9 +152,16 @@ fn begin(world: &mut World, body: &[u8]) -> Reply {
         to,
         turns: turns(&order)?,
         effects: effects(world, &order)?,
+        report_ms: report_ms(&order)?,
     };
     let number = world.watching.simulation.scenarios.add(scenario.clone());
     Ok(described(world, number, &scenario))
+}
+
+fn report_ms(order: &Order) -> Result<i64, (u16, String)> {
+    let seconds = order.report_seconds.unwrap_or(20);
+    let is_good = (1..PERIOD_MS / 1_000).contains(&seconds);
+    is_good.then_some(seconds * 1_000).ok_or((400, "reportSeconds should be from 1 to 299".to_owned()))
 }
 
 fn turns(order: &Order) -> Result<Option<(i64, i64)>, (u16, String)> {
@@ -210,7 +221,7 @@ fn effects(world: &World, order: &Order) -> Result<Vec<Effect>, (u16, String)> {
         return match order.kind {
             Kind::Compromised | Kind::Flap => Ok(compromised(factor)),
             Kind::ReconnectStorm => Ok(reconnect_storm()),
-            Kind::Starve => Ok(Vec::new()),
+            Kind::Starve | Kind::Chatty => Ok(Vec::new()),
             Kind::Metric | Kind::Silence => Err((400, "metric is missing".to_owned())),
         };
     };

@@ -202,7 +202,7 @@ mod tests {
         let end = MONDAY + hour * HOUR_MS;
         let total: u64 =
             (0..500).map(|device| rhythm.count(metric, device, end, rhythm.busy(device, end - 1))).sum();
-        total as f64 / 500.0
+        f64::from(u32::try_from(total).unwrap()) / 500.0
     }
 
     #[test]

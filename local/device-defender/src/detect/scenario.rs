@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Metric,
     /// One metric has no datapoints.
     Silence,
+    /// Devices report more often than every 300 seconds. Reports that come sooner are dropped without an answer.
+    Chatty,
 }
 
 /// What happens to the values of a metric.
@@ -62,6 +64,8 @@ pub(crate) struct Scenario {
     /// It acts for so long and then rests for so long, by turns.
     pub(crate) turns: Option<(i64, i64)>,
     pub(crate) effects: Vec<Effect>,
+    /// How often chatty devices report.
+    pub(crate) report_ms: i64,
 }
 
 impl Scenario {
@@ -104,6 +108,16 @@ impl Scenarios {
         let numbers = self.of_device.get(&device).map_or(&[][..], Vec::as_slice);
         let all = numbers.iter().filter_map(|number| self.all.get(*number));
         all.filter(|scenario| scenario.from < until && scenario.to > after).collect()
+    }
+}
+
+impl Scenarios {
+    /// The scenarios that have a device report too often, up to a moment, in the order of their beginnings.
+    pub(crate) fn chatty(&self, device: Device, until: i64) -> Vec<&Scenario> {
+        let all = self.of(device, i64::MIN, until).into_iter();
+        let mut chatty: Vec<&Scenario> = all.filter(|scenario| scenario.kind == Kind::Chatty).collect();
+        chatty.sort_by_key(|scenario| scenario.from);
+        chatty
     }
 }
 
@@ -214,6 +228,7 @@ mod tests {
             to: 9_000,
             turns,
             effects,
+            report_ms: 20_000,
         }
     }
 

@@ -6,7 +6,7 @@ use super::*;
 
 fn behaviors() -> Vec<Value> {
     vec![
-        less_than("sent", "aws:num-messages-sent", 60),
+        less_than("sent", "aws:num-messages-sent", 90),
         less_than("always", "aws:all-bytes-in", 100),
         percentile("size", "aws:message-byte-size", "p99"),
         model("bytes", "aws:all-bytes-out"),
@@ -37,7 +37,7 @@ fn run(behaviors: &[Value], steps: &[u64]) -> (Vec<Value>, Vec<Value>, Vec<Value
 #[test]
 fn however_the_clock_is_moved_the_alarms_are_the_same() {
     let sorted = |mut all: Vec<Value>| {
-        all.sort_by_key(ToString::to_string);
+        all.sort_by_cached_key(ToString::to_string);
         all
     };
     let steps = [[7 * MINUTE, HOUR + 1, 3 * DAY], [16 * DAY; 3], [40 * MINUTE + 7, 11 * HOUR, 90_000]];
@@ -71,6 +71,5 @@ fn a_thousand_things_for_thirty_days_take_seconds() {
     floor.advance(30 * DAY);
     floor.active("");
     let took = began.elapsed().as_secs_f64();
-    println!("{watched} things, 30 days, 2 behaviors: {took:.1} s");
     assert!(took < 300.0, "{took} s");
 }

@@ -134,3 +134,26 @@ fn lists_numbers_and_disconnections_are_values_too() {
     let expected = (millis(&durations[0]["timestamp"]) - from) / 1_000;
     assert!(last > 3 * 3_600 && last == expected.cast_unsigned(), "seconds: {last} {expected}");
 }
+
+#[test]
+fn a_report_sooner_than_five_minutes_is_dropped() {
+    let floor = Floor::new();
+    floor.profile("p", "thinggroup/production", &[less_than("bytes", "aws:all-bytes-out", 1_000_000_000)]);
+    let thing = floor.thing_of("production");
+    floor.advance(DAY);
+    let from = floor.now();
+    floor.script(
+        &json!({ "kind": "chatty", "thingNames": [thing], "reportSeconds": 30, "forSeconds": 86_400 }),
+    );
+    floor.advance(2 * DAY);
+    let values = floor.values(&thing, "aws:all-bytes-out", "");
+    let times: Vec<i64> = values.iter().map(|datum| millis(&datum["timestamp"])).collect();
+    assert!(times.windows(2).all(|two| two[0] - two[1] >= 300_000), "the newest first");
+    let of = |after: i64| -> u64 {
+        let day = after..after + DAY.cast_signed();
+        let of_day = values.iter().zip(&times).filter(|(_, at)| day.contains(at));
+        of_day.map(|(datum, _)| datum["value"]["count"].as_u64().unwrap()).sum()
+    };
+    let (chatty, before, after) = (of(from), of(from - DAY.cast_signed()), of(from + DAY.cast_signed()));
+    assert!(chatty > 0 && chatty * 5 < before.min(after), "{before} {chatty} {after}");
+}
