@@ -1,6 +1,6 @@
 //! Violations: those that last, and the events of the last 30 days.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -277,12 +277,16 @@ impl Violations {
         behavior: Option<&str>,
         period: Option<(i64, i64)>,
     ) -> Vec<&Violation> {
+        let with_event: Option<HashSet<&str>> = period.map(|(start, end)| {
+            let events = self.events.range((start, 0)..=(end.max(start), u64::MAX));
+            events.map(|(_, event)| &*event.violation).collect()
+        });
         let mut found: Vec<&Violation> = self
             .all
             .values()
             .filter(|violation| *violation.profile == *profile)
             .filter(|violation| behavior.is_none_or(|name| *violation.definition.name == *name))
-            .filter(|violation| self.had_event(violation, period))
+            .filter(|violation| with_event.as_ref().is_none_or(|ids| ids.contains(&*violation.id)))
             .collect();
         found.sort_by_key(|violation| violation.number);
         found

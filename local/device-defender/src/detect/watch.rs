@@ -115,6 +115,12 @@ impl Watch {
         self.members.len()
     }
 
+    /// Whether it watches a device for a behavior.
+    pub(crate) fn has(&self, device: Device, behavior: &str) -> bool {
+        let is_named = self.definitions.iter().any(|definition| *definition.name == *behavior);
+        is_named && self.members.contains_key(&device)
+    }
+
     pub(crate) fn definitions(&self) -> &[Arc<Definition>] {
         &self.definitions
     }

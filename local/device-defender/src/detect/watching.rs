@@ -124,6 +124,20 @@ impl Watching {
         })
     }
 
+    /// The alarms of a profile that wait for a sweep, and that nobody watches any longer.
+    fn unwatched(&mut self, profile: &str) -> Vec<Raised> {
+        let watch = self.watches.get(profile).map(|(_, watch)| watch);
+        let is_left = |raised: &mut Raised| {
+            let is_watched = watch.is_some_and(|watch| watch.has(raised.device, &raised.definition.name));
+            *raised.profile == *profile && !is_watched
+        };
+        let mut left = Vec::new();
+        for swept in self.sweeps.values_mut() {
+            left.extend(swept.extract_if(.., is_left));
+        }
+        left
+    }
+
     /// Values of a stream that were collected from a device in a period, both ends included.
     pub(crate) fn values(
         &self,
@@ -200,7 +214,8 @@ impl World {
             self.keep_values(&name, &nothing, now);
             let Some((_, mut watch)) = self.watching.watches.remove(&name) else { continue };
             let topic = watch.topic.clone();
-            let ended = watch.adapt(&nothing, |_| String::new(), now);
+            let mut ended = watch.adapt(&nothing, |_| String::new(), now);
+            ended.extend(self.watching.unwatched(&name));
             self.retire(ended, topic.as_deref(), now);
         }
         let stale: Vec<(String, Known)> = self
@@ -218,10 +233,11 @@ impl World {
             self.keep_values(&name, &wanted, now);
             let before = self.watching.watches.remove(&name).map(|(_, watch)| watch);
             let mut watch = before.unwrap_or_else(|| Watch::new(&name));
-            let ended = watch.adapt(&wanted, |device| self.fleet.name_of(device), now);
+            let mut ended = watch.adapt(&wanted, |device| self.fleet.name_of(device), now);
             self.watching.violations.redefine(&name, watch.definitions());
             let topic = watch.topic.clone();
-            self.watching.watches.insert(name, (known, watch));
+            self.watching.watches.insert(name.clone(), (known, watch));
+            ended.extend(self.watching.unwatched(&name));
             self.retire(ended, topic.as_deref(), now);
         }
     }

@@ -161,7 +161,7 @@ fn executions_of(
     };
     let mut executions: Vec<Execution> = Vec::new();
     for violation in chosen {
-        let skip = left_out(world, violation, included);
+        let skip = left_out(world, violation, included, is_named);
         let is_repeated = executions.iter().any(|other| other.violation == violation.id);
         if is_repeated || (skip.is_some() && !is_named) {
             continue;
@@ -176,16 +176,21 @@ fn executions_of(
     Ok(executions)
 }
 
-/// Why a violation is not for a task.
-fn left_out(world: &World, violation: &Violation, included: &Included) -> Option<&'static str> {
+/// Why a violation is not for a task. Those of a profile were chosen by their events.
+fn left_out(
+    world: &World,
+    violation: &Violation,
+    included: &Included,
+    is_named: bool,
+) -> Option<&'static str> {
     if included.only_active && violation.ended.is_some() {
         return Some("The violation is no longer active.");
     }
     if !included.suppressed && violation.definition.suppressed {
         return Some("The alerts of the behavior are suppressed.");
     }
-    let has_event = || world.watching.violations.had_event(violation, included.period);
-    (!has_event()).then_some("The violation had no event in the period.")
+    let has_event = !is_named || world.watching.violations.had_event(violation, included.period);
+    (!has_event).then_some("The violation had no event in the period.")
 }
 
 fn missing(id: &str) -> Failure {

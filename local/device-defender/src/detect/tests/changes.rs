@@ -114,3 +114,23 @@ fn a_change_counts_from_its_time_however_far_the_clock_goes_then() {
     floor.advance(DAY);
     assert!(floor.events("").iter().all(|event| millis(&event["violationEventTime"]) <= at));
 }
+
+#[test]
+fn an_alarm_that_waits_for_its_sweep_ends_with_its_profile() {
+    for (switch, ends) in [("event", 1), ("silence", 0)] {
+        let floor = alarmed(&[sent()]);
+        floor.switch(&json!({ "detach": switch }));
+        let thing = floor.thing_of("lab");
+        floor.script(&json!({ "kind": "starve", "thingNames": [thing] }));
+        let query = format!("thingName={thing}");
+        // The alarm is over by now; the sweep that finds that comes within the next hour.
+        floor.advance(48 * HOUR + 10 * MINUTE);
+        assert_eq!(floor.active(&query).len(), 1);
+        floor.0.ok("DELETE", "/security-profiles/p", &Value::Null);
+        assert!(floor.active(&query).is_empty());
+        floor.advance(DAY);
+        let invalidated = floor.events(&query);
+        let count = kinds(&invalidated).iter().filter(|kind| **kind == "alarm-invalidated").count();
+        assert_eq!(count, ends);
+    }
+}
