@@ -152,7 +152,9 @@ impl AuditCommands {
             if audits.insert((audit.task_id.clone(), check.clone())) {
                 held.extend(self.latest(&audit, &check, &path).await?.err());
             }
-            if let Err(Held { name, why }) = unprotected(policy, &identifier, &registry, policy.may_protect(&check)).await {
+            if let Err(Held { name, why }) =
+                unprotected(policy, &identifier, &registry, policy.may_protect(&check)).await
+            {
                 held.push(Held { name, why: format!("{path}: {why}") });
             }
             mitigates.push(json!({

@@ -24,7 +24,7 @@ impl DetectAlarm {
     /// Decides on a violation and carries it out. What is noted in the ledger last is what a repeat finds done.
     pub(crate) async fn decide(&self, known: &Known, settle: &Settle, now: Millis) -> Result<(), Error> {
         let (life, raises) = (&known.life, known.raises.as_slice());
-        let things = self.things(known, now).await;
+        let things = Box::pin(self.things(known, now)).await;
         let subject = AlarmSubject { life, at: now, raises, things: &things };
         let decision = self.policy.decide_alarm(&subject);
         let word = decision.outcome.word();
@@ -35,7 +35,7 @@ impl DetectAlarm {
             "the policy has decided on the alarm"
         );
         if !life.has(word, None) {
-            let reason = self.carry_out(&subject, &decision, settle.raised_at).await?;
+            let reason = Box::pin(self.carry_out(&subject, &decision, settle.raised_at)).await?;
             self.go_on(settle, decision.again_at, life.state(), now).await?;
             let rule = decision.rule.map(ToOwned::to_owned);
             let action =

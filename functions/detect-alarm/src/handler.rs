@@ -24,8 +24,9 @@ impl DetectAlarm {
     pub async fn message(&self, body: &str) -> Result<(), Error> {
         let incoming = Incoming::parse(body, &self.account, &self.region);
         match incoming.map_err(|error| Error::Input(error.to_string()))? {
-            Incoming::Event(event) => self.hear(&event).await,
-            Incoming::Settle(settle) => self.settle(&settle).await,
+            // On the heap: each of them holds the futures of all calls that it may make.
+            Incoming::Event(event) => Box::pin(self.hear(&event)).await,
+            Incoming::Settle(settle) => Box::pin(self.settle(&settle)).await,
         }
     }
 }

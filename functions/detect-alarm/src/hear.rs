@@ -49,7 +49,7 @@ impl DetectAlarm {
                     not_before: now.plus_seconds(seconds),
                     round: None,
                 };
-                if seconds == 0 { self.settle(&settle).await } else { self.send(settle).await }
+                if seconds == 0 { Box::pin(self.settle(&settle)).await } else { self.send(settle).await }
             }
         }
     }

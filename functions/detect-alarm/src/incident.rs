@@ -8,6 +8,7 @@ use std::sync::PoisonError;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Incident;
+use fleetwarden_aws::ledger::Attempt;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alarm::metrics;
@@ -36,7 +37,7 @@ impl DetectAlarm {
         let devices = self.alarms.devices_around(&behavior, window, raised_at).await?;
         let population = match plan::counted(devices, &settings) {
             Some(most) if !plan::is_incident(devices, None, &settings) => {
-                self.population(&life.alarm, most, now).await
+                Box::pin(self.population(&life.alarm, most, now)).await
             }
             _ => None,
         };
@@ -72,9 +73,9 @@ impl DetectAlarm {
         }
         let ledger = self.alarms.ledger();
         let lease = now.plus_seconds(LEASE_SECONDS);
-        let work = self.tell(life, incident, now);
+        let work = Box::pin(self.tell(life, incident, now));
         let attempt = ledger.try_once(&about::incident_alert(&incident.id), now, lease, work).await?;
-        if let fleetwarden_aws::ledger::Attempt::Busy(_) = attempt {
+        if let Attempt::Busy(_) = attempt {
             // The record of who tells is done only when people are told.
             return Ok(());
         }

@@ -10,7 +10,7 @@ use fleetwarden_core::timestamp::Millis;
 /// What a decision is noted as in a life's actions: the words of its outcomes.
 const OUTCOMES: [&str; 3] = ["mitigate", "verify", "report"];
 /// From how many devices on the share of a profile's devices counts: of four, one is a quarter.
-const SHARE_FROM: u64 = 5;
+const SHARE_FROM: u64 = AlarmSettings::SHARE_FROM;
 /// Device Defender keeps a violation for 30 days. One that was raised before is told of, and nothing is done to its
 /// device.
 const LATE_SECONDS: i64 = 30 * 86_400;
@@ -53,13 +53,9 @@ pub(crate) fn is_decided(life: &Life) -> bool {
     OUTCOMES.into_iter().any(|outcome| life.has(outcome, None))
 }
 
-/// Whether so many devices that alarm are an incident. An unknown number of devices that could alarm leaves the absolute
-/// limit.
+/// Whether so many devices that alarm are an incident.
 pub(crate) fn is_incident(devices: u64, population: Option<u64>, settings: &AlarmSettings) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "no fleet has more than 2^52 devices")]
-    let is_share = |all: u64| devices as f64 > settings.incident_share * all as f64;
-    devices > u64::from(settings.incident_devices)
-        || (devices >= SHARE_FROM && population.is_some_and(is_share))
+    settings.is_incident(devices, population)
 }
 
 /// How many devices of a profile are counted at most: of more, so many devices that alarm are no share that counts.

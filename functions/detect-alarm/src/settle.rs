@@ -37,18 +37,18 @@ impl DetectAlarm {
             return Ok(());
         }
         if let Some(incident) = known.incident.as_ref().filter(|incident| incident.covers(settle.raised_at)) {
-            return self.join(&known.life, incident).await;
+            return Box::pin(self.join(&known.life, incident)).await;
         }
         if plan::is_decided(&known.life) && settle.round.is_none() {
             return Ok(());
         }
         // A member of an incident that is over was counted then, and is not counted again.
         if known.life.incident.is_none()
-            && let Some(incident) = self.notice(&known.life, now).await?
+            && let Some(incident) = Box::pin(self.notice(&known.life, now)).await?
         {
-            return self.join(&known.life, &incident).await;
+            return Box::pin(self.join(&known.life, &incident)).await;
         }
-        self.decide(&known, settle, now).await
+        Box::pin(self.decide(&known, settle, now)).await
     }
 }
 

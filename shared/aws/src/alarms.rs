@@ -16,6 +16,7 @@ mod incident;
 mod item;
 mod life;
 mod open;
+mod population;
 mod round;
 mod stored;
 

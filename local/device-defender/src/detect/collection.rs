@@ -87,7 +87,9 @@ impl Collections {
         let mut all = Vec::new();
         for collection in self.0.values() {
             let of_stream = collection.streams.iter().find(|(own, _)| own == stream);
-            let (Some((_, one)), Some(other)) = (of_stream, collection.devices.get(&device)) else { continue };
+            let (Some((_, one)), Some(other)) = (of_stream, collection.devices.get(&device)) else {
+                continue;
+            };
             for (from, to) in &one.0 {
                 let both = other.0.iter().map(|(since, until)| (*from.max(since), *to.min(until)));
                 all.extend(both.filter(|(from, to)| from < to));

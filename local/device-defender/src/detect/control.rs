@@ -77,8 +77,7 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, (u16, String)> {
 }
 
 fn described(world: &World, number: usize, scenario: &Scenario) -> Value {
-    let names: Vec<String> =
-        scenario.devices.iter().map(|device| world.fleet.name_of(*device)).collect();
+    let names: Vec<String> = scenario.devices.iter().map(|device| world.fleet.name_of(*device)).collect();
     json!({
         "scenario": number,
         "kind": scenario.kind,
@@ -96,7 +95,9 @@ fn scenarios(world: &World) -> Value {
 fn end(world: &mut World, number: usize) -> Reply {
     let now = world.now();
     let ended = world.watching.simulation.scenarios.end(number, now);
-    ended.then(|| json!({ "scenario": number, "toMs": now })).ok_or((404, "there is no such scenario".to_owned()))
+    ended
+        .then(|| json!({ "scenario": number, "toMs": now }))
+        .ok_or((404, "there is no such scenario".to_owned()))
 }
 
 /// A scenario as it is ordered.
@@ -185,9 +186,8 @@ fn chosen(world: &World, order: &Order) -> Result<BTreeSet<Device>, (u16, String
         return Err((400, "share should be from 0 to 1".to_owned()));
     }
     let number = world.watching.simulation.scenarios.all.len() as u64;
-    let drawn = |device: &Device| {
-        draw(world.seed(), DOMAIN ^ (number << 8), mix(super::rhythm::number(*device)))
-    };
+    let drawn =
+        |device: &Device| draw(world.seed(), DOMAIN ^ (number << 8), mix(super::rhythm::number(*device)));
     all.sort_by_key(drawn);
     all.dedup();
     #[expect(
@@ -227,7 +227,9 @@ fn effects(world: &World, order: &Order) -> Result<Vec<Effect>, (u16, String)> {
         (Kind::Metric | Kind::Flap, Some(_), Some(_)) => {
             return Err((400, "give either value or add".to_owned()));
         }
-        _ => return Err((400, "metric, value and add are for the kinds metric, silence and flap".to_owned())),
+        _ => {
+            return Err((400, "metric, value and add are for the kinds metric, silence and flap".to_owned()));
+        }
     };
     Ok(vec![Effect { metric, change }])
 }

@@ -122,8 +122,7 @@ pub(crate) fn apply(
     drawn: u64,
 ) -> Option<Measured> {
     let acting = scenarios.iter().filter(|scenario| scenario.acts(at));
-    let mut effects =
-        acting.flat_map(|scenario| &scenario.effects).filter(|effect| effect.metric == *metric);
+    let mut effects = acting.flat_map(|scenario| &scenario.effects).filter(|effect| effect.metric == *metric);
     effects.try_fold(value, |value, effect| changed(value, &effect.change, drawn))
 }
 
@@ -208,7 +207,14 @@ mod tests {
     use super::*;
 
     fn scenario(kind: Kind, turns: Option<(i64, i64)>, effects: Vec<Effect>) -> Scenario {
-        Scenario { kind, devices: BTreeSet::from([Device::Client(1)]), from: 1_000, to: 9_000, turns, effects }
+        Scenario {
+            kind,
+            devices: BTreeSet::from([Device::Client(1)]),
+            from: 1_000,
+            to: 9_000,
+            turns,
+            effects,
+        }
     }
 
     #[test]
@@ -216,7 +222,10 @@ mod tests {
         let always = scenario(Kind::Metric, None, Vec::new());
         assert_eq!([1_000, 1_001, 9_000, 9_001].map(|at| always.acts(at)), [false, true, true, false]);
         let turns = scenario(Kind::Flap, Some((600, 400)), Vec::new());
-        assert_eq!([1_001, 1_600, 1_601, 2_000, 2_001].map(|at| turns.acts(at)), [true, true, false, false, true]);
+        assert_eq!(
+            [1_001, 1_600, 1_601, 2_000, 2_001].map(|at| turns.acts(at)),
+            [true, true, false, false, true]
+        );
     }
 
     #[test]

@@ -12,9 +12,9 @@ use fleetwarden_behaviors::{
 };
 use fleetwarden_core::timestamp::Millis;
 
-use crate::detect::targets::Device;
 use crate::detect::rhythm::{HOUR_MS, PERIOD_MS, Rhythm, number};
 use crate::detect::scenario::{Scenario, Scenarios, apply, offline_since};
+use crate::detect::targets::Device;
 use crate::detect::topic::share;
 use crate::random::{fingerprint, mix};
 
@@ -174,8 +174,8 @@ impl One<'_> {
     fn disconnected(&self, at: i64) -> Option<Measured> {
         let since = self.offline_since(at);
         let seconds = since.map_or(0, |since| u64::try_from((at - since) / 1_000).unwrap_or(0));
-        let is_due = at.rem_euclid(HOUR_MS) == 0
-            || (since.is_none() && (self.connects(at) || self.disconnects(at)));
+        let is_due =
+            at.rem_euclid(HOUR_MS) == 0 || (since.is_none() && (self.connects(at) || self.disconnects(at)));
         is_due.then_some(Measured::Count(seconds))
     }
 
@@ -186,7 +186,10 @@ impl One<'_> {
             BuiltIn::Disconnects => Measured::Count(self.disconnects(at).into()),
             BuiltIn::MessageByteSize => {
                 let drawn = drawn();
-                Measured::Sizes { least: 48 + drawn % 16, most: 240 + (drawn >> 8) % 200 + (drawn >> 32) % 160 }
+                Measured::Sizes {
+                    least: 48 + drawn % 16,
+                    most: 240 + (drawn >> 8) % 200 + (drawn >> 32) % 160,
+                }
             }
             BuiltIn::SourceIpAddress => Measured::Addresses(vec![self.address(at)]),
             BuiltIn::DestinationIpAddresses => {

@@ -16,7 +16,8 @@ fn behaviors() -> Vec<Value> {
 fn run(behaviors: &[Value], steps: &[u64]) -> (Vec<Value>, Vec<Value>, Vec<Value>) {
     let floor = Floor::of(1);
     floor.profile("p", "all/registered-things", behaviors);
-    floor.script(&json!({ "kind": "compromised", "share": 0.1, "fromMs": START_MS + 15 * DAY.cast_signed() }));
+    floor
+        .script(&json!({ "kind": "compromised", "share": 0.1, "fromMs": START_MS + 15 * DAY.cast_signed() }));
     floor.script(&json!({ "kind": "starve", "share": 0.1, "fromMs": START_MS + DAY.cast_signed() }));
     let mut alerts = Vec::new();
     let mut left = 16 * DAY;
@@ -59,10 +60,11 @@ fn however_the_clock_is_moved_the_alarms_are_the_same() {
 #[test]
 fn a_thousand_things_for_thirty_days_take_seconds() {
     let floor = Floor::of(950);
-    floor.profile("p", "all/registered-things", &[
-        less_than("sent", "aws:num-messages-sent", 10_000),
-        model("bytes", "aws:all-bytes-out"),
-    ]);
+    floor.profile(
+        "p",
+        "all/registered-things",
+        &[less_than("sent", "aws:num-messages-sent", 10_000), model("bytes", "aws:all-bytes-out")],
+    );
     let watched = floor.0.ok("GET", "/_control/detect/state", &Value::Null)["watched"]["p"].as_u64().unwrap();
     assert!(watched > 900, "{watched}");
     let began = Instant::now();
