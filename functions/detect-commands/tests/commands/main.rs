@@ -6,6 +6,7 @@ mod changes;
 mod deaths;
 mod each;
 mod every;
+mod follow;
 mod house;
 mod incidents;
 mod mitigations;

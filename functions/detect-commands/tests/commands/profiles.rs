@@ -186,8 +186,8 @@ async fn too_few_devices_for_a_model_are_told_at_once() {
     house.profile("r", &json!([model("a")])).await;
     house.order("ListThingsInThingGroup", "internal-failure", 3, 0);
     let unknown = house.ok(target("AttachSecurityProfile", "r", GROUP)).await;
-    let note = unknown["notes"][0].as_str().unwrap();
-    assert!(note.starts_with("nobody knows whether the devices are enough to train a model: "), "{note}");
+    let words = unknown["notes"][0].as_str().unwrap();
+    assert!(words.starts_with("nobody knows whether the devices are enough to train a model: "), "{words}");
 }
 
 #[tokio::test(start_paused = true)]
