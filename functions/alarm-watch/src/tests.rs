@@ -295,7 +295,7 @@ async fn awss_own_sample_is_read() {
 
 #[tokio::test(start_paused = true)]
 async fn the_events_that_the_project_ships_are_taken() {
-    for name in ["scheduler-alarm-watch", "invoke-alarm-watch"] {
+    for name in ["invoke-alarm-watch"] {
         let path = format!("{}/../../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         assert_eq!(House::default().invoke(event, 900).await.unwrap()["complete"], true, "{name}");

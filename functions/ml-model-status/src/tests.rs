@@ -252,7 +252,7 @@ async fn a_wrong_event_is_refused_by_its_member() {
 
 #[tokio::test(start_paused = true)]
 async fn the_events_that_the_project_ships_are_taken() {
-    for name in ["scheduler-ml-model-status", "invoke-ml-model-status"] {
+    for name in ["invoke-model-status"] {
         let path = format!("{}/../../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
         let event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         assert_eq!(House::default().invoke(event, 900).await.unwrap()["profiles"], 0, "{name}");

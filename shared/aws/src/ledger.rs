@@ -49,6 +49,17 @@ pub struct Ledger {
     table: String,
 }
 
+/// What came of work that is to be done once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// It is done.
+    Done,
+    /// It was done before.
+    DoneBefore,
+    /// Another worker works on it, until this moment at the latest.
+    Busy(Millis),
+}
+
 /// What came of a claim.
 enum Claim {
     /// It is ours until the lease ends.
@@ -146,15 +157,32 @@ impl Ledger {
         lease: Millis,
         work: impl Future<Output = Result<(), Error>>,
     ) -> Result<(), Error> {
+        match self.try_once(about, now, lease, work).await? {
+            Attempt::Busy(until) => {
+                Err(Error::Later(format!("{about} is being worked on until {}", until.rfc3339())))
+            }
+            Attempt::Done | Attempt::DoneBefore => Ok(()),
+        }
+    }
+
+    /// As [`once`](Self::once), for who need not wait for another worker.
+    ///
+    /// # Errors
+    /// If the table does not answer, or why the work failed.
+    pub async fn try_once(
+        &self,
+        about: &str,
+        now: Millis,
+        lease: Millis,
+        work: impl Future<Output = Result<(), Error>>,
+    ) -> Result<Attempt, Error> {
         let nonce = nonce();
         match self.claim(about, &nonce, now, lease).await? {
             Claim::Done => {
                 tracing::info!(claim = about, "it was done before");
-                return Ok(());
+                return Ok(Attempt::DoneBefore);
             }
-            Claim::Busy(until) => {
-                return Err(Error::Later(format!("{about} is being worked on until {}", until.rfc3339())));
-            }
+            Claim::Busy(until) => return Ok(Attempt::Busy(until)),
             Claim::Ours => {}
         }
         match work.await {
@@ -162,7 +190,7 @@ impl Ledger {
                 if !self.complete(about, &nonce).await? {
                     tracing::warn!(claim = about, "the work is done, and its lease ended before");
                 }
-                Ok(())
+                Ok(Attempt::Done)
             }
             Err(error) => {
                 self.give_back(about, &nonce).await;
@@ -521,6 +549,11 @@ pub mod about {
     /// The violations of an incident (`sk`: the violation's id).
     pub fn incident_members(incident_id: &str) -> String {
         format!("incident-members#{incident_id}")
+    }
+
+    /// Telling people of an incident, with all that belongs to it.
+    pub fn incident_alert(incident_id: &str) -> String {
+        format!("incident-alert#{incident_id}")
     }
 
     /// What a security profile watches (`sk` `population`).

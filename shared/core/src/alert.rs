@@ -33,8 +33,14 @@ pub struct Alert {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// A device and behavior raise alarms again and again.
+    AlarmFlapping,
+    /// Many devices alarm on one behavior at once.
+    AlarmIncident,
     /// An incident is over.
     AlarmIncidentOver,
+    /// A device is in alarm, or was.
+    AlarmRaised,
     /// Alarms were raised or ended, and no message told of it.
     AlarmUnheard,
     /// The watch on alarms cannot see, or is behind.
@@ -112,7 +118,10 @@ impl Kind {
     /// The word for filters.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::AlarmFlapping => "alarm-flapping",
+            Self::AlarmIncident => "alarm-incident",
             Self::AlarmIncidentOver => "alarm-incident-over",
+            Self::AlarmRaised => "alarm-raised",
             Self::AlarmUnheard => "alarm-unheard",
             Self::AlarmWatchBlind => "alarm-watch-blind",
             Self::AuditFailed => "audit-failed",

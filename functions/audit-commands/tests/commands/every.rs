@@ -440,6 +440,10 @@ fn bad_values(shape: &'static Shape, path: &[String], found: &mut Vec<Bad>) {
                 bad(value);
             }
         }
+        Shape::Number => {
+            bad(json!("1"));
+            bad(json!(true));
+        }
         Shape::Time => {
             for value in
                 [json!("yesterday"), json!(-1), json!(1e12), json!(true), json!("2026-13-01T00:00:00Z")]

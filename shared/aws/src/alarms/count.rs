@@ -17,7 +17,7 @@ use crate::ledger::about;
 /// How long a counter stays after its bucket, in seconds: longer than any window, and than most incidents.
 const KEPT_SECONDS: i64 = 31 * 86_400;
 
-/// The devices of a behavior, bucket by bucket.
+/// Devices of a behavior in a row of buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counted {
     /// How many devices.
@@ -63,27 +63,71 @@ impl Alarms {
         window_seconds: i64,
         now: Millis,
     ) -> Result<u64, Error> {
-        Ok(self.count(behavior, Bucket::window(window_seconds, now)).await?.devices)
+        Ok(Counted::of(&self.count(behavior, Bucket::window(window_seconds, now)).await?).devices)
     }
 
-    /// The devices that are counted in a row of buckets.
+    /// How many devices alarm on a behavior within a window that has this moment in it: of all such windows, the one with
+    /// the most. What is heard late was no less of an incident.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn devices_around(
+        &self,
+        behavior: &BehaviorKey,
+        window_seconds: i64,
+        at: Millis,
+    ) -> Result<u64, Error> {
+        Ok(self.densest(behavior, window_seconds, at).await?.devices)
+    }
+
+    /// The window around a moment that has the most devices.
+    pub(super) async fn densest(
+        &self,
+        behavior: &BehaviorKey,
+        window_seconds: i64,
+        at: Millis,
+    ) -> Result<Counted, Error> {
+        let (first, last) = (at.plus_seconds(-window_seconds), at.plus_seconds(window_seconds));
+        let buckets = self.count(behavior, (Bucket::of(first), Bucket::of(last))).await?;
+        let (span, around) = (Bucket::of(at).0 - Bucket::of(first).0, Bucket::of(at).0);
+        let windows = (around - span..=around).map(|first| {
+            let within = buckets.iter().filter(|(bucket, _)| (first..=first + span).contains(&bucket.0));
+            Counted::of(&within.copied().collect::<Vec<_>>())
+        });
+        // Of equals the earliest: it has the first alarm.
+        Ok(windows.rev().max_by_key(|counted| counted.devices).unwrap_or_default())
+    }
+
+    /// The devices that are counted in a row of buckets, by bucket; those without any are left out.
     pub(super) async fn count(
         &self,
         behavior: &BehaviorKey,
         (first, last): (Bucket, Bucket),
-    ) -> Result<Counted, Error> {
+    ) -> Result<Vec<(Bucket, u64)>, Error> {
         let (first, last) = (sort_key(first), format!("{}#~", sort_key(last)));
         let range = Range::Between(&first, &last);
         let items = self.ledger.query(&about::alarm_counts(behavior), range).await?;
-        let mut counted = Counted::default();
+        let mut buckets: Vec<(Bucket, u64)> = Vec::new();
         for item in &items {
             let devices = item.get_number(attribute::DEVICES).and_then(|n| u64::try_from(n).ok());
-            let Some(devices) = devices.filter(|devices| *devices > 0) else { continue };
-            counted.devices = counted.devices.saturating_add(devices);
-            counted.first = counted.first.or_else(|| bucket(item));
-            counted.last = bucket(item);
+            let Some((of, devices)) = bucket(item).zip(devices.filter(|devices| *devices > 0)) else {
+                continue;
+            };
+            match buckets.last_mut() {
+                Some((last, sum)) if *last == of => *sum = sum.saturating_add(devices),
+                _ => buckets.push((of, devices)),
+            }
         }
-        Ok(counted)
+        Ok(buckets)
+    }
+}
+
+impl Counted {
+    /// The sum of a row of buckets.
+    pub(super) fn of(buckets: &[(Bucket, u64)]) -> Self {
+        let devices = buckets.iter().fold(0_u64, |sum, (_, devices)| sum.saturating_add(*devices));
+        let at = |of: Option<&(Bucket, u64)>| of.map(|(bucket, _)| *bucket);
+        Self { devices, first: at(buckets.first()), last: at(buckets.last()) }
     }
 }
 

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use super::Alarms;
 use super::ROUNDS;
+use super::count::Counted;
 use super::item::LATEST;
 use super::item::attribute;
 use super::open;
@@ -161,15 +162,15 @@ impl Alarms {
     async fn counted(&self, Numbered { mut incident, behavior, .. }: Numbered) -> Result<Incident, Error> {
         if incident.ended_at.is_none() {
             let since = (Bucket::of(incident.first_at), Bucket(i64::MAX));
-            let counted = self.count(&behavior, since).await?;
+            let counted = Counted::of(&self.count(&behavior, since).await?);
             incident.devices = incident.devices.max(counted.devices);
             incident.latest_at = incident.latest_at.max(counted.last.map_or(Millis(0), Bucket::start));
         }
         Ok(incident)
     }
 
-    /// What an incident of a behavior would be that is noticed now: the devices within the window, the first alarm and the
-    /// latest, as far as the counters and the open violations tell.
+    /// What an incident would be that is noticed by a violation: the devices within the densest window around its raise,
+    /// the first alarm and the latest, as far as the counters tell: to five minutes.
     ///
     /// # Errors
     /// If the table does not answer.
@@ -180,18 +181,17 @@ impl Alarms {
         window_seconds: i64,
         now: Millis,
     ) -> Result<Incident, Error> {
-        let behavior = life.alarm.behavior_key();
-        let window = Bucket::window(window_seconds, now);
-        let counted = self.count(&behavior, window).await?;
         let raised_at = life.raised_at.unwrap_or(now);
+        let counted = self.densest(&life.alarm.behavior_key(), window_seconds, raised_at).await?;
+        let start = |bucket: Option<Bucket>| bucket.map_or(raised_at, Bucket::start);
         Ok(Incident {
             id: String::new(),
             profile: life.alarm.profile.clone(),
             behavior: life.alarm.behavior.clone(),
             devices: counted.devices,
             population,
-            first_at: counted.first.unwrap_or(window.0).start().min(raised_at),
-            latest_at: counted.last.map_or(raised_at, Bucket::start).max(raised_at),
+            first_at: start(counted.first).min(raised_at),
+            latest_at: start(counted.last).max(raised_at),
             ended_at: None,
             decision: None,
         })
