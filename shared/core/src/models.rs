@@ -15,7 +15,7 @@ mod trouble;
 pub use forecast::Forecast;
 pub use forecast::forecast;
 pub use status::Counts;
-pub use status::ModelReport;
+pub use status::ModelsStatus;
 pub use status::NOTE;
 pub use status::WithoutTargets;
 pub use trouble::Subject;
