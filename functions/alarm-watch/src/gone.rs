@@ -52,7 +52,9 @@ impl AlarmWatch {
                 found.unsent.get_or_insert(error.to_string());
                 break;
             }
-            ends.iter().for_each(|end| gone.add(end));
+            for end in &ends {
+                gone.add(end);
+            }
         }
         Ok(gone)
     }

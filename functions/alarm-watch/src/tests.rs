@@ -266,9 +266,8 @@ async fn what_the_service_lists_is_read_as_its_message_is() {
         house.detect(|detect| detect.events.push(raised));
     }
     // One without what it has to have takes no other along.
-    house.detect(|detect| {
-        detect.events.push(json!({"violationId": "x", "violationEventTime": house.ago(30)}))
-    });
+    let nameless = json!({"violationId": "x", "violationEventTime": house.ago(30)});
+    house.detect(|detect| detect.events.push(nameless));
     let seen = house.look().await;
     assert_eq!((&seen["unreadable"], &seen["events"]), (&json!(1), &json!(5)));
     let mut found = Vec::new();
@@ -292,4 +291,13 @@ async fn awss_own_sample_is_read() {
     house.detect(|detect| detect.active = listed);
     house.look().await;
     assert_eq!(house.found().len(), count);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_events_that_the_project_ships_are_taken() {
+    for name in ["invoke-alarm-watch"] {
+        let path = format!("{}/../../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert_eq!(House::default().invoke(event, 900).await.unwrap()["complete"], true, "{name}");
+    }
 }

@@ -4,9 +4,13 @@ use aws_sdk_iot::primitives::DateTime;
 use aws_sdk_iot::types::ActiveViolation;
 use aws_sdk_iot::types::Behavior;
 use aws_sdk_iot::types::BehaviorCriteria;
+use aws_sdk_iot::types::ComparisonOperator;
+use aws_sdk_iot::types::ConfidenceLevel;
 use aws_sdk_iot::types::MetricValue;
+use aws_sdk_iot::types::VerificationState;
 use aws_sdk_iot::types::ViolationEvent;
 use aws_sdk_iot::types::ViolationEventAdditionalInfo;
+use aws_sdk_iot::types::ViolationEventType;
 use fleetwarden_core::alarm::AlarmError;
 use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::timestamp::Millis;
@@ -33,8 +37,8 @@ pub(crate) fn event(event: &ViolationEvent, account: &str, region: &str) -> Resu
         "behavior": event.behavior.as_ref().map(behavior),
         "metricValue": event.metric_value.as_ref().map(value),
         "violationEventAdditionalInfo": event.violation_event_additional_info.as_ref().map(info),
-        "violationEventType": event.violation_event_type.as_ref().map(|kind| kind.as_str()),
-        "verificationState": event.verification_state.as_ref().map(|state| state.as_str()),
+        "violationEventType": event.violation_event_type.as_ref().map(ViolationEventType::as_str),
+        "verificationState": event.verification_state.as_ref().map(VerificationState::as_str),
         "violationEventTime": event.violation_event_time.as_ref().map(millis),
     });
     AlarmEvent::parse(&without_nulls(members).to_string(), account, region)
@@ -52,7 +56,7 @@ pub(crate) fn active(active: &ActiveViolation, account: &str, region: &str) -> R
         "behavior": active.behavior.as_ref().map(behavior),
         "lastViolationValue": active.last_violation_value.as_ref().map(value),
         "violationEventAdditionalInfo": active.violation_event_additional_info.as_ref().map(info),
-        "verificationState": active.verification_state.as_ref().map(|state| state.as_str()),
+        "verificationState": active.verification_state.as_ref().map(VerificationState::as_str),
         "violationStartTime": active.violation_start_time.as_ref().map(millis),
     });
     let begin = AlarmEvent::parse(&without_nulls(members).to_string(), account, region)?;
@@ -66,7 +70,7 @@ fn millis(at: &DateTime) -> i64 {
 }
 
 fn info(info: &ViolationEventAdditionalInfo) -> Value {
-    json!({"confidenceLevel": info.confidence_level.as_ref().map(|level| level.as_str())})
+    json!({"confidenceLevel": info.confidence_level.as_ref().map(ConfidenceLevel::as_str)})
 }
 
 fn behavior(behavior: &Behavior) -> Value {
@@ -82,7 +86,7 @@ fn criteria(criteria: &BehaviorCriteria) -> Value {
     let threshold = criteria.statistical_threshold.as_ref();
     let model = criteria.ml_detection_config.as_ref();
     json!({
-        "comparisonOperator": criteria.comparison_operator.as_ref().map(|operator| operator.as_str()),
+        "comparisonOperator": criteria.comparison_operator.as_ref().map(ComparisonOperator::as_str),
         "value": criteria.value.as_ref().map(value),
         "durationSeconds": criteria.duration_seconds,
         "consecutiveDatapointsToAlarm": criteria.consecutive_datapoints_to_alarm,

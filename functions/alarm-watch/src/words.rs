@@ -156,8 +156,9 @@ fn named(lost: &Lost) -> String {
     lost.examples.iter().map(line).chain(more).collect::<Vec<_>>().join("\n")
 }
 
-/// A name as code: no character of it can end that or be unseen.
+/// A name as code: no character of it can end that, be unseen, or mean anything to a chat.
 fn code(name: &str) -> String {
-    let name: String = visible(name).chars().map(|c| if c == '`' { '\'' } else { c }).take(NAME).collect();
+    let plain = |c: char| if matches!(c, '`' | '<' | '>' | '@') { '?' } else { c };
+    let name: String = visible(name).chars().map(plain).take(NAME).collect();
     format!("`{name}`")
 }

@@ -36,7 +36,7 @@ use fleetwarden_aws::settings::SettingsError;
 use fleetwarden_aws::settings::optional;
 use fleetwarden_aws::telemetry;
 use fleetwarden_core::metrics;
-use fleetwarden_core::models::ModelReport;
+use fleetwarden_core::models::ModelsStatus;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 use serde::Deserialize;
@@ -142,7 +142,7 @@ impl MlModelStatus {
         self.ledger.once(&about::look(NAME, &slot), self.clock.now(), lease, work).await?;
         Ok(status
             .into_inner()
-            .map_or_else(|| json!({"slot": slot, "repeated": true}), |status: ModelReport| json!(status)))
+            .map_or_else(|| json!({"slot": slot, "repeated": true}), |status: ModelsStatus| json!(status)))
     }
 
     /// When an invocation stops looking.

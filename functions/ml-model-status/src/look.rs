@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use aws_sdk_iot::operation::describe_security_profile::DescribeSecurityProfileOutput;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::kept::Kept;
-use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::model_status;
 use fleetwarden_core::alarm::Confidence;
 use fleetwarden_core::metrics::models::model_lines;
 use fleetwarden_core::models::Model;
-use fleetwarden_core::models::ModelReport;
+use fleetwarden_core::models::ModelsStatus;
 use fleetwarden_core::models::NOTE;
 use fleetwarden_core::models::Subject;
 use fleetwarden_core::models::WithoutTargets;
@@ -47,7 +47,7 @@ struct Visited {
 
 impl MlModelStatus {
     /// Looks at all models, keeps what it saw, and tells what is due.
-    pub(crate) async fn look(&self, deadline: Millis) -> Result<ModelReport, Error> {
+    pub(crate) async fn look(&self, deadline: Millis) -> Result<ModelsStatus, Error> {
         let (now, stop_at) = (self.clock.now(), self.stop_at(deadline));
         let kept = Kept::new(self.ledger.clone(), about::model_watch());
         let memory: Memory = kept.read().await?;
@@ -85,8 +85,7 @@ impl MlModelStatus {
         let told = kept.tell(&self.alerts, &mut kept_now, now).await.map(drop);
         let mut report = report;
         report.fit(STATUS_BYTES);
-        let item = Item::new(&about::model_status(), "latest", now).json("status", &report);
-        Error::of_both(told, self.ledger.put(item).await)?;
+        Error::of_both(told, model_status::keep(&self.ledger, &report).await)?;
         Ok(report)
     }
 
@@ -204,9 +203,9 @@ fn report(
     left: &[String],
     blind: &[Blind],
     incomplete: bool,
-) -> ModelReport {
+) -> ModelsStatus {
     let without = profiles.iter().filter(|(_, profile)| !profile.has_targets());
-    let mut report = ModelReport {
+    let mut report = ModelsStatus {
         at,
         profiles: names.len(),
         ml_profiles: profiles.len(),

@@ -11,7 +11,7 @@ use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::digest::Digest;
-use fleetwarden_core::models::ModelReport;
+use fleetwarden_core::models::ModelsStatus;
 use fleetwarden_core::models::NOTE;
 use fleetwarden_core::models::Trouble;
 use fleetwarden_core::names::visible;
@@ -45,7 +45,7 @@ pub(crate) struct Seen<'l> {
     pub(crate) looked_at: &'l BTreeSet<String>,
     /// Whether there was time for everything.
     pub(crate) is_complete: bool,
-    pub(crate) report: &'l ModelReport,
+    pub(crate) report: &'l ModelsStatus,
     pub(crate) blind: &'l [Blind],
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn notice(notices: &mut Notices, look: &Seen<'_>) {
 }
 
 /// All troubles: profile, behavior, trouble, and what to add to it.
-fn troubles(report: &ModelReport) -> impl Iterator<Item = (&str, &str, Trouble, String)> {
+fn troubles(report: &ModelsStatus) -> impl Iterator<Item = (&str, &str, Trouble, String)> {
     let of_models = report.models.iter().flat_map(|model| {
         model.troubles.iter().map(|trouble| {
             let outlook = match trouble {

@@ -5,6 +5,7 @@ mod house;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_aws::testing::gate::Moment;
+use fleetwarden_core::report::alarm::ModelReport;
 use serde_json::Value;
 use serde_json::json;
 
@@ -50,6 +51,10 @@ async fn a_fleet_that_is_large_enough_is_quiet_and_a_rule_profile_costs_nothing(
     insta::assert_snapshot!(calls.join("\n"));
     house.pass_days(-1);
     insta::assert_json_snapshot!(house.look().await);
+    let kept = fleetwarden_aws::model_status::latest(&house.ledger()).await.unwrap().unwrap();
+    let rows: Vec<ModelReport> = kept.models.iter().map(ModelReport::from).collect();
+    assert_eq!((rows.len(), rows[0].needs_attention), (2, false));
+    assert_eq!(rows[0].outlook, "Enough datapoints in the trailing 14 days.");
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,5 +252,14 @@ async fn a_wrong_event_is_refused_by_its_member() {
     for event in [json!([]), json!({"scheduledAt": "noon"}), json!({"dryRun": true})] {
         let error = house.invoke(event.clone(), 60).await.unwrap_err();
         assert!(error.is_permanent(), "{event}: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_events_that_the_project_ships_are_taken() {
+    for name in ["invoke-model-status"] {
+        let path = format!("{}/../../events/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let event: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert_eq!(House::default().invoke(event, 900).await.unwrap()["profiles"], 0, "{name}");
     }
 }

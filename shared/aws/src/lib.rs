@@ -16,6 +16,7 @@ pub mod iot_api;
 pub mod kept;
 pub mod ledger;
 pub mod mitigations;
+pub mod model_status;
 pub mod pace;
 pub mod policy;
 pub mod queue;

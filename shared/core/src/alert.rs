@@ -37,10 +37,10 @@ pub enum Kind {
     AlarmFlapping,
     /// Many devices alarm on one behavior at once.
     AlarmIncident,
-    /// A device is in alarm, or was.
-    AlarmRaised,
     /// An incident is over.
     AlarmIncidentOver,
+    /// A device is in alarm, or was.
+    AlarmRaised,
     /// Alarms were raised or ended, and no message told of it.
     AlarmUnheard,
     /// The watch on alarms cannot see, or is behind.
@@ -65,8 +65,6 @@ pub enum Kind {
     MitigationFailed,
     /// Mitigations wait for longer than a day, because the policy's windows say so.
     MitigationHeld,
-    /// A device was taken out of the groups that its mitigation had put it into.
-    MitigationReleased,
     /// A model alarms for a large share of its devices.
     ModelAlarmsOften,
     /// A model expires soon.
@@ -122,8 +120,8 @@ impl Kind {
         match self {
             Self::AlarmFlapping => "alarm-flapping",
             Self::AlarmIncident => "alarm-incident",
-            Self::AlarmRaised => "alarm-raised",
             Self::AlarmIncidentOver => "alarm-incident-over",
+            Self::AlarmRaised => "alarm-raised",
             Self::AlarmUnheard => "alarm-unheard",
             Self::AlarmWatchBlind => "alarm-watch-blind",
             Self::AuditFailed => "audit-failed",
@@ -136,7 +134,6 @@ impl Kind {
             Self::FindingsReported => "findings-reported",
             Self::MitigationFailed => "mitigation-failed",
             Self::MitigationHeld => "mitigation-held",
-            Self::MitigationReleased => "mitigation-released",
             Self::ModelAlarmsOften => "model-alarms-often",
             Self::ModelExpiring => "model-expiring",
             Self::ModelExpired => "model-expired",

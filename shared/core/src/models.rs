@@ -15,7 +15,7 @@ mod trouble;
 pub use forecast::Forecast;
 pub use forecast::forecast;
 pub use status::Counts;
-pub use status::ModelReport;
+pub use status::ModelsStatus;
 pub use status::NOTE;
 pub use status::WithoutTargets;
 pub use trouble::Subject;
@@ -172,8 +172,10 @@ mod tests {
         let sample = |hours, collected| Sample { at: at(hours), collected };
         let (mut one, mut other) = (vec![], vec![]);
         let all = [sample(6, 1), sample(20, 2), sample(30, 3), sample(25, 4)];
-        all.into_iter().for_each(|s| add_sample(&mut one, s));
-        [3, 2, 1, 0].into_iter().for_each(|n| add_sample(&mut other, all[n]));
+        for (first, last) in all.iter().zip(all.iter().rev()) {
+            add_sample(&mut one, *first);
+            add_sample(&mut other, *last);
+        }
         assert_eq!(one, [sample(20, 2), sample(30, 3)]);
         assert_eq!(one, other);
         add_sample(&mut one, sample(30 + 40 * 24, 9));

@@ -220,7 +220,7 @@ impl House {
         }
     }
 
-    fn ledger(&self) -> Ledger {
+    pub(super) fn ledger(&self) -> Ledger {
         Ledger::new(self.aws.dynamodb(), "ledger".into())
     }
 

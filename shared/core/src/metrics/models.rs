@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::NAMESPACE;
 use crate::models::Model;
-use crate::models::ModelReport;
 use crate::models::ModelStatus;
+use crate::models::ModelsStatus;
 use crate::timestamp::Millis;
 
 /// How many models have metrics of their own, the worst first: each is two dimensions and four metrics, and they cost.
@@ -16,7 +16,7 @@ const MODELS: usize = 500;
 ///
 /// By `Profile` and `Behavior`: `ModelState` (0 not built, 1 active, 2 expired), `DatapointsCollected` (percent),
 /// `DaysInTraining` and, of a model that was built, `DaysSinceRefresh`.
-pub fn model_lines(report: &ModelReport) -> Vec<String> {
+pub fn model_lines(report: &ModelsStatus) -> Vec<String> {
     let counts = &report.counts;
     let all: [(&str, &str, Value); 9] = [
         ("Models", "Count", (report.models.len() + report.left_out).into()),

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::Model;
 use super::ModelStatus;
 use super::Trouble;
+use crate::report::alarm::ModelReport;
 use crate::timestamp::Millis;
 
 /// What is to be said wherever people read a number of datapoints.
@@ -15,7 +16,7 @@ pub const NOTE: &str = "Datapoints are datapointsCollectionPercentage × 25,000 
 /// The status of all models of an account and region.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ModelReport {
+pub struct ModelsStatus {
     /// When they were looked at.
     pub at: Millis,
     /// How many security profiles there are.
@@ -91,7 +92,24 @@ impl Counts {
     }
 }
 
-impl ModelReport {
+impl From<&Model> for ModelReport {
+    /// The model in the words of its status: what is wrong with it, and what is to be expected of it.
+    fn from(model: &Model) -> Self {
+        let wrong = model.troubles.iter().map(|trouble| format!("{}.", trouble.words()));
+        let words: Vec<String> = wrong.chain([model.outlook.clone()]).collect();
+        Self {
+            profile: model.profile.clone(),
+            behavior: model.behavior.clone(),
+            status: model.status.as_str().to_owned(),
+            percentage: Some(model.percentage),
+            refreshed_at: model.refreshed_at,
+            needs_attention: !model.troubles.is_empty() || !model.forecast.is_good(),
+            outlook: words.join(" "),
+        }
+    }
+}
+
+impl ModelsStatus {
     /// Puts the worst models first.
     pub fn sort(&mut self) {
         let rank = |model: &Model| model.troubles.iter().map(Trouble::rank).min().unwrap_or(u8::MAX);

@@ -168,8 +168,8 @@ mod tests {
 
     const NOW: Millis = Millis(1_795_392_000_000);
 
-    fn ago(days: i64) -> Option<Millis> {
-        Some(NOW.plus_seconds(-days * DAY_SECONDS))
+    fn ago(days: i64) -> Millis {
+        NOW.plus_seconds(-days * DAY_SECONDS)
     }
 
     fn model(status: ModelStatus, since: Option<Millis>, refreshed_at: Option<Millis>) -> Model {
@@ -207,13 +207,13 @@ mod tests {
 
     #[test]
     fn each_state_of_training_has_its_trouble_from_its_day_on() {
-        let pending = |days| words(&model(ModelStatus::PendingBuild, ago(days), None), subject());
+        let pending = |days| words(&model(ModelStatus::PendingBuild, Some(ago(days)), None), subject());
         assert_eq!(pending(14), "");
         assert_eq!(pending(15), "not built, though collection began 2026-11-08T00:00:00Z");
-        let active = |days| words(&model(ModelStatus::Active, ago(99), ago(days)), subject());
+        let active = |days| words(&model(ModelStatus::Active, Some(ago(99)), Some(ago(days))), subject());
         let told = [1, 2, 22, 23, 40].map(active).join("\n");
         insta::assert_snapshot!(told);
-        let expired = model(ModelStatus::Expired, ago(99), None);
+        let expired = model(ModelStatus::Expired, Some(ago(99)), None);
         assert_eq!(words(&expired, subject()), "expired; it was never built");
         let silent = Subject { known_since: NOW.plus_seconds(-16 * DAY_SECONDS), ..subject() };
         let never = model(ModelStatus::PendingBuild, None, None);
@@ -226,9 +226,9 @@ mod tests {
     #[test]
     fn a_paused_profile_is_no_trouble_of_its_models_until_they_expire() {
         let paused = Subject { has_targets: false, ..subject() };
-        assert_eq!(words(&model(ModelStatus::PendingBuild, ago(20), None), paused), "");
-        assert_eq!(words(&model(ModelStatus::Active, ago(20), ago(20)), paused), "");
-        assert_ne!(words(&model(ModelStatus::Active, ago(40), ago(25)), paused), "");
+        assert_eq!(words(&model(ModelStatus::PendingBuild, Some(ago(20)), None), paused), "");
+        assert_eq!(words(&model(ModelStatus::Active, Some(ago(20)), Some(ago(20))), paused), "");
+        assert_ne!(words(&model(ModelStatus::Active, Some(ago(40)), Some(ago(25))), paused), "");
     }
 
     #[test]
