@@ -9,11 +9,13 @@
 //! Only what a rule decided is started here. A command starts its task itself, after a gate of its own, so a message
 //! that has one started is not from it.
 
+use fleetwarden_core::alarm::message::AlarmMitigationRequest;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::mitigation::MAX_FINDINGS;
 use fleetwarden_core::mitigation::MAX_REASON_CODES;
+use fleetwarden_core::mitigation::MAX_VIOLATIONS;
 use fleetwarden_core::names::is_name;
 use fleetwarden_core::policy::Calendar;
 use fleetwarden_core::policy::Closed;
@@ -70,8 +72,40 @@ pub fn admit(
         let reason = "a command starts its task itself, and only has it followed here".to_owned();
         return Admission::Refuse { reason };
     }
+    gate(request.mode, policy_mode, calendar, now)
+}
+
+/// Decides on one mitigation of alarms, as [`admit`] on one of findings. `region` is the region of the function.
+pub fn admit_alarms(
+    request: &AlarmMitigationRequest,
+    (account, region): (&str, &str),
+    policy_mode: Mode,
+    calendar: Option<&Calendar<'_>>,
+    now: Millis,
+) -> Admission {
+    let limits = || {
+        within_actions(&request.actions)?;
+        count("violations", request.violations.len(), MAX_VIOLATIONS)
+    };
+    if let Err(reason) = request.verify(account, region).and_then(|()| limits()) {
+        return Admission::Refuse { reason };
+    }
+    if let Origin::Command(_) = request.origin {
+        let reason = "a command starts its task itself, and only has it followed here".to_owned();
+        return Admission::Refuse { reason };
+    }
+    gate(request.mode, policy_mode, calendar, now)
+}
+
+/// What the policy of now says of acting now: its windows, and at last the mode.
+pub(crate) fn gate(
+    decided: Mode,
+    policy_mode: Mode,
+    calendar: Option<&Calendar<'_>>,
+    now: Millis,
+) -> Admission {
     let closed = calendar.and_then(|calendar| calendar.closed(now));
-    match (request.mode.safer(policy_mode), closed) {
+    match (decided.safer(policy_mode), closed) {
         (Mode::Enforce, None) => Admission::Go,
         (Mode::Enforce, Some(Closed { reason, opens: Some(until) })) => Admission::Hold { reason, until },
         (Mode::Enforce, Some(Closed { reason, opens: None })) => Admission::Shut { reason },
@@ -86,10 +120,7 @@ pub fn admit(
 
 /// The limits of one task (`StartAuditMitigationActionsTask`). Triage keeps them; what does not is not its.
 fn within_limits(request: &MitigationRequest) -> Result<(), String> {
-    count("actions", request.actions.len(), MAX_ACTIONS)?;
-    if let Some(bad) = request.actions.iter().position(|name| !is_name(name)) {
-        return Err(format!("actions[{bad}] is no name of a mitigation action"));
-    }
+    within_actions(&request.actions)?;
     match &request.target {
         Target::Findings(findings) => {
             count("findings", findings.len(), MAX_FINDINGS)?;
@@ -105,6 +136,14 @@ fn within_limits(request: &MitigationRequest) -> Result<(), String> {
                 None => Ok(()),
             }
         }
+    }
+}
+
+fn within_actions(actions: &[String]) -> Result<(), String> {
+    count("actions", actions.len(), MAX_ACTIONS)?;
+    match actions.iter().position(|name| !is_name(name)) {
+        Some(bad) => Err(format!("actions[{bad}] is no name of a mitigation action")),
+        None => Ok(()),
     }
 }
 

@@ -285,6 +285,6 @@ fn check(request: &MitigationRequest) -> String {
     shown(request.check.as_str())
 }
 
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     text.chars().take(700).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -12,11 +12,14 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::nonce;
+use fleetwarden_aws::mitigations::Chain;
 use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_core::alarm::message::AlarmMitigationMessage;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::Round;
 use fleetwarden_core::timestamp::Millis;
+use serde::Serialize;
 
 use crate::ApplyMitigations;
 
@@ -29,16 +32,77 @@ pub(crate) const LONGEST_HOLD_SECONDS: i64 = 90 * 86_400;
 /// How long a task is followed: 90 days, for which Device Defender keeps it.
 pub(crate) const LONGEST_FOLLOW_SECONDS: i64 = 90 * 86_400;
 
+/// A message that can wait: of a mitigation of findings, or of alarms.
+pub(crate) trait Waiting: Serialize + Sized {
+    /// The mitigation task's id.
+    fn task_id(&self) -> String;
+
+    /// The chain that its step waits by.
+    fn chain(&self) -> Chain;
+
+    /// Which message of its chain it is.
+    fn round(&self) -> Option<&Round>;
+
+    /// How often its step has been put off, and since when.
+    fn waited(&self) -> (u32, Option<Millis>);
+
+    /// The message that comes after it in its chain.
+    fn next(self, round: Round, waited: (u32, Option<Millis>)) -> Self;
+}
+
+impl Waiting for MitigationMessage {
+    fn task_id(&self) -> String {
+        self.request.task_id()
+    }
+
+    fn chain(&self) -> Chain {
+        Chain::of(&self.request, self.step)
+    }
+
+    fn round(&self) -> Option<&Round> {
+        self.round.as_ref()
+    }
+
+    fn waited(&self) -> (u32, Option<Millis>) {
+        (self.waits, self.since)
+    }
+
+    fn next(self, round: Round, (waits, since): (u32, Option<Millis>)) -> Self {
+        Self { waits, since, round: Some(round), ..self }
+    }
+}
+
+impl Waiting for AlarmMitigationMessage {
+    fn task_id(&self) -> String {
+        self.alarms.task_id()
+    }
+
+    fn chain(&self) -> Chain {
+        Chain::of_alarms(&self.alarms, self.step)
+    }
+
+    fn round(&self) -> Option<&Round> {
+        self.round.as_ref()
+    }
+
+    fn waited(&self) -> (u32, Option<Millis>) {
+        (self.waits, self.since)
+    }
+
+    fn next(self, round: Round, (waits, since): (u32, Option<Millis>)) -> Self {
+        Self { waits, since, round: Some(round), ..self }
+    }
+}
+
 impl ApplyMitigations {
     /// Takes the round of a message, if it has one.
-    pub(crate) async fn take_round(&self, message: &MitigationMessage) -> Result<Taken, Error> {
-        let MitigationMessage { request, step, round, .. } = message;
-        let Some(round) = round else { return Ok(Taken::Yes) };
+    pub(crate) async fn take_round(&self, message: &impl Waiting) -> Result<Taken, Error> {
+        let Some(round) = message.round() else { return Ok(Taken::Yes) };
         let now = self.consumer.clock.now();
-        let taken = self.mitigations.take_round(request, *step, round, now).await?;
+        let taken = self.mitigations.take_round(&message.chain(), round, now).await?;
         if taken == Taken::Passed {
             tracing::info!(
-                mitigation.task_id = request.task_id(),
+                mitigation.task_id = message.task_id(),
                 round = round.number,
                 "nothing to do: a copy of the message has gone on"
             );
@@ -47,42 +111,47 @@ impl ApplyMitigations {
     }
 
     /// Sends the same message again, to be seen later each time.
-    pub(crate) async fn put_off(&self, message: MitigationMessage) -> Result<(), Error> {
+    pub(crate) async fn put_off(&self, message: impl Waiting) -> Result<(), Error> {
         let now = self.consumer.clock.now();
-        let delay = delay(self.follow_up_seconds, message.waits);
-        let waits = message.waits.saturating_add(1);
-        let since = Some(message.since.map_or(now, |since| since.min(now)));
-        self.send_again(MitigationMessage { waits, since, ..message }, delay).await
+        let (waits, since) = message.waited();
+        let delay = delay(self.follow_up_seconds, waits);
+        let since = Some(since.map_or(now, |since| since.min(now)));
+        self.send_again(message, (waits.saturating_add(1), since), delay).await
     }
 
     /// Sends a message again that is to be seen at a moment, or before it if that is far.
-    pub(crate) async fn put_off_until(&self, message: MitigationMessage, until: Millis) -> Result<(), Error> {
+    pub(crate) async fn put_off_until(&self, message: impl Waiting, until: Millis) -> Result<(), Error> {
         let delay = left(until, self.consumer.clock.now());
-        self.send_again(message, delay).await
+        let waited = message.waited();
+        self.send_again(message, waited, delay).await
     }
 
-    async fn send_again(&self, message: MitigationMessage, delay_seconds: u32) -> Result<(), Error> {
-        let number = match &message.round {
+    async fn send_again(
+        &self,
+        message: impl Waiting,
+        waited: (u32, Option<Millis>),
+        delay_seconds: u32,
+    ) -> Result<(), Error> {
+        let number = match message.round() {
             Some(round) => round.number.saturating_add(1),
-            None => self.mitigations.next_round(&message.request, message.step).await?,
+            None => self.mitigations.next_round(&message.chain()).await?,
         };
-        let round = Some(Round { number, id: nonce() });
-        self.send(&MitigationMessage { round, ..message }, delay_seconds).await
+        self.send(&message.next(Round { number, id: nonce() }, waited), delay_seconds).await
     }
 
     /// Sends the first message of a step, to be seen after the first delay.
-    pub(crate) async fn send_first(&self, message: &MitigationMessage) -> Result<(), Error> {
+    pub(crate) async fn send_first(&self, message: &impl Waiting) -> Result<(), Error> {
         self.send(message, delay(self.follow_up_seconds, 0)).await
     }
 
-    async fn send(&self, message: &MitigationMessage, delay_seconds: u32) -> Result<(), Error> {
+    async fn send(&self, message: &impl Waiting, delay_seconds: u32) -> Result<(), Error> {
         let body = serde_json::to_string(message).map_err(|e| Error::Input(e.to_string()))?;
         self.queue.send(&[Outgoing { body, delay_seconds }]).await
     }
 
     /// Whether a message has been put off for so long.
-    pub(crate) fn has_waited(&self, message: &MitigationMessage, seconds: i64) -> bool {
-        message.since.is_some_and(|since| self.is_past(since, seconds))
+    pub(crate) fn has_waited(&self, message: &impl Waiting, seconds: i64) -> bool {
+        message.waited().1.is_some_and(|since| self.is_past(since, seconds))
     }
 
     /// Whether so many seconds have passed since a moment.

@@ -30,7 +30,7 @@ use crate::task::Task;
 use crate::task::TaskTarget;
 
 /// The longest that an invocation lasts (Lambda). What was claimed within it may be about to start.
-const INVOCATION_SECONDS: i64 = 900;
+pub(crate) const INVOCATION_SECONDS: i64 = 900;
 
 /// How many findings of a check ended in which way (`TaskStatisticsForAuditCheck`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -19,7 +19,7 @@ use crate::backoff::LONGEST_HOLD_SECONDS;
 use crate::start::Aside;
 
 /// People are alerted of what is held for longer, in milliseconds: a day.
-const LONG_MS: i64 = 86_400_000;
+pub(crate) const LONG_MS: i64 = 86_400_000;
 
 impl ApplyMitigations {
     /// Holds a mitigation until a moment.

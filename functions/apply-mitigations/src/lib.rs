@@ -6,6 +6,8 @@
 //! ended it: nothing else says when that is. After it, the ledger knows what became of every finding, and people were
 //! alerted of what failed.
 //!
+//! Mitigations of alarms come on the same queue and go the same way, in [`alarms`].
+//!
 //! A message is a request and no permission: whatever it says of its policy, its mode or its audit, the policy, the
 //! ledger and the service of now are asked before every start.
 //!
@@ -14,6 +16,7 @@
 
 pub mod admission;
 
+mod alarms;
 mod alerts;
 mod backoff;
 mod follow;
@@ -27,6 +30,7 @@ mod task;
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::batch::Consumer;
@@ -39,12 +43,15 @@ use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings;
 use fleetwarden_aws::settings::Common;
+use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 pub use room::Room;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// The function with all that it needs from outside.
 pub struct ApplyMitigations {
@@ -52,6 +59,12 @@ pub struct ApplyMitigations {
     pub account: String,
     /// AWS IoT.
     pub iot: IotApi,
+    /// AWS IoT, for the mitigation of alarms.
+    pub detect: aws_sdk_iot::Client,
+    /// The groups that things are in.
+    pub groups: ThingGroups,
+    /// What is known of alarms.
+    pub alarms: Alarms,
     /// Its own queue: for what is followed and for what has to wait.
     pub queue: Queue,
     /// What is known of mitigations.
@@ -62,6 +75,8 @@ pub struct ApplyMitigations {
     pub policy: Policy,
     /// Whether the service has room for a task.
     pub room: Room,
+    /// Whether it has room for a task of Detect, of which fewer run at once.
+    pub alarm_room: Room,
     /// How long a message waits first, in seconds; then twice as long, and so on.
     pub follow_up_seconds: u32,
     /// How batches are taken.
@@ -89,11 +104,15 @@ impl ApplyMitigations {
         Ok(Self {
             account: common.account,
             iot: shared.iot_api(),
+            detect: shared.iot(),
+            groups: ThingGroups::new(shared.iot()),
+            alarms: Alarms::new(ledger.clone()),
             queue,
             mitigations: Mitigations::new(ledger),
             alerts,
             policy,
             room: Room::default(),
+            alarm_room: Room::default(),
             follow_up_seconds,
             consumer,
         })
@@ -108,12 +127,23 @@ impl ApplyMitigations {
     }
 
     async fn message(&self, body: &str, deadline: Millis) -> Result<(), Error> {
+        let kind: Kind = batch::parse("mitigation message", body)?;
+        if kind.alarms.is_some() {
+            let message = batch::parse("mitigation message", body)?;
+            return Box::pin(self.alarm_message(message, deadline)).await;
+        }
         let message: MitigationMessage = batch::parse("mitigation message", body)?;
         match message.step {
             Step::Start | Step::Held { .. } => self.start(message, deadline).await,
             Step::Follow => self.follow(message, deadline).await,
         }
     }
+}
+
+/// By what a message of the mitigation queue is told to be about alarms.
+#[derive(Deserialize)]
+struct Kind {
+    alarms: Option<IgnoredAny>,
 }
 
 #[cfg(test)]

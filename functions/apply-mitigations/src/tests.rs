@@ -1,6 +1,7 @@
 //! The common part of the tests: the function on services in memory, and the messages that it gets.
 
 mod admission;
+mod alarms;
 mod follow;
 mod hold;
 mod order;
@@ -10,12 +11,14 @@ mod start;
 mod windows;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
@@ -61,11 +64,15 @@ fn under(service: &Service, policy: &str) -> ApplyMitigations {
     ApplyMitigations {
         account: "123456789012".into(),
         iot: shared.iot_api(),
+        detect: shared.iot(),
+        groups: ThingGroups::new(shared.iot()),
+        alarms: Alarms::new(ledger.clone()),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
         mitigations: Mitigations::new(ledger.clone()),
         alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger, clock.clone()),
         policy: Policy::parse(policy.as_bytes()).unwrap(),
         room: Room::default(),
+        alarm_room: Room::default(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
     }

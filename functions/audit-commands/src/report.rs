@@ -24,10 +24,10 @@ use serde_json::value::RawValue;
 use serde_json::value::to_raw_value;
 
 use crate::AuditCommands;
-use crate::calls::answer;
-use crate::command::Command;
-use crate::failure::Failure;
 use crate::report::sources::Sources;
+use fleetwarden_commands::Command;
+use fleetwarden_commands::Failure;
+use fleetwarden_commands::calls::answer;
 
 /// What is kept of the time to write the report down. What has not answered by then is a gap.
 const WRITING: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ const WRITING: Duration = Duration::from_secs(5);
 impl AuditCommands {
     /// `AuditReport`.
     pub(crate) async fn report(&self, command: &Command, deadline: Millis) -> Result<Box<RawValue>, Failure> {
-        let now = self.clock.now();
+        let now = self.service.clock.now();
         let left = Duration::from_millis(u64::try_from(deadline.0.saturating_sub(now.0)).unwrap_or_default());
         let sources = Sources::new(self, left.saturating_sub(WRITING));
         let (task_id, task) = sources.audit(command).await?;
@@ -58,7 +58,7 @@ impl AuditCommands {
         );
         report.sum();
         report.suppressed.findings = report.totals.suppressed;
-        report.gaps = sources.into_gaps();
+        report.gaps = sources.service.into_gaps();
         written(&report, command.text("format"))
     }
 }
@@ -73,20 +73,7 @@ fn written(report: &AuditReport, format: &str) -> Result<Box<RawValue>, Failure>
     answer(&json!({"taskId": report.task_id, "contentType": content_type, "body": body}))
 }
 
-/// A text of an answer; nothing if it is not there.
-fn text<'v>(value: &'v Value, member: &str) -> Option<&'v str> {
-    value.get(member).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
 /// A count of an answer.
 fn count(value: &Value, member: &str) -> Option<u64> {
     value.get(member).and_then(Value::as_u64)
-}
-
-/// The start of a text that may be of any length.
-fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-    }
 }

@@ -5,6 +5,9 @@
 //! died. A claim carries its owner's nonce, which no other try of any work has: only its owner ends it, and an owner
 //! that did not get the answer to its write recognizes its own claim. Keys: `pk` says what an item is about, `sk` which aspect of it; `expires_at` is the table's TTL.
 
+mod query;
+mod transaction;
+
 use std::collections::HashMap;
 use std::hash::BuildHasher as _;
 use std::hash::RandomState;
@@ -22,11 +25,16 @@ use fleetwarden_core::message::Audit;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::Error;
+pub use crate::ledger::query::Range;
+pub(crate) use crate::ledger::transaction::Transaction;
+pub(crate) use crate::ledger::transaction::pause;
 
 /// How long an item stays: longer than Device Defender keeps a finding (90 days).
 pub const KEPT_SECONDS: i64 = 400 * 86_400;
 /// The sort key, below a check's history, of the latest audit that has looked at the check.
 pub const LATEST_AUDIT: &str = "audit";
+/// The attribute that counts how often an item was written, where writers name what they read.
+pub(crate) const VERSION: &str = "version";
 /// How many items one call reads (`BatchGetItem`).
 const BATCH_GET: usize = 100;
 /// How many items one call writes (`BatchWriteItem`).
@@ -39,6 +47,17 @@ const ROUNDS: u32 = 4;
 pub struct Ledger {
     client: Client,
     table: String,
+}
+
+/// What came of work that is to be done once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// It is done.
+    Done,
+    /// It was done before.
+    DoneBefore,
+    /// Another worker works on it, until this moment at the latest.
+    Busy(Millis),
 }
 
 /// What came of a claim.
@@ -60,6 +79,12 @@ impl Item {
     pub fn new(pk: &str, sk: &str, now: Millis) -> Self {
         let end = now.seconds() + KEPT_SECONDS;
         Self(HashMap::new()).text("pk", pk).text("sk", sk).number("expires_at", end)
+    }
+
+    /// Ends at another moment than after [`KEPT_SECONDS`].
+    #[must_use]
+    pub fn until(self, end: Millis) -> Self {
+        self.number("expires_at", end.seconds())
     }
 
     /// Adds a text.
@@ -91,6 +116,11 @@ impl Item {
     /// A number, if it is there.
     pub fn get_number(&self, name: &str) -> Option<i64> {
         self.0.get(name).and_then(|v| v.as_n().ok()).and_then(|n| n.parse().ok())
+    }
+
+    /// A value that stands there as JSON text, if it is there and can be read.
+    pub fn get_json<T: serde::de::DeserializeOwned>(&self, name: &str) -> Option<T> {
+        self.get_text(name).and_then(|text| serde_json::from_str(text).ok())
     }
 
     /// The attributes.
@@ -127,15 +157,32 @@ impl Ledger {
         lease: Millis,
         work: impl Future<Output = Result<(), Error>>,
     ) -> Result<(), Error> {
+        match self.try_once(about, now, lease, work).await? {
+            Attempt::Busy(until) => {
+                Err(Error::Later(format!("{about} is being worked on until {}", until.rfc3339())))
+            }
+            Attempt::Done | Attempt::DoneBefore => Ok(()),
+        }
+    }
+
+    /// As [`once`](Self::once), for who need not wait for another worker.
+    ///
+    /// # Errors
+    /// If the table does not answer, or why the work failed.
+    pub async fn try_once(
+        &self,
+        about: &str,
+        now: Millis,
+        lease: Millis,
+        work: impl Future<Output = Result<(), Error>>,
+    ) -> Result<Attempt, Error> {
         let nonce = nonce();
         match self.claim(about, &nonce, now, lease).await? {
             Claim::Done => {
                 tracing::info!(claim = about, "it was done before");
-                return Ok(());
+                return Ok(Attempt::DoneBefore);
             }
-            Claim::Busy(until) => {
-                return Err(Error::Later(format!("{about} is being worked on until {}", until.rfc3339())));
-            }
+            Claim::Busy(until) => return Ok(Attempt::Busy(until)),
             Claim::Ours => {}
         }
         match work.await {
@@ -143,7 +190,7 @@ impl Ledger {
                 if !self.complete(about, &nonce).await? {
                     tracing::warn!(claim = about, "the work is done, and its lease ended before");
                 }
-                Ok(())
+                Ok(Attempt::Done)
             }
             Err(error) => {
                 self.give_back(about, &nonce).await;
@@ -388,7 +435,11 @@ pub(crate) fn written<T>(answer: Result<T, Error>) -> Result<bool, Error> {
 
 /// A text that no other try of any work has: its randomness is the operating system's.
 pub fn nonce() -> String {
-    format!("{:016x}", RandomState::new().hash_one(()))
+    format!("{:016x}", random())
+}
+
+fn random() -> u64 {
+    RandomState::new().hash_one(())
 }
 
 /// The key of an item.
@@ -399,6 +450,8 @@ pub fn key(pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
 
 /// What the ledger's items are about: their partition keys, all in one place.
 pub mod about {
+    use fleetwarden_core::alarm::BehaviorKey;
+    use fleetwarden_core::alarm::SeriesKey;
     use fleetwarden_core::check::CheckName;
     use fleetwarden_core::message::Audit;
 
@@ -463,6 +516,51 @@ pub mod about {
         format!("finding#{finding_id}")
     }
 
+    /// A violation (`sk` `life`), and the chain of messages by which one of its raises waits (`sk` `round#TIME`).
+    pub fn alarm(violation_id: &str) -> String {
+        format!("alarm#{violation_id}")
+    }
+
+    /// The alarms of a device and behavior (`sk` `series`).
+    pub fn alarm_series(series: &SeriesKey) -> String {
+        format!("alarm-series#{series}")
+    }
+
+    /// The violations that are in alarm, in 16 parts (`sk`: the violation's id).
+    pub fn open_alarms(part: u8) -> String {
+        format!("alarms-open#{part:x}")
+    }
+
+    /// How many devices alarm on a behavior (`sk` `BUCKET#SHARD`).
+    pub fn alarm_counts(behavior: &BehaviorKey) -> String {
+        format!("alarm-counts#{behavior}")
+    }
+
+    /// The latest incident of a behavior (`sk` `latest`).
+    pub fn behavior_incident(behavior: &BehaviorKey) -> String {
+        format!("behavior-incident#{behavior}")
+    }
+
+    /// All incidents (`sk`: the incident's id).
+    pub fn incidents() -> String {
+        "alarm-incidents".to_owned()
+    }
+
+    /// The violations of an incident (`sk`: the violation's id).
+    pub fn incident_members(incident_id: &str) -> String {
+        format!("incident-members#{incident_id}")
+    }
+
+    /// Telling people of an incident, with all that belongs to it.
+    pub fn incident_alert(incident_id: &str) -> String {
+        format!("incident-alert#{incident_id}")
+    }
+
+    /// What a security profile watches (`sk` `population`).
+    pub fn profile(profile: &str) -> String {
+        format!("profile#{profile}")
+    }
+
     /// The debt of suppressions (`sk` `latest`, as JSON in `debt`).
     pub fn debt() -> String {
         "debt".to_owned()
@@ -472,6 +570,31 @@ pub mod about {
     /// in `slot`, the time of its last step in `step_at`).
     pub fn keeping_review() -> String {
         "keeping-review".to_owned()
+    }
+
+    /// What the watch on alarms keeps (`sk` `latest`, as JSON in `kept`).
+    pub fn alarm_watch() -> String {
+        "alarm-watch".to_owned()
+    }
+
+    /// A look of a function that runs by schedule, done once.
+    pub fn look(function: &str, slot: &str) -> String {
+        format!("look#{function}#{slot}")
+    }
+
+    /// What the watch on models keeps (`sk` `latest`, as JSON in `kept`).
+    pub fn model_watch() -> String {
+        "model-watch".to_owned()
+    }
+
+    /// The status of all models (`sk` `latest`, as JSON in `status`).
+    pub fn model_status() -> String {
+        "model-status".to_owned()
+    }
+
+    /// What is known of the models of a security profile (`sk` `latest`, as JSON in `models`).
+    pub fn models(profile: &str) -> String {
+        format!("models#{profile}")
     }
 
     /// One step of a review of suppressions.

@@ -13,6 +13,7 @@ pub mod clients;
 pub mod clock;
 pub mod error;
 pub mod iot_api;
+pub mod kept;
 pub mod ledger;
 pub mod mitigations;
 pub mod pace;
@@ -26,6 +27,7 @@ pub mod settings;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod thing_groups;
 pub mod topic;
 
 pub use error::Error;

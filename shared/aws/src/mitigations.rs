@@ -12,6 +12,7 @@
 //! A transaction whose answer is lost is sent again by the SDK under the token of the first try (`ClientRequestToken`),
 //! and DynamoDB answers as it did before. A claim that a later delivery repeats is the task's own, by its id.
 
+mod alarms;
 mod command;
 mod item;
 mod round;
@@ -41,10 +42,15 @@ use crate::ledger::Ledger;
 use crate::ledger::about;
 use crate::ledger::key;
 use crate::ledger::written;
+pub use crate::mitigations::alarms::Additions;
+pub use crate::mitigations::alarms::AlarmClaim;
+pub use crate::mitigations::alarms::AlarmTask;
+pub use crate::mitigations::alarms::AlarmsSettled;
 pub use crate::mitigations::command::Holder;
 pub use crate::mitigations::command::WholeClaim;
 pub use crate::mitigations::item::State;
 pub use crate::mitigations::item::attribute;
+pub use crate::mitigations::round::Chain;
 pub use crate::mitigations::round::Taken;
 
 /// How often a transaction is sent that meets another one on the same item.
@@ -225,39 +231,63 @@ impl Mitigations {
         now: Millis,
     ) -> Result<Claim, Error> {
         let id = request.task_id();
-        let mut left = settled.target.map(distinct).unwrap_or_default();
-        let mut left_out = settled.left_out.to_vec();
         // What may start, now or later, is for the latest audit only.
         let may_start = matches!(settled.state, State::Claimed | State::Held | State::Observed);
         let checks: Vec<Check> =
             may_start.then(|| latest(&request.audit, &request.check)).into_iter().collect();
+        let parts = match settled.target {
+            Some(target @ Target::Findings(_)) => Some(distinct(target)),
+            _ => None,
+        };
+        let target = |left: &[FindingRef]| match settled.target {
+            Some(Target::Findings(_)) => Some(Target::Findings(left.to_vec())),
+            other => other.cloned(),
+        };
+        let task = |left: &[FindingRef]| {
+            let own = target(left).map(|target| MitigationRequest { target, ..request.clone() });
+            item::task(&id, own.as_slice(), settled, now)
+        };
+        let left_out = settled.left_out.to_vec();
+        let writing = Writing { id: &id, parts, left_out, state: settled.state, over, checks: &checks, now };
+        Ok(match self.write_parts(writing, task).await? {
+            Wrote::Yes(left) => target(&left).map_or(Claim::Nothing, Claim::Taken),
+            Wrote::Nothing => Claim::Nothing,
+            Wrote::Known(state) => Claim::Known(state),
+            Wrote::Overtaken(later) => Claim::Overtaken(Latest::of(&later)),
+        })
+    }
+
+    /// Writes a task and the claims of its parts. What of them other tasks have is left out, and the rest is written.
+    async fn write_parts<T: Part>(
+        &self,
+        writing: Writing<'_, T>,
+        task: impl Fn(&[T]) -> Item,
+    ) -> Result<Wrote<T>, Error> {
+        let Writing { id, parts, mut left_out, state, over, checks, now } = writing;
+        let in_parts = parts.is_some();
+        let mut left = parts.unwrap_or_default();
         loop {
-            let target = match settled.target {
-                Some(Target::Findings(_)) if left.is_empty() => return Ok(Claim::Nothing),
-                Some(Target::Findings(_)) => Some(Target::Findings(left.clone())),
-                other => other.cloned(),
-            };
-            let own: Option<MitigationRequest> =
-                target.clone().map(|target| MitigationRequest { target, ..request.clone() });
-            let task = item::task(&id, own.as_slice(), settled, now);
-            let mut puts = vec![(task, unless_beyond(over))];
-            let findings = left.iter().map(|finding| (finding, settled.state));
-            let others = left_out.iter().map(|finding| (finding, State::Superseded));
-            puts.extend(findings.chain(others).map(|(finding, state)| {
-                let claim = item::claim(&id, finding, state, now);
-                (claim, unless_held(&id, state))
-            }));
-            let Some(mut held) = self.put_all_or_none(puts, &checks).await? else {
-                return Ok(target.map_or(Claim::Nothing, Claim::Taken));
+            if in_parts && left.is_empty() {
+                return Ok(Wrote::Nothing);
+            }
+            let mut puts = vec![(task(&left), unless_beyond(over))];
+            let own = left.iter().map(|part| (part, state));
+            let others = left_out.iter().map(|part| (part, State::Superseded));
+            puts.extend(
+                own.chain(others)
+                    .map(|(part, state)| (part.claim(id, state, now), part.unless_held(id, state))),
+            );
+            let Some(mut held) = self.put_all_or_none(puts, checks).await? else {
+                return Ok(Wrote::Yes(left));
             };
             let overtaken = if checks.is_empty() { None } else { held.pop().flatten() };
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
                 let unknown = || Error::Later(format!("{id}: its item has no known state"));
-                return State::of(&known).map(Claim::Known).ok_or_else(unknown);
+                return State::of(&known).map(Wrote::Known).ok_or_else(unknown);
             }
             if let Some(later) = overtaken {
-                return Ok(Claim::Overtaken(Latest::of(&later)));
+                return Ok(Wrote::Overtaken(later));
             }
             left.retain(|_| held.next().flatten().is_none());
             left_out.retain(|_| held.next().flatten().is_none());
@@ -324,7 +354,67 @@ impl Mitigations {
     }
 }
 
+/// What a task works on, each claimed by itself: a finding or a violation.
+trait Part: Clone {
+    /// Its id at the service.
+    fn id(&self) -> &str;
+
+    /// The partition key of its claim.
+    fn about(&self) -> String;
+
+    /// Its claim by a task.
+    fn claim(&self, task_id: &str, state: State, now: Millis) -> Item;
+
+    /// On what its claim is written.
+    fn unless_held(&self, task_id: &str, state: State) -> Condition;
+}
+
+impl Part for FindingRef {
+    fn id(&self) -> &str {
+        &self.finding_id
+    }
+
+    fn about(&self) -> String {
+        about::finding(&self.finding_id)
+    }
+
+    fn claim(&self, task_id: &str, state: State, now: Millis) -> Item {
+        item::claim(task_id, self, state, now)
+    }
+
+    fn unless_held(&self, task_id: &str, state: State) -> Condition {
+        unless_held(task_id, state)
+    }
+}
+
+/// A task that is written with the claims of its parts.
+struct Writing<'w, T> {
+    id: &'w str,
+    /// What it claims. None: it has no parts that are claimed by themselves.
+    parts: Option<Vec<T>>,
+    /// What was asked for and is not to be mitigated.
+    left_out: Vec<T>,
+    state: State,
+    /// In which states its item may be.
+    over: &'w [State],
+    checks: &'w [Check],
+    now: Millis,
+}
+
+/// What came of writing a task.
+enum Wrote<T> {
+    /// It is written with these parts.
+    Yes(Vec<T>),
+    /// Other tasks have all of its parts.
+    Nothing,
+    /// Its item is in another state.
+    Known(State),
+    /// A check does not hold, by this item.
+    Overtaken(Item),
+}
+
 /// On what an item is written. `#state` is its state.
+#[derive(Clone)]
 struct Condition {
     expression: String,
     values: HashMap<String, AttributeValue>,
@@ -345,6 +435,7 @@ impl Condition {
 }
 
 /// What has to hold of the latest audit of a check, for others to be written.
+#[derive(Clone)]
 struct Check {
     pk: String,
     condition: Condition,

@@ -2,6 +2,7 @@
 
 use aws_sdk_cloudwatchlogs::operation::put_log_events::PutLogEventsError;
 use aws_sdk_iot::operation::create_audit_suppression::CreateAuditSuppressionError;
+use aws_sdk_iot::operation::start_detect_mitigation_actions_task::StartDetectMitigationActionsTaskError;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::ClassifyRetry;
 use aws_smithy_runtime_api::client::retries::classifiers::RetryAction;
@@ -10,8 +11,8 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::rest::THROTTLING;
 
-/// `LimitExceededException` means that the account holds as many suppressions as it may: the same call some milliseconds
-/// later gets the same answer. The SDK would send it three times.
+/// `LimitExceededException` means that the account holds as many suppressions as it may, or that as many mitigation tasks
+/// run: the same call some milliseconds later gets the same answer. The SDK would send it three times.
 #[derive(Debug)]
 pub(crate) struct NoPointlessRetry;
 
@@ -19,7 +20,9 @@ impl ClassifyRetry for NoPointlessRetry {
     fn classify_retry(&self, ctx: &InterceptorContext) -> RetryAction {
         let error = ctx.output_or_error().and_then(Result::err).and_then(|e| e.as_operation_error());
         let create = error.and_then(|e| e.downcast_ref::<CreateAuditSuppressionError>());
-        match create.and_then(ProvideErrorMetadata::code) {
+        let start = error.and_then(|e| e.downcast_ref::<StartDetectMitigationActionsTaskError>());
+        let code = create.and_then(ProvideErrorMetadata::code);
+        match code.or_else(|| start.and_then(ProvideErrorMetadata::code)) {
             Some("LimitExceededException") => RetryAction::RetryForbidden,
             _ => RetryAction::NoActionIndicated,
         }

@@ -170,14 +170,21 @@ pub struct BehaviorKey(pub String);
 impl Alarm {
     /// Of which device and behavior it is.
     pub fn series(&self) -> SeriesKey {
-        let digest = Digest::new("alarm series").part(&self.account).part(&self.region);
-        let digest = digest.part(&self.profile).part(&self.behavior);
-        SeriesKey(digest.part(self.thing.as_deref().unwrap_or_default()).hex())
+        let thing = self.thing.as_deref().unwrap_or_default();
+        SeriesKey::new((&self.account, &self.region), &self.profile, &self.behavior, thing)
     }
 
     /// Of which behavior it is.
     pub fn behavior_key(&self) -> BehaviorKey {
         BehaviorKey::new(&self.account, &self.region, &self.profile, &self.behavior)
+    }
+}
+
+impl SeriesKey {
+    /// Of a device and behavior of an account and region by their names; the device is empty for an alarm about none.
+    pub fn new((account, region): (&str, &str), profile: &str, behavior: &str, thing: &str) -> Self {
+        let digest = Digest::new("alarm series").part(account).part(region).part(profile).part(behavior);
+        Self(digest.part(thing).hex())
     }
 }
 

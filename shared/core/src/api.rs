@@ -66,12 +66,12 @@ pub fn audit(name: &str) -> Result<&'static Operation, String> {
     named(name, "audit", AUDIT.iter().chain([&REPORT]))
 }
 
-/// The operation of Detect with this name. The name may be written as the AWS CLI writes it.
+/// The operation of Detect with this name, or [`INCIDENT`]. The name may be written as the AWS CLI writes it.
 ///
 /// # Errors
 /// What is wrong with the name, and which is nearest.
 pub fn detect(name: &str) -> Result<&'static Operation, String> {
-    named(name, "Detect", DETECT.iter())
+    named(name, "Detect", DETECT.iter().chain([&INCIDENT]))
 }
 
 fn named(
@@ -173,14 +173,17 @@ pub static DETECT: [Operation; 30] = operations! { detect:
     DeleteDimension DELETE "/dimensions/{name}" 10 ONE_DIMENSION;
 };
 
-/// The operations of the registry that tell what things are behind a finding, and which resources there are.
+/// The operations of the registry that tell what things are behind a finding, and which resources there are, and
+/// those that put a thing into a thing group and take it out.
 #[rustfmt::skip]
-pub static REGISTRY: [Operation; 12] = operations! { inputs:
+pub static REGISTRY: [Operation; 14] = operations! { inputs:
     ListPrincipalThings GET "/principals/things" 10 LIST_PRINCIPAL_THINGS;
     DescribeThing GET "/things/{thingName}" 350 ONE_THING;
     ListThingGroupsForThing GET "/things/{thingName}/thing-groups" 100 LIST_GROUPS_OF_THING;
     DescribeThingGroup GET "/thing-groups/{thingGroupName}" 100 ONE_GROUP;
     ListThingsInThingGroup GET "/thing-groups/{thingGroupName}/things" 25 LIST_THINGS_IN_GROUP;
+    AddThingToThingGroup PUT "/thing-groups/addThingToThingGroup" 60 ADD_THING;
+    RemoveThingFromThingGroup PUT "/thing-groups/removeThingFromThingGroup" 60 REMOVE_THING;
     ListThings GET "/things" 10 LIST_THINGS;
     ListThingPrincipals GET "/things/{thingName}/principals" 10 LIST_PRINCIPALS_OF_THING;
     ListCertificates GET "/certificates" 10 MARKED_PAGES;
@@ -194,3 +197,8 @@ pub static REGISTRY: [Operation; 12] = operations! { inputs:
 /// operation of the service; `audit-commands` makes it of many.
 pub static REPORT: Operation =
     Operation { name: "AuditReport", method: "GET", path: "", per_second: 10, members: &inputs::REPORT };
+
+/// A command of our own, judged as an operation is: a person ends an incident of alarms. It has no route, because it is
+/// no operation of the service; `detect-commands` does it in the ledger.
+pub static INCIDENT: Operation =
+    Operation { name: "AlarmIncident", method: "PUT", path: "", per_second: 10, members: &detect::INCIDENT };

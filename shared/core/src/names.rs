@@ -25,6 +25,11 @@ pub fn is_thing_name(text: &str) -> bool {
     is_of(text, 128, in_thing_name)
 }
 
+/// A violation's id: `[a-zA-Z0-9-]{1,128}` (`ViolationId`).
+pub fn is_violation_id(text: &str) -> bool {
+    is_of(text, 128, |c| c.is_ascii_alphanumeric() || c == '-')
+}
+
 /// A character of the name of a thing, a thing group or a thing type.
 pub(crate) const fn in_thing_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '-')

@@ -13,9 +13,9 @@ use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::report::cut;
 use crate::report::sources::Sources;
-use crate::report::text;
+use fleetwarden_commands::sources::cut;
+use fleetwarden_commands::sources::text;
 
 /// How many pages are listed: 10,000 suppressions.
 const PAGES: u32 = 40;

@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod demo;
+pub(crate) mod detect;
 pub(crate) mod device_defender;
 pub(crate) mod invoke;
 pub(crate) mod policy;

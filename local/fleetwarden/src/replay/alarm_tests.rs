@@ -45,7 +45,7 @@ fn alarm(
     device: &str,
     behavior: &str,
     minutes: Option<i64>,
-    things: Things,
+    things: &Things,
 ) -> Vec<(String, String)> {
     let at = Millis(FIRST + day * DAY);
     let model = behavior == "messages";
@@ -66,7 +66,7 @@ fn alarm(
     let event = |event, at| AlarmEvent { alarm: alarm.clone(), event, at, value: None, verification: None };
     let begin = event(EventType::InAlarm, at);
     let life = Life::of(&begin);
-    let subject = AlarmSubject { life: &life, at: at.plus_seconds(120), raises: &[at], things: &things };
+    let subject = AlarmSubject { life: &life, at: at.plus_seconds(120), raises: &[at], things };
     // What was decided then does not matter.
     let then = Policy::parse(b"version: 1\nrules: []").unwrap();
     let decision = then.decide_alarm(&subject);
@@ -77,20 +77,20 @@ fn alarm(
             alarm.violation_id
         )
     };
-    let line = |record: &AlarmRecord<'_>| serde_json::to_string(record).unwrap() + "\n";
-    let mut all = vec![(name("in-alarm"), line(&AlarmRecord::of_decision(at, &subject, &decision)))];
+    let written = |record: &AlarmRecord<'_>| serde_json::to_string(record).unwrap() + "\n";
+    let mut all = vec![(name("in-alarm"), written(&AlarmRecord::of_decision(at, &subject, &decision)))];
     if let Some(minutes) = minutes {
         let end = event(EventType::AlarmCleared, Millis(at.0 + minutes * MINUTE));
         let mut life = life.clone();
         life.hear(&end);
-        all.push((name("alarm-cleared"), line(&AlarmRecord::of_event(&end, &life))));
+        all.push((name("alarm-cleared"), written(&AlarmRecord::of_event(&end, &life))));
     }
     all
 }
 
 /// A begin that joined an incident: nothing was decided on it.
 fn joined(day: i64) -> (String, String) {
-    let (key, line) = alarm(day, "cam-9", "joined", None, Things::NotAsked).swap_remove(0);
+    let (key, line) = alarm(day, "cam-9", "joined", None, &Things::NotAsked).swap_remove(0);
     let mut record: serde_json::Value = serde_json::from_str(&line).unwrap();
     let members = record.as_object_mut().unwrap();
     members.retain(|name, _| name != "decision" && name != "decidedAt");
@@ -107,16 +107,16 @@ fn archive() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut all = vec![joined(0), joined(1)];
     for day in 0..3 {
-        all.extend(alarm(day, "cam-0", "messages", Some(5), camera("cam-0")));
-        all.extend(alarm(day, "cam-1", "messages", Some(30), camera("cam-1")));
+        all.extend(alarm(day, "cam-0", "messages", Some(5), &camera("cam-0")));
+        all.extend(alarm(day, "cam-1", "messages", Some(30), &camera("cam-1")));
         // It is mitigated, and lasts: what is decided later does not undo it.
-        all.extend(alarm(day, "cam-2", "messages", Some(90), camera("cam-2")));
-        all.extend(alarm(day, "cam-3", "messages", None, Things::Known(vec![])));
-        all.extend(alarm(day, "cam-4", "ports", Some(61), camera("cam-4")));
-        all.extend(alarm(day, "cam-5", "ports", Some(60), camera("cam-5")));
-        all.extend(alarm(day, "cam-6", "ports", Some(10), Things::NotAsked));
-        all.extend(alarm(day, "cam-7", "restarts", Some(1), Things::NotAsked));
-        all.extend(alarm(day, "cam-8", "bytes", Some(10), Things::NotAsked));
+        all.extend(alarm(day, "cam-2", "messages", Some(90), &camera("cam-2")));
+        all.extend(alarm(day, "cam-3", "messages", None, &Things::Known(vec![])));
+        all.extend(alarm(day, "cam-4", "ports", Some(61), &camera("cam-4")));
+        all.extend(alarm(day, "cam-5", "ports", Some(60), &camera("cam-5")));
+        all.extend(alarm(day, "cam-6", "ports", Some(10), &Things::NotAsked));
+        all.extend(alarm(day, "cam-7", "restarts", Some(1), &Things::NotAsked));
+        all.extend(alarm(day, "cam-8", "bytes", Some(10), &Things::NotAsked));
     }
     for (key, line) in all {
         let path = folder.path().join(key);

@@ -12,6 +12,7 @@ use super::Check;
 use super::Condition;
 use super::Latest;
 use super::Mitigations;
+use super::Part;
 use super::Settled;
 use super::distinct;
 use super::item;
@@ -19,7 +20,6 @@ use super::item::State;
 use super::item::attribute;
 use super::listed;
 use super::text;
-use super::unless_held;
 use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::about;
@@ -49,11 +49,21 @@ pub enum WholeClaim {
     },
 }
 
-/// The task that has a finding.
+/// What came of a claim of parts.
+pub(super) enum Whole {
+    Claim(WholeClaim),
+    /// This check does not hold, by this item.
+    Overtaken {
+        check: usize,
+        by: Item,
+    },
+}
+
+/// The task that has a finding or a violation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// The finding.
-    pub finding_id: String,
+    /// The finding or the violation.
+    pub id: String,
     /// The task.
     pub task_id: String,
 }
@@ -70,62 +80,84 @@ impl Mitigations {
         let id = task_id(requests)?;
         let findings: Vec<_> = requests.iter().flat_map(|request| distinct(&request.target)).collect();
         let checks: Vec<Check> = requests.iter().map(not_overtaken).collect();
+        let task = item::task(&id, requests, &settled(State::Claimed), now);
+        Ok(match self.claim_parts(&id, &findings, &checks, &task, hash, now).await? {
+            Whole::Claim(claim) => claim,
+            Whole::Overtaken { check, by } => {
+                let request =
+                    requests.get(check).ok_or_else(|| Error::Later(format!("{id}: no such check")))?;
+                WholeClaim::Overtaken { check: request.check.clone(), latest: Latest::of(&by) }
+            }
+        })
+    }
+
+    /// Claims all parts of a command's task, if the checks hold; or none of them.
+    pub(super) async fn claim_parts<T: Part>(
+        &self,
+        id: &str,
+        parts: &[T],
+        checks: &[Check],
+        task: &Item,
+        hash: &str,
+        now: Millis,
+    ) -> Result<Whole, Error> {
         let mut ended = BTreeSet::new();
         let mut again = false;
         for _ in 0..ROUNDS {
-            let task =
-                item::task(&id, requests, &settled(State::Claimed), now).text(attribute::COMMAND_HASH, hash);
             let free = if again { unless_another(hash) } else { unless_begun() };
-            let mut puts = vec![(task, free)];
-            puts.extend(findings.iter().map(|finding| {
-                let claim = item::claim(&id, finding, State::Claimed, now);
-                (claim, unless_held(&id, State::Claimed).or_of(&ended))
+            let mut puts = vec![(task.clone().text(attribute::COMMAND_HASH, hash), free)];
+            puts.extend(parts.iter().map(|part| {
+                let claim = part.claim(id, State::Claimed, now);
+                (claim, part.unless_held(id, State::Claimed).or_of(&ended))
             }));
-            let Some(held) = self.put_all_or_none(puts, &checks).await? else {
-                return Ok(if again { WholeClaim::TakenAgain } else { WholeClaim::Taken });
+            let Some(held) = self.put_all_or_none(puts, checks).await? else {
+                let claim = if again { WholeClaim::TakenAgain } else { WholeClaim::Taken };
+                return Ok(Whole::Claim(claim));
             };
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
                 match known.get_text(attribute::COMMAND_HASH) == Some(hash) {
                     true if !again && State::of(&known) == Some(State::Claimed) => again = true,
-                    true => return Ok(WholeClaim::Repeated),
-                    false => return Ok(WholeClaim::Other),
+                    true => return Ok(Whole::Claim(WholeClaim::Repeated)),
+                    false => return Ok(Whole::Claim(WholeClaim::Other)),
                 }
                 continue;
             }
-            let holders: Vec<Holder> = findings
+            let holders: Vec<Holder> = parts
                 .iter()
                 .zip(held.by_ref())
-                .filter_map(|(finding, held)| holder(&finding.finding_id, &held?))
+                .filter_map(|(part, held)| holder(part.id(), &held?))
                 .collect();
-            let later = requests.iter().zip(held).find_map(|(request, later)| Some((request, later?)));
-            if let Some((request, later)) = later {
-                let latest = Latest::of(&later);
-                return Ok(WholeClaim::Overtaken { check: request.check.clone(), latest });
+            if let Some((check, by)) = held.enumerate().find_map(|(check, by)| Some((check, by?))) {
+                return Ok(Whole::Overtaken { check, by });
             }
             let running = self.running(&holders).await?;
             if !running.is_empty() {
-                return Ok(WholeClaim::Held(running));
+                return Ok(Whole::Claim(WholeClaim::Held(running)));
             }
             ended.extend(holders.into_iter().map(|holder| holder.task_id));
         }
-        Err(Error::Later(format!("{id}: other tasks take and leave its findings; nothing is claimed")))
+        Err(Error::Later(format!("{id}: other tasks take and leave what it is for; nothing is claimed")))
     }
 
     /// The other tasks that have findings of a command's task, as they are now.
     pub async fn holders(&self, requests: &[MitigationRequest]) -> Result<Vec<Holder>, Error> {
         let id = task_id(requests)?;
         let findings: Vec<_> = requests.iter().flat_map(|request| distinct(&request.target)).collect();
-        let keys: Vec<_> =
-            findings.iter().map(|finding| (about::finding(&finding.finding_id), "mitigation")).collect();
+        self.holders_of(&id, &findings).await
+    }
+
+    /// The other tasks that have parts of a task, as they are now.
+    pub(super) async fn holders_of<T: Part>(&self, id: &str, parts: &[T]) -> Result<Vec<Holder>, Error> {
+        let keys: Vec<_> = parts.iter().map(|part| (part.about(), "mitigation")).collect();
         // They come in any order, and are told in that of the command.
         let claims = self.ledger.get_all(&keys).await?;
-        let others: Vec<Holder> = findings
+        let others: Vec<Holder> = parts
             .iter()
             .zip(&keys)
-            .filter_map(|(finding, (pk, _))| {
+            .filter_map(|(part, (pk, _))| {
                 let claim = claims.iter().find(|claim| claim.get_text("pk") == Some(pk))?;
-                holder(&finding.finding_id, claim).filter(|_| State::of(claim) == Some(State::Claimed))
+                holder(part.id(), claim).filter(|_| State::of(claim) == Some(State::Claimed))
             })
             .filter(|holder| holder.task_id != id)
             .collect();
@@ -170,12 +202,16 @@ impl Mitigations {
             values: held.clone().into_iter().chain([(name.to_owned(), text(value))]).collect(),
         };
         let findings = item::findings(&task);
+        let violations = item::violations(&task);
         let task = task.text(attribute::STATE, State::Refused.as_str()).text(attribute::REASON, reason);
         let mut puts = vec![(task, condition(attribute::DECIDED_AT, ":claimed_at", &claimed_at))];
-        puts.extend(findings.iter().map(|finding| {
-            let claim = item::claim(task_id, finding, State::Refused, now);
-            (claim, condition(attribute::TASK_ID, ":task_id", task_id))
-        }));
+        let findings = findings.iter().map(|finding| finding.claim(task_id, State::Refused, now));
+        let violations = violations.iter().map(|violation| violation.claim(task_id, State::Refused, now));
+        puts.extend(
+            findings
+                .chain(violations)
+                .map(|claim| (claim, condition(attribute::TASK_ID, ":task_id", task_id))),
+        );
         match self.put_all_or_none(puts, &[]).await? {
             None => Ok(Some(State::Refused)),
             Some(_) => Err(Error::Later(format!("{task_id}: its claims change at this moment"))),
@@ -209,7 +245,7 @@ impl Condition {
 }
 
 /// For the item of a command's task: it is new, or a command's that has certainly not been started.
-fn unless_begun() -> Condition {
+pub(super) fn unless_begun() -> Condition {
     let (list, mut values) = listed(&State::WAITING);
     values.insert(":command".to_owned(), text(item::COMMAND));
     let waits = format!("(#state IN ({list}) AND {} = :command)", attribute::ORIGIN);
@@ -237,9 +273,9 @@ fn not_overtaken(request: &MitigationRequest) -> Check {
     Check { pk: about::history(&request.check), condition: Condition { expression, values } }
 }
 
-fn holder(finding_id: &str, claim: &Item) -> Option<Holder> {
+fn holder(id: &str, claim: &Item) -> Option<Holder> {
     let task_id = claim.get_text(attribute::TASK_ID)?.to_owned();
-    Some(Holder { finding_id: finding_id.to_owned(), task_id })
+    Some(Holder { id: id.to_owned(), task_id })
 }
 
 fn task_id(requests: &[MitigationRequest]) -> Result<String, Error> {

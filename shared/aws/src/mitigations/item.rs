@@ -1,16 +1,19 @@
-//! What the ledger knows of mitigations: four kinds of item, all named here.
+//! What the ledger knows of mitigations: its kinds of item, all named here.
 //!
 //! | `pk` | `sk` | what it is |
 //! |---|---|---|
 //! | `mitigation#TASK` | `task` | one mitigation: what was asked for, its [`State`], how it ended |
 //! | `mitigation#TASK` | `finding#ID` | what became of one finding of an ended task, action by action |
-//! | `mitigation#TASK` | `round#start`, `round#follow#CHECK` | which message of a waiting step goes on |
+//! | `mitigation#TASK` | `violation#ID` | what became of one violation of an ended task, and of its release |
+//! | `mitigation#TASK` | `round#start`, `round#follow#CHECK`, … | which message of a waiting step goes on |
 //! | `finding#ID` | `mitigation` | whose the finding is: its claim, so that no two tasks take the same one |
+//! | `violation#ID` | `mitigation` | the same for a violation, and of which of its raises |
 //!
 //! Operators read them, and so does whoever undoes a mitigation. Times are RFC 3339, structures are JSON.
 
 use std::collections::BTreeMap;
 
+use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
@@ -60,6 +63,26 @@ pub mod attribute {
     pub const FINDING_ID: &str = "finding_id";
     /// The finding's identity across audits.
     pub const FINDING_KEY: &str = "finding_key";
+    /// The security profile.
+    pub const PROFILE: &str = "profile";
+    /// The behavior.
+    pub const BEHAVIOR: &str = "behavior";
+    /// The violations that a task works on, with their devices.
+    pub const VIOLATIONS: &str = "violations";
+    /// A violation's id.
+    pub const VIOLATION_ID: &str = "violation_id";
+    /// When the violation began, in milliseconds since the epoch: which of its raises.
+    pub const RAISED_AT: &str = "raised_at";
+    /// The thing.
+    pub const THING: &str = "thing";
+    /// Of each violation and action of a task, the groups that the thing was not in before the start.
+    pub const ADDITIONS: &str = "additions";
+    /// The groups that a task has put the thing into.
+    pub const GROUPS: &str = "groups";
+    /// After how many seconds without an alarm the thing is taken out of these groups.
+    pub const RELEASE_AFTER: &str = "release_after_seconds";
+    /// What came of the release: `released`, or `kept`.
+    pub const RELEASE: &str = "release";
     /// The number of the message by which a step waits.
     pub const ROUND: &str = "round_number";
     /// Which of the messages with this number goes on.
@@ -158,18 +181,7 @@ impl State {
 /// The item of a task with what of its requests is its own, one a check. What may be malformed has no requests: it
 /// is written out only where it is parked.
 pub(super) fn task(id: &str, requests: &[MitigationRequest], settled: &Settled<'_>, now: Millis) -> Item {
-    let item = Item::new(&about::mitigation(id), "task", now)
-        .text(attribute::TASK_ID, id)
-        .text(attribute::STATE, settled.state.as_str())
-        .text(attribute::DECIDED_AT, now.rfc3339());
-    let texts = [
-        (attribute::REASON, settled.reason.map(ToOwned::to_owned)),
-        (attribute::UNTIL, settled.until.map(Millis::rfc3339)),
-    ];
-    let item = texts.into_iter().fold(item, |item, (name, value)| match value {
-        Some(value) => item.text(name, value),
-        None => item,
-    });
+    let item = state(id, settled.state, settled.reason, settled.until, now);
     let Some(first) = requests.first() else { return item };
     let checks: Vec<&str> = requests.iter().map(|request| request.check.as_str()).collect();
     let actions: BTreeMap<&CheckName, &Vec<String>> =
@@ -177,15 +189,46 @@ pub(super) fn task(id: &str, requests: &[MitigationRequest], settled: &Settled<'
     let targets: BTreeMap<&CheckName, &Target> =
         requests.iter().map(|request| (&request.check, &request.target)).collect();
     let count: u64 = requests.iter().map(MitigationRequest::count).sum();
-    let item = match &first.origin {
-        Origin::Rule(rule) => item.text(attribute::ORIGIN, "rule").text(attribute::RULE, rule),
-        Origin::Command(_) => item.text(attribute::ORIGIN, COMMAND),
-    };
-    item.text(attribute::AUDIT_TASK_ID, &first.audit.task_id)
+    origin(item, &first.origin)
+        .text(attribute::AUDIT_TASK_ID, &first.audit.task_id)
         .text(attribute::CHECK, checks.join(", "))
         .json(attribute::ACTIONS, &actions)
         .json(attribute::TARGET, &targets)
         .number(attribute::FINDINGS, i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// The item of a task with where it stands.
+pub(super) fn state(
+    id: &str,
+    state: State,
+    reason: Option<&str>,
+    until: Option<Millis>,
+    now: Millis,
+) -> Item {
+    let item = Item::new(&about::mitigation(id), "task", now)
+        .text(attribute::TASK_ID, id)
+        .text(attribute::STATE, state.as_str())
+        .text(attribute::DECIDED_AT, now.rfc3339());
+    let texts =
+        [(attribute::REASON, reason.map(ToOwned::to_owned)), (attribute::UNTIL, until.map(Millis::rfc3339))];
+    texts.into_iter().fold(item, |item, (name, value)| match value {
+        Some(value) => item.text(name, value),
+        None => item,
+    })
+}
+
+/// Adds who asked for a task.
+pub(super) fn origin(item: Item, origin: &Origin) -> Item {
+    match origin {
+        Origin::Rule(rule) => item.text(attribute::ORIGIN, "rule").text(attribute::RULE, rule),
+        Origin::Command(_) => item.text(attribute::ORIGIN, COMMAND),
+    }
+}
+
+/// The violations of a task, as its item has them.
+pub(super) fn violations(task: &Item) -> Vec<ViolationRef> {
+    let violations = task.get_text(attribute::VIOLATIONS).unwrap_or_default();
+    serde_json::from_str(violations).unwrap_or_default()
 }
 
 /// The findings of a task, as its item has them.

@@ -9,6 +9,8 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use fleetwarden_core::alarm::message::AlarmMitigationRequest;
+use fleetwarden_core::alarm::message::AlarmStep;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Round;
@@ -37,24 +39,48 @@ pub enum Taken {
     Overtaken(Latest),
 }
 
+/// The messages by which one step of a task waits, one after the other.
+pub struct Chain {
+    pk: String,
+    sk: String,
+    /// What has to hold for a message of it to go on.
+    checks: Vec<Check>,
+}
+
+impl Chain {
+    /// Of a step of a mitigation of findings. Each check of a command's task is followed by itself. What a rule has
+    /// not started yet goes on only for the latest audit of its check.
+    pub fn of(request: &MitigationRequest, step: Step) -> Self {
+        let sk = match step {
+            Step::Start | Step::Held { .. } => "round#start".to_owned(),
+            Step::Follow => format!("round#follow#{}", request.check),
+        };
+        let starts = step != Step::Follow && matches!(request.origin, Origin::Rule(_));
+        let checks = starts.then(|| latest(&request.audit, &request.check)).into_iter().collect();
+        Self { pk: about::mitigation(&request.task_id()), sk, checks }
+    }
+
+    /// Of a step of a mitigation of alarms.
+    pub fn of_alarms(request: &AlarmMitigationRequest, step: AlarmStep) -> Self {
+        let sk = match step {
+            AlarmStep::Start | AlarmStep::Held { .. } => "round#start",
+            AlarmStep::Follow => "round#follow",
+            AlarmStep::Release => "round#release",
+        };
+        Self { pk: about::mitigation(&request.task_id()), sk: sk.to_owned(), checks: Vec::new() }
+    }
+}
+
 impl Mitigations {
     /// Takes a round of a step's chain for a message.
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn take_round(
-        &self,
-        request: &MitigationRequest,
-        step: Step,
-        round: &Round,
-        now: Millis,
-    ) -> Result<Taken, Error> {
-        let item = Item::new(&about::mitigation(&request.task_id()), &chain(request, step), now)
+    pub async fn take_round(&self, chain: &Chain, round: &Round, now: Millis) -> Result<Taken, Error> {
+        let item = Item::new(&chain.pk, &chain.sk, now)
             .number(attribute::ROUND, round.number.get().into())
             .text(attribute::ROUND_ID, &round.id);
-        let starts = step != Step::Follow && matches!(request.origin, Origin::Rule(_));
-        let checks: Vec<Check> = starts.then(|| latest(&request.audit, &request.check)).into_iter().collect();
-        let Some(held) = self.put_all_or_none(vec![(item, follows(round))], &checks).await? else {
+        let Some(held) = self.put_all_or_none(vec![(item, follows(round))], &chain.checks).await? else {
             return Ok(Taken::Yes);
         };
         let mut held = held.into_iter();
@@ -68,18 +94,10 @@ impl Mitigations {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn next_round(&self, request: &MitigationRequest, step: Step) -> Result<NonZeroU32, Error> {
-        let last = self.ledger.get(&about::mitigation(&request.task_id()), &chain(request, step)).await?;
+    pub async fn next_round(&self, chain: &Chain) -> Result<NonZeroU32, Error> {
+        let last = self.ledger.get(&chain.pk, &chain.sk).await?;
         let number = last.and_then(|last| last.get_number(attribute::ROUND)).unwrap_or_default();
         Ok(NonZeroU32::MIN.saturating_add(u32::try_from(number).unwrap_or_default()))
-    }
-}
-
-/// The sort key of a chain. Each check of a command's task is followed by itself.
-fn chain(request: &MitigationRequest, step: Step) -> String {
-    match step {
-        Step::Start | Step::Held { .. } => "round#start".to_owned(),
-        Step::Follow => format!("round#follow#{}", request.check),
     }
 }
 

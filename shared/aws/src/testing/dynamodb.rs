@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Map;
@@ -14,6 +15,7 @@ use super::Answer;
 use super::cloud::list;
 use super::cloud::text;
 use super::expression::holds;
+use super::expression::meets;
 use super::expression::number;
 use super::expression::updated;
 
@@ -22,6 +24,9 @@ pub type Attributes = Map<String, Value>;
 
 /// For how long a transaction with the token of an earlier one is that one, in seconds (`TransactWriteItems`).
 const TOKEN_SECONDS: i64 = 600;
+
+/// How many items a page of a query has.
+const QUERY_PAGE: u64 = 100;
 
 /// The table.
 #[derive(Default)]
@@ -49,6 +54,7 @@ impl Table {
     pub(super) fn answer(&mut self, operation: &str, body: &Value, now: Millis) -> Option<Answer> {
         Some(match operation {
             "GetItem" => Answer::ok(self.get(body)),
+            "Query" => self.query(body).unwrap_or_else(|what| validation(&what)),
             "PutItem" => self.write("Put", body),
             "UpdateItem" => self.write("Update", body),
             "DeleteItem" => self.write("Delete", body),
@@ -62,6 +68,31 @@ impl Table {
     fn get(&self, body: &Value) -> Value {
         let item = body["Key"].as_object().and_then(|key| self.items.get(&item_key(key)));
         item.map_or(json!({}), |item| json!({"Item": item}))
+    }
+
+    /// `Query`, in pages of some items, so that no caller gets by without asking for the next.
+    fn query(&self, body: &Value) -> Result<Answer, String> {
+        let condition = body["KeyConditionExpression"].as_str().ok_or("a query without a key condition")?;
+        let pk = condition.strip_prefix("pk = ").and_then(|rest| rest.split(' ').next());
+        let pk = pk.and_then(|name| body["ExpressionAttributeValues"][name]["S"].as_str());
+        let pk = pk.filter(|_| !body["FilterExpression"].is_string());
+        let pk = pk.ok_or_else(|| format!("'{condition}' is not understood, or there is a filter"))?;
+        let from = body["ExclusiveStartKey"].as_object().map(item_key);
+        let from = from.map_or(Bound::Included((pk.to_owned(), String::new())), Bound::Excluded);
+        let limit = body["Limit"].as_u64().unwrap_or(QUERY_PAGE).min(QUERY_PAGE);
+        let mut found: Vec<&Attributes> = Vec::new();
+        let items = self.items.range((from, Bound::Unbounded)).take_while(|((of, _), _)| of == pk);
+        for (_, item) in items {
+            if !meets(body, "KeyConditionExpression", Some(item))? {
+                continue;
+            }
+            found.push(item);
+            if found.len() as u64 == limit {
+                let last = json!({"pk": item["pk"], "sk": item["sk"]});
+                return Ok(Answer::ok(json!({"Items": found, "LastEvaluatedKey": last})));
+            }
+        }
+        Ok(Answer::ok(json!({ "Items": found })))
     }
 
     /// What a `Put`, `Update`, `Delete` or `ConditionCheck` would do.
@@ -147,6 +178,9 @@ impl Table {
             planned.into_iter().filter_map(|(_, write)| Some((write.key, write.effect?))).collect();
         for (key, effect) in effects {
             self.perform(key, effect);
+        }
+        if self.transactions.len() % 1_000 == 999 {
+            self.transactions.retain(|_, (at, _)| at.plus_seconds(TOKEN_SECONDS) >= now);
         }
         if !token.is_empty() {
             self.transactions.insert(token.to_owned(), (now, same.clone()));

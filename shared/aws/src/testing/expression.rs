@@ -1,4 +1,4 @@
-//! DynamoDB's expressions: conditions with comparisons, `IN`, functions, `NOT` before `AND` before `OR` and parentheses;
+//! DynamoDB's expressions: conditions with comparisons, `IN`, `BETWEEN`, functions, `NOT` before `AND` before `OR` and parentheses;
 //! updates with `SET`, `REMOVE` and `ADD`.
 
 #![expect(clippy::indexing_slicing, reason = "a member that a JSON value lacks reads as null")]
@@ -15,8 +15,13 @@ use super::dynamodb::Attributes;
 /// # Errors
 /// What is not understood: the caller's test fails on it.
 pub(super) fn holds(request: &Value, item: Option<&Attributes>) -> Result<bool, String> {
+    meets(request, "ConditionExpression", item)
+}
+
+/// As [`holds`], for the condition in this member of the request.
+pub(super) fn meets(request: &Value, member: &str, item: Option<&Attributes>) -> Result<bool, String> {
     all_used(request)?;
-    let Some(condition) = request["ConditionExpression"].as_str() else { return Ok(true) };
+    let Some(condition) = request[member].as_str() else { return Ok(true) };
     let mut reader = Reader::new(condition, request, item);
     let holds = reader.any()?;
     reader.ended()?;
@@ -63,7 +68,7 @@ pub(super) fn number(value: &Value) -> Option<i64> {
 
 /// DynamoDB refuses a request with a name or a value that no expression uses.
 fn all_used(request: &Value) -> Result<(), String> {
-    let expressions = ["ConditionExpression", "UpdateExpression"];
+    let expressions = ["ConditionExpression", "UpdateExpression", "KeyConditionExpression"];
     let used: Vec<&str> =
         expressions.iter().filter_map(|kind| request[*kind].as_str()).flat_map(tokens).collect();
     let kinds = ["ExpressionAttributeNames", "ExpressionAttributeValues"];
@@ -185,6 +190,12 @@ impl<'r> Reader<'r> {
                 }
             }
         }
+        if comparison == "BETWEEN" {
+            let least = compare(is.as_ref(), self.operand()?.as_ref());
+            self.expect("AND")?;
+            let most = compare(is.as_ref(), self.operand()?.as_ref());
+            return Ok(least.is_some_and(Ordering::is_ge) && most.is_some_and(Ordering::is_le));
+        }
         let ordering = compare(is.as_ref(), self.operand()?.as_ref());
         Ok(match comparison {
             "=" => ordering == Some(Ordering::Equal),
@@ -302,6 +313,8 @@ mod tests {
             ("begins_with(#s, :b)", true, false),
             ("begins_with(#s, :d)", false, false),
             ("#l=:t", true, false),
+            ("lease BETWEEN :n AND :t AND #s = :r", true, false),
+            ("#s BETWEEN :d AND :b", false, false),
         ] {
             assert_eq!((met(condition, Some(&item)), met(condition, None)), (there, absent), "{condition}");
         }

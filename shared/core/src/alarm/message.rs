@@ -12,6 +12,7 @@ use crate::timestamp::Millis;
 /// Alarm queue: what Fleetwarden's own functions put there, beside what comes by SNS.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::large_enum_variant, reason = "one is made at a time, to be written or read")]
 pub enum AlarmMessage {
     /// An event that no message told of: the watch found it at the service.
     Found(AlarmEvent),
@@ -52,6 +53,13 @@ pub struct AlarmMitigationMessage {
     /// Which message of its chain this is, if the step sent it to itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub round: Option<Round>,
+}
+
+impl AlarmMitigationMessage {
+    /// A message that nothing has put off.
+    pub const fn new(alarms: AlarmMitigationRequest, step: AlarmStep) -> Self {
+        Self { alarms, step, waits: 0, since: None, round: None }
+    }
 }
 
 /// A mitigation of violations of one behavior.

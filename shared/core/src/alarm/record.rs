@@ -74,7 +74,11 @@ impl<'a> AlarmRecord<'a> {
     }
 
     /// Of a begin, and what was decided on it. `at` is the time of the event.
-    pub fn of_decision(at: Millis, subject: &'a AlarmSubject<'a>, decision: &'a AlarmDecision<'a, 'a>) -> Self {
+    pub fn of_decision(
+        at: Millis,
+        subject: &'a AlarmSubject<'a>,
+        decision: &'a AlarmDecision<'a, 'a>,
+    ) -> Self {
         Self::new(subject.life, &EventType::InAlarm, at, subject.raises, subject.things, Some(decision))
     }
 
@@ -244,7 +248,8 @@ mod tests {
             suppressed: false,
         };
         let value = Some(serde_json::json!({"ports": [443]}));
-        let event = AlarmEvent { alarm, event: EventType::InAlarm, at: Millis(1_000), value, verification: None };
+        let event =
+            AlarmEvent { alarm, event: EventType::InAlarm, at: Millis(1_000), value, verification: None };
         Life::of(&event)
     }
 

@@ -15,8 +15,6 @@ use crate::timestamp::Millis;
 const BUCKET_SECONDS: i64 = 300;
 /// How long raises are remembered, in seconds: 30 days, for which Device Defender keeps its events.
 const KEPT_SECONDS: i64 = 30 * 86_400;
-/// How many raises are remembered.
-const KEPT: usize = 64;
 /// A raise that is further ahead of the clock is not counted: it would hide the device from every window until then.
 const AHEAD_SECONDS: i64 = 900;
 
@@ -54,13 +52,16 @@ impl Bucket {
 }
 
 impl Series {
+    /// How many raises are remembered.
+    pub const KEPT: usize = 64;
+
     /// Adds a raise, and counts the device where it belongs then.
     pub fn raise(&mut self, at: Millis, now: Millis) {
         if !self.raises.insert(at) {
             return;
         }
         self.raises.retain(|raise| *raise >= now.plus_seconds(-KEPT_SECONDS));
-        while self.raises.len() > KEPT {
+        while self.raises.len() > Self::KEPT {
             self.raises.pop_first();
         }
         let latest = self.raises.range(..=now.plus_seconds(AHEAD_SECONDS)).next_back();
@@ -78,7 +79,9 @@ mod tests {
 
     fn series(raises: &[Millis]) -> Series {
         let mut series = Series::default();
-        raises.iter().for_each(|at| series.raise(*at, NOW));
+        for at in raises {
+            series.raise(*at, NOW);
+        }
         series
     }
 
@@ -108,9 +111,11 @@ mod tests {
             let at = |seconds: &[i64]| seconds.iter().map(|s| NOW.plus_seconds(*s * 40)).collect::<Vec<_>>();
             let told = series(&at(&raises));
             prop_assert_eq!(&told, &series(&at(&shuffled)));
-            prop_assert!(told.raises.len() <= KEPT);
+            prop_assert!(told.raises.len() <= Series::KEPT);
             let mut again = told.clone();
-            at(&raises).into_iter().for_each(|raise| again.raise(raise, NOW));
+            for raise in at(&raises) {
+                again.raise(raise, NOW);
+            }
             prop_assert_eq!(told, again);
         }
     }

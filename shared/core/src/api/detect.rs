@@ -259,3 +259,8 @@ pub(super) static CREATE_DIMENSION: [Member; 5] = [
 ];
 pub(super) static UPDATE_DIMENSION: [Member; 2] = [DIMENSION_IN_PATH, must("stringValues", &TOPIC_FILTERS)];
 pub(super) static ONE_DIMENSION: [Member; 1] = [DIMENSION_IN_PATH];
+
+pub(super) static INCIDENT: [Member; 2] = [
+    must("incidentId", &pattern(1, 128, &shape::NAME_WITH_COLON)),
+    must("decision", &Shape::Choice(&["mitigate", "leave"])),
+];

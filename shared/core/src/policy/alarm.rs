@@ -63,6 +63,17 @@ impl AlarmSettings {
     pub const MAX_WINDOW_SECONDS: i64 = 86_400;
     /// The most raises that a rule or the settings can ask for.
     pub const MAX_RAISES: u32 = 50;
+    /// From how many devices on a share of the fleet counts.
+    pub const SHARE_FROM: u64 = 5;
+
+    /// Whether so many devices that alarm at once are an incident. An unknown number of devices that could alarm leaves
+    /// the absolute limit.
+    pub fn is_incident(&self, devices: u64, population: Option<u64>) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "no fleet has more than 2^52 devices")]
+        let is_share = |all: u64| devices as f64 > self.incident_share * all as f64;
+        devices > u64::from(self.incident_devices)
+            || (devices >= Self::SHARE_FROM && population.is_some_and(is_share))
+    }
 }
 
 impl Default for AlarmSettings {

@@ -64,8 +64,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let around = alarms::Around::new(now, arguments.at, place, &source.policy);
     let found = alarms::read(&text, around).with_context(|| format!("{name} holds no alarm"))?;
     if let Some(mut found) = found {
-        for given in &mut found {
-            things.iter().for_each(|things| given.complete(things));
+        if let Some(things) = &things {
+            for given in &mut found {
+                given.complete(things);
+            }
         }
         return explain_alarms(&source, &found, arguments);
     }

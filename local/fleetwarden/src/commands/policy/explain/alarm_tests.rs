@@ -75,7 +75,11 @@ fn told(text: &str, things: Option<&str>) -> String {
         GivenThings::read(file.path()).unwrap()
     });
     let mut all = given(text);
-    things.iter().for_each(|things| all.iter_mut().for_each(|given| given.complete(things)));
+    if let Some(things) = &things {
+        for given in &mut all {
+            given.complete(things);
+        }
+    }
     let all = all.iter().map(|given| told_of_alarm(&source(), given, given.subject().at).unwrap());
     all.collect::<Vec<_>>().join("\n\n")
 }
@@ -118,9 +122,9 @@ fn an_alarm_is_read_in_each_of_its_envelopes() {
     let message = r#"{"violationEventTime":1573786800000,"thingName":"dev-IZWB","behavior":{"criteria":{"consecutiveDatapointsToClear":1,"value":{"count":10},"durationSeconds":300,"consecutiveDatapointsToAlarm":1,"comparisonOperator":"less-than"},"name":"MessagesPub","metric":"aws:num-messages-sent"},"violationEventType":"in-alarm","metricValue":{"count":54},"violationId":"37e18651d207bbc74236c13faf146127","securityProfileName":"MySecProfile"}"#;
     let topic = "arn:aws:sns:us-east-1:123456789012:DDD_Violations";
     let envelope = serde_json::json!({ "Type": "Notification", "TopicArn": topic, "Message": message });
-    let by_sns = serde_json::json!({ "Records": [{ "EventSource": "aws:sns", "Sns": envelope }] });
-    let by_sqs = serde_json::json!({ "Records": [{ "messageId": "m", "body": envelope.to_string() }] });
-    for text in [envelope.to_string(), by_sns.to_string(), by_sqs.to_string()] {
+    let pushed = serde_json::json!({ "Records": [{ "EventSource": "aws:sns", "Sns": envelope }] });
+    let queued = serde_json::json!({ "Records": [{ "messageId": "m", "body": envelope.to_string() }] });
+    for text in [envelope.to_string(), pushed.to_string(), queued.to_string()] {
         assert_eq!(decisions(&text), ["noisy"]);
         let all = given(&text);
         let alarm = &all[0].subject().life.alarm;

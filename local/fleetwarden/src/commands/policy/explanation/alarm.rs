@@ -11,7 +11,7 @@ use fleetwarden_core::policy::{
     lasting,
 };
 use fleetwarden_core::record::RecordedDecision;
-use fleetwarden_core::thing::Things;
+use fleetwarden_core::thing::{Things, Wanted};
 use serde_json::Value;
 
 /// What is told.
@@ -56,7 +56,7 @@ pub(in super::super) fn text(told: &Explained<'_>) -> String {
         "again",
         decision.again_at.map(|at| format!("{}, if it still lasts", at.rfc3339())).unwrap_or_default(),
     );
-    row("things", registered(subject, decision));
+    row("thing", registered(subject, decision));
     row("place", place(subject.life));
     row("recorded", told.recorded.map(recorded).unwrap_or_default());
     row("assumed", told.assumed.to_owned());
@@ -206,13 +206,22 @@ fn raises(subject: &AlarmSubject<'_>) -> String {
     }
 }
 
+/// What is known of the thing, and what would have to be looked up.
 fn registered(subject: &AlarmSubject<'_>, decision: &AlarmDecision<'_, '_>) -> String {
-    match subject.things {
+    let known = match subject.things {
         Things::Known(none) if none.is_empty() && subject.life.alarm.thing.is_some() => {
             "no thing of this name is registered".to_owned()
         }
-        known => things(known, decision.wanted),
-    }
+        known => things(known, Wanted::default()),
+    };
+    let missing = match decision.wanted {
+        wanted if wanted.is_nothing() => return known,
+        Wanted { names: true, .. } => "whether it is registered",
+        Wanted { groups: true, .. } => "its groups",
+        _ => "its type and attributes",
+    };
+    let missing = format!("the functions look up {missing} first; give it with --things");
+    if known.is_empty() { missing } else { format!("{known}\n{missing}") }
 }
 
 fn place(life: &Life) -> String {

@@ -1,0 +1,17 @@
+//! The binary of `detect-alarm`: the library with the clients and settings of the environment.
+
+use aws_lambda_events::sqs::SqsEvent;
+use detect_alarm::DetectAlarm;
+use fleetwarden_aws::telemetry;
+use lambda_runtime::LambdaEvent;
+use lambda_runtime::service_fn;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init();
+    let function = &DetectAlarm::from_env().await?;
+    lambda_runtime::run(service_fn(async move |event: LambdaEvent<SqsEvent>| {
+        function.handle(event.payload, &event.context).await
+    }))
+    .await
+}

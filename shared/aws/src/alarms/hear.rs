@@ -1,0 +1,112 @@
+//! Hearing an event: what the ledger has after it, and the transaction that makes it so.
+
+use fleetwarden_core::alarm::AlarmEvent;
+use fleetwarden_core::alarm::EventType;
+use fleetwarden_core::alarm::Life;
+use fleetwarden_core::alarm::Series;
+use fleetwarden_core::timestamp::Millis;
+
+use super::Alarms;
+use super::Known;
+use super::ROUNDS;
+use super::count;
+use super::item;
+use super::item::LIFE;
+use super::item::SERIES;
+use super::item::attribute;
+use super::stored::Stored;
+use crate::Error;
+use crate::ledger::Item;
+use crate::ledger::about;
+use crate::ledger::pause;
+
+/// What came of hearing an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Heard {
+    /// What is known then.
+    pub known: Known,
+    /// Whether the event said anything that was not known.
+    pub is_news: bool,
+}
+
+/// What the ledger is to have after an event.
+struct Next {
+    life: Life,
+    series: Series,
+    is_news: bool,
+}
+
+impl Alarms {
+    /// Records an event: merges it into its violation's life, the series of its device and behavior, and the count of
+    /// devices that alarm. A begin joins the incident of its behavior that is open, if it is of its time. A repeat
+    /// changes nothing. Gives what is known then.
+    ///
+    /// # Errors
+    /// If the table does not answer, or others write the same items as often as this is tried.
+    pub async fn hear(&self, event: &AlarmEvent, now: Millis) -> Result<Heard, Error> {
+        for round in 0..ROUNDS {
+            let stored = self.read(&event.alarm).await?;
+            let next = next(&stored, event, now);
+            let Next { life, series, is_news } = &next;
+            if !is_news || self.write(&stored, &next, now).await? {
+                return Ok(Heard { known: stored.known(life.clone(), series), is_news: *is_news });
+            }
+            pause(round).await;
+        }
+        let id = &event.alarm.violation_id;
+        Err(Error::Later(format!("violation {id}: others write what is known of it, {ROUNDS} times")))
+    }
+
+    /// Writes what has changed. Says whether it did: otherwise somebody else has.
+    async fn write(&self, stored: &Stored, next: &Next, now: Millis) -> Result<bool, Error> {
+        let id = &next.life.alarm.violation_id;
+        let mut transaction = self.ledger.transaction();
+        let before = stored.life.value.as_ref();
+        if before != Some(&next.life) {
+            let item = Item::new(&about::alarm(id), LIFE, now).json(attribute::LIFE, &next.life);
+            transaction.put_version(item, stored.life.version);
+            let was_open = before.and_then(|life| item::open(life, &stored.behavior, now));
+            match (was_open, item::open(&next.life, &stored.behavior, now)) {
+                (was, Some(is)) if was.as_ref() != Some(&is) => transaction.put(is),
+                (Some(_), None) => transaction.delete(&item::open_list(id), id),
+                _ => {}
+            }
+            let joined = next.life.incident.as_ref();
+            if let Some(incident) = joined.filter(|id| before.and_then(|b| b.incident.as_ref()) != Some(id)) {
+                transaction.put(Item::new(&about::incident_members(incident), id, now));
+            }
+        }
+        let before = stored.series.value.clone().unwrap_or_default();
+        if before != next.series {
+            let item = Item::new(&about::alarm_series(&stored.series_key), SERIES, now);
+            let item = item.json(attribute::SERIES, &next.series);
+            transaction.put_version(item, stored.series.version);
+            let moved = (before.counted, next.series.counted);
+            count::move_device(&mut transaction, &stored.behavior, &stored.series_key, moved);
+        }
+        transaction.send().await
+    }
+}
+
+/// What the ledger is to have after an event. Pure.
+fn next(stored: &Stored, event: &AlarmEvent, now: Millis) -> Next {
+    let mut life = stored.life.value.clone().unwrap_or_else(|| Life::of(event));
+    let raised_before = life.raised_at.filter(|_| stored.life.value.is_some());
+    life.hear(event);
+    let mut series = stored.series.value.clone().unwrap_or_default();
+    if event.event == EventType::InAlarm {
+        series.raise(event.at, now);
+        if raised_before != life.raised_at {
+            // A new raise is of no incident of an earlier one.
+            life.incident = None;
+        }
+        let is_latest = life.raised_at == Some(event.at);
+        let incident = stored.open_incident().filter(|incident| is_latest && incident.covers(event.at));
+        if let Some(incident) = incident {
+            life.incident = Some(incident.id.clone());
+        }
+    }
+    let is_news = stored.life.value.as_ref() != Some(&life)
+        || stored.series.value.as_ref().unwrap_or(&Series::default()) != &series;
+    Next { life, series, is_news }
+}
