@@ -18,7 +18,7 @@ BEHAVIOR = {
 def detect(tmp_path_factory):
     """A stack with Detect whose alarms settle at once."""
     policy = tmp_path_factory.mktemp("policy") / "policy.yaml"
-    policy.write_text("version: 1\nmode: observe\nalarms:\n  settle: 0\nrules: []\n", encoding="utf-8")
+    policy.write_text("version: 1\nmode: observe\nalarms:\n  settle: 0m\nrules: []\n", encoding="utf-8")
     stack = Stack("--detect", "--findings", 200, "--policy", policy)
     yield stack
     stack.close()
