@@ -32,6 +32,8 @@ REGISTRY_OPERATIONS = [
     "ListPrincipalThings", "ListRoleAliases", "ListThingGroupsForThing", "ListThingPrincipals", "ListThings",
     "ListThingsInThingGroup",
 ]
+# Those that put a thing into a group and take it out.
+MEMBERSHIP_OPERATIONS = ["AddThingToThingGroup", "RemoveThingFromThingGroup"]
 SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/[a-z0-9-]+/iot/aws4_request, ?SignedHeaders=[a-z0-9;-]+, ?Signature=[0-9a-f]{64}$"
 )

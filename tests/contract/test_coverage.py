@@ -1,9 +1,9 @@
 """What the model of the service needs a test for: that there was one. It runs last, on what the judges have seen."""
 
 import pytest
-from judge import AUDIT_OPERATIONS, BAD_TOKEN, DETECT_OPERATIONS, LAST_PAGE, MODEL, PAGED, REGISTRY_OPERATIONS, Judge
+from judge import AUDIT_OPERATIONS, BAD_TOKEN, DETECT_OPERATIONS, LAST_PAGE, MEMBERSHIP_OPERATIONS, MODEL, PAGED, REGISTRY_OPERATIONS, Judge
 
-OPERATIONS = [*AUDIT_OPERATIONS, *DETECT_OPERATIONS, *REGISTRY_OPERATIONS]
+OPERATIONS = [*AUDIT_OPERATIONS, *DETECT_OPERATIONS, *REGISTRY_OPERATIONS, *MEMBERSHIP_OPERATIONS]
 # Nobody is unauthorized here, and a service that is unavailable is ordered as a 503 without any code.
 NEVER_GIVEN = {"UnauthorizedException", "ServiceUnavailableException"}
 # A request that attaches a profile cannot say which version it expects.

@@ -13,13 +13,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from conftest import ROLE, Endpoint
-from judge import AUDIT_OPERATIONS, DETECT_OPERATIONS, JUDGED_BY_THE_SERVICE, MODEL, REGISTRY_OPERATIONS, SHAPES, matches
+from judge import AUDIT_OPERATIONS, DETECT_OPERATIONS, JUDGED_BY_THE_SERVICE, MEMBERSHIP_OPERATIONS, MODEL, REGISTRY_OPERATIONS, SHAPES, matches
 
 EXPIRING = "DEVICE_CERTIFICATE_EXPIRING_CHECK"
 LOGGING = "LOGGING_DISABLED_CHECK"
 CERTIFICATE = {"deviceCertificateId": "a" * 64}
 LOG = {"enableIoTLoggingParams": {"roleArnForLogging": ROLE, "logLevel": "WARN"}}
-OPERATIONS = [*AUDIT_OPERATIONS, *DETECT_OPERATIONS, *REGISTRY_OPERATIONS]
+OPERATIONS = [*AUDIT_OPERATIONS, *DETECT_OPERATIONS, *REGISTRY_OPERATIONS, *MEMBERSHIP_OPERATIONS]
 
 
 def send(url, method, path, query="", body=None, sign=True, headers=None):

@@ -8,6 +8,7 @@ pub(crate) mod custom_metrics;
 pub(crate) mod dimensions;
 pub(crate) mod mitigation;
 pub(crate) mod profiles;
+mod reports;
 mod rhythm;
 pub(crate) mod scenario;
 pub(crate) mod simulate;

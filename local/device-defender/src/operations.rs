@@ -109,6 +109,8 @@ static ANSWERS: &[(&str, Run)] = answers! {
     ListThingGroupsForThing things::groups;
     DescribeThingGroup groups::describe;
     ListThingsInThingGroup groups::things;
+    AddThingToThingGroup groups::add;
+    RemoveThingFromThingGroup groups::remove;
     ListThings things::list;
     ListThingPrincipals things::principals;
     ListCertificates resources::certificates;

@@ -82,20 +82,15 @@ impl DeviceDefender {
     pub fn answer_with_headers(&self, request: &Request<'_>, headers: &[(&str, &str)]) -> Answer {
         self.with(|world| {
             world.tick();
-            match request.path.strip_prefix("/_control/") {
-                Some(path) => {
-                    let (status, body) =
-                        control::answer(world, (request.method, path), request.query, request.body);
-                    world.adapt(world.now());
-                    world.tick();
-                    plain(world, status, body)
-                }
-                None => {
-                    let answer = api(world, request, headers);
-                    world.adapt(world.now());
-                    answer
-                }
-            }
+            let Some(path) = request.path.strip_prefix("/_control/") else {
+                let answer = api(world, request, headers);
+                world.adapt(world.now());
+                return answer;
+            };
+            let (status, body) = control::answer(world, (request.method, path), request.query, request.body);
+            world.adapt(world.now());
+            world.tick();
+            plain(world, status, body)
         })
     }
 

@@ -173,14 +173,17 @@ pub static DETECT: [Operation; 30] = operations! { detect:
     DeleteDimension DELETE "/dimensions/{name}" 10 ONE_DIMENSION;
 };
 
-/// The operations of the registry that tell what things are behind a finding, and which resources there are.
+/// The operations of the registry that tell what things are behind a finding, and which resources there are, and
+/// those that put a thing into a thing group and take it out.
 #[rustfmt::skip]
-pub static REGISTRY: [Operation; 12] = operations! { inputs:
+pub static REGISTRY: [Operation; 14] = operations! { inputs:
     ListPrincipalThings GET "/principals/things" 10 LIST_PRINCIPAL_THINGS;
     DescribeThing GET "/things/{thingName}" 350 ONE_THING;
     ListThingGroupsForThing GET "/things/{thingName}/thing-groups" 100 LIST_GROUPS_OF_THING;
     DescribeThingGroup GET "/thing-groups/{thingGroupName}" 100 ONE_GROUP;
     ListThingsInThingGroup GET "/thing-groups/{thingGroupName}/things" 25 LIST_THINGS_IN_GROUP;
+    AddThingToThingGroup PUT "/thing-groups/addThingToThingGroup" 60 ADD_THING;
+    RemoveThingFromThingGroup PUT "/thing-groups/removeThingFromThingGroup" 60 REMOVE_THING;
     ListThings GET "/things" 10 LIST_THINGS;
     ListThingPrincipals GET "/things/{thingName}/principals" 10 LIST_PRINCIPALS_OF_THING;
     ListCertificates GET "/certificates" 10 MARKED_PAGES;

@@ -87,7 +87,9 @@ impl Collections {
         let mut all = Vec::new();
         for collection in self.0.values() {
             let of_stream = collection.streams.iter().find(|(own, _)| own == stream);
-            let (Some((_, one)), Some(other)) = (of_stream, collection.devices.get(&device)) else { continue };
+            let (Some((_, one)), Some(other)) = (of_stream, collection.devices.get(&device)) else {
+                continue;
+            };
             for (from, to) in &one.0 {
                 let both = other.0.iter().map(|(since, until)| (*from.max(since), *to.min(until)));
                 all.extend(both.filter(|(from, to)| from < to));
@@ -127,15 +129,15 @@ mod tests {
         let (sent, size) = (stream(BuiltIn::MessagesSent), stream(BuiltIn::MessageByteSize));
         let (one, other) = (Device::Client(1), Device::Client(2));
         let mut all = Collections::default();
-        let mut set = |profile: &str, streams: &[&Stream], devices: &[Device], now| {
+        let mut collect = |profile: &str, streams: &[&Stream], devices: &[Device], now| {
             all.set(profile, streams.iter().copied(), &devices.iter().copied().collect(), now);
         };
-        set("a", &[&sent], &[one], 100);
-        set("a", &[&sent, &size], &[one, other], 200);
-        set("a", &[&size], &[one], 300);
-        set("b", &[&sent], &[one], 250);
-        set("b", &[&sent], &[], 400);
-        set("b", &[&sent], &[one], 500);
+        collect("a", &[&sent], &[one], 100);
+        collect("a", &[&sent, &size], &[one, other], 200);
+        collect("a", &[&size], &[one], 300);
+        collect("b", &[&sent], &[one], 250);
+        collect("b", &[&sent], &[], 400);
+        collect("b", &[&sent], &[one], 500);
         assert_eq!(all.spans(one, &sent), [(100, 400), (500, i64::MAX)]);
         assert_eq!(all.spans(other, &sent), [(200, 300)]);
         assert_eq!(all.spans(other, &size), [(200, 300)]);

@@ -6,10 +6,12 @@ use fleetwarden_behaviors::{Measured, Metric, MetricValue};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::detect::mitigation::Task;
 use crate::detect::rhythm::PERIOD_MS;
 use crate::detect::scenario::{Change, Effect, Kind, Scenario, compromised, reconnect_storm};
 use crate::detect::switches::Switches;
 use crate::detect::targets::{Device, Target, devices};
+use crate::detect::watch::Watch;
 use crate::random::{draw, mix};
 use crate::world::World;
 
@@ -41,9 +43,9 @@ fn state(world: &World) -> Value {
         .detect
         .profiles
         .keys()
-        .map(|name| (name.clone(), json!(watching.watch_of(name).map_or(0, |watch| watch.size()))))
+        .map(|name| (name.clone(), json!(watching.watch_of(name).map_or(0, Watch::size))))
         .collect();
-    let tasks: Vec<Value> = world.detect_tasks.all.values().map(|task| task.summary()).collect();
+    let tasks: Vec<Value> = world.detect_tasks.all.values().map(Task::summary).collect();
     json!({
         "nowMs": world.now(),
         "evaluatedMs": watching.evaluated(),
@@ -77,8 +79,7 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, (u16, String)> {
 }
 
 fn described(world: &World, number: usize, scenario: &Scenario) -> Value {
-    let names: Vec<String> =
-        scenario.devices.iter().map(|device| world.fleet.name_of(*device)).collect();
+    let names: Vec<String> = scenario.devices.iter().map(|device| world.fleet.name_of(*device)).collect();
     json!({
         "scenario": number,
         "kind": scenario.kind,
@@ -96,7 +97,9 @@ fn scenarios(world: &World) -> Value {
 fn end(world: &mut World, number: usize) -> Reply {
     let now = world.now();
     let ended = world.watching.simulation.scenarios.end(number, now);
-    ended.then(|| json!({ "scenario": number, "toMs": now })).ok_or((404, "there is no such scenario".to_owned()))
+    ended
+        .then(|| json!({ "scenario": number, "toMs": now }))
+        .ok_or((404, "there is no such scenario".to_owned()))
 }
 
 /// A scenario as it is ordered.
@@ -122,6 +125,8 @@ struct Order {
     /// What is changed, of `metric`, `silence` and, if not the whole of a compromised device, `flap`.
     metric: Option<String>,
     factor: Option<f64>,
+    /// How often chatty devices report: every 20 seconds, if it is not given.
+    report_seconds: Option<i64>,
     /// A value instead of the device's own.
     value: Option<MetricValue>,
     /// A value beside the device's own.
@@ -147,9 +152,16 @@ fn begin(world: &mut World, body: &[u8]) -> Reply {
         to,
         turns: turns(&order)?,
         effects: effects(world, &order)?,
+        report_ms: report_ms(&order)?,
     };
     let number = world.watching.simulation.scenarios.add(scenario.clone());
     Ok(described(world, number, &scenario))
+}
+
+fn report_ms(order: &Order) -> Result<i64, (u16, String)> {
+    let seconds = order.report_seconds.unwrap_or(20);
+    let is_good = (1..PERIOD_MS / 1_000).contains(&seconds);
+    is_good.then_some(seconds * 1_000).ok_or((400, "reportSeconds should be from 1 to 299".to_owned()))
 }
 
 fn turns(order: &Order) -> Result<Option<(i64, i64)>, (u16, String)> {
@@ -185,9 +197,8 @@ fn chosen(world: &World, order: &Order) -> Result<BTreeSet<Device>, (u16, String
         return Err((400, "share should be from 0 to 1".to_owned()));
     }
     let number = world.watching.simulation.scenarios.all.len() as u64;
-    let drawn = |device: &Device| {
-        draw(world.seed(), DOMAIN ^ (number << 8), mix(super::rhythm::number(*device)))
-    };
+    let drawn =
+        |device: &Device| draw(world.seed(), DOMAIN ^ (number << 8), mix(super::rhythm::number(*device)));
     all.sort_by_key(drawn);
     all.dedup();
     #[expect(
@@ -210,7 +221,7 @@ fn effects(world: &World, order: &Order) -> Result<Vec<Effect>, (u16, String)> {
         return match order.kind {
             Kind::Compromised | Kind::Flap => Ok(compromised(factor)),
             Kind::ReconnectStorm => Ok(reconnect_storm()),
-            Kind::Starve => Ok(Vec::new()),
+            Kind::Starve | Kind::Chatty => Ok(Vec::new()),
             Kind::Metric | Kind::Silence => Err((400, "metric is missing".to_owned())),
         };
     };
@@ -227,7 +238,9 @@ fn effects(world: &World, order: &Order) -> Result<Vec<Effect>, (u16, String)> {
         (Kind::Metric | Kind::Flap, Some(_), Some(_)) => {
             return Err((400, "give either value or add".to_owned()));
         }
-        _ => return Err((400, "metric, value and add are for the kinds metric, silence and flap".to_owned())),
+        _ => {
+            return Err((400, "metric, value and add are for the kinds metric, silence and flap".to_owned()));
+        }
     };
     Ok(vec![Effect { metric, change }])
 }

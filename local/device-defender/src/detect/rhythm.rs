@@ -202,13 +202,14 @@ mod tests {
         let end = MONDAY + hour * HOUR_MS;
         let total: u64 =
             (0..500).map(|device| rhythm.count(metric, device, end, rhythm.busy(device, end - 1))).sum();
-        total as f64 / 500.0
+        f64::from(u32::try_from(total).unwrap()) / 500.0
     }
 
     #[test]
     fn the_fleet_follows_the_sun_and_rests_at_weekends() {
         let rhythm = Rhythm::new(5);
-        let (night, noon) = (mean(&rhythm, BuiltIn::MessagesSent, 4), mean(&rhythm, BuiltIn::MessagesSent, 16));
+        let (night, noon) =
+            (mean(&rhythm, BuiltIn::MessagesSent, 4), mean(&rhythm, BuiltIn::MessagesSent, 16));
         assert!((2.0..5.0).contains(&night) && (32.0..56.0).contains(&noon), "{night} {noon}");
         let sunday = mean(&rhythm, BuiltIn::MessagesSent, 6 * 24 + 16);
         assert!(sunday < noon * 0.85 && sunday > noon * 0.4, "{sunday}");

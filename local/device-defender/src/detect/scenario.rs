@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Metric,
     /// One metric has no datapoints.
     Silence,
+    /// Devices report more often than every 300 seconds. Reports that come sooner are dropped without an answer.
+    Chatty,
 }
 
 /// What happens to the values of a metric.
@@ -62,6 +64,8 @@ pub(crate) struct Scenario {
     /// It acts for so long and then rests for so long, by turns.
     pub(crate) turns: Option<(i64, i64)>,
     pub(crate) effects: Vec<Effect>,
+    /// How often chatty devices report.
+    pub(crate) report_ms: i64,
 }
 
 impl Scenario {
@@ -107,6 +111,16 @@ impl Scenarios {
     }
 }
 
+impl Scenarios {
+    /// The scenarios that have a device report too often, up to a moment, in the order of their beginnings.
+    pub(crate) fn chatty(&self, device: Device, until: i64) -> Vec<&Scenario> {
+        let all = self.of(device, i64::MIN, until).into_iter();
+        let mut chatty: Vec<&Scenario> = all.filter(|scenario| scenario.kind == Kind::Chatty).collect();
+        chatty.sort_by_key(|scenario| scenario.from);
+        chatty
+    }
+}
+
 /// Since when a scenario has a device offline at a moment.
 pub(crate) fn offline_since(scenarios: &[&Scenario], at: i64) -> Option<i64> {
     let offline = scenarios.iter().filter(|scenario| scenario.kind == Kind::Starve && scenario.acts(at));
@@ -122,8 +136,7 @@ pub(crate) fn apply(
     drawn: u64,
 ) -> Option<Measured> {
     let acting = scenarios.iter().filter(|scenario| scenario.acts(at));
-    let mut effects =
-        acting.flat_map(|scenario| &scenario.effects).filter(|effect| effect.metric == *metric);
+    let mut effects = acting.flat_map(|scenario| &scenario.effects).filter(|effect| effect.metric == *metric);
     effects.try_fold(value, |value, effect| changed(value, &effect.change, drawn))
 }
 
@@ -208,7 +221,15 @@ mod tests {
     use super::*;
 
     fn scenario(kind: Kind, turns: Option<(i64, i64)>, effects: Vec<Effect>) -> Scenario {
-        Scenario { kind, devices: BTreeSet::from([Device::Client(1)]), from: 1_000, to: 9_000, turns, effects }
+        Scenario {
+            kind,
+            devices: BTreeSet::from([Device::Client(1)]),
+            from: 1_000,
+            to: 9_000,
+            turns,
+            effects,
+            report_ms: 20_000,
+        }
     }
 
     #[test]
@@ -216,7 +237,10 @@ mod tests {
         let always = scenario(Kind::Metric, None, Vec::new());
         assert_eq!([1_000, 1_001, 9_000, 9_001].map(|at| always.acts(at)), [false, true, true, false]);
         let turns = scenario(Kind::Flap, Some((600, 400)), Vec::new());
-        assert_eq!([1_001, 1_600, 1_601, 2_000, 2_001].map(|at| turns.acts(at)), [true, true, false, false, true]);
+        assert_eq!(
+            [1_001, 1_600, 1_601, 2_000, 2_001].map(|at| turns.acts(at)),
+            [true, true, false, false, true]
+        );
     }
 
     #[test]

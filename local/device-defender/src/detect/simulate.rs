@@ -12,9 +12,10 @@ use fleetwarden_behaviors::{
 };
 use fleetwarden_core::timestamp::Millis;
 
-use crate::detect::targets::Device;
+use crate::detect::reports;
 use crate::detect::rhythm::{HOUR_MS, PERIOD_MS, Rhythm, number};
 use crate::detect::scenario::{Scenario, Scenarios, apply, offline_since};
+use crate::detect::targets::Device;
 use crate::detect::topic::share;
 use crate::random::{fingerprint, mix};
 
@@ -76,14 +77,11 @@ impl Simulation {
         datapoints: &mut Vec<Datapoint>,
     ) {
         let id = number(device);
-        let phase = if source.is_cloud_side() { 0 } else { self.rhythm.report_phase(id) };
-        let first = (after - phase).div_euclid(PERIOD_MS) + 1;
-        let last = (until - phase).div_euclid(PERIOD_MS);
-        if first > last {
+        if after >= until {
             return;
         }
         // The connection of the period before shows in the first one.
-        let scenarios = self.scenarios.of(device, after - PERIOD_MS, until);
+        let scenarios = self.scenarios.of(device, after.saturating_sub(PERIOD_MS), until);
         let mut one = One {
             rhythm: &self.rhythm,
             device: id,
@@ -93,12 +91,32 @@ impl Simulation {
             busy: 1.0,
         };
         let share = (!source.filters.is_empty()).then(|| share(&source.filters, client_id));
-        for period in first..=last {
-            let at = period * PERIOD_MS + phase;
-            let value = one.value(&source.stream.metric, at).and_then(|value| narrow(value, source, share));
-            let Some(value) = value else { continue };
-            datapoints.extend(Datapoint::new(source.stream.clone(), Millis(at), value));
+        let mut add = |at: i64, span: i64| {
+            let value = one.value(&source.stream.metric, at).map(|value| of_span(value, source, span));
+            let value = value.and_then(|value| narrow(value, source, share));
+            let made = value.map(|value| Datapoint::new(source.stream.clone(), Millis(at), value));
+            datapoints.extend(made.and_then(Result::ok));
+        };
+        if source.is_cloud_side() {
+            let periods = after.div_euclid(PERIOD_MS) + 1..=until.div_euclid(PERIOD_MS);
+            periods.for_each(|period| add(period * PERIOD_MS, PERIOD_MS));
+        } else {
+            let phase = self.rhythm.report_phase(id);
+            let chatty = self.scenarios.chatty(device, until);
+            reports::accepted(phase, &chatty, (after, until), add);
         }
+    }
+}
+
+/// What of a value belongs to a report that came sooner after the one before, whether that was accepted or not.
+fn of_span(value: Measured, source: &Source, span: i64) -> Measured {
+    match value {
+        Measured::Count(count) if span < PERIOD_MS && source.stream.metric.kind() == Kind::Flow => {
+            let part =
+                u128::from(count) * u128::from(span.unsigned_abs()) / u128::from(PERIOD_MS.unsigned_abs());
+            Measured::Count(u64::try_from(part).unwrap_or(count))
+        }
+        other => other,
     }
 }
 
@@ -174,8 +192,8 @@ impl One<'_> {
     fn disconnected(&self, at: i64) -> Option<Measured> {
         let since = self.offline_since(at);
         let seconds = since.map_or(0, |since| u64::try_from((at - since) / 1_000).unwrap_or(0));
-        let is_due = at.rem_euclid(HOUR_MS) == 0
-            || (since.is_none() && (self.connects(at) || self.disconnects(at)));
+        let is_due =
+            at.rem_euclid(HOUR_MS) == 0 || (since.is_none() && (self.connects(at) || self.disconnects(at)));
         is_due.then_some(Measured::Count(seconds))
     }
 
@@ -186,7 +204,10 @@ impl One<'_> {
             BuiltIn::Disconnects => Measured::Count(self.disconnects(at).into()),
             BuiltIn::MessageByteSize => {
                 let drawn = drawn();
-                Measured::Sizes { least: 48 + drawn % 16, most: 240 + (drawn >> 8) % 200 + (drawn >> 32) % 160 }
+                Measured::Sizes {
+                    least: 48 + drawn % 16,
+                    most: 240 + (drawn >> 8) % 200 + (drawn >> 32) % 160,
+                }
             }
             BuiltIn::SourceIpAddress => Measured::Addresses(vec![self.address(at)]),
             BuiltIn::DestinationIpAddresses => {

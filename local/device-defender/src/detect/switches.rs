@@ -51,8 +51,7 @@ impl Default for Switches {
 impl Switches {
     /// What is wrong with them, if anything.
     pub(crate) fn fault(&self) -> Option<String> {
-        for (name, share) in
-            [("duplicates", self.duplicates), ("reorder", self.reorder), ("drop", self.drop)]
+        for (name, share) in [("duplicates", self.duplicates), ("reorder", self.reorder), ("drop", self.drop)]
         {
             if !(0.0..=1.0).contains(&share) {
                 return Some(format!("{name} should be from 0 to 1"));

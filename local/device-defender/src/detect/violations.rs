@@ -171,7 +171,12 @@ impl Violations {
     }
 
     /// The violation that lasts of a profile, a device and a behavior.
-    pub(crate) fn lasting(&self, profile: &Arc<str>, device: Device, behavior: &Arc<str>) -> Option<Arc<str>> {
+    pub(crate) fn lasting(
+        &self,
+        profile: &Arc<str>,
+        device: Device,
+        behavior: &Arc<str>,
+    ) -> Option<Arc<str>> {
         self.active.get(&(profile.clone(), device, behavior.clone())).cloned()
     }
 
@@ -352,7 +357,8 @@ mod tests {
             let begun = beginning(id, (Device::Client(place), &thing), &profile, &definition, (*at, None));
             let violation = begun.id.clone();
             all.begin(begun);
-            let event = Event { violation, kind: EventType::InAlarm, value: None, definition: definition.clone() };
+            let event =
+                Event { violation, kind: EventType::InAlarm, value: None, definition: definition.clone() };
             all.happened(*at, event);
         }
         all

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fleetwarden_behaviors::{
-    Behaviors, Datapoint, Event, Expectation, Fleet, MetricValue, Outcome, Stream, ThingState, evaluate, retire,
+    Behaviors, Datapoint, Event, Expectation, Fleet, MetricValue, Outcome, Stream, ThingState, evaluate,
+    retire,
 };
 use fleetwarden_core::timestamp::Millis;
 
 use crate::detect::rhythm::PERIOD_MS;
-use crate::detect::targets::Device;
 use crate::detect::simulate::{Simulation, Source};
+use crate::detect::targets::Device;
 use crate::detect::violations::Definition;
 
 /// What a profile asks for.
@@ -121,9 +122,7 @@ impl Watch {
     /// The behaviors that are evaluated, with what is learned for them.
     pub(crate) fn models(&self, now: i64) -> impl Iterator<Item = (&str, fleetwarden_behaviors::Summary)> {
         let all = self.behaviors.iter().enumerate();
-        all.filter_map(move |(at, behavior)| {
-            Some((behavior.name(), self.fleet.summary(at, Millis(now))?))
-        })
+        all.filter_map(move |(at, behavior)| Some((behavior.name(), self.fleet.summary(at, Millis(now))?)))
     }
 
     /// Whether a percentile of one window is the threshold of the next: no step may be longer than that window.

@@ -47,7 +47,9 @@ pub(crate) fn start(world: &mut World, args: &Args) -> Outcome {
     let token = args.required("clientRequestToken").to_owned();
     if let Some(task) = world.detect_tasks.get(&id) {
         if task.token != token {
-            return Err(taken(format!("A task with taskId {id} and another clientRequestToken already exists")));
+            return Err(taken(format!(
+                "A task with taskId {id} and another clientRequestToken already exists"
+            )));
         }
         if task.request != args.0 {
             return Err(Failure::invalid("clientRequestToken was used for another request"));
@@ -65,7 +67,9 @@ pub(crate) fn start(world: &mut World, args: &Args) -> Outcome {
     };
     let executions = executions_of(world, args, &included, actions.len())?;
     if world.detect_tasks.running.len() >= MOST_RUNNING {
-        return Err(Failure::limit(format!("{MOST_RUNNING} Detect mitigation tasks are in progress already")));
+        return Err(Failure::limit(format!(
+            "{MOST_RUNNING} Detect mitigation tasks are in progress already"
+        )));
     }
     let task = Task {
         id: id.clone(),
@@ -94,8 +98,8 @@ fn actions(world: &World, args: &Args) -> Result<Vec<MitigationAction>, Failure>
     let names: Vec<String> = args.read("actions")?.unwrap_or_default();
     let known = |name: &String| {
         let action = world.actions.get(name).cloned();
-        let action =
-            action.ok_or_else(|| Failure::invalid(format!("actions: mitigation action {name} does not exist")))?;
+        let action = action
+            .ok_or_else(|| Failure::invalid(format!("actions: mitigation action {name} does not exist")))?;
         if action.kind != Action::AddThings {
             let kind = action.kind.name();
             return Err(Failure::invalid(format!("actions: {name} is {kind}, which is not for violations")));
@@ -148,7 +152,8 @@ fn executions_of(
         }
         (None, Some(profile)) => {
             if !world.detect.profiles.contains_key(profile) {
-                let message = format!("target.securityProfileName: security profile {profile} does not exist");
+                let message =
+                    format!("target.securityProfileName: security profile {profile} does not exist");
                 return Err(Failure::invalid(message));
             }
             violations.of(profile, target.behavior_name.as_deref(), included.period)

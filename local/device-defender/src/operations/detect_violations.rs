@@ -40,7 +40,9 @@ pub(crate) fn active(world: &mut World, args: &Args) -> Outcome {
 /// Refuses a profile that does not exist.
 pub(crate) fn known(world: &World, profile: &str) -> Result<(), Failure> {
     let exists = world.detect.profiles.contains_key(profile);
-    exists.then_some(()).ok_or_else(|| Failure::not_found(format!("Security profile {profile} does not exist")))
+    exists
+        .then_some(())
+        .ok_or_else(|| Failure::not_found(format!("Security profile {profile} does not exist")))
 }
 
 /// `ListViolationEvents`, the newest first. What is older than 30 days is gone.

@@ -246,6 +246,19 @@ pub(super) static LIST_GROUPS_OF_THING: [Member; 3] =
 pub(super) static ONE_GROUP: [Member; 1] = [GROUP_IN_PATH];
 pub(super) static LIST_THINGS_IN_GROUP: [Member; 4] =
     [GROUP_IN_PATH, may("recursive", &FLAG).in_query(), NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
+pub(super) static REMOVE_THING: [Member; 4] = [
+    may("thingGroupName", &GROUP),
+    may("thingGroupArn", &ANY),
+    may("thingName", &THING),
+    may("thingArn", &ANY),
+];
+pub(super) static ADD_THING: [Member; 5] = [
+    may("thingGroupName", &GROUP),
+    may("thingGroupArn", &ANY),
+    may("thingName", &THING),
+    may("thingArn", &ANY),
+    may("overrideDynamicGroups", &FLAG),
+];
 pub(super) static LIST_PRINCIPALS_OF_THING: [Member; 3] =
     [NEXT_TOKEN.in_query(), MAX_RESULTS.in_query(), THING_IN_PATH];
 pub(super) static LIST_THINGS: [Member; 6] = [

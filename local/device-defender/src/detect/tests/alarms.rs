@@ -11,7 +11,9 @@ fn a_compromised_device_alarms_on_the_grid_lasts_and_clears() {
     assert!(floor.events("").is_empty(), "a fleet by itself stays below");
     let thing = floor.thing_of("production");
     let at = floor.now();
-    floor.script(&json!({ "kind": "compromised", "thingNames": [thing], "forSeconds": 3600, "factor": 500.0 }));
+    floor.script(
+        &json!({ "kind": "compromised", "thingNames": [thing], "forSeconds": 3600, "factor": 500.0 }),
+    );
     floor.advance(30 * MINUTE);
     let active = floor.active("");
     assert_eq!(active.len(), 2);
@@ -19,7 +21,10 @@ fn a_compromised_device_alarms_on_the_grid_lasts_and_clears() {
         let start = millis(&violation["violationStartTime"]);
         assert!(start % 300_000 == 0 && (at..at + 600_001).contains(&start), "{start}");
         assert!(violation["lastViolationTime"].as_f64() > violation["violationStartTime"].as_f64());
-        assert_eq!((&violation["thingName"], &violation["verificationState"]), (&json!(thing), &json!("UNKNOWN")));
+        assert_eq!(
+            (&violation["thingName"], &violation["verificationState"]),
+            (&json!(thing), &json!("UNKNOWN"))
+        );
     }
     let alerts = floor.alerts();
     assert_eq!(kinds(&alerts), ["in-alarm", "in-alarm"], "an alarm that lasts is told once");
@@ -147,7 +152,10 @@ fn a_verification_state_is_a_label_that_stays() {
     assert!(floor.alerts().is_empty());
     let found = floor.active("verificationState=BENIGN_POSITIVE");
     assert_eq!(found.len(), 1);
-    assert_eq!((&found[0]["violationId"], &found[0]["verificationStateDescription"]), (&json!(id), &json!("a test")));
+    assert_eq!(
+        (&found[0]["violationId"], &found[0]["verificationStateDescription"]),
+        (&json!(id), &json!("a test"))
+    );
     assert_eq!(floor.events("verificationState=BENIGN_POSITIVE").len(), 1);
     assert_eq!(floor.active("verificationState=UNKNOWN").len(), floor.active("").len() - 1);
     let unknown = floor.0.call("POST", "/violations/verification-state/none", &state);
@@ -171,10 +179,14 @@ fn events_are_kept_for_thirty_days() {
 #[test]
 fn a_reconnect_storm_alarms_half_of_the_fleet_and_a_flap_alarms_again_and_again() {
     let floor = Floor::of(200);
-    floor.profile("p", "all/registered-things", &[
-        less_than("connects", "aws:num-connection-attempts", 10),
-        less_than("sent", "aws:num-messages-sent", 100_000),
-    ]);
+    floor.profile(
+        "p",
+        "all/registered-things",
+        &[
+            less_than("connects", "aws:num-connection-attempts", 10),
+            less_than("sent", "aws:num-messages-sent", 100_000),
+        ],
+    );
     floor.advance(10 * MINUTE);
     let all = floor.0.listed("/things", "maxResults=250", "things").len();
     let hit = floor.script(&json!({ "kind": "reconnect-storm", "forSeconds": 900 }));

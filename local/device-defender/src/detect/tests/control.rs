@@ -56,7 +56,9 @@ fn bad_orders_are_refused() {
     ] {
         assert_eq!(floor.0.call("POST", "/_control/detect/scenarios", &order).0, status, "{order}");
     }
-    for switches in [json!({ "drop": 2 }), json!({ "delaySeconds": 10 }), json!({ "detach": "x" }), json!({ "a": 1 })] {
+    for switches in
+        [json!({ "drop": 2 }), json!({ "delaySeconds": 10 }), json!({ "detach": "x" }), json!({ "a": 1 })]
+    {
         assert_eq!(floor.0.call("POST", "/_control/detect/switches", &switches).0, 400, "{switches}");
     }
     assert_eq!(floor.0.call("DELETE", "/_control/detect/scenarios/0", &Value::Null).0, 404);

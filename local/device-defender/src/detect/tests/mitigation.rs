@@ -51,13 +51,17 @@ fn a_task_adds_the_things_of_violations_to_the_group_over_its_time() {
     floor.advance(500);
     let running = describe(&floor, "t");
     assert_eq!((running["taskStatus"].as_str(), counts(&running)), (Some("IN_PROGRESS"), [2, 0, 0]));
-    let statuses: Vec<Value> = executions(&floor, "taskId=t").iter().map(|one| one["status"].clone()).collect();
+    let statuses: Vec<Value> =
+        executions(&floor, "taskId=t").iter().map(|one| one["status"].clone()).collect();
     assert_eq!(statuses, ["SUCCESSFUL", "SUCCESSFUL", "IN_PROGRESS"]);
     floor.advance(500);
     let done = describe(&floor, "t");
     assert_eq!((done["taskStatus"].as_str(), counts(&done)), (Some("SUCCESSFUL"), [4, 0, 0]));
     assert_eq!(millis(&done["taskEndTime"]) - millis(&done["taskStartTime"]), 1_000);
-    assert_eq!((&done["onlyActiveViolationsIncluded"], &done["suppressedAlertsIncluded"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&done["onlyActiveViolationsIncluded"], &done["suppressedAlertsIncluded"]),
+        (&json!(true), &json!(true))
+    );
     assert_eq!(done["actionsDefinition"][0]["name"], "isolate");
     let mut members = floor.0.listed("/thing-groups/quarantine/things", "", "things");
     let mut things: Vec<Value> = chosen.iter().map(|one| one["thingName"].clone()).collect();
@@ -82,7 +86,10 @@ fn an_unregistered_device_fails_and_the_later_action_is_skipped() {
     let done = describe(&floor, "t");
     assert_eq!((done["taskStatus"].as_str(), counts(&done)), (Some("FAILED"), [0, 1, 1]));
     let all = executions(&floor, "taskId=t");
-    assert_eq!((&all[0]["status"], &all[0]["errorCode"]), (&json!("FAILED"), &json!("ResourceNotFoundException")));
+    assert_eq!(
+        (&all[0]["status"], &all[0]["errorCode"]),
+        (&json!("FAILED"), &json!("ResourceNotFoundException"))
+    );
     assert_eq!((&all[1]["status"], all[1].get("errorCode")), (&json!("SKIPPED"), None));
 }
 
@@ -106,11 +113,14 @@ fn what_is_over_suppressed_or_without_events_is_not_mitigated() {
     let mut all = json!({ "target": { "securityProfileName": "p", "behaviorName": "sent" }, "includeOnlyActiveViolations": false });
     all["violationEventOccurrenceRange"] = range(floor.now() - 30 * DAY.cast_signed());
     assert_eq!(run("early", &all), [0, 0, 0]);
-    all["violationEventOccurrenceRange"] = json!({ "startTime": START_MS / 1_000, "endTime": floor.now() / 1_000 });
+    all["violationEventOccurrenceRange"] =
+        json!({ "startTime": START_MS / 1_000, "endTime": floor.now() / 1_000 });
     let [done, ..] = run("then", &all);
     assert!(done > 2);
     let listed = floor.0.listed(
-        "/detect/mitigationactions/tasks", "startTime=2020-01-01T00:00:00Z&endTime=2040-01-01T00:00:00Z&maxResults=1", "tasks",
+        "/detect/mitigationactions/tasks",
+        "startTime=2020-01-01T00:00:00Z&endTime=2040-01-01T00:00:00Z&maxResults=1",
+        "tasks",
     );
     let names: Vec<&str> = listed.iter().map(|task| task["taskId"].as_str().unwrap()).collect();
     assert_eq!(names, ["then", "early", "profile", "default"]);
@@ -168,7 +178,9 @@ fn bad_tasks_are_refused() {
     let other = start(&floor, "t", &json!({ "target": good, "clientRequestToken": "other" }));
     assert!(other.0 == 400 && other.1["message"].as_str().unwrap().contains("already exists"));
     assert_eq!(start(&floor, "u", &json!({ "target": good, "clientRequestToken": "t" })).0, 400);
-    let listed = |query: &str| floor.0.call("GET", &format!("/detect/mitigationactions/executions?{query}"), &Value::Null).0;
+    let listed = |query: &str| {
+        floor.0.call("GET", &format!("/detect/mitigationactions/executions?{query}"), &Value::Null).0
+    };
     let times = "startTime=2020-01-01T00:00:00Z&endTime=2040-01-01T00:00:00Z";
     assert_eq!((listed(""), listed(&format!("taskId=t&{times}")), listed(times)), (400, 400, 200));
     assert_eq!(floor.0.call("GET", "/detect/mitigationactions/tasks", &Value::Null).0, 400);
@@ -179,7 +191,11 @@ fn a_thing_in_another_group_of_the_hierarchy_fails_and_groups_must_exist_where_t
     let floor = alarmed("thinggroup/production");
     let lab = json!({ "addThingsToThingGroupParams": { "thingGroupNames": ["lab"] } });
     floor.0.action("lab", &lab);
-    start(&floor, "t", &json!({ "target": { "violationIds": ids(&floor.active("")[..1]) }, "actions": ["lab"] }));
+    start(
+        &floor,
+        "t",
+        &json!({ "target": { "violationIds": ids(&floor.active("")[..1]) }, "actions": ["lab"] }),
+    );
     floor.advance(1_000);
     assert_eq!(executions(&floor, "taskId=t")[0]["errorCode"], "InvalidRequestException");
 }

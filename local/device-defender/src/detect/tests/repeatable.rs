@@ -6,7 +6,7 @@ use super::*;
 
 fn behaviors() -> Vec<Value> {
     vec![
-        less_than("sent", "aws:num-messages-sent", 60),
+        less_than("sent", "aws:num-messages-sent", 90),
         less_than("always", "aws:all-bytes-in", 100),
         percentile("size", "aws:message-byte-size", "p99"),
         model("bytes", "aws:all-bytes-out"),
@@ -16,7 +16,8 @@ fn behaviors() -> Vec<Value> {
 fn run(behaviors: &[Value], steps: &[u64]) -> (Vec<Value>, Vec<Value>, Vec<Value>) {
     let floor = Floor::of(1);
     floor.profile("p", "all/registered-things", behaviors);
-    floor.script(&json!({ "kind": "compromised", "share": 0.1, "fromMs": START_MS + 15 * DAY.cast_signed() }));
+    floor
+        .script(&json!({ "kind": "compromised", "share": 0.1, "fromMs": START_MS + 15 * DAY.cast_signed() }));
     floor.script(&json!({ "kind": "starve", "share": 0.1, "fromMs": START_MS + DAY.cast_signed() }));
     let mut alerts = Vec::new();
     let mut left = 16 * DAY;
@@ -36,7 +37,7 @@ fn run(behaviors: &[Value], steps: &[u64]) -> (Vec<Value>, Vec<Value>, Vec<Value
 #[test]
 fn however_the_clock_is_moved_the_alarms_are_the_same() {
     let sorted = |mut all: Vec<Value>| {
-        all.sort_by_key(ToString::to_string);
+        all.sort_by_cached_key(ToString::to_string);
         all
     };
     let steps = [[7 * MINUTE, HOUR + 1, 3 * DAY], [16 * DAY; 3], [40 * MINUTE + 7, 11 * HOUR, 90_000]];
@@ -59,16 +60,16 @@ fn however_the_clock_is_moved_the_alarms_are_the_same() {
 #[test]
 fn a_thousand_things_for_thirty_days_take_seconds() {
     let floor = Floor::of(950);
-    floor.profile("p", "all/registered-things", &[
-        less_than("sent", "aws:num-messages-sent", 10_000),
-        model("bytes", "aws:all-bytes-out"),
-    ]);
+    floor.profile(
+        "p",
+        "all/registered-things",
+        &[less_than("sent", "aws:num-messages-sent", 10_000), model("bytes", "aws:all-bytes-out")],
+    );
     let watched = floor.0.ok("GET", "/_control/detect/state", &Value::Null)["watched"]["p"].as_u64().unwrap();
     assert!(watched > 900, "{watched}");
     let began = Instant::now();
     floor.advance(30 * DAY);
     floor.active("");
     let took = began.elapsed().as_secs_f64();
-    println!("{watched} things, 30 days, 2 behaviors: {took:.1} s");
     assert!(took < 300.0, "{took} s");
 }

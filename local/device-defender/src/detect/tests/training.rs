@@ -37,7 +37,9 @@ fn a_model_becomes_active_after_fourteen_days_and_alarms() {
     floor.advance(9 * DAY);
     let active = summaries(&floor)[0].clone();
     assert_eq!(active["modelStatus"], "ACTIVE");
-    assert!(millis(&active["lastModelRefreshDate"]) >= START_MS + 14 * DAY.cast_signed() - HOUR.cast_signed());
+    assert!(
+        millis(&active["lastModelRefreshDate"]) >= START_MS + 14 * DAY.cast_signed() - HOUR.cast_signed()
+    );
     floor.alerts();
     floor.script(&json!({ "kind": "metric", "metric": "aws:num-messages-sent", "value": { "count": 5_000 },
         "thingNames": [thing], "forSeconds": 3600 }));
@@ -78,12 +80,18 @@ fn few_things_never_train_and_a_paused_model_expires() {
     let watched = floor.0.ok("GET", "/_control/detect/state", &Value::Null)["watched"].clone();
     assert!((1..7).contains(&watched["few"].as_u64().unwrap()), "{watched}");
     floor.advance(15 * DAY);
-    assert_eq!((&of("few")["modelStatus"], &of("many")["modelStatus"]), (&json!("PENDING_BUILD"), &json!("ACTIVE")));
+    assert_eq!(
+        (&of("few")["modelStatus"], &of("many")["modelStatus"]),
+        (&json!("PENDING_BUILD"), &json!("ACTIVE"))
+    );
     floor.detach("many", "all/registered-things");
     floor.advance(29 * DAY);
     assert_eq!(of("many")["modelStatus"], "ACTIVE");
     floor.advance(3 * DAY);
-    assert_eq!((&of("few")["modelStatus"], &of("many")["modelStatus"]), (&json!("EXPIRED"), &json!("EXPIRED")));
+    assert_eq!(
+        (&of("few")["modelStatus"], &of("many")["modelStatus"]),
+        (&json!("EXPIRED"), &json!("EXPIRED"))
+    );
 }
 
 #[test]
@@ -100,6 +108,8 @@ fn summaries_come_ten_a_page() {
     assert_eq!(first["summaries"].as_array().unwrap().len(), 10);
     let of = floor.0.ok("GET", "/behavior-model-training/summaries?securityProfileName=b", &Value::Null);
     assert_eq!(of["summaries"].as_array().unwrap().len(), 8);
-    let call = |query: &str| floor.0.call("GET", &format!("/behavior-model-training/summaries?{query}"), &Value::Null).0;
+    let call = |query: &str| {
+        floor.0.call("GET", &format!("/behavior-model-training/summaries?{query}"), &Value::Null).0
+    };
     assert_eq!((call("maxResults=11"), call("securityProfileName=none")), (400, 404));
 }

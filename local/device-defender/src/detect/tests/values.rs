@@ -5,10 +5,14 @@ use super::*;
 #[test]
 fn cloud_side_values_are_on_the_grid_with_zeros_and_device_side_ones_are_not() {
     let floor = Floor::new();
-    floor.profile("p", "thinggroup/production", &[
-        less_than("failures", "aws:num-authorization-failures", 5),
-        less_than("bytes", "aws:all-bytes-out", 1_000_000_000),
-    ]);
+    floor.profile(
+        "p",
+        "thinggroup/production",
+        &[
+            less_than("failures", "aws:num-authorization-failures", 5),
+            less_than("bytes", "aws:all-bytes-out", 1_000_000_000),
+        ],
+    );
     let thing = floor.thing_of("production");
     floor.advance(6 * HOUR);
     let cloud = floor.values(&thing, "aws:num-authorization-failures", "");
@@ -37,7 +41,9 @@ fn values_are_kept_for_fourteen_days_also_after_the_profile() {
     let rest = floor.values(&thing, "aws:all-bytes-out", "");
     assert!(rest.len() < all.len() && rest.contains(&before), "what was kept is as it was");
     let start = rfc3339((floor.now() - 15 * DAY.cast_signed()) / 1_000);
-    let query = format!("thingName={thing}&metricName=aws:all-bytes-out&startTime={start}&endTime=2040-01-01T00:00:00Z");
+    let query = format!(
+        "thingName={thing}&metricName=aws:all-bytes-out&startTime={start}&endTime=2040-01-01T00:00:00Z"
+    );
     assert_eq!(floor.0.call("GET", &format!("/metric-values?{query}"), &Value::Null).0, 400);
     floor.advance(13 * DAY);
     assert!(floor.values(&thing, "aws:all-bytes-out", "").is_empty());
@@ -46,7 +52,8 @@ fn values_are_kept_for_fourteen_days_also_after_the_profile() {
 #[test]
 fn both_sides_of_a_dimension_add_up() {
     let floor = Floor::new();
-    let body = json!({ "type": "TOPIC_FILTER", "stringValues": ["devices/+/telemetry"], "clientRequestToken": "a" });
+    let body =
+        json!({ "type": "TOPIC_FILTER", "stringValues": ["devices/+/telemetry"], "clientRequestToken": "a" });
     floor.0.ok("POST", "/dimensions/telemetry", &body);
     let retained = |operator: &str| {
         let dimension = json!({ "dimensionName": "telemetry", "operator": operator });
@@ -83,16 +90,28 @@ fn both_sides_of_a_dimension_add_up() {
 #[test]
 fn lists_numbers_and_disconnections_are_values_too() {
     let floor = Floor::new();
-    for (name, kind) in [("load", "number"), ("modes", "number-list"), ("services", "string-list"), ("peers", "ip-address-list")] {
+    for (name, kind) in [
+        ("load", "number"),
+        ("modes", "number-list"),
+        ("services", "string-list"),
+        ("peers", "ip-address-list"),
+    ] {
         let body = json!({ "metricType": kind, "clientRequestToken": name });
         floor.0.ok("POST", &format!("/custom-metric/{name}"), &body);
     }
     let metrics = [
-        ("load", "number"), ("modes", "numbers"), ("services", "strings"), ("peers", "cidrs"),
-        ("aws:listening-tcp-ports", "ports"), ("aws:source-ip-address", "cidrs"),
-        ("aws:destination-ip-addresses", "cidrs"), ("aws:message-byte-size", "count"),
-        ("aws:disconnect-duration", "count"), ("aws:num-established-tcp-connections", "count"),
-        ("aws:num-disconnects", "count"), ("aws:num-connection-attempts", "count"),
+        ("load", "number"),
+        ("modes", "numbers"),
+        ("services", "strings"),
+        ("peers", "cidrs"),
+        ("aws:listening-tcp-ports", "ports"),
+        ("aws:source-ip-address", "cidrs"),
+        ("aws:destination-ip-addresses", "cidrs"),
+        ("aws:message-byte-size", "count"),
+        ("aws:disconnect-duration", "count"),
+        ("aws:num-established-tcp-connections", "count"),
+        ("aws:num-disconnects", "count"),
+        ("aws:num-connection-attempts", "count"),
     ];
     let names: Vec<&str> = metrics.iter().map(|(name, _)| *name).collect();
     floor.0.ok("POST", "/security-profiles/p", &json!({ "additionalMetricsToRetain": names }));
@@ -101,7 +120,10 @@ fn lists_numbers_and_disconnections_are_values_too() {
     floor.advance(3 * HOUR);
     for (metric, member) in metrics {
         let values = floor.values(&thing, metric, "");
-        assert!(values.len() >= 2 && values.iter().all(|datum| !datum["value"][member].is_null()), "{metric}");
+        assert!(
+            values.len() >= 2 && values.iter().all(|datum| !datum["value"][member].is_null()),
+            "{metric}"
+        );
     }
     let from = floor.now();
     floor.script(&json!({ "kind": "starve", "thingNames": [thing] }));
@@ -111,4 +133,27 @@ fn lists_numbers_and_disconnections_are_values_too() {
     let last = durations[0]["value"]["count"].as_u64().unwrap();
     let expected = (millis(&durations[0]["timestamp"]) - from) / 1_000;
     assert!(last > 3 * 3_600 && last == expected.cast_unsigned(), "seconds: {last} {expected}");
+}
+
+#[test]
+fn a_report_sooner_than_five_minutes_is_dropped() {
+    let floor = Floor::new();
+    floor.profile("p", "thinggroup/production", &[less_than("bytes", "aws:all-bytes-out", 1_000_000_000)]);
+    let thing = floor.thing_of("production");
+    floor.advance(DAY);
+    let from = floor.now();
+    floor.script(
+        &json!({ "kind": "chatty", "thingNames": [thing], "reportSeconds": 30, "forSeconds": 86_400 }),
+    );
+    floor.advance(2 * DAY);
+    let values = floor.values(&thing, "aws:all-bytes-out", "");
+    let times: Vec<i64> = values.iter().map(|datum| millis(&datum["timestamp"])).collect();
+    assert!(times.windows(2).all(|two| two[0] - two[1] >= 300_000), "the newest first");
+    let of = |after: i64| -> u64 {
+        let day = after..after + DAY.cast_signed();
+        let of_day = values.iter().zip(&times).filter(|(_, at)| day.contains(at));
+        of_day.map(|(datum, _)| datum["value"]["count"].as_u64().unwrap()).sum()
+    };
+    let (chatty, before, after) = (of(from), of(from - DAY.cast_signed()), of(from + DAY.cast_signed()));
+    assert!(chatty > 0 && chatty * 5 < before.min(after), "{before} {chatty} {after}");
 }
