@@ -249,6 +249,9 @@ impl ApplyMitigations {
             instead,
             "would mitigate"
         );
+        for violation in violations {
+            self.note(request, violation, "would-mitigate", instead).await?;
+        }
         Ok(())
     }
 

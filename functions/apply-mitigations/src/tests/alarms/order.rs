@@ -22,7 +22,7 @@ async fn to_the_end(detect: &Detect, asked: &Value) {
             }
             deliver(detect, &message).await.unwrap();
         }
-        detect.cloud.pass_seconds(900);
+        detect.cloud.pass_seconds(4_000);
     }
     panic!("it does not end");
 }
