@@ -111,11 +111,15 @@ pub(crate) fn house_with(policy: &'static str) -> House {
     let apply_mitigations = ApplyMitigations {
         account: ACCOUNT.into(),
         iot: shared.iot_api(),
+        detect: shared.iot(),
+        groups: fleetwarden_aws::thing_groups::ThingGroups::new(shared.iot()),
+        alarms: fleetwarden_aws::alarms::Alarms::new(ledger.clone()),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
         mitigations: Mitigations::new(ledger.clone()),
         alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger, cloud.clock()),
         policy: Policy::parse(format!("version: 1\nmode: enforce\nrules: [{rule}]\n").as_bytes()).unwrap(),
         room: Room::default(),
+        alarm_room: Room::default(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 },
     };
