@@ -1,4 +1,5 @@
-"""The binary of `audit-commands` as Lambda runs it: behind a Runtime API, with a table and a queue of an emulator.
+"""The binary of `audit-commands` or `detect-commands` as Lambda runs it: behind a Runtime API, with a table and queues of
+an emulator.
 
 Before it: the binary and an endpoint. After it: `invoke` gives an event's answer, or raises what the function says is
 wrong. Its requests of AWS IoT go through the judge of the endpoint.
@@ -24,14 +25,14 @@ ACCOUNT = "123456789012"
 REGION = "us-east-1"
 
 
-def binary():
-    """FLEETWARDEN_BINARIES/audit-commands, or whichever is built."""
+def binary(name):
+    """FLEETWARDEN_BINARIES/NAME, or whichever is built."""
     given = os.environ.get("FLEETWARDEN_BINARIES")
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     for folder in [Path(given)] if given else [target / "release", target / "debug"]:
-        if (folder / "audit-commands").exists():
-            return folder / "audit-commands"
-    raise FileNotFoundError("audit-commands is not built: cargo build --release -p audit-commands")
+        if (folder / name).exists():
+            return folder / name
+    raise FileNotFoundError(f"{name} is not built: cargo build --release -p {name}")
 
 
 class Failed(Exception):
@@ -43,7 +44,7 @@ class Failed(Exception):
 
 
 class Emulator:
-    """A table and a queue, in a process of ministack's own."""
+    """A table and two queues, in a process of ministack's own."""
 
     def __init__(self):
         with socket.socket() as free:
@@ -70,6 +71,7 @@ class Emulator:
             AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
         )
         self.queue = self.client("sqs").create_queue(QueueName="mitigation")["QueueUrl"]
+        self.alarms = self.client("sqs").create_queue(QueueName="alarm")["QueueUrl"]
 
     def client(self, service):
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
@@ -84,7 +86,7 @@ class Emulator:
 class Function:
     """The function's process, and the Runtime API that it asks for events."""
 
-    def __init__(self, iot_url, emulator, policy):
+    def __init__(self, iot_url, emulator, policy, name="audit-commands"):
         self.events, self.answers = queue.Queue(), queue.Queue()
         function = self
 
@@ -96,10 +98,10 @@ class Function:
                 event = function.events.get()
                 self.send_response(200)
                 headers = {"Lambda-Runtime-Aws-Request-Id": event["id"], "Lambda-Runtime-Deadline-Ms": str(event["deadline"])}
-                headers |= {"Lambda-Runtime-Invoked-Function-Arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:audit-commands"}
+                headers |= {"Lambda-Runtime-Invoked-Function-Arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"}
                 body = json.dumps(event["body"]).encode()
-                for name, value in (headers | {"Content-Type": "application/json", "Content-Length": str(len(body))}).items():
-                    self.send_header(name, value)
+                for header, value in (headers | {"Content-Type": "application/json", "Content-Length": str(len(body))}).items():
+                    self.send_header(header, value)
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -120,14 +122,15 @@ class Function:
         path = Path(self.folder.name) / "policy.yaml"
         path.write_text(policy, encoding="utf-8")
         runtime = f"127.0.0.1:{self.server.server_port}"
-        settings = {"AWS_LAMBDA_RUNTIME_API": runtime, "AWS_LAMBDA_FUNCTION_NAME": "audit-commands"}
+        settings = {"AWS_LAMBDA_RUNTIME_API": runtime, "AWS_LAMBDA_FUNCTION_NAME": name}
         settings |= {"AWS_LAMBDA_FUNCTION_VERSION": "1", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "256"}
         settings |= {"AWS_LAMBDA_LOG_GROUP_NAME": "log", "AWS_LAMBDA_LOG_STREAM_NAME": "log", "AWS_REGION": REGION}
         settings |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "ACCOUNT_ID": ACCOUNT}
         settings |= {"AWS_ENDPOINT_URL": emulator.url, "AWS_ENDPOINT_URL_IOT": iot_url, "POLICY_PATH": str(path)}
         settings |= {"LEDGER_TABLE": "ledger", "MITIGATION_QUEUE_URL": emulator.queue, "FOLLOW_UP_SECONDS": "1"}
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        self.process = subprocess.Popen([binary()], env=environment | settings, stdout=subprocess.DEVNULL)
+        settings |= {"ALARM_QUEUE_URL": emulator.alarms}
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+        self.process = subprocess.Popen([binary(name)], env=environment | settings, stdout=subprocess.DEVNULL)
         self.count = 0
 
     def invoke(self, command, **members):

@@ -111,3 +111,83 @@ def test_the_commands_that_cancel(slow):
     aws("cancel-audit-mitigation-actions-task", "--task-id", "fix")
     assert aws("describe-audit-mitigation-actions-task", "--task-id", "fix")["taskStatus"] == "CANCELED"
     assert slow.judge.bad_requests == []
+
+
+def test_the_commands_of_detect(endpoint, aws):
+    all_things = ("--security-profile-target-arn", "arn:aws:iot:us-east-1:123456789012:all/things")
+    name, metric, dimension = ("--security-profile-name", "p"), ("--metric-name", "battery"), ("--name", "d")
+    criteria = {"comparisonOperator": "greater-than", "value": {"number": 5}}
+    behaviors = [{"name": "b", "metric": "battery", "criteria": criteria}]
+    aws("create-custom-metric", *metric, "--metric-type", "number", "--display-name", "Battery")
+    assert aws("update-custom-metric", *metric, "--display-name", "Charge")["displayName"] == "Charge"
+    assert aws("describe-custom-metric", *metric)["metricType"] == "number"
+    assert aws("list-custom-metrics")["metricNames"] == ["battery"]
+    aws("create-dimension", *dimension, "--type", "TOPIC_FILTER", "--string-values", "a/#", "b/+")
+    assert aws("update-dimension", *dimension, "--string-values", "a/#")["stringValues"] == ["a/#"]
+    assert aws("describe-dimension", *dimension)["type"] == "TOPIC_FILTER"
+    assert aws("list-dimensions")["dimensionNames"] == ["d"]
+    assert aws("validate-security-profile-behaviors", "--behaviors", behaviors)["valid"] is True
+    aws("create-security-profile", *name, "--behaviors", behaviors,
+        "--alert-targets", {"SNS": {"alertTargetArn": TOPIC, "roleArn": ROLE}})
+    updated = aws("update-security-profile", *name, "--expected-version", "1", "--delete-alert-targets")
+    assert updated["version"] == 2 and updated["behaviors"][0]["criteria"]["value"] == {"number": 5.0}
+    assert "alertTargets" not in aws("describe-security-profile", *name)
+    assert [profile["name"] for profile in aws("list-security-profiles", *metric)["securityProfileIdentifiers"]] == ["p"]
+    aws("delete-custom-metric", *metric, fails="InvalidRequestException")
+    aws("attach-security-profile", *name, *all_things)
+    assert len(aws("list-security-profiles-for-target", *all_things, "--no-recursive")["securityProfileTargetMappings"]) == 1
+    assert aws("list-targets-for-security-profile", *name)["securityProfileTargets"] == [{"arn": all_things[1]}]
+    aws("detach-security-profile", *name, *all_things)
+    assert aws("list-security-profiles-for-target", *all_things)["securityProfileTargetMappings"] == []
+    aws("delete-security-profile", *name, "--expected-version", "1", fails="VersionConflictException")
+    aws("delete-security-profile", *name, "--expected-version", "2")
+    aws("delete-custom-metric", *metric)
+    aws("delete-dimension", *dimension)
+    assert endpoint.judge.bad_requests == []
+
+
+def test_the_commands_of_violations(endpoint, aws):
+    limit = {"comparisonOperator": "less-than", "value": {"count": 0}, "durationSeconds": 300}
+    model = {"mlDetectionConfig": {"confidenceLevel": "HIGH"}}
+    name = ("--security-profile-name", "p")
+    aws("create-security-profile", *name, "--behaviors", [
+        {"name": "b", "metric": "aws:num-messages-sent", "criteria": limit},
+        {"name": "m", "metric": "aws:num-disconnects", "criteria": model},
+    ])
+    aws("attach-security-profile", *name, "--security-profile-target-arn", "arn:aws:iot:us-east-1:123456789012:thinggroup/lab")
+    endpoint.control("POST", "clock", {"advanceMs": 1_200_000})
+    now = endpoint.control("GET", "clock")["nowMs"] // 1000
+    period = ("--start-time", str(now - 3600), "--end-time", str(now + 3600))
+    violation = aws("list-active-violations", *name, "--page-size", "1")["activeViolations"][0]
+    thing = ("--thing-name", violation["thingName"])
+    event, = aws("list-violation-events", *period, *thing, "--behavior-criteria-type", "STATIC")["violationEvents"]
+    assert (event["violationId"], event["violationEventType"]) == (violation["violationId"], "in-alarm")
+    aws("put-verification-state-on-violation", "--violation-id", violation["violationId"],
+        "--verification-state", "FALSE_POSITIVE", "--verification-state-description", "too strict")
+    verified = aws("list-active-violations", "--verification-state", "FALSE_POSITIVE", "--no-list-suppressed-alerts")
+    assert [one["verificationStateDescription"] for one in verified["activeViolations"]] == ["too strict"]
+    values = aws("list-metric-values", *thing, *period, "--metric-name", "aws:num-messages-sent")["metricDatumList"]
+    assert all("count" in datum["value"] for datum in values) and len(values) >= 2
+    summary, = aws("get-behavior-model-training-summaries", *name)["summaries"]
+    assert (summary["behaviorName"], summary["modelStatus"]) == ("m", "PENDING_BUILD")
+    aws("create-mitigation-action", "--action-name", "move", "--role-arn", ROLE,
+        "--action-params", {"addThingsToThingGroupParams": {"thingGroupNames": ["quarantine"]}})
+    aws("start-detect-mitigation-actions-task", "--task-id", "t", "--target", {"violationIds": [violation["violationId"]]},
+        "--actions", "move", "--include-only-active-violations", "--no-include-suppressed-alerts")
+    assert aws("describe-detect-mitigation-actions-task", "--task-id", "t")["taskSummary"]["taskStatus"] == "SUCCESSFUL"
+    assert [task["taskId"] for task in aws("list-detect-mitigation-actions-tasks", *period)["tasks"]] == ["t"]
+    execution, = aws("list-detect-mitigation-actions-executions", "--task-id", "t")["actionsExecutions"]
+    assert (execution["thingName"], execution["status"]) == (violation["thingName"], "SUCCESSFUL")
+    aws("cancel-detect-mitigation-actions-task", "--task-id", "t", fails="InvalidRequestException")
+    assert endpoint.judge.bad_requests == []
+
+
+def test_the_command_that_cancels_a_task_of_detect(slow):
+    aws = driving(slow)
+    slow.client().create_security_profile(securityProfileName="p")
+    params = {"addThingsToThingGroupParams": {"thingGroupNames": ["quarantine"]}}
+    aws("create-mitigation-action", "--action-name", "move", "--role-arn", ROLE, "--action-params", params)
+    aws("start-detect-mitigation-actions-task", "--task-id", "t", "--target", {"securityProfileName": "p"}, "--actions", "move")
+    aws("cancel-detect-mitigation-actions-task", "--task-id", "t")
+    assert aws("describe-detect-mitigation-actions-task", "--task-id", "t")["taskSummary"]["taskStatus"] == "CANCELED"
+    assert slow.judge.bad_requests == []

@@ -1,6 +1,7 @@
 """Every refusal: derived from the model where it can be, by hand where members must agree with each other."""
 
 import json
+import re
 import time
 from datetime import datetime, timedelta, timezone
 from http.client import HTTPConnection
@@ -12,13 +13,13 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from conftest import ROLE, Endpoint
-from judge import AUDIT_OPERATIONS, MODEL, SHAPES, REGISTRY_OPERATIONS
+from judge import AUDIT_OPERATIONS, DETECT_OPERATIONS, JUDGED_BY_THE_SERVICE, MEMBERSHIP_OPERATIONS, MODEL, REGISTRY_OPERATIONS, SHAPES, matches
 
 EXPIRING = "DEVICE_CERTIFICATE_EXPIRING_CHECK"
 LOGGING = "LOGGING_DISABLED_CHECK"
 CERTIFICATE = {"deviceCertificateId": "a" * 64}
 LOG = {"enableIoTLoggingParams": {"roleArnForLogging": ROLE, "logLevel": "WARN"}}
-OPERATIONS = [*AUDIT_OPERATIONS, *REGISTRY_OPERATIONS]
+OPERATIONS = [*AUDIT_OPERATIONS, *DETECT_OPERATIONS, *REGISTRY_OPERATIONS, *MEMBERSHIP_OPERATIONS]
 
 
 def send(url, method, path, query="", body=None, sign=True, headers=None):
@@ -79,18 +80,18 @@ def spoilt(name, in_query):
     kind = shape["type"]
     if not in_query:
         yield "type", {"string": 7, "boolean": "yes", "timestamp": "2026-01-01T00:00:00Z"}.get(kind, "text")
-    elif kind in ("integer", "boolean", "timestamp"):
+    elif kind in ("integer", "long", "boolean", "timestamp"):
         yield "type", "certainly"
     if "enum" in shape:
         yield "enum", "SOMETHING_ELSE"
     if "pattern" in shape and "enum" not in shape:
         size = max(shape.get("min", 1), 1)
         yield "pattern", "\u0007" * size if "p{" in shape["pattern"] else "!" * size
-    if kind in ("string", "integer") and "max" in shape:
+    if kind in ("string", "integer", "long") and "max" in shape:
         yield "max", "1" * (shape["max"] + 1) if kind == "string" else shape["max"] + 1
-    if kind == "integer" and "min" in shape:
+    if kind in ("integer", "long") and "min" in shape:
         yield "min", shape["min"] - 1
-    if kind == "string" and shape.get("min", 0) > 1:
+    if kind == "string" and shape.get("min", 0) > (1 if in_query else 0):
         yield "min", "1" * (shape["min"] - 1)
     if kind == "list":
         if "max" in shape:
@@ -111,19 +112,24 @@ def spoilt(name, in_query):
                 yield f"{member} {what}", {**good, member: value}
 
 
+def good_members(operation):
+    """The required members of an operation, as small as can be."""
+    shape = SHAPES[MODEL["operations"][operation]["input"]["shape"]]
+    members = ((name, shape["members"][name]) for name in shape.get("required", []))
+    return {name: sample(of["shape"], of.get("location") == "querystring") for name, of in members}
+
+
 def bad_requests():
     for operation in OPERATIONS:
         shape = SHAPES[MODEL["operations"][operation]["input"]["shape"]]
-        required = shape.get("required", [])
-        good = {
-            name: sample(shape["members"][name]["shape"], shape["members"][name].get("location") == "querystring")
-            for name in required
-        }
+        required, good = shape.get("required", []), good_members(operation)
         for name, reference in shape["members"].items():
             place = reference.get("location")
             if name in required and place != "uri":
                 yield pytest.param(operation, name, {k: v for k, v in good.items() if k != name}, id=f"{operation}-{name}-missing")
             for what, value in spoilt(reference["shape"], place in ("uri", "querystring", "header")):
+                if operation in JUDGED_BY_THE_SERVICE and re.search("consecutiveDatapoints.* (min|max)$", what):
+                    continue
                 yield pytest.param(operation, name, {**good, name: value}, id=f"{operation}-{name}-{what}")
 
 
@@ -135,13 +141,44 @@ def test_what_the_model_forbids_is_refused(endpoint, operation, member, members)
     assert endpoint.judge.bad_requests
 
 
+def allowed(name):
+    """The least and the greatest that a shape allows, each with what it is."""
+    shape = SHAPES[name]
+    kind = shape["type"]
+    least, most = shape.get("min", 0), shape.get("max")
+    if kind == "string":
+        texts = shape.get("enum") or ["1" * size for size in (least, most) if size] + ["p99.99", "LAST", "a1b2"]
+        fits = lambda text: least <= len(text) <= (most or len(text)) and matches(shape.get("pattern", ".*"), text)
+        yield from (("text", text) for text in texts if "enum" in shape or fits(text))
+    elif kind in ("integer", "long"):
+        yield from (("number", number) for number in (shape.get("min"), most) if number is not None)
+    elif kind == "double":
+        yield from (("number", number) for number in (-1.5, 0, 1e300))
+    elif kind == "list":
+        yield from (("items", [sample(shape["member"]["shape"])] * size) for size in (least, most or 7))
+        yield from ((f"item {what}", [value]) for what, value in allowed(shape["member"]["shape"]))
+    elif kind == "map":
+        yield from ((what, {sample(shape["key"]["shape"]): value}) for what, value in allowed(shape["value"]["shape"]))
+    elif kind == "structure":
+        good = sample(name)
+        for member, reference in shape["members"].items():
+            yield from ((f"{member} {what}", {**good, member: value}) for what, value in allowed(reference["shape"]))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_what_the_model_allows_is_no_validation_error(endpoint, operation):
+    good = good_members(operation)
+    for name, reference in SHAPES[MODEL["operations"][operation]["input"]["shape"]]["members"].items():
+        for what, value in allowed(reference["shape"]):
+            if value or value == 0:
+                answer = call(endpoint.judge.url, operation, {**good, name: value})[2]
+                assert "validation error" not in answer, f"{name} {what}: {answer}"
+    assert endpoint.judge.bad_requests == []
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_declared_faults(endpoint, operation):
-    shape = SHAPES[MODEL["operations"][operation]["input"]["shape"]]
-    good = {
-        name: sample(shape["members"][name]["shape"], shape["members"][name].get("location") == "querystring")
-        for name in shape.get("required", [])
-    }
+    good = good_members(operation)
     for kind, status, error in (("throttle", 400, "ThrottlingException"), ("internal-failure", 500, "InternalFailureException")):
         endpoint.control("POST", "faults", {"faults": [{"operation": operation, "kind": kind, "count": 1}]})
         assert call(endpoint.judge.url, operation, good)[:2] == (status, error)
@@ -185,6 +222,12 @@ def test_missing_resources(endpoint, iot):
         (iot.list_things_in_thing_group, {"thingGroupName": "none", "recursive": True}),
         (iot.list_thing_principals, {"thingName": "none"}),
         (iot.get_policy, {"policyName": "none"}),
+        (iot.describe_security_profile, {"securityProfileName": "none"}),
+        (iot.update_security_profile, {"securityProfileName": "none"}),
+        (iot.describe_custom_metric, {"metricName": "none"}),
+        (iot.update_custom_metric, {"metricName": "none", "displayName": "n"}),
+        (iot.describe_dimension, {"name": "none"}),
+        (iot.update_dimension, {"name": "none", "stringValues": ["a"]}),
     ]:
         refused("ResourceNotFoundException", 404, operation, **members)
 
@@ -364,6 +407,8 @@ def test_limits_on_what_runs(slow):
         ("list_principal_things", {"principal": "arn:aws:iam::123456789012:role/Operator"}, 10),
         ("list_things_in_thing_group", {"thingGroupName": "fleet"}, 25),
         ("list_things", {}, 10),
+        ("list_security_profiles", {}, 10),
+        ("list_custom_metrics", {}, 10),
     ],
 )
 def test_published_rates(operation, members, burst):

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from conftest import ROLE, TOPIC, Endpoint
+from conftest import ROLE, ROOT, TOPIC, Endpoint
 
 EXPIRING = "DEVICE_CERTIFICATE_EXPIRING_CHECK"
 
@@ -93,3 +93,39 @@ def test_a_finding_is_published(publishing):
     assert (message["findingId"], message["severity"]) == (finding["findingId"], "MEDIUM")
     assert message["findingTime"] == int(finding["findingTime"].timestamp() * 1000 + 0.5)
     assert message["nonCompliantResource"] == finding["nonCompliantResource"]
+
+
+def test_an_alarm_is_published_when_it_begins_and_when_it_ends(publishing):
+    endpoint, messages = publishing
+    iot = endpoint.client()
+    thing = iot.list_things_in_thing_group(thingGroupName="production", maxResults=1)["things"][0]
+    criteria = {"comparisonOperator": "less-than", "value": {"count": 2000}, "durationSeconds": 300,
+                "consecutiveDatapointsToAlarm": 1, "consecutiveDatapointsToClear": 1}
+    behavior = {"name": "loud", "metric": "aws:num-messages-sent", "criteria": criteria}
+    iot.create_security_profile(
+        securityProfileName="p", behaviors=[behavior, {**behavior, "name": "quiet", "suppressAlerts": True}],
+        alertTargets={"SNS": {"alertTargetArn": TOPIC, "roleArn": ROLE}})
+    iot.attach_security_profile(
+        securityProfileName="p", securityProfileTargetArn="arn:aws:iot:us-east-1:123456789012:all/registered-things")
+    endpoint.control("POST", "detect/scenarios", {
+        "kind": "metric", "metric": behavior["metric"], "value": {"count": 5000}, "thingNames": [thing], "forSeconds": 1800})
+    endpoint.control("POST", "clock", {"advanceMs": 1_200_000})
+    began = wait_for(messages, 1)
+    active = next(
+        violation for violation in iot.list_active_violations(thingName=thing)["activeViolations"]
+        if violation["behavior"]["name"] == "loud")
+    assert (began["violationEventType"], began["thingName"], began["securityProfileName"]) == ("in-alarm", thing, "p")
+    assert began["violationId"] == active["violationId"] and began["metricValue"] == {"count": 5000}
+    assert began["violationEventTime"] == int(active["violationStartTime"].timestamp() * 1000)
+    assert {**began["behavior"], "suppressAlerts": False} == {**behavior, "suppressAlerts": False}
+    captured = Path(os.environ.get("FLEETWARDEN_CASES", ROOT.parent / "shared" / "cases")) / "sns-detect-violation-test.json"
+    if captured.exists():
+        captured = json.loads(captured.read_text())
+        assert set(captured) <= set(began) and set(captured["behavior"]) <= set(began["behavior"])
+        assert {name: type(value) for name, value in began.items() if name in captured} == {
+            name: type(value) for name, value in captured.items()}
+    endpoint.control("POST", "clock", {"advanceMs": 1_800_000})
+    ended = wait_for(messages, 2)
+    assert (ended["violationEventType"], ended["violationId"]) == ("alarm-cleared", began["violationId"])
+    assert ended["violationEventTime"] > began["violationEventTime"] and "metricValue" not in ended
+    assert endpoint.judge.bad_requests == []

@@ -7,13 +7,52 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from botocore.exceptions import ClientError
 from conftest import ROLE, Endpoint
-from judge import AUDIT_OPERATIONS, PAGED, REGISTRY_OPERATIONS
+from judge import AUDIT_OPERATIONS, DETECT_OPERATIONS, MODEL, PAGED, REGISTRY_OPERATIONS, SHAPES
 
 SHARED = "DEVICE_CERTIFICATE_SHARED_CHECK"
 INTERMEDIATE = "INTERMEDIATE_CA_REVOKED_FOR_ACTIVE_DEVICE_CERTIFICATES_CHECK"
 NOW = datetime.now(timezone.utc)
 PERIOD = {"startTime": NOW - timedelta(days=1), "endTime": NOW + timedelta(days=1)}
-LISTS = [operation for operation in [*AUDIT_OPERATIONS, *REGISTRY_OPERATIONS] if operation in PAGED]
+FLEET = "arn:aws:iot:us-east-1:123456789012:thinggroup/fleet"
+LISTS = [operation for operation in [*AUDIT_OPERATIONS, *DETECT_OPERATIONS, *REGISTRY_OPERATIONS] if operation in PAGED]
+
+
+def define(iot):
+    """Profiles, metrics and dimensions: three of each at least, and a target and a profile that have three of the other."""
+    for number in range(30):
+        iot.create_custom_metric(metricName=f"m{number}", metricType="number")
+        iot.create_security_profile(securityProfileName=f"p{number}")
+    for number in range(3):
+        iot.create_dimension(name=f"d{number}", type="TOPIC_FILTER", stringValues=["a/#"])
+        iot.attach_security_profile(securityProfileName=f"p{number}", securityProfileTargetArn=FLEET)
+        below = FLEET.replace("fleet", ["production", "production-north", "lab"][number])
+        iot.attach_security_profile(securityProfileName="p9", securityProfileTargetArn=below)
+
+
+def violate(endpoint):
+    """Violations of many things, models of many behaviors, three mitigation tasks; gives the members that their lists need."""
+    iot = endpoint.client()
+    limit = {"comparisonOperator": "less-than", "value": {"count": 0}, "durationSeconds": 300}
+    model = {"mlDetectionConfig": {"confidenceLevel": "HIGH"}}
+    metrics = ["messages-sent", "messages-received", "authorization-failures", "connection-attempts", "disconnects"]
+    iot.create_security_profile(securityProfileName="busy", behaviors=[
+        {"name": "b", "metric": "aws:num-messages-sent", "criteria": limit},
+        *({"name": f"b{place}", "metric": f"aws:num-{metric}", "criteria": model} for place, metric in enumerate(metrics)),
+    ])
+    iot.attach_security_profile(securityProfileName="busy", securityProfileTargetArn=FLEET.replace("fleet", "production-north"))
+    endpoint.control("POST", "clock", {"advanceMs": 7_200_000})
+    violations = [violation["violationId"] for violation in iot.list_active_violations(maxResults=3)["activeViolations"]]
+    for number in range(3):
+        iot.start_detect_mitigation_actions_task(taskId=f"d{number}", target={"violationIds": violations}, actions=["a0"])
+    while iot.describe_detect_mitigation_actions_task(taskId="d2")["taskSummary"]["taskStatus"] == "IN_PROGRESS":
+        time.sleep(0.01)
+    thing = iot.list_active_violations(maxResults=1)["activeViolations"][0]["thingName"]
+    return {
+        "ListMetricValues": {"thingName": thing, "metricName": "aws:num-messages-sent", **PERIOD},
+        "ListViolationEvents": PERIOD,
+        "ListDetectMitigationActionsTasks": PERIOD,
+        "ListDetectMitigationActionsExecutions": {"taskId": "d0"},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +92,7 @@ def populated():
         endpoint.control("POST", "attachment", late)
     while iot.describe_audit_mitigation_actions_task(taskId="t2")["taskStatus"] == "IN_PROGRESS":
         time.sleep(0.01)
+    define(iot)
     issuer = endpoint.findings(audits[0], checkName=INTERMEDIATE)[0]["findingId"]
     members = {
         "ListAuditFindings": {"taskId": audits[0]},
@@ -64,6 +104,9 @@ def populated():
         "ListThingPrincipals": {"thingName": thing},
         "ListThingGroupsForThing": {"thingName": thing},
         "ListThingsInThingGroup": {"thingGroupName": "fleet", "recursive": True},
+        "ListSecurityProfilesForTarget": {"securityProfileTargetArn": FLEET, "recursive": True},
+        "ListTargetsForSecurityProfile": {"securityProfileName": "p9"},
+        **violate(endpoint),
     }
     yield iot, members
     endpoint.close()
@@ -88,10 +131,12 @@ def test_a_list_to_its_end(populated, operation):
                 return
             query[given] = page[token]
 
-    everything = list(walk(250))
+    most = SHAPES[SHAPES[MODEL["operations"][operation]["input"]["shape"]]["members"][size]["shape"]]["max"]
+    usual = min(most, 25)
+    everything = list(walk(most))
     assert len(everything) >= 3
-    assert call(**members)[items] == everything[:25]
-    assert len(everything) <= 25 or token in call(**members)
+    assert call(**members)[items] == everything[:usual]
+    assert len(everything) <= usual or token in call(**members)
     for count in (1, 2, 7):
         if len(everything) <= 60 or count > 1:
             assert list(walk(count)) == everything

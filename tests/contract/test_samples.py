@@ -14,7 +14,7 @@ import pytest
 from botocore.parsers import create_parser
 from botocore.session import get_session
 from conftest import ROLE, ROOT
-from judge import AUDIT_OPERATIONS
+from judge import AUDIT_OPERATIONS, DETECT_OPERATIONS
 
 FOLDER = Path(os.environ.get("FLEETWARDEN_CASES", ROOT.parent / "shared" / "cases"))
 SERVICE = get_session().get_service_model("iot")
@@ -38,17 +38,18 @@ def command_of(operation):
     return "".join("-" + letter.lower() if letter.isupper() else letter for letter in operation).lstrip("-")
 
 
-OPERATIONS = {command_of(operation): operation for operation in AUDIT_OPERATIONS}
+OPERATIONS = {command_of(operation): operation for operation in [*AUDIT_OPERATIONS, *DETECT_OPERATIONS]}
 
 
 def samples():
-    """(name, operation, command line, body) of every sample of an audit operation."""
+    """(name, operation, command line, body) of every sample of an operation."""
     for path in sorted(FOLDER.glob("*.json")):
         sample = json.loads(path.read_text())
         if path.stem in OF_THE_GUIDE:
             yield path.stem, OF_THE_GUIDE[path.stem], None, sample
         elif isinstance(sample, dict) and sample.get("cli", "").startswith("aws iot "):
-            words = shlex.split(sample["cli"])[2:]
+            # A line that goes on ends with a backslash, and some of them with spaces behind it.
+            words = [word for word in shlex.split(sample["cli"])[2:] if word.strip()]
             if words[0] in OPERATIONS:
                 yield path.stem, OPERATIONS[words[0]], words, sample["body"]
 
@@ -114,15 +115,27 @@ def test_every_request_is_taken(endpoint, iot, aws):
     iot.create_scheduled_audit(
         scheduledAuditName="AWSIoTDeviceDefenderDailyAudit", frequency="DAILY", targetCheckNames=[POLICY]
     )
+    greater = {"comparisonOperator": "greater-than", "value": {"count": 10}, "durationSeconds": 300}
+    violated = {"name": "Authorization", "metric": "aws:num-authorization-failures", "criteria": greater}
+    iot.create_security_profile(securityProfileName="Testprofile", behaviors=[violated])
+    for target in ("unregistered", "registered"):
+        arn = f"arn:aws:iot:us-east-1:123456789012:all/{target}-things"
+        iot.attach_security_profile(securityProfileName="Testprofile", securityProfileTargetArn=arn)
+    endpoint.control("POST", "clock", {"advanceMs": 1_200_000})
+    assert iot.list_active_violations(securityProfileName="Testprofile")["activeViolations"]
     task = endpoint.audit(POLICY)
     finding = endpoint.findings(task)[0]["findingId"]
     _, _, file = SAMPLES["awscli-create-mitigation-action-1"]
-    period = {"--start-time": str(int(time.time()) - 3600), "--end-time": str(int(time.time()) + 3600)}
+    now = endpoint.control("GET", "clock")["nowMs"] // 1000
+    period = {"--start-time": str(now - 3600), "--end-time": str(now + 3600)}
     # Values of the samples that name what was there when they were written.
     instead = {
         "create-mitigation-action": {"--cli-input-json": json.dumps(file)},
         "describe-audit-task": {"--task-id": task},
         "list-audit-tasks": period,
+        "list-security-profiles-for-target": {
+            "--security-profile-target-arn": "arn:aws:iot:us-east-1:123456789012:all/unregistered-things"
+        },
         "start-audit-mitigation-actions-task": {"--target": f'findingIds=["{finding}"]'},
     }
     answers = {}

@@ -11,16 +11,22 @@ ROOT = pathlib.Path(__file__).parents[2]
 # The beginning of an event's name, the function that it wakes, and the queue where that one parks.
 FUNCTIONS = {
     "sns-": ("AuditNotificationFunction", "Notification"),
+    "sqs-alarm": ("DetectAlarmFunction", "Alarm"),
     "sqs-check": ("TriageFindingsFunction", "Check"),
     "sqs-suppression": ("ApplySuppressionsFunction", "Suppression"),
     "sqs-mitigation": ("ApplyMitigationsFunction", "Mitigation"),
     "sqs-finding": ("ExportFindingsFunction", "Finding"),
     "sqs-review": ("SuppressionReviewFunction", "Review"),
-    "invoke-review": ("SuppressionReviewFunction", "Review"),  # before all others that are invoked
+    # Before all others that are invoked.
+    "invoke-alarm-watch": ("AlarmWatchFunction", "Alarm"),
+    "invoke-detect": ("DetectCommandsFunction", "Command"),
+    "invoke-model-status": ("MlModelStatusFunction", "Alarm"),
+    "invoke-review": ("SuppressionReviewFunction", "Review"),
     "invoke-": ("AuditCommandsFunction", "Command"),
 }
 # A variable that holds an output of the stack.
 OUTPUTS = {
+    "ALARM_QUEUE_URL": "AlarmQueueUrl",
     "ALERT_TOPIC_ARN": "AlertTopicArn",
     "ARCHIVE_BUCKET": "ArchiveBucketName",
     "AUDIT_TOPIC_ARN": "AuditTopicArn",
@@ -45,6 +51,9 @@ PARKED = {
     "sns-no-json": 1,
     "sns-other-account": 1,
     "sns-unknown-shape": 1,
+    "sqs-alarm-many-records": 1,
+    "sqs-alarm-no-json": 1,
+    "sqs-alarm-other-account": 1,
     "sqs-check-poison": 1,
     "sqs-finding-batch": 1,
     "sqs-review": 1,  # what it was to go on with is not there
@@ -53,6 +62,8 @@ PARKED = {
 REFUSED = {
     "invoke-audit-report": "NoAudit",  # none has run in that stack
     "invoke-delete-configuration": "ConfirmationRequired",
+    "invoke-detect-delete-profile": "ConfirmationRequired",
+    "invoke-detect-wrong-input": "InvalidInput",
     "invoke-wrong-input": "InvalidInput",
 }
 

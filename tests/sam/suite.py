@@ -27,7 +27,7 @@ ROOT = events.ROOT
 FOLDER = ROOT / "target" / "sam"
 UP_SECONDS = 120
 # This machine's processor; the template's default is the cheaper one in AWS.
-PARAMETERS = ["--parameter-overrides", "Architecture=x86_64"]
+PARAMETERS = ["--parameter-overrides", "Architecture=x86_64", "EnableDetect=true"]
 
 
 def environment(**more):
@@ -64,7 +64,7 @@ def stack(command):
     """A stack on this machine: its variables. It ends with the block."""
     with tempfile.TemporaryDirectory() as folder, (FOLDER / "up.log").open("wb") as log:
         file = pathlib.Path(folder) / "env"
-        bring = [command, "up", "--env-file", file, "--binaries", folder_of_binaries(folder)]
+        bring = [command, "up", "--detect", "--env-file", file, "--binaries", folder_of_binaries(folder)]
         up = subprocess.Popen(bring, cwd=ROOT, stdout=log, stderr=log)
         try:
             until = time.monotonic() + UP_SECONDS

@@ -2,33 +2,31 @@
 
 Before it: `functions/*/src` and `shared/aws/src`. After it: the rules that hold the template against the code.
 Text is enough, because the code calls the SDK in two ways only: by the name of an operation, or by an adapter
-of `shared/aws`, whose few methods stand in the table below.
+of `shared/aws`, whose few methods stand in the table below. An operation of AWS IoT needs no row: the service
+authorization reference has its action.
 """
 
 import functools
 import re
 
 from template import ROOT
+from template import authorization_reference
 
 # An operation of the SDK by its method, and the action that IAM asks for.
 OPERATIONS = {
     "batch_get_item": "dynamodb:BatchGetItem",
     "batch_write_item": "dynamodb:BatchWriteItem",
     "condition_check": "dynamodb:ConditionCheckItem",
-    "create_audit_suppression": "iot:CreateAuditSuppression",
     "create_log_stream": "logs:CreateLogStream",
     "delete_item": "dynamodb:DeleteItem",
     "delete_object": "s3:DeleteObject",
-    "describe_audit_mitigation_actions_task": "iot:DescribeAuditMitigationActionsTask",
-    "describe_audit_suppression": "iot:DescribeAuditSuppression",
     "describe_log_streams": "logs:DescribeLogStreams",
+    "describe_mitigation_action": "iot:DescribeMitigationAction",
     "describe_thing": "iot:DescribeThing",
     "describe_thing_group": "iot:DescribeThingGroup",
     "get_item": "dynamodb:GetItem",
     "get_log_events": "logs:GetLogEvents",
     "get_object": "s3:GetObject",
-    "list_audit_findings": "iot:ListAuditFindings",
-    "list_audit_mitigation_actions_executions": "iot:ListAuditMitigationActionsExecutions",
     "list_principal_things": "iot:ListPrincipalThings",
     "list_thing_groups_for_thing": "iot:ListThingGroupsForThing",
     "publish": "sns:Publish",
@@ -36,11 +34,10 @@ OPERATIONS = {
     "put_log_events": "logs:PutLogEvents",
     "put_object": "s3:PutObject",
     "query": "dynamodb:Query",
+    "remove_thing_from_thing_group": "iot:RemoveThingFromThingGroup",
     "send_message": "sqs:SendMessage",
     "send_message_batch": "sqs:SendMessage",
-    "start_audit_mitigation_actions_task": "iot:StartAuditMitigationActionsTask",
     "transact_write_items": "dynamodb:PutItem",
-    "update_audit_suppression": "iot:UpdateAuditSuppression",
     "update_item": "dynamodb:UpdateItem",
 }
 # An adapter as the functions write it, and the operations behind it. An alert is claimed before it is sent.
@@ -48,7 +45,7 @@ ALERT = {"publish", "put_item", "update_item"}
 THINGS = {"describe_thing", "describe_thing_group", "list_principal_things", "list_thing_groups_for_thing"}
 ADAPTERS = {
     r"\bledger(\(\))?\s*\.once\(": {"put_item", "update_item"},
-    r"\bledger(\(\))?\s*\.put(_newer)?\(": {"put_item"},
+    r"\bledger(\(\))?\s*\.put(_in_place|_newer)?\(": {"put_item"},
     r"\bledger(\(\))?\s*\.(get|later_audit)\(": {"get_item"},
     r"\.get_all\(": {"batch_get_item"},
     r"\.put_all\(": {"batch_write_item"},
@@ -58,17 +55,34 @@ ADAPTERS = {
     r"\bmitigations\s*\.(ended|held_no_more|lost|started)\(": {"update_item"},
     r"\bmitigations\s*\.(claim_whole|holders)\(": {"batch_get_item"},
     r"\bmitigations\s*\.(is_of_command|next_round|release)\(": {"get_item"},
+    r"\bmitigations\s*\.(claim_alarms|claim_alarms_again|claim_violations)\(": {"transact_write_items"},
+    r"\bmitigations\s*\.(observed_violations|set_alarms_aside|settle_alarms)\(": {"transact_write_items"},
+    r"\bmitigations\s*\.(claim_violations|violation_holders)\(": {"batch_get_item"},
+    r"\bmitigations\s*\.(alarm_task|is_of_alarm_command)\(": {"get_item"},
+    r"\balarms(\(\))?\s*\.hear\(": {"batch_get_item", "delete_item", "transact_write_items", "update_item"},
+    r"\balarms(\(\))?\s*\.known\(": {"batch_get_item", "get_item"},
+    r"\balarms(\(\))?\s*\.(join|note|verified)\(": {"get_item", "transact_write_items"},
+    r"\balarms(\(\))?\s*\.(members|open|open_since)\(": {"batch_get_item", "query"},
+    r"\balarms(\(\))?\s*\.(devices_in_alarm|incidents)\(": {"query"},
+    r"\balarms(\(\))?\s*\.incident\(": {"get_item", "query"},
+    r"\balarms(\(\))?\s*\.(end_incident|notice|open_incident)\(": {"get_item", "query", "transact_write_items"},
+    r"\balarms(\(\))?\s*\.take_round\(": {"put_item"},
+    r"\balarms(\(\))?\s*\.next_round\(": {"get_item"},
+    r"\bledger(\(\))?\s*\.query\(": {"query"},
     r"\.put_file\(|\barchive\s*\.put\(|\.put\(&\w+, \"": {"put_object"},
     r"\barchive(\(\))?\s*\.delete\(": {"delete_object"},
     r"\.get_file\(|\barchive\s*\.read\(": {"get_object"},
     r"\bAlerts\b": ALERT,
+    r"\bKept\b": {"get_item", "put_item"},
     r"\bpolicy::load(_with_windows)?\(": ALERT,
     r"\bRegistry\b": THINGS,
+    r"\bThingGroups\b": {"describe_mitigation_action", "list_thing_groups_for_thing"},
+    r"\bgroups\s*\.remove\(": {"remove_thing_from_thing_group"},
     r"\bConsumer\b": {"send_message"},
     r"\bQueue\b": {"send_message_batch"},
 }
-# Takes the name of an operation on audits from who invokes it. All others have each name in their text.
-ANY_OF_AUDIT = {"audit-commands"}
+# Takes the name of an operation from who invokes it, of this table. All others have each name in their text.
+ANY_OF = {"audit-commands": "AUDIT", "detect-commands": "DETECT"}
 
 
 def read_sources(place):
@@ -76,7 +90,7 @@ def read_sources(place):
     texts = []
     place = ROOT / place
     for path in sorted(place.rglob("*.rs")) if place.is_dir() else [place]:
-        if path.stem == "tests" or path.stem.endswith("_tests"):
+        if "tests" in path.relative_to(ROOT).with_suffix("").parts or path.stem.endswith("_tests"):
             continue
         text = path.read_text(encoding="utf-8").split("#[cfg(test)]\nmod tests {")[0]
         texts.append(re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE))
@@ -84,33 +98,51 @@ def read_sources(place):
 
 
 def operations_of_tables():
-    """The operations that the core describes, on audits and of the registry: all of them behind one adapter."""
+    """The operations that the core describes, by the name of their table: all of them behind one adapter."""
     text = read_sources("shared/core/src/api.rs")
-    tables = text.split("pub static AUDIT", 1)[1].split("pub static REGISTRY", 1)
     row = re.compile(r"^ {4}(\w+) (?:GET|POST|PUT|PATCH|DELETE) \"", re.MULTILINE)
-    return tuple(set(row.findall(table)) for table in tables)
+    tables = re.findall(r"^pub static (\w+): \[Operation;.*?^\};", text, re.MULTILINE | re.DOTALL)
+    bodies = re.findall(r"^pub static \w+: \[Operation;(.*?)^\};", text, re.MULTILINE | re.DOTALL)
+    return {name: set(row.findall(body)) for name, body in zip(tables, bodies, strict=True)}
+
+
+def read_function(function):
+    """The code of a function, with that of the crate that functions of commands share."""
+    text = read_sources(f"functions/{function}/src")
+    manifest = (ROOT / "functions" / function / "Cargo.toml").read_text(encoding="utf-8")
+    return text + (read_sources("shared/commands/src") if "fleetwarden-commands" in manifest else "")
+
+
+def iot_actions(text):
+    """The actions behind the operations of the typed client of AWS IoT: their names are those of its methods."""
+    known = authorization_reference()["iot"]["Actions"]
+    called = {"".join(map(str.capitalize, name.split("_"))) for name in re.findall(r"\.([a-z]+_[a-z_]+)\(\)", text)}
+    return {f"iot:{name}" for name in called if name.lower() in known}
 
 
 @functools.cache
 def code_calls(function):
     """The IAM actions that a function's code needs."""
-    text = read_sources(f"functions/{function}/src")
+    text = read_function(function)
     called = {name for name in OPERATIONS if re.search(rf"\.{name}\(\)", text)}
     for adapter, behind in ADAPTERS.items():
         if re.search(adapter, text):
             called |= behind
-    calls = {OPERATIONS[name] for name in called}
+    calls = {OPERATIONS[name] for name in called} | iot_actions(text)
     if ".iot_api()" not in text:
         return calls
-    audit, registry = operations_of_tables()
-    named = audit if function in ANY_OF_AUDIT else (audit | registry) & set(re.findall(r'"([A-Z]\w+)"', text))
+    tables = operations_of_tables()
+    named = set().union(*tables.values()) & set(re.findall(r'"([A-Z]\w+)"', text))
+    if function in ANY_OF:
+        # Registry and other tables: only what stands in the text.
+        named |= tables[ANY_OF[function]]
     return calls | {f"iot:{name}" for name in named}
 
 
 @functools.cache
 def variables_read(function):
     """The environment variables that a function reads, those of the adapters included."""
-    read = re.compile(r'\b(?:required|optional|seconds|endpoint|var|var_os)\(\s*"([A-Z][A-Z0-9_]+)"')
-    own = set(read.findall(read_sources(f"functions/{function}/src")))
+    read = re.compile(r'(?:\b(?:required|optional|queue|seconds|endpoint|var|var_os)\(\s*|\blet name = )"([A-Z][A-Z0-9_]+)"')
+    own = set(read.findall(read_function(function)))
     common = set(read.findall(read_sources("shared/aws/src")))
     return own | common

@@ -62,6 +62,42 @@ def referred(value):
     return None
 
 
+def made(**parameters):
+    """The resources of a stack with these parameters, over the defaults: with every `Fn::If` decided."""
+    values = {name: parameter["Default"] for name, parameter in load()["Parameters"].items()} | parameters
+
+    def met(condition):
+        (operator, operands) = next(iter(condition.items()))
+        if operator == "Condition":
+            return met(load()["Conditions"][operands])
+        if operator == "Fn::Equals":
+            left, right = (values[side["Ref"]] if isinstance(side, dict) else side for side in operands)
+            return left == right
+        decided = [met(operand) for operand in operands]
+        return {"Fn::And": all(decided), "Fn::Or": any(decided), "Fn::Not": not decided[0]}[operator]
+
+    def decided(value):
+        if isinstance(value, list):
+            return [item for item in map(decided, value) if item != {"Ref": "AWS::NoValue"}]
+        if not isinstance(value, dict):
+            return value
+        if "Fn::If" in value:
+            condition, yes, no = value["Fn::If"]
+            return decided(yes if met({"Condition": condition}) else no)
+        members = {key: decided(member) for key, member in value.items()}
+        if isinstance(text := members.get("Fn::Sub"), list):
+            own = {name: inner for name, inner in text[1].items() if isinstance(inner, str)}
+            whole = re.sub(r"\$\{(\w+)\}", lambda found: own.get(found[1], found[0]), text[0])
+            rest = {name: inner for name, inner in text[1].items() if name not in own}
+            members = {"Fn::Sub": [whole, rest] if rest else whole}
+        return {key: member for key, member in members.items() if member != {"Ref": "AWS::NoValue"}}
+
+    def stands(resource):
+        return "Condition" not in resource or met({"Condition": resource["Condition"]})
+
+    return {name: decided(resource) for name, resource in load()["Resources"].items() if stands(resource)}
+
+
 def listed(value):
     """A member that may be one thing or a list of them, as a list."""
     return value if isinstance(value, list) else [value]
@@ -139,8 +175,13 @@ def allowed(role):
 
 
 @functools.cache
-def resource_types(action):
-    """The types of resource that an action knows, by the service authorization reference as cfn-lint has it."""
+def authorization_reference():
+    """The service authorization reference as cfn-lint has it."""
     text = resources.files("cfnlint.data.AdditionalSpecs").joinpath("Policies.json").read_text(encoding="utf-8")
+    return json.loads(text)
+
+
+def resource_types(action):
+    """The types of resource that an action knows."""
     service, name = action.lower().split(":")
-    return json.loads(text)[service]["Actions"][name].get("Resources", [])
+    return authorization_reference()[service]["Actions"][name].get("Resources", [])

@@ -9,17 +9,19 @@ from template import ROOT
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 EVENTS = sorted((ROOT / "events").glob("*.json"))
+BY_SCHEDULE = ("invoke-alarm-watch", "invoke-model-status", "invoke-review")
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)
 def test_an_event_is_of_its_source(path):
     source = path.stem.split("-")[0]
     event = json.loads(path.read_text(encoding="utf-8"))
-    if path.stem.startswith("invoke-review"):
+    if path.stem.startswith(BY_SCHEDULE):
         assert set(event) <= {"dryRun", "scheduledAt"}
         return
     if source == "invoke":
-        commands = {name.lower() for name in operations_of_tables()[0]} | {"auditreport"}
+        table, more = ("DETECT", set()) if path.stem.startswith("invoke-detect") else ("AUDIT", {"auditreport"})
+        commands = {name.lower() for name in operations_of_tables()[table]} | more
         assert event["command"].replace("-", "").lower() in commands
         return
     for record in event["Records"]:

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from template import ROOT
 from template import load
 from template import of_type
@@ -34,6 +35,16 @@ def test_every_metric_is_documented():
     counts = [name for part in words(source, r"\[((?:\"\w+\"(?:, )?){3,})\]") for name in re.findall(r"\w+", part)]
     others = words(source, r'\("([A-Z]\w+)", (?:"|seen)') + words(source, r'const OLDEST: &str = "(\w+)"')
     assert undocumented(counts + others) == []
+
+
+def test_every_metric_of_alarms_is_documented():
+    source = "shared/core/src/alarm/metrics.rs"
+    assert undocumented(words(source, r'"(Alarms[A-Z]\w+)"') + words(source, r'\("([A-Z]\w+)", "')) == []
+
+
+@pytest.mark.parametrize("source", ["alarm_watch", "models"])
+def test_every_metric_of_a_look_at_detect_is_documented(source):
+    assert undocumented(words(f"shared/core/src/metrics/{source}.rs", r'\("([A-Z]\w+)", "')) == []
 
 
 def test_every_state_of_a_mitigation_is_documented():

@@ -7,8 +7,8 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::AuditCommands;
-use crate::command::Command;
-use crate::failure::Failure;
+use fleetwarden_commands::Command;
+use fleetwarden_commands::Failure;
 
 /// "Device Defender endpoints and quotas": scheduled audits.
 const MOST_SCHEDULES: usize = 5;
@@ -46,7 +46,7 @@ impl AuditCommands {
     /// "Checks must be enabled for your account."
     async fn checks_are_enabled(&self, command: &Command) -> Result<(), Failure> {
         let configuration = self.configuration().await?;
-        let checks = command.target_checks().into_iter().enumerate();
+        let checks = target_checks(command).into_iter().enumerate();
         let faults =
             checks.filter(|(_, check)| !is_enabled(&configuration, check)).map(|(at, check)| Fault {
                 path: format!("$.targetCheckNames[{at}]"),
@@ -76,7 +76,8 @@ impl AuditCommands {
         let given = ["dayOfWeek", "dayOfMonth"].into_iter().find(|day| command.input.contains_key(*day));
         let (Some(day), false) = (given, command.input.contains_key("frequency")) else { return Ok(()) };
         let name = command.text("scheduledAuditName");
-        let schedule = self.ask("DescribeScheduledAudit", json!({"scheduledAuditName": name})).await?;
+        let schedule =
+            self.service.ask("DescribeScheduledAudit", json!({"scheduledAuditName": name})).await?;
         let frequency = schedule.get("frequency").and_then(Value::as_str).unwrap_or_default();
         let fits = match frequency {
             "WEEKLY" | "BIWEEKLY" => day == "dayOfWeek",
@@ -107,7 +108,7 @@ impl AuditCommands {
         for name in self.schedules().await? {
             let schedule = json!({"scheduledAuditName": name});
             // It may be deleted since it was listed.
-            let schedule = self.ask_if_there("DescribeScheduledAudit", schedule).await?;
+            let schedule = self.service.ask_if_there("DescribeScheduledAudit", schedule).await?;
             schedules.extend(schedule.map(|schedule| (name, schedule)));
         }
         let faults = going.iter().filter(|(_, said)| *said).filter_map(|(check, _)| {
@@ -137,7 +138,7 @@ impl AuditCommands {
 
     /// "Any configuration data you entered is deleted and all audit checks are reset to disabled."
     async fn deleting(&self, command: &Command) -> Result<Option<String>, Failure> {
-        if command.is_confirmed(&self.account) && !command.dry_run {
+        if command.is_confirmed(&self.service.account) && !command.dry_run {
             return Ok(None);
         }
         let now = self.configuration().await?;
@@ -162,7 +163,7 @@ impl AuditCommands {
     /// What is configured. The service tells of every check, enabled or not: without them nobody knows what is.
     async fn configuration(&self) -> Result<Value, Failure> {
         let name = "DescribeAccountAuditConfiguration";
-        let now = self.ask(name, json!({})).await?;
+        let now = self.service.ask(name, json!({})).await?;
         if now.get("auditCheckConfigurations").is_some_and(Value::is_object) {
             return Ok(now);
         }
@@ -173,7 +174,7 @@ impl AuditCommands {
 
     /// The names of the scheduled audits.
     pub(crate) async fn schedules(&self) -> Result<Vec<String>, Failure> {
-        let schedules = self.ask_all("ListScheduledAudits", json!({})).await?;
+        let schedules = self.service.ask_all("ListScheduledAudits", json!({})).await?;
         let name = |schedule: &Value| Some(schedule.get("scheduledAuditName")?.as_str()?.to_owned());
         Ok(schedules.iter().filter_map(name).collect())
     }
@@ -206,6 +207,12 @@ fn is_complete(now: &Value, command: &Command) -> Result<(), Failure> {
         }
     }
     none_of(faults)
+}
+
+/// The checks that an audit is to make.
+pub(crate) fn target_checks(command: &Command) -> Vec<&str> {
+    let checks = command.input.get("targetCheckNames").and_then(Value::as_array);
+    checks.into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
 fn is_enabled(configuration: &Value, check: &str) -> bool {

@@ -10,8 +10,8 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::AuditCommands;
-use crate::command::Command;
-use crate::failure::Failure;
+use fleetwarden_commands::Command;
+use fleetwarden_commands::Failure;
 
 impl AuditCommands {
     /// Looks at each action: it has to be there, and to be for the check that it is named for.
@@ -25,8 +25,10 @@ impl AuditCommands {
         let mut faults = Vec::new();
         for (check, at, name) in named {
             if !known.contains_key(name) {
-                let action =
-                    self.ask_if_there("DescribeMitigationAction", json!({"actionName": name})).await?;
+                let action = self
+                    .service
+                    .ask_if_there("DescribeMitigationAction", json!({"actionName": name}))
+                    .await?;
                 known.insert(name, action);
             }
             let action = known.get(name).and_then(Option::as_ref);

@@ -25,33 +25,25 @@ use fleetwarden_core::message::Target;
 use fleetwarden_core::names::shown;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::policy::Windows;
 use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::thing::Things;
-use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::AuditCommands;
-use crate::calls::answer;
-use crate::command::Command;
-use crate::diff::change;
-use crate::failure::Failure;
 use crate::task::taken;
+use fleetwarden_commands::Command;
+use fleetwarden_commands::Failure;
+use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::diff::change;
+use fleetwarden_commands::gate::Held;
+use fleetwarden_commands::gate::PROTECTED;
+use fleetwarden_commands::gate::refuse_held;
+use fleetwarden_commands::gate::unprotected;
+use fleetwarden_commands::gate::within_windows;
 
-/// The name of a failure: something of it is protected.
-const PROTECTED: &str = "Protected";
-/// The name of a failure: nobody can say whether something of it is protected.
-const UNKNOWN: &str = "ProtectionUnknown";
 /// The name of a failure: a later audit has looked at the check.
 pub(crate) const OVERTAKEN: &str = "Overtaken";
-
-/// What keeps a resource from being mitigated.
-struct Held {
-    name: &'static str,
-    why: String,
-}
 
 /// What a command is about to mitigate.
 struct Asked {
@@ -76,7 +68,7 @@ impl AuditCommands {
                 Some(ids) => self.findings(&policy, ids, command).await?,
                 None => self.whole_checks(&policy, &starts, command).await?,
             };
-        within_windows(&policy, self.clock.now())?;
+        within_windows(&policy, self.service.clock.now())?;
         let observed = policy.mode() == Mode::Observe;
         let name = command.operation.name;
         let mitigations = Mitigations::new((self.ledger)());
@@ -94,7 +86,7 @@ impl AuditCommands {
             }));
         }
         if observed {
-            mitigations.observed(&requests, self.clock.now()).await?;
+            mitigations.observed(&requests, self.service.clock.now()).await?;
             let would =
                 json!({"observed": true, "command": name, "wouldStart": starts, "mitigates": mitigates});
             tracing::info!(mitigation.task_id = command.text("taskId"), "would mitigate");
@@ -106,8 +98,8 @@ impl AuditCommands {
     /// An audit as the service describes it.
     fn audit(&self, task_id: &Value, started_at: Option<&Value>) -> Audit {
         Audit {
-            account: self.account.clone(),
-            region: self.iot.region(),
+            account: self.service.account.clone(),
+            region: self.service.iot.region(),
             task_id: task_id.as_str().unwrap_or_default().to_owned(),
             schedule: None,
             started_at: started_at.and_then(millis).unwrap_or_default(),
@@ -126,12 +118,18 @@ impl AuditCommands {
     async fn findings(&self, policy: &Policy, ids: &[Value], command: &Command) -> Result<Asked, Failure> {
         let mapping = command.input.get("auditCheckToActionsMapping");
         let (mut faults, mut held, mut mitigates) = (Vec::new(), Vec::new(), Vec::new());
-        let registry = Registry::new(self.iot.clone(), Pace::Prompt, &self.account, &self.iot.region());
+        let registry = Registry::new(
+            self.service.iot.clone(),
+            Pace::Prompt,
+            &self.service.account,
+            &self.service.iot.region(),
+        );
         let mut requests: Vec<MitigationRequest> = Vec::new();
         let (mut seen, mut audits) = (BTreeSet::new(), BTreeSet::new());
         for (at, id) in ids.iter().enumerate().filter(|(_, id)| seen.insert(id.as_str())) {
             let path = format!("$.target.findingIds[{at}]");
-            let described = self.ask_if_there("DescribeAuditFinding", json!({"findingId": id})).await?;
+            let described =
+                self.service.ask_if_there("DescribeAuditFinding", json!({"findingId": id})).await?;
             let Some(finding) = described.as_ref().and_then(|answer| answer.get("finding")) else {
                 faults.push(Fault { path, what: "there is no such finding".to_owned() });
                 continue;
@@ -154,7 +152,9 @@ impl AuditCommands {
             if audits.insert((audit.task_id.clone(), check.clone())) {
                 held.extend(self.latest(&audit, &check, &path).await?.err());
             }
-            if let Err(Held { name, why }) = unprotected(policy, &check, &identifier, &registry).await {
+            if let Err(Held { name, why }) =
+                unprotected(policy, &identifier, &registry, policy.may_protect(&check)).await
+            {
                 held.push(Held { name, why: format!("{path}: {why}") });
             }
             mitigates.push(json!({
@@ -204,7 +204,8 @@ impl AuditCommands {
             .collect();
         refuse_held(&concerned)?;
         let task = starts.pointer("/target/auditTaskId").cloned().unwrap_or_default();
-        let Some(audit) = self.ask_if_there("DescribeAuditTask", json!({"taskId": task})).await? else {
+        let Some(audit) = self.service.ask_if_there("DescribeAuditTask", json!({"taskId": task})).await?
+        else {
             return Err(Failure::fault("$.target.auditTaskId", "there is no such audit"));
         };
         let of = self.audit(&task, audit.get("taskStartTime"));
@@ -251,59 +252,8 @@ fn request(command: &Command, check: CheckName, audit: Audit, target: Target) ->
     }
 }
 
-/// Keeps a resource from being mitigated, unless it is known that nothing protects it.
-async fn unprotected(
-    policy: &Policy,
-    check: &CheckName,
-    identifier: &ResourceIdentifier,
-    registry: &Registry,
-) -> Result<(), Held> {
-    let unknown = |why: String| Err(Held { name: UNKNOWN, why });
-    if identifier.is_empty() {
-        return if policy.may_protect(check) {
-            unknown("the finding names no resource that is known, so that it may be protected".to_owned())
-        } else {
-            Ok(())
-        };
-    }
-    let wants = |things: &Things| policy.protection(identifier, things).err().unwrap_or_default();
-    let things = registry.look_up(Some(identifier), wants).await;
-    let label = identifier.label();
-    match (policy.protection(identifier, &things), things) {
-        (Ok(None), _) => Ok(()),
-        (Ok(Some(protection)), _) => {
-            Err(Held { name: PROTECTED, why: format!("{label} is protected, by {protection}") })
-        }
-        (Err(_), things) => {
-            let why = if let Things::Unknown { unknown } = &things { unknown } else { "nobody asked" };
-            unknown(format!("nobody can say whether what is behind {label} is protected: {why}"))
-        }
-    }
-}
-
 /// Why a finding of an audit is not mitigated when a later one has looked at its check.
 pub(crate) fn overtaken(check: &CheckName, later: &str) -> String {
     let (check, later) = (shown(check.as_str()), shown(later));
     format!("audit {later} has looked at {check} later; name its finding, if it is still there")
-}
-
-/// Refuses a command because of what is held, if anything is.
-fn refuse_held(held: &[Held]) -> Result<(), Failure> {
-    // What is protected stays so, whatever is known another time.
-    let Some(Held { name, .. }) = held.iter().find(|held| held.name == PROTECTED).or(held.first()) else {
-        return Ok(());
-    };
-    let what = held.iter().map(|held| held.why.as_str()).collect::<Vec<_>>().join("\n");
-    Err(Failure::Refused { name, what })
-}
-
-/// Lets it pass only in a window of the policy.
-fn within_windows(policy: &Policy, now: Millis) -> Result<(), Failure> {
-    let Some(windows) = policy.windows() else { return Ok(()) };
-    let calendar = Windows::calendar(windows);
-    let calendar = calendar.map_err(|unknown| Error::Later(unknown.what))?;
-    match calendar.closed(now) {
-        None => Ok(()),
-        Some(closed) => Err(Failure::Refused { name: "OutsideWindow", what: closed.reason }),
-    }
 }

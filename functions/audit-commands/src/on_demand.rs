@@ -14,6 +14,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::nonce;
+use fleetwarden_core::api::input::TOKEN;
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
@@ -21,22 +22,13 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::AuditCommands;
-use crate::calls::answer;
-use crate::calls::value;
-use crate::command::Command;
-use crate::failure::Failure;
+use crate::account::target_checks;
+use fleetwarden_commands::Command;
+use fleetwarden_commands::Failure;
+use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::calls::is_not_started;
+use fleetwarden_commands::calls::value;
 
-/// With these the service has started nothing.
-pub(crate) const NOT_STARTED: [&str; 8] = [
-    "ThrottlingException",
-    "InvalidRequestException",
-    "LimitExceededException",
-    "AccessDeniedException",
-    "UnrecognizedClientException",
-    "ExpiredTokenException",
-    "InvalidSignatureException",
-    "ConstructionFailure",
-];
 /// How far the clocks of Lambda and of the service may be apart.
 const SKEW_SECONDS: i64 = 2;
 /// Of what began earlier the service may know nothing, and does not let itself be asked (90 days).
@@ -61,8 +53,8 @@ impl AuditCommands {
         deadline: Millis,
     ) -> Result<Box<RawValue>, Failure> {
         let ledger = (self.ledger)();
-        let checks: BTreeSet<&str> = command.target_checks().into_iter().collect();
-        let token = command.token.as_deref().unwrap_or(request_id);
+        let checks: BTreeSet<&str> = target_checks(command).into_iter().collect();
+        let token = command.own.get(TOKEN).and_then(Value::as_str).unwrap_or(request_id);
         let claim = match self.claim(&ledger, token, &checks, deadline).await? {
             Ok(claim) => claim,
             Err(task) => return answer(&json!({"taskId": task})),
@@ -73,7 +65,7 @@ impl AuditCommands {
             self.settle(&ledger, &claim, Some(&task)).await;
             return answer(&json!({"taskId": task}));
         }
-        match self.iot.call_once(command.operation, &command.input).await {
+        match self.service.iot.call_once(command.operation, &command.input).await {
             Ok(started) => {
                 let task = value(&started).get("taskId").and_then(Value::as_str).map(ToOwned::to_owned);
                 self.settle(&ledger, &claim, task.as_deref()).await;
@@ -81,8 +73,7 @@ impl AuditCommands {
             }
             Err(error) => {
                 // What an earlier try started may only not be listed yet.
-                let certain = !claim.uncertain
-                    && matches!(&error, Error::Aws { code, .. } if NOT_STARTED.contains(&code.as_str()));
+                let certain = !claim.uncertain && is_not_started(&error);
                 self.free(&ledger, &claim, certain).await;
                 Err(error.into())
             }
@@ -98,7 +89,7 @@ impl AuditCommands {
         deadline: Millis,
     ) -> Result<Result<Claim, String>, Failure> {
         let about = format!("on-demand-audit#{token}");
-        let now = self.clock.now();
+        let now = self.service.clock.now();
         let checks =
             Digest::new("checks").parts(checks.iter().copied().collect::<Vec<_>>().into_iter()).hex();
         let held = ledger.get(&about, SORT).await?;
@@ -143,7 +134,7 @@ impl AuditCommands {
 
     /// The first on-demand audit of just these checks that began since.
     async fn begun_since(&self, since: Millis, checks: &BTreeSet<&str>) -> Result<Option<String>, Failure> {
-        let now = self.clock.now();
+        let now = self.service.clock.now();
         let since = since.plus_seconds(-SKEW_SECONDS).max(now.plus_seconds(-KEPT_SECONDS));
         let period = json!({
             "startTime": since.seconds(),
@@ -151,9 +142,9 @@ impl AuditCommands {
             "taskType": "ON_DEMAND_AUDIT_TASK",
         });
         let mut first: Option<(f64, String)> = None;
-        for task in self.ask_all("ListAuditTasks", period).await? {
+        for task in self.service.ask_all("ListAuditTasks", period).await? {
             let Some(id) = task.get("taskId").and_then(Value::as_str) else { continue };
-            let task = self.ask("DescribeAuditTask", json!({"taskId": id})).await?;
+            let task = self.service.ask("DescribeAuditTask", json!({"taskId": id})).await?;
             let details = task.get("auditDetails").and_then(Value::as_object);
             let audited: BTreeSet<&str> =
                 details.into_iter().flatten().map(|(name, _)| name.as_str()).collect();
@@ -168,7 +159,7 @@ impl AuditCommands {
     /// Writes which audit it is. If that fails, a repeat finds the audit by its checks.
     async fn settle(&self, ledger: &Ledger, claim: &Claim, task: Option<&str>) {
         let Some(task) = task else { return };
-        let item = claim.item(self.clock.now()).text("state", "done").text("task_id", task);
+        let item = claim.item(self.service.clock.now()).text("state", "done").text("task_id", task);
         if let Err(error) = ledger.put(item).await {
             tracing::warn!(audit.task_id = task, %error, "the audit is started and not written down");
         }
@@ -177,7 +168,7 @@ impl AuditCommands {
     /// Gives a claim back. `certain` is whether nothing was started.
     async fn free(&self, ledger: &Ledger, claim: &Claim, certain: bool) {
         let outcome = if certain { "none" } else { "unknown" };
-        let item = claim.item(self.clock.now()).number("lease_until", 0).text("outcome", outcome);
+        let item = claim.item(self.service.clock.now()).number("lease_until", 0).text("outcome", outcome);
         if let Err(error) = ledger.put(item).await {
             tracing::warn!(claim = claim.about, %error, "a claim could not be given back");
         }

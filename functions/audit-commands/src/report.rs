@@ -24,10 +24,10 @@ use serde_json::value::RawValue;
 use serde_json::value::to_raw_value;
 
 use crate::AuditCommands;
-use crate::calls::answer;
-use crate::command::Command;
-use crate::failure::Failure;
 use crate::report::sources::Sources;
+use fleetwarden_commands::Command;
+use fleetwarden_commands::Failure;
+use fleetwarden_commands::calls::answer;
 
 /// What is kept of the time to write the report down. What has not answered by then is a gap.
 const WRITING: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ const WRITING: Duration = Duration::from_secs(5);
 impl AuditCommands {
     /// `AuditReport`.
     pub(crate) async fn report(&self, command: &Command, deadline: Millis) -> Result<Box<RawValue>, Failure> {
-        let now = self.clock.now();
+        let now = self.service.clock.now();
         let left = Duration::from_millis(u64::try_from(deadline.0.saturating_sub(now.0)).unwrap_or_default());
         let sources = Sources::new(self, left.saturating_sub(WRITING));
         let (task_id, task) = sources.audit(command).await?;

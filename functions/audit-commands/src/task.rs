@@ -11,28 +11,22 @@ use fleetwarden_aws::mitigations::Holder;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::queue::Outgoing;
-use fleetwarden_core::api::input::TOKEN;
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Step;
-use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::AuditCommands;
-use crate::calls::answer;
-use crate::calls::is;
-use crate::command::Command;
-use crate::failure::Failure;
 use crate::mitigation::OVERTAKEN;
 use crate::mitigation::overtaken;
-use crate::on_demand::NOT_STARTED;
-use crate::repeat::tokened;
-
-/// What the service says to the id of a task that exists.
-const EXISTS: &str = "TaskAlreadyExistsException";
+use fleetwarden_commands::Command;
+use fleetwarden_commands::Failure;
+use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::repeat::tokened;
+use fleetwarden_commands::task::EXISTS;
 
 impl AuditCommands {
     /// Claims, starts and has followed what passed the gate; a repeat of it changes nothing.
@@ -43,10 +37,10 @@ impl AuditCommands {
         mitigations: &Mitigations,
     ) -> Result<Box<RawValue>, Failure> {
         let id = command.text("taskId");
-        let input = tokened(command, "").unwrap_or_else(|| command.input.clone());
+        let input = tokened(self.service.family, command, "").unwrap_or_else(|| command.input.clone());
         // The members of a map stand in one order.
         let hash = Digest::new("mitigation command").part(&Value::Object(input.clone()).to_string()).hex();
-        let claimed_at = self.clock.now();
+        let claimed_at = self.service.clock.now();
         // Nobody but this try can start what it is the first to claim.
         let first = match mitigations.claim_whole(requests, &hash, claimed_at).await? {
             WholeClaim::Taken => true,
@@ -63,32 +57,17 @@ impl AuditCommands {
             }
         };
         let started = match self.have_followed(requests).await {
-            Ok(()) => self.start(command, &input).await,
+            Ok(()) => {
+                let alike = |there: &Value| {
+                    ["target", "auditCheckToActionsMapping"]
+                        .iter()
+                        .all(|name| there.get(name) == input.get(*name))
+                };
+                self.service.start(command, &input, "DescribeAuditMitigationActionsTask", alike).await
+            }
             Err(error) => Err((error.into(), true)),
         };
-        let now = self.clock.now();
-        match started {
-            Ok(started) => {
-                // If it cannot be written, the follow-up writes how it ended.
-                if let Err(error) = mitigations.started(id, now).await {
-                    tracing::warn!(mitigation.task_id = id, %error, "the task is started and not written down");
-                }
-                tracing::info!(mitigation.task_id = id, "the mitigation task is started");
-                Ok(started)
-            }
-            Err((failure, never)) => {
-                let released = if never && first {
-                    // A repeat that has claimed it meanwhile keeps it.
-                    mitigations.release(id, &failure.to_string(), claimed_at, now).await.map(drop)
-                } else {
-                    Ok(())
-                };
-                if let Err(error) = released {
-                    tracing::warn!(mitigation.task_id = id, %error, "the follow-up gives the claims back");
-                }
-                Err(failure)
-            }
-        }
+        self.service.settle_start(id, started, first, claimed_at, mitigations).await
     }
 
     /// Sends the follow-ups of a task, one for each check that it is for.
@@ -100,39 +79,6 @@ impl AuditCommands {
         };
         let messages: Vec<Outgoing> = requests.iter().map(follow).collect::<Result<_, Error>>()?;
         (self.mitigation_queue)().send(&messages).await
-    }
-
-    /// Starts the task. A task with this id and content is an earlier try's, unless the caller has a token of their
-    /// own: then the service says what it is. A failure tells whether nothing was started for certain.
-    async fn start(
-        &self,
-        command: &Command,
-        input: &Map<String, Value>,
-    ) -> Result<Box<RawValue>, (Failure, bool)> {
-        let error = match self.iot.call(command.operation, input).await {
-            Ok(started) => return Ok(started),
-            Err(error) => error,
-        };
-        // Of several tries the first may have been done, whatever the last was told.
-        let id = json!({"taskId": command.text("taskId")});
-        let there = match self.ask_if_there("DescribeAuditMitigationActionsTask", id.clone()).await {
-            Ok(there) => there,
-            Err(unknown) => {
-                tracing::warn!(error = %unknown, "nobody knows whether the mitigation task was started");
-                return Err((error.into(), false));
-            }
-        };
-        let exists = is(&error, EXISTS);
-        let Some(there) = there else {
-            let refused = matches!(&error, Error::Aws { code, .. } if NOT_STARTED.contains(&code.as_str()));
-            return Err((error.into(), refused));
-        };
-        let alike =
-            ["target", "auditCheckToActionsMapping"].iter().all(|name| there.get(name) == input.get(*name));
-        if alike && !(exists && command.input.contains_key(TOKEN)) {
-            return answer(&id).map_err(|failure| (failure, false));
-        }
-        Err((error.into(), exists))
     }
 }
 

@@ -9,6 +9,7 @@ use fleetwarden_aws::alarms::Incident;
 use fleetwarden_core::alarm::Alarm;
 use fleetwarden_core::alarm::Confidence;
 use fleetwarden_core::alarm::Life;
+use fleetwarden_core::alarm::Source;
 use fleetwarden_core::alarm::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
@@ -57,7 +58,7 @@ pub(crate) fn raised(
         severity: severity(alarm, decision),
         about: format!("{} {} {}", alarm.violation_id, raised_at.0, decision.outcome.word()),
         thread: thread(alarm),
-        title: format!("{} {state}: {}", device(alarm), name(&alarm.behavior)),
+        title: titled(alarm, state, &name(&alarm.behavior)),
         description,
         next_steps: next_steps(alarm),
     }
@@ -89,7 +90,7 @@ pub(crate) fn flapping(
         severity: severity(alarm, decision),
         about: format!("{} {}", alarm.series(), since.0),
         thread: thread(alarm),
-        title: format!("{} flaps: {times} alarms on {}", device(alarm), name(&alarm.behavior)),
+        title: titled(alarm, "flaps", &format!("{times} alarms on {}", name(&alarm.behavior))),
         description,
         next_steps,
     }
@@ -104,6 +105,7 @@ pub(crate) fn incident(
     policy: &Policy,
 ) -> Alert {
     let window = policy.alarms().incident_window_seconds / 60;
+    let latest = raised.iter().filter_map(|life| life.raised_at).fold(incident.latest_at, Ord::max);
     let of = match incident.population {
         Some(all) if all > incident.devices => format!(" of {all} or more"),
         _ => String::new(),
@@ -112,7 +114,7 @@ pub(crate) fn incident(
         "{} devices{of} raised this alarm within {window} minutes: the first at {}, the latest at {} (to 5 minutes). {}.",
         incident.devices,
         incident.first_at.rfc3339(),
-        incident.latest_at.rfc3339(),
+        latest.rfc3339(),
         place(alarm),
     );
     if !targets.is_empty() {
@@ -233,7 +235,7 @@ fn next_steps(alarm: &Alarm) -> Vec<String> {
             "See what else it does: `fleetwarden detect list-active-violations thingName={thing}`."
         ));
     }
-    if alarm.source == fleetwarden_core::alarm::Source::DeviceDefender {
+    if alarm.source == Source::DeviceDefender {
         steps.push(format!(
             "If the alarm is false, say so: `fleetwarden detect put-verification-state-on-violation violationId={id} verificationState=FALSE_POSITIVE`."
         ));
@@ -258,7 +260,15 @@ fn thread(alarm: &Alarm) -> String {
 }
 
 fn device(alarm: &Alarm) -> String {
-    alarm.thing.as_deref().map_or_else(|| "No device".to_owned(), name)
+    alarm.thing.as_deref().map_or_else(|| "no device".to_owned(), name)
+}
+
+/// What a device does, or the alarm itself if it is about none.
+fn titled(alarm: &Alarm, does: &str, what: &str) -> String {
+    match &alarm.thing {
+        Some(thing) => format!("{} {does}: {what}", name(thing)),
+        None => format!("{} {does}", name(&alarm.behavior)),
+    }
 }
 
 fn name(text: &str) -> String {

@@ -5,6 +5,7 @@
 
 use aws_sdk_iot::types::VerificationState;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alarm::Verification;
@@ -52,7 +53,7 @@ impl DetectAlarm {
                     self.mitigate(subject.life, decision, mitigate, raised_at).await?;
                 }
                 AlarmOutcome::Verify(verify) => {
-                    reason = self.verify(&subject.life.alarm.violation_id, verify, decision.mode()).await?;
+                    reason = self.verify(subject.life, verify, decision.mode()).await?;
                 }
                 AlarmOutcome::Report(_) => {}
             }
@@ -99,7 +100,8 @@ impl DetectAlarm {
     }
 
     /// Sets a verification state (`PutVerificationStateOnViolation`).
-    async fn verify(&self, id: &str, verify: &Verify, mode: Mode) -> Result<Option<String>, Error> {
+    async fn verify(&self, life: &Life, verify: &Verify, mode: Mode) -> Result<Option<String>, Error> {
+        let (id, now) = (&life.alarm.violation_id, self.consumer.clock.now());
         if mode == Mode::Observe {
             return Ok(Some(format!("observed: the state would be {}", verify.state.as_str())));
         }
@@ -109,7 +111,8 @@ impl DetectAlarm {
         let put = put.verification_state_description(&verify.description).send().await;
         match put.map_err(Error::aws(name, id)) {
             Ok(_) => {
-                self.alarms.verified(id, verify.state, self.consumer.clock.now()).await?;
+                self.alarms.verified(id, verify.state, now).await?;
+                (self.emit)(&metrics::verified_line(&life.alarm, now));
                 Ok(None)
             }
             // The service no longer has the violation: there is nothing to say it of.
@@ -146,7 +149,7 @@ impl DetectAlarm {
         let Some(since) = flaps.since else { return Ok(()) };
         let alert = alerts::flapping(subject, decision, flaps.times, since, &self.policy.alarms());
         let ledger = self.alarms.ledger();
-        let known = ledger.get(&fleetwarden_aws::ledger::about::alert(&alert.id()), "claim").await?;
+        let known = ledger.get(&about::alert(&alert.id()), "claim").await?;
         if known.is_none() {
             (self.emit)(&metrics::flapping_line(&subject.life.alarm, subject.at));
         }

@@ -8,6 +8,7 @@ use std::sync::PoisonError;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Incident;
+use fleetwarden_aws::ledger::Attempt;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alarm::metrics;
@@ -74,7 +75,7 @@ impl DetectAlarm {
         let lease = now.plus_seconds(LEASE_SECONDS);
         let work = Box::pin(self.tell(life, incident, now));
         let attempt = ledger.try_once(&about::incident_alert(&incident.id), now, lease, work).await?;
-        if let fleetwarden_aws::ledger::Attempt::Busy(_) = attempt {
+        if let Attempt::Busy(_) = attempt {
             // The record of who tells is done only when people are told.
             return Ok(());
         }

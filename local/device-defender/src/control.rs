@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::audits::Status;
 use crate::checks::{Check, Kind};
+use crate::detect;
 use crate::faults::Fault;
 use crate::fleet::examine::Entry;
 use crate::fleet::things::{Made, Thing};
@@ -52,6 +53,10 @@ pub(crate) fn answer(
         ("POST", "things") => make_thing(world, body),
         ("POST", "membership") => set_membership(world, body),
         ("POST", "attachment") => set_attachment(world, body),
+        (_, path) if path.starts_with("detect/") => {
+            let path = path.strip_prefix("detect/").unwrap_or_default();
+            detect::control::answer(world, method, path, body)
+        }
         ("GET", "findings-count") => findings_count(world, query),
         _ => Err((404, format!("no control answers {method} {path}"))),
     };

@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-/// The error codes of the audit operations, and the two that come from before any operation.
+/// The error codes of the operations, and the two that come from before any operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     InvalidRequest,
@@ -12,6 +12,7 @@ pub(crate) enum Code {
     ResourceAlreadyExists,
     TaskAlreadyExists,
     LimitExceeded,
+    VersionConflict,
     Throttling,
     InternalFailure,
     UnknownOperation,
@@ -27,6 +28,7 @@ impl Code {
             Self::ResourceAlreadyExists => "ResourceAlreadyExistsException",
             Self::TaskAlreadyExists => "TaskAlreadyExistsException",
             Self::LimitExceeded => "LimitExceededException",
+            Self::VersionConflict => "VersionConflictException",
             Self::Throttling => "ThrottlingException",
             Self::InternalFailure => "InternalFailureException",
             Self::UnknownOperation => "UnknownOperationException",
@@ -40,7 +42,7 @@ impl Code {
             Self::InvalidRequest | Self::TaskAlreadyExists | Self::Throttling => 400,
             Self::MissingAuthenticationToken => 403,
             Self::ResourceNotFound | Self::UnknownOperation => 404,
-            Self::ResourceAlreadyExists => 409,
+            Self::ResourceAlreadyExists | Self::VersionConflict => 409,
             Self::LimitExceeded => 410,
             Self::InternalFailure => 500,
         }

@@ -83,6 +83,8 @@ pub(crate) struct Fleet {
     pub(crate) registered: Registered,
     /// What [`Fleet::devices_by_age`] gives.
     by_age: OnceLock<Vec<u32>>,
+    /// One more with each change of which things there are or which groups they are in.
+    pub(crate) revision: u64,
     /// Changes that mitigation made, repeats that changed nothing left out.
     pub(crate) changes: u64,
 }
@@ -161,6 +163,7 @@ impl Fleet {
             left: BTreeSet::new(),
             registered: Registered::default(),
             by_age: OnceLock::new(),
+            revision: 0,
             changes: 0,
         }
     }

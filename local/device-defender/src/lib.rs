@@ -18,6 +18,7 @@ mod checks;
 mod clock;
 mod configuration;
 mod control;
+mod detect;
 mod failure;
 mod faults;
 mod findings;

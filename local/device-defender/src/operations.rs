@@ -1,9 +1,18 @@
-//! What answers each of the operations that the API describes: those on audits, and those of the registry that tell
-//! what things are behind a finding.
+//! What answers each of the operations that the API describes: those on audits, those of Detect, and those of the
+//! registry that tell what things are behind a finding.
 
 pub(crate) mod actions;
 pub(crate) mod audits;
 pub(crate) mod configuration;
+pub(crate) mod detect_dimensions;
+pub(crate) mod detect_metrics;
+pub(crate) mod detect_profiles;
+#[cfg(test)]
+mod detect_stores_tests;
+pub(crate) mod detect_targets;
+pub(crate) mod detect_tasks;
+pub(crate) mod detect_training;
+pub(crate) mod detect_violations;
 pub(crate) mod findings;
 pub(crate) mod groups;
 pub(crate) mod resources;
@@ -65,11 +74,43 @@ static ANSWERS: &[(&str, Run)] = answers! {
     ListAuditMitigationActionsTasks tasks::list;
     ListAuditMitigationActionsExecutions tasks::executions;
     CancelAuditMitigationActionsTask tasks::cancel;
+    CreateSecurityProfile detect_profiles::create;
+    UpdateSecurityProfile detect_profiles::update;
+    DescribeSecurityProfile detect_profiles::describe;
+    ListSecurityProfiles detect_profiles::list;
+    DeleteSecurityProfile detect_profiles::delete;
+    ValidateSecurityProfileBehaviors detect_profiles::validate;
+    AttachSecurityProfile detect_targets::attach;
+    DetachSecurityProfile detect_targets::detach;
+    ListSecurityProfilesForTarget detect_targets::profiles;
+    ListTargetsForSecurityProfile detect_targets::list;
+    ListActiveViolations detect_violations::active;
+    ListViolationEvents detect_violations::events;
+    PutVerificationStateOnViolation detect_violations::verify;
+    ListMetricValues detect_violations::values;
+    GetBehaviorModelTrainingSummaries detect_training::summaries;
+    StartDetectMitigationActionsTask detect_tasks::start;
+    DescribeDetectMitigationActionsTask detect_tasks::describe;
+    ListDetectMitigationActionsTasks detect_tasks::list;
+    ListDetectMitigationActionsExecutions detect_tasks::executions;
+    CancelDetectMitigationActionsTask detect_tasks::cancel;
+    CreateCustomMetric detect_metrics::create;
+    UpdateCustomMetric detect_metrics::update;
+    DescribeCustomMetric detect_metrics::describe;
+    ListCustomMetrics detect_metrics::list;
+    DeleteCustomMetric detect_metrics::delete;
+    CreateDimension detect_dimensions::create;
+    UpdateDimension detect_dimensions::update;
+    DescribeDimension detect_dimensions::describe;
+    ListDimensions detect_dimensions::list;
+    DeleteDimension detect_dimensions::delete;
     ListPrincipalThings things::of_principal;
     DescribeThing things::describe;
     ListThingGroupsForThing things::groups;
     DescribeThingGroup groups::describe;
     ListThingsInThingGroup groups::things;
+    AddThingToThingGroup groups::add;
+    RemoveThingFromThingGroup groups::remove;
     ListThings things::list;
     ListThingPrincipals things::principals;
     ListCertificates resources::certificates;
@@ -90,7 +131,7 @@ pub(crate) struct Route<'a> {
 }
 
 fn operations() -> impl Iterator<Item = &'static Operation> {
-    api::AUDIT.iter().chain(&api::REGISTRY)
+    api::AUDIT.iter().chain(&api::DETECT).chain(&api::REGISTRY)
 }
 
 /// The operation at a route.

@@ -82,15 +82,15 @@ impl DeviceDefender {
     pub fn answer_with_headers(&self, request: &Request<'_>, headers: &[(&str, &str)]) -> Answer {
         self.with(|world| {
             world.tick();
-            match request.path.strip_prefix("/_control/") {
-                Some(path) => {
-                    let (status, body) =
-                        control::answer(world, (request.method, path), request.query, request.body);
-                    world.tick();
-                    plain(world, status, body)
-                }
-                None => api(world, request, headers),
-            }
+            let Some(path) = request.path.strip_prefix("/_control/") else {
+                let answer = api(world, request, headers);
+                world.adapt(world.now());
+                return answer;
+            };
+            let (status, body) = control::answer(world, (request.method, path), request.query, request.body);
+            world.adapt(world.now());
+            world.tick();
+            plain(world, status, body)
         })
     }
 
@@ -237,7 +237,7 @@ mod tests {
         #[test]
         fn nothing_that_comes_in_is_a_panic(
             method in "(GET|POST|PUT|PATCH|DELETE|\\PC{0,5})",
-            path in "(/audit/(tasks|findings|suppressions/create|configuration)|/principals/things|/things/\\PC{0,9}|/_control/\\PC{0,9}|\\PC{0,30})",
+            path in "(/audit/(tasks|findings|suppressions/create|configuration)|/principals/things|/security-profiles(/p(/targets)?)?|/custom-metric/m|/dimensions/d|/security-profile-behaviors/validate|/things/\\PC{0,9}|/_control/\\PC{0,9}|\\PC{0,30})",
             principal in "(arn:aws:iot:us-east-1:123456789012:(cert/)?)?\\PC{0,70}",
             query in "\\PC{0,40}",
             body in prop::collection::vec(any::<u8>(), 0..100),

@@ -145,7 +145,7 @@ impl Judge {
                 }
                 return;
             }
-            (Shape::Flag, Value::Bool(_)) | (Shape::Time, Value::Number(_)) => return,
+            (Shape::Flag, Value::Bool(_)) | (Shape::Number | Shape::Time, Value::Number(_)) => return,
             (Shape::Whole { min, max }, Value::Number(number)) if number.is_i64() => {
                 let number = number.as_i64().unwrap_or_default();
                 if number < *min {
@@ -180,6 +180,7 @@ impl Judge {
             (Shape::Text { .. } | Shape::Choice(_), _) => "a string",
             (Shape::Flag, _) => "a boolean",
             (Shape::Whole { .. }, _) => "a whole number",
+            (Shape::Number, _) => "a number",
             (Shape::Time, _) => "a timestamp",
             (Shape::List { .. }, _) => "a list",
             (Shape::Map { .. } | Shape::Record(_), _) => "an object",

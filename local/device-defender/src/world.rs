@@ -14,6 +14,9 @@ use crate::audits::{Audit, CheckRun, RunStatus, Status, Trouble};
 use crate::calls::Calls;
 use crate::checks::{Action, Check};
 use crate::configuration::Configuration;
+use crate::detect::Detect;
+use crate::detect::mitigation::Tasks as DetectTasks;
+use crate::detect::watching::Watching;
 use crate::faults::Faults;
 use crate::fleet::Fleet;
 use crate::mitigation::Task;
@@ -41,18 +44,21 @@ pub(crate) struct Publications {
     pub(crate) queued: u64,
     pub(crate) sent: u64,
     pub(crate) failed: u64,
+    /// Alerts that were ordered to be lost.
+    pub(crate) dropped: u64,
 }
 
 /// Something that happens when its time has come.
 enum Event {
     Due { at: i64, schedule: String },
     Ends { at: i64, number: u32 },
+    Mitigates { at: i64 },
 }
 
 impl Event {
     const fn at(&self) -> i64 {
         match self {
-            Self::Due { at, .. } | Self::Ends { at, .. } => *at,
+            Self::Due { at, .. } | Self::Ends { at, .. } | Self::Mitigates { at } => *at,
         }
     }
 }
@@ -64,6 +70,9 @@ pub(crate) struct World {
     pub(crate) fleet: Fleet,
     pub(crate) configuration: Configuration,
     pub(crate) schedules: BTreeMap<String, Schedule>,
+    pub(crate) detect: Detect,
+    pub(crate) watching: Watching,
+    pub(crate) detect_tasks: DetectTasks,
     pub(crate) audits: BTreeMap<u32, Audit>,
     pub(crate) audit_numbers: HashMap<String, u32>,
     pub(crate) suppressions: Suppressions,
@@ -99,12 +108,16 @@ impl World {
         );
         fleet.groups =
             settings.thing_groups.iter().flatten().map(|name| (name.clone(), BTreeSet::new())).collect();
+        let watching = Watching::new(settings.fleet.seed, settings.clock.now_ms());
         Self {
             throttle: Throttle::new(settings.rate_scale),
             settings,
             fleet,
             configuration: Configuration::default(),
             schedules: BTreeMap::new(),
+            detect: Detect::default(),
+            watching,
+            detect_tasks: DetectTasks::default(),
             audits: BTreeMap::new(),
             audit_numbers: HashMap::new(),
             suppressions: Suppressions::default(),
@@ -189,7 +202,9 @@ impl World {
 
     /// Whether something is running that the passing of time will end.
     pub(crate) fn busy(&self) -> bool {
-        self.audits.values().any(|audit| audit.status == Status::InProgress) || !self.running.is_empty()
+        self.audits.values().any(|audit| audit.status == Status::InProgress)
+            || !self.running.is_empty()
+            || !self.detect_tasks.running.is_empty()
     }
 
     /// Catches up with the clock.
@@ -202,9 +217,16 @@ impl World {
                     self.progress_tasks(at);
                     self.complete_audit(number, at);
                 }
+                Event::Mitigates { at } => {
+                    self.watch(at);
+                    self.progress_detect_tasks(at);
+                    self.adapt(at);
+                }
             }
         }
+        self.watch(now);
         self.progress_tasks(now);
+        self.adapt(now);
         if !self.settings.lapsed_stay {
             self.suppressions.forget_lapsed(now);
         }
@@ -222,7 +244,8 @@ impl World {
             .schedules
             .iter()
             .map(|(name, schedule)| Event::Due { at: schedule.due, schedule: name.clone() });
-        due.chain(ends).filter(|event| event.at() <= now).min_by_key(Event::at)
+        let mitigates = self.detect_tasks.due().map(|at| Event::Mitigates { at });
+        due.chain(ends).chain(mitigates).filter(|event| event.at() <= now).min_by_key(Event::at)
     }
 
     /// Begins a run that is due, unless it would be forgotten by now.
@@ -296,6 +319,7 @@ impl World {
         self.audit_numbers.retain(|_, number| self.audits.contains_key(number));
         self.task_numbers.retain(|_, number| self.tasks.contains_key(number));
         self.task_tokens.retain(|_, number| self.tasks.contains_key(number));
+        self.detect_tasks.forget(now);
     }
 }
 

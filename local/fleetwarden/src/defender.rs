@@ -53,14 +53,38 @@ impl Defender {
 
     /// Creates one of the template's `AWS::IoT::*` resources, whose properties are resolved.
     pub(crate) async fn create(&self, kind: &str, properties: &Value) -> Result<()> {
-        let (method, path, body) = request(kind, properties)?;
-        self.call(method, &path, &body).await?;
+        for (method, path, body) in requests(kind, properties)? {
+            self.call(method, &path, &body).await?;
+        }
         Ok(())
     }
 }
 
+/// A call of the API: method, path with query, body.
+type Request = (Method, String, Value);
+
+/// The API calls that make a CloudFormation resource, in order.
+fn requests(kind: &str, properties: &Value) -> Result<Vec<Request>> {
+    let mut requests = vec![request(kind, properties)?];
+    if kind == "AWS::IoT::SecurityProfile" {
+        let targets = properties.get("TargetArns").and_then(Value::as_array).into_iter().flatten();
+        let attach = |target: &str| {
+            let target: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
+            let (_, path, _) = request(kind, properties)?;
+            anyhow::Ok((
+                Method::PUT,
+                format!("{path}/targets?securityProfileTargetArn={target}"),
+                Value::Null,
+            ))
+        };
+        let attached: Result<Vec<_>> = targets.filter_map(Value::as_str).map(attach).collect();
+        requests.extend(attached?);
+    }
+    Ok(requests)
+}
+
 /// The API call that makes a CloudFormation resource.
-fn request(kind: &str, properties: &Value) -> Result<(Method, String, Value)> {
+fn request(kind: &str, properties: &Value) -> Result<Request> {
     let text = |name: &str| {
         let value = properties.get(name).and_then(Value::as_str);
         value.map(str::to_owned).with_context(|| format!("{kind} has no {name}"))
@@ -84,6 +108,18 @@ fn request(kind: &str, properties: &Value) -> Result<(Method, String, Value)> {
             let path = format!("/audit/scheduledaudits/{}", text("ScheduledAuditName")?);
             (Method::POST, path, scheduled_audit(properties))
         }
+        "AWS::IoT::SecurityProfile" => {
+            let path = format!("/security-profiles/{}", text("SecurityProfileName")?);
+            (Method::POST, path, security_profile(properties))
+        }
+        "AWS::IoT::CustomMetric" => {
+            let name = text("MetricName")?;
+            (Method::POST, format!("/custom-metric/{name}"), named(properties, "metricName", &name))
+        }
+        "AWS::IoT::Dimension" => {
+            let name = text("Name")?;
+            (Method::POST, format!("/dimensions/{name}"), named(properties, "name", &name))
+        }
         other => bail!("no resource of type {other} can be made on one machine"),
     })
 }
@@ -93,6 +129,43 @@ fn scheduled_audit(properties: &Value) -> Value {
     if let Some(members) = body.as_object_mut() {
         members.remove("scheduledAuditName");
         members.remove("tags");
+    }
+    body
+}
+
+/// The body of what is named in the path and is made with a token. The token is the name's, so that the same one is
+/// never made twice.
+fn named(properties: &Value, name: &str, token: &str) -> Value {
+    let mut body = camel(properties);
+    if let Some(members) = body.as_object_mut() {
+        members.remove(name);
+        members.remove("tags");
+        let token: String =
+            token.chars().map(|letter| if letter == ':' { '-' } else { letter }).take(64).collect();
+        members.insert("clientRequestToken".to_owned(), Value::from(token));
+    }
+    body
+}
+
+/// The body of a security profile. Its targets are attached afterwards.
+fn security_profile(properties: &Value) -> Value {
+    let mut body = camel(properties);
+    let Some(members) = body.as_object_mut() else { return body };
+    for absent in ["securityProfileName", "targetArns", "tags"] {
+        members.remove(absent);
+    }
+    // The keys of this map are words of the API already.
+    if let Some(targets) = properties.get("AlertTargets").and_then(Value::as_object) {
+        let targets: Map<String, Value> =
+            targets.iter().map(|(kind, to)| (kind.clone(), camel(to))).collect();
+        members.insert("alertTargets".to_owned(), Value::Object(targets));
+    }
+    for behavior in members.get_mut("behaviors").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(count) = behavior.pointer_mut("/criteria/value/count") {
+            // Text in CloudFormation's type, a number in the API.
+            let number = count.as_str().and_then(|text| text.parse::<i64>().ok());
+            *count = number.map_or_else(|| count.take(), Value::from);
+        }
     }
     body
 }
@@ -205,6 +278,70 @@ mod tests {
         assert_eq!(
             body["actionParams"],
             json!({ "updateDeviceCertificateParams": { "action": "DEACTIVATE" } })
+        );
+    }
+
+    #[test]
+    fn a_security_profile_becomes_its_calls() {
+        let properties = json!({
+            "SecurityProfileName": "Rules", "SecurityProfileDescription": "d", "Tags": [],
+            "AlertTargets": { "SNS": { "AlertTargetArn": "arn:t", "RoleArn": "arn:r" } },
+            "TargetArns": ["arn:aws:iot:us-east-1:123456789012:all/things", "arn:g"],
+            "Behaviors": [
+                { "Name": "A", "Metric": "aws:num-disconnects", "SuppressAlerts": "true", "Criteria": {
+                    "ComparisonOperator": "less-than", "Value": { "Count": "10" }, "DurationSeconds": 900 } },
+                { "Name": "B", "Metric": "x", "Criteria": { "MlDetectionConfig": { "ConfidenceLevel": "HIGH" } },
+                    "MetricDimension": { "DimensionName": "own", "Operator": "NOT_IN" } },
+            ],
+        });
+        let calls = requests("AWS::IoT::SecurityProfile", &properties).unwrap();
+        assert_eq!(
+            calls[0],
+            (
+                Method::POST,
+                "/security-profiles/Rules".to_owned(),
+                json!({
+                    "securityProfileDescription": "d",
+                    "alertTargets": { "SNS": { "alertTargetArn": "arn:t", "roleArn": "arn:r" } },
+                    "behaviors": [
+                        { "name": "A", "metric": "aws:num-disconnects", "suppressAlerts": true, "criteria": {
+                            "comparisonOperator": "less-than", "value": { "count": 10 }, "durationSeconds": 900 } },
+                        { "name": "B", "metric": "x", "criteria": { "mlDetectionConfig": { "confidenceLevel": "HIGH" } },
+                            "metricDimension": { "dimensionName": "own", "operator": "NOT_IN" } },
+                    ],
+                })
+            )
+        );
+        let attached: Vec<_> =
+            calls[1..].iter().map(|(method, path, _)| format!("{method} {path}")).collect();
+        let path = "PUT /security-profiles/Rules/targets?securityProfileTargetArn=";
+        assert_eq!(
+            attached,
+            [
+                format!("{path}arn%3Aaws%3Aiot%3Aus-east-1%3A123456789012%3Aall%2Fthings"),
+                format!("{path}arn%3Ag")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_custom_metric_and_a_dimension_become_their_calls() {
+        let metric =
+            json!({ "MetricName": "fleet:battery", "DisplayName": "Battery", "MetricType": "number" });
+        let (_, path, body) = request("AWS::IoT::CustomMetric", &metric).unwrap();
+        assert_eq!(path, "/custom-metric/fleet:battery");
+        assert_eq!(
+            body,
+            json!({ "displayName": "Battery", "metricType": "number", "clientRequestToken": "fleet-battery" })
+        );
+        let dimension =
+            json!({ "Name": "own", "Type": "TOPIC_FILTER", "StringValues": ["a/${iot:ClientId}/#"] });
+        let (_, path, body) = request("AWS::IoT::Dimension", &dimension).unwrap();
+        assert_eq!(path, "/dimensions/own");
+        let values = json!(["a/${iot:ClientId}/#"]);
+        assert_eq!(
+            body,
+            json!({ "type": "TOPIC_FILTER", "stringValues": values, "clientRequestToken": "own" })
         );
     }
 

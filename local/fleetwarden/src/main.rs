@@ -42,6 +42,8 @@ enum Command {
     Up(commands::up::Arguments),
     /// Have an audit command done by a stack, in AWS or on this machine
     Audit(commands::audit::Arguments),
+    /// Have a command of Detect done by a stack, in AWS or on this machine
+    Detect(commands::audit::Arguments),
     /// Run one function with an event and print its answer
     Invoke(commands::invoke::Arguments),
     /// Run two audits through the stack on this machine and count what became of every finding
@@ -74,6 +76,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::DeviceDefender(arguments) => commands::device_defender::run(arguments).await,
         Command::Policy(arguments) => commands::policy::run(arguments).await,
         Command::Audit(arguments) => commands::audit::run(arguments).await,
+        Command::Detect(arguments) => commands::detect::run(arguments).await,
         Command::Up(arguments) => commands::up::run(arguments).await,
         Command::Invoke(arguments) => commands::invoke::run(arguments).await,
         Command::Demo(arguments) => commands::demo::run(arguments).await,

@@ -33,9 +33,10 @@ pub(crate) const QUEUES: [&str; 4] = ["Check", "Suppression", "Mitigation", "Fin
 /// The functions that read them, in the same order, by the first words of their logical ids.
 pub(crate) const CONSUMERS: [&str; 4] =
     ["TriageFindings", "ApplySuppressions", "ApplyMitigations", "ExportFindings"];
+/// The parameters of the template that make a stack with Detect.
+pub(crate) const DETECT: [&str; 2] = ["EnableDetect", "CreateExampleProfiles"];
 /// The queues that nobody reads but people.
-pub(crate) const DEAD_LETTER_QUEUES: [&str; 5] =
-    ["Notification", "Check", "Suppression", "Mitigation", "Finding"];
+const DEAD_LETTER_QUEUES: [&str; 5] = ["Notification", "Check", "Suppression", "Mitigation", "Finding"];
 
 /// The name of a stack as the command line or the environment gives it: an empty one stands for [`NAME`].
 #[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
@@ -145,6 +146,16 @@ impl Stack {
         self.output(&format!("{name}DeadLetterQueueUrl"))
     }
 
+    /// Whether the stack handles alarms of Detect.
+    pub(crate) fn has_detect(&self) -> bool {
+        self.outputs.contains_key("AlarmQueueUrl")
+    }
+
+    /// The dead-letter queues that the stack has, by the first word of their logical ids.
+    pub(crate) fn dead_letter_queues(&self) -> impl Iterator<Item = &'static str> {
+        DEAD_LETTER_QUEUES.into_iter().chain(self.has_detect().then_some("Alarm"))
+    }
+
     /// What a shell needs to point any AWS client at this stack.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -170,6 +181,12 @@ impl Stack {
             let name = self.output(&format!("{function}FunctionName"))?;
             self.cloud().hasten(name, retry, &[("FOLLOW_UP_SECONDS", "1")]).await?;
             self.cloud().set_visibility(self.queue(queue)?, retry + Duration::from_secs(1)).await?;
+        }
+        if self.has_detect() {
+            let commands = self.output("DetectCommandsFunctionName")?;
+            self.cloud().hasten(commands, Duration::MAX, &[("FOLLOW_UP_SECONDS", "1")]).await?;
+            self.cloud().hasten(self.output("DetectAlarmFunctionName")?, retry, &[]).await?;
+            self.cloud().set_visibility(self.queue("Alarm")?, retry + Duration::from_secs(1)).await?;
         }
         Ok(())
     }
@@ -219,11 +236,13 @@ async fn deploy(cloud: &Cloud, defender: &Defender, plan: &Plan) -> Result<BTree
     let url = format!("{}/{ARTIFACTS}/template.json", cloud.url());
     cloud.create_stack(NAME, &url, &parameters(plan)).await?;
     let outputs = cloud.stack_outputs(NAME).await?;
-    for (id, setting) in loops {
+    for (id, setting, conditional) in loops {
         let output = format!("{id}Name");
-        let function =
-            outputs.get(&output).with_context(|| format!("the template has no output {output}"))?;
-        cloud.set_recursive_loop(function, &setting).await?;
+        match outputs.get(&output) {
+            Some(function) => cloud.set_recursive_loop(function, &setting).await?,
+            None if conditional => {}
+            None => anyhow::bail!("the template has no output {output}"),
+        }
     }
     for resource in at_endpoint {
         if let Some(properties) = resource.resolved(&outputs) {
@@ -234,13 +253,14 @@ async fn deploy(cloud: &Cloud, defender: &Defender, plan: &Plan) -> Result<BTree
     Ok(outputs.into_iter().filter(|(name, _)| !iot::is_own(name)).collect())
 }
 
-/// The functions with a setting for recursive loops, by logical id. The emulator's CloudFormation leaves it out.
-fn recursive_loops(template: &Value) -> Vec<(String, String)> {
+/// The functions with a setting for recursive loops: logical id, setting, and whether a stack may be without it. The
+/// emulator's CloudFormation leaves it out.
+fn recursive_loops(template: &Value) -> Vec<(String, String, bool)> {
     let resources = template.get("Resources").and_then(Value::as_object).into_iter().flatten();
     resources
         .filter_map(|(id, resource)| {
             let setting = resource.pointer("/Properties/RecursiveLoop")?.as_str()?;
-            Some((id.clone(), setting.to_owned()))
+            Some((id.clone(), setting.to_owned(), resource.get("Condition").is_some()))
         })
         .collect()
 }
@@ -262,4 +282,24 @@ fn folder(root: &Path) -> Result<TempDir> {
     let above = root.join("target/local");
     fs::create_dir_all(&above).with_context(|| format!("cannot make {}", above.display()))?;
     tempfile::tempdir_in(&above).with_context(|| format!("cannot make a folder in {}", above.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_function_in_a_loop_that_a_stack_may_be_without_is_told_apart() {
+        let template = json!({ "Resources": {
+            "A": { "Condition": "Some", "Properties": { "RecursiveLoop": "Allow" } },
+            "B": { "Properties": { "RecursiveLoop": "Terminate" } },
+            "C": { "Properties": {} },
+        } });
+        let expected = [("A", "Allow", true), ("B", "Terminate", false)];
+        assert_eq!(
+            recursive_loops(&template),
+            expected.map(|(id, setting, conditional)| (id.to_owned(), setting.to_owned(), conditional))
+        );
+    }
 }

@@ -572,6 +572,31 @@ pub mod about {
         "keeping-review".to_owned()
     }
 
+    /// What the watch on alarms keeps (`sk` `latest`, as JSON in `kept`).
+    pub fn alarm_watch() -> String {
+        "alarm-watch".to_owned()
+    }
+
+    /// A look of a function that runs by schedule, done once.
+    pub fn look(function: &str, slot: &str) -> String {
+        format!("look#{function}#{slot}")
+    }
+
+    /// What the watch on models keeps (`sk` `latest`, as JSON in `kept`).
+    pub fn model_watch() -> String {
+        "model-watch".to_owned()
+    }
+
+    /// The status of all models (`sk` `latest`, as JSON in `status`).
+    pub fn model_status() -> String {
+        "model-status".to_owned()
+    }
+
+    /// What is known of the models of a security profile (`sk` `latest`, as JSON in `models`).
+    pub fn models(profile: &str) -> String {
+        format!("models#{profile}")
+    }
+
     /// One step of a review of suppressions.
     pub fn review(slot: &str, step: u32) -> String {
         format!("review#{slot}#{step}")

@@ -13,6 +13,7 @@ pub mod clients;
 pub mod clock;
 pub mod error;
 pub mod iot_api;
+pub mod kept;
 pub mod ledger;
 pub mod mitigations;
 pub mod pace;

@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::finding::Severity;
 
 /// One alert: what happened, to what, why, and what to do next.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
     /// What the alert is about, in one word for filters.
     pub kind: Kind,
@@ -30,7 +30,7 @@ pub struct Alert {
 }
 
 /// What an alert is about. Its word is the message attribute `kind`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A device and behavior raise alarms again and again.
@@ -39,6 +39,12 @@ pub enum Kind {
     AlarmIncident,
     /// A device is in alarm, or was.
     AlarmRaised,
+    /// An incident is over.
+    AlarmIncidentOver,
+    /// Alarms were raised or ended, and no message told of it.
+    AlarmUnheard,
+    /// The watch on alarms cannot see, or is behind.
+    AlarmWatchBlind,
     /// Checks of an audit failed or were canceled.
     AuditFailed,
     /// The account's audits are not set up so that they tell of themselves.
@@ -61,8 +67,24 @@ pub enum Kind {
     MitigationHeld,
     /// A device was taken out of the groups that its mitigation had put it into.
     MitigationReleased,
+    /// A model alarms for a large share of its devices.
+    ModelAlarmsOften,
+    /// A model expires soon.
+    ModelExpiring,
+    /// A model has expired.
+    ModelExpired,
+    /// A model is not built in time.
+    ModelNotBuilt,
+    /// A model is not refreshed.
+    ModelNotRefreshed,
+    /// What was wrong with a model or its profile is over.
+    ModelRecovered,
+    /// The status of the models cannot be seen.
+    ModelWatchBlind,
     /// The policy file cannot be used: nothing is acted on.
     PolicyRefused,
+    /// A security profile has no targets.
+    ProfileWithoutTargets,
     /// People made suppressions by hand.
     SuppressionByHand,
     /// Suppressions end soon.
@@ -101,6 +123,9 @@ impl Kind {
             Self::AlarmFlapping => "alarm-flapping",
             Self::AlarmIncident => "alarm-incident",
             Self::AlarmRaised => "alarm-raised",
+            Self::AlarmIncidentOver => "alarm-incident-over",
+            Self::AlarmUnheard => "alarm-unheard",
+            Self::AlarmWatchBlind => "alarm-watch-blind",
             Self::AuditFailed => "audit-failed",
             Self::AuditMisconfigured => "audit-misconfigured",
             Self::AuditMissing => "audit-missing",
@@ -112,7 +137,15 @@ impl Kind {
             Self::MitigationFailed => "mitigation-failed",
             Self::MitigationHeld => "mitigation-held",
             Self::MitigationReleased => "mitigation-released",
+            Self::ModelAlarmsOften => "model-alarms-often",
+            Self::ModelExpiring => "model-expiring",
+            Self::ModelExpired => "model-expired",
+            Self::ModelNotBuilt => "model-not-built",
+            Self::ModelNotRefreshed => "model-not-refreshed",
+            Self::ModelRecovered => "model-recovered",
+            Self::ModelWatchBlind => "model-watch-blind",
             Self::PolicyRefused => "policy-refused",
+            Self::ProfileWithoutTargets => "profile-without-targets",
             Self::SuppressionByHand => "suppression-by-hand",
             Self::SuppressionEnding => "suppression-ending",
             Self::SuppressionEnded => "suppression-ended",

@@ -1,11 +1,13 @@
-//! The operations of AWS IoT that have to do with audits: routes, call rates, and what their inputs must be.
+//! The operations of AWS IoT that have to do with audits and with Detect: routes, call rates, and what their inputs
+//! must be.
 //!
 //! It is the service model's own description (`iot`, 2015-05-28, REST-JSON), as data: whoever sends a request and
 //! whoever answers one judge it alike. Rates are those of "Device Defender endpoints and quotas" and, for the
-//! registry, of "AWS IoT Core endpoints and quotas"; `ListRelatedResourcesForAuditFinding` has no published rate. For the
-//! lists of things, principals, certificates, policies and role aliases, and for `GetPolicy`, only an older edition of
+//! registry, of "AWS IoT Core endpoints and quotas"; `ListRelatedResourcesForAuditFinding`,
+//! `CreateDimension` and `GetBehaviorModelTrainingSummaries` have no published rate. For the lists of things, principals, certificates, policies and role aliases, and for `GetPolicy`, only an older edition of
 //! that page was at hand.
 
+mod detect;
 pub mod input;
 mod inputs;
 mod rules;
@@ -34,12 +36,12 @@ pub struct Operation {
 impl Operation {
     /// Whether it gives a list, page by page.
     pub fn is_list(&self) -> bool {
-        self.name.starts_with("List")
+        self.members.iter().any(|member| matches!(member.name, "nextToken" | "marker"))
     }
 
     /// Whether it changes something.
     pub fn changes(&self) -> bool {
-        let looks = ["List", "Describe", "Get"].iter().any(|verb| self.name.starts_with(verb));
+        let looks = ["List", "Describe", "Get", "Validate"].iter().any(|verb| self.name.starts_with(verb));
         !looks && self.name != REPORT.name
     }
 
@@ -61,11 +63,25 @@ impl Operation {
 /// # Errors
 /// What is wrong with the name, and which is nearest.
 pub fn audit(name: &str) -> Result<&'static Operation, String> {
-    let wanted = |operation: &&Operation| operation.name == name || operation.command() == name;
-    let all = || AUDIT.iter().chain([&REPORT]);
-    all().find(wanted).ok_or_else(|| {
-        let names: Vec<&str> = all().map(|operation| operation.name).collect();
-        format!("'{}' is no audit command{}", shown(name), near_or_all(&name.replace('-', ""), &names))
+    named(name, "audit", AUDIT.iter().chain([&REPORT]))
+}
+
+/// The operation of Detect with this name, or [`INCIDENT`]. The name may be written as the AWS CLI writes it.
+///
+/// # Errors
+/// What is wrong with the name, and which is nearest.
+pub fn detect(name: &str) -> Result<&'static Operation, String> {
+    named(name, "Detect", DETECT.iter().chain([&INCIDENT]))
+}
+
+fn named(
+    name: &str,
+    family: &str,
+    mut all: impl Iterator<Item = &'static Operation> + Clone,
+) -> Result<&'static Operation, String> {
+    let names: Vec<&str> = all.clone().map(|operation| operation.name).collect();
+    all.find(|operation| operation.name == name || operation.command() == name).ok_or_else(|| {
+        format!("'{}' is no {family} command{}", shown(name), near_or_all(&name.replace('-', ""), &names))
     })
 }
 
@@ -76,20 +92,20 @@ fn near_or_all(name: &str, all: &[&str]) -> String {
 }
 
 macro_rules! operations {
-    ($($name:ident $method:ident $path:literal $rate:literal $input:ident;)*) => {
+    ($inputs:ident: $($name:ident $method:ident $path:literal $rate:literal $input:ident;)*) => {
         [$(Operation {
             name: stringify!($name),
             method: stringify!($method),
             path: $path,
             per_second: $rate,
-            members: &inputs::$input,
+            members: &$inputs::$input,
         }),*]
     };
 }
 
 /// The operations on audits.
 #[rustfmt::skip]
-pub static AUDIT: [Operation; 30] = operations! {
+pub static AUDIT: [Operation; 30] = operations! { inputs:
     UpdateAccountAuditConfiguration PATCH "/audit/configuration" 5 UPDATE_CONFIGURATION;
     DescribeAccountAuditConfiguration GET "/audit/configuration" 5 NOTHING;
     DeleteAccountAuditConfiguration DELETE "/audit/configuration" 5 DELETE_CONFIGURATION;
@@ -122,14 +138,52 @@ pub static AUDIT: [Operation; 30] = operations! {
     CancelAuditMitigationActionsTask PUT "/audit/mitigationactions/tasks/{taskId}/cancel" 10 ONE_TASK;
 };
 
-/// The operations of the registry that tell what things are behind a finding, and which resources there are.
+/// The operations of Detect.
 #[rustfmt::skip]
-pub static REGISTRY: [Operation; 12] = operations! {
+pub static DETECT: [Operation; 30] = operations! { detect:
+    CreateSecurityProfile POST "/security-profiles/{securityProfileName}" 10 CREATE_PROFILE;
+    UpdateSecurityProfile PATCH "/security-profiles/{securityProfileName}" 10 UPDATE_PROFILE;
+    DescribeSecurityProfile GET "/security-profiles/{securityProfileName}" 25 ONE_PROFILE;
+    ListSecurityProfiles GET "/security-profiles" 10 LIST_PROFILES;
+    DeleteSecurityProfile DELETE "/security-profiles/{securityProfileName}" 10 DELETE_PROFILE;
+    ValidateSecurityProfileBehaviors POST "/security-profile-behaviors/validate" 10 VALIDATE_BEHAVIORS;
+    AttachSecurityProfile PUT "/security-profiles/{securityProfileName}/targets" 10 PROFILE_AND_TARGET;
+    DetachSecurityProfile DELETE "/security-profiles/{securityProfileName}/targets" 10 PROFILE_AND_TARGET;
+    ListSecurityProfilesForTarget GET "/security-profiles-for-target" 10 LIST_PROFILES_FOR_TARGET;
+    ListTargetsForSecurityProfile GET "/security-profiles/{securityProfileName}/targets" 10 LIST_TARGETS_FOR_PROFILE;
+    ListActiveViolations GET "/active-violations" 10 LIST_ACTIVE_VIOLATIONS;
+    ListViolationEvents GET "/violation-events" 10 LIST_VIOLATION_EVENTS;
+    PutVerificationStateOnViolation POST "/violations/verification-state/{violationId}" 10 VERIFY_VIOLATION;
+    ListMetricValues GET "/metric-values" 15 LIST_METRIC_VALUES;
+    GetBehaviorModelTrainingSummaries GET "/behavior-model-training/summaries" 10 TRAINING_SUMMARIES;
+    StartDetectMitigationActionsTask PUT "/detect/mitigationactions/tasks/{taskId}" 10 START_TASK;
+    DescribeDetectMitigationActionsTask GET "/detect/mitigationactions/tasks/{taskId}" 10 ONE_TASK;
+    ListDetectMitigationActionsTasks GET "/detect/mitigationactions/tasks" 10 LIST_TASKS;
+    ListDetectMitigationActionsExecutions GET "/detect/mitigationactions/executions" 10 LIST_EXECUTIONS;
+    CancelDetectMitigationActionsTask PUT "/detect/mitigationactions/tasks/{taskId}/cancel" 10 ONE_TASK;
+    CreateCustomMetric POST "/custom-metric/{metricName}" 10 CREATE_METRIC;
+    UpdateCustomMetric PATCH "/custom-metric/{metricName}" 10 UPDATE_METRIC;
+    DescribeCustomMetric GET "/custom-metric/{metricName}" 25 ONE_METRIC;
+    ListCustomMetrics GET "/custom-metrics" 10 PAGES;
+    DeleteCustomMetric DELETE "/custom-metric/{metricName}" 10 ONE_METRIC;
+    CreateDimension POST "/dimensions/{name}" 10 CREATE_DIMENSION;
+    UpdateDimension PATCH "/dimensions/{name}" 10 UPDATE_DIMENSION;
+    DescribeDimension GET "/dimensions/{name}" 10 ONE_DIMENSION;
+    ListDimensions GET "/dimensions" 10 PAGES;
+    DeleteDimension DELETE "/dimensions/{name}" 10 ONE_DIMENSION;
+};
+
+/// The operations of the registry that tell what things are behind a finding, and which resources there are, and
+/// those that put a thing into a thing group and take it out.
+#[rustfmt::skip]
+pub static REGISTRY: [Operation; 14] = operations! { inputs:
     ListPrincipalThings GET "/principals/things" 10 LIST_PRINCIPAL_THINGS;
     DescribeThing GET "/things/{thingName}" 350 ONE_THING;
     ListThingGroupsForThing GET "/things/{thingName}/thing-groups" 100 LIST_GROUPS_OF_THING;
     DescribeThingGroup GET "/thing-groups/{thingGroupName}" 100 ONE_GROUP;
     ListThingsInThingGroup GET "/thing-groups/{thingGroupName}/things" 25 LIST_THINGS_IN_GROUP;
+    AddThingToThingGroup PUT "/thing-groups/addThingToThingGroup" 60 ADD_THING;
+    RemoveThingFromThingGroup PUT "/thing-groups/removeThingFromThingGroup" 60 REMOVE_THING;
     ListThings GET "/things" 10 LIST_THINGS;
     ListThingPrincipals GET "/things/{thingName}/principals" 10 LIST_PRINCIPALS_OF_THING;
     ListCertificates GET "/certificates" 10 MARKED_PAGES;
@@ -143,3 +197,8 @@ pub static REGISTRY: [Operation; 12] = operations! {
 /// operation of the service; `audit-commands` makes it of many.
 pub static REPORT: Operation =
     Operation { name: "AuditReport", method: "GET", path: "", per_second: 10, members: &inputs::REPORT };
+
+/// A command of our own, judged as an operation is: a person ends an incident of alarms. It has no route, because it is
+/// no operation of the service; `detect-commands` does it in the ledger.
+pub static INCIDENT: Operation =
+    Operation { name: "AlarmIncident", method: "PUT", path: "", per_second: 10, members: &detect::INCIDENT };

@@ -10,12 +10,12 @@ use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::command::Command;
-use crate::failure::Failure;
 use crate::report::count;
 use crate::report::cut;
 use crate::report::sources::Sources;
 use crate::report::text;
+use fleetwarden_commands::Command;
+use fleetwarden_commands::Failure;
 
 /// The longest message of a check that failed, in characters.
 const MESSAGE: usize = 500;
@@ -37,8 +37,8 @@ impl Sources<'_> {
     pub(super) fn begin(&self, task_id: String, task: &Value, now: Millis) -> AuditReport {
         let details = task.get("auditDetails").and_then(Value::as_object);
         AuditReport {
-            account: self.commands.account.clone(),
-            region: self.commands.iot.region(),
+            account: self.commands.service.account.clone(),
+            region: self.commands.service.iot.region(),
             task_id,
             task_status: text(task, "taskStatus").unwrap_or("UNKNOWN").to_owned(),
             schedule: text(task, "scheduledAuditName").map(ToOwned::to_owned),

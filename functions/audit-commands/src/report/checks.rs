@@ -16,11 +16,11 @@ use fleetwarden_core::resource::ResourceIdentifier;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::failure::Failure;
 use crate::report::cut;
 use crate::report::sources::Calls;
 use crate::report::sources::Sources;
 use crate::report::text;
+use fleetwarden_commands::Failure;
 
 /// How many pages are listed of checks that were not triaged: 10,000 findings.
 const PAGES: u32 = 40;

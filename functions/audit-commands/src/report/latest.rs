@@ -14,14 +14,14 @@ use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::calls::PAGE;
-use crate::calls::is;
-use crate::calls::members;
-use crate::failure::Failure;
 use crate::report::audit::Task;
 use crate::report::sources::Calls;
 use crate::report::sources::Sources;
 use crate::report::text;
+use fleetwarden_commands::Failure;
+use fleetwarden_commands::calls::PAGE;
+use fleetwarden_commands::calls::is;
+use fleetwarden_commands::calls::members;
 
 /// How far back it looks, in seconds: the service keeps audits for 90 days, and refuses to be asked for more.
 const KEPT_SECONDS: i64 = 89 * 86_400;
@@ -90,7 +90,7 @@ impl Search<'_> {
     }
 
     async fn latest(&mut self, stage: Stage) -> Result<Option<Task>, Failure> {
-        let now = self.sources.commands.clock.now();
+        let now = self.sources.commands.service.clock.now();
         // Clocks differ.
         let kept = Period { from: now.seconds() - KEPT_SECONDS, to: now.seconds() + 60 };
         let mut periods = vec![kept];

@@ -14,11 +14,11 @@ use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::failure::Failure;
 use crate::report::count;
 use crate::report::sources::Calls;
 use crate::report::sources::Sources;
 use crate::report::text;
+use fleetwarden_commands::Failure;
 
 /// How many pages of tasks are listed, and how many tasks are in the report.
 const PAGES: u32 = 8;

@@ -16,15 +16,14 @@ use tokio::time::interval;
 use tokio::time::timeout_at;
 
 use crate::AuditCommands;
-use crate::calls::PAGE;
-use crate::calls::members;
-use crate::calls::operation;
-use crate::calls::value;
-use crate::failure::Failure;
-use crate::pages::entries_of;
-use crate::pages::turn;
+use crate::family::entries_of;
 use crate::report::cut;
 use crate::report::text;
+use fleetwarden_commands::Failure;
+use fleetwarden_commands::calls::PAGE;
+use fleetwarden_commands::calls::members;
+use fleetwarden_commands::calls::value;
+use fleetwarden_commands::pages::turn;
 
 /// The longest error that a gap tells, in characters.
 const TOLD: usize = 300;
@@ -73,7 +72,7 @@ impl<'c> Sources<'c> {
 
     /// Calls of an operation.
     pub(super) fn calls(&self, name: &str) -> Result<Calls<'c>, Failure> {
-        let operation = operation(name)?;
+        let operation = self.commands.service.operation(name)?;
         let mut ticks = interval(Duration::from_secs(2) / operation.per_second);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Calls { commands: self.commands, operation, ticks })
@@ -121,6 +120,6 @@ impl Calls<'_> {
 
     async fn call(&mut self, input: &Map<String, Value>) -> Result<Value, Failure> {
         self.ticks.tick().await;
-        Ok(value(&self.commands.iot.call(self.operation, input).await?))
+        Ok(value(&self.commands.service.iot.call(self.operation, input).await?))
     }
 }

@@ -16,7 +16,7 @@ async fn an_answer_is_the_services_to_the_byte_and_costs_one_call() {
     let task = house.audit(&[SHARED]).await;
     let event = json!({"command": "list-audit-findings", "taskId": task, "maxResults": 3});
     let mut context = lambda_runtime::Context::default();
-    context.deadline = u64::try_from(house.function.clock.now().plus_seconds(60).0).unwrap();
+    context.deadline = u64::try_from(house.function.service.clock.now().plus_seconds(60).0).unwrap();
     let answer = house.function.handle(event, &context).await.unwrap();
     let body = json!({"taskId": task, "maxResults": 3}).to_string();
     let request = device_defender::Request {
@@ -91,7 +91,7 @@ async fn the_services_errors_keep_their_names() {
 async fn its_time_being_over_has_a_name() {
     let house = house();
     let mut context = lambda_runtime::Context::default();
-    context.deadline = u64::try_from(house.function.clock.now().plus_seconds(3).0).unwrap();
+    context.deadline = u64::try_from(house.function.service.clock.now().plus_seconds(3).0).unwrap();
     house.order("DescribeAccountAuditConfiguration", "reset", 9, 0);
     let event = json!({"command": "DescribeAccountAuditConfiguration"});
     let failure = house.function.handle(event, &context).await.err().unwrap();

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use fleetwarden_commands::testing::Bad;
+use fleetwarden_commands::testing::bad_inputs;
+use fleetwarden_commands::testing::is_of;
+use fleetwarden_commands::testing::merged;
+use fleetwarden_commands::testing::put;
 use fleetwarden_core::api::AUDIT;
 use fleetwarden_core::api::Operation;
-use fleetwarden_core::api::input::TOKEN;
-use fleetwarden_core::api::shape::Member;
 use fleetwarden_core::api::shape::Shape;
-use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
@@ -83,12 +85,6 @@ fn mitigation(task: &str, finding: &str) -> Value {
         "command": "StartAuditMitigationActionsTask", "taskId": task, "target": {"findingIds": [finding]},
         "auditCheckToActionsMapping": {SHARED: ["off"]},
     })
-}
-
-fn merged(mut one: Value, other: Value) -> Value {
-    let Value::Object(other) = other else { panic!("{other}") };
-    one.as_object_mut().unwrap().extend(other);
-    one
 }
 
 /// What to ask, where to look in the answer, and what is there.
@@ -327,7 +323,7 @@ async fn throttled_for_good_it_fails_by_name_and_nothing_is_done() {
         let error = world.house.fails(row.event(&world)).await;
         assert!(error.starts_with("ThrottlingException\n"), "{}: {error}", row.name);
         let calls = world.house.calls();
-        let tries = calls.lines().filter(|call| of(row.operation(), call)).count();
+        let tries = calls.lines().filter(|call| is_of(row.operation(), call)).count();
         assert_eq!(tries, 3, "{}: {calls}", row.name);
         if let Some(shows) = row.shows {
             let (event, pointer, done) = shows(&world);
@@ -337,17 +333,6 @@ async fn throttled_for_good_it_fails_by_name_and_nothing_is_done() {
         world.house.ok(row.event(&world)).await;
         row.holds(&world, "after the service recovered").await;
     }
-}
-
-/// Whether a call is of an operation.
-fn of(operation: &Operation, call: &str) -> bool {
-    let (method, target) = call.split_once(' ').unwrap();
-    let path = target.split('?').next().unwrap();
-    let (mine, its): (Vec<&str>, Vec<&str>) =
-        (operation.path.split('/').collect(), path.split('/').collect());
-    method == operation.method
-        && mine.len() == its.len()
-        && mine.iter().zip(its).all(|(mine, its)| mine.starts_with('{') || *mine == its)
 }
 
 #[tokio::test(start_paused = true)]
@@ -391,136 +376,12 @@ async fn what_was_done_and_not_answered_is_not_done_twice() {
     }
 }
 
-/// Something that is wrong: where it is put, what is put there (nothing: it is taken away), and where it is told.
-#[derive(Debug)]
-struct Bad {
-    path: Vec<String>,
-    value: Option<Value>,
-    told: String,
-}
-
-/// The path as it is told.
-fn json_path(path: &[String]) -> String {
-    path.iter().fold("$".to_owned(), |told, part| {
-        let dot = if part.starts_with('[') { "" } else { "." };
-        told + dot + part
-    })
-}
-
-/// Each kind of bad input for a value.
-fn bad_values(shape: &'static Shape, path: &[String], found: &mut Vec<Bad>) {
-    let told = json_path(path);
-    let mut bad =
-        |value: Value| found.push(Bad { path: path.to_vec(), value: Some(value), told: told.clone() });
-    match shape {
-        Shape::Text { min, max, pattern } => {
-            bad(json!(7));
-            bad(json!(["x"]));
-            if *max < usize::MAX {
-                bad(json!("7".repeat(max + 1)));
-            }
-            if *min > 0 {
-                bad(json!("7".repeat(min - 1)));
-            }
-            if pattern.is_some() {
-                // Of the right length, and a control character is in no pattern.
-                bad(json!("\u{7}".repeat((*min).max(1))));
-            }
-        }
-        Shape::Choice(_) => {
-            bad(json!("NONSENSE"));
-            bad(json!(true));
-        }
-        Shape::Flag => {
-            bad(json!("true"));
-            bad(json!(1));
-        }
-        Shape::Whole { min, max } => {
-            for value in [json!(min - 1), json!(max + 1), json!(1.5), json!("1"), json!(u64::MAX)] {
-                bad(value);
-            }
-        }
-        Shape::Time => {
-            for value in
-                [json!("yesterday"), json!(-1), json!(1e12), json!(true), json!("2026-13-01T00:00:00Z")]
-            {
-                bad(value);
-            }
-        }
-        Shape::List { of, min, max } => {
-            bad(json!({}));
-            bad(json!("x"));
-            if *max < usize::MAX {
-                bad(Value::Array(vec![json!("x"); max + 1]));
-            }
-            if *min > 0 {
-                bad(json!([]));
-            }
-            bad_values(of, &[path, &["[0]".to_owned()]].concat(), found);
-        }
-        Shape::Map { key, value } => {
-            bad(json!([]));
-            let name = match key {
-                Shape::Choice(names) => {
-                    let wrong = [path, &["NONSENSE".to_owned()]].concat();
-                    found.push(Bad { path: wrong, value: Some(json!({})), told: format!("{told}.NONSENSE") });
-                    names[0]
-                }
-                _ => LOGGING,
-            };
-            bad_values(value, &[path, &[name.to_owned()]].concat(), found);
-        }
-        Shape::Record(members) => {
-            bad(json!("x"));
-            bad_members(members, path, found);
-        }
-    }
-}
-
-/// Each kind of bad input for each member, and one that nobody knows.
-fn bad_members(members: &'static [Member], path: &[String], found: &mut Vec<Bad>) {
-    let told = json_path(path);
-    for member in members {
-        let inner = [path, &[member.name.to_owned()]].concat();
-        if member.required && member.name != TOKEN {
-            found.push(Bad { path: inner.clone(), value: None, told: format!("{told}.{}", member.name) });
-        }
-        bad_values(member.shape, &inner, found);
-    }
-    let unknown = [path, &["noSuchMember".to_owned()]].concat();
-    found.push(Bad { path: unknown, value: Some(json!("x")), told: format!("{told}.noSuchMember") });
-}
-
-/// Puts a value at a path; what is on the way and not there is made.
-fn put(at: &mut Value, path: &[String], value: Option<Value>) {
-    let [first, rest @ ..] = path else {
-        *at = value.unwrap_or_default();
-        return;
-    };
-    if first.starts_with('[') {
-        if at.as_array().is_none_or(Vec::is_empty) {
-            *at = json!([{}]);
-        }
-        return put(&mut at[0], rest, value);
-    }
-    if !at.is_object() {
-        *at = Value::Object(Map::new());
-    }
-    let members = at.as_object_mut().unwrap();
-    match (rest.is_empty(), value) {
-        (true, None) => drop(members.remove(first)),
-        (_, value) => put(members.entry(first.clone()).or_insert(Value::Null), rest, value),
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn each_kind_of_bad_input_of_each_member_is_told_before_any_call() {
     let world = World::new().await;
     let mut count = 0;
     for row in &TABLE {
-        let mut found = Vec::new();
-        bad_members(row.operation().members, &[], &mut found);
-        for Bad { path, value, told } in found {
+        for Bad { path, value, told } in bad_inputs(row.operation().members, LOGGING) {
             let mut event = row.event(&world);
             put(&mut event, &path, value);
             let error = world.house.fails(event.clone()).await;

@@ -1,28 +1,19 @@
 //! The function, the endpoint behind its IoT calls, and a cloud in memory behind those of the ledger.
 
+use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::time::Duration;
 
 use apply_mitigations::ApplyMitigations;
 use apply_mitigations::Room;
 use audit_commands::AuditCommands;
 use audit_commands::Failure;
-use device_defender::Clock as EndpointClock;
-use device_defender::DeviceDefender;
-use device_defender::FleetSpec;
-use device_defender::Request;
-use device_defender::Settings;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_aws::testing::Answer;
-use fleetwarden_aws::testing::Call;
-use fleetwarden_aws::testing::cloud::Cloud;
-use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_commands::testing::Desk;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
@@ -36,63 +27,30 @@ pub(crate) const LOGGING: &str = "LOGGING_DISABLED_CHECK";
 pub(crate) const SHARED: &str = "DEVICE_CERTIFICATE_SHARED_CHECK";
 pub(crate) const POLICY: &str = "IOT_POLICY_OVERLY_PERMISSIVE_CHECK";
 pub(crate) const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/1/mitigation";
-const OF_IOT: [&str; 5] = ["/audit", "/mitigationactions", "/principals", "/things", "/thing-groups"];
-const SIGNED: &str =
-    "AWS4-HMAC-SHA256 Credential=a/20261123/us-east-1/iot/aws4_request, SignedHeaders=host, Signature=0";
 
 /// The function and all around it.
 pub(crate) struct House {
-    pub(crate) cloud: Cloud,
-    pub(crate) endpoint: Arc<DeviceDefender>,
+    desk: Desk,
     pub(crate) function: AuditCommands,
     /// Who follows the mitigation tasks.
     pub(crate) apply_mitigations: ApplyMitigations,
-    /// The calls of AWS IoT, by method, path and query, in order.
-    pub(crate) calls: Arc<Mutex<Vec<String>>>,
-    /// What answers in place of the endpoint, by path.
-    pub(crate) instead: Arc<Mutex<Option<AnswerInstead>>>,
-    /// The last of them.
-    last: Arc<Mutex<Option<Call>>>,
 }
 
-/// Answers a path in place of the endpoint, or leaves it to that.
-pub(crate) type AnswerInstead = fn(&str) -> Option<Answer>;
+impl Deref for House {
+    type Target = Desk;
+
+    fn deref(&self) -> &Desk {
+        &self.desk
+    }
+}
 
 /// A house whose policy is this.
 pub(crate) fn house_with(policy: &'static str) -> House {
-    let cloud = Cloud::default();
-    let fleet = FleetSpec { findings: 300, seed: 7 };
-    let clock = EndpointClock::manual(START.0);
-    let (second, rate_scale) = (Duration::from_secs(1), None);
-    let settings = Settings { fleet, clock, rate_scale, audit_duration: second, ..Settings::default() };
-    let endpoint = Arc::new(DeviceDefender::new(settings));
-    let calls: Arc<Mutex<Vec<String>>> = Arc::default();
-    let last: Arc<Mutex<Option<Call>>> = Arc::default();
-    let (around, service, seen) = (cloud.clone(), Arc::clone(&endpoint), Arc::clone(&calls));
-    let kept = Arc::clone(&last);
-    let instead: Arc<Mutex<Option<AnswerInstead>>> = Arc::default();
-    let answers = Arc::clone(&instead);
-    let shared = cloud.clients_with(move |call: Call| {
-        let (method, path) = call.operation.split_once(' ').unwrap_or_default();
-        if !OF_IOT.iter().any(|root| path.starts_with(root)) {
-            return around.answer(call);
-        }
-        let query = if call.query.is_empty() { String::new() } else { format!("?{}", call.query) };
-        seen.lock().unwrap().push(format!("{method} {path}{query}"));
-        *kept.lock().unwrap() = Some(call.clone());
-        if let Some(answer) = answers.lock().unwrap().and_then(|answer| answer(path)) {
-            return answer;
-        }
-        let answer = ask(&service, &call);
-        if answer.lost {
-            return Answer::Never;
-        }
-        Answer::Now { status: answer.status, error: answer.error_type, body: answer.body.into_bytes() }
-    });
+    let desk = Desk::default();
+    let (shared, cloud) = (&desk.shared, &desk.cloud);
     let (dynamodb, sqs) = (shared.clone(), shared.clone());
     let function = AuditCommands {
-        account: ACCOUNT.into(),
-        iot: shared.iot_api(),
+        service: AuditCommands::service(ACCOUNT.into(), shared.iot_api(), cloud.clock()),
         ledger: Arc::new(move || Ledger::new(dynamodb.dynamodb(), "ledger".into())),
         policy: Arc::new(move || {
             let wrong = |e: fleetwarden_core::policy::PolicyErrors| Error::Policy {
@@ -103,7 +61,6 @@ pub(crate) fn house_with(policy: &'static str) -> House {
         }),
         mitigation_queue: Arc::new(move || Queue::new(sqs.sqs(), QUEUE.into())),
         follow_up_seconds: 60,
-        clock: cloud.clock(),
     };
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), "dead-letters".into());
@@ -123,16 +80,7 @@ pub(crate) fn house_with(policy: &'static str) -> House {
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 },
     };
-    House { cloud, endpoint, function, apply_mitigations, calls, instead, last }
-}
-
-/// Asks the endpoint.
-fn ask(endpoint: &DeviceDefender, call: &Call) -> device_defender::Answer {
-    let (method, path) = call.operation.split_once(' ').unwrap_or_default();
-    let headers: Vec<(&str, &str)> = call.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    let authorization = headers.iter().find(|(name, _)| *name == "authorization").map(|(_, value)| *value);
-    let request = Request { method, path, query: &call.query, authorization, body: call.body.as_bytes() };
-    endpoint.answer_with_headers(&request, &headers)
+    House { desk, function, apply_mitigations }
 }
 
 /// A house whose policy enforces and has nothing else to say.
@@ -145,7 +93,7 @@ impl House {
     pub(crate) async fn invoke_as(&self, id: &str, event: Value) -> Result<Value, Failure> {
         let mut context = Context::default();
         context.request_id = id.to_owned();
-        context.deadline = u64::try_from(self.function.clock.now().plus_seconds(60).0).unwrap();
+        context.deadline = u64::try_from(self.function.service.clock.now().plus_seconds(60).0).unwrap();
         let answer = self.function.handle(event, &context).await?;
         Ok(serde_json::from_str(answer.get()).unwrap())
     }
@@ -153,12 +101,6 @@ impl House {
     /// Invokes the function.
     pub(crate) async fn invoke(&self, event: Value) -> Result<Value, Failure> {
         self.invoke_as("request-1", event).await
-    }
-
-    /// What the endpoint says to the last call, made again beside the function.
-    pub(crate) fn again(&self) -> Value {
-        let last = self.last.lock().unwrap().clone().unwrap();
-        serde_json::from_str(&ask(&self.endpoint, &last).body).unwrap()
     }
 
     /// Invokes the function, which must succeed.
@@ -223,33 +165,6 @@ impl House {
                 "started_at": {"N": began.0.to_string()},
             }));
         }
-    }
-
-    /// Lets time pass for all.
-    pub(crate) fn pass(&self, seconds: u32) {
-        self.cloud.pass_seconds(seconds.into());
-        self.endpoint.clock().advance(Duration::from_secs(seconds.into()));
-    }
-
-    /// Orders the endpoint to misbehave.
-    pub(crate) fn order(&self, operation: &str, kind: &str, count: u64, skip: u64) {
-        let fault = json!({"operation": operation, "kind": kind, "count": count, "skip": skip});
-        self.control("POST", "faults", &json!({"faults": [fault]}));
-    }
-
-    /// What the endpoint tells beside its API.
-    pub(crate) fn control(&self, method: &str, path: &str, body: &Value) -> Value {
-        let (path, body) = (format!("/_control/{path}"), body.to_string());
-        let request =
-            Request { method, path: &path, query: "", authorization: Some(SIGNED), body: body.as_bytes() };
-        let answer = self.endpoint.answer(&request);
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        serde_json::from_str(&answer.body).unwrap()
-    }
-
-    /// The calls since the last look, one a line.
-    pub(crate) fn calls(&self) -> String {
-        std::mem::take(&mut *self.calls.lock().unwrap()).join("\n")
     }
 
     /// How many audits the endpoint has run or runs.

@@ -100,7 +100,7 @@ async fn latest(
         *seen.lock().unwrap().entry(kind).or_default() += 1;
         service(&audits, by, &call)
     });
-    house.function.iot = answers.iot_api();
+    house.function.service.iot = answers.iot_api();
     let asked = house.cloud.calls("BatchGetItem").len();
     let Value::Object(mut event) = members else { panic!("{members}") };
     event.insert("command".to_owned(), "AuditReport".into());

@@ -8,6 +8,7 @@ use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::gate::Moment;
+use fleetwarden_commands::testing::AnswerInstead;
 use fleetwarden_core::api;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationMessage;
@@ -24,7 +25,6 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::house::ACCOUNT;
-use crate::house::AnswerInstead;
 use crate::house::House;
 use crate::house::LOGGING;
 use crate::house::POLICY;
@@ -52,7 +52,7 @@ async fn action(house: &House) {
 async fn found(count: usize) -> (House, Vec<Value>) {
     let house = house();
     let audit = house.audit(&[SHARED]).await;
-    house.record(&[SHARED], &audit, house.function.clock.now());
+    house.record(&[SHARED], &audit, house.function.service.clock.now());
     action(&house).await;
     let found = findings(&house, &audit, SHARED, count).await;
     (house, found)
@@ -152,7 +152,7 @@ async fn things(house: &House, finding: &Value) -> Vec<String> {
     let principal = format!("arn:aws:iot:us-east-1:{ACCOUNT}:cert/{}", id.as_str().unwrap());
     let list = api::REGISTRY.iter().find(|operation| operation.name == "ListPrincipalThings").unwrap();
     let input = json!({ "principal": principal });
-    let answer = house.function.iot.call(list, input.as_object().unwrap()).await.unwrap();
+    let answer = house.function.service.iot.call(list, input.as_object().unwrap()).await.unwrap();
     let answer: Value = serde_json::from_str(answer.get()).unwrap();
     serde_json::from_value(answer["things"].clone()).unwrap()
 }
@@ -347,7 +347,7 @@ async fn take(house: &House, message: &MitigationMessage) -> bool {
     let record = json!({"messageId": "m", "body": body, "attributes": {}, "messageAttributes": {}});
     let event: SqsEvent = serde_json::from_value(json!({"Records": [record]})).unwrap();
     let mut context = lambda_runtime::Context::default();
-    context.deadline = u64::try_from(house.function.clock.now().plus_seconds(60).0).unwrap();
+    context.deadline = u64::try_from(house.function.service.clock.now().plus_seconds(60).0).unwrap();
     let answer = house.apply_mitigations.handle(event, &context).await;
     answer.is_ok_and(|answer| answer.batch_item_failures.is_empty())
 }
@@ -425,7 +425,7 @@ async fn what_a_rules_task_has_is_refused_until_that_has_ended() {
     let Target::Findings(of_rule) = &mut request.target else { panic!("findings") };
     let third = found[2]["findingId"].as_str().unwrap().to_owned();
     of_rule.push(FindingRef { finding_id: third, ..of_rule[0].clone() });
-    let now = house.function.clock.now();
+    let now = house.function.service.clock.now();
     let Claim::Taken(Target::Findings(taken)) =
         mitigations(&house).claim(&request, &Settled::new(&request, State::Claimed), now).await.unwrap()
     else {
@@ -488,7 +488,7 @@ async fn a_rules_task_is_no_commands_also_while_it_waits() {
     let request = of_a_rule(&house, &follow_ups(&house)[0]);
     assert!(mitigations(&house).ended("m", State::Failed, &[]).await.unwrap());
     let held = Settled { target: None, ..Settled::new(&request, State::Held) };
-    mitigations(&house).set_aside(&request, &held, house.function.clock.now()).await.unwrap();
+    mitigations(&house).set_aside(&request, &held, house.function.service.clock.now()).await.unwrap();
     let mut event = mitigate(&by_id(&found), &[SHARED]);
     event["taskId"] = request.task_id().into();
     assert!(house.fails(event).await.starts_with("TaskAlreadyExistsException\n"));
@@ -623,7 +623,7 @@ async fn what_a_later_audit_has_looked_at_is_refused() {
     let (house, found) = found(2).await;
     let audit = found[0]["taskId"].as_str().unwrap();
     let whole = json!({"auditTaskId": audit});
-    house.record(&[SHARED], "later", house.function.clock.now());
+    house.record(&[SHARED], "later", house.function.service.clock.now());
     for (target, path) in [(by_id(&found), "findingIds[0]"), (whole, "auditTaskId")] {
         for dry_run in [false, true] {
             let mut event = mitigate(&target, &[SHARED]);
@@ -644,7 +644,7 @@ async fn what_a_later_audit_has_looked_at_is_refused() {
 async fn what_is_overtaken_at_the_claim_is_refused() {
     let (house, found) = found(1).await;
     let first = house.invoke(mitigate(&by_id(&found), &[SHARED]));
-    let next = async { house.record(&[SHARED], "later", house.function.clock.now()) };
+    let next = async { house.record(&[SHARED], "later", house.function.service.clock.now()) };
     let (refused, _) = house.cloud.interleave(Moment::before("TransactWriteItems", 0), first, next).await;
     let Diagnostic { error_type, error_message } = refused.unwrap_err().into();
     assert_eq!(

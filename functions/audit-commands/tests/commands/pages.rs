@@ -71,7 +71,7 @@ async fn when_time_is_nearly_over_the_rest_has_its_token() {
     house.order("ListAuditFindings", "reset", 99, 2);
     let event = json!({"command": "ListAuditFindings", "taskId": task, "maxResults": 7, "all": true});
     let mut context = lambda_runtime::Context::default();
-    context.deadline = u64::try_from(house.function.clock.now().plus_seconds(14).0).unwrap();
+    context.deadline = u64::try_from(house.function.service.clock.now().plus_seconds(14).0).unwrap();
     let answer = house.function.handle(event.clone(), &context).await.unwrap();
     let first: Value = serde_json::from_str(answer.get()).unwrap();
     assert_eq!(ids(&first).len(), 14);
@@ -82,7 +82,7 @@ async fn when_time_is_nearly_over_the_rest_has_its_token() {
     let rest = house.ok(rest).await;
     assert_eq!([ids(&first), ids(&rest)].concat(), ids(&all));
     // With less than that, one page is all that is asked for.
-    context.deadline = u64::try_from(house.function.clock.now().plus_seconds(9).0).unwrap();
+    context.deadline = u64::try_from(house.function.service.clock.now().plus_seconds(9).0).unwrap();
     let event = json!({"command": "ListAuditFindings", "taskId": task, "maxResults": 7, "all": true});
     let answer = house.function.handle(event, &context).await.unwrap();
     assert_eq!(ids(&serde_json::from_str(answer.get()).unwrap()).len(), 7);
@@ -96,7 +96,7 @@ async fn an_answer_that_would_be_too_large_has_the_token_of_the_rest() {
         let entry = format!("{at}{}", "x".repeat(1_100_000));
         Answer::ok(json!({"suppressions": [{"description": entry}], "nextToken": (at + 1).to_string()}))
     };
-    house.function.iot = clients(page).iot_api();
+    house.function.service.iot = clients(page).iot_api();
     let event = json!({"command": "ListAuditSuppressions", "all": true});
     let answer = house.ok(event.clone()).await;
     assert_eq!((answer["suppressions"].as_array().unwrap().len(), &answer["nextToken"]), (4, &json!("4")));

@@ -117,10 +117,10 @@ async fn overlapping_repeats_start_one_audit() {
     assert_eq!(house.audits(), 1, "{names:?}");
     // Somebody died holding the claim: it is free when its time is over.
     let item = house.cloud.item("on-demand-audit#t", "claim").unwrap();
-    let later = house.function.clock.now().plus_seconds(30);
+    let later = house.function.service.clock.now().plus_seconds(30);
     house.cloud.put_item(json!({
         "pk": {"S": "on-demand-audit#d"}, "sk": {"S": "claim"}, "state": {"S": "running"},
-        "checks": {"S": item["checks"]}, "claimed_at": {"N": house.function.clock.now().0.to_string()},
+        "checks": {"S": item["checks"]}, "claimed_at": {"N": house.function.service.clock.now().0.to_string()},
         "lease_until": {"N": later.0.to_string()},
     }));
     house.pass(5);

@@ -315,7 +315,7 @@ async fn who_canceled_is_asked_also_where_the_service_says_a_word() {
     let check = json!({"checkRunStatus": "CANCELED", "message": "stopped"});
     let task =
         json!({"taskStatus": "CANCELED", "taskStartTime": 1_795_000_000, "auditDetails": {LOGGING: check}});
-    house.function.iot = clients(move |_| Answer::ok(task.clone())).iot_api();
+    house.function.service.iot = clients(move |_| Answer::ok(task.clone())).iot_api();
     let written = report(&house, json!({"taskId": "t", "format": "markdown"})).await;
     let row = "| Logging disabled | Canceled | none given | stopped | Somebody canceled it: CloudTrail says";
     assert!(written["body"].as_str().unwrap().contains(row), "{written}");
@@ -377,7 +377,7 @@ async fn a_report_is_bounded_in_time_and_size() {
         *seen.lock().unwrap().entry(path).or_default() += 1;
         endless(&call)
     });
-    house.function.iot = service.iot_api();
+    house.function.service.iot = service.iot_api();
     let started = tokio::time::Instant::now();
     let json = report(&house, json!({"taskId": "t"})).await;
     assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());

@@ -70,6 +70,16 @@ async fn a_share_of_what_the_profile_watches_is_an_incident() {
             asked, 1,
             "{things}: no more of a large fleet is listed than matters, and it is listed once"
         );
+        let other = enforcing(&service);
+        service.put(raised(5..6, 205)).await;
+        service.run(&other, 200).await;
+        let asked = service
+            .cloud
+            .calls("GET")
+            .iter()
+            .filter(|call| call.operation.contains("thing-groups/cameras"))
+            .count();
+        assert_eq!(asked, 1, "{things}: another process finds it in the ledger");
         if incident {
             let told = service.alert_messages().remove(0);
             assert!(text(&told, "/content/description").contains("5 devices of 49 or more"), "{told}");

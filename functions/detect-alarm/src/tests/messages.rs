@@ -76,3 +76,23 @@ async fn events_that_are_news_have_metrics() {
     let sum = |name: &str| lines.iter().filter_map(|line| line.get(name)?.as_i64()).sum::<i64>();
     assert_eq!((sum("AlarmsRaised"), sum("AlarmsCleared"), sum("TimeToClearSeconds")), (1, 1, 60));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_sample_events_are_handled() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events");
+    let mut handled = 0;
+    for file in std::fs::read_dir(folder).unwrap().flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        if !name.starts_with("sqs-alarm") {
+            continue;
+        }
+        let service = Service::new();
+        let event = serde_json::from_str(&std::fs::read_to_string(file.path()).unwrap()).unwrap();
+        let response = enforcing(&service).handle(event, &far()).await.unwrap();
+        assert!(response.batch_item_failures.is_empty(), "{name}");
+        let bad = ["other-account", "no-json", "many-records"].iter().any(|bad| name.contains(bad));
+        assert_eq!(service.parked().len(), usize::from(bad), "{name}");
+        handled += 1;
+    }
+    assert!(handled >= 7, "{handled}");
+}

@@ -22,6 +22,7 @@ pub(crate) enum Trouble {
     VersionsLimitExceeded,
     NoSuchResource,
     NoSuchGroup,
+    NoSuchThing,
     SameHierarchy,
     GroupsLimitExceeded,
 }
@@ -39,6 +40,7 @@ impl Trouble {
                 "The policy already has 5 versions. Delete a version and try again.",
             ),
             Self::NoSuchResource => ("ResourceNotFoundException", "The resource does not exist."),
+            Self::NoSuchThing => ("ResourceNotFoundException", "The thing does not exist."),
             Self::NoSuchGroup => ("ResourceNotFoundException", "The thing group does not exist."),
             Self::SameHierarchy => (
                 "InvalidRequestException",
@@ -98,6 +100,7 @@ impl Fleet {
             return Err(Trouble::GroupsLimitExceeded);
         }
         self.groups.entry(group.to_owned()).or_default().insert(thing);
+        self.revision += 1;
         Ok(self.changed(1))
     }
 

@@ -108,7 +108,9 @@ impl Fleet {
     pub(crate) fn leave(&mut self, thing: Thing, name: &str) -> bool {
         let first = self.first_groups(thing).find(|group| *group == name);
         let added = self.groups.get_mut(name).is_some_and(|members| members.remove(&thing));
-        first.is_some_and(|group| self.left.insert((thing, group))) || added
+        let left = first.is_some_and(|group| self.left.insert((thing, group))) || added;
+        self.revision += u64::from(left);
+        left
     }
 
     /// How many things are in each group directly.

@@ -73,7 +73,8 @@ impl Fleet {
         (policy_name(index) == name).then_some((index, *policy))
     }
 
-    fn client_id(&self, index: u32) -> String {
+    /// The id of one of the clients that connect under it.
+    pub(crate) fn client_id(&self, index: u32) -> String {
         format!("sensor-{:04x}-{index}", draw(self.seed, domain::CLIENT, index.into()) & 0xffff)
     }
 

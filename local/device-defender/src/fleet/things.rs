@@ -121,7 +121,10 @@ impl Fleet {
 
     /// Makes a thing that is attached to nothing and in no group. None: there is one of that name.
     pub(crate) fn make_thing(&mut self, made: Made) -> Option<()> {
-        self.thing_named(&made.name).is_none().then(|| self.registered.made.push(made))
+        self.thing_named(&made.name).is_none().then(|| {
+            self.registered.made.push(made);
+            self.revision += 1;
+        })
     }
 
     fn made(&self, thing: Thing) -> Option<&Made> {

@@ -7,9 +7,9 @@ use crate::clock::seconds;
 use crate::failure::Failure;
 use crate::fleet::groups::{above, description};
 use crate::fleet::things::Thing;
-use crate::operations::Outcome;
 use crate::operations::schedules::listing;
 use crate::operations::things::names;
+use crate::operations::{EMPTY, Outcome};
 use crate::paging::Pager;
 use crate::random::{domain, fingerprint, uuid};
 use crate::world::World;
@@ -63,6 +63,51 @@ pub(crate) fn things(world: &mut World, args: &Args) -> Outcome {
     Ok(listing("things", names(world, page), next))
 }
 
+/// What a request names by its name, by its ARN, or by both when they agree.
+fn named<'a>(world: &World, args: &'a Args, kind: &str) -> Result<&'a str, Failure> {
+    let member = if kind == "thing" { "thing" } else { "thingGroup" };
+    let prefix = world.settings.arn(&format!("{kind}/"));
+    let (name, arn) = (args.text(&format!("{member}Name")), args.text(&format!("{member}Arn")));
+    let by_arn = arn.map(|arn| {
+        let name = arn.strip_prefix(&prefix);
+        name.ok_or_else(|| {
+            Failure::invalid(format!("{member}Arn is not the ARN of a {kind} of this account and region"))
+        })
+    });
+    match (name, by_arn.transpose()?) {
+        (Some(name), Some(other)) if name != other => {
+            Err(Failure::invalid(format!("{member}Name and {member}Arn name two of them")))
+        }
+        (Some(name), _) | (None, Some(name)) => Ok(name),
+        (None, None) => Err(Failure::invalid(format!("{member}Name or {member}Arn must be given"))),
+    }
+}
+
+/// The thing and the group of a request, if there are both.
+fn membership<'a>(world: &World, args: &'a Args) -> Result<(Thing, &'a str), Failure> {
+    let (group, name) = (named(world, args, "thinggroup")?, named(world, args, "thing")?);
+    if !world.fleet.has_group(group) {
+        return Err(Failure::not_found(format!("Thing group {group} does not exist")));
+    }
+    let thing = world.fleet.thing_named(name);
+    let thing = thing.ok_or_else(|| Failure::not_found(format!("Thing {name} does not exist")))?;
+    Ok((thing, group))
+}
+
+/// `AddThingToThingGroup`. A thing that is in the group stays in it.
+pub(crate) fn add(world: &mut World, args: &Args) -> Outcome {
+    let (thing, group) = membership(world, args)?;
+    world.fleet.join(thing, group).map_err(|trouble| Failure::invalid(trouble.words().1))?;
+    Ok(EMPTY.to_owned())
+}
+
+/// `RemoveThingFromThingGroup`. A thing that is not in the group stays out of it.
+pub(crate) fn remove(world: &mut World, args: &Args) -> Outcome {
+    let (thing, group) = membership(world, args)?;
+    world.fleet.leave(thing, group);
+    Ok(EMPTY.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -110,6 +155,38 @@ mod tests {
             ])
         );
         assert_eq!(of("critical")["thingGroupMetadata"], json!({ "creationDate": 1_700_000_000.0 }));
+    }
+
+    #[test]
+    fn a_thing_is_put_into_a_group_and_taken_out_of_it() {
+        let desk =
+            Desk::with(Settings { thing_groups: Some(vec!["quarantine".to_owned()]), ..Settings::default() });
+        let thing = things(&desk, "production", "")[0].clone();
+        let put = |verb: &str, group: &str, thing: &Value| {
+            let body = json!({ "thingGroupName": group, "thingName": thing });
+            desk.call("PUT", &format!("/thing-groups/{verb}"), &body).0
+        };
+        let (add, remove) = ("addThingToThingGroup", "removeThingFromThingGroup");
+        for (verb, count) in [(add, 1), (add, 1), (remove, 0), (remove, 0)] {
+            assert_eq!(put(verb, "quarantine", &thing), 200);
+            assert_eq!(things(&desk, "quarantine", "").len(), count);
+        }
+        assert_eq!(put(add, "lab", &thing), 400, "another group of the same hierarchy");
+        for verb in [add, remove] {
+            assert_eq!((put(verb, "none", &thing), put(verb, "quarantine", &json!("none"))), (404, 404));
+            assert_eq!(put(verb, "quarantine", &Value::Null), 400);
+        }
+        let arn = |resource: &str| format!("arn:aws:iot:us-east-1:123456789012:{resource}");
+        let thing = thing.as_str().unwrap();
+        let by_arn = |group: &str, other: &str| {
+            let body = json!({ "thingGroupArn": group, "thingArn": arn(&format!("thing/{thing}")), "thingName": other });
+            desk.call("PUT", &format!("/thing-groups/{add}"), &body).0
+        };
+        assert_eq!(by_arn(&arn("thinggroup/quarantine"), thing), 200);
+        assert_eq!(
+            (by_arn(&arn("thing/quarantine"), thing), by_arn(&arn("thinggroup/quarantine"), "x")),
+            (400, 400)
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! `fleetwarden audit`: an audit command by its name and members, done by a stack in AWS or on this machine.
+//! `fleetwarden audit` and `fleetwarden detect`: a command by its name and members, done by a stack in AWS or on this
+//! machine.
 //!
-//! It makes the event, the function `audit-commands` does the rest; a list is shown as a table, a report as it is
-//! written.
+//! It makes the event, the functions `audit-commands` and `detect-commands` do the rest; a list is shown as a table, a
+//! report as it is written.
 
 use super::pair;
 use crate::aws::Again;
@@ -14,6 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use comfy_table::{Table, presets};
 use fleetwarden_core::api::{self, Operation, input::TOKEN, shape::Shape};
+use fleetwarden_core::names::visible;
 use serde_json::{Map, Value};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -22,12 +24,27 @@ use std::process::ExitCode;
 
 /// What AWS has no token for, and `audit-commands` has one.
 const START_AUDIT: &str = "StartOnDemandAuditTask";
-const FUNCTION: &str = "audit-commands";
+/// Members with a value that was measured.
+const MEASURED: [&str; 3] = ["value", "metricValue", "lastViolationValue"];
 
-/// Arguments of `audit`.
+/// Commands that one function does.
+#[derive(Debug)]
+pub(crate) struct Commands {
+    /// The function.
+    pub(crate) function: &'static str,
+    /// The command of a name, or what is wrong with the name.
+    pub(crate) find: fn(&str) -> Result<&'static Operation, String>,
+    /// Commands that the function knows a repeat of without a token.
+    pub(crate) repeated: &'static [&'static str],
+}
+
+/// The commands on audits.
+static AUDIT: Commands = Commands { function: "audit-commands", find: api::audit, repeated: &[START_AUDIT] };
+
+/// Arguments of `audit` and `detect`.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The command, such as list-audit-findings
+    /// The command, such as list-audit-findings or list-active-violations
     command: String,
     /// Member of the input: text, or JSON where the operation wants no text; may be repeated
     #[arg(value_name = "NAME=VALUE", value_parser = pair)]
@@ -56,16 +73,22 @@ pub(crate) struct Arguments {
 /// What is sent to the function.
 #[derive(Debug)]
 struct Request {
+    commands: &'static Commands,
     operation: &'static Operation,
     event: Map<String, Value>,
     /// The token that nobody gave and that an audit is started under.
     token: Option<String>,
 }
 
-/// Has the command done.
+/// Has an audit command done.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let operation = api::audit(&arguments.command).map_err(anyhow::Error::msg)?;
-    let request = Request::new(operation, event(operation, &arguments)?);
+    run_of(&AUDIT, arguments).await
+}
+
+/// Has one of some commands done.
+pub(crate) async fn run_of(commands: &'static Commands, arguments: Arguments) -> Result<ExitCode> {
+    let operation = (commands.find)(&arguments.command).map_err(anyhow::Error::msg)?;
+    let request = Request::new(commands, operation, event(operation, &arguments)?);
     let settings = Settings::find().await?;
     let spinner = waiting(format!("{} in {}", operation.name, settings.region()));
     let answer = request.send(settings, &arguments.stack).await;
@@ -76,8 +99,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
 impl Request {
     /// Gives the event a token where only a token tells a repeat from a second wish: each invocation would start an
     /// audit. The other tokens the function makes of what is asked for.
-    fn new(operation: &'static Operation, event: Map<String, Value>) -> Self {
-        let mut request = Self { operation, event, token: None };
+    fn new(commands: &'static Commands, operation: &'static Operation, event: Map<String, Value>) -> Self {
+        let mut request = Self { commands, operation, event, token: None };
         let is_given = request.event.get(TOKEN).is_some_and(|token| !token.is_null());
         if operation.name == START_AUDIT && request.changes() && !is_given {
             // The keys of hashers are random, and all that is wanted of a token is that nobody else has it.
@@ -90,12 +113,13 @@ impl Request {
     }
 
     async fn send(&self, settings: Settings, stack: &str) -> Result<Answer> {
-        let function = Function::find(settings, stack, FUNCTION).await?;
+        let function = Function::find(settings, stack, self.commands.function).await?;
         let event = Value::Object(self.event.clone()).to_string();
         let answer = function.invoke(event.into(), self.again()).await;
         answer.map_err(|failure| {
             let in_doubt = failure.is_unknown() && self.changes();
-            let error = anyhow::Error::new(failure).context(format!("cannot invoke {FUNCTION}"));
+            let error =
+                anyhow::Error::new(failure).context(format!("cannot invoke {}", self.commands.function));
             if in_doubt { error.context(self.doubt()) } else { error }
         })
     }
@@ -109,8 +133,12 @@ impl Request {
     /// knows a repeat by a token.
     fn again(&self) -> Again {
         let Operation { name, members, .. } = self.operation;
-        let has_token = *name == START_AUDIT || members.iter().any(|member| member.name == TOKEN);
-        if has_token || !self.changes() { Again::Always } else { Again::Unharmed }
+        let has_token = members.iter().any(|member| member.name == TOKEN);
+        if has_token || self.commands.repeated.contains(name) || !self.changes() {
+            Again::Always
+        } else {
+            Again::Unharmed
+        }
     }
 
     /// What is said when nobody knows what became of it.
@@ -133,7 +161,7 @@ impl Request {
 /// Shows an answer.
 fn show(arguments: &Arguments, request: &Request, answer: &Answer) -> Result<ExitCode> {
     if answer.failed {
-        let why = why(&answer.body);
+        let why = why(request.commands.function, &answer.body);
         note(format!("fleetwarden: {why}"));
         // An input that has to be mended is none to repeat.
         let once = request.once().filter(|_| !why.starts_with("InvalidInput\n"));
@@ -155,13 +183,13 @@ fn show(arguments: &Arguments, request: &Request, answer: &Answer) -> Result<Exi
 }
 
 /// Why a function failed: the name of it, and the words below.
-fn why(body: &[u8]) -> String {
+fn why(function: &str, body: &[u8]) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     match (text("errorType"), text("errorMessage")) {
-        (None, None) => format!("{FUNCTION} failed: {}", String::from_utf8_lossy(body)),
+        (None, None) => format!("{function} failed: {}", String::from_utf8_lossy(body)),
         // Lambda itself names no type for a function that ran out of time.
-        (None, Some(words)) => format!("{FUNCTION} failed\n{words}"),
+        (None, Some(words)) => format!("{function} failed\n{words}"),
         (Some(name), words) => format!("{name}\n{}", words.unwrap_or_default()),
     }
 }
@@ -204,8 +232,8 @@ fn members(path: &Path) -> Result<Map<String, Value>> {
     }
 }
 
-/// The entries of a list, a row each; nothing if the operation is no list. A resource is shown by its identifier, and
-/// what else has members of its own is left out.
+/// The entries of a list, a row each; nothing if the operation is no list. A resource is shown by its identifier, what
+/// has a name or an ARN by that, and what else has members of its own is left out.
 fn table(operation: &Operation, answer: &Value) -> Option<String> {
     if !operation.is_list() {
         return None;
@@ -235,6 +263,11 @@ fn row(entry: &Value) -> Vec<(&str, String)> {
         .filter(|(_, value)| !value.is_object() && !value.is_array())
         .map(|(name, value)| (name.as_str(), shown(value)))
         .collect();
+    row.extend(members.iter().filter_map(|(member, value)| {
+        let name = value.get("name").or_else(|| value.get("arn"));
+        let value = if MEASURED.contains(&member.as_str()) { Some(value) } else { name };
+        value.map(|value| (member.as_str(), shown(value)))
+    }));
     let within = entry.get("nonCompliantResource").or_else(|| entry.get("relatedResource")).unwrap_or(entry);
     if let Some(resource) = within.get("resourceIdentifier") {
         row.push(("resource", shown(resource)));
@@ -242,8 +275,9 @@ fn row(entry: &Value) -> Vec<(&str, String)> {
     row
 }
 
+/// A value as people see it: names of devices are any text.
 fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
+    value.as_str().map_or_else(|| value.to_string(), |text| visible(text).to_string())
 }
 
 #[cfg(test)]
@@ -308,7 +342,7 @@ mod tests {
 
     fn request(words: &[&str]) -> Request {
         let Value::Object(event) = event_of(words).unwrap() else { unreachable!() };
-        Request::new(api::audit(words[0]).unwrap(), event)
+        Request::new(&AUDIT, api::audit(words[0]).unwrap(), event)
     }
 
     #[test]
@@ -331,7 +365,7 @@ mod tests {
         assert_eq!(one.event[TOKEN], json!(one.token));
         assert_ne!(one.token, other.token);
         let Value::Object(null) = json!({(TOKEN): null}) else { unreachable!() };
-        assert!(Request::new(api::audit(START_AUDIT).unwrap(), null).token.is_some());
+        assert!(Request::new(&AUDIT, api::audit(START_AUDIT).unwrap(), null).token.is_some());
         let given = request(&[START_AUDIT, "clientRequestToken=7"]);
         assert_eq!((given.event[TOKEN].as_str(), &given.token), (Some("7"), &None));
         for none in [&[START_AUDIT, "--dry-run"][..], &["create-audit-suppression"]] {
@@ -374,7 +408,7 @@ mod tests {
             r#"{"errorType":"Runtime.ExitError"}"#,
             "no JSON",
         ];
-        insta::assert_snapshot!(told.map(|body| why(body.as_bytes())).join("\n"));
+        insta::assert_snapshot!(told.map(|body| why("audit-commands", body.as_bytes())).join("\n"));
     }
 
     #[test]
@@ -396,5 +430,23 @@ mod tests {
         ] {
             assert_eq!(shown(name, &answer), None, "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_nested_is_shown_by_its_name_and_names_of_devices_are_visible() {
+        let violation = json!({"activeViolations": [{
+            "violationId": "v", "thingName": "a\u{1b}[2J", "behavior": {"name": "sent", "metric": "m"},
+            "lastViolationValue": {"count": 7}, "violationStartTime": 1,
+        }]});
+        let mapping = json!({"securityProfileTargetMappings": [
+            {"securityProfileIdentifier": {"name": "p", "arn": "arn:p"}, "target": {"arn": "arn:t"}},
+        ]});
+        let shown = |name: &str, answer: &Value| table(api::detect(name).unwrap(), answer).unwrap();
+        let tables = [
+            shown("list-active-violations", &violation),
+            shown("list-security-profiles-for-target", &mapping),
+            shown("list-dimensions", &json!({"dimensionNames": ["admin"]})),
+        ];
+        insta::assert_snapshot!(tables.join("\n"));
     }
 }

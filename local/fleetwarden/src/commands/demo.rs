@@ -6,7 +6,7 @@ use crate::demo::review::Review;
 use crate::demo::summary::{Observed, Rest, Summary};
 use crate::demo::{archive, crash, drain, table};
 use crate::output::{line, note};
-use crate::stack::{DEAD_LETTER_QUEUES, Stack};
+use crate::stack::Stack;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use std::collections::BTreeMap;
@@ -177,7 +177,7 @@ async fn audit(stack: &Stack, checks: &[String], limit: Duration) -> Result<Obse
 /// The dead-letter queues that are not empty, each with the first of its messages as a remark.
 async fn parked(stack: &Stack) -> Result<BTreeMap<String, u64>> {
     let mut parked = BTreeMap::new();
-    for name in DEAD_LETTER_QUEUES {
+    for name in stack.dead_letter_queues() {
         let queue = stack.dead_letter_queue(name)?;
         let count = stack.cloud().depth(queue).await?.total();
         if count == 0 {

@@ -190,7 +190,18 @@ fn placeholders(root: &Path, function: &str) -> Result<BTreeMap<String, String>>
     let of_all = template.pointer("/Globals/Function/Environment/Variables");
     let of_this = resource.pointer("/Properties/Environment/Variables");
     let variables = [of_all, of_this].into_iter().flatten().filter_map(Value::as_object).flatten();
-    Ok(variables.map(|(name, value)| (name.clone(), placeholder(name, value))).collect())
+    let given =
+        |name: &str, value: &Value| default(&template, value).unwrap_or_else(|| placeholder(name, value));
+    Ok(variables.map(|(name, value)| (name.clone(), given(name, value))).collect())
+}
+
+/// The default of the parameter that a variable is.
+fn default(template: &Value, value: &Value) -> Option<String> {
+    let parameter = value.get("Ref")?.as_str()?;
+    match template.get("Parameters")?.get(parameter)?.get("Default")? {
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
 }
 
 fn placeholder(name: &str, value: &Value) -> String {
@@ -215,16 +226,17 @@ mod tests {
     fn variables_that_nobody_gave_get_a_placeholder_of_their_kind() {
         let root = tempfile::tempdir().unwrap();
         let template = "
+Parameters: { Percent: { Type: Number, Default: 20 } }
 Globals: { Function: { Environment: { Variables: { LEDGER_TABLE: !Ref T } } } }
 Resources:
   ExportFindingsFunction:
     Type: AWS::Serverless::Function
-    Properties: { Environment: { Variables: { QUEUE_URL: !Ref Q, FIXED: x } } }
+    Properties: { Environment: { Variables: { QUEUE_URL: !Ref Q, FIXED: x, SHARE: !Ref Percent } } }
 ";
         fs::write(root.path().join("template.yaml"), template).unwrap();
         let given = placeholders(root.path(), "export-findings").unwrap();
         assert_eq!(given["LEDGER_TABLE"], "ledger-table");
-        assert_eq!(given["FIXED"], "x");
+        assert_eq!((given["FIXED"].as_str(), given["SHARE"].as_str()), ("x", "20"));
         assert!(given["QUEUE_URL"].starts_with(NOWHERE));
         assert!(placeholders(root.path(), "other").is_err());
         assert_eq!(

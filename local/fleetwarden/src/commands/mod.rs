@@ -2,6 +2,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod demo;
+pub(crate) mod detect;
 pub(crate) mod device_defender;
 pub(crate) mod invoke;
 pub(crate) mod policy;
@@ -55,6 +56,9 @@ pub(crate) struct Local {
     /// Command of ministack, the emulator; .venv/bin/ministack below the root if left out
     #[arg(long, env = "FLEETWARDEN_MINISTACK")]
     ministack: Option<PathBuf>,
+    /// Handle alarms of Detect too, of the template's example profiles
+    #[arg(long)]
+    detect: bool,
     /// Value for a parameter of the template; may be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = pair)]
     parameters: Vec<(String, String)>,
@@ -70,13 +74,16 @@ impl Local {
     pub(crate) fn plan(&self, policy: &Path, port: Option<u16>, defender_port: u16) -> Result<stack::Plan> {
         let root = self.places.root()?;
         let ministack = self.ministack.clone();
+        // What the caller says of a parameter comes last and counts.
+        let detect = if self.detect { stack::DETECT.as_slice() } else { &[] };
+        let detect = detect.iter().map(|parameter| ((*parameter).to_owned(), "true".to_owned()));
         Ok(stack::Plan {
             binaries: self.places.binaries(&root),
             ministack: ministack.unwrap_or_else(|| root.join(".venv/bin/ministack")),
             policy: std::path::absolute(policy).context("the policy is no path")?,
             port,
             defender: self.fleet.settings(defender_port),
-            parameters: self.parameters.clone(),
+            parameters: detect.chain(self.parameters.iter().cloned()).collect(),
             retry: std::time::Duration::from_secs(self.retry_seconds),
             root,
         })

@@ -29,7 +29,7 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// Looks for findings of these days in `BUCKET[/PREFIX]`.
+    /// Looks for findings and alarms of these days in `BUCKET[/PREFIX]`.
     pub(crate) async fn list(place: &str, days: Days, settings: Settings) -> Result<Self> {
         let (name, prefix) = place.split_once('/').unwrap_or((place, ""));
         if name.is_empty() {
@@ -37,24 +37,30 @@ impl Bucket {
         }
         let url = url(name, &settings);
         let mut bucket = Self { client: Client::new(settings, &[Service::S3])?, url, objects: Vec::new() };
-        let prefix = listed(prefix);
+        for prefix in listed(prefix) {
+            bucket.list_below(name, &prefix, days).await?;
+        }
+        bucket.objects.sort();
+        Ok(bucket)
+    }
+
+    /// Lists all pages below a prefix.
+    async fn list_below(&mut self, name: &str, prefix: &str, days: Days) -> Result<()> {
         let mut after: Option<String> = None;
         loop {
-            let mut query = format!("list-type=2&prefix={}", encoded(&prefix, false));
+            let mut query = format!("list-type=2&prefix={}", encoded(prefix, false));
             if let Some(token) = &after {
                 let _ = write!(query, "&continuation-token={}", encoded(token, false));
             }
             let what = || format!("cannot list s3://{name}/{prefix}");
-            let body = bucket.get(&format!("/?{query}")).await.with_context(what)?;
+            let body = self.get(&format!("/?{query}")).await.with_context(what)?;
             let page = Page::read(&String::from_utf8_lossy(&body)).with_context(what)?;
-            bucket.objects.extend(page.objects.into_iter().filter(|(key, _)| days.take(key)));
+            self.objects.extend(page.objects.into_iter().filter(|(key, _)| days.take(key)));
             match page.next {
                 Some(next) => after = Some(next),
-                None => break,
+                None => return Ok(()),
             }
         }
-        bucket.objects.sort();
-        Ok(bucket)
     }
 
     /// How many objects there are, and their size in bytes.
@@ -111,15 +117,15 @@ fn url(name: &str, settings: &Settings) -> String {
     }
 }
 
-/// How the keys of findings begin below a prefix, which is the archive or a part of its findings: the archive
+/// How the keys of findings and of alarms begin below a prefix, which is the archive or a part of one of them: the archive
 /// holds other objects as well, and listing them takes as long.
-fn listed(prefix: &str) -> String {
+fn listed(prefix: &str) -> Vec<String> {
     let prefix = prefix.trim_end_matches('/');
-    let within = prefix.split('/').any(|part| part == "findings");
+    let within = prefix.split('/').any(|part| part == "findings" || part == "alarms");
     match prefix {
-        "" => "findings/".to_owned(),
-        _ if within => format!("{prefix}/"),
-        _ => format!("{prefix}/findings/"),
+        "" => vec!["findings/".to_owned(), "alarms/".to_owned()],
+        _ if within => vec![format!("{prefix}/")],
+        _ => vec![format!("{prefix}/findings/"), format!("{prefix}/alarms/")],
     }
 }
 
@@ -168,11 +174,12 @@ mod tests {
     use crate::aws::settings::tests::{at, in_region};
 
     #[test]
-    fn findings_are_looked_for_where_they_can_be() {
-        assert_eq!(listed(""), "findings/");
-        assert_eq!(listed("copies/one/"), "copies/one/findings/");
-        assert_eq!(listed("findings"), "findings/");
-        assert_eq!(listed("copies/findings/account=1"), "copies/findings/account=1/");
+    fn records_are_looked_for_where_they_can_be() {
+        assert_eq!(listed(""), ["findings/", "alarms/"]);
+        assert_eq!(listed("copies/one/"), ["copies/one/findings/", "copies/one/alarms/"]);
+        assert_eq!(listed("findings"), ["findings/"]);
+        assert_eq!(listed("copies/findings/account=1"), ["copies/findings/account=1/"]);
+        assert_eq!(listed("alarms/account=1"), ["alarms/account=1/"]);
     }
 
     #[test]

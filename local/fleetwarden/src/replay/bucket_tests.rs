@@ -103,8 +103,8 @@ async fn a_bucket_is_replayed_as_a_folder_is() {
     assert_eq!(report["damage"]["objects"], 0);
     let asked = server.asked.lock().unwrap();
     let lists = asked.iter().filter(|asked| asked.contains("list-type")).count();
-    // Thirteen objects are three pages; one check's three objects are asked for a second time.
-    assert_eq!((lists, asked.len()), (3, 3 + 12 + 3));
+    // Thirteen objects are three pages, and no alarms are one; one check's three objects are asked for a second time.
+    assert_eq!((lists, asked.len()), (4, 4 + 12 + 3));
 }
 
 #[tokio::test(flavor = "multi_thread")]

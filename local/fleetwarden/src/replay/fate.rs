@@ -1,11 +1,13 @@
-//! What a policy makes of a finding, and what another policy changes about it.
+//! What a policy makes of a finding or an alarm, and what another policy changes about it.
 
 use clap::ValueEnum;
 use fleetwarden_core::alert::AlertSeverity;
-use fleetwarden_core::policy::{Decision, Held, Outcome, Report, Rule};
+use fleetwarden_core::policy::{
+    AlarmDecision, AlarmHeld, AlarmOutcome, AlarmRule, Decision, Held, Outcome, Report, Rule,
+};
 use serde::Serialize;
 
-/// What becomes of a finding. Every finding has one fate.
+/// What becomes of a finding or an alarm. Each has one fate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Fate {
@@ -15,12 +17,16 @@ pub(crate) enum Fate {
     Suppress,
     /// It would be mitigated.
     Mitigate,
+    /// Of an alarm: its verification state would be set.
+    Verify,
     /// It would be reported and weigh on an alert.
     Report,
     /// It would be reported and weigh on none.
     Silent,
     /// A rule would act, and the resource is protected: it is reported.
     Protected,
+    /// Of an alarm: a rule would act, and there is nothing to do any more, or nothing that can be done: it is reported.
+    Held,
     /// A rule would act, and what has to be known for that was looked up in vain: it is reported.
     Unknown,
     /// What the policy asks of things is not in the record: the functions would look it up.
@@ -28,14 +34,29 @@ pub(crate) enum Fate {
 }
 
 impl Fate {
-    /// All of them.
-    pub(crate) const ALL: [Self; 8] = [
+    /// How many there are.
+    pub(crate) const COUNT: usize = 10;
+
+    /// Those of findings.
+    pub(crate) const OF_FINDINGS: [Self; 8] = [
         Self::AlreadySuppressed,
         Self::Suppress,
         Self::Mitigate,
         Self::Report,
         Self::Silent,
         Self::Protected,
+        Self::Unknown,
+        Self::NeedsLookup,
+    ];
+
+    /// Those of alarms.
+    pub(crate) const OF_ALARMS: [Self; 8] = [
+        Self::Mitigate,
+        Self::Verify,
+        Self::Report,
+        Self::Silent,
+        Self::Protected,
+        Self::Held,
         Self::Unknown,
         Self::NeedsLookup,
     ];
@@ -66,11 +87,52 @@ impl Fate {
         }
     }
 
+    /// The fate of an alarm by the decision on it.
+    pub(crate) fn of_alarm(decision: &AlarmDecision<'_, '_>) -> Self {
+        match (decision.outcome, decision.held) {
+            // What only a rule in shadow asks for changes nothing.
+            _ if decision.asks.is_some_and(AlarmRule::is_live) => Self::NeedsLookup,
+            (_, Some(AlarmHeld::ProtectedBy(_))) => Self::Protected,
+            (
+                _,
+                Some(
+                    AlarmHeld::ProtectionUnknown | AlarmHeld::RegistrationUnknown | AlarmHeld::RuleUnknown(_),
+                ),
+            ) => Self::Unknown,
+            (
+                _,
+                Some(
+                    AlarmHeld::Ended
+                    | AlarmHeld::NothingToMitigate
+                    | AlarmHeld::NothingToVerify
+                    | AlarmHeld::Verified(_),
+                ),
+            ) => Self::Held,
+            (outcome, None) => Self::meant(outcome),
+        }
+    }
+
+    /// The fate of the alarms that a rule takes, if nothing holds it.
+    pub(crate) fn meant_by_alarm(rule: &AlarmRule) -> Self {
+        Self::meant(AlarmOutcome::from(rule.effect()))
+    }
+
+    const fn meant(outcome: AlarmOutcome<'_>) -> Self {
+        match outcome {
+            AlarmOutcome::Mitigate(_) => Self::Mitigate,
+            AlarmOutcome::Verify(_) => Self::Verify,
+            AlarmOutcome::Report(Report::Silent) => Self::Silent,
+            AlarmOutcome::Report(Report::Alert(_)) => Self::Report,
+        }
+    }
+
     /// The words for it in a table.
     pub(crate) const fn words(self) -> &'static str {
         match self {
             Self::AlreadySuppressed => "already suppressed",
             Self::Suppress => "suppress",
+            Self::Verify => "verify",
+            Self::Held => "held",
             Self::Mitigate => "mitigate",
             Self::Report => "report",
             Self::Silent => "silent",
@@ -87,7 +149,7 @@ impl Fate {
 pub(crate) enum Change {
     NewlyMitigated,
     NoLongerMitigated,
-    /// With other actions.
+    /// With other actions, or released otherwise.
     MitigatedOtherwise,
     /// It may be mitigated now, or no longer: things have to be looked up for one of the policies.
     NeedsLookup,
@@ -95,6 +157,10 @@ pub(crate) enum Change {
     NoLongerSuppressed,
     /// Until another time.
     SuppressedOtherwise,
+    NewlyVerified,
+    NoLongerVerified,
+    /// As another state.
+    VerifiedOtherwise,
     NewlySilent,
     /// Aloud where it was silent, or as another severity.
     Alert,
@@ -136,6 +202,9 @@ impl Change {
             Self::NewlySuppressed => "newly suppressed",
             Self::NoLongerSuppressed => "no longer suppressed",
             Self::SuppressedOtherwise => "suppressed otherwise",
+            Self::NewlyVerified => "newly verified",
+            Self::NoLongerVerified => "no longer verified",
+            Self::VerifiedOtherwise => "verified otherwise",
             Self::NewlySilent => "newly silent",
             Self::Alert => "alert changed",
             Self::RuleOnly => "rule changed only",
@@ -170,6 +239,29 @@ impl Change {
             (_, Fate::Silent) => Some(Self::NewlySilent),
             (Fate::Silent, _) => Some(Self::Alert),
             _ => (alert(from, own) != alert(to, own)).then_some(Self::Alert),
+        };
+        found.or((before != after || from.rule != to.rule).then_some(Self::RuleOnly))
+    }
+
+    /// What changes from one decision on an alarm to another, if anything does. Where both need a lookup nobody can say:
+    /// that is no change, and counted by whoever asks.
+    pub(crate) fn between_alarms(from: &AlarmDecision<'_, '_>, to: &AlarmDecision<'_, '_>) -> Option<Self> {
+        let (before, after) = (Fate::of_alarm(from), Fate::of_alarm(to));
+        let otherwise = from.outcome != to.outcome;
+        let found = match (before, after) {
+            (Fate::NeedsLookup, Fate::NeedsLookup) => return None,
+            (Fate::Mitigate, Fate::Mitigate) => otherwise.then_some(Self::MitigatedOtherwise),
+            // Nothing unknown lets anything happen, but what is known here does.
+            (_, Fate::Mitigate) => Some(Self::NewlyMitigated),
+            (Fate::NeedsLookup, _) | (_, Fate::NeedsLookup) => Some(Self::NeedsLookup),
+            (Fate::Mitigate, _) => Some(Self::NoLongerMitigated),
+            (Fate::Verify, Fate::Verify) => otherwise.then_some(Self::VerifiedOtherwise),
+            (_, Fate::Verify) => Some(Self::NewlyVerified),
+            (Fate::Verify, _) => Some(Self::NoLongerVerified),
+            (Fate::Silent, Fate::Silent) => None,
+            (_, Fate::Silent) => Some(Self::NewlySilent),
+            // Both are reported: what holds a rule changes no alert, only why there is one.
+            _ => otherwise.then_some(Self::Alert),
         };
         found.or((before != after || from.rule != to.rule).then_some(Self::RuleOnly))
     }

@@ -1,9 +1,10 @@
-//! Runs past audits' findings through a policy, or through two: what `fleetwarden policy replay` does.
+//! Runs past audits' findings and past alarms through a policy, or through two: what `fleetwarden policy replay` does.
 //!
 //! [`partition`] says which objects of the archive count, [`folder`] and [`bucket`] bring them, [`lines`] takes
 //! them apart, and each thread counts what it reads: [`tally`] by audit and rule, [`changes`] between two
-//! policies, [`damage`] what cannot be read. [`report`] says it to tools and [`table`] to people.
+//! policies, [`alarms`] both for alarms, [`damage`] what cannot be read. [`report`] says it to tools and [`table`] to people.
 
+pub(crate) mod alarms;
 pub(crate) mod bucket;
 pub(crate) mod changes;
 pub(crate) mod damage;
@@ -16,16 +17,20 @@ pub(crate) mod report;
 pub(crate) mod table;
 pub(crate) mod tally;
 
+use self::alarms::AlarmReplay;
 use self::changes::{Changes, Pair, Side};
 use self::damage::Damage;
 use self::fate::{Change, Fate};
 use self::partition::Days;
 use self::tally::{Audits, PolicyTally};
 use crate::fleet::Fleet;
+use fleetwarden_core::alarm::record::RecordedAlarm;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::record::RecordedFinding;
 use hyper::body::Bytes;
 use indicatif::ProgressBar;
+use serde::Deserialize;
+use std::borrow::Cow;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,6 +86,7 @@ pub(crate) struct Replay<'p> {
     pub(crate) tally: PolicyTally<'p>,
     /// The counts of the other policy, and what changes to it.
     pub(crate) other: Option<(PolicyTally<'p>, Changes)>,
+    pub(crate) alarms: AlarmReplay<'p>,
     pub(crate) damage: Damage,
 }
 
@@ -119,6 +125,7 @@ impl<'p> Replay<'p> {
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
             }
+            all.alarms.finish();
             all
         })
     }
@@ -132,6 +139,7 @@ impl<'p> Replay<'p> {
             audits: Audits::default(),
             tally: PolicyTally::new(plan.policy),
             other,
+            alarms: AlarmReplay::new(plan),
             damage: Damage::default(),
         }
     }
@@ -160,6 +168,14 @@ impl<'p> Replay<'p> {
             // A list of the values of all members would pass for a record.
             if !line.trim_start().starts_with('{') {
                 return self.damage.line(key, number, "it is no JSON object".into());
+            }
+            // Few findings hold the word: most lines are read once.
+            if line.contains(ALARM) && is_alarm(line) {
+                return match serde_json::from_str::<RecordedAlarm>(line) {
+                    Ok(record) if range.contains(&record.at.0) => self.alarms.record(record),
+                    Ok(_) => {}
+                    Err(error) => self.damage.line(key, number, damage::why(&error)),
+                };
             }
             match serde_json::from_str::<RecordedFinding>(line) {
                 Ok(record) if range.contains(&record.audit_started_at.0) => self.finding(record),
@@ -204,8 +220,22 @@ impl<'p> Replay<'p> {
             tally.merge(more);
             changes.merge(more_changes);
         }
+        self.alarms.merge(other.alarms);
         self.damage.merge(other.damage);
     }
+}
+
+/// The kind of the records of alarms. A finding's may hold the word elsewhere.
+const ALARM: &str = "\"alarm\"";
+
+/// Whether a record is that of an alarm.
+fn is_alarm(line: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Kind<'t> {
+        #[serde(borrow)]
+        kind: Option<Cow<'t, str>>,
+    }
+    serde_json::from_str::<Kind<'_>>(line).is_ok_and(|record| record.kind.as_deref() == Some("alarm"))
 }
 
 /// The next object, when a thread has nothing to do.
@@ -213,6 +243,8 @@ fn next(receiver: &Mutex<Receiver<Object>>) -> Option<Object> {
     receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
+#[cfg(test)]
+mod alarm_tests;
 #[cfg(test)]
 mod bucket_tests;
 #[cfg(test)]

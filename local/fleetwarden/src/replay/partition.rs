@@ -1,9 +1,9 @@
-//! Which objects of an archive hold findings, and of which days.
+//! Which objects of an archive hold findings or alarms, and of which days.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-/// The days whose audits count, in UTC.
+/// The days whose audits and alarms count, in UTC.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Days {
     /// The first one.
@@ -26,19 +26,19 @@ impl Days {
         from..to
     }
 
-    /// Whether an object of the archive holds findings of these days. Its key is
-    /// `…findings/account=…/region=…/day=…/check=…/….ndjson.gz`.
+    /// Whether an object of the archive holds findings or alarms of these days. Its key is
+    /// `…findings/account=…/region=…/day=…/check=…/….ndjson.gz` or `…alarms/account=…/region=…/day=…/….ndjson.gz`.
     pub(crate) fn take(self, key: &str) -> bool {
-        let mut parts = key.rsplit('/');
+        let mut parts = key.rsplit('/').peekable();
         let file = parts.next().is_some_and(|name| name.ends_with(".ndjson.gz"));
+        let check = parts.next_if(|part| part.starts_with("check=")).is_some();
         let mut value = |name: &str| parts.next()?.strip_prefix(name)?.strip_prefix('=');
-        let check = value("check").is_some();
         let day = value("day");
         let account = value("region").and(value("account")).is_some();
-        let findings = parts.next() == Some("findings");
+        let records = parts.next() == Some(if check { "findings" } else { "alarms" });
         // A day that is none is not passed over: whoever put it there means something by it.
         let day = day.is_some_and(|day| day.parse().map_or(true, |day| self.hold(day)));
-        file && check && day && account && findings
+        file && day && account && records
     }
 }
 
@@ -46,6 +46,21 @@ impl Days {
 mod tests {
     use super::*;
     use fleetwarden_core::timestamp::Millis;
+
+    #[test]
+    fn only_alarms_of_the_days_are_taken() {
+        let key = |day: &str| format!("copy/alarms/account=1/region=r/day={day}/v-1-in-alarm-7.ndjson.gz");
+        let some = Days { since: "2026-11-22".parse().ok(), until: None };
+        assert!(some.take(&key("2026-11-23")) && !some.take(&key("2026-11-21")));
+        for other in [
+            "alarms/account=1/region=r/day=2026-11-23/v.json",
+            "alarms/account=1/region=r/v.ndjson.gz",
+            "alarms/account=1/region=r/day=2026-11-23/check=C/v.ndjson.gz",
+            "findings/account=1/region=r/day=2026-11-23/v.ndjson.gz",
+        ] {
+            assert!(!Days::default().take(other), "{other}");
+        }
+    }
 
     #[test]
     fn only_findings_of_the_days_are_taken() {

@@ -1,13 +1,14 @@
 //! The result of a replay, as tools read it and as the tables are made from it.
 
+use super::alarms::{AlarmReplay, AlarmTally};
 use super::changes::Side;
 use super::damage::Damage;
 use super::distinct::Distinct;
 use super::fate::{Change, Fate};
-use super::tally::{AuditTally, Counts, PolicyTally, RuleTally};
+use super::tally::{AlarmCounts, AuditTally, Counts, PolicyTally, RuleTally};
 use super::{Plan, Replay};
 use fleetwarden_core::finding::{FindingKey, Severity};
-use fleetwarden_core::policy::{Mode, Policy, Rule};
+use fleetwarden_core::policy::{AlarmRule, Mode, Policy, Rule};
 use serde::Serialize;
 
 /// The result of a replay.
@@ -23,7 +24,84 @@ pub(crate) struct Report<'p> {
     pub(crate) audits: Vec<AuditTally>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) against: Option<Against<'p>>,
+    /// What the rules on alarms did; none if the archive has none of these days.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) alarms: Option<AlarmReport<'p>>,
     pub(crate) damage: Damage,
+}
+
+/// Alarms, and what a policy did with them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AlarmReport<'p> {
+    /// How many were decided on.
+    pub(crate) alarms: u64,
+    /// How many joined an incident: no rule is asked about them.
+    pub(crate) in_incidents: u64,
+    pub(crate) totals: AlarmCounts,
+    /// By the day on which they began, the earliest first.
+    pub(crate) days: Vec<DayReport>,
+    /// In the policy's order; at the end what no rule took.
+    pub(crate) rules: Vec<AlarmRuleReport<'p>>,
+    /// The rules that took nothing.
+    pub(crate) took_nothing: Vec<&'p str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) against: Option<AlarmsAgainst<'p>>,
+}
+
+/// The alarms that began on a day, in UTC.
+#[derive(Debug, Serialize)]
+pub(crate) struct DayReport {
+    pub(crate) day: String,
+    #[serde(flatten)]
+    pub(crate) counts: AlarmCounts,
+}
+
+/// A rule on alarms and what it took.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AlarmRuleReport<'p> {
+    /// None for what no rule decided.
+    pub(crate) rule: Option<&'p str>,
+    /// What it means to do.
+    pub(crate) does: Fate,
+    /// Whether it decides, or is in shadow.
+    pub(crate) live: bool,
+    #[serde(flatten)]
+    pub(crate) counts: AlarmCounts,
+}
+
+/// What changes to another policy.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AlarmsAgainst<'p> {
+    pub(crate) totals: AlarmCounts,
+    /// How many alarms change.
+    pub(crate) changed: u64,
+    /// How many need a lookup under both policies, so that nobody can say whether they change.
+    pub(crate) not_comparable: u64,
+    /// Every way in which alarms change: for pipelines that fail on one.
+    pub(crate) kinds: Vec<Change>,
+    /// By behavior and pair of rules, the most consequential first.
+    pub(crate) by_behavior: Vec<BehaviorChange<'p>>,
+}
+
+/// Alarms of one behavior that change in the same way.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BehaviorChange<'p> {
+    pub(crate) change: Change,
+    pub(crate) profile: String,
+    pub(crate) behavior: String,
+    pub(crate) from: Decided<'p>,
+    pub(crate) to: Decided<'p>,
+    pub(crate) alarms: u64,
+    /// Different devices.
+    pub(crate) devices: Distinct,
+    /// The device of the last one.
+    pub(crate) thing: Option<String>,
+    /// When that began.
+    pub(crate) raised_at: String,
 }
 
 /// A policy and what it did.
@@ -114,7 +192,7 @@ pub(crate) struct FindingChange<'p> {
 impl<'p> Report<'p> {
     /// The report of a replay of `archive` through the policy files of these names.
     pub(crate) fn new(replay: Replay<'p>, archive: String, file: String, other_file: Option<String>) -> Self {
-        let Replay { plan, objects, findings, audits, tally, other, damage } = replay;
+        let Replay { plan, objects, findings, audits, tally, other, alarms, damage } = replay;
         let policy = PolicyReport::new(plan.policy, &tally, file);
         let against = plan.against.zip(other).map(|(other, (tally, changes))| {
             let policy = PolicyReport::new(other, &tally, other_file.unwrap_or_default());
@@ -152,7 +230,8 @@ impl<'p> Report<'p> {
                 by_finding: by_finding.collect(),
             }
         });
-        Self { archive, objects, findings, policy, audits: audits.into_sorted(), against, damage }
+        let alarms = AlarmReport::new(plan, &alarms);
+        Self { archive, objects, findings, policy, audits: audits.into_sorted(), against, alarms, damage }
     }
 }
 
@@ -174,5 +253,66 @@ impl<'p> PolicyReport<'p> {
         let nothing = |rule: &&RuleReport<'p>| rule.counts.all() + rule.counts.shadow == 0;
         let took_nothing = rules.iter().filter(nothing).filter_map(|rule| rule.rule).collect();
         Self { file, hash: policy.hash(), mode: policy.mode(), totals: tally.total(), rules, took_nothing }
+    }
+}
+
+impl<'p> AlarmReport<'p> {
+    fn new(plan: Plan<'p>, replay: &AlarmReplay<'p>) -> Option<Self> {
+        if replay.alarms + replay.incidents == 0 {
+            return None;
+        }
+        let rules = AlarmRuleReport::all(plan.policy, &replay.tally);
+        let nothing = |rule: &&AlarmRuleReport<'p>| rule.counts.0.all() + rule.counts.0.shadow == 0;
+        let took_nothing = rules.iter().filter(nothing).filter_map(|rule| rule.rule).collect();
+        let days = replay.days.iter();
+        let days = days.map(|(day, counts)| DayReport { day: day.clone(), counts: AlarmCounts(*counts) });
+        let against = plan.against.zip(replay.other.as_ref()).map(|(other, (tally, changes))| {
+            let decided = |policy: &'p Policy, side: Side| Decided {
+                rule: policy.alarm_rules().get(side.rule).map(AlarmRule::name),
+                fate: side.fate,
+            };
+            let mut kinds: Vec<_> = changes.kinds().collect();
+            kinds.dedup();
+            let by_behavior = changes.named().map(|(of, tally)| BehaviorChange {
+                change: of.change,
+                profile: of.profile.clone(),
+                behavior: of.behavior.clone(),
+                from: decided(plan.policy, of.from),
+                to: decided(other, of.to),
+                alarms: tally.alarms,
+                devices: tally.devices.clone(),
+                thing: tally.last.1.clone(),
+                raised_at: tally.last.0.rfc3339(),
+            });
+            AlarmsAgainst {
+                totals: AlarmCounts(tally.total()),
+                changed: changes.changed,
+                not_comparable: changes.unknown,
+                kinds,
+                by_behavior: by_behavior.collect(),
+            }
+        });
+        Some(Self {
+            alarms: replay.alarms,
+            in_incidents: replay.incidents,
+            totals: AlarmCounts(replay.tally.total()),
+            days: days.collect(),
+            rules,
+            took_nothing,
+            against,
+        })
+    }
+}
+
+impl<'p> AlarmRuleReport<'p> {
+    /// The rules of a policy, and at the end what none of them took.
+    fn all(policy: &'p Policy, tally: &AlarmTally<'p>) -> Vec<Self> {
+        let rules = policy
+            .alarm_rules()
+            .iter()
+            .map(|rule| (Some(rule.name()), Fate::meant_by_alarm(rule), rule.is_live()));
+        let all = rules.chain([(None, Fate::Report, true)]).zip(&tally.rules);
+        all.map(|((rule, does, live), tally)| Self { rule, does, live, counts: AlarmCounts(tally.counts) })
+            .collect()
     }
 }

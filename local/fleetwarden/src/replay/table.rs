@@ -1,5 +1,7 @@
 //! The result of a replay, as people read it.
 
+mod alarms;
+
 use super::fate::Fate;
 use super::report::{Against, Decided, FindingChange, PolicyReport, Report};
 use super::tally::{AuditTally, Counts};
@@ -14,6 +16,18 @@ const RESOURCE: usize = 24;
 /// The tables of a report, with `top` audits and as many findings as it has.
 pub(crate) fn tables(report: &Report<'_>, top: usize) -> String {
     let mut out = Vec::new();
+    let alarms = report.alarms.as_ref();
+    if report.findings == 0 && alarms.is_some() {
+        match &report.against {
+            None => out.push(policy_line(&report.policy)),
+            Some(against) => out.extend([
+                format!("from {}", policy_line(&report.policy)),
+                format!("to   {}", policy_line(&against.policy)),
+            ]),
+        }
+        out.extend(alarms.map(|alarms| alarms::tables(alarms, top)));
+        return out.join("\n");
+    }
     out.push(format!("{} findings of {} audits", report.findings, report.audits.len()));
     let shown = report.audits.len().min(top.max(1));
     let left_out = report.audits.len() - shown;
@@ -33,6 +47,7 @@ pub(crate) fn tables(report: &Report<'_>, top: usize) -> String {
         }
         Some(against) => compared(report, against, &mut out),
     }
+    out.extend(alarms.map(|alarms| alarms::tables(alarms, top)));
     out.join("\n")
 }
 
@@ -43,7 +58,7 @@ fn policy_line(policy: &PolicyReport<'_>) -> String {
 
 /// The columns of counts that hold a number somewhere: what no audit has needs no room.
 fn columns(all: &[&Counts]) -> Vec<Fate> {
-    Fate::ALL.into_iter().filter(|fate| all.iter().any(|counts| counts.of(*fate) > 0)).collect()
+    Fate::OF_FINDINGS.into_iter().filter(|fate| all.iter().any(|counts| counts.of(*fate) > 0)).collect()
 }
 
 fn by_audit(audits: &[AuditTally], totals: &Counts) -> String {

@@ -12,13 +12,13 @@ use std::collections::HashMap;
 /// Findings by their fate, and how many of them a rule in shadow would have taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    fates: [u64; Fate::ALL.len()],
+    fates: [u64; Fate::COUNT],
     /// Findings that a rule in shadow would have taken, whatever their fate.
     pub(crate) shadow: u64,
 }
 
 impl Counts {
-    fn count(&mut self, fate: Fate) {
+    pub(super) fn count(&mut self, fate: Fate) {
         if let Some(count) = self.fates.get_mut(fate as usize) {
             *count += 1;
         }
@@ -44,13 +44,29 @@ impl Counts {
 /// Flat: `findings`, each fate, and `shadow`.
 impl Serialize for Counts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.write("findings", &Fate::OF_FINDINGS, serializer)
+    }
+}
+
+impl Counts {
+    fn write<S: Serializer>(&self, all: &str, fates: &[Fate], serializer: S) -> Result<S::Ok, S::Error> {
         let mut out = serializer.serialize_map(None)?;
-        out.serialize_entry("findings", &self.all())?;
-        for fate in Fate::ALL {
-            out.serialize_entry(&fate, &self.of(fate))?;
+        out.serialize_entry(all, &self.all())?;
+        for fate in fates {
+            out.serialize_entry(fate, &self.of(*fate))?;
         }
         out.serialize_entry("shadow", &self.shadow)?;
         out.end()
+    }
+}
+
+/// Alarms by their fate, flat: `alarms`, each fate, and `shadow`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AlarmCounts(pub(crate) Counts);
+
+impl Serialize for AlarmCounts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.write("alarms", &Fate::OF_ALARMS, serializer)
     }
 }
 

@@ -25,9 +25,22 @@ pub(crate) struct Resource {
     properties: Value,
 }
 
-/// Takes the `AWS::IoT::*` resources out of the template and asks for their values by outputs.
+/// The property that names a resource of each type, and is what `Ref` gives of it.
+///
+/// Source: "Return values" of each type in the CloudFormation template reference.
+const NAMED_BY: [(&str, &str); 5] = [
+    ("AWS::IoT::CustomMetric", "MetricName"),
+    ("AWS::IoT::Dimension", "Name"),
+    ("AWS::IoT::MitigationAction", "ActionName"),
+    ("AWS::IoT::ScheduledAudit", "ScheduledAuditName"),
+    ("AWS::IoT::SecurityProfile", "SecurityProfileName"),
+];
+
+/// Takes the `AWS::IoT::*` resources out of the template and asks for their values by outputs. Each stands behind those
+/// that it refers to.
 pub(crate) fn take(template: &mut Value) -> Result<Vec<Resource>> {
     let lists = list_parameters(template);
+    let names = names(template);
     let resources = template.get_mut("Resources").and_then(Value::as_object_mut);
     let mut taken = Vec::new();
     let mut outputs = Map::new();
@@ -38,8 +51,14 @@ pub(crate) fn take(template: &mut Value) -> Result<Vec<Resource>> {
         }
         let condition = resource.get("Condition").cloned();
         let mut properties = resource.get("Properties").cloned().unwrap_or_default();
-        let mut asked =
-            Asked { id, condition: condition.as_ref(), outputs: &mut outputs, lists: &lists, next: 0 };
+        let mut asked = Asked {
+            id,
+            condition: condition.as_ref(),
+            outputs: &mut outputs,
+            lists: &lists,
+            names: &names,
+            next: 0,
+        };
         // The resource itself, so that a condition which is not met is seen as a missing output.
         asked.output(json!("true"));
         asked.walk(&mut properties);
@@ -48,6 +67,8 @@ pub(crate) fn take(template: &mut Value) -> Result<Vec<Resource>> {
         *resource = Value::Object(stand_in);
         taken.push(Resource { id: id.clone(), kind, properties });
     }
+    // A profile names custom metrics and dimensions, and nothing names a profile.
+    taken.sort_by_key(|resource| resource.kind == "AWS::IoT::SecurityProfile");
     if !outputs.is_empty() {
         let all = template.as_object_mut().context("the template is no mapping")?;
         let declared = all.entry("Outputs").or_insert_with(|| json!({}));
@@ -70,6 +91,8 @@ struct Asked<'a> {
     outputs: &'a mut Map<String, Value>,
     /// Parameters that are lists.
     lists: &'a BTreeSet<String>,
+    /// The names of the resources that are taken out, by logical id.
+    names: &'a BTreeMap<String, Value>,
     /// The number of the next output.
     next: u32,
 }
@@ -89,12 +112,20 @@ impl Asked<'_> {
         match value {
             Value::Object(members) if is_function(members) => {
                 let name = members.get("Ref").and_then(Value::as_str).unwrap_or_default();
+                if let Some(named) = self.names.get(name) {
+                    *value = named.clone();
+                    return self.walk(value);
+                }
+                // An output is one text.
                 *value = if name == "AWS::NoValue" {
                     json!({ "Nothing": true })
+                } else if let Some([by, joined]) =
+                    members.get("Fn::Split").and_then(Value::as_array).map(Vec::as_slice)
+                {
+                    json!({ "List": self.output(joined.clone()), "By": by })
                 } else if self.lists.contains(name) {
-                    // An output is one text.
                     let joined = json!({ "Fn::Join": [",", value] });
-                    json!({ "List": self.output(joined) })
+                    json!({ "List": self.output(joined), "By": "," })
                 } else {
                     json!({ "Output": self.output(value.clone()) })
                 };
@@ -124,6 +155,18 @@ pub(crate) fn is_own(output: &str) -> bool {
     output.starts_with(OWN)
 }
 
+/// The names of the resources that only the endpoint knows, by logical id.
+fn names(template: &Value) -> BTreeMap<String, Value> {
+    let resources = template.get("Resources").and_then(Value::as_object).into_iter().flatten();
+    resources
+        .filter_map(|(id, resource)| {
+            let kind = resource.get("Type")?.as_str()?;
+            let (_, property) = NAMED_BY.iter().find(|(named, _)| *named == kind)?;
+            Some((id.clone(), resource.pointer(&format!("/Properties/{property}"))?.clone()))
+        })
+        .collect()
+}
+
 /// The parameters whose value is a list.
 fn list_parameters(template: &Value) -> BTreeSet<String> {
     let parameters = template.get("Parameters").and_then(Value::as_object);
@@ -147,7 +190,8 @@ fn fill(value: &Value, outputs: &BTreeMap<String, String>) -> Option<Value> {
                 return outputs.get(key).map(|text| Value::from(text.as_str()));
             }
             if let Some(key) = members.get("List").and_then(Value::as_str) {
-                return outputs.get(key).map(|text| text.split(',').map(str::trim).collect());
+                let by = members.get("By").and_then(Value::as_str).unwrap_or(",");
+                return outputs.get(key).map(|text| text.split(by).map(str::trim).collect());
             }
             if members.contains_key("Nothing") {
                 return None;
@@ -217,6 +261,38 @@ mod tests {
         let outputs = [("LocalIotS0", "true"), ("LocalIotS1", "A, B")];
         let outputs = outputs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         assert_eq!(taken.first().unwrap().resolved(&outputs).unwrap(), json!({ "Names": ["A", "B"] }));
+    }
+
+    #[test]
+    fn a_text_that_is_split_comes_back_as_a_list() {
+        let mut template = json!({ "Resources": { "P": { "Type": "AWS::IoT::SecurityProfile", "Properties": {
+            "TargetArns": { "Fn::If": ["Some", { "Fn::Split": [";", { "Ref": "Targets" }] }, [{ "Fn::Sub": "all" }]] } } } } });
+        let taken = take(&mut template).unwrap();
+        assert_eq!(template["Outputs"]["LocalIotP2"]["Value"], json!({ "Ref": "Targets" }));
+        let outputs = |some: &str| {
+            let outputs =
+                [("LocalIotP0", "true"), ("LocalIotP1", some), ("LocalIotP2", "a;b"), ("LocalIotP3", "all")];
+            outputs.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+        };
+        let profile = taken.first().unwrap();
+        assert_eq!(profile.resolved(&outputs("true")).unwrap(), json!({ "TargetArns": ["a", "b"] }));
+        assert_eq!(profile.resolved(&outputs("false")).unwrap(), json!({ "TargetArns": ["all"] }));
+    }
+
+    #[test]
+    fn what_another_resource_is_called_is_known_and_made_before() {
+        let mut template = json!({ "Resources": {
+            "A": { "Type": "AWS::IoT::SecurityProfile", "Properties": { "Metric": { "Ref": "M" }, "Dimension": { "Ref": "N" } } },
+            "M": { "Type": "AWS::IoT::CustomMetric", "Properties": { "MetricName": "battery" } },
+            "N": { "Type": "AWS::IoT::Dimension", "Properties": { "Name": { "Fn::Sub": "${AWS::StackName}-own" } } },
+        } });
+        let taken = take(&mut template).unwrap();
+        let ids: Vec<_> = taken.iter().map(|resource| resource.id.as_str()).collect();
+        assert_eq!(ids, ["M", "N", "A"]);
+        let outputs = [("LocalIotA0", "true"), ("LocalIotA1", "s-own")];
+        let outputs = outputs.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let resolved = taken.last().unwrap().resolved(&outputs).unwrap();
+        assert_eq!(resolved, json!({ "Metric": "battery", "Dimension": "s-own" }));
     }
 
     #[test]

@@ -63,13 +63,12 @@ impl Alarms {
     /// # Errors
     /// If the table does not answer.
     pub async fn next_round(&self, settle: &Settle, not_before: Millis) -> Result<Settle, Error> {
-        let number = match &settle.round {
-            Some(round) => round.number.saturating_add(1),
-            None => {
-                let last = self.ledger.get(&about::alarm(&settle.violation_id), &chain(settle)).await?;
-                let last = last.and_then(|last| last.get_number(attribute::ROUND)).unwrap_or_default();
-                NonZeroU32::MIN.saturating_add(u32::try_from(last).unwrap_or_default())
-            }
+        let number = if let Some(round) = &settle.round {
+            round.number.saturating_add(1)
+        } else {
+            let last = self.ledger.get(&about::alarm(&settle.violation_id), &chain(settle)).await?;
+            let last = last.and_then(|last| last.get_number(attribute::ROUND)).unwrap_or_default();
+            NonZeroU32::MIN.saturating_add(u32::try_from(last).unwrap_or_default())
         };
         Ok(Settle { not_before, round: Some(Round { number, id: nonce() }), ..settle.clone() })
     }

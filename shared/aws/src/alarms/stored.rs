@@ -91,8 +91,11 @@ impl Alarms {
         Versioned::of(item.as_ref(), attribute::LIFE)
     }
 
-    /// Reads violations by their ids; what is not there is left out.
-    pub(super) async fn lives(&self, ids: Vec<String>) -> Result<Vec<Life>, Error> {
+    /// Violations by their ids, each once; what is not there is left out.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn lives(&self, ids: Vec<String>) -> Result<Vec<Life>, Error> {
         let keys: Vec<_> = ids.iter().map(|id| (about::alarm(id), LIFE)).collect();
         let items = self.ledger.get_all(&keys).await?;
         let mut lives: Vec<Life> = items.iter().filter_map(|item| item.get_json(attribute::LIFE)).collect();

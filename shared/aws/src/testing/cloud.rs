@@ -93,6 +93,11 @@ impl Cloud {
         self.state().calls.iter().filter(|call| is_call_of(call, operation)).cloned().collect()
     }
 
+    /// All calls since the last look, which are forgotten: a long test has more than fit into memory.
+    pub fn take_calls(&self) -> Vec<Call> {
+        std::mem::take(&mut self.state().calls)
+    }
+
     /// The bodies of all messages sent to a queue, in the order of sending.
     pub fn sent_to(&self, queue_url: &str) -> Vec<String> {
         let state = self.state();

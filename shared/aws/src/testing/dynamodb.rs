@@ -179,6 +179,9 @@ impl Table {
         for (key, effect) in effects {
             self.perform(key, effect);
         }
+        if self.transactions.len() % 1_000 == 999 {
+            self.transactions.retain(|_, (at, _)| at.plus_seconds(TOKEN_SECONDS) >= now);
+        }
         if !token.is_empty() {
             self.transactions.insert(token.to_owned(), (now, same.clone()));
         }

@@ -10,6 +10,7 @@ use super::message::AlarmMessage;
 use super::message::Settle;
 use super::parse::AlarmError;
 use crate::json;
+use crate::names::is_name;
 use crate::names::is_region;
 use crate::names::shown;
 
@@ -50,6 +51,11 @@ impl Incoming {
         match read(body, "alarm message")? {
             AlarmMessage::Settle(settle) => Ok(Self::Settle(settle)),
             AlarmMessage::Found(event) => {
+                if !is_name(&event.alarm.violation_id) {
+                    let what = format!("'{}' is no violation's id", shown(&event.alarm.violation_id));
+                    let path = "found.violationId".to_owned();
+                    return Err(AlarmError::Value { kind: "alarm message", path, what });
+                }
                 let of = (event.alarm.account.as_str(), event.alarm.region.as_str());
                 if of != (account, region) {
                     let path = "found".to_owned();

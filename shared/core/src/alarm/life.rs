@@ -209,12 +209,11 @@ mod tests {
             let events = events.iter().map(|(kind, at)| event(kind.clone(), *at, "x", None));
             life(&events.collect::<Vec<_>>()).state()
         };
-        use EventType::{AlarmCleared, AlarmInvalidated, InAlarm};
-        assert_eq!(state(&[(AlarmCleared, 5)]), None);
-        assert_eq!(state(&[(AlarmCleared, 5), (InAlarm, 6)]), Some(State::Raised));
-        assert_eq!(state(&[(AlarmCleared, 5), (InAlarm, 5)]), Some(State::Cleared));
+        assert_eq!(state(&[(EventType::AlarmCleared, 5)]), None);
+        assert_eq!(state(&[(EventType::AlarmCleared, 5), (EventType::InAlarm, 6)]), Some(State::Raised));
+        assert_eq!(state(&[(EventType::AlarmCleared, 5), (EventType::InAlarm, 5)]), Some(State::Cleared));
         assert_eq!(
-            state(&[(InAlarm, 1), (AlarmCleared, 5), (AlarmInvalidated, 6)]),
+            state(&[(EventType::InAlarm, 1), (EventType::AlarmCleared, 5), (EventType::AlarmInvalidated, 6)]),
             Some(State::Invalidated)
         );
     }

@@ -32,6 +32,11 @@ pub fn flapping_line(alarm: &Alarm, now: Millis) -> String {
     line(alarm, now, &[("AlarmsFlapping", "Count", 1)])
 }
 
+/// The metric line of a verification state that a rule has set.
+pub fn verified_line(alarm: &Alarm, now: Millis) -> String {
+    line(alarm, now, &[("AlarmsVerified", "Count", 1)])
+}
+
 /// The metric line of an incident that was opened, and of how many devices it had then.
 pub fn incident_line(alarm: &Alarm, devices: u64, now: Millis) -> String {
     let devices = i64::try_from(devices).unwrap_or(i64::MAX);

@@ -79,7 +79,9 @@ mod tests {
 
     fn series(raises: &[Millis]) -> Series {
         let mut series = Series::default();
-        raises.iter().for_each(|at| series.raise(*at, NOW));
+        for at in raises {
+            series.raise(*at, NOW);
+        }
         series
     }
 
@@ -111,7 +113,9 @@ mod tests {
             prop_assert_eq!(&told, &series(&at(&shuffled)));
             prop_assert!(told.raises.len() <= Series::KEPT);
             let mut again = told.clone();
-            at(&raises).into_iter().for_each(|raise| again.raise(raise, NOW));
+            for raise in at(&raises) {
+                again.raise(raise, NOW);
+            }
             prop_assert_eq!(told, again);
         }
     }

@@ -103,10 +103,10 @@ impl Judge {
                 }
                 return;
             }
-            (Shape::Flag, Value::Bool(_)) => return,
+            (Shape::Flag, Value::Bool(_)) | (Shape::Number, Value::Number(_)) => return,
             (Shape::Whole { min, max }, Value::Number(number)) if number.is_i64() || number.is_u64() => {
                 if !number.as_i64().is_some_and(|number| (*min..=*max).contains(&number)) {
-                    self.fault(path, format!("{number} is not from {min} to {max}"));
+                    self.fault(path, format!("{number} is {}", outside(*min, *max)));
                 }
                 return;
             }
@@ -143,6 +143,7 @@ impl Judge {
             (Shape::Text { .. } | Shape::Choice(_), _) => "a string",
             (Shape::Flag, _) => "true or false",
             (Shape::Whole { .. }, _) => "a whole number",
+            (Shape::Number, _) => "a number",
             (Shape::Time, _) => "a time",
             (Shape::List { .. }, _) => "a list",
             (Shape::Map { .. } | Shape::Record(_), _) => "an object",
@@ -174,6 +175,14 @@ impl Judge {
 pub(super) fn below(path: &str, name: &str) -> String {
     let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
     if plain && name.len() <= 64 { format!("{path}.{name}") } else { format!("{path}['{}']", shown(name)) }
+}
+
+/// What a whole number is not, where the limits of 64 bits are none.
+fn outside(min: i64, max: i64) -> String {
+    match max {
+        i64::MAX => format!("less than {min}, or has more than 63 bits"),
+        _ => format!("not from {min} to {max}"),
+    }
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::super::AUDIT;
+use super::super::DETECT;
 use super::super::audit;
 use super::super::shape::Place;
 use super::*;
@@ -262,10 +263,12 @@ fn anything() -> impl Strategy<Value = Value> {
     let member = || {
         let places: Vec<&'static str> = AUDIT
             .iter()
+            .chain(&DETECT)
             .flat_map(|operation| operation.members)
             .filter(|member| matches!(member.place, Place::Body | Place::Path | Place::Query(_)))
             .map(|member| member.name)
             .chain(["auditCheckToReasonCodeFilter", "auditTaskId", "findingIds", "enabled", "configuration"])
+            .chain(["violationIds", "behaviorName", "criteria", "consecutiveDatapointsToAlarm", "number"])
             .collect();
         prop_oneof![prop::sample::select(places).prop_map(ToOwned::to_owned), "\\PC{0,9}"]
     };
@@ -280,8 +283,8 @@ fn anything() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn no_input_is_a_panic(at in 0..AUDIT.len(), input in prop::collection::btree_map("[a-zA-Z]{0,20}", anything(), 0..4), all in prop::collection::vec(anything(), 8)) {
-        let operation = &AUDIT[at];
+    fn no_input_is_a_panic(at in 0..AUDIT.len() + DETECT.len(), input in prop::collection::btree_map("[a-zA-Z]{0,20}", anything(), 0..4), all in prop::collection::vec(anything(), 8)) {
+        let operation = AUDIT.iter().chain(&DETECT).nth(at).unwrap();
         let mut members: Map<String, Value> = input.into_iter().collect();
         let named = operation.members.iter().map(|member| member.name.to_owned()).zip(all);
         members.extend(named);
@@ -312,3 +315,6 @@ fn a_report_is_of_one_audit() {
     ");
     assert!(!audit("AuditReport").unwrap().changes());
 }
+
+#[path = "detect_input_tests.rs"]
+mod detect;

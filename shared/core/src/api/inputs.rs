@@ -1,4 +1,4 @@
-//! The inputs of the operations, as the service model (`iot`, 2015-05-28) constrains them.
+//! The inputs of the operations on audits and of the registry's, as the service model (`iot`, 2015-05-28) constrains them.
 
 use super::shape;
 use super::shape::Member;
@@ -9,22 +9,22 @@ use super::shape::must;
 use super::shape::pattern;
 use super::shape::text;
 
-static NAME: Shape = pattern(1, 128, &shape::NAME);
+pub(super) static NAME: Shape = pattern(1, 128, &shape::NAME);
 static ACTION_NAME: Shape = pattern(0, 128, &shape::NAME);
 static FINDING_ID: Shape = pattern(1, 128, &shape::NAME);
 static AUDIT_ID: Shape = pattern(1, 40, &shape::TASK_ID);
-static TOKEN: Shape = pattern(1, 64, &shape::NAME);
-static ROLE_ARN: Shape = text(20, 2048);
+pub(super) static TOKEN: Shape = pattern(1, 64, &shape::NAME);
+pub(super) static ROLE_ARN: Shape = text(20, 2048);
 static CERTIFICATE_ID: Shape = pattern(64, 64, &shape::HEXADECIMAL);
-static ANY: Shape = TEXT;
-static FLAG: Shape = Shape::Flag;
-static TIME: Shape = Shape::Time;
-static PAGE: Shape = Shape::Whole { min: 1, max: 250 };
-static DESCRIPTION: Shape = pattern(0, 1000, &shape::GRAPHIC);
+pub(super) static ANY: Shape = TEXT;
+pub(super) static FLAG: Shape = Shape::Flag;
+pub(super) static TIME: Shape = Shape::Time;
+pub(super) static PAGE: Shape = Shape::Whole { min: 1, max: 250 };
+pub(super) static DESCRIPTION: Shape = pattern(0, 1000, &shape::GRAPHIC);
 static CHECKS: Shape = Shape::List { of: &ANY, min: 0, max: usize::MAX };
 static AUDIT_STATUS: Shape = Shape::Choice(&["IN_PROGRESS", "COMPLETED", "FAILED", "CANCELED"]);
 
-static TAGS: Shape = Shape::List { of: &TAG, min: 0, max: usize::MAX };
+pub(super) static TAGS: Shape = Shape::List { of: &TAG, min: 0, max: usize::MAX };
 static TAG: Shape = Shape::Record(&[must("Key", &TAG_KEY), may("Value", &TAG_VALUE)]);
 static TAG_KEY: Shape = pattern(1, 128, &shape::TAG_KEY);
 static TAG_VALUE: Shape = text(0, 256);
@@ -84,8 +84,8 @@ static DEACTIVATE: Shape = Shape::Record(&[must("action", &Shape::Choice(&["DEAC
 static ADD_THINGS: Shape =
     Shape::Record(&[must("thingGroupNames", &GROUPS), may("overrideDynamicGroups", &FLAG)]);
 static GROUPS: Shape = Shape::List { of: &GROUP, min: 1, max: 10 };
-static GROUP: Shape = pattern(1, 128, &shape::NAME_WITH_COLON);
-static THING: Shape = pattern(1, 128, &shape::NAME_WITH_COLON);
+pub(super) static GROUP: Shape = pattern(1, 128, &shape::NAME_WITH_COLON);
+pub(super) static THING: Shape = pattern(1, 128, &shape::NAME_WITH_COLON);
 static ATTRIBUTE_NAME: Shape = pattern(0, 128, &shape::ATTRIBUTE_NAME);
 static ATTRIBUTE_VALUE: Shape = pattern(0, 800, &shape::ATTRIBUTE_VALUE);
 static TEMPLATE_NAME: Shape = pattern(1, 36, &shape::NAME);
@@ -114,10 +114,10 @@ static FINDING_IDS: Shape = Shape::List { of: &FINDING_ID, min: 1, max: 25 };
 static REASON_FILTER: Shape = Shape::Map { key: &ANY, value: &REASONS };
 static REASONS: Shape = Shape::List { of: &ANY, min: 1, max: 25 };
 static MAPPING: Shape = Shape::Map { key: &ANY, value: &ACTION_NAMES };
-static ACTION_NAMES: Shape = Shape::List { of: &ACTION_NAME, min: 1, max: 5 };
+pub(super) static ACTION_NAMES: Shape = Shape::List { of: &ACTION_NAME, min: 1, max: 5 };
 
-const NEXT_TOKEN: Member = may("nextToken", &ANY);
-const MAX_RESULTS: Member = may("maxResults", &PAGE);
+pub(super) const NEXT_TOKEN: Member = may("nextToken", &ANY);
+pub(super) const MAX_RESULTS: Member = may("maxResults", &PAGE);
 const ACTION_IN_PATH: Member = must("actionName", &ACTION_NAME).in_path();
 const SCHEDULE_IN_PATH: Member = must("scheduledAuditName", &NAME).in_path();
 const THING_IN_PATH: Member = must("thingName", &THING).in_path();
@@ -246,6 +246,19 @@ pub(super) static LIST_GROUPS_OF_THING: [Member; 3] =
 pub(super) static ONE_GROUP: [Member; 1] = [GROUP_IN_PATH];
 pub(super) static LIST_THINGS_IN_GROUP: [Member; 4] =
     [GROUP_IN_PATH, may("recursive", &FLAG).in_query(), NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
+pub(super) static REMOVE_THING: [Member; 4] = [
+    may("thingGroupName", &GROUP),
+    may("thingGroupArn", &ANY),
+    may("thingName", &THING),
+    may("thingArn", &ANY),
+];
+pub(super) static ADD_THING: [Member; 5] = [
+    may("thingGroupName", &GROUP),
+    may("thingGroupArn", &ANY),
+    may("thingName", &THING),
+    may("thingArn", &ANY),
+    may("overrideDynamicGroups", &FLAG),
+];
 pub(super) static LIST_PRINCIPALS_OF_THING: [Member; 3] =
     [NEXT_TOKEN.in_query(), MAX_RESULTS.in_query(), THING_IN_PATH];
 pub(super) static LIST_THINGS: [Member; 6] = [

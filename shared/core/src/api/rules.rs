@@ -3,6 +3,8 @@
 //! Source: the documentation of the operations in the API reference, and of Device Defender in the developer guide.
 //! What needs a look at the account is not here: this is pure.
 
+mod detect;
+
 use serde_json::Map;
 use serde_json::Value;
 
@@ -75,7 +77,7 @@ pub(super) fn judge(operation: &str, members: &mut Members, now: Millis, judge: 
         }
         "StartAuditMitigationActionsTask" => target(members, judge),
         "AuditReport" => one_audit(members, judge),
-        _ => {}
+        _ => detect::judge(operation, members, judge),
     }
 }
 

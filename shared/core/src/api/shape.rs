@@ -25,6 +25,8 @@ pub enum Shape {
         /// The most.
         max: i64,
     },
+    /// A number, with a fraction or without.
+    Number,
     /// Epoch seconds in a body, RFC 3339 in a query.
     Time,
     /// A list of `min..=max` values.
@@ -194,6 +196,21 @@ pub static GRAPHIC: Pattern =
 /// The pattern of a day of the month.
 pub static DAY_OF_MONTH: Pattern =
     Pattern { text: "^([1-9]|[12][0-9]|3[01])$|^LAST$", matches: day_of_month };
+/// The pattern of an address or a network.
+pub static CIDR: Pattern = Pattern {
+    text: "[a-fA-F0-9:\\.\\/]+",
+    matches: |text| all(text, |c| c.is_ascii_hexdigit() || ":./".contains(c)),
+};
+/// The pattern of a statistic over a profile's devices.
+pub static STATISTIC: Pattern = Pattern {
+    text: "(p0|p0\\.1|p0\\.01|p1|p10|p50|p90|p99|p99\\.9|p99\\.99|p100)",
+    matches: |text| STATISTICS.contains(&text),
+};
+const STATISTICS: [&str; 11] =
+    ["p0", "p0.1", "p0.01", "p1", "p10", "p50", "p90", "p99", "p99.9", "p99.99", "p100"];
+/// The pattern of the description of a verification.
+pub static NO_CONTROLS: Pattern =
+    Pattern { text: "[^\\p{Cntrl}]*", matches: |text| !text.contains(char::is_control) };
 /// The pattern of a tag's key.
 pub static TAG_KEY: Pattern = Pattern {
     text: "^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$",
@@ -212,6 +229,11 @@ mod tests {
         assert!((ATTRIBUTE_NAME.matches)("a/b#c") && !(ATTRIBUTE_NAME.matches)("a=b"));
         assert!((MARKER.matches)("aB+/9==") && !(MARKER.matches)("==") && !(MARKER.matches)("a==="));
         assert!((GRAPHIC.matches)("a b é") && !(GRAPHIC.matches)("a\nb") && (GRAPHIC.matches)(""));
+        assert!((CIDR.matches)("2001:db8::/32") && !(CIDR.matches)("10.0.0.g") && !(CIDR.matches)(""));
+        assert!((STATISTIC.matches)("p99.9") && !(STATISTIC.matches)("p99x9") && !(STATISTIC.matches)("p2"));
+        assert!(
+            (NO_CONTROLS.matches)("") && (NO_CONTROLS.matches)("a é") && !(NO_CONTROLS.matches)("a\u{7f}")
+        );
         for (day, good) in
             [("1", true), ("31", true), ("32", false), ("0", false), ("01", false), ("LAST", true)]
         {

@@ -64,7 +64,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let around = alarms::Around::new(now, arguments.at, place, &source.policy);
     let found = alarms::read(&text, around).with_context(|| format!("{name} holds no alarm"))?;
     if let Some(mut found) = found {
-        things.iter().for_each(|things| found.iter_mut().for_each(|given| given.complete(things)));
+        if let Some(things) = &things {
+            for given in &mut found {
+                given.complete(things);
+            }
+        }
         return explain_alarms(&source, &found, arguments);
     }
     let around = Around { now, account: arguments.account.as_deref(), policy: &source.policy };
@@ -153,5 +157,7 @@ fn now() -> Millis {
     Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+#[cfg(test)]
+mod alarm_tests;
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,10 @@
 use super::Source;
 use super::explanation::{self, Explained, Opening};
 use crate::replay::damage::Damage;
+use fleetwarden_core::alarm::{AlarmEvent, Life};
 use fleetwarden_core::finding::Finding;
 use fleetwarden_core::names::is_unseen;
-use fleetwarden_core::policy::{Policy, Subject};
+use fleetwarden_core::policy::{AlarmSubject, Policy, Subject};
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::json;
@@ -77,6 +78,51 @@ fn an_explanation() {
                 serde_json::from_value(json!({ "outcome": name, "rule": name, "policy": name })).unwrap();
             let decision = source.policy.decide(&subject);
             let printed = explanation::text(&Explained {
+                source: &source,
+                subject: &subject,
+                decision: &decision,
+                opening: Opening::AtOnce,
+                recorded: Some(&recorded),
+                assumed: "",
+            });
+            assert_plain("explain", &printed);
+        }
+    }
+}
+
+const ALARMS: &str = "
+version: 1
+rules:
+  - { name: profile, alarm: { profile: never }, report: {} }
+  - { name: behavior, alarm: { behavior: never }, report: {} }
+  - { name: metric, alarm: { metric: never }, report: {} }
+  - { name: thing, alarm: { thing: never }, report: {} }
+  - { name: account, alarm: { account: '1*' }, report: {} }
+  - { name: group, alarm: { group: never }, report: {} }
+  - { name: type, alarm: { thingType: never }, report: {} }
+  - { name: attribute, alarm: { attribute: { site: hall } }, report: {} }
+";
+
+#[test]
+fn an_explanation_of_an_alarm() {
+    let source =
+        Source { path: "policy\u{202e}.yaml".into(), policy: Policy::parse(ALARMS.as_bytes()).unwrap() };
+    for name in hostile() {
+        let event: AlarmEvent = serde_json::from_value(json!({
+            "source": "deviceDefender", "account": name, "region": name, "violationId": name, "profile": name,
+            "behavior": name, "metric": name, "thing": name, "criteria": "STATIC", "event": "in-alarm", "at": 0,
+        }))
+        .unwrap();
+        let life = Life::of(&event);
+        let known =
+            json!([{ "name": name, "type": name, "attributes": { (name.clone()): name }, "groups": [name] }]);
+        for things in [known, json!({ "unknown": name })] {
+            let things: Things = serde_json::from_value(things).unwrap();
+            let subject = AlarmSubject { life: &life, at: Millis(0), raises: &[], things: &things };
+            let recorded =
+                serde_json::from_value(json!({ "outcome": name, "rule": name, "policy": name })).unwrap();
+            let decision = source.policy.decide_alarm(&subject);
+            let printed = explanation::alarm::text(&explanation::alarm::Explained {
                 source: &source,
                 subject: &subject,
                 decision: &decision,

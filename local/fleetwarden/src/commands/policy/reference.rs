@@ -98,6 +98,10 @@ fn kind(of: &Value, names: &mut Names) -> String {
         }
         return format!("[{name}](#{})", name.to_lowercase());
     }
+    if let (Some(then), Some(otherwise)) = (of.get("then"), of.get("else")) {
+        let (otherwise, then) = (kind(otherwise, names), kind(then, names));
+        return format!("{otherwise} or {then}");
+    }
     if let Some(any) = of.get("anyOf").and_then(Value::as_array) {
         let kinds: Vec<_> = any.iter().map(|of| kind(of, names)).collect();
         return match kinds.as_slice() {

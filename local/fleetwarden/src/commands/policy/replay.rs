@@ -1,4 +1,4 @@
-//! `fleetwarden policy replay`: what a policy would have made of past audits, and what another one changes.
+//! `fleetwarden policy replay`: what a policy would have made of past audits and alarms, and what another one changes.
 
 use super::Source;
 use crate::aws::settings::Settings;
@@ -38,10 +38,10 @@ pub(crate) struct Arguments {
     /// not say of the things behind a resource
     #[arg(long, value_name = "FILE")]
     things: Option<PathBuf>,
-    /// First day of the audits that count, as 2026-11-23, in UTC
+    /// First day of the audits and alarms that count, as 2026-11-23, in UTC
     #[arg(long, value_name = "DATE")]
     since: Option<Date>,
-    /// Last day of the audits that count
+    /// Last day of the audits and alarms that count
     #[arg(long, value_name = "DATE")]
     until: Option<Date>,
     /// Policy file to compare with: say what changes from the first one to this one
@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     /// One JSON object in place of the tables
     #[arg(long)]
     json: bool,
-    /// How many findings that change are named, and how many audits are shown
+    /// How many findings and behaviors that change are named, and how many audits and days are shown
     #[arg(long, default_value_t = 20, value_name = "N")]
     top: usize,
 }
@@ -99,8 +99,10 @@ fn replay(arguments: &Arguments, stop: &AtomicBool) -> Result<ExitCode> {
     if report.damage.is_any() {
         return Ok(ExitCode::from(DAMAGED));
     }
-    let changes = report.against.iter().flat_map(|against| &against.by_rule);
-    let fails = |on: FailOn| changes.clone().any(|pair| on.concerns(pair.change));
+    let of_findings = report.against.iter().flat_map(|against| &against.by_rule).map(|pair| pair.change);
+    let of_alarms = report.alarms.iter().filter_map(|alarms| alarms.against.as_ref());
+    let changes = of_findings.chain(of_alarms.flat_map(|against| against.kinds.iter().copied()));
+    let fails = |on: FailOn| changes.clone().any(|change| on.concerns(change));
     Ok(if arguments.fail_on.is_some_and(fails) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -126,7 +128,8 @@ fn run_through<'p>(
 ) -> Result<Replay<'p>> {
     if objects == 0 {
         bail!(
-            "there are no findings in {archive} (findings/account=…/region=…/day=…/check=…/….ndjson.gz) of these days"
+            "there are no findings in {archive} (findings/account=…/region=…/day=…/check=…/….ndjson.gz) of these days, and no \
+             alarms (alarms/account=…/region=…/day=…/….ndjson.gz)"
         );
     }
     let style = ProgressStyle::with_template("{wide_bar} {bytes} of {total_bytes}, {eta} left")

@@ -1,4 +1,5 @@
-//! `fleetwarden policy test`: the operator's own cases, each a finding and what the policy should decide on it.
+//! `fleetwarden policy test`: the operator's own cases, each a finding or an alarm and what the policy should decide on
+//! it.
 //!
 //! `file` is what a file of cases says, `case` makes it ready, `expect` compares, `told` and `junit` write what
 //! came out.
@@ -13,6 +14,7 @@ use super::Source;
 use crate::input::{self, Input};
 use crate::output::line;
 use anyhow::{Context as _, Result, bail};
+use case::{About, Case, OfAlarm, OfFinding};
 use clap::Args;
 use expect::Failure;
 use fleetwarden_core::policy::Place;
@@ -107,12 +109,12 @@ impl Results {
         let source = tested.source.as_ref().map_err(Clone::clone)?;
         let mut ran = Vec::with_capacity(read.cases.len());
         for case in &read.cases {
-            let subject = case.subject(&source.policy).map_err(|error| format!("{error:#}"))?;
-            let decision = source.policy.decide(&subject);
-            let rules = decision.rule.into_iter().chain(decision.shadow.map(|shadow| shadow.rule.name()));
-            tested.reached.extend(rules.map(str::to_owned));
-            let failure =
-                expect::compare(source, case, &subject, &decision).map_err(|error| format!("{error:#}"))?;
+            let (rules, failure) = match &case.about {
+                About::Finding(finding) => decided(source, case, finding),
+                About::Alarm(alarm) => decided_on_alarm(source, case, alarm),
+            }
+            .map_err(|error| format!("{error:#}"))?;
+            tested.reached.extend(rules);
             ran.push(Ran { name: case.name.clone(), place: case.place, failure });
         }
         Ok(ran)
@@ -132,6 +134,26 @@ impl Results {
         let Counts { failed, broken, .. } = self.counts();
         failed == 0 && broken == 0
     }
+}
+
+/// The rules that decided a case, or in shadow would have, and how it failed, if it did.
+type Decided = (Vec<String>, Option<Failure>);
+
+fn decided(source: &Source, case: &Case, finding: &OfFinding) -> Result<Decided> {
+    let subject = finding.subject(&source.policy)?;
+    let decision = source.policy.decide(&subject);
+    let rules = decision.rule.into_iter().chain(decision.shadow.map(|shadow| shadow.rule.name()));
+    let rules = rules.map(str::to_owned).collect();
+    Ok((rules, expect::compare(source, case, &subject, &decision)?))
+}
+
+fn decided_on_alarm(source: &Source, case: &Case, alarm: &OfAlarm) -> Result<Decided> {
+    alarm.decided(&source.policy, |subject| {
+        let decision = source.policy.decide_alarm(subject);
+        let rules = decision.rule.into_iter().chain(decision.shadow.map(|shadow| shadow.rule.name()));
+        let rules = rules.map(str::to_owned).collect();
+        Ok((rules, expect::alarm::compare(source, case, subject, &decision)?))
+    })
 }
 
 /// How many cases and files came out how.

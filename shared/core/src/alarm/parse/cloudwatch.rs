@@ -29,6 +29,7 @@ const DEVICE: [&str; 2] = ["ThingName", "ClientId"];
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
+#[expect(clippy::struct_field_names, reason = "they are CloudWatch's")]
 struct StateChange {
     alarm_name: String,
     #[serde(rename = "AWSAccountId")]

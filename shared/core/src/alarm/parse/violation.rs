@@ -25,6 +25,7 @@ const KIND: &str = "violation";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "they are Device Defender's")]
 struct Violation {
     violation_id: String,
     thing_name: Option<String>,

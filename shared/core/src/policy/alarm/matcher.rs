@@ -152,8 +152,9 @@ impl AlarmSubject<'_> {
     /// depend on when the decision is made.
     pub(in crate::policy) fn raised(&self, of: Raised) -> u32 {
         let Some(last) = self.life.raised_at else { return 0 };
-        let within = |raise: &&Millis| **raise <= last && last.0.saturating_sub(raise.0) <= of.within;
-        u32::try_from(self.raises.iter().filter(within).count()).unwrap_or(u32::MAX).max(1)
+        let before = |raise: &&Millis| **raise < last && last.0.saturating_sub(raise.0) <= of.within;
+        let before = self.raises.iter().filter(before).count();
+        u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1)
     }
 
     /// Whether the device is registered.

@@ -35,6 +35,7 @@ impl Policy {
                         found.extend(unsure(rule).or_else(|| anything(rule)));
                     }
                     if !std::mem::replace(&mut noted, true) {
+                        found.extend(self.by_certificate_only(rule));
                         found.push(Diagnostic::note(rule.place, CLIENT_ID));
                     }
                     "mitigated"
@@ -67,6 +68,15 @@ impl Policy {
             found.push(Diagnostic::warning(rule.place, what));
         }
         dead
+    }
+
+    /// That protections of certificates keep no thing from being mitigated.
+    fn by_certificate_only(&self, rule: &AlarmRule) -> Option<Diagnostic> {
+        let protect = &self.protect;
+        let only = !protect.certificates.is_empty() && protect.things.is_empty() && protect.groups.is_empty();
+        let what = "'protect' names certificates alone, and an alarm is about a thing: nothing keeps this rule from the \
+                    things that have them; protect their names or groups";
+        only.then(|| Diagnostic::warning(rule.place, what))
     }
 
     /// That a condition on an alarm's length holds for every alarm when it is decided on.

@@ -24,8 +24,42 @@ pub(super) fn in_alarm_rule(reader: &mut Reader, node: &mut Node<'_>) -> Vec<Pla
             from.push(node.place);
         }
     }
+    for conditions in ["alarm", "except"] {
+        let Some(conditions) = node.member(conditions) else { continue };
+        for (key, instead) in OF_FINDINGS {
+            if let Some(place) = conditions.take_member(key) {
+                reader.error(place, format!("an alarm has no '{key}'; {instead}"));
+                from.push(conditions.place);
+            }
+        }
+    }
     from
 }
+
+/// Conditions on findings, each with what a rule on alarms has instead.
+const OF_FINDINGS: [(&str, &str); 8] = [
+    ("check", "name its 'profile' or its 'behavior'"),
+    ("expiresWithin", "leave it out"),
+    ("olderThan", "'lastsLongerThan' is how long it has lasted"),
+    ("reason", "name its 'behavior' or its 'metric'"),
+    ("resource", "'thing' is the name of its device"),
+    ("seenAtLeast", "'raisedAtLeast: { times: 3, within: 24h }' is how often it was raised"),
+    ("severity", "for a model's alarm, 'confidence' is how sure it is"),
+    ("type", "'thingType' is the type of its device"),
+];
+
+/// Conditions that only alarms have.
+const OF_ALARMS: [&str; 9] = [
+    "behavior",
+    "confidence",
+    "criteria",
+    "lastsLongerThan",
+    "metric",
+    "profile",
+    "raisedAtLeast",
+    "registered",
+    "source",
+];
 
 /// Takes out of a rule on findings what only rules on alarms have. The places from which something was taken come back.
 pub(super) fn in_finding_rule(reader: &mut Reader, node: &mut Node<'_>) -> Vec<Place> {
@@ -43,6 +77,18 @@ pub(super) fn in_finding_rule(reader: &mut Reader, node: &mut Node<'_>) -> Vec<P
                     leave 'release' out";
         reader.error(place, what);
         from.push(mitigate.place);
+    }
+    for conditions in ["match", "except"] {
+        let Some(conditions) = node.member(conditions) else { continue };
+        for key in OF_ALARMS {
+            if let Some(place) = conditions.take_member(key) {
+                let what = format!(
+                    "only an alarm has '{key}'; write 'alarm: {{ … }}' in place of 'match' for a rule on alarms"
+                );
+                reader.error(place, what);
+                from.push(conditions.place);
+            }
+        }
     }
     from
 }

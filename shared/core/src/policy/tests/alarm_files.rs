@@ -19,7 +19,12 @@ fn kinds_of_rules_are_not_mixed() {
         rule("verify: { state: FALSE_POSITIVE, description: d }"),
         rule("match: { check: LOGGING_DISABLED_CHECK }\n    mitigate: { actions: A, release: after 24h }"),
         rule("alarm: { check: LOGGING_DISABLED_CHECK }\n    report: {}"),
+        rule(
+            "alarm: { olderThan: 1h, seenAtLeast: 3, severity: HIGH }\n    except: { resource: a }\n    report: {}"
+        ),
+        rule("alarm: { colour: red }\n    report: {}"),
         rule("match: { profile: a }\n    report: {}"),
+        rule("match: { thing: a }\n    except: { registered: true, lastsLongerThan: 1h }\n    report: {}"),
         rule("alram: { profile: a }\n    report: {}"),
         rule("alarm: { profile: a }"),
         rule("alarm: { profile: a }\n    report: {}\n    verify: { state: FALSE_POSITIVE, description: d }"),

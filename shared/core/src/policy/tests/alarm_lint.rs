@@ -46,6 +46,24 @@ fn mitigations_of_alarms() {
 }
 
 #[test]
+fn protections_that_do_not_concern_alarms() {
+    let with = |protect: &str| {
+        let text = format!(
+            "version: 1\nprotect: {{ certificates: 'fe*'{protect} }}\nrules:\n  - {{ name: r, alarm: {{ behavior: a, \
+             confidence: HIGH }}, mitigate: {{ actions: A }} }}\n"
+        );
+        let found = policy(&text).lint(&Known { at: NOW, actions: None, inventory: None });
+        found
+            .into_iter()
+            .filter(|found| found.level != Level::Note)
+            .map(|found| found.what)
+            .collect::<Vec<_>>()
+    };
+    insta::assert_snapshot!(with("").join("\n"), @"'protect' names certificates alone, and an alarm is about a thing: nothing keeps this rule from the things that have them; protect their names or groups");
+    assert!(with(", groups: production").is_empty());
+}
+
+#[test]
 fn conditions_on_alarms_that_never_hold() {
     insta::assert_snapshot!(all(&[
         &["alarm: { criteria: [static, statistical], confidence: HIGH }\n    report: {}"],

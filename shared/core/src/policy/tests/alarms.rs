@@ -1,5 +1,7 @@
 //! Decisions on alarms: each condition, what holds a rule back, and when to decide again.
 
+use std::fmt::Write as _;
+
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -141,7 +143,7 @@ fn every_key_of_an_alarm_has_its_say() {
     ];
     let mut text = "version: 1\nrules:\n".to_owned();
     for (at, key) in keys.iter().enumerate() {
-        text += &format!("  - {{ name: r{at}, alarm: {{ {key} }}, report: {{}} }}\n");
+        let _ = writeln!(text, "  - {{ name: r{at}, alarm: {{ {key} }}, report: {{}} }}");
     }
     text += "  - { name: except, alarm: {}, except: { thing: 'camera-*', registered: true }, report: {} }\n";
     text += "  - { name: last, alarm: { profile: cameras, thing: 'camera-?', registered: true, group: lab, thingType: pump,
@@ -165,17 +167,17 @@ fn a_confidence_is_that_or_higher_and_only_of_a_model() {
         policy.decide_alarm(&about(&life, &Things::NotAsked)).rule.is_some()
     };
     let of_model = |rule, confidence| matches(rule, CriteriaType::MachineLearning, Some(confidence));
-    use Confidence::{High, Low, Medium};
+    let (low, medium, high) = (Confidence::Low, Confidence::Medium, Confidence::High);
     assert!(
-        of_model("LOW", Low)
-            && of_model("LOW", High)
-            && of_model("MEDIUM", Medium)
-            && of_model("MEDIUM", High)
+        of_model("LOW", low)
+            && of_model("LOW", high)
+            && of_model("MEDIUM", medium)
+            && of_model("MEDIUM", high)
     );
-    assert!(!of_model("MEDIUM", Low) && !of_model("HIGH", Medium) && of_model("HIGH", High));
+    assert!(!of_model("MEDIUM", low) && !of_model("HIGH", medium) && of_model("HIGH", high));
     assert!(!matches("LOW", CriteriaType::MachineLearning, None), "nobody says how sure it was");
     for other in [CriteriaType::Static, CriteriaType::Statistical, CriteriaType::Unknown] {
-        assert!(!matches("LOW", other, None) && !matches("LOW", other, Some(High)));
+        assert!(!matches("LOW", other, None) && !matches("LOW", other, Some(high)));
     }
 }
 
@@ -354,6 +356,13 @@ fn raises_count_back_from_the_begin_of_the_alarm() {
     assert!(!decided(&[HOUR], 0));
     assert!(decided(&[24 * HOUR, HOUR], 72 * HOUR), "a later decision on the same alarm counts the same");
     assert!(!decided(&[-HOUR, -2 * HOUR], 0), "alarms after this one are not before it");
+    let life = life();
+    let others = [HOUR, 2 * HOUR].map(|ago| Millis(life.raised_at.unwrap().0 - ago));
+    let subject = AlarmSubject { raises: &others, ..about(&life, &Things::NotAsked) };
+    assert!(
+        policy.decide_alarm(&subject).rule.is_some(),
+        "this one counts, also if the ledger has not got it"
+    );
 }
 
 #[test]
@@ -465,7 +474,7 @@ proptest! {
         let mut text = "version: 1\nrules:\n".to_owned();
         for (at, (minutes, group)) in lengths.iter().enumerate() {
             let group = if *group { ", group: lab" } else { "" };
-            text += &format!("  - {{ name: r{at}, alarm: {{ lastsLongerThan: {minutes}m{group} }}, report: {{}} }}\n");
+            let _ = writeln!(text, "  - {{ name: r{at}, alarm: {{ lastsLongerThan: {minutes}m{group} }}, report: {{}} }}");
         }
         let policy = policy(&text);
         let (life, things) = (raised(alarm(), ago * MINUTE), registered(&["hall"]));

@@ -10,6 +10,7 @@ fn judged(text: &str) -> String {
         Err(errors) => errors.all().to_vec(),
         Ok(policy) => policy.lint(&Known { at: NOW, actions: None, inventory: None }),
     };
+    let found: Vec<_> = found.into_iter().filter(|found| found.level != Level::Note).collect();
     let shown = found.iter().map(|found| found.render("policy.yaml", text));
     if found.is_empty() { format!("nothing:\n{text}") } else { shown.collect::<Vec<_>>().join("\n") }
 }

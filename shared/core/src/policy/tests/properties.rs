@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Pieces of the language, to make files that are nearly right.
-const PIECES: [&str; 29] = [
+const PIECES: [&str; 36] = [
     "version: 1\n",
     "mode: enforce\n",
     "rules:\n",
@@ -33,6 +33,13 @@ const PIECES: [&str; 29] = [
     "    suppress: { until: 2027-06-30, reason: x, owner: y }\n",
     "    adopt: true\n",
     "windows: { zone: UTC, open: [{ hours: 10:00-12:00 }] }\n",
+    "alarms: { settle: 0m, flaps: { after: 3 }, incidents: { share: 10% } }\n",
+    "    alarm: { profile: a, confidence: HIGH, ",
+    "raisedAtLeast: { times: 3, within: 24h } ",
+    "lastsLongerThan: 1h, registered: true ",
+    "    mitigate: { actions: A, release: after 24h }\n",
+    "    verify: { state: TRUE_POSITIVE, description: d }\n",
+    "    alarm:\n",
     "---\n",
     "\"",
     "\u{0}",

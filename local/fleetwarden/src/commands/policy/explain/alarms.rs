@@ -66,8 +66,13 @@ impl Given {
     /// Takes the thing of the device from a file.
     pub(super) fn complete(&mut self, things: &GivenThings) {
         let Some(thing) = self.life.alarm.thing.clone() else { return };
-        let identifier = ResourceIdentifier { client_id: Some(thing), ..ResourceIdentifier::default() };
+        let identifier =
+            ResourceIdentifier { client_id: Some(thing.clone()), ..ResourceIdentifier::default() };
         self.things = things.behind(Some(&identifier), Some(std::mem::take(&mut self.things)));
+        // A file of few things has them all behind one resource. Behind a device there is the one of its name.
+        if let Things::Known(known) = &mut self.things {
+            known.retain(|known| known.name == thing);
+        }
     }
 
     /// What the alarm does not say, with the options that say it.
@@ -288,7 +293,7 @@ fn event(text: &str, around: Around<'_>) -> Result<AlarmEvent> {
     });
     let account = around.account.or(account.as_deref()).unwrap_or_default();
     let region = around.region.or(region.as_deref()).unwrap_or_default();
-    Ok(AlarmEvent::parse(text, account, region)?)
+    AlarmEvent::parse(text, account, region).map_err(|error| anyhow!("{error}"))
 }
 
 /// A record of the archive, if something was decided on it.

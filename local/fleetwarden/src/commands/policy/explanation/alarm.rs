@@ -11,7 +11,7 @@ use fleetwarden_core::policy::{
     lasting,
 };
 use fleetwarden_core::record::RecordedDecision;
-use fleetwarden_core::thing::Things;
+use fleetwarden_core::thing::{Things, Wanted};
 use serde_json::Value;
 
 /// What is told.
@@ -45,7 +45,7 @@ pub(in super::super) fn text(told: &Explained<'_>) -> String {
     row("rule", rule.map_or_else(|| no_rule(subject), |rule| decided(source, rule)));
     row("held", decision.held.as_ref().map(why_held).unwrap_or_default());
     if let Some(AlarmShadow { rule, held }) = decision.shadow {
-        let would = sentence(AlarmOutcome::from(rule.effect()), told, "it");
+        let would = sentence(AlarmOutcome::from(rule.effect()), told, ["it", "it"]);
         let but = held.map(|held| format!("; it would be held: {}", why_held(&held))).unwrap_or_default();
         row("shadow", format!("{} would decide: {}{but}", named(source, rule), lowered(&would)));
     }
@@ -56,7 +56,7 @@ pub(in super::super) fn text(told: &Explained<'_>) -> String {
         "again",
         decision.again_at.map(|at| format!("{}, if it still lasts", at.rfc3339())).unwrap_or_default(),
     );
-    row("things", registered(subject, decision));
+    row("thing", registered(subject, decision));
     row("place", place(subject.life));
     row("recorded", told.recorded.map(recorded).unwrap_or_default());
     row("assumed", told.assumed.to_owned());
@@ -75,18 +75,19 @@ pub(in super::super) fn text(told: &Explained<'_>) -> String {
 /// What happens, and to what, in one sentence.
 fn headline(told: &Explained<'_>) -> String {
     let alarm = &told.subject.life.alarm;
-    let device = match &alarm.thing {
-        Some(thing) => visible(thing).into_owned(),
-        None => "an alarm about no device".to_owned(),
-    };
-    let first = sentence(told.decision.outcome, told, &device);
+    let device = alarm.thing.as_ref().map(|thing| visible(thing));
+    let of_device = device.as_ref().map(|device| format!("the alarm of {device}"));
+    let names = [device.as_deref(), of_device.as_deref()];
+    let names = names.map(|name| name.unwrap_or("an alarm about no device"));
+    let first = sentence(told.decision.outcome, told, names);
     if told.decision.wanted.is_nothing() {
         return first;
     }
     format!("{first} This is not final: more has to be known of the thing.")
 }
 
-fn sentence(outcome: AlarmOutcome<'_>, told: &Explained<'_>, device: &str) -> String {
+/// What happens, given what the device and the alarm are called.
+fn sentence(outcome: AlarmOutcome<'_>, told: &Explained<'_>, [device, alarm]: [&str; 2]) -> String {
     match outcome {
         AlarmOutcome::Mitigate(mitigate) => {
             let actions = mitigate.actions.join(", then ");
@@ -109,16 +110,16 @@ fn sentence(outcome: AlarmOutcome<'_>, told: &Explained<'_>, device: &str) -> St
         }
         AlarmOutcome::Verify(verify) => {
             let (state, why) = (verify.state.as_str(), visible(&verify.description));
-            format!("Mark the alarm of {device} as {state}: {why}.")
+            format!("Mark {alarm} as {state}: {why}.")
         }
         AlarmOutcome::Report(Report::Silent) => {
-            format!("Count and export the alarm of {device}, and alert nobody.")
+            format!("Count and export {alarm}, and alert nobody.")
         }
         AlarmOutcome::Report(Report::Alert(severity)) => {
             let severity =
                 severity.map_or_else(String::new, |severity| format!(" of severity {}", severity.as_str()));
             let held = if told.decision.held.is_some() { ", and do nothing else" } else { "" };
-            format!("Report the alarm of {device} in an alert{severity}{held}.")
+            format!("Report {alarm} in an alert{severity}{held}.")
         }
     }
 }
@@ -205,13 +206,22 @@ fn raises(subject: &AlarmSubject<'_>) -> String {
     }
 }
 
+/// What is known of the thing, and what would have to be looked up.
 fn registered(subject: &AlarmSubject<'_>, decision: &AlarmDecision<'_, '_>) -> String {
-    match subject.things {
+    let known = match subject.things {
         Things::Known(none) if none.is_empty() && subject.life.alarm.thing.is_some() => {
             "no thing of this name is registered".to_owned()
         }
-        known => things(known, decision.wanted),
-    }
+        known => things(known, Wanted::default()),
+    };
+    let missing = match decision.wanted {
+        wanted if wanted.is_nothing() => return known,
+        Wanted { names: true, .. } => "whether it is registered",
+        Wanted { groups: true, .. } => "its groups",
+        _ => "its type and attributes",
+    };
+    let missing = format!("the functions look up {missing} first; give it with --things");
+    if known.is_empty() { missing } else { format!("{known}\n{missing}") }
 }
 
 fn place(life: &Life) -> String {

@@ -61,7 +61,7 @@ pub(in super::super) struct ReadAlarm {
 impl ReadAlarm {
     /// The violation as it stands when it is decided on at `at`, and when the alarms of its device and behavior began.
     pub(in super::super) fn life(&self, at: Millis, settle_seconds: i64) -> (Life, Vec<Millis>) {
-        let raised = at.plus_seconds(-self.lasts.unwrap_or(settle_seconds));
+        let began = at.plus_seconds(-self.lasts.unwrap_or(settle_seconds));
         let of = |event, at| AlarmEvent {
             alarm: self.alarm.clone(),
             event,
@@ -69,12 +69,12 @@ impl ReadAlarm {
             value: None,
             verification: self.verification,
         };
-        let mut life = Life::of(&of(EventType::InAlarm, raised));
+        let mut life = Life::of(&of(EventType::InAlarm, began));
         if let Some(ended) = &self.ended {
             life.hear(&of(ended.clone(), at));
         }
-        let mut raises: Vec<_> = self.earlier.iter().map(|ago| raised.plus_seconds(-ago)).collect();
-        raises.push(raised);
+        let mut raises: Vec<_> = self.earlier.iter().map(|ago| began.plus_seconds(-ago)).collect();
+        raises.push(began);
         raises.sort_unstable();
         (life, raises)
     }

@@ -1,14 +1,15 @@
 //! From a file of cases to what is decided on: times and words are read, and what a case does not say is filled in.
 
+use super::super::short::alarm::{Alarm, ReadAlarm};
 use super::super::short::{self, Reader, Since};
 use super::super::things::Said;
-use super::expect::{self, Expectation};
+use super::expect::{self, Expectation, Kind};
 use super::file;
 use fleetwarden_core::finding::Finding;
 use fleetwarden_core::policy::yaml::{self, Spanned};
-use fleetwarden_core::policy::{Diagnostic, Place, Policy, Subject};
+use fleetwarden_core::policy::{AlarmSubject, Diagnostic, Place, Policy, Subject};
 use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::thing::{Behind, Things};
+use fleetwarden_core::thing::{Behind, Description, Thing, Things};
 use fleetwarden_core::timestamp::Millis;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -30,6 +31,19 @@ pub(super) struct Case {
     pub(super) name: String,
     pub(super) place: Place,
     pub(super) expect: Vec<Expectation>,
+    pub(super) about: About,
+}
+
+/// What a case is about.
+#[derive(Debug)]
+pub(super) enum About {
+    Finding(Box<OfFinding>),
+    Alarm(Box<OfAlarm>),
+}
+
+/// A finding, and what is known around it.
+#[derive(Debug)]
+pub(super) struct OfFinding {
     finding: Finding,
     account: String,
     region: String,
@@ -67,7 +81,23 @@ fn tidy(path: &Path) -> PathBuf {
     out
 }
 
-impl Case {
+/// An alarm, and what is known around it.
+#[derive(Debug)]
+pub(super) struct OfAlarm {
+    alarm: ReadAlarm,
+    at: Millis,
+    things: Things,
+}
+
+impl OfAlarm {
+    /// Gives what a policy decides on to `decide`.
+    pub(super) fn decided<R>(&self, policy: &Policy, decide: impl FnOnce(&AlarmSubject<'_>) -> R) -> R {
+        let (life, raises) = self.alarm.life(self.at, policy.alarms().settle_seconds);
+        decide(&AlarmSubject { life: &life, at: self.at, raises: &raises, things: &self.things })
+    }
+}
+
+impl OfFinding {
     /// What a policy decides on.
     ///
     /// # Errors
@@ -117,15 +147,30 @@ pub(super) fn read(bytes: &[u8]) -> Result<Cases, Vec<Diagnostic>> {
 fn case(reader: &mut Reader, entry: file::Case) -> Option<Case> {
     // After an error some value stands in, so that the rest of the case is looked through too.
     let at = entry.at.as_ref().and_then(|text| reader.time(text)).unwrap_or(AT);
-    let expect = expect::read(reader, entry.expect);
-    let read = reader.finding(entry.finding, None, at)?;
-    let behind = read.finding.identifier().map_or(Behind::Nothing, ResourceIdentifier::behind);
-    let things = things(reader, entry.things, &behind);
+    let kind = if entry.alarm.is_some() { Kind::Alarm } else { Kind::Finding };
+    let expect = expect::read(reader, entry.expect, kind);
     let Spanned { place, value: name } = entry.name;
-    Some(Case {
-        name,
-        place,
-        expect,
+    let about = match (entry.finding, entry.alarm) {
+        (Some(finding), None) => of_finding(reader, finding, entry.things, at)?,
+        (None, Some(alarm)) => of_alarm(reader, alarm, entry.things, at),
+        (Some(_), Some(_)) | (None, None) => {
+            reader.error(place, "a case is about a 'finding' or about an 'alarm': exactly one of the keys");
+            return None;
+        }
+    };
+    Some(Case { name, place, expect, about })
+}
+
+fn of_finding(
+    reader: &mut Reader,
+    entry: short::Finding,
+    said: Option<Spanned<Said>>,
+    at: Millis,
+) -> Option<About> {
+    let read = reader.finding(entry, None, at)?;
+    let behind = read.finding.identifier().map_or(Behind::Nothing, ResourceIdentifier::behind);
+    let things = things(reader, said, &behind);
+    Some(About::Finding(Box::new(OfFinding {
         account: read.account.unwrap_or_else(|| short::ACCOUNT.to_owned()),
         region: read.region.unwrap_or_else(|| short::REGION.to_owned()),
         at,
@@ -134,7 +179,35 @@ fn case(reader: &mut Reader, entry: file::Case) -> Option<Case> {
         first_suppressed: read.first_suppressed,
         finding: read.finding,
         things,
-    })
+    })))
+}
+
+fn of_alarm(reader: &mut Reader, entry: Alarm, said: Option<Spanned<Said>>, at: Millis) -> About {
+    let alarm = reader.alarm(entry);
+    let things = match (said, &alarm.alarm.thing) {
+        (None, None) => Things::NotAsked,
+        (None, Some(name)) => Things::Known(vec![Thing {
+            name: name.clone(),
+            described: Some(Description::default()),
+            groups: Some(Vec::new()),
+        }]),
+        (Some(said), None) => {
+            reader
+                .error(said.place, "the alarm is about no device, and so about no thing; leave 'things' out");
+            Things::NotAsked
+        }
+        (Some(said), Some(name)) => {
+            if let Things::Known(things) = &said.value.0
+                && things.iter().any(|thing| thing.name != *name)
+            {
+                let what =
+                    format!("the alarm is about '{name}': of things there is the one of this name, or none");
+                reader.error(said.place, what);
+            }
+            said.value.0
+        }
+    };
+    About::Alarm(Box::new(OfAlarm { alarm, at, things }))
 }
 
 /// What is known of the things: as much as the functions would know.

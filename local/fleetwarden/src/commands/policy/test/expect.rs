@@ -1,12 +1,16 @@
 //! What should come out of a case, compared with what does.
 
+pub(super) mod alarm;
+
 use super::super::Source;
 use super::super::explanation::{self, Explained, Opening};
 use super::super::short::{OneOr, Reader};
 use super::case::Case;
 use super::file::{Expect, Held as SaidHeld, Protection as SaidProtection};
 use fleetwarden_core::policy::yaml::Spanned;
-use fleetwarden_core::policy::{Decision, Held, Outcome, Protection, Report, Subject, Suppress};
+use fleetwarden_core::policy::{
+    Decision, Held, Outcome, Protection, Report, Rule, Subject, Suppress, lasting, seconds,
+};
 use fleetwarden_core::timestamp::Millis;
 use std::fmt;
 
@@ -28,6 +32,16 @@ enum Key {
     Held,
     Shadow,
     Opens,
+    Release,
+    State,
+    Again,
+}
+
+/// What a case is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Finding,
+    Alarm,
 }
 
 impl Key {
@@ -41,6 +55,9 @@ impl Key {
             Self::Held => "held",
             Self::Shadow => "shadow",
             Self::Opens => "opens",
+            Self::Release => "release",
+            Self::State => "state",
+            Self::Again => "again",
         }
     }
 }
@@ -71,8 +88,9 @@ impl fmt::Display for Difference {
 }
 
 /// Reads `expect`.
-pub(super) fn read(reader: &mut Reader, entry: Spanned<Expect>) -> Vec<Expectation> {
+pub(super) fn read(reader: &mut Reader, entry: Spanned<Expect>, kind: Kind) -> Vec<Expectation> {
     let Spanned { place, value: entry } = entry;
+    only_of(reader, &entry, kind);
     let mut out = Vec::new();
     let mut add = |key, wanted: Option<String>| out.extend(wanted.map(|wanted| Expectation { key, wanted }));
     let text = |text: Option<Spanned<String>>| text.map(|text| text.value);
@@ -80,9 +98,13 @@ pub(super) fn read(reader: &mut Reader, entry: Spanned<Expect>) -> Vec<Expectati
     let mut said = |is: bool| nothing &= !is;
     said(entry.rule.is_some() || entry.outcome.is_some() || entry.actions.is_some() || entry.until.is_some());
     said(entry.alert.is_some() || entry.held.is_some() || entry.shadow.is_some() || entry.opens.is_some());
+    said(entry.release.is_some() || entry.state.is_some() || entry.again.is_some());
     add(Key::Rule, text(entry.rule));
-    let outcomes = ["suppress", "mitigate", "report", "suppressed"];
-    add(Key::Outcome, entry.outcome.and_then(|word| reader.word(&word, "outcome", &outcomes)));
+    let outcomes: &[&str] = match kind {
+        Kind::Finding => &["suppress", "mitigate", "report", "suppressed"],
+        Kind::Alarm => &["mitigate", "report", "verify"],
+    };
+    add(Key::Outcome, entry.outcome.and_then(|word| reader.word(&word, "outcome", outcomes)));
     add(
         Key::Actions,
         entry.actions.map(|actions| match actions.value {
@@ -91,11 +113,17 @@ pub(super) fn read(reader: &mut Reader, entry: Spanned<Expect>) -> Vec<Expectati
         }),
     );
     add(Key::Until, entry.until.and_then(|text| time_or(reader, text, &["indefinitely", "none"])));
-    let alerts = ["critical", "high", "medium", "low", "silent", "none"];
-    add(Key::Alert, entry.alert.and_then(|word| reader.word(&word, "alert", &alerts)));
-    add(Key::Held, entry.held.and_then(|said| held(reader, said)));
+    let alerts = ["critical", "high", "medium", "low", "silent", "none", "usual"];
+    let known = if kind == Kind::Alarm { alerts.len() } else { alerts.len() - 1 };
+    let alerts = alerts.get(..known).unwrap_or_default();
+    add(Key::Alert, entry.alert.and_then(|word| reader.word(&word, "alert", alerts)));
+    add(Key::Held, entry.held.and_then(|said| held(reader, said, kind)));
     add(Key::Shadow, text(entry.shadow));
     add(Key::Opens, entry.opens.and_then(|text| time_or(reader, text, &["at once", "never", "none"])));
+    add(Key::Release, entry.release.and_then(|text| length_or_none(reader, text)));
+    let states = ["FALSE_POSITIVE", "BENIGN_POSITIVE", "TRUE_POSITIVE", "none"];
+    add(Key::State, entry.state.and_then(|word| reader.word(&word, "verification state", &states)));
+    add(Key::Again, entry.again.and_then(|text| length_or_none(reader, text)));
     if nothing {
         reader.error(place, "nothing is expected: say at least the rule or the outcome");
     }
@@ -109,12 +137,45 @@ fn time_or(reader: &mut Reader, text: Spanned<String>, words: &[&str]) -> Option
     reader.time(&text).map(Millis::rfc3339)
 }
 
-fn held(reader: &mut Reader, said: Spanned<OneOr<SaidHeld>>) -> Option<String> {
+/// Finds what only the other kind of case can expect.
+fn only_of(reader: &mut Reader, entry: &Expect, kind: Kind) {
+    let of_alarm = [&entry.release, &entry.state, &entry.again].into_iter().flatten();
+    let (texts, what): (Vec<_>, _) = match kind {
+        Kind::Finding => (of_alarm.collect(), "only an alarm is released, verified or decided on again"),
+        Kind::Alarm => (entry.until.iter().collect(), "an alarm is never suppressed, and so until no time"),
+    };
+    for text in texts {
+        reader.error(text.place, what);
+    }
+}
+
+/// A length of time in the form in which decisions give it.
+fn length_or_none(reader: &mut Reader, text: Spanned<String>) -> Option<String> {
+    if text.value == "none" {
+        return Some(text.value);
+    }
+    let length = seconds(&text.value).map_err(|what| reader.error(text.place, what)).ok()?;
+    Some(lasting(length.saturating_mul(1000)))
+}
+
+fn held(reader: &mut Reader, said: Spanned<OneOr<SaidHeld>>, kind: Kind) -> Option<String> {
     let Spanned { place, value } = said;
     let both = match value {
         OneOr::One(value) => {
-            let words = ["protectedBy", "protectionUnknown", "ruleUnknown", "none"];
-            return reader.word(&Spanned { place, value }, "reason to hold a rule", &words);
+            let words = [
+                "protectedBy",
+                "protectionUnknown",
+                "ruleUnknown",
+                "none",
+                "registrationUnknown",
+                "ended",
+                "nothingToMitigate",
+                "nothingToVerify",
+                "verified",
+            ];
+            let known = if kind == Kind::Alarm { words.len() } else { 4 };
+            let words = words.get(..known).unwrap_or_default();
+            return reader.word(&Spanned { place, value }, "reason to hold a rule", words);
         }
         OneOr::More(SaidHeld { protected_by, rule_unknown }) => (protected_by, rule_unknown),
     };
@@ -138,6 +199,23 @@ fn held(reader: &mut Reader, said: Spanned<OneOr<SaidHeld>>) -> Option<String> {
     named
 }
 
+/// What came out otherwise than a case expects, given what came out by key.
+fn differences(case: &Case, rules: &[&str], got: impl Fn(Key) -> String) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for Expectation { key, wanted } in &case.expect {
+        let got = got(*key);
+        let loose = *key == Key::Held && got.split(' ').next() == Some(wanted);
+        if got != *wanted && !loose {
+            let unknown = matches!(key, Key::Rule | Key::Shadow)
+                && wanted != "none"
+                && !rules.contains(&wanted.as_str());
+            let remark = if unknown { " (no rule has this name)" } else { "" };
+            differences.push(Difference { key: key.as_str(), expected: format!("{wanted}{remark}"), got });
+        }
+    }
+    differences
+}
+
 /// Compares a decision with what a case expects.
 ///
 /// # Errors
@@ -149,18 +227,8 @@ pub(super) fn compare(
     decision: &Decision<'_, '_>,
 ) -> anyhow::Result<Option<Failure>> {
     let opening = explanation::opening(&source.policy, subject.at)?;
-    let mut differences = Vec::new();
-    for Expectation { key, wanted } in &case.expect {
-        let got = got(*key, decision, subject, opening);
-        let loose = *key == Key::Held && got.split(' ').next() == Some(wanted);
-        if got != *wanted && !loose {
-            let unknown = matches!(key, Key::Rule | Key::Shadow)
-                && wanted != "none"
-                && !source.policy.rules().iter().any(|rule| rule.name() == wanted);
-            let remark = if unknown { " (no rule has this name)" } else { "" };
-            differences.push(Difference { key: key.as_str(), expected: format!("{wanted}{remark}"), got });
-        }
-    }
+    let rules: Vec<_> = source.policy.rules().iter().map(Rule::name).collect();
+    let differences = differences(case, &rules, |key| got(key, decision, subject, opening));
     if differences.is_empty() {
         return Ok(None);
     }
@@ -182,13 +250,17 @@ fn got(key: Key, decision: &Decision<'_, '_>, subject: &Subject<'_>, opening: Op
         }
         (Key::Held, _) => decision.held.as_ref().map_or_else(none, why_held),
         (Key::Shadow, _) => decision.shadow.map_or_else(none, |shadow| shadow.rule.name().to_owned()),
-        (Key::Opens, Outcome::Mitigate(_)) => match opening {
-            Opening::AtOnce => "at once".to_owned(),
-            Opening::At { asked, opens } if asked == opens => "at once".to_owned(),
-            Opening::At { opens, .. } => opens.rfc3339(),
-            Opening::Never => "never".to_owned(),
-        },
-        (Key::Actions | Key::Until | Key::Opens, _) => none(),
+        (Key::Opens, Outcome::Mitigate(_)) => opens(opening),
+        (Key::Actions | Key::Until | Key::Opens | Key::Release | Key::State | Key::Again, _) => none(),
+    }
+}
+
+fn opens(opening: Opening) -> String {
+    match opening {
+        Opening::AtOnce => "at once".to_owned(),
+        Opening::At { asked, opens } if asked == opens => "at once".to_owned(),
+        Opening::At { opens, .. } => opens.rfc3339(),
+        Opening::Never => "never".to_owned(),
     }
 }
 
@@ -199,11 +271,17 @@ fn until(suppress: &Suppress, subject: &Subject<'_>) -> String {
 
 fn why_held(held: &Held<'_>) -> String {
     match held {
-        Held::ProtectedBy(Protection::Thing(pattern)) => format!("protectedBy thing {pattern}"),
-        Held::ProtectedBy(Protection::Group(pattern)) => format!("protectedBy group {pattern}"),
-        Held::ProtectedBy(Protection::Certificate(pattern)) => format!("protectedBy certificate {pattern}"),
-        Held::ProtectedBy(Protection::Policy(pattern)) => format!("protectedBy policy {pattern}"),
+        Held::ProtectedBy(by) => protected_by(by),
         Held::ProtectionUnknown => "protectionUnknown".to_owned(),
         Held::RuleUnknown(rule) => format!("ruleUnknown {rule}"),
+    }
+}
+
+fn protected_by(by: &Protection<'_>) -> String {
+    match by {
+        Protection::Thing(pattern) => format!("protectedBy thing {pattern}"),
+        Protection::Group(pattern) => format!("protectedBy group {pattern}"),
+        Protection::Certificate(pattern) => format!("protectedBy certificate {pattern}"),
+        Protection::Policy(pattern) => format!("protectedBy policy {pattern}"),
     }
 }

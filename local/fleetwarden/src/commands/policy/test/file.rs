@@ -1,5 +1,6 @@
 //! A file of cases as the operator writes it. Its words are those of the policy language where that has one.
 
+use super::super::short::alarm::Alarm;
 use super::super::short::{self, OneOr};
 use super::super::things::Said;
 use fleetwarden_core::policy::yaml::Spanned;
@@ -15,17 +16,20 @@ pub(super) struct File {
     pub(super) cases: Spanned<Vec<Case>>,
 }
 
-/// A finding, and what the policy should decide on it.
+/// A finding or an alarm, and what the policy should decide on it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Case {
     /// What the case shows, in words that no other case of the file has.
     pub(super) name: Spanned<String>,
-    /// When the audit began. Left out: 2026-01-01T00:00:00Z.
+    /// When the audit began, or when the alarm is decided on. Left out: 2026-01-01T00:00:00Z.
     pub(super) at: Option<Spanned<String>>,
-    /// The finding.
-    pub(super) finding: short::Finding,
-    /// The things behind its resource, all of them, or `unknown`. Left out: there are none.
+    /// The finding, unless there is an alarm.
+    pub(super) finding: Option<short::Finding>,
+    /// The alarm, unless there is a finding.
+    pub(super) alarm: Option<Alarm>,
+    /// The things behind its resource, all of them, or `unknown`. Left out: there are none. Of an alarm, the thing with the
+    /// name of the device, or none if it is not registered. Left out: it is registered, and in no group.
     pub(super) things: Option<Spanned<Said>>,
     /// What should come out. Only what is written is compared.
     pub(super) expect: Spanned<Expect>,
@@ -37,21 +41,28 @@ pub(super) struct Case {
 pub(super) struct Expect {
     /// The rule that decides, or `none`.
     pub(super) rule: Option<Spanned<String>>,
-    /// `suppress`, `mitigate`, `report` or `suppressed`.
+    /// `suppress`, `mitigate`, `report` or `suppressed`; of an alarm `mitigate`, `report` or `verify`.
     pub(super) outcome: Option<Spanned<String>>,
     /// The mitigation actions in their order, or `none`.
     pub(super) actions: Option<Spanned<OneOr<Vec<String>>>>,
     /// When the suppression ends, or `indefinitely`, or `none`.
     pub(super) until: Option<Spanned<String>>,
-    /// How severe the alert is, or `silent`, or `none`.
+    /// How severe the alert is, or `silent`, or `none`; of an alarm also `usual`, where no rule says how severe it is.
     pub(super) alert: Option<Spanned<String>>,
     /// What keeps the rule from acting: `protectedBy`, `protectionUnknown`, `ruleUnknown` or `none`; the first and
-    /// the third also with what, as in an explanation.
+    /// the third also with what, as in an explanation. Of an alarm also `registrationUnknown`, `ended`,
+    /// `nothingToMitigate`, `nothingToVerify` or `verified`.
     pub(super) held: Option<Spanned<OneOr<Held>>>,
     /// The rule in shadow that would decide, or `none`.
     pub(super) shadow: Option<Spanned<String>>,
     /// When a mitigation can begin that is decided at `at`, or `at once`, `never` or `none`.
     pub(super) opens: Option<Spanned<String>>,
+    /// Of an alarm: after which time what was added to a group is released, as `24h`, or `none`.
+    pub(super) release: Option<Spanned<String>>,
+    /// Of an alarm: its new verification state, or `none`.
+    pub(super) state: Option<Spanned<String>>,
+    /// Of an alarm: how long it has lasted when it is decided on again, as `1h`, or `none`.
+    pub(super) again: Option<Spanned<String>>,
 }
 
 /// What keeps a rule from acting.

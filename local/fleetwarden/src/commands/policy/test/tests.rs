@@ -29,12 +29,147 @@ rules:
     mitigate: { actions: FleetwardenReplacePolicyWithBlank }
 "#;
 
+const ALARM_POLICY: &str = r#"version: 1
+protect:
+  groups: "safety*"
+windows:
+  zone: Europe/Berlin
+  open: [{ days: [Sat, Sun], hours: "22:00-06:00" }]
+rules:
+  - name: trial
+    stage: shadow
+    alarm: { criteria: statistical }
+    report: { silent: true }
+  - name: noisy
+    alarm: { behavior: "restart*" }
+    verify: { state: FALSE_POSITIVE, description: They restart at night }
+  - name: backend
+    alarm: { behavior: "backend-*" }
+    report: { silent: true }
+  - name: long
+    alarm: { lastsLongerThan: 1h, group: lab }
+    report: { severity: high }
+  - name: compromised
+    alarm: { profile: cameras, confidence: MEDIUM }
+    mitigate: { actions: FleetwardenQuarantineThings, release: after 36h }
+"#;
+
+const ALARMS_PASS: &str = r#"cases:
+  - name: a sure model puts a camera into quarantine when a window opens
+    at: 2026-11-23T08:00:00Z
+    alarm: { profile: cameras, behavior: messages, confidence: HIGH }
+    expect: { rule: compromised, outcome: mitigate, actions: FleetwardenQuarantineThings, release: 36h, again: none,
+      opens: 2026-11-28T21:00:00Z, alert: none, state: none, held: none, shadow: none }
+  - name: a device that is not registered
+    alarm: { profile: cameras, behavior: messages, confidence: HIGH, thing: stranger }
+    things: []
+    expect: { rule: compromised, outcome: report, held: nothingToMitigate, alert: usual }
+  - name: nobody knows the group
+    alarm: { profile: cameras, behavior: messages, confidence: HIGH, lasts: 61m }
+    things: unknown
+    expect: { held: { ruleUnknown: long } }
+  - name: nobody knows the thing
+    alarm: { profile: cameras, behavior: messages, confidence: HIGH }
+    things: unknown
+    expect: { held: protectionUnknown }
+  - name: what keeps people safe is protected
+    alarm: { profile: cameras, behavior: messages, confidence: HIGH, thing: cam }
+    things: [{ name: cam, groups: [safety-1] }]
+    expect: { held: { protectedBy: { group: "safety*" } }, alert: usual }
+  - name: an alarm that has ended
+    alarm: { profile: cameras, behavior: messages, confidence: HIGH, ended: cleared }
+    expect: { held: ended }
+  - name: an alarm that people found false
+    alarm: { profile: cameras, behavior: messages, confidence: HIGH, verification: FALSE_POSITIVE }
+    expect: { held: verified }
+  - name: a lab alarm is decided on again
+    alarm: { profile: pumps, behavior: messages, thing: pump }
+    things: [{ name: pump, groups: [lab] }]
+    expect: { rule: none, outcome: report, alert: usual, again: 60m }
+  - name: an hour later
+    alarm: { profile: pumps, behavior: messages, thing: pump, lasts: 1h }
+    things: [{ name: pump, groups: [lab] }]
+    expect: { rule: long, alert: high, again: none }
+  - name: a restart is marked as false, and a trial would have been silent
+    alarm: { profile: pumps, behavior: restarts, criteria: statistical }
+    expect: { rule: noisy, outcome: verify, state: FALSE_POSITIVE, alert: none, shadow: trial }
+  - name: CloudWatch has no verification
+    alarm: { profile: pumps, behavior: restarts, source: cloudWatch, thing: none }
+    expect: { held: nothingToVerify }
+  - name: the backend is silent
+    alarm: { profile: pumps, behavior: backend-queue }
+    expect: { rule: backend, alert: silent }
+"#;
+
+#[test]
+fn cases_on_alarms_are_compared_in_everything_that_can_be_expected() {
+    let (results, _folder) = results_of(ALARM_POLICY, &[("alarms.yaml", ALARMS_PASS)]);
+    assert!(results.passed(), "{}", told::text(&results));
+    assert_eq!(results.counts(), Counts { passed: 12, failed: 0, broken: 0 });
+    assert!(!told::text(&results).contains("No case reaches"));
+}
+
+/// Whatever is expected wrongly is a failure: no key of `expect` is passed over.
+#[test]
+fn each_key_of_expect_can_fail_on_an_alarm() {
+    for wrong in [
+        "rule: noisy",
+        "outcome: report",
+        "actions: none",
+        "alert: usual",
+        "held: ended",
+        "shadow: trial",
+        "opens: at once",
+        "release: 24h",
+        "release: none",
+        "state: TRUE_POSITIVE",
+        "again: 1h",
+    ] {
+        let case = format!(
+            "cases:\n  - name: wrong\n    alarm: {{ profile: cameras, behavior: b, confidence: HIGH, lasts: 2h }}\n    \
+             expect: {{ {wrong} }}\n"
+        );
+        let (results, _folder) = results_of(ALARM_POLICY, &[("wrong.yaml", &case)]);
+        assert_eq!(results.counts(), Counts { passed: 0, failed: 1, broken: 0 }, "{wrong}");
+    }
+}
+
+#[test]
+fn a_case_on_an_alarm_that_fails_says_what_came_out_and_why() {
+    let fail = "cases:\n  - name: a camera\n    alarm: { profile: cameras, behavior: b, confidence: HIGH, thing: cam }\n    \
+                things: [{ name: cam, type: dome, groups: [hall] }]\n    expect: { rule: noizy, release: 24h, again: 1h }\n";
+    let wrong = "cases:
+  - name: a
+    expect: { rule: none }
+  - name: b
+    alarm: { profile: p, behavior: b, thing: none, criteria: machine, lasts: 3 }
+    finding: { check: LOGGING_DISABLED_CHECK }
+    things: []
+    expect: { outcome: suppress, until: never, held: { protectedBy: {} } }
+  - name: c
+    alarm: { profile: p, behavior: b, thing: a }
+    things: [{ name: b }]
+    expect: { state: UNKNOWN, again: soon }
+  - name: d
+    finding: { check: LOGGING_DISABLED_CHECK }
+    expect: { release: 24h, held: ended, alert: usual }
+";
+    let files = [("fails.yaml", fail), ("wrong.yaml", wrong)];
+    let (results, folder) = results_of(ALARM_POLICY, &files);
+    let told = told::text(&results).replace(&folder.path().display().to_string(), "policies");
+    insta::assert_snapshot!(told);
+}
+
 /// What comes out of files of cases, beside a policy of that name each.
 fn results(cases: &[(&str, &str)]) -> (Results, tempfile::TempDir) {
+    results_of(POLICY, cases)
+}
+
+fn results_of(policy: &str, cases: &[(&str, &str)]) -> (Results, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join(FOLDER)).unwrap();
     for (name, text) in cases {
-        fs::write(folder.path().join(name), POLICY).unwrap();
+        fs::write(folder.path().join(name), policy).unwrap();
         fs::write(folder.path().join(FOLDER).join(name), text).unwrap();
     }
     let files = files(&[folder.path().to_owned()]).unwrap();

@@ -23,19 +23,17 @@ pub(super) fn text(results: &Results) -> String {
     let mut missed = String::new();
     for (path, tested) in &results.policies {
         let Ok(source) = &tested.source else { continue };
-        for rule in source.policy.rules() {
+        let of_findings = source.policy.rules().iter().map(|rule| (rule.place(), rule.name()));
+        let of_alarms = source.policy.alarm_rules().iter().map(|rule| (rule.place(), rule.name()));
+        let mut all: Vec<_> = of_findings.chain(of_alarms).collect();
+        all.sort_unstable();
+        for (place, name) in all {
             rules += 1;
-            if tested.reached.contains(rule.name()) {
+            if tested.reached.contains(name) {
                 reached += 1;
                 continue;
             }
-            let _ = write!(
-                missed,
-                "\n  {}:{}: {}",
-                visible(&path.display().to_string()),
-                rule.place().line,
-                rule.name()
-            );
+            let _ = write!(missed, "\n  {}:{}: {name}", visible(&path.display().to_string()), place.line);
         }
     }
     let _ = write!(out, "; {reached} of {rules} rules reached");

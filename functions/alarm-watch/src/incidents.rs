@@ -1,0 +1,111 @@
+//! Incidents that have calmed down: no new device for as long as the policy's window, and fewer devices still in alarm
+//! than an incident takes.
+//!
+//! Its members that are still in alarm were held from the policy by the incident; now it decides on them. Their messages
+//! are sent before the incident is ended, so that a look that dies in between ends it when it runs next, and they wait
+//! until it is ended: a message that comes while the incident lasts changes nothing.
+
+use std::collections::BTreeSet;
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::alarms::Incident;
+use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_core::alarm::Life;
+use fleetwarden_core::alarm::State;
+use fleetwarden_core::alarm::message::AlarmMessage;
+use fleetwarden_core::alarm::message::Settle;
+use fleetwarden_core::policy::AlarmSettings;
+use fleetwarden_core::timestamp::Millis;
+use serde::Serialize;
+
+use crate::AlarmWatch;
+use crate::words;
+
+/// How long the members wait, in seconds: longer than it takes to send them all and to end the incident.
+const SETTLE_SECONDS: u32 = 600;
+/// The latest alarm of an incident is known to this, in seconds.
+const BUCKET_SECONDS: i64 = 300;
+/// From how many devices on the share of a profile's devices counts.
+const SHARE_FROM: u64 = 5;
+
+/// An incident that was ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ended {
+    pub(crate) id: String,
+    pub(crate) profile: String,
+    pub(crate) behavior: String,
+    /// How many devices alarmed in it.
+    pub(crate) devices: u64,
+    /// How many are still in alarm.
+    pub(crate) in_alarm: u64,
+}
+
+impl AlarmWatch {
+    /// Ends the incidents that are over. What there is no time for is ended by the next look.
+    pub(crate) async fn end_incidents(&self, now: Millis, stop_at: Millis) -> Result<Vec<Ended>, Error> {
+        let settings = self.policy.alarms();
+        let mut ended = Vec::new();
+        for incident in self.alarms.incidents(now).await? {
+            let is_calm = incident.ended_at.is_none() && is_calm(&incident, &settings, now);
+            if !is_calm || self.clock.now() >= stop_at {
+                continue;
+            }
+            let members = self.alarms.members(&incident.id).await?;
+            let open: Vec<&Life> = members
+                .iter()
+                .filter(|life| life.state() == Some(State::Raised))
+                .filter(|life| life.incident.as_ref() == Some(&incident.id))
+                .collect();
+            let things: BTreeSet<Option<&String>> =
+                open.iter().map(|life| life.alarm.thing.as_ref()).collect();
+            let in_alarm = things.len() as u64;
+            if is_many(in_alarm, incident.population, &settings) {
+                continue;
+            }
+            let id = incident.id.clone();
+            let over = Ended {
+                id: incident.id,
+                profile: incident.profile,
+                behavior: incident.behavior,
+                devices: incident.devices,
+                in_alarm,
+            };
+            self.settle(&open).await?;
+            self.alerts.raise(&words::incident_over(&over, &self.account, &self.region)).await?;
+            self.alarms.end_incident(&id, None, now).await?;
+            tracing::info!(incident.id = id, in_alarm, "an incident is ended");
+            ended.push(over);
+        }
+        Ok(ended)
+    }
+
+    /// Asks for a decision on violations.
+    async fn settle(&self, lives: &[&Life]) -> Result<(), Error> {
+        let not_before = self.clock.now().plus_seconds(SETTLE_SECONDS.into());
+        let message = |life: &&Life| {
+            let settle = Settle {
+                violation_id: life.alarm.violation_id.clone(),
+                raised_at: life.raised_at?,
+                not_before,
+                round: None,
+            };
+            let body = serde_json::to_string(&AlarmMessage::Settle(settle)).unwrap_or_default();
+            Some(Outgoing { body, delay_seconds: SETTLE_SECONDS })
+        };
+        self.queue.send(&lives.iter().filter_map(message).collect::<Vec<_>>()).await
+    }
+}
+
+/// Whether no device has alarmed within the window.
+fn is_calm(incident: &Incident, settings: &AlarmSettings, now: Millis) -> bool {
+    incident.latest_at.plus_seconds(settings.incident_window_seconds + BUCKET_SECONDS) <= now
+}
+
+/// Whether so many devices in alarm are an incident still.
+fn is_many(devices: u64, population: Option<u64>, settings: &AlarmSettings) -> bool {
+    #[expect(clippy::cast_precision_loss, reason = "no fleet has more than 2^52 devices")]
+    let is_share = |all: u64| devices as f64 > settings.incident_share * all as f64;
+    devices > u64::from(settings.incident_devices)
+        || (devices >= SHARE_FROM && population.is_some_and(is_share))
+}

@@ -1,0 +1,83 @@
+//! What the watch keeps from one look to the next.
+
+use std::collections::BTreeMap;
+
+use fleetwarden_aws::kept::HasNotices;
+use fleetwarden_core::notices::Notices;
+use fleetwarden_core::timestamp::Millis;
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::send::GRACE_SECONDS;
+
+/// How many events that were sent through are remembered: an item of the ledger has room for so many.
+const SENT: usize = 1_000;
+/// How often an event is sent through. What is not heard after that is parked somewhere, and sending it again every hour
+/// would park it again every hour.
+const TRIES: u32 = 3;
+/// What was wrong, and is again before this is over, was never mended.
+pub(crate) const MENDED_SECONDS: i64 = 2 * 86_400;
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Memory {
+    /// When the watch first looked: what was before is not missed by anybody.
+    pub(crate) since: Option<Millis>,
+    /// All events before this were held against the ledger, and it knew them.
+    pub(crate) heard_until: Option<Millis>,
+    /// How many seconds of events were too many for one look: the next one takes fewer at a time.
+    pub(crate) slice_seconds: Option<i64>,
+    /// The events that the last looks sent through.
+    sent: BTreeMap<String, Sent>,
+    pub(crate) notices: Notices,
+}
+
+/// An event that was sent through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(crate) struct Sent {
+    /// How often.
+    times: u32,
+    /// When it was last.
+    at: Millis,
+}
+
+/// What becomes of an event that the ledger does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    /// It is sent for the first time.
+    First,
+    /// It was sent a moment ago, and may be on its way.
+    OnItsWay,
+    /// It was sent before, and is sent again.
+    Again,
+    /// It was sent often enough.
+    GivenUp,
+}
+
+impl HasNotices for Memory {
+    fn notices(&mut self) -> &mut Notices {
+        &mut self.notices
+    }
+}
+
+impl Memory {
+    /// What becomes of an event.
+    pub(crate) fn sending(&self, key: &str, now: Millis) -> Sending {
+        match self.sent.get(key) {
+            None => Sending::First,
+            Some(sent) if now < sent.at.plus_seconds(GRACE_SECONDS) => Sending::OnItsWay,
+            Some(sent) if sent.times < TRIES => Sending::Again,
+            Some(_) => Sending::GivenUp,
+        }
+    }
+
+    /// Takes in what became of the events that the ledger did not know. All others are forgotten.
+    pub(crate) fn sent<'f>(&mut self, found: impl Iterator<Item = (&'f String, &'f Sending)>, now: Millis) {
+        let before = std::mem::take(&mut self.sent);
+        let sent = |key: &String, sending: Sending| match (before.get(key), sending) {
+            (Some(sent), Sending::OnItsWay | Sending::GivenUp) => *sent,
+            (sent, _) => Sent { times: sent.map_or(1, |sent| sent.times + 1), at: now },
+        };
+        self.sent = found.take(SENT).map(|(key, sending)| (key.clone(), sent(key, *sending))).collect();
+    }
+}

@@ -1,0 +1,163 @@
+//! What people are told, and what to do about it. Names of devices stand as code and never raw.
+
+use fleetwarden_core::alert::Alert;
+use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::alert::Kind;
+use fleetwarden_core::names::visible;
+
+use crate::incidents::Ended;
+use crate::send::Example;
+use crate::send::Lost;
+use crate::trouble::Trouble;
+
+/// The longest name that is shown, in characters.
+const NAME: usize = 128;
+
+/// An alert's title, its description, and what to do.
+type Words = (String, String, Vec<String>);
+
+impl Trouble {
+    pub(crate) fn words(&self) -> Words {
+        match self {
+            Self::Unheard { lost } => (
+                format!("{} not heard of", events(lost)),
+                format!(
+                    "Device Defender lists events of which no message came, or whose message was not handled. They were \
+                     sent to the alarm queue, so that they are being handled now; what is not heard of from now on is \
+                     brought in in the same way, by each look of this watch.\n{}",
+                    named(lost)
+                ),
+                vec![
+                    "See that each security profile has the alarm topic as its alert target, with the role in the stack's \
+                     output AlarmTopicPublisherRoleArn (`aws iot describe-security-profile`, `alertTargets`): the role may \
+                     publish there, and may use the topic's KMS key (kms:GenerateDataKey, kms:Decrypt). The metric \
+                     MisconfiguredDeviceDefenderNotification in AWS/IoT counts what Device Defender could not publish."
+                        .into(),
+                    function_step(),
+                ],
+            ),
+            Self::Undelivered { lost } => (
+                format!("{} sent through in vain", events(lost)),
+                format!(
+                    "An earlier look of this watch sent these events to the alarm queue, and the ledger still does not have \
+                     them. They are sent three times at most.\n{}",
+                    named(lost)
+                ),
+                vec![function_step()],
+            ),
+            Self::Unsent { why } => (
+                "Alarms were not heard of, and could not be sent through".into(),
+                format!("The alarm queue did not take a message of this watch: {}.", visible(why)),
+                vec![
+                    "Let the role of `alarm-watch` send to the alarm queue (sqs:SendMessage) and use its KMS key \
+                     (kms:GenerateDataKey, kms:Decrypt). The next look sends again."
+                        .into(),
+                ],
+            ),
+            Self::Gone { lost } => (
+                format!("{} ended and no message told of it", alarms(lost)),
+                format!(
+                    "The ledger had these in alarm, and Device Defender no longer lists them as active. They were ended as \
+                     alarm-invalidated at the time of the look.\n{}",
+                    named(lost)
+                ),
+                vec![
+                    "If a security profile was detached, changed or deleted, this is what follows: Device Defender does \
+                     not announce it. If not, look for why messages are lost, as for alarms that are not heard of."
+                        .into(),
+                ],
+            ),
+            Self::Behind { seconds } => (
+                "The watch on alarms is behind".into(),
+                format!(
+                    "There were more events than one invocation has time for. Those of the last {} minutes are still to be \
+                     looked at; the next look goes on where this one ended.",
+                    seconds / 60
+                ),
+                vec![
+                    "Invoke `alarm-watch` again to catch up now. If this comes back, let the schedule run more often, or \
+                     the function longer, and see which behavior alarms so much."
+                        .into(),
+                ],
+            ),
+            Self::Blind { operation, message, .. } => (
+                format!("The watch on alarms is blind: {operation}"),
+                format!("What it would have seen is not known. {}", visible(message)),
+                vec![
+                    "If it is denied, let the role of `alarm-watch` make the call, and look for a deny in a service control \
+                     policy or a permissions boundary. If it is not, the next look may succeed."
+                        .into(),
+                ],
+            ),
+        }
+    }
+}
+
+/// An incident is over.
+pub(crate) fn incident_over(over: &Ended, account: &str, region: &str) -> Alert {
+    let (behavior, profile) = (code(&over.behavior), code(&over.profile));
+    let left = match over.in_alarm {
+        0 => "No device is in alarm any more.".to_owned(),
+        1 => "One device is still in alarm: the policy decides on it now.".to_owned(),
+        many => format!("{many} devices are still in alarm: the policy decides on each of them now."),
+    };
+    Alert {
+        kind: Kind::AlarmIncidentOver,
+        severity: AlertSeverity::Low,
+        about: format!("incident {} over", over.id),
+        thread: format!("incident {}", over.id),
+        title: format!("Incident over: {}", visible(&over.behavior)),
+        description: format!(
+            "Account {account} in {region}. The incident of behavior {behavior} of security profile {profile} is over: no \
+             new device within the policy's window. {} devices alarmed in it. {left}",
+            over.devices
+        ),
+        next_steps: vec![
+            "If the devices did nothing wrong, verify their alarms as FALSE_POSITIVE or BENIGN_POSITIVE."
+                .into(),
+        ],
+    }
+}
+
+fn function_step() -> String {
+    "If the alerts go on, the topic or the queue does not reach `detect-alarm`: see the topic's subscription, the \
+     function's errors and its dead-letter queue. What is parked there has its reason in the attribute `reason`."
+        .to_owned()
+}
+
+fn events(lost: &Lost) -> String {
+    match lost.count {
+        1 => "1 event of an alarm was".to_owned(),
+        many => format!("{many} events of alarms were"),
+    }
+}
+
+fn alarms(lost: &Lost) -> String {
+    match lost.count {
+        1 => "1 alarm".to_owned(),
+        many => format!("{many} alarms"),
+    }
+}
+
+/// A line for each event, up to a bound.
+fn named(lost: &Lost) -> String {
+    let line = |example: &Example| {
+        let thing = example.thing.as_deref().map_or_else(|| "no device".to_owned(), code);
+        format!(
+            "- {thing}: {} by {} of {}, {}",
+            visible(&example.event),
+            code(&example.behavior),
+            code(&example.profile),
+            example.at.rfc3339()
+        )
+    };
+    let more = lost.count.checked_sub(lost.examples.len() as u64).filter(|more| *more > 0);
+    let more = more.map(|more| format!("- and {more} more"));
+    lost.examples.iter().map(line).chain(more).collect::<Vec<_>>().join("\n")
+}
+
+/// A name as code: no character of it can end that or be unseen.
+fn code(name: &str) -> String {
+    let name: String = visible(name).chars().map(|c| if c == '`' { '\'' } else { c }).take(NAME).collect();
+    format!("`{name}`")
+}

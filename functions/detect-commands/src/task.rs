@@ -1,0 +1,133 @@
+//! A mitigation task of alarms that passed the gate: claimed in the ledger as those of the policy's rules are, started,
+//! and followed by `apply-mitigations` to its end.
+//!
+//! Its follow-up is on its way before its start, because nobody delivers a command again: whoever dies in between leaves
+//! a claim that the follow-up either finds to be a task's, or gives back.
+
+use std::collections::BTreeMap;
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::mitigations::Additions;
+use fleetwarden_aws::mitigations::Holder;
+use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::mitigations::WholeClaim;
+use fleetwarden_aws::mitigations::attribute;
+use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_commands::Command;
+use fleetwarden_commands::Failure;
+use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::repeat::tokened;
+use fleetwarden_commands::task::EXISTS;
+use fleetwarden_core::alarm::message::AlarmMitigationMessage;
+use fleetwarden_core::alarm::message::AlarmMitigationRequest;
+use fleetwarden_core::alarm::message::AlarmStep;
+use fleetwarden_core::api::input::TOKEN;
+use fleetwarden_core::digest::Digest;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::DetectCommands;
+
+impl DetectCommands {
+    /// Claims, starts and has followed what passed the gate; a repeat of it changes nothing.
+    pub(crate) async fn start_task(
+        &self,
+        command: &Command,
+        mut input: Map<String, Value>,
+        request: &AlarmMitigationRequest,
+        additions: &Additions,
+        mitigations: &Mitigations,
+    ) -> Result<Box<RawValue>, Failure> {
+        let id = command.text("taskId");
+        // Of what the command says, not of what its target has now: a repeat of it is the same command then.
+        if let Some(token) = tokened(self.service.family, command, "").and_then(|mut of| of.remove(TOKEN)) {
+            input.insert(TOKEN.to_owned(), token);
+        }
+        let hash = self.hash(command);
+        let claimed_at = self.service.clock.now();
+        // Nobody but this try can start what it is the first to claim.
+        let first = match mitigations.claim_violations(request, additions, &hash, claimed_at).await? {
+            WholeClaim::Taken => true,
+            WholeClaim::TakenAgain => false,
+            WholeClaim::Repeated => return answer(&json!({"taskId": id})),
+            WholeClaim::Other => {
+                let what = format!("the task '{id}' is another mitigation's; give a taskId of its own");
+                return Err(Failure::Refused { name: EXISTS, what });
+            }
+            WholeClaim::Held(holders) => return Err(taken(request, &holders)),
+            WholeClaim::Overtaken { .. } => {
+                return Err(Error::Later(format!("{id}: nothing overtakes an alarm")).into());
+            }
+        };
+        let started = match self.have_followed(request).await {
+            Ok(()) => {
+                let alike = |there: &Value| {
+                    let there = there.get("taskSummary").unwrap_or(there);
+                    there.get("target") == input.get("target") && actions_of(there) == request.actions
+                };
+                self.service.start(command, &input, "DescribeDetectMitigationActionsTask", alike).await
+            }
+            Err(error) => Err((error.into(), true)),
+        };
+        self.service.settle_start(id, started, first, claimed_at, mitigations).await
+    }
+
+    /// Whether this very command has started its task before. Its alarms may be over by now, so that the gate would refuse
+    /// what was done.
+    pub(crate) async fn is_started(&self, command: &Command) -> Result<bool, Failure> {
+        let id = command.text("taskId");
+        let Some(item) = (self.ledger)().get(&about::mitigation(id), "task").await? else { return Ok(false) };
+        if item.get_text(attribute::COMMAND_HASH) != Some(&self.hash(command)) {
+            return Ok(false);
+        }
+        Ok(match State::of(&item) {
+            Some(state) if state == State::Started || state.has_ended() => true,
+            // An earlier try may have died before it wrote the start down.
+            Some(State::Claimed) => {
+                let task = json!({"taskId": id});
+                self.service.ask_if_there("DescribeDetectMitigationActionsTask", task).await?.is_some()
+            }
+            _ => false,
+        })
+    }
+
+    /// Of all that a command says. The members of a map stand in one order.
+    pub(crate) fn hash(&self, command: &Command) -> String {
+        let input = tokened(self.service.family, command, "").unwrap_or_else(|| command.input.clone());
+        Digest::new("alarm mitigation command").part(&Value::Object(input).to_string()).hex()
+    }
+
+    /// Sends the follow-up of a task.
+    async fn have_followed(&self, request: &AlarmMitigationRequest) -> Result<(), Error> {
+        let message = AlarmMitigationMessage::new(request.clone(), AlarmStep::Follow);
+        let body = serde_json::to_string(&message).map_err(|e| Error::Input(e.to_string()))?;
+        let message = Outgoing { body, delay_seconds: self.follow_up_seconds };
+        (self.mitigation_queue)().send(&[message]).await
+    }
+}
+
+/// The names of the actions of a task, as it is described.
+fn actions_of(task: &Value) -> Vec<String> {
+    let definitions = task.get("actionsDefinition").and_then(Value::as_array).into_iter().flatten();
+    let name = |action: &Value| Some(action.get("name")?.as_str()?.to_owned());
+    definitions.filter_map(name).collect()
+}
+
+/// Other tasks have violations that the command names.
+pub(crate) fn taken(request: &AlarmMitigationRequest, holders: &[Holder]) -> Failure {
+    let places: BTreeMap<&str, usize> = request
+        .violations
+        .iter()
+        .enumerate()
+        .map(|(at, violation)| (violation.violation_id.as_str(), at))
+        .collect();
+    let told = holders.iter().map(|Holder { id, task_id }| {
+        let at = places.get(id.as_str()).map(|at| format!("[{at}]")).unwrap_or_default();
+        format!("$.target.violationIds{at}: the mitigation task '{task_id}' has the violation '{id}'")
+    });
+    Failure::Refused { name: "ViolationsTaken", what: told.collect::<Vec<_>>().join("\n") }
+}

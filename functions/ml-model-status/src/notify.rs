@@ -1,0 +1,303 @@
+//! What people are told of the models: what begins or lasts, what is over, and what cannot be seen. Pure.
+//!
+//! One alert is on one kind of trouble of one profile, with all behaviors of which it is due. When more profiles than
+//! people read have the same trouble at once, one alert is on all of them: then the cause is not in one of them.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use fleetwarden_aws::Error;
+use fleetwarden_core::alert::Alert;
+use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::alert::Kind;
+use fleetwarden_core::digest::Digest;
+use fleetwarden_core::models::ModelReport;
+use fleetwarden_core::models::NOTE;
+use fleetwarden_core::models::Trouble;
+use fleetwarden_core::names::visible;
+use fleetwarden_core::notices::Due;
+use fleetwarden_core::notices::Notices;
+use fleetwarden_core::timestamp::Millis;
+
+/// More profiles with one kind of trouble are one alert.
+const PROFILES: usize = 10;
+/// How many models an alert names.
+const NAMED: usize = 20;
+
+/// A call that was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Blind {
+    operation: String,
+    code: String,
+    pub(crate) message: String,
+}
+
+/// What one look saw.
+pub(crate) struct Seen<'l> {
+    pub(crate) account: &'l str,
+    pub(crate) region: &'l str,
+    pub(crate) now: Millis,
+    /// All security profiles that there are, if they were listed.
+    pub(crate) names: Option<BTreeSet<&'l str>>,
+    /// Whether all training summaries were read.
+    pub(crate) are_summed: bool,
+    /// The profiles whose targets were looked at.
+    pub(crate) looked_at: &'l BTreeSet<String>,
+    /// Whether there was time for everything.
+    pub(crate) is_complete: bool,
+    pub(crate) report: &'l ModelReport,
+    pub(crate) blind: &'l [Blind],
+}
+
+/// A trouble that is due to be told.
+struct Told<'l> {
+    profile: &'l str,
+    behavior: &'l str,
+    words: String,
+    due: Due,
+}
+
+impl Blind {
+    pub(crate) fn of(error: &Error) -> Self {
+        tracing::warn!(error.name = error.name(), %error, "the status of the models cannot be seen");
+        let (operation, code) = match error {
+            Error::Aws { operation, code, .. } => ((*operation).to_owned(), code.clone()),
+            _ => ("its work".to_owned(), error.name().to_owned()),
+        };
+        Self { operation, code, message: error.to_string() }
+    }
+}
+
+fn key(kind: Kind, profile: &str, behavior: &str) -> String {
+    format!("{} {profile} {behavior}", kind.as_str())
+}
+
+/// By what it is known that a behavior alarms often.
+pub(crate) fn alarms_often(profile: &str, behavior: &str) -> String {
+    key(Kind::ModelAlarmsOften, profile, behavior)
+}
+
+/// Takes in what a look saw, and adds the alerts that are due.
+pub(crate) fn notice(notices: &mut Notices, look: &Seen<'_>) {
+    let mut due: BTreeMap<Kind, Vec<Told<'_>>> = BTreeMap::new();
+    for (profile, behavior, trouble, outlook) in troubles(look.report) {
+        if let Some(since) = notices.notice(&key(trouble.kind(), profile, behavior), look.now) {
+            let words = format!("{}.{outlook}", trouble.words());
+            due.entry(trouble.kind()).or_default().push(Told { profile, behavior, words, due: since });
+        }
+    }
+    for (kind, told) in due {
+        let mut by_profile: BTreeMap<&str, Vec<Told<'_>>> = BTreeMap::new();
+        let profiles: BTreeSet<&str> = told.iter().map(|told| told.profile).collect();
+        if profiles.len() > PROFILES {
+            notices.tell(alert(kind, None, &told, look));
+            continue;
+        }
+        for told in told {
+            by_profile.entry(told.profile).or_default().push(told);
+        }
+        for (profile, told) in by_profile {
+            notices.tell(alert(kind, Some(profile), &told, look));
+        }
+    }
+    for blind in look.blind {
+        let about = format!("blind {} {}", blind.operation, blind.code);
+        if let Some(due) = notices.notice(&about, look.now) {
+            notices.tell(blind_alert(blind, due, look));
+        }
+    }
+    over(notices, look);
+}
+
+/// All troubles: profile, behavior, trouble, and what to add to it.
+fn troubles(report: &ModelReport) -> impl Iterator<Item = (&str, &str, Trouble, String)> {
+    let of_models = report.models.iter().flat_map(|model| {
+        model.troubles.iter().map(|trouble| {
+            let outlook = match trouble {
+                Trouble::AlarmsOften { .. } => String::new(),
+                _ => format!(" {}", model.outlook),
+            };
+            (model.profile.as_str(), model.behavior.as_str(), trouble.clone(), outlook)
+        })
+    });
+    let of_profiles = report.without_targets.iter().map(|without| {
+        (without.profile.as_str(), "", Trouble::NoTargets { had: without.had }, String::new())
+    });
+    of_models.chain(of_profiles)
+}
+
+/// Tells what is over. What has only changed its kind, because it got worse or because the profile is paused, is not.
+fn over(notices: &mut Notices, look: &Seen<'_>) {
+    let is_looked_at = |key: &str| {
+        let mut parts = key.splitn(3, ' ');
+        let (kind, profile) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let is_gone = look.names.as_ref().is_some_and(|names| !names.contains(profile));
+        match kind {
+            "blind" => look.is_complete,
+            _ if kind == Kind::ProfileWithoutTargets.as_str() => is_gone || look.looked_at.contains(profile),
+            _ => look.are_summed,
+        }
+    };
+    let troubled: BTreeSet<(&str, &str)> = troubles(look.report)
+        .filter(|(.., trouble, _)| trouble.kind() != Kind::ModelAlarmsOften)
+        .map(|(profile, behavior, ..)| (profile, behavior))
+        .collect();
+    let mut lines = Vec::new();
+    let mut about = Digest::new("models recovered");
+    for (key, since) in notices.over(look.now, is_looked_at) {
+        let parts: Vec<&str> = key.splitn(3, ' ').collect();
+        let [kind, profile, behavior] = parts.as_slice() else { continue };
+        let is_training = *kind != Kind::ModelAlarmsOften.as_str() && *kind != "blind";
+        if is_training && (troubled.contains(&(profile, behavior)) || troubled.contains(&(profile, ""))) {
+            continue;
+        }
+        about = about.part(&key).part(&since.0.to_string());
+        let of = if behavior.is_empty() { format!("`{profile}`") } else { format!("`{profile}` {behavior}") };
+        let what = if *kind == "blind" {
+            format!("`{profile}` answers again")
+        } else if look.names.as_ref().is_some_and(|names| !names.contains(profile)) {
+            format!("{of}: {kind} is over, because the security profile was deleted")
+        } else {
+            format!("{of}: {kind} is over")
+        };
+        lines.push(format!("- {what} (since {})", since.rfc3339()));
+    }
+    if lines.is_empty() {
+        return;
+    }
+    let title = match lines.len() {
+        1 => "A problem with an ML Detect model is over".to_owned(),
+        many => format!("{many} problems with ML Detect models are over"),
+    };
+    notices.tell(Alert {
+        kind: Kind::ModelRecovered,
+        severity: AlertSeverity::Low,
+        about: about.hex(),
+        thread: "models".into(),
+        title,
+        description: format!("{}{}", place(look), named(&lines)),
+        next_steps: vec!["Nothing is left to do.".into()],
+    });
+}
+
+fn alert(kind: Kind, profile: Option<&str>, told: &[Told<'_>], look: &Seen<'_>) -> Alert {
+    let mut about = Digest::new("models");
+    for told in told {
+        about = about.part(told.profile).part(told.behavior);
+        about = about.part(&told.due.since.0.to_string()).part(&told.due.months.to_string());
+    }
+    let lines: Vec<String> = told
+        .iter()
+        .map(|told| {
+            let behavior =
+                if told.behavior.is_empty() { String::new() } else { format!(" {}", told.behavior) };
+            format!("- `{}`{behavior}: {}", visible(told.profile), visible(&told.words))
+        })
+        .collect();
+    let of = if let Some(profile) = profile {
+        format!("Security profile {profile}")
+    } else {
+        let profiles: BTreeSet<&str> = told.iter().map(|told| told.profile).collect();
+        format!("{} security profiles", profiles.len())
+    };
+    let note = if told.iter().any(|told| told.words.contains("datapoint")) {
+        format!("\n\n{NOTE}")
+    } else {
+        String::new()
+    };
+    Alert {
+        kind,
+        severity: severity(kind),
+        about: about.hex(),
+        thread: profile.map_or_else(|| "models".to_owned(), |profile| format!("models of {profile}")),
+        title: format!("{of}: {}", what(kind, told.len())),
+        description: format!("{}{}{note}", place(look), named(&lines)),
+        next_steps: steps(kind).iter().map(|step| (*step).to_owned()).collect(),
+    }
+}
+
+fn blind_alert(blind: &Blind, due: Due, look: &Seen<'_>) -> Alert {
+    Alert {
+        kind: Kind::ModelWatchBlind,
+        severity: AlertSeverity::Medium,
+        about: format!("{} {} since {}, month {}", blind.operation, blind.code, due.since.0, due.months),
+        thread: "models".into(),
+        title: format!("The status of ML Detect models cannot be seen: {}", blind.operation),
+        description: format!("{}What it would have shown is not known. {}", place(look), visible(&blind.message)),
+        next_steps: vec![
+            "If it is denied, let the role of `ml-model-status` make the call, and look for a deny in a service control \
+             policy or a permissions boundary. If it is not, the next look may succeed."
+                .into(),
+        ],
+    }
+}
+
+fn place(look: &Seen<'_>) -> String {
+    format!("Account {} in {}. ", look.account, look.region)
+}
+
+/// The lines, up to a bound.
+fn named(lines: &[String]) -> String {
+    let more =
+        lines.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| format!("- and {more} more"));
+    let first: Vec<String> = lines.iter().take(NAMED).cloned().chain(more).collect();
+    format!("\n{}", first.join("\n"))
+}
+
+const fn severity(kind: Kind) -> AlertSeverity {
+    match kind {
+        Kind::ModelExpired | Kind::ModelExpiring | Kind::ProfileWithoutTargets => AlertSeverity::High,
+        _ => AlertSeverity::Medium,
+    }
+}
+
+fn what(kind: Kind, models: usize) -> String {
+    let (count, are) = match models {
+        1 => ("a model".to_owned(), "is"),
+        many => (format!("{many} models"), "are"),
+    };
+    match kind {
+        Kind::ModelNotBuilt => format!("{count} {are} not built in time"),
+        Kind::ModelNotRefreshed => format!("{count} {are} not refreshed"),
+        Kind::ModelExpiring => format!("{count} expire{} soon", if models == 1 { "s" } else { "" }),
+        Kind::ModelExpired => format!("{count} {} expired", if models == 1 { "has" } else { "have" }),
+        Kind::ModelAlarmsOften => {
+            format!("{count} alarm{} for many devices", if models == 1 { "s" } else { "" })
+        }
+        _ => "no targets".to_owned(),
+    }
+}
+
+/// What to do, most important first.
+const fn steps(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::ModelNotBuilt | Kind::ModelNotRefreshed => &[
+            "See whether the metric arrives: `aws iot list-metric-values` for a device of the targets. A device that sends \
+             no metrics, and a topic dimension that few messages match, collect nothing.",
+            "Bring the number up as the forecast says: attach the profile to a larger group, or report more often (not \
+             more often than every 5 minutes).",
+            "If it cannot be reached, replace the behavior by one with a fixed or a statistical threshold. After 30 days \
+             without enough datapoints the model is given up.",
+        ],
+        Kind::ModelExpiring => &[
+            "If the profile is detached, attach it again before the model expires: an expired model cannot be brought back.",
+            "If it is attached, see whether the metric arrives: `aws iot list-metric-values` for a device of the targets.",
+        ],
+        Kind::ModelExpired => &[
+            "Create a new security profile with the behavior and attach it: an expired model cannot be brought back, and a \
+             new one takes 14 days.",
+            "Until then use a behavior with a fixed or a statistical threshold.",
+        ],
+        Kind::ModelAlarmsOften => &[
+            "See whether something happened to the fleet (an incident, a new firmware, a new region). If so, the model \
+             learns it within 14 days.",
+            "If nothing did, mark the alarms as FALSE_POSITIVE, raise the confidence level to HIGH or the number of \
+             consecutive datapoints to alarm, or give devices of another kind a security profile of their own.",
+        ],
+        _ => &[
+            "Attach the profile to a thing group (`aws iot attach-security-profile`). A detached profile can be attached \
+             again within 30 days; after that its models have expired.",
+            "If it was detached on purpose and for good, delete it.",
+        ],
+    }
+}

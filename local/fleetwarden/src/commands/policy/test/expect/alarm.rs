@@ -1,0 +1,73 @@
+//! What a policy decides on an alarm, compared with what a case expects.
+
+use super::super::super::Source;
+use super::super::super::explanation::alarm::{self, Explained};
+use super::super::super::explanation::{self, Opening};
+use super::super::case::Case;
+use super::{Failure, Key, differences, opens, protected_by};
+use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::policy::{
+    AlarmDecision, AlarmHeld, AlarmOutcome, AlarmRule, AlarmSubject, Report, lasting,
+};
+
+/// Compares a decision with what a case expects.
+///
+/// # Errors
+/// If the policy names a time zone that does not exist.
+pub(in super::super) fn compare(
+    source: &Source,
+    case: &Case,
+    subject: &AlarmSubject<'_>,
+    decision: &AlarmDecision<'_, '_>,
+) -> anyhow::Result<Option<Failure>> {
+    let opening = explanation::opening(&source.policy, subject.at)?;
+    let rules: Vec<_> = source.policy.alarm_rules().iter().map(AlarmRule::name).collect();
+    let differences = differences(case, &rules, |key| got(key, decision, subject, opening));
+    if differences.is_empty() {
+        return Ok(None);
+    }
+    let told = Explained { source, subject, decision, opening, recorded: None, assumed: "" };
+    Ok(Some(Failure { differences, why: alarm::text(&told) }))
+}
+
+/// What came out, in the words of `expect`.
+fn got(key: Key, decision: &AlarmDecision<'_, '_>, subject: &AlarmSubject<'_>, opening: Opening) -> String {
+    let none = || "none".to_owned();
+    let length = |seconds: i64| lasting(seconds.saturating_mul(1000));
+    match (key, decision.outcome) {
+        (Key::Rule, _) => decision.rule.map_or_else(none, str::to_owned),
+        (Key::Outcome, outcome) => outcome.word().to_owned(),
+        (Key::Actions, AlarmOutcome::Mitigate(mitigate)) => mitigate.actions.join(", "),
+        (Key::Release, AlarmOutcome::Mitigate(mitigate)) => {
+            mitigate.release_after_seconds.map_or_else(none, length)
+        }
+        (Key::State, AlarmOutcome::Verify(verify)) => verify.state.as_str().to_owned(),
+        (Key::Alert, AlarmOutcome::Report(Report::Silent)) => "silent".to_owned(),
+        // The alert of a behavior has a severity of its own where a rule says none.
+        (Key::Alert, AlarmOutcome::Report(Report::Alert(severity))) => {
+            severity.map_or("usual", AlertSeverity::as_str).to_owned()
+        }
+        (Key::Held, _) => decision.held.as_ref().map_or_else(none, why_held),
+        (Key::Shadow, _) => decision.shadow.map_or_else(none, |shadow| shadow.rule.name().to_owned()),
+        (Key::Opens, AlarmOutcome::Mitigate(_)) => opens(opening),
+        (Key::Again, _) => {
+            let begin = subject.life.raised_at;
+            let after = decision.again_at.zip(begin).map(|(at, begin)| lasting(at.0.saturating_sub(begin.0)));
+            after.unwrap_or_else(none)
+        }
+        (Key::Actions | Key::Release | Key::State | Key::Alert | Key::Opens | Key::Until, _) => none(),
+    }
+}
+
+fn why_held(held: &AlarmHeld<'_>) -> String {
+    match held {
+        AlarmHeld::ProtectedBy(by) => protected_by(by),
+        AlarmHeld::ProtectionUnknown => "protectionUnknown".to_owned(),
+        AlarmHeld::RegistrationUnknown => "registrationUnknown".to_owned(),
+        AlarmHeld::RuleUnknown(rule) => format!("ruleUnknown {rule}"),
+        AlarmHeld::Ended => "ended".to_owned(),
+        AlarmHeld::NothingToMitigate => "nothingToMitigate".to_owned(),
+        AlarmHeld::NothingToVerify => "nothingToVerify".to_owned(),
+        AlarmHeld::Verified(state) => format!("verified {}", state.as_str()),
+    }
+}

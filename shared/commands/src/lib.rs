@@ -1,0 +1,71 @@
+//! What the functions that do Device Defender's operations for people and workflows have in common.
+//!
+//! `audit-commands` and `detect-commands` take one command an invocation: the name of an operation and its members. On
+//! the way: [`invoke`](Service::handle) (time and metrics) → [`command`] (judged before any call) → [`dry`] (what would
+//! change) or [`repeat`] (the call, which a repeat does not do twice); a mitigation passes the [`gate`] before its [`task`]
+//! starts; lists go by [`pages`], looks at the account by
+//! [`calls`]. What a change is about is a [`subject`]. What differs between the two is a [`Family`].
+
+pub mod calls;
+pub mod command;
+pub mod diff;
+pub mod dry;
+pub mod failure;
+pub mod gate;
+mod invoke;
+pub mod pages;
+pub mod repeat;
+pub mod subject;
+pub mod task;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::iot_api::IotApi;
+use fleetwarden_core::api::Operation;
+use fleetwarden_core::api::shape::Member;
+use serde_json::Map;
+use serde_json::Value;
+
+pub use crate::command::Command;
+pub use crate::failure::Failure;
+use crate::subject::Subject;
+use crate::subject::Verb;
+
+/// Operations that belong together, and what is special about some of them.
+#[derive(Debug)]
+pub struct Family {
+    /// The function's name: in its metrics, and in the tokens that it makes.
+    pub function: &'static str,
+    /// One of its commands, for whoever gives none.
+    pub example: &'static str,
+    /// The operation of a name, or what is wrong with the name.
+    pub find: fn(&str) -> Result<&'static Operation, String>,
+    /// Members of a command that are ours and none of the service's.
+    pub own: fn(&Operation) -> &'static [Member],
+    /// The member of a list's answer that has the entries.
+    pub entries: fn(&str) -> &'static str,
+    /// Operations that the service refuses when they are done already: what became of a try is looked up.
+    pub refused_twice: &'static [&'static str],
+    /// Kinds that can be deleted when they are not there.
+    pub deleted_quietly: &'static [&'static str],
+    /// The members of a description that the operation which makes the thing answers with.
+    pub made: &'static [&'static str],
+    /// What of a description is the thing, if there is one: by its kind and what is done to it.
+    pub described: fn(&str, Verb, Value) -> Option<Value>,
+    /// The members that a thing has after a change, as far as the change says: by the change and what is there.
+    pub becomes: fn(&Subject, &Value) -> Map<String, Value>,
+}
+
+/// A family of operations, at the service.
+#[derive(Clone)]
+pub struct Service {
+    /// Which operations.
+    pub family: &'static Family,
+    /// The account that they act on: 12 digits. To confirm is to name it.
+    pub account: String,
+    /// AWS IoT.
+    pub iot: IotApi,
+    /// The function's clock.
+    pub clock: Clock,
+}
