@@ -134,8 +134,8 @@ impl ApplyMitigations {
         }
         let message: MitigationMessage = batch::parse("mitigation message", body)?;
         match message.step {
-            Step::Start | Step::Held { .. } => self.start(message, deadline).await,
-            Step::Follow => self.follow(message, deadline).await,
+            Step::Start | Step::Held { .. } => Box::pin(self.start(message, deadline)).await,
+            Step::Follow => Box::pin(self.follow(message, deadline)).await,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_iot::Client;
 use aws_sdk_iot::operation::describe_mitigation_action::DescribeMitigationActionOutput;
+use aws_sdk_iot::types::AddThingsToThingGroupParams;
 use fleetwarden_core::names::visible;
 use fleetwarden_core::pages::Pages;
 
@@ -142,7 +143,7 @@ pub fn missing(actions: &GroupsByAction, present: &BTreeSet<String>) -> GroupsBy
 fn groups_of(described: &DescribeMitigationActionOutput, action: &str) -> Result<ActionGroups, Error> {
     let kind = described.action_type().map_or("no type", |kind| kind.as_str());
     let adds = described.action_params().and_then(|params| params.add_things_to_thing_group_params());
-    Ok(match adds.map(|adds| adds.thing_group_names()) {
+    Ok(match adds.map(AddThingsToThingGroupParams::thing_group_names) {
         Some(groups) if !groups.is_empty() => ActionGroups::Groups(groups.to_vec()),
         Some(_) => ActionGroups::None(format!("mitigation action '{action}' names no thing group")),
         None if kind == "ADD_THINGS_TO_THING_GROUP" || described.action_type().is_none() => {

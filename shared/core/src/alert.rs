@@ -65,6 +65,8 @@ pub enum Kind {
     MitigationFailed,
     /// Mitigations wait for longer than a day, because the policy's windows say so.
     MitigationHeld,
+    /// A device was taken out of the groups that its mitigation had put it into.
+    MitigationReleased,
     /// A model alarms for a large share of its devices.
     ModelAlarmsOften,
     /// A model expires soon.
@@ -134,6 +136,7 @@ impl Kind {
             Self::FindingsReported => "findings-reported",
             Self::MitigationFailed => "mitigation-failed",
             Self::MitigationHeld => "mitigation-held",
+            Self::MitigationReleased => "mitigation-released",
             Self::ModelAlarmsOften => "model-alarms-often",
             Self::ModelExpiring => "model-expiring",
             Self::ModelExpired => "model-expired",

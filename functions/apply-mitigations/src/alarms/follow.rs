@@ -6,6 +6,7 @@
 //! a message that comes after that has nothing to do.
 
 use aws_sdk_iot::types::DetectMitigationActionsTaskStatistics as Statistics;
+use aws_sdk_iot::types::DetectMitigationActionsTaskStatus as TaskStatus;
 use aws_sdk_iot::types::DetectMitigationActionsTaskSummary as Task;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::AlarmTask;
@@ -50,7 +51,7 @@ impl ApplyMitigations {
             return self.lost_alarms(message).await;
         };
         // The status is looked at, not the mere existence; and a word that is new says that it goes on.
-        match task.task_status().map(|status| status.as_str()) {
+        match task.task_status().map(TaskStatus::as_str) {
             Some("SUCCESSFUL") => self.ended_alarms(request, &known, &task, State::Completed).await,
             Some("FAILED") => self.ended_alarms(request, &known, &task, State::Failed).await,
             Some("CANCELED") => self.ended_alarms(request, &known, &task, State::Canceled).await,

@@ -100,6 +100,10 @@ impl ApplyMitigations {
             Asked::Known(parts) => parts,
             Asked::Unknown(why) => return self.wait_alarms(message, &why).await,
             Asked::Never(why) => {
+                // An earlier delivery may have started it, before the action was taken away.
+                if task::describe(&self.detect, &request.task_id()).await?.is_some() {
+                    return self.started_alarms(message).await;
+                }
                 let alert = alerts::refused(request, &why);
                 return self.refuse_alarms(request, Some(&request.violations), why, &alert).await;
             }
@@ -249,6 +253,9 @@ impl ApplyMitigations {
             instead,
             "would mitigate"
         );
+        for violation in violations {
+            self.note(request, violation, "would-mitigate", instead).await?;
+        }
         Ok(())
     }
 

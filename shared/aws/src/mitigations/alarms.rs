@@ -278,7 +278,8 @@ impl Part for ViolationRef {
     fn unless_held(&self, task_id: &str, state: State) -> Condition {
         let mut condition = unless_held(task_id, state);
         if state == State::Claimed {
-            condition.expression += &format!(" OR {} < :raised_at", attribute::RAISED_AT);
+            condition.expression =
+                format!("{} OR {} < :raised_at", condition.expression, attribute::RAISED_AT);
             condition.values.insert(":raised_at".to_owned(), AttributeValue::N(self.raised_at.0.to_string()));
         }
         condition

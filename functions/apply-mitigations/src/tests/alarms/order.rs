@@ -22,7 +22,7 @@ async fn to_the_end(detect: &Detect, asked: &Value) {
             }
             deliver(detect, &message).await.unwrap();
         }
-        detect.cloud.pass_seconds(900);
+        detect.cloud.pass_seconds(4_000);
     }
     panic!("it does not end");
 }
@@ -54,6 +54,39 @@ async fn whenever_a_start_dies_the_task_is_started_once_and_all_that_it_adds_is_
         if ended {
             return;
         }
+    }
+}
+
+/// The call that starts the task.
+fn start_call() -> String {
+    format!("PUT /detect/mitigationactions/tasks/{}", id(&message([1])))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_is_halfway_when_its_message_comes_again_is_released_as_a_whole() {
+    let detect = Detect::with_alarms(1).await;
+    let started = Moment::after(&start_call(), 0);
+    assert!(detect.cloud.kill(started, deliver(&detect, &message([1]))).await.is_none());
+    assert_eq!(detect.starts().len(), 1);
+    detect.state().things.get_mut("camera-1").unwrap().insert("quarantine".into());
+    to_the_end(&detect, &message([1])).await;
+    is_mitigated_and_released(&detect, "halfway");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_started_before_its_action_or_permission_was_taken_away_is_followed() {
+    for gone in ["action", "start"] {
+        let detect = Detect::with_alarms(1).await;
+        let started = Moment::after(&start_call(), 0);
+        assert!(detect.cloud.kill(started, deliver(&detect, &message([1]))).await.is_none());
+        if gone == "action" {
+            detect.state().actions.remove("Mark");
+        } else {
+            detect.state().faults.insert("start".into(), Answer::refused());
+        }
+        deliver(&detect, &message([1])).await.unwrap();
+        assert_eq!(detect.task_state(&id(&message([1]))), "started", "{gone}");
+        assert_eq!((detect.take_queue().len(), detect.alerts().len()), (1, 0), "{gone}");
     }
 }
 
@@ -92,7 +125,7 @@ async fn a_write_or_a_call_whose_answer_is_lost_is_ones_own() {
         for answer in [Answer::broken(), Answer::Reset] {
             let detect = Detect::with_alarms(1).await;
             let call = match operation {
-                "start" => format!("PUT /detect/mitigationactions/tasks/{}", id(&message([1]))),
+                "start" => start_call(),
                 "remove" => "PUT /thing-groups/removeThingFromThingGroup".to_owned(),
                 operation => operation.to_owned(),
             };

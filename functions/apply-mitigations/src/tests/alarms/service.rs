@@ -109,10 +109,10 @@ impl State {
                 )
             }
             "action" => self.actions.get(id).map_or_else(not_found, Answer::ok),
-            "thing" => match self.things.contains_key(id) {
-                true => Answer::ok(json!({"thingName": id, "attributes": {}})),
-                false => not_found(),
-            },
+            "thing" => {
+                let described = |_: &_| Answer::ok(json!({"thingName": id, "attributes": {}}));
+                self.things.get(id).map_or_else(not_found, described)
+            }
             "groups" => self.things.get(id).map_or_else(not_found, |groups| {
                 let groups: Vec<Value> = groups.iter().map(|name| json!({"groupName": name})).collect();
                 Answer::ok(json!({"thingGroups": groups}))
