@@ -225,7 +225,7 @@ mod tests {
     fn values_and_criteria_are_told_in_words() {
         assert_eq!(in_words(&json!({"count": 910})), "count 910");
         assert_eq!(in_words(&json!({"ports": [23, 4444]})), "ports 23, 4444");
-        assert_eq!(in_words(&json!({"cidrs": ["10.0.0.1/32"; 9]})).matches("10.0.0.1/32").count(), 8);
+        assert_eq!(in_words(&json!({"cidrs": vec!["10.0.0.1/32"; 9]})).matches("10.0.0.1/32").count(), 8);
         assert_eq!(in_words(&json!(null)), "null");
         let of = |criteria: Value| expected(&criteria);
         let less = json!({"comparisonOperator": "less-than", "value": {"count": 5}, "durationSeconds": 300});

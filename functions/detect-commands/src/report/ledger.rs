@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::model_status;
 use fleetwarden_commands::sources::Sources;
 use fleetwarden_core::alarm::Action;
 use fleetwarden_core::alarm::Life;
-use fleetwarden_core::models;
 use fleetwarden_core::report::alarm::AlarmReport;
 use fleetwarden_core::report::alarm::DeviceAction;
 use fleetwarden_core::report::alarm::IncidentReport;
@@ -62,13 +60,8 @@ impl DetectCommands {
         };
         sources.tell("incidents", incidents).await;
         let status = async {
-            let Some(item) = alarms.ledger().get(&about::model_status(), "latest").await? else {
-                return Ok(());
-            };
-            let status = item.get_text("status").unwrap_or_default();
-            let status: models::ModelReport = serde_json::from_str(status)
-                .map_err(|e| Error::Later(format!("the status of models: {e}")))?;
-            *models = status.models.into_iter().map(model).collect();
+            let status = model_status::latest(alarms.ledger()).await?;
+            *models = status.iter().flat_map(|status| &status.models).map(ModelReport::from).collect();
             Ok(())
         };
         sources.tell("models", status).await;
@@ -108,17 +101,5 @@ fn in_words(action: &Action) -> String {
     match &action.rule {
         Some(rule) => format!("{} by rule {rule}", action.what),
         None => action.what.clone(),
-    }
-}
-
-fn model(model: models::Model) -> ModelReport {
-    ModelReport {
-        status: model.status.as_str().to_owned(),
-        profile: model.profile,
-        behavior: model.behavior,
-        percentage: Some(model.percentage),
-        refreshed_at: model.refreshed_at,
-        needs_attention: !model.troubles.is_empty(),
-        outlook: model.outlook,
     }
 }

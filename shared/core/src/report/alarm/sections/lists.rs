@@ -3,6 +3,7 @@
 use crate::alarm::Confidence;
 use crate::alarm::CriteriaType;
 use crate::alarm::Verification;
+use crate::models::NOTE;
 use crate::report::alarm::ActiveAlarm;
 use crate::report::alarm::AlarmReport;
 use crate::report::alarm::BehaviorReport;
@@ -201,5 +202,6 @@ pub(super) fn models(report: &AlarmReport) -> Option<Section> {
     });
     let heads = ["Behavior", "Status", "Collected", "Refreshed", "Outlook"];
     let caption = "Models, those that need somebody first";
-    Some(section("models", "Models", vec![Block::Table(table(caption, &heads, rows, report.models.len()))]))
+    let rows = Block::Table(table(caption, &heads, rows, report.models.len()));
+    Some(section("models", "Models", vec![rows, Block::Text(vec![Word::Faint(NOTE)])]))
 }
