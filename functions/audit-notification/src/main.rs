@@ -1,5 +1,7 @@
 //! Wires the function `audit-notification` to its environment.
 
+#![recursion_limit = "256"] // the futures of one invocation nest deeper than the compiler's default
+
 use audit_notification::Handler;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clients::Shared;
