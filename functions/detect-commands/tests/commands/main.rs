@@ -11,4 +11,5 @@ mod house;
 mod incidents;
 mod mitigations;
 mod profiles;
+mod report;
 mod trial;
