@@ -78,7 +78,7 @@ async fn it_tells_what_lasts_what_happened_and_what_was_done() {
     assert_eq!(series.len(), 6, "of the worst devices only");
     assert!(series.iter().all(|one| one["high"] == 0.0 && !one["points"].as_array().unwrap().is_empty()));
     let calls = house.calls();
-    assert_eq!(calls.matches("ListMetricValues").count(), 6, "{calls}");
+    assert_eq!(calls.matches("GET /metric-values").count(), 6, "{calls}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +97,11 @@ async fn each_format_says_the_same_and_the_page_has_the_charts() {
 async fn what_could_not_be_had_is_a_gap_and_the_rest_is_told() {
     let (house, active) = alarmed().await;
     heard(&house, &active[0], &[]).await;
-    house.cloud.fail("BatchGetItem", 9, Answer::error(400, "AccessDeniedException", json!({"message": "no"})));
+    house.cloud.fail(
+        "BatchGetItem",
+        9,
+        Answer::error(400, "AccessDeniedException", json!({"message": "no"})),
+    );
     house.cloud.fail("Query", 9, Answer::error(400, "AccessDeniedException", json!({"message": "no"})));
     let report = house.ok(json!({"command": "AlarmReport"})).await;
     assert_eq!(report["active"].as_array().unwrap().len(), active.len());
@@ -125,5 +129,8 @@ async fn it_can_be_asked_for_one_profile_and_one_thing() {
 #[tokio::test(start_paused = true)]
 async fn nothing_wrong_is_told_as_that() {
     let report = house().ok(json!({"command": "AlarmReport", "format": "markdown"})).await;
-    assert!(report["body"].as_str().unwrap().starts_with("# Alarm report: No device is in alarm\n"), "{report}");
+    assert!(
+        report["body"].as_str().unwrap().starts_with("# Alarm report: No device is in alarm\n"),
+        "{report}"
+    );
 }
