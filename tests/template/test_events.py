@@ -20,8 +20,9 @@ def test_an_event_is_of_its_source(path):
         assert set(event) <= {"dryRun", "scheduledAt"}
         return
     if source == "invoke":
-        table, more = ("DETECT", set()) if path.stem.startswith("invoke-detect") else ("AUDIT", {"auditreport"})
-        commands = {name.lower() for name in operations_of_tables()[table]} | more
+        detect = path.stem.startswith("invoke-detect")
+        own = {"alarmreport", "alarmincident"} if detect else {"auditreport"}
+        commands = {name.lower() for name in operations_of_tables()["DETECT" if detect else "AUDIT"]} | own
         assert event["command"].replace("-", "").lower() in commands
         return
     for record in event["Records"]:
