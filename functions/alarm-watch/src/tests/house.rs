@@ -17,6 +17,7 @@ use fleetwarden_aws::testing;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_core::alarm::Action;
 use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alarm::State;
@@ -32,7 +33,7 @@ use crate::AlarmWatch;
 
 pub(super) const ACCOUNT: &str = "123456789012";
 pub(super) const REGION: &str = "us-east-1";
-const ALERTS: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
+pub(super) const ALERTS: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
 pub(super) const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/alarms";
 
 /// What Detect lists.
@@ -51,6 +52,12 @@ pub(super) struct Detect {
 impl Detect {
     fn answer(&mut self, call: &Call) -> Option<Answer> {
         let path = call.operation.strip_prefix("GET ")?;
+        if let Some(thing) = path.strip_prefix("/things/") {
+            return Some(match thing.split_once('/') {
+                Some(_) => Answer::ok(json!({"thingGroups": []})),
+                None => Answer::ok(json!({"thingName": thing, "attributes": {}})),
+            });
+        }
         let query: BTreeMap<_, _> = form_urlencoded::parse(call.query.as_bytes()).into_owned().collect();
         let (list, name) = match path {
             "/violation-events" => (self.listed_events(&query), "violationEvents"),
@@ -165,8 +172,14 @@ impl House {
         let mut handled = Vec::new();
         for message in self.cloud.waiting(QUEUE) {
             let read: AlarmMessage = serde_json::from_str(&message.body).unwrap();
-            if let AlarmMessage::Found(event) = &read {
-                self.alarms().hear(event, self.now()).await.unwrap();
+            match &read {
+                AlarmMessage::Found(event) => drop(self.alarms().hear(event, self.now()).await.unwrap()),
+                AlarmMessage::Settle(settle) => {
+                    let at = self.now();
+                    let decided =
+                        Action { at, what: "report".into(), rule: None, task_id: None, reason: None };
+                    self.alarms().note_after(&settle.violation_id, &decided, Some(at)).await.unwrap();
+                }
             }
             self.cloud.delete(QUEUE, &message.id);
             handled.push(read);
@@ -195,7 +208,7 @@ impl House {
         self.life(id).await?.state()
     }
 
-    fn ledger(&self) -> Ledger {
+    pub(super) fn ledger(&self) -> Ledger {
         Ledger::new(self.aws.dynamodb(), "ledger".into())
     }
 
@@ -204,7 +217,7 @@ impl House {
     }
 
     /// The cloud's clock, on which waiting takes time too.
-    fn clock(&self) -> Clock {
+    pub(super) fn clock(&self) -> Clock {
         let (clock, began) = (self.cloud.clock(), self.began);
         Clock::new(move || Millis(clock.now().0 + i64::try_from(began.elapsed().as_millis()).unwrap()))
     }

@@ -73,6 +73,25 @@ async fn a_verification_state_is_set_in_enforce_and_said_in_observe() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_verification_state_that_is_throttled_is_set_later() {
+    let service = Service::new();
+    let function = enforcing(&service);
+    service.cloud.fail(
+        "POST /violations/verification-state/v",
+        12,
+        fleetwarden_aws::testing::Answer::error(429, "ThrottlingException", r#"{"message": "slow down"}"#),
+    );
+    service.put([notified(&violation("v", "cam", "noise", "in-alarm", 0))]).await;
+    service.run(&function, 130).await;
+    let life = service.life("v").await;
+    assert_eq!((life.verification, life.actions.len()), (None, 0), "nothing is noted that is not done");
+    service.run(&function, 300).await;
+    let life = service.life("v").await;
+    assert!(life.verification.is_some() && life.has("verify", None));
+    assert_eq!(service.parked().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn in_observe_a_mitigation_is_asked_for_as_observed() {
     let service = Service::new();
     let function = under(&service, &policy("observe", ""));
