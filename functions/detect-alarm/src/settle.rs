@@ -2,6 +2,7 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Incident;
+use fleetwarden_aws::alarms::Known;
 use fleetwarden_aws::alarms::Taken;
 use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::alarm::EventType;
@@ -36,13 +37,13 @@ impl DetectAlarm {
             tracing::info!(violation.id = settle.violation_id, "nothing to do: it was raised again since");
             return Ok(());
         }
-        if let Some(incident) = known.incident.as_ref().filter(|incident| incident.covers(settle.raised_at)) {
-            return Box::pin(self.join(&known.life, incident)).await;
-        }
-        let over = self.over(&known.life).await?;
+        let over = self.over(&known).await?;
         if over.as_ref().is_some_and(Incident::is_left) {
             tracing::info!(violation.id = settle.violation_id, "nothing to do: a person left its incident");
             return Ok(());
+        }
+        if let Some(incident) = known.incident.as_ref().filter(|incident| incident.covers(settle.raised_at)) {
+            return Box::pin(self.join(&known.life, incident)).await;
         }
         let over = over.and_then(|incident| incident.ended_at);
         if known.life.is_decided(over) && settle.round.is_none() {
@@ -58,8 +59,9 @@ impl DetectAlarm {
     }
 
     /// The incident that a violation was part of and that is over.
-    async fn over(&self, life: &Life) -> Result<Option<Incident>, Error> {
-        let Some(id) = &life.incident else { return Ok(None) };
+    async fn over(&self, known: &Known) -> Result<Option<Incident>, Error> {
+        let lasts = known.incident.as_ref().map(|incident| &incident.id);
+        let Some(id) = known.life.incident.as_ref().filter(|id| lasts != Some(*id)) else { return Ok(None) };
         Ok(self.alarms.incident(id).await?.filter(|incident| incident.ended_at.is_some()))
     }
 }

@@ -117,6 +117,27 @@ async fn what_a_person_left_is_not_decided_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_person_left_is_not_taken_in_by_the_next_incident() {
+    let service = Service::new();
+    let first = incident_after_a_decision(&service, "ports").await;
+    let function = enforcing(&service);
+    alarms(&service).end_incident(&first, Some("leave"), service.cloud.clock().now()).await.unwrap();
+    // One more device within the window: so many alarm at once.
+    service.put([notified(&violation("v-21", "thing-21", "ports", "in-alarm", 500))]).await;
+    service.run(&function, 200).await;
+    let second = service.life("v-21").await.incident.unwrap();
+    assert_ne!(second, first);
+    service.put([notified(&violation("v-0", "thing-0", "ports", "in-alarm", 0)), settle_first()]).await;
+    service.run(&function, 200).await;
+    for id in ["v-0", "v-20"] {
+        assert_eq!(service.life(id).await.incident.as_ref(), Some(&first), "{id}");
+    }
+    let member = alarms(&service).members(&second).await.unwrap();
+    assert_eq!(member.len(), 1);
+    assert_eq!(service.mitigations().len(), 1, "the one of before the first");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_share_of_what_the_profile_watches_is_an_incident() {
     for (things, incident) in [(49, true), (50, false), (5_000, false)] {
         let service = Service::with_group(things);
