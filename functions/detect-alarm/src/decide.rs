@@ -45,8 +45,13 @@ impl DetectAlarm {
             let reason = Box::pin(self.carry_out(&subject, &decision, settle.raised_at)).await?;
             self.go_on(settle, decision.again_at, life.state(), now).await?;
             let rule = decision.rule.map(ToOwned::to_owned);
-            let action =
-                Action { at: now.max(settle.raised_at), what: word.to_owned(), rule, task_id: None, reason };
+            let action = Action {
+                at: now.max(settle.raised_at).max(over.unwrap_or(now)),
+                what: word.to_owned(),
+                rule,
+                task_id: None,
+                reason,
+            };
             return self.alarms.note_after(&settle.violation_id, &action, over).await;
         }
         self.go_on(settle, decision.again_at, life.state(), now).await

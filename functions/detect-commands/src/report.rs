@@ -37,7 +37,7 @@ impl DetectCommands {
         let hours = command.input.get("hours").and_then(serde_json::Value::as_i64).unwrap_or(HOURS);
         let mut report = AlarmReport {
             account: self.service.account.clone(),
-            region: self.service.iot.region().to_owned(),
+            region: self.service.iot.region().clone(),
             since: now.plus_seconds(-hours * 3_600),
             made_at: now,
             ..AlarmReport::default()

@@ -118,6 +118,8 @@ pub(super) struct House {
     pub(super) cloud: Cloud,
     detect: Arc<Mutex<Detect>>,
     pub(super) aws: Shared,
+    /// The settings of the policy, after `alarms:`.
+    pub(super) settings: Mutex<&'static str>,
     began: Instant,
 }
 
@@ -130,7 +132,7 @@ impl Default for House {
             let answer = service.lock().unwrap().answer(&call);
             answer.unwrap_or_else(|| around.answer(call))
         });
-        Self { cloud, detect, aws, began: Instant::now() }
+        Self { cloud, detect, aws, settings: Mutex::new("{}"), began: Instant::now() }
     }
 }
 
@@ -229,6 +231,8 @@ impl House {
     /// One invocation that may last for so many seconds.
     pub(super) async fn invoke(&self, event: Value, seconds: i64) -> Result<Value, Error> {
         let clock = self.clock();
+        let policy =
+            format!("version: 1\nmode: observe\nalarms: {}\nrules: []\n", self.settings.lock().unwrap());
         let function = AlarmWatch {
             account: ACCOUNT.into(),
             region: REGION.into(),
@@ -236,7 +240,7 @@ impl House {
             pace: Pace::new(None),
             alarms: self.alarms(),
             queue: Queue::new(self.aws.sqs(), QUEUE.into()),
-            policy: Policy::parse(b"version: 1\nmode: observe\nrules: []\n").unwrap(),
+            policy: Policy::parse(policy.as_bytes()).unwrap(),
             alerts: Alerts::new(self.aws.sns(), ALERTS.into(), self.ledger(), clock.clone()),
             clock: clock.clone(),
             emit: testing::emit,

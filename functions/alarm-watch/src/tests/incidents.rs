@@ -89,6 +89,32 @@ async fn an_incident_lasts_while_many_are_in_alarm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_limits_of_now_end_an_incident_that_began_under_others() {
+    let house = House::default();
+    house.look().await;
+    let incident = house.incident(25).await;
+    house.pass(60);
+    for (settings, lasts) in [
+        ("{}", true),
+        ("{ incidents: { devices: 24, share: 100% } }", true),
+        ("{ incidents: { devices: 25, share: 12% } }", true),
+        ("{ incidents: { devices: 25, window: 2h, share: 100% } }", true),
+        ("{ incidents: { devices: 25, share: 13% } }", false),
+    ] {
+        *house.settings.lock().unwrap() = settings;
+        house.look().await;
+        assert_eq!(house.ended_at(&incident).await.is_none(), lasts, "{settings}");
+    }
+    assert_eq!(house.found().len(), 25);
+    // Stricter limits do not begin again what is over, and what is decided on is asked for once.
+    *house.settings.lock().unwrap() = "{ incidents: { devices: 1 } }";
+    house.handle_queue().await;
+    house.pass(60);
+    house.look().await;
+    assert_eq!((house.found().len(), house.ended_at(&incident).await.is_some()), (0, true));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_joins_an_incident_while_it_is_ended_is_decided_on_once() {
     for (decision, left) in
         [(None, vec!["late settle"]), (Some("mitigate"), vec!["late settle"]), (Some("leave"), vec![])]

@@ -146,6 +146,19 @@ async fn so_many_devices_are_an_incident_and_none_is_mitigated_until_it_is_over(
     assert!(detect.starts().is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn as_many_devices_as_the_limit_are_no_incident_and_a_policy_of_now_has_other_limits() {
+    let limit =
+        |devices: u32| format!("alarms: {{ incidents: {{ devices: {devices} }} }}\n{}", ENFORCE.trim_start());
+    for (devices, policy, starts) in
+        [(20, ENFORCE.to_owned(), 1), (21, limit(21), 1), (20, limit(19), 0), (1, limit(1), 1)]
+    {
+        let detect = Detect::with_alarms(devices).await;
+        deliver_under(&detect, &policy, &message([1])).await.unwrap();
+        assert_eq!(detect.starts().len(), starts, "{devices} {policy}");
+    }
+}
+
 /// The incident of 21 cameras, of which the first are members, and it is over.
 async fn ended_incident(decision: Option<&str>) -> Detect {
     let detect = Detect::with_alarms(21).await;
