@@ -3,8 +3,10 @@
 //!
 //! Its members that are still in alarm were held from the policy by the incident; now it decides on them. Their messages
 //! are sent before the incident is ended, so that a look that dies in between ends it when it runs next, and they wait
-//! until it is ended: a message that comes while the incident lasts changes nothing.
+//! until it is ended: a message that comes while the incident lasts changes nothing. An alarm can be heard of between the
+//! reading of the members and the end, so each look also asks for what an incident that is over has left undecided.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
@@ -19,14 +21,15 @@ use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
 use crate::AlarmWatch;
+use crate::send::GRACE_SECONDS;
 use crate::words;
 
 /// How long the members wait, in seconds: longer than it takes to send them all and to end the incident.
 const SETTLE_SECONDS: u32 = 600;
 /// The latest alarm of an incident is known to this, in seconds.
 const BUCKET_SECONDS: i64 = 300;
-/// From how many devices on the share of a profile's devices counts.
-const SHARE_FROM: u64 = 5;
+/// How long after its end the members of an incident are looked after, in seconds.
+const LOOKED_AFTER_SECONDS: i64 = 3 * 86_400;
 
 /// An incident that was ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -60,7 +63,7 @@ impl AlarmWatch {
             let things: BTreeSet<Option<&String>> =
                 open.iter().map(|life| life.alarm.thing.as_ref()).collect();
             let in_alarm = things.len() as u64;
-            if is_many(in_alarm, incident.population, &settings) {
+            if settings.is_incident(in_alarm, incident.population) {
                 continue;
             }
             let id = incident.id.clone();
@@ -71,7 +74,7 @@ impl AlarmWatch {
                 devices: incident.devices,
                 in_alarm,
             };
-            self.settle(&open).await?;
+            self.settle(&open, SETTLE_SECONDS).await?;
             self.alerts.raise(&words::incident_over(&over, &self.account, &self.region)).await?;
             self.alarms.end_incident(&id, None, now).await?;
             tracing::info!(incident.id = id, in_alarm, "an incident is ended");
@@ -80,9 +83,40 @@ impl AlarmWatch {
         Ok(ended)
     }
 
+    /// Asks for a decision on what an incident that is over has left undecided: an alarm that joined it while it was being
+    /// ended, or whose message was never sent. Says how many there were.
+    pub(crate) async fn settle_left(&self, now: Millis) -> Result<u64, Error> {
+        let since = now.plus_seconds(-LOOKED_AFTER_SECONDS);
+        // Within the grace the messages of the end are on their way.
+        let grace = now.plus_seconds(-GRACE_SECONDS);
+        let ended: BTreeMap<String, Millis> = self
+            .alarms
+            .incidents(since)
+            .await?
+            .into_iter()
+            .filter(|incident| !incident.is_left())
+            .filter_map(|incident| Some((incident.id, incident.ended_at.filter(|ended| *ended <= grace)?)))
+            .collect();
+        if ended.is_empty() {
+            return Ok(0);
+        }
+        let open = self.alarms.open().await?;
+        let is_left = |life: &&Life| {
+            let ended = life.incident.as_ref().and_then(|id| ended.get(id));
+            life.raised_at.is_some_and(|raised| raised <= grace)
+                && ended.is_some_and(|ended| !life.is_decided(Some(*ended)))
+        };
+        let left: Vec<&Life> = open.iter().filter(is_left).collect();
+        self.settle(&left, 0).await?;
+        if !left.is_empty() {
+            tracing::warn!(violations = left.len(), "incidents that are over had left these undecided");
+        }
+        Ok(left.len() as u64)
+    }
+
     /// Asks for a decision on violations.
-    async fn settle(&self, lives: &[&Life]) -> Result<(), Error> {
-        let not_before = self.clock.now().plus_seconds(SETTLE_SECONDS.into());
+    async fn settle(&self, lives: &[&Life], delay_seconds: u32) -> Result<(), Error> {
+        let not_before = self.clock.now().plus_seconds(delay_seconds.into());
         let message = |life: &&Life| {
             let settle = Settle {
                 violation_id: life.alarm.violation_id.clone(),
@@ -91,7 +125,7 @@ impl AlarmWatch {
                 round: None,
             };
             let body = serde_json::to_string(&AlarmMessage::Settle(settle)).unwrap_or_default();
-            Some(Outgoing { body, delay_seconds: SETTLE_SECONDS })
+            Some(Outgoing { body, delay_seconds })
         };
         self.queue.send(&lives.iter().filter_map(message).collect::<Vec<_>>()).await
     }
@@ -100,12 +134,4 @@ impl AlarmWatch {
 /// Whether no device has alarmed within the window.
 fn is_calm(incident: &Incident, settings: &AlarmSettings, now: Millis) -> bool {
     incident.latest_at.plus_seconds(settings.incident_window_seconds + BUCKET_SECONDS) <= now
-}
-
-/// Whether so many devices in alarm are an incident still.
-fn is_many(devices: u64, population: Option<u64>, settings: &AlarmSettings) -> bool {
-    #[expect(clippy::cast_precision_loss, reason = "no fleet has more than 2^52 devices")]
-    let is_share = |all: u64| devices as f64 > settings.incident_share * all as f64;
-    devices > u64::from(settings.incident_devices)
-        || (devices >= SHARE_FROM && population.is_some_and(is_share))
 }

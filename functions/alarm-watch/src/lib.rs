@@ -11,7 +11,7 @@
 //! Calls: one for each 250 events of the hours that are looked at, at least one an hour of them; one for each 250 active
 //! violations; and of a profile whose alarms seem to be gone, two for each 250 of its active violations. The ledger is
 //! read once for each 100 violations. It needs `iot:ListViolationEvents`, `iot:ListActiveViolations`, `sqs:SendMessage`
-//! on the alarm queue with its key, `sns:Publish` on the alert topic with its key, and the ledger's `dynamodb:GetItem`,
+//! on the alarm queue, `sns:Publish` on the alert topic with its key, and the ledger's `dynamodb:GetItem`,
 //! `BatchGetItem`, `Query`, `PutItem` and `UpdateItem`.
 
 mod active;

@@ -46,6 +46,8 @@ pub(crate) struct Watched {
     counts: Counts,
     /// The incidents that were ended.
     incidents: Vec<Ended>,
+    /// How many alarms incidents that were over had left undecided.
+    settled: u64,
     /// All that is wrong now, told before or not.
     troubles: Vec<Trouble>,
 }
@@ -54,6 +56,7 @@ pub(crate) struct Watched {
 #[derive(Default)]
 struct Steps {
     incidents: Vec<Ended>,
+    settled: u64,
     progress: Option<Progress>,
     found: Found,
     active: Option<u64>,
@@ -99,6 +102,7 @@ impl AlarmWatch {
             unreadable: steps.found.unreadable,
             counts,
             incidents: steps.incidents,
+            settled: steps.settled,
             troubles: steps.troubles,
         })
     }
@@ -115,6 +119,10 @@ impl AlarmWatch {
         match self.end_incidents(now, stop_at).await {
             Err(error) if is_of_the_queue(&error) => drop(found.unsent.insert(error.to_string())),
             ended => steps.incidents = ended?,
+        }
+        match self.settle_left(now).await {
+            Err(error) if is_of_the_queue(&error) => drop(found.unsent.insert(error.to_string())),
+            settled => steps.settled = settled?,
         }
         let events = self.events(memory, hours, (now, stop_at), found).await;
         steps.progress = seen(events, &mut steps.troubles)?;

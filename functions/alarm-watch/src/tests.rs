@@ -3,6 +3,7 @@
 mod house;
 mod incidents;
 mod schedules;
+mod whole;
 
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_core::alarm::AlarmEvent;

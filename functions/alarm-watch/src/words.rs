@@ -49,8 +49,7 @@ impl Trouble {
                 "Alarms were not heard of, and could not be sent through".into(),
                 format!("The alarm queue did not take a message of this watch: {}.", visible(why)),
                 vec![
-                    "Let the role of `alarm-watch` send to the alarm queue (sqs:SendMessage) and use its KMS key \
-                     (kms:GenerateDataKey, kms:Decrypt). The next look sends again."
+                    "Let the role of `alarm-watch` send to the alarm queue (sqs:SendMessage). The next look sends again."
                         .into(),
                 ],
             ),
@@ -106,7 +105,7 @@ pub(crate) fn incident_over(over: &Ended, account: &str, region: &str) -> Alert 
         severity: AlertSeverity::Low,
         about: format!("incident {} over", over.id),
         thread: format!("incident {}", over.id),
-        title: format!("Incident over: {}", visible(&over.behavior)),
+        title: format!("Incident over: {behavior}"),
         description: format!(
             "Account {account} in {region}. The incident of behavior {behavior} of security profile {profile} is over: no \
              new device within the policy's window. {} devices alarmed in it. {left}",

@@ -21,8 +21,15 @@ use crate::plan;
 const AGAIN_SECONDS: i64 = 60;
 
 impl DetectAlarm {
-    /// Decides on a violation and carries it out. What is noted in the ledger last is what a repeat finds done.
-    pub(crate) async fn decide(&self, known: &Known, settle: &Settle, now: Millis) -> Result<(), Error> {
+    /// Decides on a violation and carries it out. What is noted in the ledger last is what a repeat finds done. `over` is
+    /// when the incident ended that it was part of: what was decided before is decided again.
+    pub(crate) async fn decide(
+        &self,
+        known: &Known,
+        settle: &Settle,
+        over: Option<Millis>,
+        now: Millis,
+    ) -> Result<(), Error> {
         let (life, raises) = (&known.life, known.raises.as_slice());
         let things = Box::pin(self.things(known, now)).await;
         let subject = AlarmSubject { life, at: now, raises, things: &things };
@@ -34,13 +41,18 @@ impl DetectAlarm {
             rule = decision.rule,
             "the policy has decided on the alarm"
         );
-        if !life.has(word, None) {
+        if !life.has_since(word, None, over) {
             let reason = Box::pin(self.carry_out(&subject, &decision, settle.raised_at)).await?;
             self.go_on(settle, decision.again_at, life.state(), now).await?;
             let rule = decision.rule.map(ToOwned::to_owned);
-            let action =
-                Action { at: now.max(settle.raised_at), what: word.to_owned(), rule, task_id: None, reason };
-            return self.alarms.note(&settle.violation_id, &action).await;
+            let action = Action {
+                at: now.max(settle.raised_at).max(over.unwrap_or(now)),
+                what: word.to_owned(),
+                rule,
+                task_id: None,
+                reason,
+            };
+            return self.alarms.note_after(&settle.violation_id, &action, over).await;
         }
         self.go_on(settle, decision.again_at, life.state(), now).await
     }

@@ -4,6 +4,7 @@
 //! marking the violations that were raised before, also those that were decided on, and it is claimed as one piece of
 //! work. A record whose process dies on the way is delivered again and does what is left.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use fleetwarden_aws::Error;
@@ -87,11 +88,25 @@ impl DetectAlarm {
         Ok(())
     }
 
+    /// The incidents of these violations about which a person has decided that nothing is done.
+    async fn left(&self, lives: &[Life], lasts: &Incident) -> Result<BTreeSet<String>, Error> {
+        let ids: BTreeSet<&String> = lives.iter().filter_map(|life| life.incident.as_ref()).collect();
+        let mut left = BTreeSet::new();
+        for id in ids.into_iter().filter(|id| **id != lasts.id) {
+            if self.alarms.incident(id).await?.is_some_and(|incident| incident.is_left()) {
+                left.insert(id.clone());
+            }
+        }
+        Ok(left)
+    }
+
     /// Marks what was raised since the incident's first alarm, and tells people.
     async fn tell(&self, life: &Life, incident: &Incident, now: Millis) -> Result<(), Error> {
         let behavior = life.alarm.behavior_key();
         let raised = self.alarms.open_since(&behavior, incident.first_at).await?;
-        let unmarked = raised.iter().filter(|life| life.incident.as_ref() != Some(&incident.id));
+        let left = self.left(&raised, incident).await?;
+        let stays = |of: &String| of == &incident.id || left.contains(of);
+        let unmarked = raised.iter().filter(|life| !life.incident.as_ref().is_some_and(stays));
         let marks = futures_util::stream::iter(unmarked).map(async |life| {
             let (id, at) = (&life.alarm.violation_id, life.raised_at.unwrap_or(now));
             self.alarms.join(id, at, &incident.id, now).await

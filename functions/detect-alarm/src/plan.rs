@@ -7,8 +7,6 @@ use fleetwarden_core::alarm::Series;
 use fleetwarden_core::policy::AlarmSettings;
 use fleetwarden_core::timestamp::Millis;
 
-/// What a decision is noted as in a life's actions: the words of its outcomes.
-const OUTCOMES: [&str; 3] = ["mitigate", "verify", "report"];
 /// From how many devices on the share of a profile's devices counts: of four, one is a quarter.
 const SHARE_FROM: u64 = AlarmSettings::SHARE_FROM;
 /// Device Defender keeps a violation for 30 days. One that was raised before is told of, and nothing is done to its
@@ -36,7 +34,7 @@ pub(crate) fn begin(known: &Known, raised_at: Millis) -> Begin {
         Begin::Stale
     } else if is_member(&known.life, known.incident.as_ref()) {
         Begin::Joined
-    } else if is_decided(&known.life) {
+    } else if known.life.is_decided(None) {
         Begin::Decided
     } else {
         Begin::Settles
@@ -46,11 +44,6 @@ pub(crate) fn begin(known: &Known, raised_at: Millis) -> Begin {
 /// Whether a violation is one of an incident that lasts.
 fn is_member(life: &Life, incident: Option<&Incident>) -> bool {
     incident.is_some_and(|incident| life.incident.as_ref() == Some(&incident.id))
-}
-
-/// Whether the raise that a violation is in was decided on.
-pub(crate) fn is_decided(life: &Life) -> bool {
-    OUTCOMES.into_iter().any(|outcome| life.has(outcome, None))
 }
 
 /// Whether so many devices that alarm are an incident.

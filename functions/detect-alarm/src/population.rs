@@ -125,7 +125,7 @@ impl DetectAlarm {
         Ok(Population { devices: Some(things.len() as u64), all, targets })
     }
 
-    /// What a profile is attached to: the last part of each ARN, as `thinggroup/lights` or `all/things`.
+    /// What a profile is attached to: the resource of each ARN, as `thinggroup/lights` or `all/things`.
     async fn targets(&self, profile: &str) -> Result<Vec<String>, Error> {
         let name = "ListTargetsForSecurityProfile";
         let (mut targets, mut pages) = (Vec::new(), Pages::default());
@@ -134,9 +134,7 @@ impl DetectAlarm {
             let page = list.set_next_token(pages.token().map(Into::into)).send().await;
             let page = page.map_err(Error::aws(name, profile))?;
             let arns = page.security_profile_targets.unwrap_or_default();
-            targets.extend(
-                arns.iter().filter_map(|target| target.arn.rsplit(':').next()).map(ToOwned::to_owned),
-            );
+            targets.extend(arns.iter().map(|target| target_of(&target.arn).to_owned()));
             if !pages.turn(page.next_token).map_err(|e| Error::Later(format!("{name}: {e}")))? {
                 return Ok(targets);
             }
@@ -163,5 +161,24 @@ impl DetectAlarm {
             }
         }
         Ok(false)
+    }
+}
+
+/// The resource of a target's ARN: the sixth part and all after it, since a group's name can have colons.
+fn target_of(arn: &str) -> &str {
+    arn.splitn(6, ':').last().unwrap_or(arn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_the_resource_of_its_arn_with_all_colons() {
+        let of = |resource: &str| format!("arn:aws:iot:us-east-1:123456789012:{resource}");
+        for resource in ["all/things", "thinggroup/lights", "thinggroup/site:7:lights", "thinggroup/:"] {
+            assert_eq!(target_of(&of(resource)), resource);
+        }
+        assert_eq!(target_of("odd"), "odd");
     }
 }

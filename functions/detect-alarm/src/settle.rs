@@ -1,6 +1,8 @@
 //! A violation that has settled: what the ledger says of it now.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::alarms::Incident;
+use fleetwarden_aws::alarms::Known;
 use fleetwarden_aws::alarms::Taken;
 use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::alarm::EventType;
@@ -9,7 +11,6 @@ use fleetwarden_core::alarm::message::Settle;
 use fleetwarden_core::alarm::record::AlarmRecord;
 
 use crate::DetectAlarm;
-use crate::plan;
 
 /// A message that is early by less is not sent back: clocks differ.
 const EARLY_SECONDS: i64 = 1;
@@ -36,10 +37,16 @@ impl DetectAlarm {
             tracing::info!(violation.id = settle.violation_id, "nothing to do: it was raised again since");
             return Ok(());
         }
+        let over = self.over(&known).await?;
+        if over.as_ref().is_some_and(Incident::is_left) {
+            tracing::info!(violation.id = settle.violation_id, "nothing to do: a person left its incident");
+            return Ok(());
+        }
         if let Some(incident) = known.incident.as_ref().filter(|incident| incident.covers(settle.raised_at)) {
             return Box::pin(self.join(&known.life, incident)).await;
         }
-        if plan::is_decided(&known.life) && settle.round.is_none() {
+        let over = over.and_then(|incident| incident.ended_at);
+        if known.life.is_decided(over) && settle.round.is_none() {
             return Ok(());
         }
         // A member of an incident that is over was counted then, and is not counted again.
@@ -48,7 +55,14 @@ impl DetectAlarm {
         {
             return Box::pin(self.join(&known.life, &incident)).await;
         }
-        Box::pin(self.decide(&known, settle, now)).await
+        Box::pin(self.decide(&known, settle, over, now)).await
+    }
+
+    /// The incident that a violation was part of and that is over.
+    async fn over(&self, known: &Known) -> Result<Option<Incident>, Error> {
+        let lasts = known.incident.as_ref().map(|incident| &incident.id);
+        let Some(id) = known.life.incident.as_ref().filter(|id| lasts != Some(*id)) else { return Ok(None) };
+        Ok(self.alarms.incident(id).await?.filter(|incident| incident.ended_at.is_some()))
     }
 }
 

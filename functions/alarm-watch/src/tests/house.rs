@@ -17,6 +17,7 @@ use fleetwarden_aws::testing;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_core::alarm::Action;
 use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alarm::State;
@@ -32,7 +33,7 @@ use crate::AlarmWatch;
 
 pub(super) const ACCOUNT: &str = "123456789012";
 pub(super) const REGION: &str = "us-east-1";
-const ALERTS: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
+pub(super) const ALERTS: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
 pub(super) const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/alarms";
 
 /// What Detect lists.
@@ -51,6 +52,12 @@ pub(super) struct Detect {
 impl Detect {
     fn answer(&mut self, call: &Call) -> Option<Answer> {
         let path = call.operation.strip_prefix("GET ")?;
+        if let Some(thing) = path.strip_prefix("/things/") {
+            return Some(match thing.split_once('/') {
+                Some(_) => Answer::ok(json!({"thingGroups": []})),
+                None => Answer::ok(json!({"thingName": thing, "attributes": {}})),
+            });
+        }
         let query: BTreeMap<_, _> = form_urlencoded::parse(call.query.as_bytes()).into_owned().collect();
         let (list, name) = match path {
             "/violation-events" => (self.listed_events(&query), "violationEvents"),
@@ -111,6 +118,8 @@ pub(super) struct House {
     pub(super) cloud: Cloud,
     detect: Arc<Mutex<Detect>>,
     pub(super) aws: Shared,
+    /// The settings of the policy, after `alarms:`.
+    pub(super) settings: Mutex<&'static str>,
     began: Instant,
 }
 
@@ -123,7 +132,7 @@ impl Default for House {
             let answer = service.lock().unwrap().answer(&call);
             answer.unwrap_or_else(|| around.answer(call))
         });
-        Self { cloud, detect, aws, began: Instant::now() }
+        Self { cloud, detect, aws, settings: Mutex::new("{}"), began: Instant::now() }
     }
 }
 
@@ -165,8 +174,14 @@ impl House {
         let mut handled = Vec::new();
         for message in self.cloud.waiting(QUEUE) {
             let read: AlarmMessage = serde_json::from_str(&message.body).unwrap();
-            if let AlarmMessage::Found(event) = &read {
-                self.alarms().hear(event, self.now()).await.unwrap();
+            match &read {
+                AlarmMessage::Found(event) => drop(self.alarms().hear(event, self.now()).await.unwrap()),
+                AlarmMessage::Settle(settle) => {
+                    let at = self.now();
+                    let decided =
+                        Action { at, what: "report".into(), rule: None, task_id: None, reason: None };
+                    self.alarms().note_after(&settle.violation_id, &decided, Some(at)).await.unwrap();
+                }
             }
             self.cloud.delete(QUEUE, &message.id);
             handled.push(read);
@@ -195,7 +210,7 @@ impl House {
         self.life(id).await?.state()
     }
 
-    fn ledger(&self) -> Ledger {
+    pub(super) fn ledger(&self) -> Ledger {
         Ledger::new(self.aws.dynamodb(), "ledger".into())
     }
 
@@ -204,7 +219,7 @@ impl House {
     }
 
     /// The cloud's clock, on which waiting takes time too.
-    fn clock(&self) -> Clock {
+    pub(super) fn clock(&self) -> Clock {
         let (clock, began) = (self.cloud.clock(), self.began);
         Clock::new(move || Millis(clock.now().0 + i64::try_from(began.elapsed().as_millis()).unwrap()))
     }
@@ -216,6 +231,8 @@ impl House {
     /// One invocation that may last for so many seconds.
     pub(super) async fn invoke(&self, event: Value, seconds: i64) -> Result<Value, Error> {
         let clock = self.clock();
+        let policy =
+            format!("version: 1\nmode: observe\nalarms: {}\nrules: []\n", self.settings.lock().unwrap());
         let function = AlarmWatch {
             account: ACCOUNT.into(),
             region: REGION.into(),
@@ -223,7 +240,7 @@ impl House {
             pace: Pace::new(None),
             alarms: self.alarms(),
             queue: Queue::new(self.aws.sqs(), QUEUE.into()),
-            policy: Policy::parse(b"version: 1\nmode: observe\nrules: []\n").unwrap(),
+            policy: Policy::parse(policy.as_bytes()).unwrap(),
             alerts: Alerts::new(self.aws.sns(), ALERTS.into(), self.ledger(), clock.clone()),
             clock: clock.clone(),
             emit: testing::emit,

@@ -89,6 +89,57 @@ async fn an_incident_lasts_while_many_are_in_alarm() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_limits_of_now_end_an_incident_that_began_under_others() {
+    let house = House::default();
+    house.look().await;
+    let incident = house.incident(25).await;
+    house.pass(60);
+    for (settings, lasts) in [
+        ("{}", true),
+        ("{ incidents: { devices: 24, share: 100% } }", true),
+        ("{ incidents: { devices: 25, share: 12% } }", true),
+        ("{ incidents: { devices: 25, window: 2h, share: 100% } }", true),
+        ("{ incidents: { devices: 25, share: 13% } }", false),
+    ] {
+        *house.settings.lock().unwrap() = settings;
+        house.look().await;
+        assert_eq!(house.ended_at(&incident).await.is_none(), lasts, "{settings}");
+    }
+    assert_eq!(house.found().len(), 25);
+    // Stricter limits do not begin again what is over, and what is decided on is asked for once.
+    *house.settings.lock().unwrap() = "{ incidents: { devices: 1 } }";
+    house.handle_queue().await;
+    house.pass(60);
+    house.look().await;
+    assert_eq!((house.found().len(), house.ended_at(&incident).await.is_some()), (0, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_joins_an_incident_while_it_is_ended_is_decided_on_once() {
+    for (decision, left) in
+        [(None, vec!["late settle"]), (Some("mitigate"), vec!["late settle"]), (Some("leave"), vec![])]
+    {
+        let house = House::default();
+        house.look().await;
+        let incident = house.incident(3).await;
+        house.clear(0..3).await;
+        // Read before the end, and written after it.
+        let raised = house.happens("late", "in-alarm", 0);
+        house.hear(&raised).await;
+        house.alarms().end_incident(&incident.id, decision, house.now()).await.unwrap();
+        house.look().await;
+        assert_eq!(house.found(), Vec::<String>::new(), "its message may be on its way");
+        house.pass(20);
+        assert_eq!(house.look().await["settled"], left.len(), "{decision:?}");
+        assert_eq!(house.found(), left, "{decision:?}");
+        house.handle_queue().await;
+        house.pass(60);
+        house.look().await;
+        assert_eq!(house.found(), Vec::<String>::new(), "it is decided on");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn members_are_asked_for_before_the_incident_is_ended() {
     use fleetwarden_aws::testing::Answer;
     let house = House::default();

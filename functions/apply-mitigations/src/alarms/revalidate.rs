@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::alarms::Known;
 use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::registry::Pace;
@@ -19,7 +20,6 @@ use fleetwarden_aws::registry::Registry;
 use fleetwarden_aws::thing_groups::GroupsByAction;
 use fleetwarden_aws::thing_groups::missing;
 use fleetwarden_core::alarm::Alarm;
-use fleetwarden_core::alarm::BehaviorKey;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alarm::State;
 use fleetwarden_core::alarm::message::AlarmMitigationRequest;
@@ -37,6 +37,9 @@ use crate::ApplyMitigations;
 
 /// What is left of an invocation for all that comes after, in milliseconds.
 const MARGIN_MS: i64 = 5_000;
+
+/// Why what an incident holds is not mitigated.
+const PART: &str = "it is part of an incident";
 
 /// What is known of a mitigation of alarms right before its start.
 #[derive(Debug)]
@@ -133,14 +136,9 @@ impl ApplyMitigations {
             Err(why) => return Ok(Asked::Never(why)),
         };
         let registry = Registry::new(self.iot.clone(), Pace::Patient, &self.account, &self.iot.region());
-        let incident = self.is_incident(request).await?;
         let (mut parts, mut seen) = (Parts::default(), BTreeSet::new());
         for violation in request.violations.iter().filter(|of| seen.insert(&of.violation_id)) {
-            let one = match &incident {
-                Some(why) => One::Not(why.clone()),
-                None => Box::pin(self.ask_one(request, violation, &groups, &registry)).await?,
-            };
-            match one {
+            match Box::pin(self.ask_one(request, violation, &groups, &registry)).await? {
                 One::Wanted(missing) => {
                     parts.additions.insert(violation.violation_id.clone(), missing);
                     parts.wanted.push(violation.clone());
@@ -154,17 +152,25 @@ impl ApplyMitigations {
         Ok(Asked::Known(parts))
     }
 
-    /// Why nothing of the behavior is mitigated now, if so many devices alarm on it.
-    async fn is_incident(&self, request: &AlarmMitigationRequest) -> Result<Option<Why>, Error> {
-        let AlarmMitigationRequest { account, region, profile, behavior, .. } = request;
-        let key = BehaviorKey::new(account, region, profile, behavior);
-        let settings = self.policy.alarms();
-        let now = self.consumer.clock.now();
-        let devices = self.alarms.devices_in_alarm(&key, settings.incident_window_seconds, now).await?;
+    /// Why a violation is not mitigated, if it is one of many: of an incident that lasts or that a person left, or if so
+    /// many devices alarm on its behavior, now or around its own raise. A message can come hours after the alarm.
+    async fn one_of_many(&self, life: &Life) -> Result<Option<Why>, Error> {
+        if let Some(id) = &life.incident
+            && let Some(incident) = self.alarms.incident(id).await?
+        {
+            // Its devices were counted then: once it is over they are not held by their number again.
+            return Ok(held_by(&incident));
+        }
+        let (key, settings, now) =
+            (life.alarm.behavior_key(), self.policy.alarms(), self.consumer.clock.now());
+        let window = settings.incident_window_seconds;
+        let around = self.alarms.devices_around(&key, window, life.raised_at.unwrap_or(now)).await?;
+        let devices = around.max(self.alarms.devices_in_alarm(&key, window, now).await?);
         let population = if devices < AlarmSettings::SHARE_FROM {
             None
         } else {
-            self.alarms.population((account, region), profile, now).await?
+            let of = (life.alarm.account.as_str(), life.alarm.region.as_str());
+            self.alarms.population(of, &life.alarm.profile, now).await?
         };
         let too_many = settings.is_incident(devices, population);
         Ok(too_many.then_some(Why::Quiet("too many devices alarm on the behavior at once")))
@@ -181,6 +187,9 @@ impl ApplyMitigations {
             return Ok(One::Not(Why::Aloud("the ledger does not know it".to_owned())));
         };
         if let Some(why) = differs(request, violation, &known) {
+            return Ok(One::Not(why));
+        }
+        if let Some(why) = self.one_of_many(&known.life).await? {
             return Ok(One::Not(why));
         }
         match Box::pin(self.decide_again(request, &known, registry)).await {
@@ -265,5 +274,13 @@ fn differs(request: &AlarmMitigationRequest, violation: &ViolationRef, known: &K
         Some(State::Raised) => {}
         _ => return Some(Why::Quiet("the alarm has ended")),
     }
-    known.incident.is_some().then_some(Why::Quiet("it is part of an incident"))
+    known.incident.is_some().then_some(Why::Quiet(PART))
+}
+
+/// Whether the incident that a violation is part of keeps it from being mitigated.
+fn held_by(incident: &Incident) -> Option<Why> {
+    if incident.ended_at.is_none() {
+        return Some(Why::Quiet(PART));
+    }
+    incident.is_left().then_some(Why::Quiet("a person left the incident that it was part of"))
 }

@@ -52,6 +52,91 @@ async fn members_that_alarm_within_the_settling_time_are_never_mitigated() {
     );
 }
 
+/// A behavior's devices, of which the first alone alarms and is decided on before the others do: an incident. Gives its
+/// id.
+async fn incident_after_a_decision(service: &Service, behavior: &str) -> String {
+    let function = enforcing(service);
+    let raise =
+        |n: i64, at| notified(&violation(&format!("v-{n}"), &format!("thing-{n}"), behavior, "in-alarm", at));
+    service.put([raise(0, 0)]).await;
+    service.run(&function, 200).await;
+    assert!(service.life("v-0").await.is_decided(None));
+    service.put((1..21).map(|n| raise(n, 200))).await;
+    service.run(&function, 200).await;
+    let incident = alarms(service).incidents(START).await.unwrap().remove(0);
+    assert_eq!(service.life("v-0").await.incident.as_ref(), Some(&incident.id));
+    incident.id
+}
+
+fn settle_first() -> String {
+    json!({"settle": {"violationId": "v-0", "raisedAt": START.0, "notBefore": START.0}}).to_string()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_decided_before_an_incident_is_decided_again_when_it_is_over() {
+    let service = Service::new();
+    let id = incident_after_a_decision(&service, "ports").await;
+    let asked = || service.cloud.sent_to(MITIGATIONS).len();
+    assert_eq!(asked(), 1, "and apply-mitigations has dropped it, since it is part of an incident");
+    let function = enforcing(&service);
+    alarms(&service).end_incident(&id, None, service.cloud.clock().now()).await.unwrap();
+    for _ in 0..3 {
+        service.put([settle_first(), settle_first()]).await;
+        service.run(&function, 60).await;
+    }
+    let notes: Vec<String> = service.life("v-0").await.actions.iter().map(|a| a.what.clone()).collect();
+    assert_eq!(notes, ["mitigate", "mitigate"]);
+    assert_eq!((service.mitigations().len(), asked() > 1, service.parked().len()), (1, true, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alarm_that_waits_to_be_long_waits_again_when_its_incident_is_over() {
+    let service = Service::new();
+    let id = incident_after_a_decision(&service, "slow").await;
+    let function = enforcing(&service);
+    service.run(&function, 3_600).await;
+    assert_eq!((service.mitigations().len(), service.cloud.waiting(OWN).len()), (0, 0), "it is held");
+    alarms(&service).end_incident(&id, None, service.cloud.clock().now()).await.unwrap();
+    service.put([settle_first()]).await;
+    service.run(&function, 200).await;
+    assert_eq!(service.mitigations().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_left_is_not_decided_on() {
+    for behavior in ["ports", "slow"] {
+        let service = Service::new();
+        let id = incident_after_a_decision(&service, behavior).await;
+        let function = enforcing(&service);
+        alarms(&service).end_incident(&id, Some("leave"), service.cloud.clock().now()).await.unwrap();
+        let (before, asked) = (service.alerts(), service.mitigations());
+        service.put([settle_first()]).await;
+        service.run(&function, 4_000).await;
+        assert_eq!((service.alerts(), service.mitigations()), (before, asked), "{behavior}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_left_is_not_taken_in_by_the_next_incident() {
+    let service = Service::new();
+    let first = incident_after_a_decision(&service, "ports").await;
+    let function = enforcing(&service);
+    alarms(&service).end_incident(&first, Some("leave"), service.cloud.clock().now()).await.unwrap();
+    // One more device within the window: so many alarm at once.
+    service.put([notified(&violation("v-21", "thing-21", "ports", "in-alarm", 500))]).await;
+    service.run(&function, 200).await;
+    let second = service.life("v-21").await.incident.unwrap();
+    assert_ne!(second, first);
+    service.put([notified(&violation("v-0", "thing-0", "ports", "in-alarm", 0)), settle_first()]).await;
+    service.run(&function, 200).await;
+    for id in ["v-0", "v-20"] {
+        assert_eq!(service.life(id).await.incident.as_ref(), Some(&first), "{id}");
+    }
+    let member = alarms(&service).members(&second).await.unwrap();
+    assert_eq!(member.len(), 1);
+    assert_eq!(service.mitigations().len(), 1, "the one of before the first");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_share_of_what_the_profile_watches_is_an_incident() {
     for (things, incident) in [(49, true), (50, false), (5_000, false)] {
@@ -116,7 +201,7 @@ async fn what_is_heard_an_hour_late_is_no_less_of_an_incident() {
     let service = Service::new();
     let function = enforcing(&service);
     service.cloud.pass_seconds(3_600);
-    service.put(raised(0..30, 0)).await;
+    service.put(raised(0..400, 0)).await;
     service.run(&function, 200).await;
     assert_eq!((service.mitigations().len(), service.alerts().len()), (0, 1));
 }

@@ -73,6 +73,25 @@ async fn a_verification_state_is_set_in_enforce_and_said_in_observe() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_verification_state_that_is_throttled_is_set_later() {
+    let service = Service::new();
+    let function = enforcing(&service);
+    service.cloud.fail(
+        "POST /violations/verification-state/v",
+        12,
+        fleetwarden_aws::testing::Answer::error(429, "ThrottlingException", r#"{"message": "slow down"}"#),
+    );
+    service.put([notified(&violation("v", "cam", "noise", "in-alarm", 0))]).await;
+    service.run(&function, 130).await;
+    let life = service.life("v").await;
+    assert_eq!((life.verification, life.actions.len()), (None, 0), "nothing is noted that is not done");
+    service.run(&function, 300).await;
+    let life = service.life("v").await;
+    assert!(life.verification.is_some() && life.has("verify", None));
+    assert_eq!(service.parked().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn in_observe_a_mitigation_is_asked_for_as_observed() {
     let service = Service::new();
     let function = under(&service, &policy("observe", ""));
@@ -153,6 +172,52 @@ async fn who_is_not_registered_is_not_mitigated() {
     insta::assert_json_snapshot!(
         service.alert_messages().iter().find(|alert| !alert.to_string().contains("ghost"))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_name_of_a_device_or_behavior_reaches_a_path_or_means_anything_to_a_reader() {
+    let emoji = "\u{1f980}".repeat(32);
+    let names = [
+        "\0\u{7}\u{1b}[31m\r\n# heading\n- item",
+        "`*bold* [link](https://example.com) ```",
+        "<!channel> <@U1> @everyone <https://example.com|x>",
+        emoji.as_str(),
+        "../../policies/x?force=true#",
+        "%2e%2e%2fcam",
+        "\u{202e}mac\u{200b}\u{2028}",
+        " ",
+    ];
+    let service = Service::new();
+    let function = under(&service, &policy("enforce", "incidents: { devices: 12 }"));
+    for (n, name) in names.iter().enumerate() {
+        // One that is to be mitigated, one that flaps, and a behavior of that name at so many that it is an incident.
+        let flaps =
+            (0..3).map(|raise| violation(&format!("f-{n}-{raise}"), name, "x", "in-alarm", raise * 60));
+        let alone = [violation(&format!("v-{n}"), name, "ports", "in-alarm", 0)];
+        service.put(alone.into_iter().chain(flaps).map(|event| notified(&event))).await;
+    }
+    let many = (0..13).map(|n| {
+        let name = format!("{}{n}", names[n % names.len()]);
+        notified(&violation(&format!("i-{n}"), &name, names[2], "in-alarm", 0))
+    });
+    service.put(many).await;
+    service.run(&function, 400).await;
+    assert_eq!((service.parked().len(), service.mitigations().len()), (0, 0));
+    let kinds: BTreeSet<String> =
+        service.alert_messages().iter().map(|alert| text(alert, "/metadata/eventType").to_owned()).collect();
+    assert_eq!(kinds, ["alarm-flapping", "alarm-incident", "alarm-raised"].map(String::from).into());
+    for alert in service.alert_messages() {
+        for part in ["/content/title", "/content/description"] {
+            let words = text(&alert, part);
+            let outside: String = words.split('`').step_by(2).collect();
+            assert!(words.chars().all(|c| c == '\n' || !c.is_control()), "{words:?}");
+            assert!(!words.contains(['<', '>', '@', '\u{202e}', '\u{200b}', '\u{2028}']), "{words:?}");
+            assert_eq!(words.matches('`').count() % 2, 0, "{words:?}");
+            assert!(!outside.contains(['*', '[', '%', '#']), "{words:?}");
+        }
+    }
+    let asked: Vec<_> = service.cloud.calls("GET").into_iter().map(|call| call.operation).collect();
+    assert!(asked.iter().all(|path| !path.starts_with("GET /things")), "{asked:?}");
 }
 
 #[tokio::test(start_paused = true)]

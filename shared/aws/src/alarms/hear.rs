@@ -102,7 +102,8 @@ fn next(stored: &Stored, event: &AlarmEvent, now: Millis) -> Next {
         }
         let is_latest = life.raised_at == Some(event.at);
         let incident = stored.open_incident().filter(|incident| is_latest && incident.covers(event.at));
-        if let Some(incident) = incident {
+        // What an earlier incident held is decided on, or was left: a repeat says nothing new of it.
+        if let Some(incident) = incident.filter(|_| life.incident.is_none()) {
             life.incident = Some(incident.id.clone());
         }
     }

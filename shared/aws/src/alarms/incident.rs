@@ -26,6 +26,9 @@ use crate::ledger::Range;
 use crate::ledger::about;
 use crate::ledger::pause;
 
+/// What a person decides of an incident about whose alarms nothing is to be done.
+const LEAVE: &str = "leave";
+
 /// Many devices that alarm on one behavior at once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -64,6 +67,11 @@ impl Incident {
     /// Whether an alarm that was raised at a moment is one of it: not if it is older than the first.
     pub fn covers(&self, raised_at: Millis) -> bool {
         raised_at >= self.first_at
+    }
+
+    /// Whether a person has decided that nothing is done about its alarms.
+    pub fn is_left(&self) -> bool {
+        self.ended_at.is_some() && self.decision.as_deref() == Some(LEAVE)
     }
 }
 

@@ -34,9 +34,23 @@ impl Alarms {
     /// # Errors
     /// If the table does not answer.
     pub async fn note(&self, violation_id: &str, action: &Action) -> Result<(), Error> {
+        self.note_after(violation_id, action, None).await
+    }
+
+    /// The same, where what was done before a moment is not the same action: a decision after an incident is another than
+    /// the one before it.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn note_after(
+        &self,
+        violation_id: &str,
+        action: &Action,
+        since: Option<Millis>,
+    ) -> Result<(), Error> {
         let note = |life: &mut Life| {
-            if !life.has(&action.what, action.task_id.as_deref()) {
-                life.actions.push(action.clone());
+            if !life.has_since(&action.what, action.task_id.as_deref(), since) {
+                life.act(action.clone());
             }
         };
         self.change(violation_id, action.at, None, note).await.map(drop)

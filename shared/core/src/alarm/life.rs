@@ -9,6 +9,12 @@ use super::EventType;
 use super::Verification;
 use crate::timestamp::Millis;
 
+/// What a decision is noted as in the actions: the words of its outcomes.
+const OUTCOMES: [&str; 2] = ["mitigate", "report"];
+const VERIFY: &str = "verify";
+/// The longest reason that is kept, in characters.
+const LONGEST_REASON: usize = 500;
+
 /// One violation, as the ledger has it.
 ///
 /// Of each kind of event only the latest time counts, so that merging events in any order, and any of them twice, gives
@@ -76,6 +82,9 @@ pub enum State {
 }
 
 impl Life {
+    /// How many actions are kept.
+    pub const KEPT: usize = 64;
+
     /// The life that one event alone tells of.
     pub fn of(event: &AlarmEvent) -> Self {
         let mut life = Self {
@@ -142,8 +151,33 @@ impl Life {
 
     /// Whether something like this was done, or decided, about the raise that it is in.
     pub fn has(&self, what: &str, task_id: Option<&str>) -> bool {
-        let same = |action: &&Action| action.what == what && action.task_id.as_deref() == task_id;
-        self.since_raise().any(|action| same(&action))
+        self.has_since(what, task_id, None)
+    }
+
+    /// The same, of what was done from a moment on.
+    pub fn has_since(&self, what: &str, task_id: Option<&str>, since: Option<Millis>) -> bool {
+        let same = |action: &Action| action.what == what && action.task_id.as_deref() == task_id;
+        self.since_raise().any(|action| same(action) && since.is_none_or(|since| action.at >= since))
+    }
+
+    /// Whether the raise that it is in was decided on. `over` is when the incident ended that it was part of: what was
+    /// decided before that did not happen, or was only said. A verification state that was set stays.
+    pub fn is_decided(&self, over: Option<Millis>) -> bool {
+        self.has(VERIFY, None) || OUTCOMES.into_iter().any(|outcome| self.has_since(outcome, None, over))
+    }
+
+    /// Adds what was done. Of many actions the latest are kept, so that a violation that is raised again and again does
+    /// not outgrow its item.
+    pub fn act(&mut self, mut action: Action) {
+        if let Some(reason) = &mut action.reason
+            && let Some((end, _)) = reason.char_indices().nth(LONGEST_REASON)
+        {
+            reason.truncate(end);
+            reason.push('…');
+        }
+        self.actions.push(action);
+        let many = self.actions.len().saturating_sub(Self::KEPT);
+        self.actions.drain(..many);
     }
 
     /// What was done, or decided, since it began.
@@ -227,6 +261,36 @@ mod tests {
         assert!(life.has("report", None) && !life.has("mitigate", None));
         life.hear(&event(EventType::InAlarm, 20, "x", None));
         assert!(!life.has("report", None));
+    }
+
+    #[test]
+    fn what_was_decided_before_an_incident_is_not_decided_after_it() {
+        let mut life = life(&[event(EventType::InAlarm, 10, "x", None)]);
+        let action = |what: &str, at| Action {
+            at: Millis(at),
+            what: what.into(),
+            rule: None,
+            task_id: None,
+            reason: None,
+        };
+        life.act(action("mitigate", 11));
+        assert!(life.is_decided(None) && life.is_decided(Some(Millis(11))));
+        assert!(!life.is_decided(Some(Millis(12))));
+        life.act(action("verify", 11));
+        assert!(life.is_decided(Some(Millis(12))), "a state stays");
+    }
+
+    #[test]
+    fn a_violation_that_is_raised_for_ever_stays_small() {
+        let mut life = life(&[event(EventType::InAlarm, 0, "x", None)]);
+        for at in 0..10_000 {
+            life.hear(&event(EventType::InAlarm, at, "x", None));
+            let reason = Some("\u{1f980}".repeat(5_000));
+            life.act(Action { at: Millis(at), what: "report".into(), rule: None, task_id: None, reason });
+            assert!(life.has("report", None));
+        }
+        assert_eq!((life.actions.len(), life.actions[0].at), (Life::KEPT, Millis(9_936)));
+        assert!(serde_json::to_string(&life).unwrap().len() < 150_000);
     }
 
     fn any_event() -> impl Strategy<Value = AlarmEvent> {

@@ -140,10 +140,84 @@ async fn so_many_devices_are_an_incident_and_none_is_mitigated_until_it_is_over(
         ("not-mitigated", Some("too many devices alarm on the behavior at once"))
     );
     assert!(detect.alerts().is_empty(), "the incident is told by who notices it");
-    // The same mitigation is asked for again when it is over.
-    detect.cloud.pass_seconds(2_000);
+    // Nor when the message comes late: it was raised among as many.
+    detect.cloud.pass_seconds(7_200);
     deliver(&detect, &asked).await.unwrap();
-    assert_eq!(detect.starts(), [id(&asked)]);
+    assert!(detect.starts().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_many_devices_as_the_limit_are_no_incident_and_a_policy_of_now_has_other_limits() {
+    let limit =
+        |devices: u32| format!("alarms: {{ incidents: {{ devices: {devices} }} }}\n{}", ENFORCE.trim_start());
+    for (devices, policy, starts) in
+        [(20, ENFORCE.to_owned(), 1), (21, limit(21), 1), (20, limit(19), 0), (1, limit(1), 1)]
+    {
+        let detect = Detect::with_alarms(devices).await;
+        deliver_under(&detect, &policy, &message([1])).await.unwrap();
+        assert_eq!(detect.starts().len(), starts, "{devices} {policy}");
+    }
+}
+
+/// The incident of 21 cameras, of which the first are members, and it is over.
+async fn ended_incident(decision: Option<&str>) -> Detect {
+    let detect = Detect::with_alarms(21).await;
+    let alarms = detect.alarms();
+    let life = alarms.known("v-1").await.unwrap().unwrap().life;
+    let noticed = alarms.notice(&life, None, 900, detect.now()).await.unwrap();
+    let key = life.alarm.behavior_key();
+    let (incident, _) = alarms.open_incident(&key, &noticed, detect.now()).await.unwrap();
+    for id in ["v-1", "v-2"] {
+        alarms.join(id, START, &incident.id, detect.now()).await.unwrap();
+    }
+    deliver(&detect, &message([1, 2])).await.unwrap();
+    assert!(detect.starts().is_empty(), "it lasts");
+    detect.cloud.pass_seconds(60);
+    alarms.end_incident(&incident.id, decision, detect.now()).await.unwrap();
+    detect
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_of_an_incident_that_is_over_are_not_held_by_their_number() {
+    for decision in [Some("mitigate"), None] {
+        let detect = ended_incident(decision).await;
+        let asked = message([1, 2]);
+        deliver(&detect, &asked).await.unwrap();
+        assert_eq!(detect.starts(), [id(&asked)], "{decision:?}");
+        // What never was a member is one of many still.
+        deliver(&detect, &message([3])).await.unwrap();
+        assert_eq!(detect.starts().len(), 1, "{decision:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_left_is_not_mitigated_by_a_message_that_waited() {
+    let detect = ended_incident(Some("leave")).await;
+    detect.cloud.pass_seconds(7_200);
+    deliver(&detect, &message([1, 2])).await.unwrap();
+    assert!(detect.starts().is_empty());
+    let known = detect.alarms().known("v-1").await.unwrap().unwrap();
+    assert!(known.life.actions.iter().all(|action| action.what == "not-mitigated"), "{:?}", known.life);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_that_is_hours_late_starts_nothing() {
+    let detect = Detect::with_alarms(0).await;
+    detect.cloud.pass_seconds(3_600);
+    let alarms = detect.alarms();
+    for n in 1..=400 {
+        detect.state().things.insert(format!("camera-{n}"), BTreeSet::new());
+        let event = event("in-alarm", "messages", (&format!("v-{n}"), &format!("camera-{n}")), START);
+        alarms.hear(&event, detect.now()).await.unwrap();
+    }
+    for late in [0, 3_600, 86_400] {
+        detect.cloud.pass_seconds(late);
+        for n in (1..=400).step_by(25) {
+            deliver(&detect, &message(n..n + 25)).await.unwrap();
+        }
+        assert!(detect.starts().is_empty(), "{late}");
+    }
+    assert!(detect.parked().is_empty() && detect.alerts().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
