@@ -58,8 +58,8 @@ fn policy() -> Result<String> {
         let asks = match rule % 5 {
             0 => format!("profile: 'site-{rule}-*'"),
             1 => format!("thing: '*{rule:06}'\n      confidence: HIGH"),
-            2 => format!("behavior: ['messages-{rule}', 'bytes-{rule}-*']\n      criteria: STATIC"),
-            3 => format!("metric: aws:num-messages-sent\n      lastsLongerThan: {}d", rule % 20 + 1),
+            2 => format!("behavior: ['messages-{rule}', 'bytes-{rule}-*']\n      criteria: static"),
+            3 => format!("metric: aws:num-messages-sent\n      lastsLongerThan: {}d", rule % 14 + 1),
             _ => format!(
                 "profile: cameras\n      thing: 'lobby-{rule}-*'\n      raisedAtLeast: {{ times: 3, within: 1h }}"
             ),
