@@ -96,16 +96,39 @@ pub(crate) fn flapping(
     }
 }
 
+/// What is said of the devices of an incident that are still in alarm. There may be many: few are named.
+#[derive(Debug, Default)]
+pub(crate) struct Raised {
+    count: usize,
+    latest: Option<Millis>,
+    devices: Vec<String>,
+    mitigated: Vec<String>,
+}
+
+impl Raised {
+    /// One more.
+    pub(crate) fn add(&mut self, life: &Life) {
+        self.count += 1;
+        self.latest = self.latest.max(life.raised_at);
+        if self.devices.len() < NAMED {
+            self.devices.push(device(&life.alarm));
+        }
+        if self.mitigated.len() < NAMED && life.has("mitigate", None) {
+            self.mitigated.push(device(&life.alarm));
+        }
+    }
+}
+
 /// Many devices alarm on one behavior at once. `raised` are those that are still in alarm.
 pub(crate) fn incident(
     alarm: &Alarm,
     incident: &Incident,
-    raised: &[Life],
+    raised: &Raised,
     targets: &[String],
     policy: &Policy,
 ) -> Alert {
     let window = policy.alarms().incident_window_seconds / 60;
-    let latest = raised.iter().filter_map(|life| life.raised_at).fold(incident.latest_at, Ord::max);
+    let latest = raised.latest.map_or(incident.latest_at, |latest| latest.max(incident.latest_at));
     let of = match incident.population {
         Some(all) if all > incident.devices => format!(" of {all} or more"),
         _ => String::new(),
@@ -125,14 +148,13 @@ pub(crate) fn incident(
         "\nThat is more often a backend, a network or a threshold than as many compromised devices. While the incident \
          lasts none of them is mitigated, and there is no alert of each.",
     );
-    let devices: Vec<String> = raised.iter().take(NAMED).map(|life| device(&life.alarm)).collect();
+    let devices = &raised.devices;
     if !devices.is_empty() {
-        let more = raised.len().saturating_sub(devices.len());
+        let more = raised.count.saturating_sub(devices.len());
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
         let _ = write!(description, "\nIn alarm: {}{more}.", devices.join(", "));
     }
-    let mitigated = raised.iter().filter(|life| life.has("mitigate", None)).map(|life| device(&life.alarm));
-    let mitigated: Vec<String> = mitigated.take(NAMED).collect();
+    let mitigated = &raised.mitigated;
     let none = "None of them was mitigated before.".to_owned();
     let before = if mitigated.is_empty() {
         none

@@ -19,12 +19,15 @@ use futures_util::TryStreamExt as _;
 
 use crate::DetectAlarm;
 use crate::alerts;
+use crate::alerts::Raised;
 use crate::plan;
 
 /// How long telling people may take, in seconds, before another worker may do it.
 const LEASE_SECONDS: i64 = 60;
 /// How many violations are marked side by side.
 const PARALLEL: usize = 8;
+/// How many of them are in memory at once: as many as one call reads.
+const AT_ONCE: usize = 100;
 /// How many incidents a process remembers to be told.
 const REMEMBERED: usize = 1_000;
 
@@ -103,15 +106,20 @@ impl DetectAlarm {
     /// Marks what was raised since the incident's first alarm, and tells people.
     async fn tell(&self, life: &Life, incident: &Incident, now: Millis) -> Result<(), Error> {
         let behavior = life.alarm.behavior_key();
-        let raised = self.alarms.open_since(&behavior, incident.first_at).await?;
-        let left = self.left(&raised, incident).await?;
-        let stays = |of: &String| of == &incident.id || left.contains(of);
-        let unmarked = raised.iter().filter(|life| !life.incident.as_ref().is_some_and(stays));
-        let marks = futures_util::stream::iter(unmarked).map(async |life| {
-            let (id, at) = (&life.alarm.violation_id, life.raised_at.unwrap_or(now));
-            self.alarms.join(id, at, &incident.id, now).await
-        });
-        marks.buffer_unordered(PARALLEL).try_for_each(async |_| Ok(())).await?;
+        let ids = self.alarms.open_since(&behavior, incident.first_at).await?;
+        let mut raised = Raised::default();
+        for ids in ids.chunks(AT_ONCE) {
+            let lives = self.alarms.lives(ids.to_vec()).await?;
+            let left = self.left(&lives, incident).await?;
+            let stays = |of: &String| of == &incident.id || left.contains(of);
+            let unmarked = lives.iter().filter(|life| !life.incident.as_ref().is_some_and(stays));
+            let marks = futures_util::stream::iter(unmarked).map(async |life| {
+                let (id, at) = (&life.alarm.violation_id, life.raised_at.unwrap_or(now));
+                self.alarms.join(id, at, &incident.id, now).await
+            });
+            marks.buffer_unordered(PARALLEL).try_for_each(async |_| Ok(())).await?;
+            lives.iter().for_each(|life| raised.add(life));
+        }
         let targets = self.populations.targets(&life.alarm.profile);
         self.alerts.raise(&alerts::incident(&life.alarm, incident, &raised, &targets, &self.policy)).await
     }

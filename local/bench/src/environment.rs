@@ -69,6 +69,7 @@ impl Places {
             ("MITIGATION_QUEUE_URL", queue("mitigation")),
             ("FINDING_QUEUE_URL", queue("finding")),
             ("REVIEW_QUEUE_URL", queue("review")),
+            ("ALARM_QUEUE_URL", queue("alarm")),
             ("FOLLOW_UP_SECONDS", "60".into()),
             ("POLICY_PATH", policy),
         ]

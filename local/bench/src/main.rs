@@ -9,6 +9,7 @@ mod cloud;
 mod environment;
 mod fleet;
 mod lambda;
+mod ledger;
 mod measure;
 mod recorder;
 mod report;
@@ -22,13 +23,26 @@ use anyhow::{Result, ensure};
 use crate::cloud::Cloud;
 use crate::environment::Places;
 use crate::measure::{
-    Bench, answer, behaviors, calls, decide, memory, replay, review, size, start, throughput,
+    Bench, answer, behaviors, burst, calls, decide, decide_alarm, memory, replay, review, size, start,
+    throughput,
 };
 use crate::report::Report;
 
 /// What can be measured, in this order.
-const PARTS: [&str; 10] =
-    ["size", "decide", "behaviors", "replay", "start", "answer", "calls", "throughput", "memory", "review"];
+const PARTS: [&str; 12] = [
+    "size",
+    "decide",
+    "decide-alarm",
+    "behaviors",
+    "replay",
+    "start",
+    "answer",
+    "calls",
+    "throughput",
+    "memory",
+    "burst",
+    "review",
+];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -49,6 +63,7 @@ async fn main() -> Result<()> {
         match part {
             "size" => size::measure(&mut bench)?,
             "decide" => decide::measure(&mut bench)?,
+            "decide-alarm" => decide_alarm::measure(&mut bench)?,
             "behaviors" => behaviors::measure(&mut bench)?,
             "replay" => replay::measure(&mut bench)?,
             "start" => start::measure(&mut bench).await?,
@@ -56,6 +71,7 @@ async fn main() -> Result<()> {
             "calls" => calls::measure(&mut bench).await?,
             "throughput" => throughput::measure(&mut bench).await?,
             "memory" => memory::measure(&mut bench).await?,
+            "burst" => burst::measure(&mut bench).await?,
             _ => review::measure(&mut bench).await?,
         }
     }

@@ -2,7 +2,8 @@
 //! that what a function costs is not hidden behind what it waits for.
 //!
 //! Every conditional write succeeds. What has to be read back is kept: the place of a history in the ledger,
-//! the history in the archive, and the bodies of messages while somebody wants them.
+//! the history in the archive, and the bodies of messages while somebody wants them. Where everything has to be read back
+//! there is a [`Ledger`].
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,12 +13,18 @@ use hyper::body::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::ledger::Ledger;
+
+/// The name under which messages are kept that were published.
+pub(crate) const PUBLISHED: &str = "published";
+
 /// An answer: status, content type, body.
 pub(crate) type Reply = (u16, &'static str, Bytes);
 
-const JSON: &str = "application/x-amz-json-1.0";
+/// What DynamoDB and SQS answer.
+pub(crate) const JSON: &str = "application/x-amz-json-1.0";
 const XML: &str = "application/xml";
-const PUBLISHED: &str = "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult>\
+const TAKEN: &str = "<PublishResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishResult>\
     <MessageId>b0b8bbd7-0000-0000-0000-000000000000</MessageId></PublishResult></PublishResponse>";
 const NO_SUCH_KEY: &str =
     "<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code><Message>There is no such key</Message></Error>";
@@ -39,6 +46,7 @@ struct Kept {
     objects: HashMap<String, Bytes>,
     messages: HashMap<String, Vec<String>>,
     keeps_messages: bool,
+    ledger: Option<Ledger>,
 }
 
 /// The services.
@@ -69,7 +77,12 @@ impl Sink {
         *self.kept() = Kept { keeps_messages, ..Kept::default() };
     }
 
-    /// The bodies of the messages sent to a queue, in their order.
+    /// Keeps all that is written to DynamoDB from now on, until everything is forgotten.
+    pub(crate) fn keep(&self, ledger: Ledger) {
+        self.kept().ledger = Some(ledger);
+    }
+
+    /// The bodies of the messages sent to a queue, in their order; of those that were published, for [`PUBLISHED`].
     pub(crate) fn take_messages(&self, queue: &str) -> Vec<String> {
         self.kept().messages.remove(queue).unwrap_or_default()
     }
@@ -78,15 +91,23 @@ impl Sink {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn ledger(&self) -> Option<Ledger> {
+        self.kept().ledger.clone()
+    }
+
     /// Answers a request.
     pub(crate) fn answer(&self, asked: &Asked<'_>) -> Reply {
-        match asked.target.rsplit('.').next() {
+        let operation = asked.target.rsplit('.').next();
+        if let Some(operation) = operation.filter(|_| asked.target.starts_with("DynamoDB"))
+            && let Some(ledger) = self.ledger()
+        {
+            return ledger.answer(operation, asked.body);
+        }
+        match operation {
             Some("SendMessageBatch") => self.send(asked.body),
             Some("PutItem") => self.put_item(asked.body),
             Some("GetItem") => self.get_item(asked.body),
-            Some("") | None if asked.body.starts_with(b"Action=Publish&") => {
-                (200, "text/xml", PUBLISHED.into())
-            }
+            Some("") | None if asked.body.starts_with(b"Action=Publish&") => self.publish(asked.body),
             Some("") | None => self.object(asked),
             // UpdateItem, CreateLogStream, PutLogEvents: what they answer is not looked at.
             Some(_) => (200, JSON, "{}".into()),
@@ -107,6 +128,15 @@ impl Sink {
             kept.messages.entry(queue).or_default().extend(bodies);
         }
         (200, JSON, json!({ "Successful": taken, "Failed": [] }).to_string().into())
+    }
+
+    fn publish(&self, body: &[u8]) -> Reply {
+        let mut kept = self.kept();
+        if kept.keeps_messages {
+            let message = String::from_utf8_lossy(body).into_owned();
+            kept.messages.entry(PUBLISHED.to_owned()).or_default().push(message);
+        }
+        (200, "text/xml", TAKEN.into())
     }
 
     fn put_item(&self, body: &[u8]) -> Reply {
@@ -207,6 +237,22 @@ mod tests {
         assert_eq!(ask(&sink, "GET", "/b/snapshots/k", "", "").0, 404);
         ask(&sink, "PUT", "/b/snapshots/k", "", "records");
         assert_eq!(ask(&sink, "GET", "/b/snapshots/k", "", ""), (200, "records".into()));
+    }
+
+    #[test]
+    fn a_ledger_keeps_what_the_sink_does_not() {
+        let sink = Sink::default();
+        let item = r#"{"Item":{"pk":{"S":"a"},"sk":{"S":"b"}}}"#;
+        let get = r#"{"Key":{"pk":{"S":"a"},"sk":{"S":"b"}}}"#;
+        let found = || {
+            ask(&sink, "POST", "/", "DynamoDB_20120810.PutItem", item);
+            ask(&sink, "POST", "/", "DynamoDB_20120810.GetItem", get).1 != "{}"
+        };
+        assert!(!found());
+        sink.keep(Ledger::default());
+        assert!(found());
+        sink.reset(false);
+        assert!(!found());
     }
 
     #[test]

@@ -4,8 +4,6 @@
 //! way, as retries, time-outs and error codes, is as in Lambda.
 
 pub mod cloud;
-mod dynamodb;
-mod expression;
 pub mod gate;
 mod logs;
 pub mod queues;

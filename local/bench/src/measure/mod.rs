@@ -2,8 +2,10 @@
 
 pub(crate) mod answer;
 pub(crate) mod behaviors;
+pub(crate) mod burst;
 pub(crate) mod calls;
 pub(crate) mod decide;
+pub(crate) mod decide_alarm;
 pub(crate) mod memory;
 pub(crate) mod replay;
 pub(crate) mod review;

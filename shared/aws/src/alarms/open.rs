@@ -25,17 +25,23 @@ impl Alarms {
         Ok(lives)
     }
 
-    /// Those of one behavior that were raised at this moment or later, by id.
+    /// The ids of those of one behavior that were raised at this moment or later, in order. There may be many: the lists
+    /// are read one after the other, and nothing else of them is kept.
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn open_since(&self, behavior: &BehaviorKey, since: Millis) -> Result<Vec<Life>, Error> {
+    pub async fn open_since(&self, behavior: &BehaviorKey, since: Millis) -> Result<Vec<String>, Error> {
         let is_wanted = |item: &&Item| {
             item.get_text(attribute::BEHAVIOR) == Some(&behavior.0)
                 && item.get_number(attribute::RAISED_AT).is_some_and(|at| at >= since.0)
         };
-        let ids = self.open_items().await?.iter().filter(is_wanted).filter_map(id).collect();
-        self.lives(ids).await
+        let mut ids = Vec::new();
+        for part in 0..PARTS {
+            let items = self.ledger.query(&about::open_alarms(part), Range::All).await?;
+            ids.extend(items.iter().filter(is_wanted).filter_map(id));
+        }
+        ids.sort_unstable();
+        Ok(ids)
     }
 
     async fn open_items(&self) -> Result<Vec<Item>, Error> {

@@ -9,6 +9,10 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+pub use dynamodb_table::Attributes;
+use dynamodb_table::Table;
+use dynamodb_table::item_key;
+use dynamodb_table::plain;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
@@ -16,10 +20,6 @@ use serde_json::json;
 use super::Answer;
 use super::Call;
 use super::connect;
-pub use super::dynamodb::Attributes;
-use super::dynamodb::Table;
-use super::dynamodb::item_key;
-use super::dynamodb::plain;
 use super::gate::Gate;
 use super::gate::is_call_of;
 use super::logs;
@@ -176,10 +176,17 @@ impl Cloud {
     }
 }
 
+impl From<dynamodb_table::Answer> for Answer {
+    fn from(answer: dynamodb_table::Answer) -> Self {
+        let dynamodb_table::Answer { status, error, body } = answer;
+        Self::Now { status, error, body: body.to_string().into_bytes() }
+    }
+}
+
 impl State {
     fn effect(&mut self, call: &Call) -> Answer {
         let (body, operation) = (call.json(), call.operation.as_str());
-        let table = self.table.answer(operation, &body, self.now);
+        let table = self.table.answer(operation, &body, self.now.0).map(Answer::from);
         let streams = table.or_else(|| logs::answer(&mut self.streams, operation, &body, self.now));
         let queues = streams.or_else(|| self.queues.answer(operation, &body, self.now));
         queues.unwrap_or_else(|| self.other(call))

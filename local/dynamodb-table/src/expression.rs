@@ -8,18 +8,18 @@ use std::cmp::Ordering;
 use serde_json::Value;
 use serde_json::json;
 
-use super::dynamodb::Attributes;
+use super::Attributes;
 
 /// Whether a request's item meets its condition. A request without one is always met.
 ///
 /// # Errors
 /// What is not understood: the caller's test fails on it.
-pub(super) fn holds(request: &Value, item: Option<&Attributes>) -> Result<bool, String> {
+pub(crate) fn holds(request: &Value, item: Option<&Attributes>) -> Result<bool, String> {
     meets(request, "ConditionExpression", item)
 }
 
 /// As [`holds`], for the condition in this member of the request.
-pub(super) fn meets(request: &Value, member: &str, item: Option<&Attributes>) -> Result<bool, String> {
+pub(crate) fn meets(request: &Value, member: &str, item: Option<&Attributes>) -> Result<bool, String> {
     all_used(request)?;
     let Some(condition) = request[member].as_str() else { return Ok(true) };
     let mut reader = Reader::new(condition, request, item);
@@ -32,7 +32,7 @@ pub(super) fn meets(request: &Value, member: &str, item: Option<&Attributes>) ->
 ///
 /// # Errors
 /// What is not understood.
-pub(super) fn updated(request: &Value, item: &Attributes) -> Result<Attributes, String> {
+pub(crate) fn updated(request: &Value, item: &Attributes) -> Result<Attributes, String> {
     let mut after = item.clone();
     let update = request["UpdateExpression"].as_str().unwrap_or_default();
     let mut reader = Reader::new(update, request, Some(item));
@@ -62,7 +62,7 @@ pub(super) fn updated(request: &Value, item: &Attributes) -> Result<Attributes, 
 }
 
 /// The number that a value is, if it is one.
-pub(super) fn number(value: &Value) -> Option<i64> {
+pub(crate) fn number(value: &Value) -> Option<i64> {
     value["N"].as_str().and_then(|text| text.parse().ok())
 }
 

@@ -1,39 +1,61 @@
 //! DynamoDB in memory: one table, its single writes on conditions, its batches and its transactions.
+//!
+//! As much of it as the functions use. What it does not understand it refuses: a test fails on that.
 
 #![expect(clippy::indexing_slicing, reason = "a member that a JSON value lacks reads as null")]
+
+mod expression;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use fleetwarden_core::timestamp::Millis;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use super::Answer;
-use super::cloud::list;
-use super::cloud::text;
-use super::expression::holds;
-use super::expression::meets;
-use super::expression::number;
-use super::expression::updated;
+use expression::holds;
+use expression::meets;
+use expression::number;
+use expression::updated;
 
 /// An item's attributes, as DynamoDB writes them or as plain values.
 pub type Attributes = Map<String, Value>;
 
-/// For how long a transaction with the token of an earlier one is that one, in seconds (`TransactWriteItems`).
-const TOKEN_SECONDS: i64 = 600;
+/// For how long a transaction with the token of an earlier one is that one, in milliseconds (`TransactWriteItems`).
+const TOKEN_MILLIS: i64 = 600_000;
 
 /// How many items a page of a query has.
 const QUERY_PAGE: u64 = 100;
 
+/// What the service says to a call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The error code, if it is an error.
+    pub error: Option<&'static str>,
+    /// The body.
+    pub body: Value,
+}
+
+impl Answer {
+    const fn ok(body: Value) -> Self {
+        Self { status: 200, error: None, body }
+    }
+
+    const fn error(code: &'static str, body: Value) -> Self {
+        Self { status: 400, error: Some(code), body }
+    }
+}
+
 /// The table.
-#[derive(Default)]
-pub(super) struct Table {
-    pub(super) items: BTreeMap<(String, String), Attributes>,
+#[derive(Debug, Default)]
+pub struct Table {
+    /// The items by partition and sort key, as DynamoDB writes them.
+    pub items: BTreeMap<(String, String), Attributes>,
     /// The transactions that were made, by their token: when, and what they were.
-    transactions: BTreeMap<String, (Millis, Value)>,
+    transactions: BTreeMap<String, (i64, Value)>,
 }
 
 /// One write: what it is about, what was there, and what becomes of it if the write's condition holds.
@@ -50,8 +72,8 @@ enum Effect {
 }
 
 impl Table {
-    /// Answers a call, if it is one of DynamoDB.
-    pub(super) fn answer(&mut self, operation: &str, body: &Value, now: Millis) -> Option<Answer> {
+    /// Answers a call, if it is one of DynamoDB. `now`: epoch milliseconds.
+    pub fn answer(&mut self, operation: &str, body: &Value, now: i64) -> Option<Answer> {
         Some(match operation {
             "GetItem" => Answer::ok(self.get(body)),
             "Query" => self.query(body).unwrap_or_else(|what| validation(&what)),
@@ -128,7 +150,7 @@ impl Table {
             let code = "ConditionalCheckFailedException";
             let item = shown_on_failure(body, held);
             let body = json!({"__type": code, "message": "The conditional request failed", "Item": item});
-            return Answer::error(400, code, body);
+            return Answer::error(code, body);
         };
         let old = held.cloned();
         self.perform(key.clone(), effect);
@@ -141,15 +163,15 @@ impl Table {
     }
 
     /// `TransactWriteItems`: all of it, or none and why. Sent again with its token, it is done already.
-    fn transact(&mut self, body: &Value, now: Millis) -> Answer {
+    fn transact(&mut self, body: &Value, now: i64) -> Answer {
         let token = text(body, "ClientRequestToken");
         let (same, items) = (&body["TransactItems"], list(body, "TransactItems"));
         match self.transactions.get(token) {
-            Some((at, _)) if at.plus_seconds(TOKEN_SECONDS) < now => {}
-            Some((_, made)) if made == same => return Answer::ok("{}"),
+            Some((at, _)) if at.saturating_add(TOKEN_MILLIS) < now => {}
+            Some((_, made)) if made == same => return Answer::ok(json!({})),
             Some(_) => {
                 let other = json!({"message": "the token was used for another transaction"});
-                return Answer::error(400, "IdempotentParameterMismatchException", other);
+                return Answer::error("IdempotentParameterMismatchException", other);
             }
             None => {}
         }
@@ -172,7 +194,7 @@ impl Table {
             let reasons: Vec<Value> = planned.iter().map(reason).collect();
             let code = "TransactionCanceledException";
             let body = json!({"__type": code, "message": "canceled", "CancellationReasons": reasons});
-            return Answer::error(400, code, body);
+            return Answer::error(code, body);
         }
         let effects: Vec<_> =
             planned.into_iter().filter_map(|(_, write)| Some((write.key, write.effect?))).collect();
@@ -180,12 +202,12 @@ impl Table {
             self.perform(key, effect);
         }
         if self.transactions.len() % 1_000 == 999 {
-            self.transactions.retain(|_, (at, _)| at.plus_seconds(TOKEN_SECONDS) >= now);
+            self.transactions.retain(|_, (at, _)| at.saturating_add(TOKEN_MILLIS) >= now);
         }
         if !token.is_empty() {
             self.transactions.insert(token.to_owned(), (now, same.clone()));
         }
-        Answer::ok("{}")
+        Answer::ok(json!({}))
     }
 
     /// `BatchWriteItem` of puts and deletes.
@@ -230,13 +252,13 @@ impl Table {
 }
 
 /// The keys of an item.
-pub(super) fn item_key(item: &Attributes) -> (String, String) {
+pub fn item_key(item: &Attributes) -> (String, String) {
     let part = |name: &str| item.get(name).map(plain).and_then(|v| v.as_str().map(ToOwned::to_owned));
     (part("pk").unwrap_or_default(), part("sk").unwrap_or_default())
 }
 
 /// DynamoDB's `{"S": "text"}` and `{"N": "1"}` as plain JSON.
-pub(super) fn plain(value: &Value) -> Value {
+pub fn plain(value: &Value) -> Value {
     number(value).map_or_else(|| value["S"].clone(), Value::from)
 }
 
@@ -246,5 +268,13 @@ fn shown_on_failure<'t>(body: &Value, held: Option<&'t Attributes>) -> Option<&'
 }
 
 fn validation(what: &str) -> Answer {
-    Answer::error(400, "ValidationException", json!({"message": what}))
+    Answer::error("ValidationException", json!({"message": what}))
+}
+
+fn text<'v>(value: &'v Value, member: &str) -> &'v str {
+    value.get(member).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn list<'v>(value: &'v Value, member: &str) -> &'v [Value] {
+    value.get(member).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
