@@ -337,3 +337,124 @@ fn titles(told: &[&Told]) -> String {
         (false, more) => format!("{}; and {more} more", titles.join("; ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::records::Decided;
+    use super::*;
+    use serde_json::json;
+
+    fn event(violation: &str, kind: &str, thing: &str, (profile, behavior): (&str, &str)) -> Event {
+        let text = str::to_owned;
+        Event {
+            violation: text(violation),
+            kind: text(kind),
+            thing: text(thing),
+            profile: text(profile),
+            behavior: text(behavior),
+        }
+    }
+
+    fn told(kind: &str, severity: &str, title: &str, description: &str) -> Told {
+        let text = str::to_owned;
+        Told { kind: text(kind), severity: text(severity), title: text(title), description: text(description) }
+    }
+
+    /// What a run shows in which everything ends as it should.
+    fn good() -> Observed {
+        let storm: BTreeSet<String> = (0..60).map(|n| format!("s{n}")).collect();
+        let cast = Cast {
+            compromised: "a".into(),
+            loud: "b".into(),
+            flapping: "c".into(),
+            lab: BTreeSet::from(["l".to_owned()]),
+            things: 100,
+            storm: storm.clone(),
+        };
+        let mut events = vec![
+            event("v", IN_ALARM, "a", (RULES, "ListeningTcpPorts")),
+            event("w", IN_ALARM, "b", (MODELS, "MessagesSentModel")),
+        ];
+        for n in 0..4 {
+            events.push(event(&format!("c{n}"), IN_ALARM, "c", (RULES, "BatteryLevel")));
+            events.push(event(&format!("c{n}"), CLEARED, "c", (RULES, "BatteryLevel")));
+        }
+        events.extend(storm.iter().map(|thing| event(thing, IN_ALARM, thing, (RULES, "Disconnects"))));
+        let record = |event: &Event| Record {
+            violation_id: event.violation.clone(),
+            event: event.kind.clone(),
+            incident: storm.contains(&event.thing).then(|| "i".to_owned()),
+            decision: Some(Decided { outcome: "report".to_owned() }),
+        };
+        let model = json!({
+            "profile": LAB_PROFILE, "troubles": [{ "trouble": "not-built" }], "forecast": { "forecast": "noDatapoints" },
+            "outlook": "No datapoint comes.",
+        });
+        let watch = json!({
+            "alarmsUnheard": 0, "alarmsUndelivered": 0, "alarmsGone": 0, "looksRefused": 0, "complete": true,
+            "events": 70,
+        });
+        Observed {
+            quarantined: BTreeSet::from(["a".to_owned()]),
+            records: events.iter().map(record).collect(),
+            events,
+            told: vec![
+                told("alarm-raised", "high", "`a` is in alarm: `ListeningTcpPorts`", "the mitigation `Q` is asked for"),
+                told("alarm-raised", "high", "`b` is in alarm: `MessagesSentModel`", ""),
+                told("alarm-raised", "medium", "`c` was in alarm: `BatteryLevel`", ""),
+                told("alarm-raised", "medium", "`c` was in alarm: `BatteryLevel`", ""),
+                told("alarm-flapping", "medium", "`c` flaps: 3 alarms on `BatteryLevel`", ""),
+                told("alarm-incident", "high", "Incident: 60 devices alarm on `Disconnects` of `FleetwardenRules`", ""),
+                told("model-not-built", "medium", "2 models", LAB_PROFILE),
+            ],
+            models: json!({ "models": [model, model] }),
+            watch,
+            report: json!({ "actions": [{ "thing": "a", "what": "mitigated" }] }),
+            cast,
+        }
+    }
+
+    fn faults(change: impl FnOnce(&mut Observed)) -> Vec<String> {
+        let mut observed = good();
+        change(&mut observed);
+        Account::of(&observed, Duration::ZERO).faults()
+    }
+
+    #[test]
+    fn what_ends_as_it_should_has_no_fault() {
+        assert_eq!(faults(|_| ()), [""; 0]);
+        insta::assert_snapshot!(super::super::table::table(&Account::of(&good(), Duration::ZERO)));
+    }
+
+    #[test]
+    fn what_ends_otherwise_is_a_fault_of_its_scenario() {
+        let of = |scenario: &str, change: &dyn Fn(&mut Observed)| {
+            let faults = faults(change);
+            assert!(!faults.is_empty(), "{scenario}");
+            assert!(faults.iter().all(|fault| fault.starts_with(scenario)), "{faults:?}");
+        };
+        of("a device is taken over", &|seen| seen.quarantined.clear());
+        of("a device is taken over", &|seen| drop(seen.told.remove(0)));
+        of("a device is taken over", &|seen| seen.report = json!({}));
+        of("a backend incident", &|seen| drop(seen.told.remove(5)));
+        of("a backend incident", &|seen| seen.told.push(seen.told[5].clone()));
+        of("a backend incident", &|seen| {
+            seen.told.push(told("alarm-raised", "high", "`s1` is in alarm: `Disconnects`", ""));
+        });
+        of("a device flaps", &|seen| seen.told.push(seen.told[4].clone()));
+        of("a device flaps", &|seen| seen.told.push(seen.told[3].clone()));
+        of("a model starves", &|seen| seen.models = json!({ "models": [] }));
+        of("a model starves", &|seen| drop(seen.told.pop()));
+        of("what no rule names", &|seen| seen.told[1].severity = "low".to_owned());
+        of("all is heard", &|seen| drop(seen.records.pop().filter(|last| last.incident.is_some())));
+        of("all is heard", &|seen| seen.records.push(seen.records[0].clone()));
+        of("all is heard", &|seen| seen.watch["alarmsUnheard"] = json!(1));
+        of("all is heard", &|seen| seen.watch["complete"] = json!(false));
+    }
+
+    #[test]
+    fn a_quarantined_device_of_the_storm_is_a_fault() {
+        let found = faults(|seen| drop(seen.quarantined.insert("s1".to_owned())));
+        assert!(found.iter().any(|fault| fault.contains("1 of them are quarantined")), "{found:?}");
+    }
+}
