@@ -357,7 +357,12 @@ mod tests {
 
     fn told(kind: &str, severity: &str, title: &str, description: &str) -> Told {
         let text = str::to_owned;
-        Told { kind: text(kind), severity: text(severity), title: text(title), description: text(description) }
+        Told {
+            kind: text(kind),
+            severity: text(severity),
+            title: text(title),
+            description: text(description),
+        }
     }
 
     /// What a run shows in which everything ends as it should.
@@ -399,12 +404,22 @@ mod tests {
             records: events.iter().map(record).collect(),
             events,
             told: vec![
-                told("alarm-raised", "high", "`a` is in alarm: `ListeningTcpPorts`", "the mitigation `Q` is asked for"),
+                told(
+                    "alarm-raised",
+                    "high",
+                    "`a` is in alarm: `ListeningTcpPorts`",
+                    "the mitigation `Q` is asked for",
+                ),
                 told("alarm-raised", "high", "`b` is in alarm: `MessagesSentModel`", ""),
                 told("alarm-raised", "medium", "`c` was in alarm: `BatteryLevel`", ""),
                 told("alarm-raised", "medium", "`c` was in alarm: `BatteryLevel`", ""),
                 told("alarm-flapping", "medium", "`c` flaps: 3 alarms on `BatteryLevel`", ""),
-                told("alarm-incident", "high", "Incident: 60 devices alarm on `Disconnects` of `FleetwardenRules`", ""),
+                told(
+                    "alarm-incident",
+                    "high",
+                    "Incident: 60 devices alarm on `Disconnects` of `FleetwardenRules`",
+                    "",
+                ),
                 told("model-not-built", "medium", "2 models", LAB_PROFILE),
             ],
             models: json!({ "models": [model, model] }),
