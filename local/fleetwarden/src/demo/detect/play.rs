@@ -20,10 +20,10 @@ pub(super) const LAB_PROFILE: &str = "FleetwardenDemoLab";
 const QUARANTINE: &str = "FleetwardenQuarantine";
 /// Before the devices in the lab go offline.
 const FIRST_DAY: Duration = Duration::from_hours(24);
-/// The steps until the compromised device has alarmed.
-const TO_ALARM: u32 = 3;
+/// The steps until the ports of the compromised device have alarmed, and no model has yet: that takes three.
+const TO_ALARM: u32 = 2;
 /// The steps of four turns of a battery, of four steps each, and of the three datapoints of a model.
-const TURNS: u32 = 17;
+const TURNS: u32 = 18;
 /// The steps in which a lost connection counts, and after which all is clear.
 const TO_CALM: u32 = 7;
 /// The system's clock has to be so far ahead of the last event.
