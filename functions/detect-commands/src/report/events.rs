@@ -41,18 +41,17 @@ impl Events {
         for name in ["securityProfileName", "thingName"] {
             filter.extend(command.input.get(name).map(|value| (name.to_owned(), value.clone())));
         }
-        filter.insert("listSuppressedAlerts".to_owned(), true.into());
         let reading = async {
-            let entries = list(sources, "ListActiveViolations", filter.clone()).await?;
+            let entries = listed(sources, "ListActiveViolations", &filter).await?;
             events.lasting = events.take(entries, report);
             Ok(())
         };
         sources.tell("alarms that last", reading).await;
-        let mut period = filter;
+        let mut period = filter.clone();
         period.insert("startTime".to_owned(), report.since.seconds().into());
         period.insert("endTime".to_owned(), report.made_at.seconds().saturating_add(1).into());
         let reading = async {
-            let entries = list(sources, "ListViolationEvents", period).await?;
+            let entries = listed(sources, "ListViolationEvents", &period).await?;
             events.happened = events.take(entries, report);
             Ok(())
         };
@@ -137,6 +136,24 @@ impl Events {
         });
         flapping.collect()
     }
+}
+
+/// All entries of a list, with and without suppressed alerts. What is listed without `listSuppressedAlerts` is not
+/// documented, so both are asked for, and what comes twice counts once.
+async fn listed(
+    sources: &Sources<'_>,
+    name: &str,
+    filter: &Map<String, Value>,
+) -> Result<Vec<Value>, Failure> {
+    let mut entries = Vec::new();
+    let mut seen = BTreeSet::new();
+    for only_suppressed in [false, true] {
+        let mut input = filter.clone();
+        input.insert("listSuppressedAlerts".to_owned(), only_suppressed.into());
+        let more = list(sources, name, input).await?;
+        entries.extend(more.into_iter().filter(|entry| seen.insert(entry.to_string())));
+    }
+    Ok(entries)
 }
 
 /// All entries of a list, as far as a report reads.
