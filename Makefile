@@ -23,8 +23,8 @@ help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build $(VENV)/installed ## Run an audit through the whole stack on this machine
-	target/release/fleetwarden demo --findings $(FINDINGS)
+demo: build $(VENV)/installed ## Run an audit through the whole stack on this machine; with DETECT=1, alarms
+	target/release/fleetwarden demo $(if $(DETECT),--detect,--findings $(FINDINGS))
 
 .PHONY: up
 up: build $(VENV)/installed ## Bring the stack up and stay, for boto3 or the AWS CLI

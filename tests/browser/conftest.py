@@ -1,7 +1,7 @@
 """Has the pages rendered, and a browser running.
 
 What must be there: `make browser` installs it. The pages are those of the example `report-pages`, and the
-demonstration's report if one was left.
+reports of the demonstrations if they were left.
 """
 
 import subprocess
@@ -12,7 +12,8 @@ import pytest
 ROOT = chromium.HERE.parents[1]
 FOLDER = ROOT / "target" / "browser"
 PAGES = FOLDER / "pages"
-DEMO = ROOT / "target" / "demo" / "report.html"
+DEMO = ROOT / "target" / "demo"
+DEMOS = {DEMO / "report.html": "demo", DEMO / "alarms.html": "demo-alarms"}
 
 
 def pytest_sessionstart(session):
@@ -29,8 +30,8 @@ def pytest_sessionstart(session):
 def pytest_generate_tests(metafunc):
     """Each page is a case of its own."""
     if "report" in metafunc.fixturenames:
-        pages = sorted(PAGES.glob("*.html")) + [page for page in [DEMO] if page.exists()]
-        metafunc.parametrize("report", pages, ids=["demo" if page == DEMO else page.stem for page in pages])
+        pages = sorted(PAGES.glob("*.html")) + [page for page in DEMOS if page.exists()]
+        metafunc.parametrize("report", pages, ids=[DEMOS.get(page, page.stem) for page in pages])
 
 
 @pytest.fixture(scope="session")

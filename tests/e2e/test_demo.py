@@ -1,7 +1,12 @@
-"""The whole path of a finding: nothing lost, nothing twice, observe changes nothing, a crash changes nothing."""
+"""The whole path of a finding: nothing lost, nothing twice, observe changes nothing, a crash changes nothing.
+
+And that of alarms: each scenario of the demonstration of Detect ends as it should.
+"""
+
+import json
 
 import pytest
-from conftest import demo
+from conftest import demo, fleetwarden
 
 FINDINGS = 1000
 
@@ -82,3 +87,19 @@ def test_functions_that_are_killed_leave_the_same_account(tmp_path, enforced):
         assert {k: v for k, v in audit.items() if k not in own} == {k: v for k, v in calm.items() if k not in own}
     for name in ["lost", "duplicates", "parked", "fleetChanges", "suppressions", "mitigationTasks"]:
         assert killed[name] == enforced[name], name
+
+
+def test_alarms_end_as_they_should(tmp_path):
+    path = tmp_path / "detect.json"
+    run = fleetwarden("demo", "--detect", "--summary", path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    account = json.loads(path.read_text())
+    assert len(account["scenarios"]) == 6
+    assert [scenario["faults"] for scenario in account["scenarios"]] == [[]] * 6
+    assert account["alerts"]["alarm-flapping"] == 1 and account["alerts"]["model-not-built"] == 1
+    report = json.loads((tmp_path / "alarms.json").read_text())
+    assert report["totals"]["mitigated"] == 1 and not report.get("gaps")
+    # Whoever plays a part is named on the page too.
+    mitigated = next(action["thing"] for action in report["actions"] if action["what"] == "mitigated")
+    for name in ["alarms.md", "alarms.html"]:
+        assert mitigated in (tmp_path / name).read_text()

@@ -25,6 +25,11 @@ impl Clock {
         Self { offset_ms: Arc::new(AtomicI64::new(epoch_ms)), still: true }
     }
 
+    /// The system's clock, but this much behind it. [`Clock::advance`] makes up for it.
+    pub fn behind(by: Duration) -> Self {
+        Self { offset_ms: Arc::new(AtomicI64::new(millis(by).saturating_neg())), still: false }
+    }
+
     /// Epoch milliseconds.
     pub fn now_ms(&self) -> i64 {
         let offset = self.offset_ms.load(Ordering::SeqCst);
@@ -76,5 +81,14 @@ mod tests {
         assert_eq!(other.now_ms(), 3_000);
         assert!((seconds(3_250) - 3.25).abs() < f64::EPSILON);
         assert_eq!(from_seconds(3.25), 3_250);
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_runs_and_catches_up() {
+        let (clock, system) = (Clock::behind(Duration::from_hours(2)), Clock::system());
+        let behind = || system.now_ms() - clock.now_ms();
+        assert!((7_199_000..=7_201_000).contains(&behind()), "{}", behind());
+        clock.advance(Duration::from_hours(2));
+        assert!((-1_000..=1_000).contains(&behind()), "{}", behind());
     }
 }

@@ -101,10 +101,12 @@ impl Rhythm {
         if rate.counts_events { poisson(noisy, mix(drawn ^ 1)) } else { whole(noisy) }
     }
 
-    /// A number that follows the sun, for custom metrics: about 20 at night and 60 at noon.
+    /// A number that follows the sun, for custom metrics, as a charge in percent does: about 50 at night and 80 at noon,
+    /// by a few more or less of each device.
     pub(super) fn number(&self, metric: u64, device: u64, end: i64, busy: f64) -> f64 {
         let drawn = self.draw(device, metric, end);
-        let value = (20.0 + 40.0 * self.light(end)) * busy.sqrt() + 2.0 * normal_of(drawn);
+        let own = 5.0 * (busy.sqrt() - 1.0).clamp(-1.0, 1.0);
+        let value = 50.0 + 30.0 * self.light(end) + own + 2.0 * normal_of(drawn);
         (value * 100.0).round() / 100.0
     }
 
@@ -197,6 +199,18 @@ mod tests {
 
     /// 2026-11-02, a Monday.
     const MONDAY: i64 = 1_793_577_600_000;
+
+    #[test]
+    fn a_number_of_a_custom_metric_is_a_charge_that_never_runs_low() {
+        let rhythm = Rhythm::new(1);
+        let days = (0..7 * 288).map(|period| MONDAY + period * PERIOD_MS);
+        let values = days.flat_map(|at| (0..50).map(move |device| (device, at)));
+        let values = values.map(|(device, at)| rhythm.number(7, device, at, rhythm.busy(device, at)));
+        let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), n| (low.min(n), high.max(n)));
+        assert!(low > 25.0 && high < 100.0, "{low} to {high}");
+        let noon = rhythm.number(7, 1, MONDAY + 12 * HOUR_MS, 1.0);
+        assert!(noon > rhythm.number(7, 1, MONDAY, 1.0) + 10.0, "{noon}");
+    }
 
     fn mean(rhythm: &Rhythm, metric: BuiltIn, hour: i64) -> f64 {
         let end = MONDAY + hour * HOUR_MS;

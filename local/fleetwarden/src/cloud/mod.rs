@@ -8,6 +8,7 @@ pub(crate) mod cloudformation;
 pub(crate) mod lambda;
 pub(crate) mod logs;
 pub(crate) mod s3;
+pub(crate) mod sns;
 pub(crate) mod sqs;
 
 use crate::http::{Http, Reply};

@@ -1,7 +1,7 @@
-//! SQS: how full the queues are, how soon a retry comes, and what was parked.
+//! SQS: how full the queues are, how soon a retry comes, what was parked, and a queue of one's own.
 
 use super::Cloud;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -55,5 +55,34 @@ impl Cloud {
         });
         let answer = self.json("sqs", "AmazonSQS.ReceiveMessage", &body).await?;
         Ok(answer.get("Messages").and_then(Value::as_array).cloned().unwrap_or_default())
+    }
+
+    /// Makes a queue and gives its URL.
+    pub(crate) async fn create_queue(&self, name: &str) -> Result<String> {
+        let answer = self.json("sqs", "AmazonSQS.CreateQueue", &json!({ "QueueName": name })).await?;
+        let url = answer.get("QueueUrl").and_then(Value::as_str);
+        url.map(str::to_owned).context("the queue has no address")
+    }
+
+    /// The ARN of a queue.
+    pub(crate) async fn queue_arn(&self, queue_url: &str) -> Result<String> {
+        let body = json!({ "QueueUrl": queue_url, "AttributeNames": ["QueueArn"] });
+        let answer = self.json("sqs", "AmazonSQS.GetQueueAttributes", &body).await?;
+        let arn = answer.pointer("/Attributes/QueueArn").and_then(Value::as_str);
+        arn.map(str::to_owned).context("the queue has no ARN")
+    }
+
+    /// Takes up to ten messages off a queue and gives their bodies.
+    pub(crate) async fn take(&self, queue_url: &str) -> Result<Vec<String>> {
+        let body = json!({ "QueueUrl": queue_url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 0 });
+        let answer = self.json("sqs", "AmazonSQS.ReceiveMessage", &body).await?;
+        let mut bodies = Vec::new();
+        for message in answer.get("Messages").and_then(Value::as_array).into_iter().flatten() {
+            let receipt = message.get("ReceiptHandle").cloned().unwrap_or_default();
+            let body = json!({ "QueueUrl": queue_url, "ReceiptHandle": receipt });
+            self.json("sqs", "AmazonSQS.DeleteMessage", &body).await?;
+            bodies.extend(message.get("Body").and_then(Value::as_str).map(str::to_owned));
+        }
+        Ok(bodies)
     }
 }

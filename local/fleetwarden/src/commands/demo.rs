@@ -1,14 +1,15 @@
-//! `fleetwarden demo`: the whole path of a finding on one machine, twice, and the account of it.
+//! `fleetwarden demo`: the whole path of a finding on one machine, twice, and the account of it; or that of alarms.
 
 use super::Local;
 use crate::demo::report::Report;
 use crate::demo::review::Review;
 use crate::demo::summary::{Observed, Rest, Summary};
-use crate::demo::{archive, crash, drain, table};
+use crate::demo::{archive, crash, detect, drain, table};
 use crate::output::{line, note};
 use crate::stack::Stack;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use device_defender::Clock;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// The policy of the demonstration.
 const POLICY: &str = include_str!("../demo/policy.yaml");
+/// The policy of the demonstration of Detect.
+const DETECT: &str = include_str!("../demo/detect.yaml");
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
@@ -24,15 +27,16 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     local: Local,
     /// Decide everything and change nothing
-    #[arg(long)]
+    #[arg(long, conflicts_with = "detect")]
     observe: bool,
     /// Kill each function once in the middle of the first audit's work, and deliver its notification twice
-    #[arg(long)]
+    #[arg(long, conflicts_with = "detect")]
     kill: bool,
     /// Policy file in place of the demonstration's own
     #[arg(long, conflicts_with = "observe")]
     policy: Option<PathBuf>,
-    /// File that gets the figures as JSON, and beside it the report; target/demo/summary.json below the root if left out
+    /// File that gets the figures as JSON, and beside it the report; target/demo/summary.json below the root if left out,
+    /// of Detect target/demo/detect.json
     #[arg(long)]
     summary: Option<PathBuf>,
     /// Seconds that the work of one audit may take
@@ -43,16 +47,24 @@ pub(crate) struct Arguments {
     stay: bool,
 }
 
-/// Runs the demonstration. The exit code is a failure when anything was lost, parked or done twice.
+/// Runs the demonstration: of audits, or of Detect. The exit code is a failure when anything was lost, parked or done
+/// twice, or a scenario ended otherwise than it should.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let started = Instant::now();
     let root = arguments.local.places.root()?;
     let folder = root.join("target/demo");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
     let policy = policy(&arguments, &folder)?;
+    let mut plan = arguments.local.plan(&policy, None, 0)?;
+    if arguments.local.detect {
+        plan.defender.clock = Clock::behind(detect::clock::BEHIND);
+    }
     note("fleetwarden: bringing the stack up");
-    let stack = Stack::up(&arguments.local.plan(&policy, None, 0)?).await?;
+    let stack = Stack::up(&plan).await?;
     let limit = Duration::from_secs(arguments.limit_seconds);
+    if arguments.local.detect {
+        return alarms(&stack, &arguments, &folder, limit).await;
+    }
     let mut killed = Vec::new();
     let (first, second) = match audits(&stack, limit, arguments.kill.then_some(&mut killed)).await {
         Ok(audits) => audits,
@@ -78,10 +90,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         seconds: started.elapsed().as_secs_f64(),
     };
     let summary = Summary::new(&[first, second], rest);
-    let path = arguments.summary.unwrap_or_else(|| folder.join("summary.json"));
-    if let Some(above) = path.parent() {
-        fs::create_dir_all(above).with_context(|| format!("cannot make {}", above.display()))?;
-    }
+    let path = figures(&arguments, &folder, "summary.json")?;
     let text = serde_json::to_string_pretty(&summary)?;
     fs::write(&path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
     line(summary.verdict());
@@ -95,11 +104,42 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         policy.display()
     ));
     let faults = summary.faults();
-    for fault in &faults {
+    ended(&stack, &arguments, &folder, &faults).await
+}
+
+/// The demonstration of Detect.
+async fn alarms(stack: &Stack, arguments: &Arguments, folder: &Path, limit: Duration) -> Result<ExitCode> {
+    let account = match detect::run(stack, &figures(arguments, folder, "detect.json")?, limit).await {
+        Ok(account) => account,
+        Err(error) => {
+            parked(stack).await?;
+            return Err(error.context(keep_log(stack, folder)));
+        }
+    };
+    let mut faults = account.faults();
+    faults.extend(
+        parked(stack).await?.iter().map(|(name, count)| format!("{count} messages parked on {name}")),
+    );
+    where_to_look(stack);
+    ended(stack, arguments, folder, &faults).await
+}
+
+/// The file that gets the figures, in a folder that is there.
+fn figures(arguments: &Arguments, folder: &Path, name: &str) -> Result<PathBuf> {
+    let path = arguments.summary.clone().unwrap_or_else(|| folder.join(name));
+    if let Some(above) = path.parent() {
+        fs::create_dir_all(above).with_context(|| format!("cannot make {}", above.display()))?;
+    }
+    Ok(path)
+}
+
+/// Says what went wrong, keeps the stack up if that is wanted, and gives the exit code.
+async fn ended(stack: &Stack, arguments: &Arguments, folder: &Path, faults: &[String]) -> Result<ExitCode> {
+    for fault in faults {
         note(format!("fleetwarden: {fault}"));
     }
     if !faults.is_empty() {
-        note(keep_log(&stack, &folder));
+        note(keep_log(stack, folder));
     }
     if arguments.stay {
         note("fleetwarden: the stack stays up; Ctrl-C ends it");
@@ -113,7 +153,9 @@ fn policy(arguments: &Arguments, folder: &Path) -> Result<PathBuf> {
     if let Some(policy) = &arguments.policy {
         return Ok(policy.clone());
     }
-    let (name, text) = if arguments.observe {
+    let (name, text) = if arguments.local.detect {
+        ("policy-detect.yaml", DETECT.to_owned())
+    } else if arguments.observe {
         ("policy-observe.yaml", POLICY.replace("mode: enforce", "mode: observe"))
     } else {
         ("policy.yaml", POLICY.to_owned())

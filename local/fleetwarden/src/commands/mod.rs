@@ -56,9 +56,9 @@ pub(crate) struct Local {
     /// Command of ministack, the emulator; .venv/bin/ministack below the root if left out
     #[arg(long, env = "FLEETWARDEN_MINISTACK")]
     ministack: Option<PathBuf>,
-    /// Handle alarms of Detect too, of the template's example profiles
+    /// Handle alarms of Detect too, of the template's example profiles; the demonstration is then of alarms
     #[arg(long)]
-    detect: bool,
+    pub(crate) detect: bool,
     /// Value for a parameter of the template; may be repeated
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = pair)]
     parameters: Vec<(String, String)>,

@@ -1,0 +1,92 @@
+//! The alerts that people get: a queue that is subscribed to the alert topic, as any integration would be.
+
+use crate::cloud::Cloud;
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use serde_json::Value;
+
+/// The queue's name.
+const QUEUE: &str = "fleetwarden-demo-alerts";
+
+/// A queue of alerts.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    cloud: Cloud,
+    queue: String,
+}
+
+/// An alert that came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Told {
+    /// Its word for filters, such as `alarm-raised`.
+    pub(super) kind: String,
+    /// `critical`, `high`, `medium` or `low`.
+    pub(super) severity: String,
+    /// What happened.
+    pub(super) title: String,
+    /// To what and why.
+    pub(super) description: String,
+}
+
+impl Inbox {
+    /// Makes the queue and subscribes it.
+    pub(super) async fn open(cloud: &Cloud, topic_arn: &str) -> Result<Self> {
+        let queue = cloud.create_queue(QUEUE).await?;
+        let arn = cloud.queue_arn(&queue).await?;
+        cloud.subscribe(topic_arn, &arn).await?;
+        Ok(Self { cloud: cloud.clone(), queue })
+    }
+
+    /// Adds what has come since it was looked at last.
+    pub(super) async fn read(&self, told: &mut Vec<Told>) -> Result<()> {
+        loop {
+            let messages = self.cloud.take(&self.queue).await?;
+            if messages.is_empty() {
+                return Ok(());
+            }
+            for message in messages {
+                told.push(
+                    Told::of(&message).with_context(|| format!("an alert has another shape: {message}"))?,
+                );
+            }
+        }
+    }
+}
+
+impl Told {
+    /// The alert in the body of a message: it stands in SNS's envelope.
+    fn of(body: &str) -> Option<Self> {
+        let envelope: Value = serde_json::from_str(body).ok()?;
+        let message: Value = serde_json::from_str(envelope.get("Message")?.as_str()?).ok()?;
+        let text = |pointer: &str| message.pointer(pointer)?.as_str().map(str::to_owned);
+        Some(Self {
+            kind: text("/metadata/eventType")?,
+            severity: text("/metadata/additionalContext/severity")?,
+            title: text("/content/title")?,
+            description: text("/content/description")?,
+        })
+    }
+
+    /// Whether its title names something that stands there as code.
+    pub(super) fn names(&self, name: &str) -> bool {
+        self.title.contains(&format!("`{name}`"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn an_alert_is_read_from_its_envelope() {
+        let message = json!({
+            "content": { "title": "`sensor-1` is in alarm: `Ports`", "description": "d" },
+            "metadata": { "eventType": "alarm-raised", "additionalContext": { "severity": "high" } },
+        });
+        let told = Told::of(&json!({ "Message": message.to_string() }).to_string()).unwrap();
+        assert_eq!((told.kind.as_str(), told.severity.as_str()), ("alarm-raised", "high"));
+        assert!(told.names("sensor-1") && told.names("Ports") && !told.names("sensor"));
+        assert_eq!(Told::of("{}"), None);
+    }
+}
