@@ -118,7 +118,9 @@ impl DetectAlarm {
                 self.alarms.join(id, at, &incident.id, now).await
             });
             marks.buffer_unordered(PARALLEL).try_for_each(async |_| Ok(())).await?;
-            lives.iter().for_each(|life| raised.add(life));
+            for life in &lives {
+                raised.add(life);
+            }
         }
         let targets = self.populations.targets(&life.alarm.profile);
         self.alerts.raise(&alerts::incident(&life.alarm, incident, &raised, &targets, &self.policy)).await
