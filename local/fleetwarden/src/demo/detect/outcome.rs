@@ -257,7 +257,7 @@ impl Observed {
         Scenario {
             name: "a model starves",
             happened: format!(
-                "{} devices in the lab offline since the second day: {} models not built, {} alert. {outlook}",
+                "{} devices in the lab offline since the first day: {} models not built, {} alert. {outlook}",
                 self.cast.lab.len(),
                 models.len(),
                 told.len()

@@ -19,7 +19,7 @@ pub(super) const LAB_PROFILE: &str = "FleetwardenDemoLab";
 /// The group that the mitigation action adds to.
 const QUARANTINE: &str = "FleetwardenQuarantine";
 /// Before the devices in the lab go offline.
-const FIRST_DAY: Duration = Duration::from_hours(24);
+const FIRST_HOURS: Duration = Duration::from_hours(2);
 /// The steps until the ports of the compromised device have alarmed, and no model has yet: that takes three.
 const TO_ALARM: u32 = 2;
 /// The steps of four turns of a battery, of four steps each, and of the three datapoints of a model.
@@ -40,7 +40,7 @@ pub(super) struct Cast {
     pub(super) flapping: String,
     /// They lose their connections all at once.
     pub(super) storm: BTreeSet<String>,
-    /// They go offline on the second day.
+    /// They go offline after two hours: what they sent by then, of any fleet, is too little for a model.
     pub(super) lab: BTreeSet<String>,
     /// All things.
     pub(super) things: usize,
@@ -67,9 +67,9 @@ pub(super) async fn play(
     let cast = cast(defender.things().await?, defender.members(LAB).await?)?;
     note(format!("fleetwarden: {} things; three weeks go by, in which models are built", cast.things));
     defender.watch_by_models(LAB_PROFILE, LAB).await?;
-    clock::train(stack, FIRST_DAY, "the first day").await?;
+    clock::train(stack, FIRST_HOURS, "the first hours").await?;
     defender.begin(&json!({ "kind": "starve", "thingGroupName": LAB })).await?;
-    clock::train(stack, TRAINING.saturating_sub(FIRST_DAY), "the lab is offline").await?;
+    clock::train(stack, TRAINING.saturating_sub(FIRST_HOURS), "the lab is offline").await?;
 
     let from_ms = defender.now_ms().await?;
     let ahead_ms = now_ms() - from_ms;
