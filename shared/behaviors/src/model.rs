@@ -122,11 +122,11 @@ impl Side {
 
 impl Shape {
     fn of(values: &Sketch, is_whole: bool) -> Option<Self> {
-        let at = |ten_thousandths| values.percentile(ten_thousandths).map(f64::asinh);
+        let at = |ten_thousandths| values.percentile(ten_thousandths).map(asinh);
         let middle = at(5000)?;
         // Counts vary by their square root at least, and no percentile is finer than the sketch.
         let count = middle.sinh().max(0.0);
-        let chance = (count + (count + 1.0).sqrt()).asinh() - middle;
+        let chance = asinh(count + (count + 1.0).sqrt()) - middle;
         let least = if is_whole { chance } else { 2.0 * crate::sketch::RELATIVE_ERROR };
         let up = Side::of(middle, at(9000)?, at(9750)?, least);
         let down = Side::of(middle, at(1000)?, at(250)?, least);
@@ -144,6 +144,17 @@ impl Shape {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+/// The inverse hyperbolic sine. That of the standard library asks for a function that Lambda's C library does not have.
+fn asinh(x: f64) -> f64 {
+    let size = x.abs();
+    let grown = if size > 1e8 {
+        size.ln() + std::f64::consts::LN_2
+    } else {
+        (size + size * size / (1.0 + (size * size + 1.0).sqrt())).ln_1p()
+    };
+    grown.copysign(x)
 }
 
 #[cfg(test)]

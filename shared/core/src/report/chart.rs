@@ -15,6 +15,8 @@ use crate::timestamp::Millis;
 const SIZE: (u32, u32) = (400, 220);
 /// The size of its letters, which `plotters` divides by 1.24.
 const LETTERS: f64 = 12.5 * 1.24;
+/// How many dashes a dashed line has.
+const DASHES: u32 = 28;
 /// The colors of the page, which an image cannot see.
 const STYLE: &str = ":root{--link:#2348b8;--good:#0f7048;--bad:#b0103a;--line:#dde1ea;--soft:#4f5a70}\
     @media (prefers-color-scheme:dark){:root{--link:#9dbbff;--good:#63d3a2;--bad:#ff8aa3;--line:#2c3548;--soft:#a5b0c6}}";
@@ -91,14 +93,12 @@ fn plot(series: &Series, svg: &mut String) -> Option<()> {
         .draw()
         .ok()?;
     for limit in [series.low, series.high].into_iter().flatten() {
-        chart
-            .draw_series(DashedLineSeries::new([(from, limit), (to, limit)], 6, 4, EXPECTED.stroke_width(2)))
-            .ok()?;
+        chart.draw_series(dashes((from, limit), (to, limit), EXPECTED.stroke_width(2))).ok()?;
     }
     for at in [series.raised_at, series.ended_at].into_iter().flatten().map(axis) {
         if (from..=to).contains(&at) {
-            let whole = [(at, bottom), (at, highest + room)];
-            chart.draw_series(DashedLineSeries::new(whole, 3, 3, VIOLATED.stroke_width(1))).ok()?;
+            let style = VIOLATED.stroke_width(1);
+            chart.draw_series(dashes((at, bottom), (at, highest + room), style)).ok()?;
         }
     }
     let points = || series.points.iter().map(|(at, value)| (axis(*at), *value));
@@ -115,6 +115,17 @@ fn plot(series: &Series, svg: &mut String) -> Option<()> {
     }
     drop(chart);
     area.present().ok()
+}
+
+/// A dashed line. That of `plotters` measures its dashes with a function that Lambda's C library does not have.
+fn dashes(
+    from: (f64, f64),
+    to: (f64, f64),
+    style: ShapeStyle,
+) -> impl Iterator<Item = PathElement<(f64, f64)>> {
+    let place = move |part: f64| (from.0 + (to.0 - from.0) * part, from.1 + (to.1 - from.1) * part);
+    let ends = (0..DASHES).map(|dash| (f64::from(dash) / f64::from(DASHES), 0.6 / f64::from(DASHES)));
+    ends.map(move |(start, length)| PathElement::new(vec![place(start), place(start + length)], style))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds since the epoch take 41 bits for a while yet")]
