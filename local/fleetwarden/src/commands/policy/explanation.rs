@@ -15,7 +15,7 @@ use fleetwarden_core::record::RecordedDecision;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::{Thing, Things, Wanted};
 use fleetwarden_core::timestamp::Millis;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// How many columns a text takes at most: 100 where it is indented.
@@ -94,7 +94,11 @@ pub(crate) fn text(told: &Explained<'_>) -> String {
     row("mode", mode(source.policy.mode()).to_owned());
     row("policy", source.policy.hash().to_owned());
     let mut text = format!("{}\n\n{}\n", wrapped(&headline(told), WIDTH.into()), laid_out(&table));
-    let passed = passed_over(told);
+    let find = |name: &str| {
+        let rule = told.source.policy.rules().iter().find(|rule| rule.name() == name)?;
+        Some((rule.place().line, rule.is_live()))
+    };
+    let passed = passed_over(decision, find, seen);
     if !passed.is_empty() {
         let before = if rule.is_some() { "before it " } else { "" };
         let head = format!("Rules {before}for this check, with the first condition that each fails on:");
@@ -169,9 +173,14 @@ struct Passed {
     unknown: Option<String>,
 }
 
-/// The rules before the one that decided, each with the condition that it fails on, as a table; empty if none.
-fn passed_over(told: &Explained<'_>) -> String {
-    let written = serde_json::to_value(told.decision).unwrap_or_default();
+/// The rules before the one that decided, each with the condition that it fails on, as a table; empty if none. `find` gives
+/// the line of a rule and whether it decides, and `seen` says what a condition looked at.
+fn passed_over(
+    decision: &impl Serialize,
+    find: impl Fn(&str) -> Option<(u32, bool)>,
+    seen: impl Fn(&str, &Value) -> String,
+) -> String {
+    let written = serde_json::to_value(decision).unwrap_or_default();
     let passed = written.get("passedOver").cloned().unwrap_or_default();
     let passed: Vec<Passed> = serde_json::from_value(passed).unwrap_or_default();
     if passed.is_empty() {
@@ -180,9 +189,9 @@ fn passed_over(told: &Explained<'_>) -> String {
     let mut table = table();
     table.set_header(["line", "rule", "fails on", "value"].map(Cell::new));
     for Passed { rule, failed_on, saw, unknown } in passed {
-        let found = told.source.policy.rules().iter().find(|known| known.name() == rule);
-        let line = found.map(|rule| rule.place().line.to_string()).unwrap_or_default();
-        let stage = if found.is_some_and(|rule| !rule.is_live()) { " (shadow)" } else { "" };
+        let found = find(&rule);
+        let line = found.map(|(line, _)| line.to_string()).unwrap_or_default();
+        let stage = if found.is_some_and(|(_, is_live)| !is_live) { " (shadow)" } else { "" };
         let saw = unknown.map_or_else(|| seen(&failed_on, &saw), |why| format!("unknown: {}", visible(&why)));
         table.add_row([line, format!("{rule}{stage}"), failed_on, saw]);
     }

@@ -1,9 +1,10 @@
 //! A decision on an alarm told to people: what happens, which rule decided, and why none before it did.
 
 use super::super::Source;
-use super::{Opening, Passed, WIDTH, laid_out, lowered, mode, plain, protection, recorded, table, things};
+use super::{
+    Opening, WIDTH, laid_out, lowered, mode, passed_over, plain, protection, recorded, table, things,
+};
 use crate::output::wrapped;
-use comfy_table::Cell;
 use fleetwarden_core::alarm::{CriteriaType, Life, Source as AlarmSource, State};
 use fleetwarden_core::names::visible;
 use fleetwarden_core::policy::{
@@ -63,7 +64,11 @@ pub(in super::super) fn text(told: &Explained<'_>) -> String {
     row("mode", mode(source.policy.mode()).to_owned());
     row("policy", source.policy.hash().to_owned());
     let mut text = format!("{}\n\n{}\n", wrapped(&headline(told), WIDTH.into()), laid_out(&table));
-    let passed = passed_over(told);
+    let find = |name: &str| {
+        let rule = rules.iter().find(|rule| rule.name() == name)?;
+        Some((rule.place().line, rule.is_live()))
+    };
+    let passed = passed_over(decision, find, seen);
     if !passed.is_empty() {
         let before = if rule.is_some() { "before it " } else { "" };
         let head = format!("Rules on alarms {before}with the first condition that each fails on:");
@@ -233,26 +238,6 @@ fn place(life: &Life) -> String {
         AlarmSource::CloudWatch => format!("{place} (CloudWatch)"),
         AlarmSource::Other => format!("{place} (another source)"),
     }
-}
-
-/// The rules before the one that decided, each with the condition that it fails on, as a table; empty if none.
-fn passed_over(told: &Explained<'_>) -> String {
-    let written = serde_json::to_value(told.decision).unwrap_or_default();
-    let passed = written.get("passedOver").cloned().unwrap_or_default();
-    let passed: Vec<Passed> = serde_json::from_value(passed).unwrap_or_default();
-    if passed.is_empty() {
-        return String::new();
-    }
-    let mut table = table();
-    table.set_header(["line", "rule", "fails on", "value"].map(Cell::new));
-    for Passed { rule, failed_on, saw, unknown } in passed {
-        let found = told.source.policy.alarm_rules().iter().find(|known| known.name() == rule);
-        let line = found.map(|rule| rule.place().line.to_string()).unwrap_or_default();
-        let stage = if found.is_some_and(|rule| !rule.is_live()) { " (shadow)" } else { "" };
-        let saw = unknown.map_or_else(|| seen(&failed_on, &saw), |why| format!("unknown: {}", visible(&why)));
-        table.add_row([line, format!("{rule}{stage}"), failed_on, saw]);
-    }
-    laid_out(&table)
 }
 
 /// The value that a condition looked at.
