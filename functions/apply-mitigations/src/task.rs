@@ -26,6 +26,45 @@ pub(crate) enum Started {
     Denied(String),
 }
 
+impl Started {
+    /// What a start came to. Where the service refuses it, the task is looked up: an earlier start of the same may have
+    /// made it, and then it is as it was asked for.
+    ///
+    /// # Errors
+    /// If the service does not answer, or is busy.
+    pub(crate) async fn of<T>(
+        id: &str,
+        started: Result<(), Error>,
+        describe: impl AsyncFnOnce() -> Result<Option<T>, Error>,
+        difference: impl FnOnce(&T) -> Option<&'static str>,
+    ) -> Result<Self, Error> {
+        let Err(error) = started else { return Ok(Self::Yes) };
+        let Error::Aws { code, .. } = &error else { return Err(error) };
+        match code.as_str() {
+            "TaskAlreadyExistsException" => {
+                let Some(task) = describe().await? else {
+                    return Err(Error::Later(format!("task {id} exists and cannot be found")));
+                };
+                Ok(match difference(&task) {
+                    None => Self::Yes,
+                    Some(what) => Self::Refused(format!("task {id} exists already with other {what}")),
+                })
+            }
+            "LimitExceededException" => Ok(Self::Full),
+            code @ ("InvalidRequestException" | "AccessDeniedException" | "UnauthorizedException") => {
+                let reason = error.to_string();
+                // An earlier delivery may have started it, before the action or the permission was taken away.
+                Ok(match describe().await? {
+                    Some(task) if difference(&task).is_none() => Self::Yes,
+                    _ if code == "InvalidRequestException" => Self::Refused(reason),
+                    _ => Self::Denied(reason),
+                })
+            }
+            _ => Err(error),
+        }
+    }
+}
+
 /// A task as the service tells of it (`DescribeAuditMitigationActionsTask`). Every member can be missing.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -94,31 +133,8 @@ pub(crate) async fn start(
         "target": to_service(request, target),
         "auditCheckToActionsMapping": {request.check.as_str(): request.actions},
     });
-    let started: Result<Value, Error> = iot.ask("StartAuditMitigationActionsTask", input).await;
-    let Err(error) = started else { return Ok(Started::Yes) };
-    let Error::Aws { code, .. } = &error else { return Err(error) };
-    match code.as_str() {
-        "TaskAlreadyExistsException" => {
-            let Some(task) = describe(iot, &id).await? else {
-                return Err(Error::Later(format!("task {id} exists and cannot be found")));
-            };
-            Ok(match difference(request, &task) {
-                None => Started::Yes,
-                Some(what) => Started::Refused(format!("task {id} exists already with other {what}")),
-            })
-        }
-        "LimitExceededException" => Ok(Started::Full),
-        code @ ("InvalidRequestException" | "AccessDeniedException" | "UnauthorizedException") => {
-            let reason = error.to_string();
-            // An earlier delivery may have started it, before the action or the permission was taken away.
-            Ok(match describe(iot, &id).await? {
-                Some(task) if difference(request, &task).is_none() => Started::Yes,
-                _ if code == "InvalidRequestException" => Started::Refused(reason),
-                _ => Started::Denied(reason),
-            })
-        }
-        _ => Err(error),
-    }
+    let started = iot.ask("StartAuditMitigationActionsTask", input).await.map(|_: Value| ());
+    Started::of(&id, started, async || describe(iot, &id).await, |task| difference(request, task)).await
 }
 
 /// The task as it is, or none if the service does not know it.

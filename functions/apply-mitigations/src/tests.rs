@@ -17,6 +17,9 @@ use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::Call;
+use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::message::MitigationMessage;
@@ -57,8 +60,16 @@ fn hash(policy: &str) -> String {
 /// The function under a policy.
 fn under(service: &Service, policy: &str) -> ApplyMitigations {
     let answers = service.clone();
-    let shared = service.cloud.clients_with(move |call| answers.answer(&call));
-    let clock = service.cloud.clock();
+    on(&service.cloud, move |call| answers.answer(&call), policy)
+}
+
+/// The function on a cloud whose other services give these answers, under a policy.
+fn on(
+    cloud: &Cloud,
+    answers: impl Fn(Call) -> Answer + Clone + Send + Sync + 'static,
+    policy: &str,
+) -> ApplyMitigations {
+    let (shared, clock) = (cloud.clients_with(answers), cloud.clock());
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), DEAD.into());
     ApplyMitigations {

@@ -38,31 +38,8 @@ pub(super) async fn start(
         // What the service takes them for when they are not sent is not documented.
         .include_only_active_violations(true)
         .include_suppressed_alerts(true);
-    let started = start.send().await.map_err(Error::aws("StartDetectMitigationActionsTask", &id));
-    let Err(error) = started else { return Ok(Started::Yes) };
-    let Error::Aws { code, .. } = &error else { return Err(error) };
-    match code.as_str() {
-        "TaskAlreadyExistsException" => {
-            let Some(task) = describe(iot, &id).await? else {
-                return Err(Error::Later(format!("task {id} exists and cannot be found")));
-            };
-            Ok(match difference(request, &task) {
-                None => Started::Yes,
-                Some(what) => Started::Refused(format!("task {id} exists already with other {what}")),
-            })
-        }
-        "LimitExceededException" => Ok(Started::Full),
-        code @ ("InvalidRequestException" | "AccessDeniedException" | "UnauthorizedException") => {
-            let reason = error.to_string();
-            // An earlier delivery may have started it, before the action or the permission was taken away.
-            Ok(match describe(iot, &id).await? {
-                Some(task) if difference(request, &task).is_none() => Started::Yes,
-                _ if code == "InvalidRequestException" => Started::Refused(reason),
-                _ => Started::Denied(reason),
-            })
-        }
-        _ => Err(error),
-    }
+    let started = start.send().await.map(drop).map_err(Error::aws("StartDetectMitigationActionsTask", &id));
+    Started::of(&id, started, async || describe(iot, &id).await, |task| difference(request, task)).await
 }
 
 /// The task as it is, or none if the service does not know it.

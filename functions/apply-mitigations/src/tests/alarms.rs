@@ -12,16 +12,10 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
-use fleetwarden_aws::alerts::Alerts;
-use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::cloud::START;
-use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::alarm::message::AlarmMitigationMessage;
-use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
@@ -29,10 +23,8 @@ use serde_json::json;
 use super::ALERTS;
 use super::DEAD;
 use super::FAR;
-use super::service::QUEUE;
 use super::with;
 use crate::ApplyMitigations;
-use crate::Room;
 use service::Detect;
 
 /// The policy of most tests: it mitigates what the messages ask for.
@@ -51,25 +43,7 @@ rules:
 /// The function under a policy.
 fn under(detect: &Detect, policy: &str) -> ApplyMitigations {
     let answers = detect.clone();
-    let shared = detect.cloud.clients_with(move |call| answers.answer(&call));
-    let clock = detect.cloud.clock();
-    let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
-    let parking = Queue::new(shared.sqs(), DEAD.into());
-    ApplyMitigations {
-        account: "123456789012".into(),
-        iot: shared.iot_api(),
-        detect: shared.iot(),
-        groups: ThingGroups::new(shared.iot()),
-        alarms: Alarms::new(ledger.clone()),
-        queue: Queue::new(shared.sqs(), QUEUE.into()),
-        mitigations: Mitigations::new(ledger.clone()),
-        alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger, clock.clone()),
-        policy: Policy::parse(policy.as_bytes()).unwrap(),
-        room: Room::default(),
-        alarm_room: Room::default(),
-        follow_up_seconds: 60,
-        consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
-    }
+    super::on(&detect.cloud, move |call| answers.answer(&call), policy)
 }
 
 async fn deliver(detect: &Detect, message: &Value) -> Result<(), Error> {
