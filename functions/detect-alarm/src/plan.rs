@@ -84,11 +84,7 @@ pub(crate) fn flaps(raises: &[Millis], raised_at: Millis, settings: &AlarmSettin
         }
         row.push(*raise);
     }
-    let after = usize::try_from(settings.flaps_after.max(2)).unwrap_or(usize::MAX);
-    let many = |raises: &[Millis]| {
-        raises.last().zip(raises.first()).is_some_and(|(first, last)| !quiet(*first, *last))
-    };
-    if !row.windows(after).any(many) {
+    if !settings.do_flap(&row) {
         return None;
     }
     let since = row.last().copied().filter(|_| row.len() < Series::KEPT);

@@ -10,6 +10,7 @@ use fleetwarden_commands::sources::Sources;
 use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::alarm::EventType;
 use fleetwarden_core::alarm::Verification;
+use fleetwarden_core::policy::AlarmSettings;
 use fleetwarden_core::report::alarm::ActiveAlarm;
 use fleetwarden_core::report::alarm::AlarmReport;
 use fleetwarden_core::report::alarm::BehaviorReport;
@@ -20,9 +21,6 @@ use serde_json::Value;
 
 /// How many pages of each list are read, of 250: the newest events, and as many alarms that last.
 const PAGES: u32 = 80;
-/// So many alarms of a device and behavior within an hour are flapping, as a policy has it that says nothing else.
-const FLAPS: usize = 3;
-const FLAPS_WITHIN_SECONDS: i64 = 3_600;
 
 /// The alarms that a report is about.
 pub(super) struct Events {
@@ -112,7 +110,7 @@ impl Events {
             .collect()
     }
 
-    /// The devices whose alarms begin and end again and again.
+    /// The devices whose alarms begin and end again and again, as a policy has it that says nothing else.
     pub(super) fn flapping(&self) -> Vec<Flapping> {
         let mut raises: BTreeMap<(&str, &str, &str), BTreeSet<Millis>> = BTreeMap::new();
         for event in self.happened.iter().filter(|event| event.event == EventType::InAlarm) {
@@ -120,14 +118,10 @@ impl Events {
             let thing = alarm.thing.as_deref().unwrap_or_default();
             raises.entry((thing, &alarm.profile, &alarm.behavior)).or_default().insert(event.at);
         }
-        let flaps = |times: &BTreeSet<Millis>| {
-            let times: Vec<Millis> = times.iter().copied().collect();
-            times.windows(FLAPS).any(|row| match row {
-                [first, .., last] => *last < first.plus_seconds(FLAPS_WITHIN_SECONDS),
-                _ => false,
-            })
-        };
-        let flapping = raises.into_iter().filter(|(_, times)| flaps(times));
+        let settings = AlarmSettings::default();
+        let do_flap =
+            |times: &BTreeSet<Millis>| settings.do_flap(&times.iter().copied().collect::<Vec<Millis>>());
+        let flapping = raises.into_iter().filter(|(_, times)| do_flap(times));
         let flapping = flapping.map(|((thing, profile, behavior), times)| Flapping {
             thing: thing.to_owned(),
             profile: profile.to_owned(),

@@ -74,6 +74,15 @@ impl AlarmSettings {
         devices > u64::from(self.incident_devices)
             || (devices >= Self::SHARE_FROM && population.is_some_and(is_share))
     }
+
+    /// Whether alarms that began at these moments, in the order of time or against it, flap: so many of them within the
+    /// quiet time.
+    pub fn do_flap(&self, raises: &[Millis]) -> bool {
+        let after = usize::try_from(self.flaps_after.max(2)).unwrap_or(usize::MAX);
+        let quiet = self.quiet_seconds.saturating_mul(1000).unsigned_abs();
+        let is_quick = |(one, other): (&Millis, &Millis)| one.0.abs_diff(other.0) < quiet;
+        raises.windows(after).any(|row| row.first().zip(row.last()).is_some_and(is_quick))
+    }
 }
 
 impl Default for AlarmSettings {
