@@ -28,13 +28,12 @@ mod trouble;
 mod violation;
 mod words;
 
-use std::cell::RefCell;
-
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::invocation;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::pace::Pace;
@@ -54,8 +53,6 @@ use serde_json::json;
 const NAME: &str = "alarm-watch";
 /// What is left of an invocation when it ends its look: enough to keep and to tell. Of a short one it is a quarter.
 const MARGIN_MS: i64 = 30_000;
-/// How long after the invocation's end its claim may be taken, in seconds.
-const LEASE_SECONDS: i64 = 30;
 /// How far back can be looked, in hours: 14 days. The quota page says that violations are kept for 30 days, the
 /// developer guide 14.
 const MOST_HOURS: i64 = 14 * 24;
@@ -125,11 +122,7 @@ impl AlarmWatch {
     /// What is wrong with the event, or that ledger or alert topic do not answer. What AWS IoT or the alarm queue do not
     /// answer is a trouble of its own.
     pub async fn handle(&self, event: Value, context: &Context) -> Result<Value, Error> {
-        if !event.is_object() {
-            return Err(Error::Input("the event: it must be an object, such as {\"hours\": 24}".into()));
-        }
-        let wish: Wish =
-            serde_json::from_value(event).map_err(|e| Error::Input(format!("the event: {e}")))?;
+        let wish: Wish = invocation::wish(event, "{\"hours\": 24}")?;
         let done = self.wished(wish, context).await;
         let failed = u64::from(done.is_err());
         (self.emit)(&metrics::invocation_line(NAME, self.clock.now(), 1, failed, 0));
@@ -137,30 +130,19 @@ impl AlarmWatch {
     }
 
     async fn wished(&self, wish: Wish, context: &Context) -> Result<Value, Error> {
-        let scheduled = wish.scheduled_at.as_deref().map(|at| {
-            let wrong = || Error::Input(format!("scheduledAt: '{at}' is no time in RFC 3339"));
-            Millis::parse(at).map(Millis::rfc3339).ok_or_else(wrong)
-        });
-        let slot = scheduled.transpose()?.unwrap_or_else(|| context.request_id.clone());
+        let slot = invocation::slot(wish.scheduled_at.as_deref(), context)?;
         if let Some(hours) = wish.hours.filter(|hours| !(1..=MOST_HOURS).contains(hours)) {
             return Err(Error::Input(format!("hours: {hours} is not from 1 to {MOST_HOURS}")));
         }
-        let deadline = Millis(i64::try_from(context.deadline).unwrap_or(i64::MAX));
-        let watched = RefCell::new(None);
-        let work = async {
-            watched.replace(Some(Box::pin(self.look(deadline, wish.hours)).await?));
-            Ok(())
-        };
-        let lease = deadline.plus_seconds(LEASE_SECONDS);
-        self.alarms.ledger().once(&about::look(NAME, &slot), self.clock.now(), lease, work).await?;
-        Ok(watched
-            .into_inner()
-            .map_or_else(|| json!({"slot": slot, "repeated": true}), |watched| json!(watched)))
+        let deadline = invocation::deadline(context);
+        let (about, lease) = (about::look(NAME, &slot), invocation::lease(deadline));
+        let look = Box::pin(self.look(deadline, wish.hours));
+        let watched = self.alarms.ledger().once(&about, self.clock.now(), lease, look).await?;
+        Ok(watched.map_or_else(|| json!({"slot": slot, "repeated": true}), |watched| json!(watched)))
     }
 
     /// When an invocation stops looking.
     fn stop_at(&self, deadline: Millis) -> Millis {
-        let left = deadline.0.saturating_sub(self.clock.now().0);
-        Millis(deadline.0.saturating_sub(MARGIN_MS.min(left / 4)))
+        invocation::stop_at(self.clock.now(), deadline, MARGIN_MS)
     }
 }

@@ -58,7 +58,7 @@ impl Handler {
         deadline: Millis,
     ) -> Result<(), Error> {
         let work = self.dispatch(audit, ended, outcome);
-        self.ledger.once(&about::notification(audit), self.clock.now(), deadline, work).await
+        self.ledger.once(&about::notification(audit), self.clock.now(), deadline, work).await.map(drop)
     }
 
     async fn dispatch(&self, audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) -> Result<(), Error> {

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::invocation;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
@@ -86,7 +87,7 @@ impl Handler {
     /// # Errors
     /// If the event is none of SNS, or the first failure for which Lambda should try again.
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<(), Error> {
-        let deadline = Millis(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
+        let deadline = invocation::deadline(&event.context);
         let records = event::records(&event.payload)?;
         let mut audits = Vec::new();
         let (mut bad, mut published, mut seen) = (Vec::new(), 0_usize, BTreeSet::new());
@@ -223,6 +224,6 @@ impl Handler {
         let about = about::parked(&Digest::new(FUNCTION).part(&body).part(request_id).hex());
         let reason = reason.to_string();
         let work = self.parking.park(&body, &reason);
-        self.ledger.once(&about, self.clock.now(), deadline, work).await
+        self.ledger.once(&about, self.clock.now(), deadline, work).await.map(drop)
     }
 }

@@ -8,6 +8,7 @@ use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::invocation;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::alarm::record::AlarmExportMessage;
@@ -67,7 +68,7 @@ impl Handler {
     /// # Errors
     /// If every record is to be delivered again.
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
-        let deadline = Millis(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
+        let deadline = invocation::deadline(&event.context);
         let time_out = deadline.0.saturating_sub(self.clock.now().0);
         let export = async |body: &str, _: Millis| self.export(body, time_out).await;
         let consumer = Consumer {

@@ -86,6 +86,7 @@ impl FindingsLog {
         self.ledger
             .once(&about::log_stream(stream, &content), now, lease, self.complete(stream, events))
             .await
+            .map(drop)
     }
 
     /// Adds what is missing to a stream whose writer has ended.

@@ -21,13 +21,12 @@ mod notify;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
-
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::invocation;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::pace::Pace;
@@ -36,7 +35,6 @@ use fleetwarden_aws::settings::SettingsError;
 use fleetwarden_aws::settings::optional;
 use fleetwarden_aws::telemetry;
 use fleetwarden_core::metrics;
-use fleetwarden_core::models::ModelsStatus;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 use serde::Deserialize;
@@ -46,8 +44,6 @@ use serde_json::json;
 const NAME: &str = "ml-model-status";
 /// What is left of an invocation when it ends its look: enough to keep and to tell. Of a short one it is a quarter.
 const MARGIN_MS: i64 = 45_000;
-/// How long after the invocation's end its claim may be taken, in seconds.
-const LEASE_SECONDS: i64 = 30;
 /// The share of devices in alarm from which a model is taken to be bad, in percent, unless the environment says another.
 const LIMIT_PERCENT: u32 = 20;
 /// How large the status may be in the ledger, whose items have 400 KB, and in an answer, which Lambda limits to 6 MB.
@@ -115,11 +111,7 @@ impl MlModelStatus {
     /// What is wrong with the event, or that ledger or alert topic do not answer. What AWS IoT does not answer is a trouble
     /// of its own.
     pub async fn handle(&self, event: Value, context: &Context) -> Result<Value, Error> {
-        if !event.is_object() {
-            return Err(Error::Input("the event: it must be an object, such as {}".into()));
-        }
-        let wish: Wish =
-            serde_json::from_value(event).map_err(|e| Error::Input(format!("the event: {e}")))?;
+        let wish: Wish = invocation::wish(event, "{}")?;
         let done = self.wished(wish, context).await;
         let failed = u64::from(done.is_err());
         (self.emit)(&metrics::invocation_line(NAME, self.clock.now(), 1, failed, 0));
@@ -127,28 +119,17 @@ impl MlModelStatus {
     }
 
     async fn wished(&self, wish: Wish, context: &Context) -> Result<Value, Error> {
-        let scheduled = wish.scheduled_at.as_deref().map(|at| {
-            let wrong = || Error::Input(format!("scheduledAt: '{at}' is no time in RFC 3339"));
-            Millis::parse(at).map(Millis::rfc3339).ok_or_else(wrong)
-        });
-        let slot = scheduled.transpose()?.unwrap_or_else(|| context.request_id.clone());
-        let deadline = Millis(i64::try_from(context.deadline).unwrap_or(i64::MAX));
-        let status = RefCell::new(None);
-        let work = async {
-            status.replace(Some(Box::pin(self.look(deadline)).await?));
-            Ok(())
-        };
-        let lease = deadline.plus_seconds(LEASE_SECONDS);
-        self.ledger.once(&about::look(NAME, &slot), self.clock.now(), lease, work).await?;
-        Ok(status
-            .into_inner()
-            .map_or_else(|| json!({"slot": slot, "repeated": true}), |status: ModelsStatus| json!(status)))
+        let slot = invocation::slot(wish.scheduled_at.as_deref(), context)?;
+        let deadline = invocation::deadline(context);
+        let (about, lease) = (about::look(NAME, &slot), invocation::lease(deadline));
+        let look = Box::pin(self.look(deadline));
+        let status = self.ledger.once(&about, self.clock.now(), lease, look).await?;
+        Ok(status.map_or_else(|| json!({"slot": slot, "repeated": true}), |status| json!(status)))
     }
 
     /// When an invocation stops looking.
     fn stop_at(&self, deadline: Millis) -> Millis {
-        let left = deadline.0.saturating_sub(self.clock.now().0);
-        Millis(deadline.0.saturating_sub(MARGIN_MS.min(left / 4)))
+        invocation::stop_at(self.clock.now(), deadline, MARGIN_MS)
     }
 
     fn alarms(&self) -> Alarms {

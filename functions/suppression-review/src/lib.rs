@@ -25,8 +25,6 @@ mod review;
 mod state;
 mod told;
 
-use std::cell::RefCell;
-
 use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
@@ -35,6 +33,7 @@ use fleetwarden_aws::batch;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::invocation;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
@@ -60,8 +59,6 @@ const NAME: &str = "suppression-review";
 /// What is left of an invocation when it puts the review aside: enough to write some 100 MB and to tell. Of a short
 /// one, as on one machine, it is a quarter.
 const MARGIN_MS: i64 = 60_000;
-/// How long after the invocation's end its claim may be taken, in seconds.
-const LEASE_SECONDS: i64 = 30;
 
 /// The function with all that it needs from outside.
 pub struct SuppressionReview {
@@ -144,11 +141,7 @@ impl SuppressionReview {
             });
             return serde_json::to_value(response.await?).map_err(unreadable);
         }
-        // A list would be read as the members in their order, and an empty one as a review by hand.
-        if !event.is_object() {
-            return Err(Error::Input("the event: it must be an object, such as {\"dryRun\": true}".into()));
-        }
-        let wish: Wish = serde_json::from_value(event).map_err(unreadable)?;
+        let wish: Wish = invocation::wish(event, "{\"dryRun\": true}")?;
         let done = self.wished(wish, context).await;
         let failed = u64::from(done.is_err());
         telemetry::emit(&metrics::invocation_line(NAME, self.clock.now(), 1, failed, 0));
@@ -156,15 +149,10 @@ impl SuppressionReview {
     }
 
     async fn wished(&self, wish: Wish, context: &Context) -> Result<Value, Error> {
-        let scheduled = wish.scheduled_at.as_deref().map(|at| {
-            Millis::parse(at)
-                .map(Millis::rfc3339)
-                .ok_or_else(|| Error::Input(format!("scheduledAt: '{at}' is no time in RFC 3339")))
-        });
+        let slot = invocation::slot(wish.scheduled_at.as_deref(), context)?;
         // A dry run has a slot of its own: the review at that time is still to come.
-        let slot =
-            scheduled.transpose()?.filter(|_| !wish.dry_run).unwrap_or_else(|| context.request_id.clone());
-        let deadline = Millis(i64::try_from(context.deadline).unwrap_or(i64::MAX));
+        let slot = if wish.dry_run { context.request_id.clone() } else { slot };
+        let deadline = invocation::deadline(context);
         let about = about::review(&slot, 0);
         let review = async {
             let kept_by = if wish.dry_run { None } else { self.other_that_keeps(&slot).await? };
@@ -202,19 +190,11 @@ impl SuppressionReview {
         deadline: Millis,
         work: impl Future<Output = Result<Value, Error>>,
     ) -> Result<Option<Value>, Error> {
-        let told = RefCell::new(None);
-        let lease = deadline.plus_seconds(LEASE_SECONDS);
-        let work = async {
-            told.replace(Some(work.await?));
-            Ok(())
-        };
-        self.ledger.once(about, self.clock.now(), lease, work).await?;
-        Ok(told.into_inner())
+        self.ledger.once(about, self.clock.now(), invocation::lease(deadline), work).await
     }
 
     fn budget(&self, deadline: Millis) -> Budget {
-        let left = deadline.0.saturating_sub(self.clock.now().0);
-        let margin = MARGIN_MS.min(left / 4);
-        Budget { clock: self.clock.clone(), stop_at: Millis(deadline.0.saturating_sub(margin)) }
+        let stop_at = invocation::stop_at(self.clock.now(), deadline, MARGIN_MS);
+        Budget { clock: self.clock.clone(), stop_at }
     }
 }

@@ -111,7 +111,7 @@ impl Triage {
             message.resume.as_ref().map_or((0, 0), |resume| (resume.restarts, resume.page));
         let about = about::triage(&message.audit, &message.check, restarts, page);
         let work = self.step(&about, message, deadline);
-        self.ledger.once(&about, self.consumer.clock.now(), deadline, work).await
+        self.ledger.once(&about, self.consumer.clock.now(), deadline, work).await.map(drop)
     }
 
     /// Sends what a page or the end of a check makes.

@@ -38,7 +38,7 @@ impl Alerts {
     pub async fn raise(&self, alert: &Alert) -> Result<(), Error> {
         let about = about::alert(&alert.id());
         let now = self.now();
-        self.ledger.once(&about, now, now.plus_seconds(LEASE_SECONDS), self.publish(alert)).await
+        self.ledger.once(&about, now, now.plus_seconds(LEASE_SECONDS), self.publish(alert)).await.map(drop)
     }
 
     /// The time by the clock of the alerts.

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::Error;
 use crate::clock::Clock;
+use crate::invocation;
 use crate::queue::Queue;
 use crate::telemetry;
 
@@ -48,7 +49,7 @@ impl Consumer {
         context: &Context,
         handle: impl AsyncFn(&str, Millis) -> Result<(), Error>,
     ) -> Result<SqsBatchResponse, Error> {
-        let deadline = Millis(i64::try_from(context.deadline).unwrap_or(i64::MAX));
+        let deadline = invocation::deadline(context);
         let total = event.records.len();
         let fates = futures_util::stream::iter(event.records).map(async |record| {
             let fate = self.record(&record, deadline, &handle).await;

@@ -51,9 +51,9 @@ pub struct Ledger {
 
 /// What came of work that is to be done once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attempt {
-    /// It is done.
-    Done,
+pub enum Attempt<T> {
+    /// It is done, and gave this.
+    Done(T),
     /// It was done before.
     DoneBefore,
     /// Another worker works on it, until this moment at the latest.
@@ -143,25 +143,26 @@ impl Ledger {
 
     /// Does work that is to be done once, under a claim that lasts until the lease ends. Work that was done before
     /// is not done again; work that fails gives its claim back, so that the next try need not wait for the lease
-    /// to end.
+    /// to end. Gives what the work gave; none if it was done before.
     ///
     /// Work that ends after its lease has ended is done as well, also if another worker has claimed it meanwhile: that
     /// worker's claim stays as it is.
     ///
     /// # Errors
     /// If another worker works on it, if the table does not answer, or why the work failed.
-    pub async fn once(
+    pub async fn once<T>(
         &self,
         about: &str,
         now: Millis,
         lease: Millis,
-        work: impl Future<Output = Result<(), Error>>,
-    ) -> Result<(), Error> {
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Option<T>, Error> {
         match self.try_once(about, now, lease, work).await? {
             Attempt::Busy(until) => {
                 Err(Error::Later(format!("{about} is being worked on until {}", until.rfc3339())))
             }
-            Attempt::Done | Attempt::DoneBefore => Ok(()),
+            Attempt::Done(given) => Ok(Some(given)),
+            Attempt::DoneBefore => Ok(None),
         }
     }
 
@@ -169,13 +170,13 @@ impl Ledger {
     ///
     /// # Errors
     /// If the table does not answer, or why the work failed.
-    pub async fn try_once(
+    pub async fn try_once<T>(
         &self,
         about: &str,
         now: Millis,
         lease: Millis,
-        work: impl Future<Output = Result<(), Error>>,
-    ) -> Result<Attempt, Error> {
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<Attempt<T>, Error> {
         let nonce = nonce();
         match self.claim(about, &nonce, now, lease).await? {
             Claim::Done => {
@@ -186,11 +187,11 @@ impl Ledger {
             Claim::Ours => {}
         }
         match work.await {
-            Ok(()) => {
+            Ok(given) => {
                 if !self.complete(about, &nonce).await? {
                     tracing::warn!(claim = about, "the work is done, and its lease ended before");
                 }
-                Ok(Attempt::Done)
+                Ok(Attempt::Done(given))
             }
             Err(error) => {
                 self.give_back(about, &nonce).await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fleetwarden_aws::invocation;
 use fleetwarden_aws::telemetry;
 use fleetwarden_core::metrics;
 use fleetwarden_core::timestamp::Millis;
@@ -31,7 +32,7 @@ impl Service {
         F: Future<Output = Result<Box<RawValue>, Failure>>,
     {
         let now = self.clock.now();
-        let deadline = Millis(i64::try_from(context.deadline).unwrap_or(i64::MAX));
+        let deadline = invocation::deadline(context);
         let outcome = match Command::read(self.family, event, now) {
             Ok(command) => {
                 let Command { operation, dry_run, .. } = &command;

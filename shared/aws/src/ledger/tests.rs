@@ -22,7 +22,7 @@ fn ledger(aws: &Shared) -> Ledger {
 async fn work(cloud: &Cloud) -> Result<(), Error> {
     let (aws, now) = (cloud.clients(), cloud.clock().now());
     let publish = async { Topic::new(aws.sns(), TOPIC.into()).publish("done").await };
-    ledger(&aws).once("thing", now, now.plus_seconds(LEASE_SECONDS), publish).await
+    ledger(&aws).once("thing", now, now.plus_seconds(LEASE_SECONDS), publish).await.map(drop)
 }
 
 /// How often the work was done.
