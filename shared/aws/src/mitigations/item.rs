@@ -63,6 +63,10 @@ pub mod attribute {
     pub const FINDING_ID: &str = "finding_id";
     /// The finding's identity across audits.
     pub const FINDING_KEY: &str = "finding_key";
+    /// What the finding is about, as the service names it.
+    pub const RESOURCE: &str = "resource";
+    /// The things behind a finding, as far as they were known when its task ended.
+    pub const THINGS: &str = "things";
     /// The security profile.
     pub const PROFILE: &str = "profile";
     /// The behavior.
