@@ -13,15 +13,15 @@ use fleetwarden_core::names::shown;
 use crate::follow::Statistics;
 use crate::results::FindingResult;
 
-/// How many findings an alert names.
-const NAMED: usize = 10;
+/// How many things of a finding an alert names.
+const THINGS: usize = 5;
 
 /// The task ended, and not everything succeeded.
 pub(crate) fn ended(
     request: &MitigationRequest,
     state: State,
     all: Statistics,
-    results: &[FindingResult],
+    failures: &[FindingResult],
 ) -> Alert {
     let title =
         format!("{}: {} of {} mitigations did not succeed", check(request), all.not_succeeded(), all.total);
@@ -35,17 +35,17 @@ pub(crate) fn ended(
         all.skipped,
         all.canceled
     );
-    let bad = results.iter().filter(|result| result.state() != "completed");
-    for result in bad.clone().take(NAMED) {
-        let _ = write!(description, "\n- finding `{}`: {}", result.finding_id, result.state());
-        for action in result.actions.iter().filter(|action| action.status != "COMPLETED") {
+    for failure in failures {
+        let _ =
+            write!(description, "\n- finding `{}`{}: {}", failure.finding_id, of(failure), failure.state());
+        for action in failure.actions.iter().filter(|action| action.status != "COMPLETED") {
             let code = action.error_code.as_deref().unwrap_or("no error code");
             let message = cut(action.message.as_deref().unwrap_or("no message"));
             let _ = write!(description, "; `{}` {}: {code}: {message}", action.action, action.status);
         }
     }
-    let more = bad.count().saturating_sub(NAMED);
-    if more > 0 {
+    let more = usize::try_from(all.not_succeeded()).unwrap_or_default().saturating_sub(failures.len());
+    if more > 0 && !failures.is_empty() {
         let _ = write!(description, "\n- and {more} more; the ledger has them all");
     }
     let severity = if state == State::Canceled { AlertSeverity::Medium } else { AlertSeverity::High };
@@ -64,6 +64,21 @@ pub(crate) fn ended(
         ],
     };
     alert(request, state.as_str(), severity, title, description, steps)
+}
+
+/// What a finding is about: its resource, and the things behind it.
+fn of(failure: &FindingResult) -> String {
+    let resource = failure.resource.as_ref().map(|resource| format!(" of `{}`", shown(&resource.label())));
+    let things = failure.things.as_deref().unwrap_or_default();
+    let named: Vec<String> = things.iter().take(THINGS).map(|thing| format!("`{}`", shown(thing))).collect();
+    let more = things.len().saturating_sub(THINGS);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let things = match named.len() {
+        0 => String::new(),
+        1 => format!(", thing {}", named.join(", ")),
+        _ => format!(", things {}{more}", named.join(", ")),
+    };
+    resource.unwrap_or_default() + &things
 }
 
 /// The task can never start.

@@ -5,6 +5,7 @@ mod alarms;
 mod follow;
 mod hold;
 mod order;
+mod results;
 mod revalidate;
 mod service;
 mod start;
@@ -21,6 +22,7 @@ use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_aws::testing::emit;
 use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::policy::Mode;
@@ -86,6 +88,7 @@ fn on(
         alarm_room: Room::default(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
+        emit,
     }
 }
 

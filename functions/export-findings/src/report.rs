@@ -81,9 +81,12 @@ fn description(audit: &Audit, tally: &Tally) -> String {
 
 fn line(severity: Severity, counts: &Counts) -> String {
     let news = news(counts).map(|news| format!(" ({news})")).unwrap_or_default();
+    let observed = |outcome| counts.observed(outcome);
     let others = [
-        (counts.mitigated, "to be mitigated"),
-        (counts.suppress, "to be suppressed"),
+        (counts.mitigate.saturating_sub(observed("mitigate")), "to be mitigated"),
+        (counts.suppress.saturating_sub(observed("suppress")), "to be suppressed"),
+        (observed("mitigate"), "would be mitigated, but the mode is observe"),
+        (observed("suppress"), "would be suppressed, but the mode is observe"),
         (counts.suppressed, "suppressed"),
         (counts.fixed, "fixed since"),
     ];
