@@ -6,6 +6,7 @@ use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::names::shown;
@@ -94,29 +95,6 @@ pub(crate) fn refused(request: &MitigationRequest, reason: &str) -> Alert {
             "Then redrive the mitigation dead-letter queue: the same task starts, and takes nothing twice.",
         ],
     )
-}
-
-/// The function has no permission to start a task. Raised once for a rule of an audit.
-pub(crate) fn denied(request: &MitigationRequest, reason: &str) -> Alert {
-    Alert {
-        about: of_rule(request, "denied"),
-        ..alert(
-            request,
-            "denied",
-            AlertSeverity::High,
-            format!("{}: mitigations are refused: apply-mitigations may not start them", check(request)),
-            format!(
-                "{}\nNothing was changed. `{}` The same is true of every mitigation until the permission is there.",
-                about(request),
-                cut(reason)
-            ),
-            &[
-                "If mitigations are to start, deploy the stack with AllowMitigation=true, and see whether a service control policy or a permissions boundary denies iot:StartAuditMitigationActionsTask.",
-                "Then redrive the mitigation dead-letter queue: the same tasks start, unless a later audit of the check has decided.",
-                "Otherwise set `mode: observe` in the policy file and deploy it.",
-            ],
-        )
-    }
 }
 
 /// The policy has windows, and none opens for over a year. Told once for a rule of an audit.
@@ -266,6 +244,10 @@ fn alert(
         title,
         description,
         next_steps: next_steps.iter().map(|step| (*step).to_owned()).collect(),
+        subject: Subject::Mitigation {
+            task_id: request.task_id(),
+            audit_task_id: Some(request.audit.task_id.clone()),
+        },
     }
 }
 

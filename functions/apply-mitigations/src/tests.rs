@@ -9,6 +9,7 @@ mod results;
 mod revalidate;
 mod service;
 mod start;
+mod unable;
 mod windows;
 
 use fleetwarden_aws::Error;

@@ -10,6 +10,7 @@ use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::names::shown;
 use fleetwarden_core::names::visible;
@@ -67,29 +68,6 @@ pub(super) fn refused(request: &AlarmMitigationRequest, reason: &str) -> Alert {
             "See whether the mitigation actions that the rule names exist in this account and region and are of the type ADD_THINGS_TO_THING_GROUP.",
             "Then redrive the mitigation dead-letter queue: the same task starts if the alarm still lasts.",
         ],
-    )
-}
-
-/// The function has no permission to start a task. Raised once for a rule and behavior.
-pub(super) fn denied(request: &AlarmMitigationRequest, reason: &str) -> Alert {
-    of_rule(
-        request,
-        alert(
-            request,
-            "denied",
-            AlertSeverity::High,
-            format!("{}: mitigations are refused: apply-mitigations may not start them", of(request)),
-            format!(
-                "{}\nNothing was changed. `{}` The same is true of every mitigation until the permission is there.",
-                about(request),
-                cut(reason)
-            ),
-            &[
-                "If mitigations are to start, deploy the stack with AllowMitigation=true, and see whether a service control policy or a permissions boundary denies iot:StartDetectMitigationActionsTask.",
-                "Then redrive the mitigation dead-letter queue: the same tasks start if their alarms still last.",
-                "Otherwise set `mode: observe` in the policy file and deploy it.",
-            ],
-        ),
     )
 }
 
@@ -294,6 +272,7 @@ fn alert(
         title,
         description,
         next_steps: next_steps.iter().map(|step| (*step).to_owned()).collect(),
+        subject: Subject::Mitigation { task_id: request.task_id(), audit_task_id: None },
     }
 }
 
