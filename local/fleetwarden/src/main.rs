@@ -17,6 +17,7 @@ mod output;
 mod process;
 mod replay;
 mod runtime;
+mod shell;
 mod stack;
 mod template;
 
