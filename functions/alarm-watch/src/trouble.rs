@@ -5,6 +5,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::notices::Due;
 use fleetwarden_core::notices::Notices;
 use fleetwarden_core::timestamp::Millis;
@@ -86,6 +87,7 @@ impl Trouble {
             title,
             description: format!("Account {} in {}. {description}", place.account, place.region),
             next_steps,
+            subject: Subject::Log,
         }
     }
 }

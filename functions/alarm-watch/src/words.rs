@@ -3,6 +3,7 @@
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::names::visible;
 
 use crate::incidents::Ended;
@@ -115,6 +116,7 @@ pub(crate) fn incident_over(over: &Ended, account: &str, region: &str) -> Alert 
             "If the devices did nothing wrong, verify their alarms as FALSE_POSITIVE or BENIGN_POSITIVE."
                 .into(),
         ],
+        subject: Subject::Incident { id: over.id.clone() },
     }
 }
 

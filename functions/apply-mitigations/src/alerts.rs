@@ -6,6 +6,7 @@ use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::names::shown;
@@ -251,6 +252,10 @@ fn alert(
         title,
         description,
         next_steps: next_steps.iter().map(|step| (*step).to_owned()).collect(),
+        subject: Subject::Mitigation {
+            task_id: request.task_id(),
+            audit_task_id: Some(request.audit.task_id.clone()),
+        },
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::check::advice::remedy;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::notification::AuditEnded;
@@ -62,6 +63,7 @@ pub(crate) fn alert(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) ->
         title,
         description: [intro].into_iter().chain(checks).collect::<Vec<_>>().join("\n"),
         next_steps: next_steps(&troubled, only_canceled),
+        subject: Subject::Audit { task_id: audit.task_id.clone() },
     })
 }
 

@@ -14,6 +14,7 @@ use fleetwarden_core::alarm::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::names::is_thing_name;
 use fleetwarden_core::names::visible;
 use fleetwarden_core::policy::AlarmDecision;
@@ -25,6 +26,7 @@ use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Report;
 use fleetwarden_core::timestamp::Millis;
+use serde_json::Value;
 
 /// The longest name and the longest value that is shown, in characters.
 const NAME: usize = 128;
@@ -61,6 +63,7 @@ pub(crate) fn raised(
         title: titled(alarm, state, &name(&alarm.behavior)),
         description,
         next_steps: next_steps(alarm),
+        subject: self::subject(alarm),
     }
 }
 
@@ -93,6 +96,7 @@ pub(crate) fn flapping(
         title: titled(alarm, "flaps", &format!("{times} alarms on {}", name(&alarm.behavior))),
         description,
         next_steps,
+        subject: self::subject(alarm),
     }
 }
 
@@ -176,6 +180,7 @@ pub(crate) fn incident(
             format!("If they are not, close it: `fleetwarden detect alarm-incident incidentId={id} decision=leave`."),
             "Otherwise it ends by itself when no further device alarms within the window; then the policy decides on those that are still in alarm.".to_owned(),
         ],
+        subject: Subject::Incident { id: id.clone() },
     }
 }
 
@@ -231,10 +236,10 @@ fn facts(life: &Life) -> String {
         let _ = write!(facts, " The model is asked for {} confidence.", confidence.as_str());
     }
     if let Some(value) = &life.value {
-        let _ = write!(facts, "\nMeasured: {}", json(value));
+        let _ = write!(facts, "\nMeasured: {}", measured(value));
     }
     if let Some(expected) = &alarm.expected {
-        let _ = write!(facts, "\nExpected: {}", json(expected));
+        let _ = write!(facts, "\nExpected: {}", measured(expected));
     }
     facts
 }
@@ -277,6 +282,10 @@ fn severity(alarm: &Alarm, decision: &AlarmDecision<'_, '_>) -> AlertSeverity {
     }
 }
 
+fn subject(alarm: &Alarm) -> Subject {
+    Subject::Alarm { violation_id: alarm.violation_id.clone() }
+}
+
 fn thread(alarm: &Alarm) -> String {
     format!("alarm {}", alarm.series())
 }
@@ -297,8 +306,21 @@ fn name(text: &str) -> String {
     code(text, NAME)
 }
 
-fn json(value: &serde_json::Value) -> String {
-    code(&value.to_string(), VALUE)
+fn measured(value: &Value) -> String {
+    code(&words(value), VALUE)
+}
+
+/// A value in words: who reads a mail reads no JSON.
+fn words(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| format!("{name} {}", words(value)));
+            members.collect::<Vec<_>>().join(", ")
+        }
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// A text from outside as code.

@@ -5,6 +5,7 @@ use fleetwarden_aws::archive::findings_prefix;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::finding::Severity;
 use fleetwarden_core::message::Audit;
@@ -54,6 +55,7 @@ pub(crate) fn alert(audit: &Audit, check: &CheckName, tally: &Tally, places: &Pl
             ),
             "What is accepted, or can be mitigated: give it a rule in the policy.".into(),
         ],
+        subject: Subject::Findings { task_id: audit.task_id.clone(), check: check.clone() },
     })
 }
 

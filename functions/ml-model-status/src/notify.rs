@@ -10,6 +10,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::models::ModelsStatus;
 use fleetwarden_core::models::NOTE;
@@ -177,6 +178,7 @@ fn over(notices: &mut Notices, look: &Seen<'_>) {
         title,
         description: format!("{}{}", place(look), named(&lines)),
         next_steps: vec!["Nothing is left to do.".into()],
+        subject: Subject::Log,
     });
 }
 
@@ -213,6 +215,7 @@ fn alert(kind: Kind, profile: Option<&str>, told: &[Told<'_>], look: &Seen<'_>) 
         title: format!("{of}: {}", what(kind, told.len())),
         description: format!("{}{}{note}", place(look), named(&lines)),
         next_steps: steps(kind).iter().map(|step| (*step).to_owned()).collect(),
+        subject: Subject::Log,
     }
 }
 
@@ -229,6 +232,7 @@ fn blind_alert(blind: &Blind, due: Due, look: &Seen<'_>) -> Alert {
              policy or a permissions boundary. If it is not, the next look may succeed."
                 .into(),
         ],
+        subject: Subject::Log,
     }
 }
 

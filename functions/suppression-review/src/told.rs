@@ -7,6 +7,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
@@ -106,6 +107,7 @@ pub(crate) fn alert(kind: Kind, severity: AlertSeverity, about: String) -> Alert
         title: String::new(),
         description: String::new(),
         next_steps: vec![],
+        subject: Subject::Log,
     }
 }
 

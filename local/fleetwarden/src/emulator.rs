@@ -95,9 +95,8 @@ impl Emulator {
                 ("IOT_MTLS_ENABLED", "0"),
                 ("AWS_ACCESS_KEY_ID", ACCOUNT),
                 ("AWS_SECRET_ACCESS_KEY", "test"),
-                // The template's LoggingConfig says so; the emulator does not make the variables of it.
+                // The template's LoggingConfig says so; the emulator does not make a variable of it.
                 ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
-                ("AWS_LAMBDA_LOG_LEVEL", "INFO"),
             ])
             .env("GATEWAY_PORT", port.to_string())
             .env("AWS_ENDPOINT_URL", &url)

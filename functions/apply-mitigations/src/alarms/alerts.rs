@@ -10,6 +10,7 @@ use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::names::shown;
 use fleetwarden_core::names::visible;
@@ -294,6 +295,7 @@ fn alert(
         title,
         description,
         next_steps: next_steps.iter().map(|step| (*step).to_owned()).collect(),
+        subject: Subject::Mitigation { task_id: request.task_id(), audit_task_id: None },
     }
 }
 

@@ -11,6 +11,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::metrics::AuditWatch;
 use fleetwarden_core::timestamp::Millis;
@@ -195,6 +196,10 @@ impl Trouble {
             }
             _ => "audit watch".to_owned(),
         };
+        let subject = match self {
+            Self::Stuck { task_id, .. } => Subject::Audit { task_id: task_id.clone() },
+            _ => Subject::Log,
+        };
         let Place { account, region, .. } = place;
         Alert {
             kind: self.kind(),
@@ -204,6 +209,7 @@ impl Trouble {
             title,
             description: format!("Account {account} in {region}. {description}"),
             next_steps,
+            subject,
         }
     }
 }
