@@ -82,29 +82,6 @@ pub(crate) fn refused(request: &MitigationRequest, reason: &str) -> Alert {
     )
 }
 
-/// The function has no permission to start a task. Raised once for a rule of an audit.
-pub(crate) fn denied(request: &MitigationRequest, reason: &str) -> Alert {
-    Alert {
-        about: of_rule(request, "denied"),
-        ..alert(
-            request,
-            "denied",
-            AlertSeverity::High,
-            format!("{}: mitigations are refused: apply-mitigations may not start them", check(request)),
-            format!(
-                "{}\nNothing was changed. `{}` The same is true of every mitigation until the permission is there.",
-                about(request),
-                cut(reason)
-            ),
-            &[
-                "If mitigations are to start, deploy the stack with AllowMitigation=true, and see whether a service control policy or a permissions boundary denies iot:StartAuditMitigationActionsTask.",
-                "Then redrive the mitigation dead-letter queue: the same tasks start, unless a later audit of the check has decided.",
-                "Otherwise set `mode: observe` in the policy file and deploy it.",
-            ],
-        )
-    }
-}
-
 /// The policy has windows, and none opens for over a year. Told once for a rule of an audit.
 pub(crate) fn shut(request: &MitigationRequest, reason: &str) -> Alert {
     Alert {

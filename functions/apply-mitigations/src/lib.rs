@@ -26,6 +26,7 @@ mod revalidate;
 mod room;
 mod start;
 mod task;
+mod unable;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;

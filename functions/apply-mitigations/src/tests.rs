@@ -8,6 +8,7 @@ mod order;
 mod revalidate;
 mod service;
 mod start;
+mod unable;
 mod windows;
 
 use fleetwarden_aws::Error;

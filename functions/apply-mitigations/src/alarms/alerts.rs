@@ -71,29 +71,6 @@ pub(super) fn refused(request: &AlarmMitigationRequest, reason: &str) -> Alert {
     )
 }
 
-/// The function has no permission to start a task. Raised once for a rule and behavior.
-pub(super) fn denied(request: &AlarmMitigationRequest, reason: &str) -> Alert {
-    of_rule(
-        request,
-        alert(
-            request,
-            "denied",
-            AlertSeverity::High,
-            format!("{}: mitigations are refused: apply-mitigations may not start them", of(request)),
-            format!(
-                "{}\nNothing was changed. `{}` The same is true of every mitigation until the permission is there.",
-                about(request),
-                cut(reason)
-            ),
-            &[
-                "If mitigations are to start, deploy the stack with AllowMitigation=true, and see whether a service control policy or a permissions boundary denies iot:StartDetectMitigationActionsTask.",
-                "Then redrive the mitigation dead-letter queue: the same tasks start if their alarms still last.",
-                "Otherwise set `mode: observe` in the policy file and deploy it.",
-            ],
-        ),
-    )
-}
-
 /// The policy has windows, and none opens for over a year. Told once for a rule and behavior.
 pub(super) fn shut(request: &AlarmMitigationRequest, reason: &str) -> Alert {
     of_rule(

@@ -158,6 +158,7 @@ fn name(call: &Call) -> (String, String) {
         _ if path.starts_with("/audit/findings/") => "finding",
         _ if path.starts_with("/principals/") => "principals",
         (_, "thing-groups") => "groups",
+        _ if path.starts_with("/mitigationactions/") => "action",
         ("POST", _) => "start",
         _ => "describe",
     };
@@ -173,6 +174,7 @@ impl State {
                 Some(task) => Answer::ok(task),
                 None => Answer::error(404, "ResourceNotFoundException", "{}"),
             },
+            "action" => Answer::ok(json!({ "actionName": id })),
             "executions" => self.page(&call.query),
             "finding" => {
                 if let Some((task_id, began)) = self.on_finding.take() {

@@ -42,6 +42,8 @@ pub enum Kind {
     MitigationFailed,
     /// Mitigations wait for longer than a day, because the policy's windows say so.
     MitigationHeld,
+    /// No task of a rule can start: the stack may not start any, or an action is missing.
+    MitigationRefused,
     /// A device was taken out of the groups that its mitigation had put it into.
     MitigationReleased,
     /// A model alarms for a large share of its devices.
@@ -98,6 +100,7 @@ impl Kind {
             Self::FindingsReported => "findings-reported",
             Self::MitigationFailed => "mitigation-failed",
             Self::MitigationHeld => "mitigation-held",
+            Self::MitigationRefused => "mitigation-refused",
             Self::MitigationReleased => "mitigation-released",
             Self::ModelAlarmsOften => "model-alarms-often",
             Self::ModelExpiring => "model-expiring",
@@ -133,6 +136,7 @@ impl Kind {
             | Self::AuditWatchBlind => "When audits do not come",
             Self::MitigationFailed => "What was done, and to what",
             Self::MitigationHeld => "When mitigations wait",
+            Self::MitigationRefused => "When a rule cannot mitigate",
             Self::MitigationReleased => "Quarantine, and release from it",
             Self::ModelAlarmsOften
             | Self::ModelExpiring
