@@ -138,13 +138,13 @@ impl ApplyMitigations {
                 self.room.was_full(self.consumer.clock.now());
                 self.wait(message, &target, FULL).await
             }
-            Started::Refused(reason) => match unable::missing(&self.groups, &request.actions).await? {
-                Some(missing) => self.unable(request, &target, Unable::Action, &missing).await,
-                None => {
-                    let alert = alerts::refused(request, &reason);
-                    self.refuse(request, Some(&target), reason, &alert).await
+            Started::Refused(reason) => {
+                if let Some(missing) = unable::missing(&self.groups, &request.actions).await? {
+                    return self.unable(request, &target, Unable::Action, &missing).await;
                 }
-            },
+                let alert = alerts::refused(request, &reason);
+                self.refuse(request, Some(&target), reason, &alert).await
+            }
             // Another delivery has the same permissions: so none is tried, and the findings do not stay claimed.
             Started::Denied(reason) => self.unable(request, &target, Unable::Denied, &reason).await,
         }

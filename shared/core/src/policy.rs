@@ -50,6 +50,7 @@ pub use diagnostic::PolicyErrors;
 pub use diagnostic::did_you_mean;
 pub use file::Day;
 pub use lint::Actions;
+pub use lint::Deployment;
 pub use lint::Inventory;
 pub use lint::Known;
 pub use matcher::Condition;

@@ -51,7 +51,9 @@ async fn a_page_delivered_again_is_logged_once() {
     assert!(deliver(&cloud, &[body]).await.unwrap().is_empty());
     assert_eq!(logged(&cloud, STREAM).len(), 7);
     let objects = cloud.calls("PUT");
-    assert_eq!(objects[0], objects[1], "the object replaces itself");
+    // The headers have the time.
+    let [first, second] = [&objects[0], &objects[1]].map(|put| (&put.operation, &put.bytes));
+    assert_eq!(first, second, "the object replaces itself");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! `fleetwarden policy`: what an operator does with a policy before it is deployed.
 
 mod check;
+mod deployment;
 mod explain;
 mod explanation;
 #[cfg(test)]

@@ -113,7 +113,7 @@ impl Cloud {
             if fields.get("TopicArn")? != topic {
                 return None;
             }
-            if fields.get("MessageStructure").is_none() {
+            if !fields.contains_key("MessageStructure") {
                 return Some(message.into_owned());
             }
             let texts: BTreeMap<String, String> = serde_json::from_str(&message).ok()?;

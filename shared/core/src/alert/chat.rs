@@ -47,16 +47,11 @@ pub(super) fn message(alert: &Alert, place: &Place, links: &[Link]) -> Value {
 /// The description, and where it is from. What is cut is the former.
 fn description(alert: &Alert, place: &Place, links: &[Link]) -> String {
     let Some(from) = place.words() else { return cut(&alert.description, DESCRIPTION) };
-    let mut end = format!("\n\nFrom {from}.");
-    if let Some(command) = alert.subject.command() {
-        end += &format!("\n{command}");
-    }
     // Slack and Teams write links with a label differently, and both make a link of an address.
-    for Link { label, url } in links {
-        end += &format!("\n{label}: {url}");
-    }
-    if place.runbook.is_none() {
-        end += &format!("\nRunbook: {}", place.guide(alert));
-    }
+    let links = links.iter().map(|Link { label, url }| format!("{label}: {url}"));
+    let guide = place.runbook.is_none().then(|| format!("Runbook: {}", Place::guide(alert)));
+    let parts =
+        [format!("From {from}.")].into_iter().chain(alert.subject.command()).chain(links).chain(guide);
+    let end = format!("\n\n{}", parts.collect::<Vec<_>>().join("\n"));
     cut(&alert.description, DESCRIPTION.saturating_sub(end.chars().count())) + &end
 }

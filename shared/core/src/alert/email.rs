@@ -32,7 +32,7 @@ pub(super) fn text(alert: &Alert, place: &Place, links: &[Link], at: Millis) -> 
     parts.extend(alert.subject.command().map(|command| wrapped(&plain(&command), "")));
     parts.extend(links.iter().map(|Link { label, url }| format!("{label}:\n{url}")));
     if place.runbook.is_none() {
-        parts.push(wrapped(&format!("Runbook: {}", place.guide(alert)), ""));
+        parts.push(wrapped(&format!("Runbook: {}", Place::guide(alert)), ""));
     }
     parts.push(origin(alert, place, at));
     parts.join("\n\n") + "\n"

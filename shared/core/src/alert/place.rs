@@ -110,7 +110,7 @@ impl Place {
     }
 
     /// Where the operator's guide says what to do, in words if nobody said where it is hosted.
-    pub(super) fn guide(&self, alert: &Alert) -> String {
+    pub(super) fn guide(alert: &Alert) -> String {
         format!("{GUIDE}, \"{}\"", alert.kind.section())
     }
 
@@ -150,7 +150,7 @@ impl Place {
 
     /// The console of the region. Other partitions have consoles whose addresses AWS does not publish.
     ///
-    /// Source: the endpoints of the AWS Management Console in the guides of AWS China and AWS GovCloud (US).
+    /// Source: the endpoints of the AWS Management Console in the guides of AWS China and `AWS GovCloud (US)`.
     fn console(&self) -> Option<String> {
         let domain = match self.partition.as_str() {
             "aws" => "console.aws.amazon.com",

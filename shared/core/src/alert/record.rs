@@ -16,7 +16,7 @@ pub(super) fn line(alert: &Alert, place: &Place, links: &[Link]) -> String {
         "description": alert.description,
         "nextSteps": alert.next_steps,
         "thread": alert.thread,
-        "runbook": place.guide(alert),
+        "runbook": Place::guide(alert),
         "links": links,
     });
     if let Value::Object(members) = &mut event {

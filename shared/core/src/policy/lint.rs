@@ -8,6 +8,7 @@ mod actions;
 mod alarm;
 mod cover;
 mod cover_alarm;
+mod deployment;
 mod inventory;
 mod standing;
 
@@ -26,6 +27,7 @@ use crate::check;
 use crate::mitigation::ActionKind;
 use crate::timestamp::Millis;
 use cover::Leaves;
+pub use deployment::Deployment;
 
 /// How many days before its end a suppression is worth a word.
 const SOON_DAYS: i64 = 30;

@@ -1,5 +1,6 @@
 //! `fleetwarden policy check`: everything that is wrong with a policy file, as an editor shows it.
 
+use super::deployment;
 use super::read_bytes;
 use crate::commands::above;
 use crate::fleet::Fleet;
@@ -33,6 +34,10 @@ pub(crate) struct Arguments {
     /// nothing
     #[arg(long, value_name = "FILE")]
     things: Option<PathBuf>,
+    /// A parameter that the stack is deployed with, as CreateMitigationActions=true, to say which mitigations it would
+    /// refuse; those of samconfig.toml beside the template if left out
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = deployment::parameter)]
+    parameters: Vec<(String, String)>,
     /// Print what is found as a JSON list, for tools
     #[arg(long)]
     json: bool,
@@ -77,7 +82,12 @@ fn look(arguments: &Arguments) -> Result<Looked> {
     let fleet = arguments.things.as_deref().map(Fleet::read).transpose()?;
     let known =
         Known { at: now(), actions: actions.as_ref(), inventory: fleet.as_ref().map(Fleet::inventory) };
-    let checked = Policy::check(&bytes, &known);
+    let mut checked = Policy::check(&bytes, &known);
+    if let (Some(actions), Ok(policy)) = (&actions, Policy::parse(&bytes)) {
+        let deployment = deployment::read(&arguments.parameters, arguments.template_path().as_deref())?;
+        checked.found.extend(policy.lint_deployment(actions, deployment));
+        checked.found.sort();
+    }
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok(Looked { file: arguments.policy.display().to_string(), text, checked })
 }
@@ -136,7 +146,7 @@ impl Arguments {
         if self.no_template {
             return Ok(None);
         }
-        let Some(path) = self.template.clone().or_else(|| nearest(&self.policy)) else {
+        let Some(path) = self.template_path() else {
             note(
                 "no template.yaml above the policy or the working folder: its mitigation actions are not checked",
             );
@@ -153,6 +163,13 @@ impl Arguments {
             ));
         }
         Ok(Some(actions))
+    }
+}
+
+impl Arguments {
+    /// The template that is asked, if there is one.
+    fn template_path(&self) -> Option<PathBuf> {
+        self.template.clone().or_else(|| nearest(&self.policy))
     }
 }
 
@@ -178,13 +195,24 @@ mod tests {
 
     /// Whether a check of a file that says so ends well, in a folder with the template that ships.
     fn ended(text: &str, strict: bool) -> bool {
+        deployed(text, strict, &["CreateMitigationActions=true"], "")
+    }
+
+    /// As [`ended`], with these parameters and a samconfig.toml with these overrides.
+    fn deployed(text: &str, strict: bool, parameters: &[&str], overrides: &str) -> bool {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("template.yaml"), include_str!("../../../../../template.yaml"))
             .unwrap();
         let policy = folder.path().join("policy.yaml");
         std::fs::write(&policy, text).unwrap();
+        if !overrides.is_empty() {
+            let sam =
+                format!("version = 0.1\n[default.deploy.parameters]\nparameter_overrides = {overrides}\n");
+            std::fs::write(folder.path().join("samconfig.toml"), sam).unwrap();
+        }
+        let parameters = parameters.iter().map(|text| deployment::parameter(text).unwrap()).collect();
         let arguments =
-            Arguments { policy, strict, template: None, no_template: false, things: None, json: false };
+            Arguments { policy, strict, template: None, no_template: false, things: None, parameters, json: false };
         look(&arguments).unwrap().is_good(strict)
     }
 
@@ -202,6 +230,24 @@ mod tests {
                      mitigate: { actions: FleetwardenQuarantineThings }\n";
         assert!(ended(noted, true), "a note fails nothing");
         assert!(!ended(&noted.replace("QuarantineThings", "EnableIotLogging"), false));
+    }
+
+    /// A policy that enforces what a stack would refuse was good.
+    #[test]
+    fn what_the_stack_would_refuse_fails_once_its_parameters_are_known() {
+        let enforces = RULE.replace("version: 1", "version: 1\nmode: enforce");
+        let enforces = format!("{enforces}mitigate: {{ actions: FleetwardenEnableIotLogging }}\n");
+        assert!(deployed(&enforces, false, &[], "") && !deployed(&enforces, true, &[], ""), "a warning");
+        assert!(!deployed(&enforces, false, &["EnableDetect=true"], ""), "all others have their defaults");
+        assert!(deployed(&enforces, true, &["CreateMitigationActions=true"], ""));
+        let sam = r#""CreateMitigationActions=\"true\" EnableDetect=\"false\"""#;
+        assert!(deployed(&enforces, true, &[], sam));
+        assert!(
+            !deployed(&enforces, false, &["CreateMitigationActions=false"], sam),
+            "what is said here goes first"
+        );
+        assert!(deployed(&enforces, true, &[], r#"["CreateMitigationActions=true"]"#));
+        assert!(!deployed(&enforces, false, &[], r#"["AllowMitigation=false"]"#));
     }
 
     #[test]
