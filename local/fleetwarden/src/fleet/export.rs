@@ -40,12 +40,9 @@ pub(crate) struct Counts {
 
 /// Writes what is in an account's registry to a file, or goes on with it.
 pub(crate) async fn export(registry: &Registry, file: &Path, wanted: Wanted, now: String) -> Result<Counts> {
-    if wanted.restart {
-        Part::forget(file)?;
-    }
     let from = origin(registry).await?;
     let exported = Exported { from, begun: now, certificates: wanted.certificates };
-    let (part, begun) = Part::open(file, &exported)?;
+    let (part, begun) = Part::open(file, &exported, wanted.restart)?;
     if let Some(begun) = begun {
         note(format!("fleetwarden: going on with the export that began at {begun} (--restart begins anew)"));
     }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufRead as _, BufReader, BufWriter, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -71,57 +71,43 @@ struct Written {
 
 impl Part {
     /// The export of a file, from its beginning or from where an earlier one has stopped; and when that one had begun.
-    pub(super) fn open(file: &Path, exported: &Exported) -> Result<(Self, Option<String>)> {
+    pub(super) fn open(file: &Path, exported: &Exported, restart: bool) -> Result<(Self, Option<String>)> {
         let (path, place) = places(file);
-        let written = if place.is_some() { Written::read(&path)? } else { Written::default() };
-        match &written.header {
-            Some(before) if before.from != exported.from || before.certificates != exported.certificates => {
-                let with = |with| if with { "with" } else { "without" };
-                bail!(
-                    "{} is the beginning of an export of {} {} certificates, and this is one of {} {}: --restart begins anew",
-                    path.display(),
-                    before.from,
-                    with(before.certificates),
-                    exported.from,
-                    with(exported.certificates),
-                )
-            }
-            Some(before) => {
-                let begun = before.begun.clone();
-                Ok((Self::go_on(path, place, written)?, Some(begun)))
-            }
-            None => Ok((Self::begin(path, place, exported)?, None)),
+        let out = locked(&path, place.is_some())?;
+        let written = if place.is_some() && !restart { Written::read(&path)? } else { Written::default() };
+        if let Some(before) = &written.header
+            && (before.from != exported.from || before.certificates != exported.certificates)
+        {
+            let with = |with| if with { "with" } else { "without" };
+            bail!(
+                "{} is the beginning of an export of {} {} certificates, and this is one of {} {}: --restart begins anew",
+                path.display(),
+                before.from,
+                with(before.certificates),
+                exported.from,
+                with(exported.certificates),
+            )
         }
-    }
-
-    /// Takes away what an earlier export has left.
-    pub(super) fn forget(file: &Path) -> Result<()> {
-        match places(file) {
-            (path, Some(_)) if path.exists() => {
-                fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn begin(path: PathBuf, place: Option<PathBuf>, exported: &Exported) -> Result<Self> {
-        let out = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-        let (names, before) = (HashSet::new(), BTreeMap::new());
-        let mut part =
-            Self { out: BufWriter::new(out), path, place, list: None, names, before, is_first: true };
-        let header = serde_json::to_string(exported)?;
-        part.write(&format!("{{\"exported\":{header}\n"))?;
-        Ok(part)
-    }
-
-    fn go_on(path: PathBuf, place: Option<PathBuf>, written: Written) -> Result<Self> {
-        let cannot = || format!("cannot write {}", path.display());
-        let mut out = OpenOptions::new().write(true).open(&path).with_context(cannot)?;
-        out.set_len(written.bytes).with_context(cannot)?;
-        out.seek(SeekFrom::End(0)).with_context(cannot)?;
-        let Written { list, names, before, .. } = written;
+        let Written { header, bytes, list, names, before } = written;
         let is_first = names.is_empty();
-        Ok(Self { out: BufWriter::new(out), path, place, list, names, before, is_first })
+        let out = BufWriter::new(out);
+        let mut part = Self { out, path, place, list, names, before, is_first };
+        part.cut(bytes)?;
+        if header.is_none() {
+            let header = serde_json::to_string(exported)?;
+            part.write(&format!("{{\"exported\":{header}\n"))?;
+        }
+        Ok((part, header.map(|before| before.begun)))
+    }
+
+    /// Takes away all behind so many bytes, and goes on there.
+    fn cut(&mut self, bytes: u64) -> Result<()> {
+        if self.place.is_none() {
+            return Ok(());
+        }
+        let file = self.out.get_mut();
+        let cut = file.set_len(bytes).and_then(|()| file.seek(SeekFrom::End(0)));
+        cut.map(drop).with_context(|| format!("cannot write {}", self.path.display()))
     }
 
     /// Goes to a list. Whether it is still to be written: none of an earlier one is.
@@ -215,6 +201,21 @@ impl Part {
         let written = self.out.write_all(text.as_bytes());
         written.with_context(|| format!("cannot write {}", self.path.display()))
     }
+}
+
+/// Opens a file to write, and sees to it that no other export writes it.
+fn locked(path: &Path, is_file: bool) -> Result<File> {
+    let cannot = || format!("cannot write {}", path.display());
+    let out =
+        OpenOptions::new().write(true).create(is_file).truncate(false).open(path).with_context(cannot)?;
+    if is_file {
+        match out.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => bail!("another export writes {}", path.display()),
+            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot),
+        }
+    }
+    Ok(out)
 }
 
 /// Where a file is written, and where it belongs if that is another place. What is no file, such as a pipe, is written

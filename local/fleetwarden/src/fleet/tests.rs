@@ -124,3 +124,13 @@ fn yaml_in_braces_is_yaml() {
     let of = fleet("{ things: [a], groups: [{ name: lab, things: [a] }] }");
     assert_eq!(of.thing("a").unwrap().groups.as_deref().unwrap(), ["lab"]);
 }
+
+#[test]
+fn the_example_of_the_documentation_is_read() {
+    let page = include_str!("../../../../docs/things.md");
+    let lines = page.lines().skip_while(|line| *line != "    things:");
+    let example: Vec<_> = lines.map_while(|line| line.strip_prefix("    ")).collect();
+    let fleet = fleet(&example.join("\n"));
+    assert_eq!(fleet.thing("pump-1").unwrap().groups.as_deref().unwrap(), ["pumps", "plant-one"]);
+    assert_eq!(fleet.inventory().policies.as_ref().unwrap().len(), 1);
+}

@@ -5,7 +5,8 @@ mod input;
 
 use super::Source;
 use super::explanation::{self, Explained};
-use super::test::case::{self, About, Instead, ToExplain};
+use super::test::about::{About, Instead};
+use super::test::case::{self, ToExplain};
 use super::things::Given as GivenThings;
 use crate::input::Input;
 use crate::output::line;

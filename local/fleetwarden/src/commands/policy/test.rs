@@ -1,9 +1,10 @@
 //! `fleetwarden policy test`: the operator's own cases, each a finding or an alarm and what the policy should decide on
 //! it.
 //!
-//! `file` is what a file of cases says, `case` makes it ready, `expect` compares, `told` and `junit` write what
+//! `file` is what a file of cases says, `case` and `about` make it ready, `expect` compares, `told` and `junit` write what
 //! came out.
 
+pub(super) mod about;
 pub(super) mod case;
 mod expect;
 mod file;
@@ -14,8 +15,9 @@ use super::Source;
 use crate::fleet::Fleet;
 use crate::input::{self, Input};
 use crate::output::line;
+use about::{About, OfAlarm, OfFinding};
 use anyhow::{Context as _, Result, bail};
-use case::{About, Case, OfAlarm, OfFinding};
+use case::Case;
 use clap::Args;
 use expect::Failure;
 use fleetwarden_core::policy::Place;
@@ -214,3 +216,5 @@ fn below(folder: &Path, holds: bool, files: &mut Vec<PathBuf>) -> Result<()> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod things_tests;

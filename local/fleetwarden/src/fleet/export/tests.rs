@@ -137,6 +137,20 @@ async fn an_export_goes_on_only_with_one_of_its_kind() {
 }
 
 #[tokio::test]
+async fn two_exports_do_not_write_one_file() {
+    let account = Account::open(10).await;
+    let other = fs::File::create(account.part()).unwrap();
+    other.lock().unwrap();
+    let restart = Wanted { restart: true, ..ALL };
+    for wanted in [ALL, restart] {
+        let error = account.export(wanted).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("another export writes {}", account.part().display()));
+    }
+    drop(other);
+    account.export(ALL).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_cannot_be_written_is_said() {
     let account = Account::open(60).await;
     let full = Path::new("/dev/full");
