@@ -18,6 +18,7 @@ mod look;
 mod members;
 mod memory;
 mod outcome;
+mod owners;
 mod plan;
 mod read;
 mod resources;

@@ -6,7 +6,7 @@ use fleetwarden_core::policy::Standing;
 use fleetwarden_core::policy::SuppressEnd;
 use fleetwarden_core::suppression::Described;
 use fleetwarden_core::suppression::Maker;
-use fleetwarden_core::suppression::description;
+use fleetwarden_core::suppression::Written;
 
 use crate::memory::NEVER;
 use crate::memory::Source;
@@ -18,6 +18,8 @@ use crate::state::Want;
 #[derive(Debug)]
 pub(crate) struct Target<'p> {
     pub(crate) standing: &'p Standing,
+    /// Its words as Device Defender has them.
+    pub(crate) written: Written<'p>,
     pub(crate) description: String,
     /// In seconds since the epoch, or [`NEVER`].
     pub(crate) end: u32,
@@ -37,9 +39,10 @@ impl<'p> Target<'p> {
             // The language has no other end for them.
             SuppressEnd::Never | SuppressEnd::After { .. } => NEVER,
         };
-        let description = description(Maker::Standing(standing.name()), suppress);
+        let written = Written::new(Maker::Standing(standing.name()), &suppress.words);
+        let description = written.description();
         let source = source(&description);
-        Self { standing, description, end, source }
+        Self { standing, written, description, end, source }
     }
 
     /// Whether what it wants may be done.
