@@ -1,5 +1,6 @@
 //! What becomes of a suppression that there is. Pure.
 
+use fleetwarden_core::check::CheckName;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Standing;
@@ -87,8 +88,8 @@ pub(crate) fn judge(
     targets: &[Target<'_>],
     kept: &[Kept],
     wanted: Option<&Want>,
-    description: &str,
-    end: u32,
+    check: &CheckName,
+    (description, end): (&str, u32),
     now: u32,
 ) -> Verdict {
     let maker = Described::read(description).map(|described| described.maker);
@@ -96,7 +97,7 @@ pub(crate) fn judge(
         Some(Maker::Standing(name)) => targets.iter().position(|target| target.standing.name() == name),
         _ => None,
     };
-    let stays = |at: usize| kept.get(at).is_none_or(|kept| kept.unknown || kept.lapsed);
+    let stays = |at: usize| kept.get(at).is_none_or(|kept| kept.is_unknown(check) || kept.lapsed);
     if let Some((want, target)) =
         wanted.and_then(|want| Some((want, targets.get(usize::from(want.standing))?)))
     {
@@ -104,14 +105,18 @@ pub(crate) fn judge(
         return Verdict::Wanted(match maker {
             _ if description == target.description && end == target.end => Is::Fine,
             // Whose members are not known keeps what it has.
-            _ if other.is_some_and(|other| kept.get(other).is_some_and(|kept| kept.unknown)) => Is::Taken,
+            _ if other.is_some_and(|other| kept.get(other).is_some_and(|kept| kept.is_unknown(check))) => {
+                Is::Taken
+            }
             None if !target.standing.adopts() && (end == NEVER || end > now) => Is::ByHand,
             _ => Is::Stale,
         });
     }
     match (maker, own) {
         // Under another name it may be one's whose members are not known now.
-        (Some(Maker::Standing(_)), None) if kept.iter().all(|kept| !kept.unknown) => Verdict::Orphaned,
+        (Some(Maker::Standing(_)), None) if kept.iter().all(|kept| !kept.is_unknown(check)) => {
+            Verdict::Orphaned
+        }
         (Some(Maker::Standing(_)), Some(at)) if !stays(at) => {
             Verdict::Left(u16::try_from(at).unwrap_or_default())
         }

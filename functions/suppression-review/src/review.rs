@@ -60,13 +60,18 @@ impl SuppressionReview {
     pub(crate) fn begin(&self, slot: String, step: u32, dry_run: bool, kept_by: Option<String>) -> State {
         let left = kept_by.is_some();
         let count = self.policy.standing().len();
+        let kept = |standing: &Standing| {
+            let unknown = if left { standing.checks() } else { &[] };
+            let unknown = unknown.iter().map(|check| (check.clone(), "another review keeps it".to_owned()));
+            Kept { unknown: unknown.collect(), ..Kept::default() }
+        };
         State {
             slot,
             step,
             dry_run,
             began: self.clock.now(),
             policy: self.policy.hash().to_owned(),
-            standing: vec![Kept { unknown: left, ..Kept::default() }; count],
+            standing: self.policy.standing().iter().map(kept).collect(),
             members: Progress { standing: if left { count } else { 0 }, ..Progress::default() },
             kept_by,
             ..State::default()
@@ -360,7 +365,7 @@ fn some<T>(all: &[T]) -> &[T] {
 fn kept(standing: &Standing, kept: &Kept) -> Value {
     let mut told = serde_json::to_value(kept).unwrap_or_default();
     if let Some(members) = told.as_object_mut() {
-        members.retain(|_, value| !value.is_null() && *value != Value::Bool(false));
+        members.retain(|_, value| !value.is_null() && *value != Value::Bool(false) && *value != json!({}));
         if !standing.is_live() {
             members.insert("stage".into(), "shadow".into());
         }
