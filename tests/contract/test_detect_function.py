@@ -42,7 +42,7 @@ def test_every_command_sends_what_the_model_of_the_service_accepts(floor, functi
     call, now = function.invoke, time.time()
     period = {"startTime": now - 3600, "endTime": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now + 7200))}
 
-    metric = {"metricName": "battery", "metricType": "number", "displayName": "Battery ä"}
+    metric = {"metricName": "battery", "metricType": "number", "displayName": "Battery, %"}
     made = call("CreateCustomMetric", **metric, tags=[{"Key": "team", "Value": "ä b"}])
     assert made["metricName"] == "battery"
     call("UpdateCustomMetric", metricName="battery", displayName="Charge")

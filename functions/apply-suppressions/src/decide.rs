@@ -3,7 +3,7 @@
 //! A message is a request and never an authority: it may have waited in a queue for weeks, another policy may be
 //! deployed, or somebody else may have sent it. So the finding is looked up, its resource and its check are taken from
 //! the service, and the policy decides as it would have at the audit. What it does not suppress with the same end and
-//! description is left to the next audit: the history of findings has the terms that triage decided on, and another
+//! words is left to the next audit: the history of findings has the terms that triage decided on, and another
 //! length would be given twice.
 
 use fleetwarden_aws::Error;
@@ -17,8 +17,6 @@ use fleetwarden_core::policy::Held;
 use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Subject;
 use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::suppression::Maker;
-use fleetwarden_core::suppression::description;
 use fleetwarden_core::thing::Things;
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -89,11 +87,11 @@ impl ApplySuppressions {
         let rule = decision.rule.unwrap_or_default();
         let why = match (decision.held, decision.outcome) {
             (None, Outcome::Suppress(suppress)) => {
-                let description = description(Maker::Rule(rule), suppress);
-                if decision.ends_at() == message.expires_at && description == message.description {
+                let same_rule = rule == message.rule;
+                if same_rule && decision.ends_at() == message.expires_at && suppress.words == message.words {
                     return Ok(Decided::AsAsked(Box::new(resource.clone())));
                 }
-                format!("rule {rule} suppresses it with another end or description")
+                format!("rule {rule} suppresses it with another name, end, reason, owner or ticket")
             }
             (Some(Held::RuleUnknown(rule)), _) => {
                 let unknown =

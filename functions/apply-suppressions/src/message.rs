@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::batch;
+use fleetwarden_aws::original_words;
 use fleetwarden_aws::registry;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::SuppressionMessage;
 use fleetwarden_core::policy::Mode;
+use fleetwarden_core::suppression::Maker;
+use fleetwarden_core::suppression::Words;
+use fleetwarden_core::suppression::Written;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::ApplySuppressions;
@@ -20,6 +24,16 @@ use crate::suppression::Wish;
 
 /// What is left of an invocation when the work on a message is broken off, in milliseconds.
 const MARGIN_MS: i64 = 5_000;
+
+/// What a message asks for, for each of its findings.
+pub(crate) struct Asked<'m> {
+    pub(crate) message: &'m SuppressionMessage,
+    /// Its words as Device Defender takes them.
+    pub(crate) written: &'m Written<'m>,
+    pub(crate) mode: Mode,
+    /// Whether the ledger has the words as they were written.
+    kept: bool,
+}
 
 /// What came of a message's findings.
 #[derive(Default)]
@@ -82,24 +96,31 @@ impl ApplySuppressions {
             Ok(later) => outcomes.overtaken_by = later,
             Err(error) => outcomes.failed = Some(error),
         }
+        let written = Written::new(Maker::Rule(&message.rule), &message.words);
+        let mut asked = Asked { message, written: &written, mode, kept: false };
         for finding in &message.findings {
             if outcomes.overtaken_by.is_some() {
                 return;
             }
-            let result = self.finding(message, finding, &registry, mode).await;
+            let result = self.finding(&mut asked, finding, &registry).await;
             outcomes.count(message, mode, finding, result);
         }
     }
 
     async fn finding(
         &self,
-        message: &SuppressionMessage,
+        asked: &mut Asked<'_>,
         finding: &FindingRef,
         registry: &Registry,
-        mode: Mode,
     ) -> Result<Outcome, Error> {
-        match self.decide(message, finding, registry).await? {
-            Decided::AsAsked(resource) => Wish::new(self, message, &resource, mode).fulfil().await,
+        match self.decide(asked.message, finding, registry).await? {
+            Decided::AsAsked(resource) => {
+                if asked.mode == Mode::Enforce && !asked.kept {
+                    original_words::keep(&self.ledger, asked.written).await?;
+                    asked.kept = true;
+                }
+                Wish::new(self, asked, &resource).fulfil().await
+            }
             Decided::Otherwise(why) => Ok(Outcome::Superseded(why)),
         }
     }
@@ -150,9 +171,11 @@ impl Outcomes {
         };
         if let (Outcome::Created | Outcome::Updated, Mode::Observe) = (&outcome, mode) {
             let call = if outcome == Outcome::Created { "create" } else { "update" };
+            let Words { reason, owner, ticket } = &message.words;
+            let (owner, ticket) = (owner.as_deref(), ticket.as_deref());
             tracing::info!(
-                %check, finding.id = id, rule = message.rule, call, end = end(message),
-                description = message.description, "would suppress"
+                %check, finding.id = id, rule = message.rule, call, end = end(message), owner, ticket, reason,
+                "would suppress"
             );
         }
         match outcome {

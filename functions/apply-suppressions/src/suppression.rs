@@ -21,6 +21,7 @@ use fleetwarden_core::timestamp::Millis;
 
 use crate::ApplySuppressions;
 use crate::convert;
+use crate::message::Asked;
 
 /// How often a suppression is tried that is deleted between two calls.
 const TRIES: usize = 2;
@@ -46,19 +47,20 @@ pub(crate) enum Outcome {
 pub(crate) struct Wish<'m> {
     function: &'m ApplySuppressions,
     message: &'m SuppressionMessage,
+    description: String,
     resource: &'m ResourceIdentifier,
     mode: Mode,
 }
 
 impl<'m> Wish<'m> {
     /// The suppression of one resource of a message.
-    pub(crate) const fn new(
+    pub(crate) fn new(
         function: &'m ApplySuppressions,
-        message: &'m SuppressionMessage,
+        asked: &Asked<'m>,
         resource: &'m ResourceIdentifier,
-        mode: Mode,
     ) -> Self {
-        Self { function, message, resource, mode }
+        let Asked { message, written, mode, .. } = *asked;
+        Self { function, message, description: written.description(), resource, mode }
     }
 
     /// Sees to it that the suppression is as it should be.
@@ -110,7 +112,7 @@ impl<'m> Wish<'m> {
             None => indefinite,
             wanted => !indefinite && end == wanted,
         };
-        if same_end && description == self.message.description {
+        if same_end && description == self.description {
             return Outcome::Unchanged;
         }
         // One without any end is taken as in force: nothing says that it is not.
@@ -144,7 +146,7 @@ impl<'m> Wish<'m> {
             .resource_identifier(convert::identifier(self.resource))
             .set_expiration_date(self.message.expires_at.map(DateTime::from_secs))
             .suppress_indefinitely(self.message.expires_at.is_none())
-            .description(&self.message.description)
+            .description(&self.description)
             .client_request_token(self.resource.add_to(token).hex());
         let name = "CreateAuditSuppression";
         let send = async || create.clone().send().await.map_err(Error::aws(name, &self.label()));
@@ -186,7 +188,7 @@ impl<'m> Wish<'m> {
             .resource_identifier(convert::identifier(self.resource))
             .set_expiration_date(self.message.expires_at.map(DateTime::from_secs))
             .suppress_indefinitely(self.message.expires_at.is_none())
-            .description(&self.message.description);
+            .description(&self.description);
         let name = "UpdateAuditSuppression";
         let send = async || update.clone().send().await.map_err(Error::aws(name, &self.label()));
         match self.paced(name, send).await {

@@ -2,6 +2,7 @@
 
 mod order;
 mod service;
+mod words;
 
 use std::time::Duration;
 
@@ -92,7 +93,7 @@ fn message(findings: &[Value]) -> Value {
         "policy": "0123",
         "mode": "enforce",
         "expiresAt": END,
-        "description": OURS,
+        "words": {"reason": "devices are replaced"},
         "findings": findings,
     })
 }

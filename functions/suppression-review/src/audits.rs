@@ -87,6 +87,8 @@ struct Watch<'r> {
     /// How many audit tasks it asks for.
     most: usize,
     now: Millis,
+    /// Whether it only looks: it tells nobody, sends nothing through and remembers nothing.
+    dry_run: bool,
 }
 
 impl SuppressionReview {
@@ -95,7 +97,7 @@ impl SuppressionReview {
     ///
     /// # Errors
     /// If ledger or alert topic do not answer. What AWS IoT does not answer is a trouble of its own.
-    pub(crate) async fn watch_audits(&self, now: Millis) -> Result<Watched, Error> {
+    pub(crate) async fn watch_audits(&self, now: Millis, dry_run: bool) -> Result<Watched, Error> {
         let watch = Watch {
             account: &self.account,
             region: &self.region,
@@ -105,6 +107,7 @@ impl SuppressionReview {
             alerts: &self.alerts,
             most: ASKED,
             now,
+            dry_run,
         };
         watch.look().await
     }
@@ -149,9 +152,11 @@ impl Watch<'_> {
             checks_failed = latest(runs).values().map(|run| run.failed).sum();
         }
         let counts = trouble::counts(&troubles, checks_failed);
-        telemetry::emit(&metrics::audit_watch_line(self.now, &counts));
-        let told = self.tell(&troubles, &mut memory).await;
-        Error::of_both(told, memory.keep(self.ledger, self.now).await)?;
+        if !self.dry_run {
+            telemetry::emit(&metrics::audit_watch_line(self.now, &counts));
+            let told = self.tell(&troubles, &mut memory).await;
+            Error::of_both(told, memory.keep(self.ledger, self.now).await)?;
+        }
         let schedules = schedules.map_or(0, |schedules| schedules.len());
         Ok(Watched { schedules, audits: runs.map_or(0, |seen| seen.runs.len()), counts, troubles })
     }
@@ -200,12 +205,13 @@ impl Watch<'_> {
             let known = self.known(runs.iter().map(|run| run.task_id.as_str())).await?;
             for run in runs.into_iter().filter(|run| !known.contains_key(&run.task_id)) {
                 let sent = match run.notification(self.account) {
+                    Ok(_) if self.dry_run => Ok(()),
                     Ok(notification) => self.topic.publish(&notification).await.map_err(|e| e.to_string()),
                     Err(lacks) => Err(lacks),
                 };
                 tracing::warn!(
                     task.id = run.task_id,
-                    sent = sent.is_ok(),
+                    sent = sent.is_ok() && !self.dry_run,
                     error = sent.as_ref().err(),
                     "an audit was not heard of"
                 );

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use fleetwarden_aws::Error;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::digest::Digest;
+use fleetwarden_core::policy::Members;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::resource::ResourceIdentifier;
 use futures_util::StreamExt as _;
@@ -177,7 +178,7 @@ impl SuppressionReview {
                     async move {
                         let acts = target.acts(self.policy.mode(), dry_run);
                         let made = match acts {
-                            false => Ok(Made::Done),
+                            false => self.would_put(want, target).await,
                             true if refused => Err(Error::Later("others were refused".into())),
                             true => self.put_one(want, target, listed.as_ref()).await,
                         };
@@ -193,6 +194,22 @@ impl SuppressionReview {
             }
         }
         true
+    }
+
+    /// Whether a change would be made. What the policy names may be nothing that Device Defender knows: it is asked,
+    /// without a change. What was listed it knows.
+    async fn would_put(&self, want: &Want, target: &Target<'_>) -> Result<Made, Error> {
+        let named_by_policy = matches!(target.standing.members(), Members::Resources(_))
+            && target.standing.members().literals().is_some();
+        if let (true, Is::Missing, Some((check, resource))) = (named_by_policy, want.is, named(want, target))
+        {
+            match self.look(&check, &resource).await {
+                Err(error) if error.is_code("InvalidRequestException") => return Err(error),
+                Err(error) => tracing::info!(%check, %error, "not known whether it would be refused"),
+                Ok(_) => {}
+            }
+        }
+        Ok(Made::Done)
     }
 
     async fn put_one(

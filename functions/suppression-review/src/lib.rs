@@ -18,6 +18,7 @@ mod look;
 mod members;
 mod memory;
 mod outcome;
+mod owners;
 mod plan;
 mod read;
 mod resources;
@@ -157,15 +158,10 @@ impl SuppressionReview {
         let review = async {
             let kept_by = if wish.dry_run { None } else { self.other_that_keeps(&slot).await? };
             let state = self.begin(slot.clone(), 0, wish.dry_run, kept_by);
-            // The watch tells people, which a trial does not.
-            let watched = if wish.dry_run {
-                Ok(Value::Null)
-            } else {
-                Box::pin(self.watch_audits(state.began)).await.map(|watched| json!(watched))
-            };
+            let watched = Box::pin(self.watch_audits(state.began, wish.dry_run)).await;
             let mut told = Box::pin(self.go_on(state, &self.budget(deadline))).await?;
             if let Some(members) = told.as_object_mut() {
-                members.insert("audits".into(), watched?);
+                members.insert("audits".into(), json!(watched?));
             }
             Ok(told)
         };

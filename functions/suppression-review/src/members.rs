@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 
 use fleetwarden_aws::Error;
+use fleetwarden_core::check::CheckName;
 use fleetwarden_core::policy::Members;
 use fleetwarden_core::policy::Standing;
 use fleetwarden_core::policy::SuppressEnd;
@@ -31,6 +32,9 @@ use crate::state::Want;
 /// How many things are looked behind side by side; the pace of the calls is kept all the same.
 const PARALLEL: usize = 8;
 
+/// Why a list is given up.
+const TOO_MANY: &str = "it has more members than one invocation can list";
+
 const THINGS: List = List { operation: "ListThings", entries: "things", marked: false };
 const THINGS_OF_GROUP: List = List { operation: "ListThingsInThingGroup", entries: "things", marked: false };
 const PRINCIPALS: List = List { operation: "ListThingPrincipals", entries: "principals", marked: false };
@@ -51,12 +55,11 @@ impl SuppressionReview {
     pub(crate) async fn find_members(&self, state: &mut State, budget: &Budget) -> bool {
         while let Some(standing) = self.policy.standing().get(state.members.standing) {
             let at = state.members.standing;
-            let failed = if has_lapsed(standing, seconds(state.began)) {
+            if has_lapsed(standing, seconds(state.began)) {
                 state.standing.get_mut(at).into_iter().for_each(|kept| kept.lapsed = true);
-                None
             } else {
                 match self.find(standing, state, budget).await {
-                    Ok(true) => None,
+                    Ok(true) => {}
                     Ok(false) => return false,
                     // What was found out in hours is not thrown away for one failure.
                     Err(error) if state.members.position > state.members.failed_at => {
@@ -64,18 +67,7 @@ impl SuppressionReview {
                         state.members.failed_at = state.members.position;
                         return false;
                     }
-                    Err(error) => Some(error.to_string()),
-                }
-            };
-            if let Some(error) = failed {
-                tracing::warn!(
-                    standing = standing.name(),
-                    error,
-                    "its members are not known: it stays as it is"
-                );
-                state.listing.wanted.retain(|_, want| usize::from(want.standing) != at);
-                if let Some(kept) = state.standing.get_mut(at) {
-                    (kept.unknown, kept.error) = (true, Some(error));
+                    Err(error) => self.give_up(standing, state, &error.to_string()),
                 }
             }
             state.members = Progress { standing: at + 1, ..Progress::default() };
@@ -85,10 +77,15 @@ impl SuppressionReview {
 
     async fn find(&self, standing: &Standing, state: &mut State, budget: &Budget) -> Result<bool, Error> {
         if let Members::Resources(_) = standing.members() {
-            let found = self.resources(standing, budget).await?;
-            let Some(found) = found else { return given_up(&mut state.members) };
-            for (check, name) in found {
-                self.want(state, check, &name);
+            let Some(found) = self.resources(standing, state.members.again, budget).await else {
+                state.members.again = true;
+                return Ok(false);
+            };
+            for (check, names) in found {
+                match names {
+                    Ok(names) => names.iter().for_each(|name| self.want(state, check, name)),
+                    Err(why) => leave_alone(standing, state, check, &why),
+                }
             }
             return Ok(true);
         }
@@ -99,6 +96,22 @@ impl SuppressionReview {
         let done = self.look_behind(standing, &things, state, budget).await;
         state.members.things = Some(things);
         done
+    }
+
+    /// Leaves alone the checks of whose members nothing is known. If only what is behind the things is not known, the
+    /// things themselves are.
+    fn give_up(&self, standing: &Standing, state: &mut State, why: &str) {
+        let things = state.members.things.take();
+        for (place, check) in standing.checks().iter().enumerate() {
+            match &things {
+                Some(things) if Kind::of(check) == Some(Kind::ClientId) => {
+                    for thing in things {
+                        self.want(state, place, thing);
+                    }
+                }
+                _ => leave_alone(standing, state, place, why),
+            }
+        }
     }
 
     /// The names of the things that are members; none if there was no time for all.
@@ -206,48 +219,43 @@ impl SuppressionReview {
         Ok(behind)
     }
 
-    /// The names of the resources that are members, by the place of their check; none if there was no time for all.
+    /// The names of the resources that are members, by the place of their check, or why they are not known; none if
+    /// there was no time for all and there may be another time (`again`).
     async fn resources(
         &self,
         standing: &Standing,
+        again: bool,
         budget: &Budget,
-    ) -> Result<Option<Vec<(usize, String)>>, Error> {
-        let (members, mut found) = (standing.members(), Vec::new());
+    ) -> Option<Vec<(usize, Result<Vec<String>, String>)>> {
+        let members = standing.members();
+        let mut found = Vec::with_capacity(standing.checks().len());
         // Two checks may look at the same kind of resource.
-        let mut listed: HashMap<&'static str, Vec<String>> = HashMap::new();
+        let mut listed: HashMap<&'static str, Result<Vec<String>, String>> = HashMap::new();
         for (at, check) in standing.checks().iter().enumerate() {
-            let Some(kind) = Kind::of(check) else {
-                return Err(Error::Input(format!(
-                    "what {check} looks at cannot be named; let a rule suppress it"
-                )));
-            };
-            if let Some(names) = members.literals() {
-                found.extend(names.into_iter().map(|name| (at, name.to_owned())));
-                continue;
-            }
-            let (list, member) = match kind {
-                Kind::DeviceCertificate => (CERTIFICATES, "certificateId"),
-                Kind::CaCertificate => (AUTHORITIES, "certificateId"),
-                Kind::PolicyVersion => (POLICIES, "policyName"),
-                Kind::RoleAlias => (ROLE_ALIASES, ""),
-                Kind::ClientId => (THINGS, "thingName"),
-                Kind::Account => {
-                    found.extend(members.matches(&self.account).then(|| (at, self.account.clone())));
-                    continue;
+            let names = match (members.literals(), list_of(check)) {
+                (_, Err(why)) => Err(why),
+                (Some(names), _) => Ok(names.into_iter().map(ToOwned::to_owned).collect()),
+                (None, Ok(Listed::Account)) => {
+                    Ok(Some(self.account.clone()).into_iter().filter(|name| members.matches(name)).collect())
                 }
-                Kind::IdentityPool => {
-                    return Err(Error::Input(format!(
-                        "no list has what {check} looks at; write whole names instead of patterns"
-                    )));
+                (None, Ok(Listed::Nowhere)) => {
+                    Err(format!("no list has what {check} looks at; write whole names instead of patterns"))
+                }
+                (None, Ok(Listed::In(list, member))) => {
+                    if !listed.contains_key(list.operation) {
+                        let names = match self.names(list, member, members, budget).await {
+                            Ok(None) if !again => return None,
+                            Ok(names) => names.ok_or_else(|| TOO_MANY.to_owned()),
+                            Err(error) => Err(error.to_string()),
+                        };
+                        listed.insert(list.operation, names);
+                    }
+                    listed.get(list.operation).cloned().unwrap_or_else(|| Ok(Vec::new()))
                 }
             };
-            if !listed.contains_key(list.operation) {
-                let Some(names) = self.names(list, member, members, budget).await? else { return Ok(None) };
-                listed.insert(list.operation, names);
-            }
-            found.extend(listed.get(list.operation).into_iter().flatten().map(|name| (at, name.clone())));
+            found.push((at, names));
         }
-        Ok(Some(found))
+        Some(found)
     }
 
     /// The names in a list that are members'.
@@ -315,10 +323,44 @@ pub(crate) fn has_lapsed(standing: &Standing, now: u32) -> bool {
     matches!(standing.suppress().end, SuppressEnd::At(end) if end <= i64::from(now))
 }
 
+/// Leaves alone what the standing suppression whose members are being found has for one of its checks.
+fn leave_alone(standing: &Standing, state: &mut State, place: usize, why: &str) {
+    let Some(check) = standing.checks().get(place) else { return };
+    tracing::warn!(
+        standing = standing.name(), %check, error = why,
+        "its members are not known: it stays as it is"
+    );
+    state.leave_alone(state.members.standing, (place, check), why);
+}
+
+/// Where the resources are listed at which a check looks.
+enum Listed {
+    /// In a list, whose entries have the name in this member.
+    In(List, &'static str),
+    /// It is the account itself.
+    Account,
+    /// In none.
+    Nowhere,
+}
+
+fn list_of(check: &CheckName) -> Result<Listed, String> {
+    let kind = Kind::of(check)
+        .ok_or_else(|| format!("what {check} looks at cannot be named; let a rule suppress it"))?;
+    Ok(match kind {
+        Kind::DeviceCertificate => Listed::In(CERTIFICATES, "certificateId"),
+        Kind::CaCertificate => Listed::In(AUTHORITIES, "certificateId"),
+        Kind::PolicyVersion => Listed::In(POLICIES, "policyName"),
+        Kind::RoleAlias => Listed::In(ROLE_ALIASES, ""),
+        Kind::ClientId => Listed::In(THINGS, "thingName"),
+        Kind::Account => Listed::Account,
+        Kind::IdentityPool => Listed::Nowhere,
+    })
+}
+
 /// A list that a whole invocation cannot go through is given up.
 fn given_up(progress: &mut Progress) -> Result<bool, Error> {
     if progress.again {
-        return Err(Error::Input("it has more members than one invocation can list".into()));
+        return Err(Error::Input(TOO_MANY.into()));
     }
     progress.again = true;
     Ok(false)

@@ -23,6 +23,7 @@ use crate::memory::TOLD;
 use crate::memory::WARNINGS;
 use crate::memory::day;
 use crate::memory::seconds;
+use crate::owners::Owners;
 use crate::plan::BY_HAND;
 use crate::state::LastAudit;
 use crate::state::Listing;
@@ -127,15 +128,18 @@ pub(crate) struct Facts<'a> {
     pub(crate) before: Memory,
     /// The keys of the findings that were hidden, sorted; none if they are not known.
     pub(crate) hidden: Option<&'a [u128]>,
+    /// Who answers for them, in the operator's words.
+    pub(crate) owners: &'a Owners,
 }
 
 impl Facts<'_> {
     /// Puts it together.
     pub(crate) fn outcome(self) -> Outcome {
-        let Self { state, policy, before, hidden, .. } = self;
+        let Self { state, policy, before, hidden, owners, .. } = self;
         let (now, since) = (seconds(self.now), before.header.told);
         let Compared { names, mut there, mut gone, .. } = compare(state, policy, before, now);
-        let view = View { state, names: &names, now, hidden, first: since == Millis(0) };
+        let shown = owners.names(&names);
+        let view = View { state, names: &shown, now, hidden, first: since == Millis(0) };
         let (debt, tallies) = view.debt(&there);
         let (ending, ended) = (view.ending(&there), view.ended(&there, &gone));
         let by_hand = view.by_hand(&there);

@@ -1,12 +1,13 @@
 //! What becomes of a suppression that there is. Pure.
 
+use fleetwarden_core::check::CheckName;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Standing;
 use fleetwarden_core::policy::SuppressEnd;
 use fleetwarden_core::suppression::Described;
 use fleetwarden_core::suppression::Maker;
-use fleetwarden_core::suppression::description;
+use fleetwarden_core::suppression::Written;
 
 use crate::memory::NEVER;
 use crate::memory::Source;
@@ -18,6 +19,8 @@ use crate::state::Want;
 #[derive(Debug)]
 pub(crate) struct Target<'p> {
     pub(crate) standing: &'p Standing,
+    /// Its words as Device Defender has them.
+    pub(crate) written: Written<'p>,
     pub(crate) description: String,
     /// In seconds since the epoch, or [`NEVER`].
     pub(crate) end: u32,
@@ -37,9 +40,10 @@ impl<'p> Target<'p> {
             // The language has no other end for them.
             SuppressEnd::Never | SuppressEnd::After { .. } => NEVER,
         };
-        let description = description(Maker::Standing(standing.name()), suppress);
+        let written = Written::new(Maker::Standing(standing.name()), &suppress.words);
+        let description = written.description();
         let source = source(&description);
-        Self { standing, description, end, source }
+        Self { standing, written, description, end, source }
     }
 
     /// Whether what it wants may be done.
@@ -84,8 +88,8 @@ pub(crate) fn judge(
     targets: &[Target<'_>],
     kept: &[Kept],
     wanted: Option<&Want>,
-    description: &str,
-    end: u32,
+    check: &CheckName,
+    (description, end): (&str, u32),
     now: u32,
 ) -> Verdict {
     let maker = Described::read(description).map(|described| described.maker);
@@ -93,7 +97,7 @@ pub(crate) fn judge(
         Some(Maker::Standing(name)) => targets.iter().position(|target| target.standing.name() == name),
         _ => None,
     };
-    let stays = |at: usize| kept.get(at).is_none_or(|kept| kept.unknown || kept.lapsed);
+    let stays = |at: usize| kept.get(at).is_none_or(|kept| kept.is_unknown(check) || kept.lapsed);
     if let Some((want, target)) =
         wanted.and_then(|want| Some((want, targets.get(usize::from(want.standing))?)))
     {
@@ -101,14 +105,18 @@ pub(crate) fn judge(
         return Verdict::Wanted(match maker {
             _ if description == target.description && end == target.end => Is::Fine,
             // Whose members are not known keeps what it has.
-            _ if other.is_some_and(|other| kept.get(other).is_some_and(|kept| kept.unknown)) => Is::Taken,
+            _ if other.is_some_and(|other| kept.get(other).is_some_and(|kept| kept.is_unknown(check))) => {
+                Is::Taken
+            }
             None if !target.standing.adopts() && (end == NEVER || end > now) => Is::ByHand,
             _ => Is::Stale,
         });
     }
     match (maker, own) {
         // Under another name it may be one's whose members are not known now.
-        (Some(Maker::Standing(_)), None) if kept.iter().all(|kept| !kept.unknown) => Verdict::Orphaned,
+        (Some(Maker::Standing(_)), None) if kept.iter().all(|kept| !kept.is_unknown(check)) => {
+            Verdict::Orphaned
+        }
         (Some(Maker::Standing(_)), Some(at)) if !stays(at) => {
             Verdict::Left(u16::try_from(at).unwrap_or_default())
         }

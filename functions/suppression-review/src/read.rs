@@ -244,7 +244,7 @@ fn note(listing: &mut Listing, by: &Judged<'_>, suppression: Suppression) {
     let known = Known { key, first_seen: now, end, source, check: listing.names.check(&check), flags: 0 };
     listing.seen.push(known);
     listing.sample(&known, || format!("{check} {}", resource.label()));
-    let verdict = plan::judge(targets, kept, listing.wanted.get(&key), &description, end, now);
+    let verdict = plan::judge(targets, kept, listing.wanted.get(&key), &check, (&description, end), now);
     let standing = match verdict {
         Verdict::Wanted(is) => {
             listing.wanted.get_mut(&key).into_iter().for_each(|want| want.is = is);

@@ -60,13 +60,18 @@ impl SuppressionReview {
     pub(crate) fn begin(&self, slot: String, step: u32, dry_run: bool, kept_by: Option<String>) -> State {
         let left = kept_by.is_some();
         let count = self.policy.standing().len();
+        let kept = |standing: &Standing| {
+            let unknown = if left { standing.checks() } else { &[] };
+            let unknown = unknown.iter().map(|check| (check.clone(), "another review keeps it".to_owned()));
+            Kept { unknown: unknown.collect(), ..Kept::default() }
+        };
         State {
             slot,
             step,
             dry_run,
             began: self.clock.now(),
             policy: self.policy.hash().to_owned(),
-            standing: vec![Kept { unknown: left, ..Kept::default() }; count],
+            standing: self.policy.standing().iter().map(kept).collect(),
             members: Progress { standing: if left { count } else { 0 }, ..Progress::default() },
             kept_by,
             ..State::default()
@@ -191,15 +196,21 @@ impl SuppressionReview {
         if memory.header.read_at <= state.read_at {
             let compared = compare(state, &self.policy, memory, seconds(self.clock.now()));
             let (names, read_at, policy) = (compared.names, state.read_at, state.policy.clone());
-            memory = Memory { header: Header { read_at, told: since, policy, names }, known: compared.there };
+            let header = Header { read_at, told: since, policy, names };
+            memory = Memory { header, known: compared.there };
             memory.known.extend(compared.gone);
             memory.known.sort_unstable_by_key(|known| known.key);
             if !state.dry_run {
-                self.raise(&told::before_changes(&self.policy, state, &compared.drift, since)).await?;
+                let mut drift = compared.drift.clone();
+                if !drift.is_empty() {
+                    self.owners([&memory.header.names]).await?.put_into(&mut drift);
+                }
+                self.raise(&told::before_changes(&self.policy, state, &drift, since)).await?;
             }
             state.drift = Some(compared.drift);
         }
         state.drift.get_or_insert_default();
+        self.keep_words(state).await?;
         let in_hand = self.in_hand(state);
         if !in_hand.is_empty() {
             for known in memory.known.iter_mut().filter(|known| in_hand.contains(&known.key)) {
@@ -223,6 +234,10 @@ impl SuppressionReview {
 
     async fn end(&self, mut state: State, budget: &Budget) -> Result<Value, Error> {
         let before = self.memory().await?;
+        let owners = self.owners([&state.listing.names, &before.header.names]).await?;
+        for drift in [state.drift.as_deref_mut().unwrap_or_default(), &mut state.modified] {
+            owners.put_into(drift);
+        }
         let mut alerts = told::not_kept(&self.policy, &state);
         if !state.modified.is_empty() {
             alerts.push(told::drifted(&state.modified, before.header.told));
@@ -238,7 +253,8 @@ impl SuppressionReview {
         state.hidden.keys.sort_unstable();
         let hidden = (!state.hidden.unknown).then_some(state.hidden.keys.as_slice());
         let now = self.clock.now();
-        let mut outcome = Facts { state: &state, policy: &self.policy, now, before, hidden }.outcome();
+        let facts = Facts { state: &state, policy: &self.policy, now, before, hidden, owners: &owners };
+        let mut outcome = facts.outcome();
         if !state.dry_run {
             self.look_for_what_is_back(&mut state, &mut outcome, budget).await;
             alerts.extend(told::alerts(&self.policy, &state, &outcome));
@@ -349,7 +365,7 @@ fn some<T>(all: &[T]) -> &[T] {
 fn kept(standing: &Standing, kept: &Kept) -> Value {
     let mut told = serde_json::to_value(kept).unwrap_or_default();
     if let Some(members) = told.as_object_mut() {
-        members.retain(|_, value| !value.is_null() && *value != Value::Bool(false));
+        members.retain(|_, value| !value.is_null() && *value != Value::Bool(false) && *value != json!({}));
         if !standing.is_live() {
             members.insert("stage".into(), "shadow".into());
         }

@@ -103,10 +103,17 @@ pub(crate) struct Kept {
     pub(crate) failed: u64,
     /// Its end is past: what is there stays as it is.
     pub(crate) lapsed: bool,
-    /// Why its members are not known, or the first failure of a change.
+    /// The first failure of a change.
     pub(crate) error: Option<String>,
-    /// Whether its members are not known: then nothing of it is touched.
-    pub(crate) unknown: bool,
+    /// The checks for which its members are not known, and why: of these nothing is touched.
+    pub(crate) unknown: BTreeMap<CheckName, String>,
+}
+
+impl Kept {
+    /// Whether its members are not known for a check.
+    pub(crate) fn is_unknown(&self, check: &CheckName) -> bool {
+        self.unknown.contains_key(check)
+    }
 }
 
 /// The last audit of a check that came to its end.
@@ -221,6 +228,15 @@ impl Listing {
 }
 
 impl State {
+    /// Leaves alone what a standing suppression has for one of its checks, by their places: its members are not known.
+    pub(crate) fn leave_alone(&mut self, at: usize, (place, check): (usize, &CheckName), why: &str) {
+        let is_of = |want: &Want| usize::from(want.standing) == at && usize::from(want.check) == place;
+        self.listing.wanted.retain(|_, want| !is_of(want));
+        if let Some(kept) = self.standing.get_mut(at) {
+            kept.unknown.insert(check.clone(), why.to_owned());
+        }
+    }
+
     /// The state as one object: a line of JSON, then what is too much for it. It can be as large as all else in
     /// memory, so it is written once, to where it stays.
     pub(crate) fn encode(&self) -> Vec<u8> {

@@ -11,6 +11,7 @@ use fleetwarden_core::alert::Subject;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
+use fleetwarden_core::policy::Standing;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::SuppressionReview;
@@ -56,7 +57,8 @@ pub(crate) fn before_changes(policy: &Policy, state: &State, drift: &[Drift], si
             continue;
         };
         let Some((standing, kept)) = policy.standing().get(at).zip(state.standing.get(at)) else { continue };
-        if kept.wanted == 0 && policy.mode() == Mode::Enforce && standing.is_live() {
+        let has_none = kept.wanted == 0 && kept.unknown.is_empty();
+        if has_none && policy.mode() == Mode::Enforce && standing.is_live() {
             alerts.push(dropped("has no members any more", Some(standing.name()), count, since));
         }
     }
@@ -65,10 +67,13 @@ pub(crate) fn before_changes(policy: &Policy, state: &State, drift: &[Drift], si
 
 /// What is told of standing suppressions that could not be kept. Pure.
 pub(crate) fn not_kept(policy: &Policy, state: &State) -> Vec<Alert> {
+    if state.kept_by.is_some() {
+        return Vec::new();
+    }
     let week = week(state.began);
     let each = policy.standing().iter().zip(&state.standing);
-    each.filter_map(|(standing, kept)| Some(was_not_kept(standing.name(), kept, kept.error.as_ref()?, &week)))
-        .collect()
+    let failed = each.filter(|(_, kept)| kept.error.is_some() || !kept.unknown.is_empty());
+    failed.map(|(standing, kept)| was_not_kept(standing, kept, &week)).collect()
 }
 
 /// What is told at the end of a review. Pure.
@@ -94,7 +99,7 @@ pub(crate) fn alerts(policy: &Policy, state: &State, outcome: &Outcome) -> Vec<A
 /// The standing suppressions that match nothing.
 fn without_members<'p>(policy: &'p Policy, state: &State) -> Vec<&'p str> {
     let each = policy.standing().iter().zip(&state.standing);
-    let empty = each.filter(|(_, kept)| kept.wanted == 0 && !kept.unknown && !kept.lapsed);
+    let empty = each.filter(|(_, kept)| kept.wanted == 0 && kept.unknown.is_empty() && !kept.lapsed);
     empty.map(|(standing, _)| standing.name()).collect()
 }
 
@@ -111,15 +116,27 @@ pub(crate) fn alert(kind: Kind, severity: AlertSeverity, about: String) -> Alert
     }
 }
 
-fn was_not_kept(name: &str, kept: &Kept, error: &str, week: &str) -> Alert {
-    let what = if kept.unknown {
-        "Its members are not known, so nothing of it was created, updated or deleted.".to_owned()
-    } else {
-        format!("{} could not be made; the first:", plural(kept.failed, "change"))
-    };
+fn was_not_kept(standing: &Standing, kept: &Kept, week: &str) -> Alert {
+    let (name, mut description) = (standing.name(), String::new());
+    let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (check, why) in &kept.unknown {
+        reasons.entry(why).or_default().push(check.as_str());
+    }
+    for (why, checks) in reasons {
+        let what = if checks.len() == standing.checks().len() {
+            "Its members are not known, so nothing of it was".to_owned()
+        } else {
+            format!("Its members for {} are not known, so nothing of that was", checks.join(", "))
+        };
+        let _ = writeln!(description, "{what} created, updated or deleted.\n\n`{why}`\n");
+    }
+    if let Some(error) = &kept.error {
+        let changes = plural(kept.failed, "change");
+        let _ = writeln!(description, "{changes} could not be made; the first:\n\n`{error}`\n");
+    }
     Alert {
         title: format!("The standing suppression {name} could not be kept"),
-        description: format!("{what}\n\n`{error}`"),
+        description: description.trim_end().to_owned(),
         next_steps: vec![
             "Mend what the message says; the next review tries again by itself.".into(),
             "To see what it would do then, invoke suppression-review with {\"dryRun\": true}.".into(),

@@ -33,8 +33,6 @@ use fleetwarden_core::policy::Mitigate;
 use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Suppress;
-use fleetwarden_core::suppression;
-use fleetwarden_core::suppression::Maker;
 use fleetwarden_core::thing::Things;
 use serde_json::value::RawValue;
 
@@ -213,7 +211,7 @@ impl<'p> Outbox<'p> {
                 policy: self.policy.hash().to_owned(),
                 mode: self.policy.mode(),
                 expires_at,
-                description: suppression::description(Maker::Rule(rule), suppress),
+                words: suppress.words.clone(),
                 findings,
             })?);
         }

@@ -77,8 +77,12 @@ pub struct Item(HashMap<String, AttributeValue>);
 impl Item {
     /// An item with its keys and its end.
     pub fn new(pk: &str, sk: &str, now: Millis) -> Self {
-        let end = now.seconds() + KEPT_SECONDS;
-        Self(HashMap::new()).text("pk", pk).text("sk", sk).number("expires_at", end)
+        Self::lasting(pk, sk).number("expires_at", now.seconds() + KEPT_SECONDS)
+    }
+
+    /// An item with its keys that has no end.
+    pub fn lasting(pk: &str, sk: &str) -> Self {
+        Self(HashMap::new()).text("pk", pk).text("sk", sk)
     }
 
     /// Ends at another moment than after [`KEPT_SECONDS`].
@@ -456,6 +460,8 @@ pub mod about {
     use fleetwarden_core::check::CheckName;
     use fleetwarden_core::message::Audit;
 
+    const WORDS: &str = "suppression-words#";
+
     /// An audit: its summary (`sk` `audit`) and a run record for each check (`sk` `check#NAME`).
     pub fn audit(audit: &Audit) -> String {
         audit_task(&audit.task_id)
@@ -570,6 +576,17 @@ pub mod about {
     /// The debt of suppressions (`sk` `latest`, as JSON in `debt`).
     pub fn debt() -> String {
         "debt".to_owned()
+    }
+
+    /// The operator's words on the suppressions of a maker, `rule NAME` or `standing NAME` (`sk`: the text as it stands
+    /// in the description; in `original` as it was written). They have no end: a suppression may have none.
+    pub fn words(maker: &str) -> String {
+        format!("{WORDS}{maker}")
+    }
+
+    /// The maker in a key of [`words`].
+    pub fn maker_of_words(pk: &str) -> Option<&str> {
+        pk.strip_prefix(WORDS)
     }
 
     /// The review that keeps standing suppressions, if it takes more than one step (`sk` `latest`: the review's slot

@@ -18,6 +18,7 @@ pub mod kept;
 pub mod ledger;
 pub mod mitigations;
 pub mod model_status;
+pub mod original_words;
 pub mod pace;
 pub mod policy;
 pub mod queue;

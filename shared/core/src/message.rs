@@ -23,6 +23,7 @@ use crate::policy::Mode;
 use crate::policy::Outcome;
 use crate::policy::Report;
 use crate::suppression::FirstSuppressed;
+use crate::suppression::Words;
 use crate::thing::Things;
 use crate::timestamp::Millis;
 
@@ -464,8 +465,8 @@ pub struct SuppressionMessage {
     pub mode: Mode,
     /// The end that was decided, in seconds since the epoch. None means indefinitely.
     pub expires_at: Option<i64>,
-    /// The description that was decided.
-    pub description: String,
+    /// The rule's words on the suppression.
+    pub words: Words,
     /// Of which findings the resources are to be suppressed. Each has its past.
     pub findings: Vec<FindingRef>,
 }

@@ -76,6 +76,7 @@ use crate::check;
 use crate::check::CheckName;
 use crate::resource::ResourceIdentifier;
 use crate::suppression::Terms;
+use crate::suppression::Words;
 use crate::thing::Things;
 use crate::thing::Wanted;
 use crate::timestamp::Millis;
@@ -140,7 +141,8 @@ pub struct Rule {
     /// Apart, so that the rules that are asked one after the other lie close together.
     except: Option<Box<Matcher>>,
     effect: Effect,
-    /// Of a mitigation, where each action stands; of a suppression, where it begins and where its end is said.
+    /// Of a mitigation, where each action stands; of a suppression, where it begins, where its end is said, and where
+    /// its reason, owner and ticket stand.
     places: Box<[Place]>,
 }
 
@@ -160,12 +162,8 @@ pub enum Effect {
 pub struct Suppress {
     /// For how long.
     pub end: SuppressEnd,
-    /// Why this is right; people read it in the suppression's description.
-    pub reason: String,
-    /// Who answers for it.
-    pub owner: Option<String>,
-    /// Where it was agreed.
-    pub ticket: Option<String>,
+    /// What people read in the suppression's description: why, who answers for it, where it was agreed.
+    pub words: Words,
 }
 
 /// When a suppression ends.

@@ -1,7 +1,10 @@
 //! The description of a suppression: all that says later why it is there.
 //!
 //! A suppression has no id, no tags and no owner in the service, only a description of at most 1000 printable
-//! characters (`AuditSuppressionDescription`, `[\p{Graph}\x20]*`).
+//! characters (`AuditSuppressionDescription`, `[\p{Graph}\x20]*`). What an operator wrote in other characters is
+//! [transliterated](Written) for it; the ledger keeps the [words](Words) as they were written.
+
+mod written;
 
 use std::fmt;
 
@@ -12,13 +15,31 @@ use serde::Serializer;
 use serde::de;
 
 use crate::digest::Digest;
-use crate::policy::Suppress;
 use crate::timestamp::Millis;
+
+pub use written::Part;
+pub use written::Written;
 
 /// The longest description that the service takes, in characters.
 pub const MAX_DESCRIPTION: usize = 1000;
+/// The longest reason, owner or ticket that a policy may have, in characters: they travel in messages.
+pub const MAX_WORDS: usize = 4000;
 /// How every description made here begins. What begins otherwise was made by somebody else.
 pub const MARK: &str = "Fleetwarden: ";
+
+/// What an operator says of a suppression, as it was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Words {
+    /// Why it is right.
+    pub reason: String,
+    /// Who answers for it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub owner: Option<String>,
+    /// Where it was agreed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ticket: Option<String>,
+}
 
 /// The words on which a rule suppresses for a length of time, as a short hash. Whoever changes one of them means it
 /// anew.
@@ -27,15 +48,10 @@ pub struct Terms(pub(crate) u32);
 
 impl Terms {
     /// The hash of a rule's words.
-    pub(crate) fn new(
-        rule: &str,
-        seconds: i64,
-        reason: &str,
-        owner: Option<&str>,
-        ticket: Option<&str>,
-    ) -> Self {
+    pub(crate) fn new(rule: &str, seconds: i64, words: &Words) -> Self {
+        let Words { reason, owner, ticket } = words;
         let digest = Digest::new("terms").part(rule).part(&seconds.to_string()).part(reason);
-        let digest = digest.parts(owner.into_iter()).parts(ticket.into_iter());
+        let digest = digest.parts(owner.as_deref().into_iter()).parts(ticket.as_deref().into_iter());
         let [a, b, c, d, ..] = digest.bytes();
         Self(u32::from_be_bytes([a, b, c, d]))
     }
@@ -112,69 +128,28 @@ impl<'a> Described<'a> {
         let mut part = |word: &str| {
             let (part, left) = rest.strip_prefix(word)?.split_once("; ")?;
             rest = left;
-            Some(part)
+            (!part.is_empty()).then_some(part)
         };
         let (owner, ticket) = (part("owner "), part("ticket "));
         Some(Self { maker, owner, ticket, reason: rest })
     }
 }
 
-/// The description of a suppression that the policy makes.
-pub fn description(maker: Maker<'_>, suppress: &Suppress) -> String {
-    let owner = suppress.owner.as_deref().map(|owner| format!("; owner {owner}"));
-    let ticket = suppress.ticket.as_deref().map(|ticket| format!("; ticket {ticket}"));
-    let text = format!(
-        "{MARK}{maker}{}{}; {}",
-        owner.unwrap_or_default(),
-        ticket.unwrap_or_default(),
-        suppress.reason
-    );
-    printable(&text, MAX_DESCRIPTION)
-}
-
-/// Keeps what is printable, makes a space of every run of the rest, and cuts at a number of characters.
-///
-/// Printable is taken narrowly, as ASCII: what Java's `\p{Graph}` takes beyond it depends on a flag that the
-/// service does not document.
-fn printable(text: &str, most: usize) -> String {
-    let words = text.split(|c: char| !c.is_ascii_graphic()).filter(|word| !word.is_empty());
-    let mut out = String::with_capacity(text.len().min(most));
-    for word in words {
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        out.push_str(word);
-    }
-    if out.len() > most {
-        out.truncate(most.saturating_sub(3));
-        out.push_str("...");
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::SuppressEnd;
 
-    fn described(reason: &str) -> String {
-        let suppress = Suppress {
-            end: SuppressEnd::Never,
-            reason: reason.into(),
-            owner: Some("lab@example.com".into()),
-            ticket: Some("SEC-7".into()),
-        };
-        description(Maker::Rule("lab"), &suppress)
+    fn words(reason: &str) -> Words {
+        Words { reason: reason.into(), owner: Some("lab@example.com".into()), ticket: Some("SEC-7".into()) }
     }
 
-    #[test]
-    fn says_rule_owner_ticket_and_reason() {
-        insta::assert_snapshot!(described("devices are\n\treplaced"), @"Fleetwarden: rule lab; owner lab@example.com; ticket SEC-7; devices are replaced");
+    fn described(words: &Words) -> String {
+        Written::new(Maker::Rule("lab"), words).description()
     }
 
     #[test]
     fn what_is_described_is_read_again() {
-        let text = described("devices; are replaced");
+        let text = described(&words("devices; are replaced"));
         let read = Described {
             maker: Maker::Rule("lab"),
             owner: Some("lab@example.com"),
@@ -184,19 +159,26 @@ mod tests {
         assert_eq!(Described::read(&text), Some(read));
         let short = Described { maker: Maker::Standing("x"), owner: None, ticket: None, reason: "why" };
         assert_eq!(Described::read("Fleetwarden: standing x; why"), Some(short));
+        // An owner without a name is none.
+        assert_eq!(Described::read("Fleetwarden: standing x; owner ; ticket ; why"), Some(short));
         assert_eq!(Described::read("made by hand"), None);
         assert_eq!(Described::read("Fleetwarden: is a nice tool"), None);
     }
 
     #[test]
     fn each_word_counts_for_the_terms() {
-        let terms = Terms::new("lab", 60, "x", Some("y"), None);
+        let of = |reason: &str, owner: Option<&str>, ticket: Option<&str>| Words {
+            reason: reason.into(),
+            owner: owner.map(Into::into),
+            ticket: ticket.map(Into::into),
+        };
+        let terms = Terms::new("lab", 60, &of("x", Some("y"), None));
         let others = [
-            Terms::new("lab-2", 60, "x", Some("y"), None),
-            Terms::new("lab", 61, "x", Some("y"), None),
-            Terms::new("lab", 60, "z", Some("y"), None),
-            Terms::new("lab", 60, "x", None, Some("y")),
-            Terms::new("lab", 60, "x", Some("y"), Some("SEC-7")),
+            Terms::new("lab-2", 60, &of("x", Some("y"), None)),
+            Terms::new("lab", 61, &of("x", Some("y"), None)),
+            Terms::new("lab", 60, &of("z", Some("y"), None)),
+            Terms::new("lab", 60, &of("x", None, Some("y"))),
+            Terms::new("lab", 60, &of("x", Some("y"), Some("SEC-7"))),
         ];
         assert!(others.iter().all(|other| *other != terms));
         let written = serde_json::to_string(&terms).unwrap();
@@ -204,15 +186,6 @@ mod tests {
         assert_eq!(serde_json::from_str::<Terms>(&written).unwrap(), terms);
         for wrong in ["\"\"", "\"+1234567\"", "\"123456789\"", "\"1234567g\"", "7"] {
             assert!(serde_json::from_str::<Terms>(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn fits_the_service(reason in "(?s).{0,1500}") {
-            let text = described(&reason);
-            assert!(text.chars().count() <= MAX_DESCRIPTION && text.starts_with(MARK));
-            assert!(text.chars().all(|c| c.is_ascii_graphic() || c == ' '), "{text}");
         }
     }
 }

@@ -147,8 +147,9 @@ async fn a_message_is_no_authority_whatever_hash_it_carries() {
     for (member, value) in [
         ("expiresAt", Value::Null),
         ("expiresAt", json!(END + 1)),
-        ("description", json!("Fleetwarden: rule lab; a harmless reason")),
-        ("description", json!("made by hand")),
+        ("words", json!({"reason": "a harmless reason"})),
+        ("words", json!({"reason": "devices are replaced", "owner": "somebody"})),
+        ("rule", json!("laboratory")),
     ] {
         let service = Service::default();
         deliver(&service, &with(forged.clone(), member, value)).await.unwrap();

@@ -71,7 +71,7 @@ impl Service {
     /// The calls about suppressions, and those that park, in order.
     pub(super) fn calls(&self) -> String {
         let calls = self.state().calls.clone();
-        let looks = ["GetItem", "finding"];
+        let looks = ["GetItem", "PutItem", "finding"];
         calls.into_iter().filter(|call| !looks.contains(&call.as_str())).collect::<Vec<_>>().join(" ")
     }
 
@@ -87,14 +87,14 @@ impl Service {
         if state.overtaken_before.is_some_and(|before| before == operation) {
             self.overtake();
         }
-        let of_iot = !matches!(operation.as_str(), "GetItem" | "SendMessage");
+        let of_iot = !matches!(operation.as_str(), "GetItem" | "PutItem" | "SendMessage");
         if of_iot && state.throttles(&operation) {
             return Answer::error(400, "ThrottlingException", "{}");
         }
         let dies = state.dies;
         let perform = || match finding {
             Some(id) => state.finding(&id),
-            None if operation == "GetItem" => self.cloud.answer(call),
+            None if operation.ends_with("Item") => self.cloud.answer(call),
             None => state.perform(&operation, &call.json()),
         };
         let answer = match dies {

@@ -2,7 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
+use fleetwarden_aws::original_words;
+use fleetwarden_aws::original_words::Originals;
 use fleetwarden_core::api::input::millis;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::Audit;
@@ -28,10 +31,7 @@ const WORDS: usize = 200;
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Alike {
     until: Option<Millis>,
-    by: String,
-    owner: Option<String>,
-    ticket: Option<String>,
-    why: String,
+    description: String,
 }
 
 impl Sources<'_> {
@@ -43,7 +43,7 @@ impl Sources<'_> {
         suppressed: &mut SuppressedReport,
     ) {
         let Ok(mut list) = self.calls("ListAuditSuppressions") else { return };
-        let mut pages = PAGES;
+        let (mut pages, mut found) = (PAGES, Vec::new());
         for check in checks {
             let mut groups = BTreeMap::new();
             // Until the last page was read.
@@ -60,11 +60,30 @@ impl Sources<'_> {
             })
             .await;
             suppressed.more |= more;
-            suppressed.suppressions.extend(groups.into_iter().map(|(alike, count)| alike.of(check, count)));
+            found.extend(groups.into_iter().map(|(alike, count)| (check, alike, count)));
         }
-        suppressed.suppressions.sort_by_key(|group| Reverse(group.count));
-        suppressed.more |= suppressed.suppressions.len() > GROUPS;
-        suppressed.suppressions.truncate(GROUPS);
+        found.sort_by_key(|(_, _, count)| Reverse(*count));
+        suppressed.more |= found.len() > GROUPS;
+        found.truncate(GROUPS);
+        let originals = self.originals(&found).await;
+        let told = found.into_iter().map(|(check, alike, count)| alike.told(check, count, &originals));
+        suppressed.suppressions.extend(told);
+    }
+
+    /// The words of suppressions as the operator wrote them.
+    async fn originals(&self, found: &[(&CheckName, Alike, u64)]) -> Originals {
+        let mut originals = Originals::default();
+        let wanted: BTreeSet<(String, String)> =
+            found.iter().flat_map(|(_, alike, _)| alike.texts()).collect();
+        if wanted.is_empty() {
+            return originals;
+        }
+        self.tell("the words of suppressions as they were written", async {
+            originals = original_words::find(&(self.commands.ledger)(), &wanted).await?;
+            Ok(())
+        })
+        .await;
+        originals
     }
 }
 
@@ -85,25 +104,28 @@ fn add(groups: &mut BTreeMap<Alike, u64>, suppressions: &[Value], started_at: Mi
 
 impl Alike {
     fn read(suppression: &Value) -> Self {
-        let description = text(suppression, "description").unwrap_or_default();
-        let until = suppression.get("expirationDate").and_then(millis);
-        let owned = |text: &str| cut(text, WORDS);
-        match Described::read(description) {
-            Some(Described { maker, owner, ticket, reason }) => Self {
-                until,
-                by: owned(&maker.to_string()),
-                owner: owner.map(owned),
-                ticket: ticket.map(owned),
-                why: owned(reason),
-            },
-            None => {
-                Self { until, by: "by hand".to_owned(), owner: None, ticket: None, why: owned(description) }
-            }
-        }
+        let description = text(suppression, "description").unwrap_or_default().to_owned();
+        Self { until: suppression.get("expirationDate").and_then(millis), description }
     }
 
-    fn of(self, check: &CheckName, count: u64) -> Suppressed {
-        let Self { until, by, owner, ticket, why } = self;
-        Suppressed { check: check.clone(), count, until, by, owner, ticket, why }
+    /// Its texts that the operator may have written otherwise, with their maker.
+    fn texts(&self) -> Vec<(String, String)> {
+        let Some(Described { maker, owner, ticket, reason }) = Described::read(&self.description) else {
+            return Vec::new();
+        };
+        let texts = [Some(reason), owner, ticket].into_iter().flatten().filter(|text| !text.is_empty());
+        texts.map(|text| (maker.to_string(), text.to_owned())).collect()
+    }
+
+    fn told(&self, check: &CheckName, count: u64, originals: &Originals) -> Suppressed {
+        let (check, until) = (check.clone(), self.until);
+        let Some(Described { maker, owner, ticket, reason }) = Described::read(&self.description) else {
+            let (by, why) = ("by hand".to_owned(), cut(&self.description, WORDS));
+            return Suppressed { check, count, until, by, owner: None, ticket: None, why };
+        };
+        let by = maker.to_string();
+        let of = |text: &str| cut(originals.of(&by, text), WORDS);
+        let (owner, ticket, why) = (owner.map(of), ticket.map(of), of(reason));
+        Suppressed { check, count, until, by: cut(&by, WORDS), owner, ticket, why }
     }
 }

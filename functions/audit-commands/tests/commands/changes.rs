@@ -50,6 +50,46 @@ async fn an_update_is_told_member_by_member() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dry_run_of_a_suppression_refuses_what_the_real_run_would() {
+    let house = house();
+    let (id, never) = ("ab".repeat(32), json!({"suppressIndefinitely": true}));
+    let of = |check: &str, resource: Value, more: &Value| {
+        let mut event = json!({"checkName": check, "resourceIdentifier": resource});
+        event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        event
+    };
+    let arn = json!({"deviceCertificateId": format!("arn:aws:iot:eu-west-1:{ACCOUNT}:cert/{id}")});
+    let certificate = json!({ "deviceCertificateId": id });
+    let policy = "IOT_POLICY_OVERLY_PERMISSIVE_CHECK";
+    let events = [
+        of(SHARED, arn, &never),
+        of(SHARED, json!({"clientId": "c"}), &never),
+        of(SHARED, json!({}), &never),
+        of(policy, json!({"policyVersionIdentifier": {"policyName": "base"}}), &never),
+        of(policy, certificate.clone(), &never),
+        of("INTERMEDIATE_CA_REVOKED_FOR_ACTIVE_DEVICE_CERTIFICATES_CHECK", certificate.clone(), &never),
+        of(SHARED, certificate.clone(), &json!({"suppressIndefinitely": true, "description": "jürgen"})),
+        of(
+            SHARED,
+            certificate.clone(),
+            &json!({"suppressIndefinitely": true, "description": "x".repeat(1001)}),
+        ),
+        of(SHARED, certificate.clone(), &json!({"expirationDate": 1})),
+        of(SHARED, certificate, &json!({"expirationDate": 4_000_000_000_i64, "suppressIndefinitely": true})),
+    ];
+    for command in ["CreateAuditSuppression", "UpdateAuditSuppression"] {
+        for mut event in events.clone() {
+            event["command"] = command.into();
+            let real = house.fails(event.clone()).await;
+            event["dryRun"] = true.into();
+            let trial = house.fails(event.clone()).await;
+            let name = |error: &str| error.lines().next().map(ToOwned::to_owned);
+            assert_eq!(name(&trial), name(&real), "{event}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn suppressions_and_actions_are_told_too() {
     let house = house();
     let key =

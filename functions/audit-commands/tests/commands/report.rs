@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use fleetwarden_aws::original_words;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::clients;
+use fleetwarden_core::suppression::Maker;
+use fleetwarden_core::suppression::Words;
+use fleetwarden_core::suppression::Written;
 use serde_json::Value;
 use serde_json::json;
 
@@ -166,6 +170,44 @@ async fn what_is_suppressed_has_a_section_of_its_own() {
     insta::assert_json_snapshot!("suppressed", report["suppressed"]);
     let calls = house.calls();
     assert_eq!(calls.matches("/audit/suppressions/list").count(), 1, "only of the check that has some");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_suppresses_is_told_in_the_operators_words() {
+    let house = house();
+    let first = house.audit(&[SHARED]).await;
+    let words = Words {
+        reason: "设备将更换".into(),
+        owner: Some("jürgen.müller@example.com".into()),
+        ticket: Some("SEC-7".into()),
+    };
+    let written = Written::new(Maker::Rule("lab"), &words);
+    original_words::keep(&(house.function.ledger)(), &written).await.unwrap();
+    // Two that a rule made, and one of a rule whose words the ledger does not have.
+    let other = "Fleetwarden: rule other; owner jurgen.muller@example.com; x";
+    let descriptions = [written.description(), written.description(), other.into()];
+    for (finding, description) in found(&house, &first, SHARED).await.iter().zip(&descriptions) {
+        house
+            .ok(json!({
+                "command": "CreateAuditSuppression", "checkName": SHARED, "suppressIndefinitely": true,
+                "resourceIdentifier": finding["nonCompliantResource"]["resourceIdentifier"],
+                "description": description,
+            }))
+            .await;
+    }
+    house.pass(3600);
+    let second = house.audit_again("another", &[SHARED]).await;
+    let of = async |house: &House| report(house, json!({"taskId": second})).await;
+    let suppressed = of(&house).await["suppressed"]["suppressions"].clone();
+    insta::assert_json_snapshot!("original_words", suppressed);
+    let page = report(&house, json!({"taskId": second, "format": "html"})).await.to_string();
+    assert!(page.contains("jürgen.müller@example.com") && page.contains("设备将更换"), "{page}");
+    // Without the ledger it is what Device Defender has, and the report says that something is missing.
+    let denied = json!({"__type": "AccessDeniedException", "message": "not authorized"});
+    house.cloud.fail("BatchGetItem", 9, Answer::error(400, "AccessDeniedException", denied));
+    let blind = of(&house).await;
+    assert_eq!(blind["suppressed"]["suppressions"][0]["owner"], "jurgen.muller@example.com");
+    assert!(gaps(&blind).iter().any(|gap| gap.contains("words of suppressions")), "{blind}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -229,12 +229,25 @@ impl House {
 
     /// Looks once: what the function answers.
     async fn look(&self) -> Value {
+        self.look_as(false).await
+    }
+
+    async fn look_as(&self, dry_run: bool) -> Value {
         self.calls.lock().unwrap().clear();
         let (iot, ledger, alerts) = (&self.aws.iot_api(), &self.ledger(), &self.alerts());
         let topic = &Topic::new(self.aws.sns(), TOPIC.into());
         let now = self.cloud.clock().now();
-        let watch =
-            Watch { account: ACCOUNT, region: "us-east-1", topic, iot, ledger, alerts, most: 20, now };
+        let watch = Watch {
+            account: ACCOUNT,
+            region: "us-east-1",
+            topic,
+            iot,
+            ledger,
+            alerts,
+            most: 20,
+            now,
+            dry_run,
+        };
         serde_json::to_value(watch.look().await.unwrap()).unwrap()
     }
 
@@ -385,6 +398,21 @@ async fn an_audit_that_nobody_heard_of_is_sent_through_and_told() {
 
 /// The notification came, and what it causes was never taken: Lambda gives it up after its retries, and an operator
 /// who reviews and then purges, as the runbook says, must not lose the audit.
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_sees_the_same_and_leaves_it_to_the_review() {
+    let house = House::set_up(10).await;
+    house.schedule("nightly", json!({"frequency": "DAILY"})).await;
+    house.look().await;
+    house.pass(8 * HOUR);
+    let before = house.cloud.items("");
+    let seen = house.look_as(true).await;
+    assert_eq!((&seen["audits"], &seen["troubles"][0]["trouble"]), (&json!(1), &json!("unheard")), "{seen}");
+    assert_eq!((house.told().len(), house.cloud.published_to(TOPIC).len()), (0, 0));
+    assert_eq!(house.cloud.items(""), before);
+    assert_eq!(house.look().await["troubles"], seen["troubles"]);
+    assert_eq!((house.told().len(), house.cloud.published_to(TOPIC).len()), (1, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_audit_whose_messages_were_never_taken_is_unheard() {
     for operation in ["SendMessageBatch", "Publish"] {

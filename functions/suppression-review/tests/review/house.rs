@@ -52,6 +52,9 @@ suppressions:
 /// A path, and what is answered to it in turns.
 type Instead = (&'static str, Vec<Value>);
 
+/// A path, and the code and the body of what is answered to it.
+type Refused = (&'static str, &'static str, Value);
+
 pub(crate) struct House {
     pub(crate) cloud: Cloud,
     pub(crate) endpoint: Arc<DeviceDefender>,
@@ -67,6 +70,7 @@ pub(crate) struct House {
     pub(crate) slowness: Arc<Mutex<i64>>,
     /// What is answered in turns to calls of a path, in place of the endpoint.
     pub(crate) instead: Arc<Mutex<Option<Instead>>>,
+    refused: Arc<Mutex<Option<Refused>>>,
     reviews: u32,
 }
 
@@ -89,6 +93,8 @@ impl House {
         let gone: Arc<Mutex<Option<&'static str>>> = Arc::default();
         let instead: Arc<Mutex<Option<Instead>>> = Arc::default();
         let other = Arc::clone(&instead);
+        let refused: Arc<Mutex<Option<Refused>>> = Arc::default();
+        let refusing = Arc::clone(&refused);
         let (slow, closed, missing) = (Arc::clone(&slowness), Arc::clone(&denied), Arc::clone(&gone));
         let shared = cloud.clients_with(move |call: Call| {
             if !call.headers.iter().any(|(name, value)| name == "authorization" && value.contains("/iot/")) {
@@ -101,6 +107,11 @@ impl House {
             service.clock().advance(Duration::from_secs(seconds.unsigned_abs()));
             if *closed.lock().unwrap() == Some(path) {
                 return Answer::error(403, "AccessDeniedException", json!({"message": "not authorized"}));
+            }
+            if let Some((of, code, body)) = refusing.lock().unwrap().as_ref()
+                && *of == path
+            {
+                return Answer::error(400, code, body.clone());
             }
             if *missing.lock().unwrap() == Some(path) {
                 return Answer::error(404, "ResourceNotFoundException", json!({"message": "gone"}));
@@ -123,8 +134,19 @@ impl House {
             Answer::Now { status: answer.status, error: answer.error_type, body: answer.body.into_bytes() }
         });
         let function = function(&shared, &cloud, policy);
-        let house =
-            Self { cloud, endpoint, function, shared, calls, denied, gone, slowness, instead, reviews: 0 };
+        let house = Self {
+            cloud,
+            endpoint,
+            function,
+            shared,
+            calls,
+            denied,
+            gone,
+            slowness,
+            instead,
+            refused,
+            reviews: 0,
+        };
         (1..=presses).for_each(|n| house.press(n));
         let target = json!({"SNS": {"targetArn": TOPIC, "roleArn": "arn:aws:iam::123456789012:role/r", "enabled": true}});
         house.ask(
@@ -137,6 +159,16 @@ impl House {
             }),
         );
         house
+    }
+
+    /// From now on calls of a path are answered with an error.
+    pub(crate) fn refuse(&self, path: &'static str, code: &'static str, body: Value) {
+        *self.refused.lock().unwrap() = Some((path, code, body));
+    }
+
+    /// What was refused is not any more.
+    pub(crate) fn allow_all(&self) {
+        *self.refused.lock().unwrap() = None;
     }
 
     /// From now on another policy holds.

@@ -1,12 +1,18 @@
 //! Standing suppressions are kept: one for each member, and for nobody else.
 
 use fleetwarden_core::policy::Policy;
+use serde_json::Value;
 use serde_json::json;
 
 use crate::house::CLIENTS;
 use crate::house::House;
 use crate::house::PRESSES;
 use crate::house::SHARED;
+
+/// The checks for which the members of a standing suppression are not known.
+fn unknown(kept: &Value) -> Vec<&str> {
+    kept["unknown"].as_object().into_iter().flatten().map(|(check, _)| check.as_str()).collect()
+}
 
 fn with(more: &str) -> String {
     PRESSES.replace("owner: lab }", &format!("owner: lab }}\n    {more}"))
@@ -125,6 +131,7 @@ async fn in_observe_in_shadow_and_on_trial_all_is_said_and_nothing_done() {
     let house = House::new(PRESSES, 2);
     let told = house.invoke("trial", json!({"dryRun": true})).await.unwrap();
     assert_eq!(told["standing"]["presses"]["created"], 4);
+    assert_eq!((&told["audits"]["audits"], &told["audits"]["troubles"]), (&json!(0), &json!([])), "{told}");
     assert_eq!((house.suppressions().len(), house.messages("suppression-debt").len()), (0, 0));
     assert_eq!(house.cloud.item("debt", "latest"), None);
 }
@@ -141,14 +148,90 @@ async fn members_that_cannot_be_listed_are_not_taken_for_none() {
         }
         let told = house.review().await;
         let presses = &told["standing"]["presses"];
-        assert_eq!(
-            (&presses["unknown"], &presses["created"], &presses["deleted"]),
-            (&json!(true), &json!(0), &json!(0))
-        );
+        assert_eq!((&presses["created"], &presses["deleted"]), (&json!(0), &json!(0)));
+        assert_eq!(unknown(presses), [CLIENTS, SHARED]);
         assert_eq!(house.suppressions().len(), 4, "{told}");
         *house.denied.lock().unwrap() = None;
     }
     assert_eq!(house.alerts("suppression-not-kept"), ["The standing suppression presses could not be kept"]);
+}
+
+const ALIASES: &str = "IOT_ROLE_ALIAS_OVERLY_PERMISSIVE_CHECK";
+
+/// Suppresses for certificates and for role aliases, both by patterns.
+const BOTH: &str = "
+version: 1
+mode: enforce
+rules: []
+suppressions:
+  - name: both
+    check: [IOT_ROLE_ALIAS_OVERLY_PERMISSIVE_CHECK, CA_CERTIFICATE_EXPIRING_CHECK]
+    match: { resource: ['*:rolealias/*', '?*'] }
+    suppress: { until: 2027-06-30, reason: known, owner: lab }
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_check_whose_resources_cannot_be_listed_takes_no_other_along() {
+    let mut house = House::new(BOTH, 1);
+    let of = |house: &House, check: &str| {
+        house.suppressions().iter().filter(|line| line.starts_with(check)).count()
+    };
+    *house.denied.lock().unwrap() = Some("/role-aliases");
+    let told = house.review().await;
+    let both = &told["standing"]["both"];
+    assert_eq!((unknown(both), of(&house, ALIASES)), (vec![ALIASES], 0), "{told}");
+    let authorities = of(&house, "CA_CERTIFICATE_EXPIRING_CHECK");
+    assert!(authorities > 0 && both["created"] == authorities, "{told}");
+    insta::assert_snapshot!(
+        house.messages("suppression-not-kept")[0]["content"]["description"].as_str().unwrap()
+    );
+
+    *house.denied.lock().unwrap() = None;
+    let told = house.review().await;
+    assert_eq!(unknown(&told["standing"]["both"]), [""; 0]);
+    let aliases = of(&house, ALIASES);
+    assert!(aliases > 0, "{told}");
+
+    // What is there for the one that cannot be listed stays; for the other it follows the policy.
+    *house.denied.lock().unwrap() = Some("/role-aliases");
+    house.have(&BOTH.replace("'?*'", "'0*'"));
+    let told = house.review().await;
+    assert_eq!((of(&house, ALIASES), &told["standing"]["both"]["created"]), (aliases, &json!(0)), "{told}");
+    assert!(of(&house, "CA_CERTIFICATE_EXPIRING_CHECK") < authorities, "{told}");
+    assert_eq!(told["goneFromPolicy"], 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clients_are_kept_though_nobody_may_look_for_their_certificates() {
+    let mut house = House::new(PRESSES, 3);
+    *house.denied.lock().unwrap() = Some("/things/press-2/principals");
+    let told = house.review().await;
+    let presses = &told["standing"]["presses"];
+    assert_eq!((unknown(presses), &presses["created"]), (vec![SHARED], &json!(3)), "{told}");
+    assert!(house.suppressions().iter().all(|line| line.starts_with(CLIENTS)));
+    assert_eq!(house.alerts("suppression-dropped"), [""; 0]);
+    *house.denied.lock().unwrap() = None;
+    assert_eq!(house.review().await["standing"]["presses"]["created"], 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_answers_what_device_defender_would_refuse() {
+    let named = BOTH.replace("['*:rolealias/*', '?*']", &format!("['{}']", "ab".repeat(32))).replace(
+        "[IOT_ROLE_ALIAS_OVERLY_PERMISSIVE_CHECK, CA_CERTIFICATE_EXPIRING_CHECK]",
+        "[DEVICE_CERTIFICATE_SHARED_CHECK, CA_CERTIFICATE_EXPIRING_CHECK]",
+    );
+    for policy in [named.clone(), named.replace("enforce", "observe")] {
+        let house = House::new(&policy, 1);
+        let refused = json!({"message": "no such resource"});
+        house.refuse("/audit/suppressions/describe", "InvalidRequestException", refused);
+        let told = house.invoke("trial", json!({"dryRun": true})).await.unwrap();
+        let both = &told["standing"]["both"];
+        assert_eq!((&both["created"], &both["failed"]), (&json!(0), &json!(2)), "{told}");
+        assert!(both["error"].as_str().unwrap().contains("no such resource"), "{told}");
+        house.allow_all();
+        let told = house.invoke("again", json!({"dryRun": true})).await.unwrap();
+        assert_eq!(told["standing"]["both"]["created"], 2, "{told}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -180,11 +263,11 @@ async fn a_full_account_still_gets_its_ends_moved() {
 async fn a_list_that_is_missing_from_an_answer_is_not_an_empty_one() {
     let mut house = House::new(PRESSES, 2);
     house.review().await;
-    for operation in ["ListThings", "ListThingPrincipals"] {
+    for (operation, of) in [("ListThings", &[CLIENTS, SHARED][..]), ("ListThingPrincipals", &[SHARED])] {
         house.order(operation, "nulls", 1);
         let told = house.review().await;
         let presses = &told["standing"]["presses"];
-        assert_eq!((&presses["unknown"], &presses["deleted"]), (&json!(true), &json!(0)), "{operation}");
+        assert_eq!((unknown(presses), &presses["deleted"]), (of.to_vec(), &json!(0)), "{operation}");
     }
     assert_eq!(house.suppressions().len(), 4);
 }

@@ -7,3 +7,4 @@ mod house;
 mod keeping;
 mod meanwhile;
 mod telling;
+mod words;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::Operation;
 use super::rules;
+use super::shape::GRAPHIC;
 use super::shape::Member;
 use super::shape::Shape;
 use crate::names::shown;
@@ -91,7 +92,11 @@ impl Judge {
             (Shape::Text { min, max, pattern }, Value::String(text)) => {
                 let fits = self.length(path, text.chars().count(), (*min, *max), "character");
                 if let Some(pattern) = pattern.filter(|pattern| fits && !(pattern.matches)(text)) {
-                    self.fault(path, format!("'{}' does not match {}", shown(text), pattern.text));
+                    let strange = text.chars().find(|c| pattern.text == GRAPHIC.text && !c.is_ascii());
+                    let hint = strange
+                        .map(|c| format!(", which is printable ASCII: U+{:04X} is not", u32::from(c)))
+                        .unwrap_or_default();
+                    self.fault(path, format!("'{}' does not match {}{hint}", shown(text), pattern.text));
                 }
                 return;
             }

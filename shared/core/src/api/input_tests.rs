@@ -93,6 +93,18 @@ fn all_faults_are_told_at_once_with_their_paths() {
     $.tags[0].Key: must have 1 to 128 characters, and has 0
     $.targetCheckNames[1]: 'DEVICE_CERTIFICATE_SHARD_CHECK' is no audit check; did you mean 'DEVICE_CERTIFICATE_SHARED_CHECK'?
     ");
+    let description = |text: &str| {
+        let resource = json!({"deviceCertificateId": "ab".repeat(32)});
+        faults(
+            "CreateAuditSuppression",
+            json!({
+                "checkName": "DEVICE_CERTIFICATE_SHARED_CHECK", "resourceIdentifier": resource,
+                "suppressIndefinitely": true, "description": text,
+            }),
+        )
+    };
+    let refused = [description("jürgen"), description("two\nlines"), description(&"x".repeat(1001))];
+    insta::assert_snapshot!("descriptions", refused.join("\n"));
     insta::assert_snapshot!(faults("StartAuditMitigationActionsTask", json!({
         "taskId": true,
         "target": {"findingIds": [], "auditTaskId": "t", "auditCheckToReasonCodeFilter": {"LOGGING_DISABLED_CHECK": []}},

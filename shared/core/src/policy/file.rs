@@ -256,7 +256,8 @@ pub(super) struct Suppress {
     /// Until somebody deletes the suppression.
     #[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
     pub(super) indefinitely: Option<Spanned<bool>>,
-    /// Why this is right. It stands in the suppression's description.
+    /// Why this is right. It stands in the suppression's description. At most 4,000 characters; Device Defender has it in
+    /// ASCII, as far as there is room.
     pub(super) reason: Spanned<String>,
     /// Who answers for it.
     pub(super) owner: Option<Spanned<String>>,
@@ -336,7 +337,8 @@ pub(super) struct StandingSuppress {
     /// For as long as the standing suppression is in the policy.
     #[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
     pub(super) indefinitely: Option<Spanned<bool>>,
-    /// Why this is right. It stands in the description of each suppression.
+    /// Why this is right. It stands in the description of each suppression. At most 4,000 characters; Device Defender has
+    /// it in ASCII, as far as there is room.
     pub(super) reason: Spanned<String>,
     /// Who answers for it.
     pub(super) owner: Spanned<String>,

@@ -11,6 +11,7 @@ mod cover_alarm;
 mod deployment;
 mod inventory;
 mod standing;
+mod words;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -25,9 +26,12 @@ use super::glob::Glob;
 use super::windows::SEARCHED_DAYS;
 use crate::check;
 use crate::mitigation::ActionKind;
+use crate::suppression::Maker;
+use crate::suppression::Written;
 use crate::timestamp::Millis;
 use cover::Leaves;
 pub use deployment::Deployment;
+use words::lint_words;
 
 /// How many days before its end a suppression is worth a word.
 const SOON_DAYS: i64 = 30;
@@ -176,10 +180,12 @@ fn has_ended(rule: &Rule, at: Millis) -> bool {
 
 fn suppression(rule: &Rule, suppress: &Suppress, at: Millis, found: &mut Vec<Diagnostic>) {
     let place = |which: usize| rule.places.get(which).copied().unwrap_or(rule.place);
-    if suppress.owner.is_none() {
+    if suppress.words.owner.is_none() {
         let what = "the suppression has no owner: nobody will know whom to ask about it";
         found.push(Diagnostic::warning(place(0), what));
     }
+    let written = Written::new(Maker::Rule(&rule.name), &suppress.words);
+    lint_words(&written, [place(2), place(3), place(4)], found);
     let said = ending(suppress.end, at, "a 'for' or an 'until'", "the rule matches nothing");
     found.extend(said.map(|what| Diagnostic::warning(place(1), what)));
 }

@@ -40,7 +40,10 @@ use crate::check;
 use crate::check::CheckName;
 use crate::digest::Digest;
 use crate::names::is_name;
+use crate::names::is_unseen;
+use crate::suppression::MAX_WORDS;
 use crate::suppression::Terms;
+use crate::suppression::Words;
 use serde::Deserialize as _;
 
 /// The bytes of a file as text.
@@ -305,15 +308,11 @@ impl Reader {
 
     fn suppress(&mut self, entry: Spanned<file::Suppress>, rule: &str) -> Option<(Effect, Box<[Place]>)> {
         let Spanned { place, value: entry } = entry;
-        self.blanks(&entry.reason, &[("owner", entry.owner.as_ref()), ("ticket", entry.ticket.as_ref())]);
+        let (words, [reason, owner, ticket]) = self.words_on(entry.reason, entry.owner, entry.ticket, place);
         let (end, ends) = match (&entry.r#for, &entry.until, &entry.indefinitely) {
             (Some(text), None, None) => {
                 let seconds = self.parsed(&text.0, milliseconds)? / 1000;
-                let text_of = |text: &Option<Spanned<String>>| text.as_ref().map(|text| text.value.clone());
-                let (owner, ticket) = (text_of(&entry.owner), text_of(&entry.ticket));
-                let terms =
-                    Terms::new(rule, seconds, &entry.reason.value, owner.as_deref(), ticket.as_deref());
-                (SuppressEnd::After { seconds, terms }, text.0.place)
+                (SuppressEnd::After { seconds, terms: Terms::new(rule, seconds, &words) }, text.0.place)
             }
             (None, Some(text), None) => (SuppressEnd::At(midnight(self.parsed(text, date)?)), text.place),
             (None, None, Some(Spanned { value: true, place })) => (SuppressEnd::Never, *place),
@@ -324,27 +323,37 @@ impl Reader {
                 return None;
             }
         };
-        let text = |text: Option<Spanned<String>>| text.map(|text| text.value);
-        let suppress = Suppress {
-            end,
-            reason: entry.reason.value,
-            owner: text(entry.owner),
-            ticket: text(entry.ticket),
-        };
-        Some((Effect::Suppress(suppress), [place, ends].into()))
+        Some((Effect::Suppress(Suppress { end, words }), [place, ends, reason, owner, ticket].into()))
     }
 
-    /// Finds what is blank of the words on a suppression.
-    fn blanks(&mut self, reason: &Spanned<String>, more: &[(&str, Option<&Spanned<String>>)]) {
-        let is_blank = |text: &Spanned<String>| text.value.trim().is_empty();
-        if is_blank(reason) {
+    /// The words on a suppression, and where each of them stands. Finds what of them is blank or too long.
+    fn words_on(
+        &mut self,
+        reason: Spanned<String>,
+        owner: Option<Spanned<String>>,
+        ticket: Option<Spanned<String>>,
+        place: Place,
+    ) -> (Words, [Place; 3]) {
+        let is_blank = |text: &str| text.chars().all(|c| c.is_whitespace() || is_unseen(c));
+        if is_blank(&reason.value) {
             self.error(reason.place, "a suppression needs a reason that people can read");
         }
-        for (key, text) in more {
-            if let Some(text) = text.filter(|text| is_blank(text)) {
-                self.error(text.place, format!("'{key}' is blank; leave it out, or say it"));
+        if let Some(owner) = owner.as_ref().filter(|owner| is_blank(&owner.value)) {
+            self.error(owner.place, "a suppression needs an owner who answers for it");
+        }
+        if let Some(ticket) = ticket.as_ref().filter(|ticket| is_blank(&ticket.value)) {
+            self.error(ticket.place, "'ticket' is blank; leave it out, or say it");
+        }
+        for text in [Some(&reason), owner.as_ref(), ticket.as_ref()].into_iter().flatten() {
+            let length = text.value.chars().count();
+            if length > MAX_WORDS {
+                self.error(text.place, format!("this has {length} characters; it may have {MAX_WORDS}"));
             }
         }
+        let of = |text: &Option<Spanned<String>>| text.as_ref().map_or(place, |text| text.place);
+        let places = [reason.place, of(&owner), of(&ticket)];
+        let text = |text: Option<Spanned<String>>| text.map(|text| text.value);
+        (Words { reason: reason.value, owner: text(owner), ticket: text(ticket) }, places)
     }
 
     fn mitigate(&mut self, actions: &Spanned<Texts>) -> (Effect, Box<[Place]>) {

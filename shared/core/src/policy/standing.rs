@@ -21,10 +21,18 @@ pub struct Standing {
     pub(super) checks: Vec<CheckName>,
     pub(super) members: Members,
     pub(super) suppress: Suppress,
-    /// Where its end is said.
-    pub(super) ends: Place,
+    pub(super) places: Places,
     pub(super) adopt: bool,
     pub(super) live: bool,
+}
+
+/// Where parts of a standing suppression stand in the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Places {
+    /// Its end.
+    pub(super) ends: Place,
+    /// Its reason, its owner and its ticket.
+    pub(super) words: [Place; 3],
 }
 
 /// What a standing suppression is about, and so how it is found.

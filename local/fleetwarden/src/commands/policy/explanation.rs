@@ -13,6 +13,7 @@ use fleetwarden_core::policy::{
 };
 use fleetwarden_core::record::RecordedDecision;
 use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::suppression::Words;
 use fleetwarden_core::thing::{Thing, Things, Wanted};
 use fleetwarden_core::timestamp::Millis;
 use serde::{Deserialize, Serialize};
@@ -245,7 +246,7 @@ fn no_rule(decision: &Decision<'_, '_>) -> String {
 /// A rule, where it stands, and what it does if that is not plain from the sentence.
 fn decided(source: &Source, rule: &Rule) -> String {
     let why = match rule.effect() {
-        Effect::Suppress(Suppress { reason, owner, ticket, .. }) => {
+        Effect::Suppress(Suppress { words: Words { reason, owner, ticket }, .. }) => {
             let owner = owner.as_ref().map(|owner| format!(", owner {owner}")).unwrap_or_default();
             let ticket = ticket.as_ref().map(|ticket| format!(", ticket {ticket}")).unwrap_or_default();
             visible(&format!(": {reason}{owner}{ticket}")).into_owned()

@@ -11,7 +11,10 @@ use super::super::glob::Glob;
 use super::DAY_SECONDS;
 use super::cover;
 use super::ending;
+use super::words::lint_words;
 use crate::check::CheckName;
+use crate::suppression::Maker;
+use crate::suppression::Written;
 use crate::timestamp::Millis;
 
 /// How many days a standing suppression may last before it is worth a word.
@@ -22,7 +25,12 @@ impl Policy {
         for (index, one) in self.standing.iter().enumerate() {
             let said =
                 ending(one.suppress.end, at, "an 'until'", "nothing is kept").or_else(|| long(one, at));
-            found.extend(said.map(|what| Diagnostic::warning(one.ends, what)));
+            found.extend(said.map(|what| Diagnostic::warning(one.places.ends, what)));
+            lint_words(
+                &Written::new(Maker::Standing(&one.name), &one.suppress.words),
+                one.places.words,
+                found,
+            );
             let mut earlier = self.standing.iter().take(index);
             found.extend(earlier.find_map(|earlier| both(earlier, one)));
             found.extend(self.rules.iter().filter_map(|rule| kept_from(rule, one)));

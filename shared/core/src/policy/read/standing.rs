@@ -22,6 +22,7 @@ use crate::policy::diagnostic::Place;
 use crate::policy::glob::Glob;
 use crate::policy::legal::Kind;
 use crate::policy::legal::impossible;
+use crate::policy::standing::Places;
 
 impl Reader {
     pub(super) fn standing(&mut self, entry: file::Standing) -> Option<Standing> {
@@ -42,9 +43,9 @@ impl Reader {
         }
         let checks = checks.into_iter().map(|(check, _)| check).collect();
         let suppress = self.standing_suppress(entry.suppress);
-        let ((suppress, ends), members) = (suppress?, members?);
+        let ((suppress, places), members) = (suppress?, members?);
         let Spanned { place, value: name } = entry.name;
-        Some(Standing { name, place, checks, members, suppress, ends, adopt: entry.adopt, live })
+        Some(Standing { name, place, checks, members, suppress, places, adopt: entry.adopt, live })
     }
 
     fn members(&mut self, entry: Spanned<file::Members>) -> Option<Members> {
@@ -116,12 +117,9 @@ impl Reader {
         }
     }
 
-    fn standing_suppress(&mut self, entry: Spanned<file::StandingSuppress>) -> Option<(Suppress, Place)> {
+    fn standing_suppress(&mut self, entry: Spanned<file::StandingSuppress>) -> Option<(Suppress, Places)> {
         let Spanned { place, value: entry } = entry;
-        self.blanks(&entry.reason, &[("ticket", entry.ticket.as_ref())]);
-        if entry.owner.value.trim().is_empty() {
-            self.error(entry.owner.place, "a standing suppression needs an owner who answers for it");
-        }
+        let (words, said) = self.words_on(entry.reason, Some(entry.owner), entry.ticket, place);
         let (end, ends) = match (&entry.r#for, &entry.until, &entry.indefinitely) {
             (Some(Duration(text)), _, _) => {
                 let what = "'for' counts from an audit, and the suppressions kept here end together; \
@@ -139,8 +137,7 @@ impl Reader {
                 return None;
             }
         };
-        let (reason, owner) = (entry.reason.value, Some(entry.owner.value));
-        Some((Suppress { end, reason, owner, ticket: entry.ticket.map(|text| text.value) }, ends))
+        Some((Suppress { end, words }, Places { ends, words: said }))
     }
 }
 

@@ -236,6 +236,45 @@ fn suppressions() {
 }
 
 #[test]
+fn what_device_defender_has_of_the_words_on_a_suppression() {
+    let long = "x".repeat(1500);
+    let rule = |words: &str| {
+        told(&rules(&[&format!("match: {{ resource: a }}\n    suppress: {{ for: 1d, {words} }}")]))
+    };
+    let standing = |words: &str| {
+        told(&format!(
+            "version: 1\nrules: []\nsuppressions:\n  - name: s\n    check: DEVICE_CERTIFICATE_AGE_CHECK\n    \
+             match: {{ thing: lab-1 }}\n    suppress: {{ until: 2027-06-30, {words} }}\n"
+        ))
+    };
+    insta::assert_snapshot!(
+        [
+            rule("owner: jürgen.müller@example.com, reason: 设备将更换, ticket: '№ 7'"),
+            rule(&format!("owner: lab, reason: {long}")),
+            rule(&format!("reason: é{long}, owner: 李雷")),
+            standing(&format!("owner: Łukasz Żółć, reason: {long}")),
+            standing("owner: 'a; b', reason: 'x; y'"),
+        ]
+        .join("\n\n")
+    );
+    assert_eq!(rule("owner: lab@example.com, reason: \"on two\\nlines\", ticket: SEC-7"), "nothing");
+}
+
+#[test]
+fn words_that_nobody_sees_or_that_are_too_many_are_refused() {
+    for (words, said) in [
+        ("reason: \"\\u200b\", owner: x", "a suppression needs a reason"),
+        ("reason: x, owner: \"\\u2060 \"", "a suppression needs an owner"),
+        ("reason: x, ticket: \"\\ufeff\"", "'ticket' is blank"),
+        (&format!("reason: {}", "ü".repeat(4001)), "this has 4001 characters; it may have 4000"),
+    ] {
+        let text = rules(&[&format!("match: {{ resource: a }}\n    suppress: {{ for: 1d, {words} }}")]);
+        let refused = Policy::parse(text.as_bytes()).unwrap_err().to_string();
+        assert!(refused.contains(said), "{refused}");
+    }
+}
+
+#[test]
 fn standing_suppressions() {
     let one = |name: &str, check: &str, members: &str, end: &str| {
         format!(

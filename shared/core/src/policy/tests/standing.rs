@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::suppression::Maker;
-use crate::suppression::description;
+use crate::suppression::Written;
 
 const STANDING: &str = "\
 version: 1
@@ -40,7 +40,7 @@ fn it_is_read_as_it_was_written() {
     assert_eq!(checks, ["DEVICE_CERTIFICATE_SHARED_CHECK", "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK"]);
     assert_eq!(lab.suppress().end, SuppressEnd::At(1_814_313_600));
     insta::assert_snapshot!(
-        description(Maker::Standing(lab.name()), lab.suppress()),
+        Written::new(Maker::Standing(lab.name()), &lab.suppress().words).description(),
         @"Fleetwarden: standing lab; owner lab@example.com; ticket SEC-7; one image"
     );
     assert_eq!(
