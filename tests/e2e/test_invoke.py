@@ -19,6 +19,7 @@ def test_a_function_alone_reaches_nobody(name):
     source |= {"apply-suppressions": "sqs-suppression", "apply-mitigations": "sqs-mitigation-start"}
     source |= {"audit-commands": "invoke-describe-configuration", "suppression-review": "invoke-review-dry-run"}
     source |= {"detect-alarm": "sqs-alarm-raised", "detect-commands": "invoke-detect-list-violations"}
+    source |= {"mitigation-commands": "invoke-mitigation-list"}
     source |= {"alarm-watch": "invoke-alarm-watch", "ml-model-status": "invoke-model-status"}
     event = ROOT / "events" / f"{source.get(name, 'sqs-finding-page')}.json"
     # Credentials without an endpoint are those of an account: the function must not get them.
