@@ -110,6 +110,32 @@ def test_a_command_is_done_from_the_command_line(stack):
     assert run.returncode == 1 and "no credentials of AWS" in run.stderr
 
 
+def test_mitigations_are_listed_and_shown_from_the_command_line(stack):
+    environment = clean() | stack.variables
+    names = ["LOGGING_DISABLED_CHECK", "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK"]
+    checks = {name: {"enabled": True} for name in names}
+    change = {"command": "UpdateAccountAuditConfiguration", "roleArn": "arn:aws:iam::123456789012:role/AuditRole"}
+    assert invoke(stack, change | {"auditCheckConfigurations": checks}) == {}
+    start = {"command": "StartOnDemandAuditTask", "targetCheckNames": list(checks), "clientRequestToken": "mitigated"}
+    audit = invoke(stack, start)["taskId"]
+    tasks, deadline = [], time.monotonic() + 60
+    while not tasks and time.monotonic() < deadline:
+        run = fleetwarden("mitigation", "list", "--state", "observed", "--json", env=environment)
+        assert run.returncode == 0, run.stderr
+        tasks = [task for task in json.loads(run.stdout)["tasks"] if task["auditTaskId"] == audit]
+        time.sleep(0.2)
+    assert tasks, "no mitigation of the audit is in the ledger"
+    run = fleetwarden("mitigation", "list", "--audit-task-id", audit, env=environment)
+    assert run.returncode == 0 and tasks[0]["taskId"] in run.stdout, run.stdout + run.stderr
+    run = fleetwarden("mitigation", "show", tasks[0]["taskId"], env=environment)
+    assert f"Mitigation {tasks[0]['taskId']}: observed\n" in run.stdout, run.stdout + run.stderr
+    assert f"rule {tasks[0]['rule']}\n" in run.stdout
+    run = fleetwarden("mitigation", "show", "fw-none", env=environment)
+    assert run.returncode == 1 and "NoMitigation\n" in run.stderr, run.stdout + run.stderr
+    run = fleetwarden("mitigation", "show", "../x", env=environment)
+    assert run.returncode == 1 and "InvalidInput\n$.taskId: " in run.stderr, run.stdout + run.stderr
+
+
 def test_a_review_is_done_once_for_each_time_of_its_schedule(stack):
     event = json.dumps({"scheduledAt": "2026-11-22T06:00:00Z"})
     answers = []

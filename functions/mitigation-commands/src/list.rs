@@ -74,7 +74,9 @@ impl MitigationCommands {
                 return Ok(Listed { tasks, next_token: None });
             }
         }
-        Ok(Listed { tasks, next_token: after })
+        // Without a place, nothing says that there is more.
+        let place = after.ok_or_else(Failure::out_of_time)?;
+        Ok(Listed { tasks, next_token: Some(place) })
     }
 
     /// Some tasks after a place, and whether there may be more.
@@ -84,18 +86,13 @@ impl MitigationCommands {
         after: Option<&str>,
         limit: i32,
     ) -> Result<(Vec<Found>, bool), Failure> {
-        let page = match wanted.audit {
-            Some(audit) => {
-                let pk = about::audit_task(audit);
-                self.ledger.query_page(&pk, OF_AUDIT, after, Some(limit)).await?
-            }
-            None => {
-                let place = after.and_then(|after| after.split_once('/'));
-                let pk = place.map(|(_, id)| about::mitigation(id)).unwrap_or_default();
-                let before = place.map(|(range, _)| IndexKey { pk: &pk, sk: TASK, range });
-                let (first, last) = &wanted.period;
-                self.ledger.query_index(MITIGATIONS, TASK, (first, last), before, limit).await?
-            }
+        let page = if let Some(audit) = wanted.audit {
+            self.ledger.query_page(&about::audit_task(audit), OF_AUDIT, after, Some(limit)).await?
+        } else {
+            let place = after.and_then(|after| after.split_once('/'));
+            let before = place.map(|(range, pk)| IndexKey { pk, sk: TASK, range });
+            let (first, last) = &wanted.period;
+            self.ledger.query_index(MITIGATIONS, TASK, (first, last), before, limit).await?
         };
         let found = page.items.iter().filter_map(|item| found(item, wanted.audit.is_some()));
         Ok((found.collect(), page.more))
@@ -119,13 +116,13 @@ fn found(item: &Item, of_audit: bool) -> Option<Found> {
     if of_audit {
         return Some(Found {
             place: text("sk")?.to_owned(),
-            task_id: text(attribute::TASK_ID)?.to_owned(),
+            task_id: text(attribute::TASK_ID).unwrap_or_default().to_owned(),
             check: text(attribute::CHECK).map(ToOwned::to_owned),
         });
     }
-    let task_id = text("pk")?.strip_prefix(&about::mitigation(""))?.to_owned();
-    let place = format!("{}/{task_id}", text(attribute::DECIDED_AT)?);
-    Some(Found { place, task_id, check: None })
+    let pk = text("pk")?;
+    let task_id = pk.strip_prefix(&about::mitigation("")).unwrap_or_default().to_owned();
+    Some(Found { place: format!("{}/{pk}", text(attribute::DECIDED_AT)?), task_id, check: None })
 }
 
 impl<'c> Wanted<'c> {
@@ -162,9 +159,10 @@ impl<'c> Wanted<'c> {
         let fits = if self.audit.is_some() {
             token.starts_with(OF_AUDIT.0) && token.len() <= LONGEST_KEY
         } else {
-            let fits = |(at, id): (&str, &str)| {
+            let fits = |(at, pk): (&str, &str)| {
                 let in_period = first.as_str() <= at && at <= last.as_str();
-                Millis::parse(at).is_some() && in_period && is_name(id)
+                let id = pk.strip_prefix(&about::mitigation(""));
+                Millis::parse(at).is_some() && in_period && id.is_some_and(is_name)
             };
             token.split_once('/').is_some_and(fits)
         };

@@ -108,3 +108,27 @@ async fn a_commands_task_on_two_checks_is_told_once() {
         assert_eq!(house.pages(event, "tasks", "taskId").await.concat(), std::slice::from_ref(&id), "{size}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_names_no_task_is_passed_over() {
+    let (house, ids) = house(2).await;
+    let now = house.now();
+    for sk in ["mitigation#A", "mitigation#B"] {
+        house.ledger.put(Item::new(&about::audit_task(AUDIT), sk, now)).await.unwrap();
+    }
+    let stranger = Item::new("stranger", "task", now).text(attribute::DECIDED_AT, "2026-11-23T01:30:00Z");
+    house.ledger.put(stranger).await.unwrap();
+    for size in [1, 2, 3, 250] {
+        let all = house.pages(list(json!({"maxResults": size})), "tasks", "taskId").await;
+        assert_eq!(all.concat(), ids, "{size}");
+        let of_audit = list(json!({"auditTaskId": AUDIT, "maxResults": size}));
+        assert_eq!(house.pages(of_audit, "tasks", "taskId").await.concat().len(), 2, "{size}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_time_it_says_so_and_never_that_there_is_no_more() {
+    let (house, _) = house(2).await;
+    let failure = house.invoke_for(9, list(json!({}))).await.err().unwrap();
+    assert_eq!(failure.name(), "OutOfTime");
+}
