@@ -30,9 +30,8 @@ async fn house(tasks: usize) -> (House, Vec<String>) {
     (house, ids)
 }
 
-fn list(more: Value) -> Value {
-    let mut event = json!({"command": "MitigationList"});
-    event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+fn list(mut event: Value) -> Value {
+    event["command"] = "MitigationList".into();
     event
 }
 
