@@ -120,7 +120,7 @@ def test_mitigations_are_listed_and_shown_from_the_command_line(stack):
     audit = invoke(stack, start)["taskId"]
     tasks, deadline = [], time.monotonic() + 60
     while not tasks and time.monotonic() < deadline:
-        run = fleetwarden("mitigation", "list", "--state", "observed", "--json", env=environment)
+        run = fleetwarden("mitigation", "list", "--state", "observed", "--output", "json", env=environment)
         assert run.returncode == 0, run.stderr
         tasks = [task for task in json.loads(run.stdout)["tasks"] if task["auditTaskId"] == audit]
         time.sleep(0.2)

@@ -15,9 +15,10 @@ use crate::aws::settings::Settings;
 use crate::output::{line, note, waiting};
 use crate::stack;
 use anyhow::{Context as _, Result, bail};
-use clap::{Args, Subcommand, builder::PossibleValuesParser};
+use clap::{Args, Subcommand, ValueEnum, builder::PossibleValuesParser};
 use fleetwarden_core::mitigation::STATES;
 use fleetwarden_core::mitigation::view::{Listed, Shown};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::process::ExitCode;
@@ -80,13 +81,20 @@ struct Common {
     #[arg(long, env = "FLEETWARDEN_STACK", default_value = stack::NAME, hide_env_values = true,
         value_parser = stack::name)]
     stack: String,
-    /// Print the answer as JSON
-    #[arg(long)]
-    json: bool,
+    /// How the answer is shown: as a table for people, or as JSON for programs
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+/// How an answer is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
 }
 
 /// What comes in pages.
-trait Pages: DeserializeOwned {
+trait Pages: DeserializeOwned + Serialize {
     /// How many entries it has.
     fn count(&self) -> usize;
 
@@ -101,22 +109,9 @@ trait Pages: DeserializeOwned {
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let (event, most) = event(&arguments.command);
     match arguments.command {
-        Command::Show(Show { common, .. }) => {
-            let Some(mut shown) = ask::<Shown>(&common.stack, event, most).await? else {
-                return Ok(ExitCode::FAILURE);
-            };
-            print(&common, &shown, task::told)?;
-            more(shown.token().is_some(), shown.count());
-        }
-        Command::List(List { common, .. }) => {
-            let Some(mut listed) = ask::<Listed>(&common.stack, event, most).await? else {
-                return Ok(ExitCode::FAILURE);
-            };
-            print(&common, &listed, list::told)?;
-            more(listed.token().is_some(), listed.count());
-        }
+        Command::Show(Show { common, .. }) => print::<Shown>(&common, event, most, task::told).await,
+        Command::List(List { common, .. }) => print::<Listed>(&common, event, most, list::told).await,
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 /// The event for the function, and how many entries are wanted.
@@ -134,6 +129,24 @@ fn event(command: &Command) -> (Map<String, Value>, usize) {
     let Value::Object(mut members) = members else { return (Map::new(), most) };
     members.retain(|_, value| !value.is_null());
     (members, most.max(1))
+}
+
+/// Asks a stack's function, and prints its answer.
+async fn print<T: Pages>(
+    common: &Common,
+    event: Map<String, Value>,
+    most: usize,
+    told: fn(&T) -> String,
+) -> Result<ExitCode> {
+    let Some(mut answer) = ask::<T>(&common.stack, event, most).await? else { return Ok(ExitCode::FAILURE) };
+    line(match common.output {
+        Format::Table => told(&answer),
+        Format::Json => serde_json::to_string_pretty(&answer)?,
+    });
+    if answer.token().is_some() {
+        note(format!("these are the first {}: --max-items shows more", answer.count()));
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Asks a stack's function. Nothing, if it fails: why is told.
@@ -174,17 +187,6 @@ async fn all<T: Pages>(function: &Function, mut event: Map<String, Value>, most:
             bail!("{FUNCTION} gave the same nextToken twice");
         }
         all = Some(so_far);
-    }
-}
-
-fn print<T: serde::Serialize>(common: &Common, answer: &T, told: fn(&T) -> String) -> Result<()> {
-    line(if common.json { serde_json::to_string_pretty(answer)? } else { told(answer) });
-    Ok(())
-}
-
-fn more(is_more: bool, shown: usize) {
-    if is_more {
-        note(format!("these are the first {shown}: --max-items shows more"));
     }
 }
 
