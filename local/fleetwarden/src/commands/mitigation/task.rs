@@ -18,7 +18,7 @@ pub(super) fn told(shown: &Shown) -> String {
     }
     let _ = write!(out, "\n{}\n", facts(task));
     if shown.findings.is_empty() && shown.violations.is_empty() {
-        out.push_str("\nNo finding of it has a result.");
+        let _ = write!(out, "\n{}", without_results(&task.state));
         return out;
     }
     let mut rows: Vec<(&str, String)> =
@@ -34,6 +34,16 @@ pub(super) fn told(shown: &Shown) -> String {
     }
     let _ = write!(out, "\n{}", laid_out(&table));
     out
+}
+
+/// Why a task that names nothing has no results.
+fn without_results(state: &str) -> &'static str {
+    match state {
+        "claimed" => "It is about to start, or waits until it can: there are no results yet.",
+        "started" => "It runs: there are results when it has ended.",
+        "completed" | "failed" | "canceled" | "lost" => "The ledger has no results of it.",
+        _ => "It was not started: nothing was done to any device.",
+    }
 }
 
 /// What there is to say of the task itself.
