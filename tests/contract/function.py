@@ -1,5 +1,4 @@
-"""The binary of `audit-commands` or `detect-commands` as Lambda runs it: behind a Runtime API, with a table and queues of
-an emulator.
+"""The binary of a function of commands as Lambda runs it: behind a Runtime API, with a table and queues of an emulator.
 
 Before it: the binary and an endpoint. After it: `invoke` gives an event's answer, or raises what the function says is
 wrong. Its requests of AWS IoT go through the judge of the endpoint.
@@ -68,7 +67,17 @@ class Emulator:
             TableName="ledger",
             BillingMode="PAY_PER_REQUEST",
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "decided_at")],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "Mitigations",
+                    "KeySchema": [
+                        {"AttributeName": "sk", "KeyType": "HASH"},
+                        {"AttributeName": "decided_at", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                }
+            ],
         )
         self.queue = self.client("sqs").create_queue(QueueName="mitigation")["QueueUrl"]
         self.alarms = self.client("sqs").create_queue(QueueName="alarm")["QueueUrl"]

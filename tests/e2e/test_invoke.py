@@ -19,6 +19,7 @@ def test_a_function_alone_reaches_nobody(name):
     source |= {"apply-suppressions": "sqs-suppression", "apply-mitigations": "sqs-mitigation-start"}
     source |= {"audit-commands": "invoke-describe-configuration", "suppression-review": "invoke-review-dry-run"}
     source |= {"detect-alarm": "sqs-alarm-raised", "detect-commands": "invoke-detect-list-violations"}
+    source |= {"mitigation-commands": "invoke-mitigation-list"}
     source |= {"alarm-watch": "invoke-alarm-watch", "ml-model-status": "invoke-model-status"}
     event = ROOT / "events" / f"{source.get(name, 'sqs-finding-page')}.json"
     # Credentials without an endpoint are those of an account: the function must not get them.
@@ -107,6 +108,32 @@ def test_a_command_is_done_from_the_command_line(stack):
     # Without variables it would ask the AWS CLI, and then AWS.
     run = fleetwarden("audit", "list-audit-tasks", env=clean() | {"PATH": "/nowhere"})
     assert run.returncode == 1 and "no credentials of AWS" in run.stderr
+
+
+def test_mitigations_are_listed_and_shown_from_the_command_line(stack):
+    environment = clean() | stack.variables
+    names = ["LOGGING_DISABLED_CHECK", "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK"]
+    checks = {name: {"enabled": True} for name in names}
+    change = {"command": "UpdateAccountAuditConfiguration", "roleArn": "arn:aws:iam::123456789012:role/AuditRole"}
+    assert invoke(stack, change | {"auditCheckConfigurations": checks}) == {}
+    start = {"command": "StartOnDemandAuditTask", "targetCheckNames": list(checks), "clientRequestToken": "mitigated"}
+    audit = invoke(stack, start)["taskId"]
+    tasks, deadline = [], time.monotonic() + 60
+    while not tasks and time.monotonic() < deadline:
+        run = fleetwarden("mitigation", "list", "--state", "observed", "--output", "json", env=environment)
+        assert run.returncode == 0, run.stderr
+        tasks = [task for task in json.loads(run.stdout)["tasks"] if task["auditTaskId"] == audit]
+        time.sleep(0.2)
+    assert tasks, "no mitigation of the audit is in the ledger"
+    run = fleetwarden("mitigation", "list", "--audit-task-id", audit, env=environment)
+    assert run.returncode == 0 and tasks[0]["taskId"] in run.stdout, run.stdout + run.stderr
+    run = fleetwarden("mitigation", "show", tasks[0]["taskId"], env=environment)
+    assert f"Mitigation {tasks[0]['taskId']}: observed\n" in run.stdout, run.stdout + run.stderr
+    assert f"rule {tasks[0]['rule']}\n" in run.stdout
+    run = fleetwarden("mitigation", "show", "fw-none", env=environment)
+    assert run.returncode == 1 and "NoMitigation\n" in run.stderr, run.stdout + run.stderr
+    run = fleetwarden("mitigation", "show", "../x", env=environment)
+    assert run.returncode == 1 and "InvalidInput\n$.taskId: " in run.stderr, run.stdout + run.stderr
 
 
 def test_a_review_is_done_once_for_each_time_of_its_schedule(stack):

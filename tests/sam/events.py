@@ -20,6 +20,7 @@ FUNCTIONS = {
     # Before all others that are invoked.
     "invoke-alarm-watch": ("AlarmWatchFunction", "Alarm"),
     "invoke-detect": ("DetectCommandsFunction", "Command"),
+    "invoke-mitigation": ("MitigationCommandsFunction", "Command"),
     "invoke-model-status": ("MlModelStatusFunction", "Alarm"),
     "invoke-review": ("SuppressionReviewFunction", "Review"),
     "invoke-": ("AuditCommandsFunction", "Command"),
@@ -64,6 +65,7 @@ REFUSED = {
     "invoke-delete-configuration": "ConfirmationRequired",
     "invoke-detect-delete-profile": "ConfirmationRequired",
     "invoke-detect-wrong-input": "InvalidInput",
+    "invoke-mitigation-show": "NoMitigation",  # none was decided on in that stack
     "invoke-wrong-input": "InvalidInput",
 }
 

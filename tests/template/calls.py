@@ -70,7 +70,7 @@ ADAPTERS = {
     r"\balarms(\(\))?\s*\.(end_incident|notice|open_incident)\(": {"get_item", "query", "transact_write_items"},
     r"\balarms(\(\))?\s*\.take_round\(": {"put_item"},
     r"\balarms(\(\))?\s*\.next_round\(": {"get_item"},
-    r"\bledger(\(\))?\s*\.query\(": {"query"},
+    r"\bledger(\(\))?\s*\.query(_page|_index)?\(": {"query"},
     r"\.put_file\(|\barchive\s*\.put\(|\.put\(&\w+, \"": {"put_object"},
     r"\barchive(\(\))?\s*\.delete\(": {"delete_object"},
     r"\.get_file\(|\barchive\s*\.read\(": {"get_object"},
@@ -109,10 +109,14 @@ def operations_of_tables():
 
 
 def read_function(function):
-    """The code of a function, with that of the crate that functions of commands share."""
+    """The code of a function, with that of the crate that functions of commands share.
+
+    All calls of that crate are made for a client of AWS IoT: a function without one can make none of them.
+    """
     text = read_sources(f"functions/{function}/src")
     manifest = (ROOT / "functions" / function / "Cargo.toml").read_text(encoding="utf-8")
-    return text + (read_sources("shared/commands/src") if "fleetwarden-commands" in manifest else "")
+    shares = "fleetwarden-commands" in manifest and ".iot_api()" in text
+    return text + (read_sources("shared/commands/src") if shares else "")
 
 
 def iot_actions(text):

@@ -20,9 +20,9 @@ def test_an_event_is_of_its_source(path):
         assert set(event) <= {"dryRun", "scheduledAt"}
         return
     if source == "invoke":
-        detect = path.stem.startswith("invoke-detect")
-        own = {"alarmreport", "alarmincident"} if detect else {"auditreport"}
-        commands = {name.lower() for name in operations_of_tables()["DETECT" if detect else "AUDIT"]} | own
+        family = next((f for f in ("DETECT", "MITIGATION") if path.stem.startswith(f"invoke-{f.lower()}")), "AUDIT")
+        own = {"AUDIT": {"auditreport"}, "DETECT": {"alarmreport", "alarmincident"}}.get(family, set())
+        commands = {name.lower() for name in operations_of_tables()[family]} | own
         assert event["command"].replace("-", "").lower() in commands
         return
     for record in event["Records"]:

@@ -691,6 +691,22 @@ def test_the_dashboard_is_json_and_names_what_is_there():
         assert function in named, "a function that no widget shows"
 
 
+def test_the_ledgers_indexes_are_those_that_the_code_asks():
+    (table,) = of_type("AWS::DynamoDB::Table").values()
+    indexes = table["GlobalSecondaryIndexes"]
+    has = {index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]] for index in indexes}
+    text = read_sources("shared/aws/src/ledger/query.rs")
+    asked = re.findall(r'Index \{ name: "(\w+)", hash: "(\w+)", range: "(\w+)" \}', text)
+    assert has == {name: list(keys) for name, *keys in asked}
+    assert all(index["Projection"] == {"ProjectionType": "KEYS_ONLY"} for index in indexes)
+
+
+def test_who_asks_an_index_may_ask_it_and_no_other_may(function):
+    asks = ".query_index(" in read_function(folder(function))
+    may = [s["Resource"] for s in statements(role_of(function)) if "dynamodb:Query" in listed(s["Action"])]
+    assert ({"Fn::Sub": "${LedgerTable.Arn}/index/Mitigations"} in may) == asks
+
+
 # --- outputs ------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 //! The operations on audits, as the commands that they are.
 
+use fleetwarden_commands::Commands;
 use fleetwarden_commands::Family;
 use fleetwarden_commands::subject::Subject;
 use fleetwarden_commands::subject::Verb;
@@ -17,10 +18,7 @@ const CONFIGURATION: &str = "AccountAuditConfiguration";
 
 /// The operations on audits.
 pub(crate) static FAMILY: Family = Family {
-    function: "audit-commands",
-    example: "ListAuditFindings",
-    find: api::audit,
-    own,
+    commands: Commands { function: "audit-commands", example: "ListAuditFindings", find: api::audit, own },
     entries: entries_of,
     refused_twice: &[
         "DeleteAccountAuditConfiguration",

@@ -1,5 +1,6 @@
 //! The operations of Detect, as the commands that they are.
 
+use fleetwarden_commands::Commands;
 use fleetwarden_commands::Family;
 use fleetwarden_commands::subject::Subject;
 use fleetwarden_commands::subject::Verb;
@@ -27,10 +28,7 @@ const DELETIONS: [(&str, &[&str]); 4] = [
 
 /// The operations of Detect.
 pub(crate) static FAMILY: Family = Family {
-    function: "detect-commands",
-    example: "ListActiveViolations",
-    find: api::detect,
-    own,
+    commands: Commands { function: "detect-commands", example: "ListActiveViolations", find: api::detect, own },
     entries,
     refused_twice: &[
         "CreateSecurityProfile",

@@ -54,6 +54,8 @@ impl Answer {
 pub struct Table {
     /// The items by partition and sort key, as DynamoDB writes them.
     pub items: BTreeMap<(String, String), Attributes>,
+    /// The indexes by name, each with the attributes that group and order its items.
+    indexes: BTreeMap<&'static str, (&'static str, &'static str)>,
     /// The transactions that were made, by their token: when, and what they were.
     transactions: BTreeMap<String, (i64, Value)>,
 }
@@ -72,6 +74,14 @@ enum Effect {
 }
 
 impl Table {
+    /// The same table with another index: of the items that have both attributes, grouped by the one and ordered by the
+    /// other. An index has the keys of items only.
+    #[must_use]
+    pub fn with_index(mut self, name: &'static str, hash: &'static str, range: &'static str) -> Self {
+        self.indexes.insert(name, (hash, range));
+        self
+    }
+
     /// Answers a call, if it is one of DynamoDB. `now`: epoch milliseconds.
     pub fn answer(&mut self, operation: &str, body: &Value, now: i64) -> Option<Answer> {
         Some(match operation {
@@ -94,6 +104,10 @@ impl Table {
 
     /// `Query`, in pages of some items, so that no caller gets by without asking for the next.
     fn query(&self, body: &Value) -> Result<Answer, String> {
+        if let Some(name) = body["IndexName"].as_str() {
+            let index = self.indexes.get(name).ok_or_else(|| format!("there is no index '{name}'"))?;
+            return self.query_index(body, *index);
+        }
         let condition = body["KeyConditionExpression"].as_str().ok_or("a query without a key condition")?;
         let pk = condition.strip_prefix("pk = ").and_then(|rest| rest.split(' ').next());
         let pk = pk.and_then(|name| body["ExpressionAttributeValues"][name]["S"].as_str());
@@ -115,6 +129,44 @@ impl Table {
             }
         }
         Ok(Answer::ok(json!({ "Items": found })))
+    }
+
+    /// `Query` of an index: the keys of the items that have both of its attributes, in pages as those of the table.
+    fn query_index(&self, body: &Value, (hash, range): (&str, &str)) -> Result<Answer, String> {
+        if body["FilterExpression"].is_string() || body["ConsistentRead"] == true {
+            return Err("an index has neither filters here nor consistent reads".to_owned());
+        }
+        let place = |item: &Attributes| {
+            let order = item.get(range)?["S"].as_str()?.to_owned();
+            item.get(hash)?["S"].as_str().map(|_| (order, item_key(item)))
+        };
+        let mut found = BTreeMap::new();
+        for item in self.items.values() {
+            if let Some(at) = place(item)
+                && meets(body, "KeyConditionExpression", Some(item))?
+            {
+                found.insert(at, item);
+            }
+        }
+        let backward = body["ScanIndexForward"] == false;
+        if let Some(from) = body["ExclusiveStartKey"].as_object() {
+            let fits = meets(body, "KeyConditionExpression", Some(from))?;
+            let from = place(from).filter(|_| fits).ok_or("the exclusive start key is none of this query")?;
+            found.retain(|at, _| if backward { *at < from } else { *at > from });
+        }
+        let keys = |item: &Attributes| -> Attributes {
+            ["pk", "sk", hash, range].into_iter().map(|name| (name.to_owned(), item[name].clone())).collect()
+        };
+        let found = found.into_values().map(keys);
+        let mut found: Vec<Attributes> = if backward { found.rev().collect() } else { found.collect() };
+        let limit = body["Limit"].as_u64().unwrap_or(QUERY_PAGE).min(QUERY_PAGE);
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        // DynamoDB does not look whether there is one more.
+        let last = found.last().filter(|_| found.len() as u64 == limit).cloned();
+        Ok(Answer::ok(last.map_or_else(
+            || json!({ "Items": found }),
+            |last| json!({"Items": found, "LastEvaluatedKey": last}),
+        )))
     }
 
     /// What a `Put`, `Update`, `Delete` or `ConditionCheck` would do.

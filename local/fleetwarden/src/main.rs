@@ -47,6 +47,8 @@ enum Command {
     Audit(commands::audit::Arguments),
     /// Have a command of Detect done by a stack, in AWS or on this machine
     Detect(commands::audit::Arguments),
+    /// Show what a mitigation did, or list mitigations, of a stack in AWS or on this machine
+    Mitigation(commands::mitigation::Arguments),
     /// Run one function with an event and print its answer
     Invoke(commands::invoke::Arguments),
     /// Run two audits through the stack on this machine and count what became of every finding
@@ -81,6 +83,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Things(arguments) => commands::things::run(arguments).await,
         Command::Audit(arguments) => commands::audit::run(arguments).await,
         Command::Detect(arguments) => commands::detect::run(arguments).await,
+        Command::Mitigation(arguments) => commands::mitigation::run(arguments).await,
         Command::Up(arguments) => commands::up::run(arguments).await,
         Command::Invoke(arguments) => commands::invoke::run(arguments).await,
         Command::Demo(arguments) => commands::demo::run(arguments).await,

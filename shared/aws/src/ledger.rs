@@ -25,6 +25,11 @@ use fleetwarden_core::message::Audit;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::Error;
+pub use crate::ledger::query::INDEXES;
+pub use crate::ledger::query::Index;
+pub use crate::ledger::query::IndexKey;
+pub use crate::ledger::query::MITIGATIONS;
+pub use crate::ledger::query::Page;
 pub use crate::ledger::query::Range;
 pub(crate) use crate::ledger::transaction::Transaction;
 pub(crate) use crate::ledger::transaction::pause;

@@ -60,7 +60,7 @@ impl Service {
     /// # Errors
     /// If the family has no such operation.
     pub fn operation(&self, name: &str) -> Result<&'static Operation, Failure> {
-        (self.family.find)(name).map_err(|what| Failure::Refused { name: "UnknownCommand", what })
+        (self.family.commands.find)(name).map_err(|what| Failure::Refused { name: "UnknownCommand", what })
     }
 
     /// Asks for what must be there.

@@ -7,7 +7,7 @@ use fleetwarden_core::timestamp::Millis;
 use serde_json::Map;
 use serde_json::Value;
 
-use crate::Family;
+use crate::Commands;
 use crate::failure::Failure;
 
 /// The members of any command that are ours and none of the operation's.
@@ -35,14 +35,14 @@ impl Command {
     ///
     /// # Errors
     /// Everything that is wrong with it.
-    pub fn read(family: &Family, event: Value, now: Millis) -> Result<Self, Failure> {
+    pub fn read(commands: &Commands, event: Value, now: Millis) -> Result<Self, Failure> {
         let Value::Object(mut members) = event else {
             return Err(Failure::fault("$", "must be an object with the name of a command and its members"));
         };
-        let example = family.example;
+        let example = commands.example;
         let operation = match members.remove("command") {
             Some(Value::String(name)) => {
-                (family.find)(&name).map_err(|what| Failure::fault("$.command", what))?
+                (commands.find)(&name).map_err(|what| Failure::fault("$.command", what))?
             }
             Some(_) => {
                 return Err(Failure::fault("$.command", format!("must be a string, such as {example}")));
@@ -78,7 +78,7 @@ impl Command {
                 None
             }
         };
-        let own = (family.own)(operation);
+        let own = (commands.own)(operation);
         let (taken, members) = members.into_iter().partition(|(name, _)| own.iter().any(|m| m.name == name));
         // They are judged as members are, by no operation's rules.
         let beside = Operation { name: "", method: "", path: "", per_second: 1, members: own };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::telemetry;
 use fleetwarden_core::metrics;
@@ -10,6 +11,7 @@ use lambda_runtime::Context;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::Commands;
 use crate::Service;
 use crate::command::Command;
 use crate::failure::Failure;
@@ -31,9 +33,28 @@ impl Service {
     where
         F: Future<Output = Result<Box<RawValue>, Failure>>,
     {
-        let now = self.clock.now();
+        self.family.commands.handle(event, context, &self.clock, run).await
+    }
+}
+
+impl Commands {
+    /// Reads a command and has it done within the invocation's time, by `run` with the moment at which that is over.
+    ///
+    /// # Errors
+    /// What is wrong with the command, or what `run` fails with.
+    pub async fn handle<F>(
+        &self,
+        event: Value,
+        context: &Context,
+        clock: &Clock,
+        run: impl FnOnce(Command, Millis) -> F,
+    ) -> Result<Box<RawValue>, Failure>
+    where
+        F: Future<Output = Result<Box<RawValue>, Failure>>,
+    {
+        let now = clock.now();
         let deadline = invocation::deadline(context);
-        let outcome = match Command::read(self.family, event, now) {
+        let outcome = match Command::read(self, event, now) {
             Ok(command) => {
                 let Command { operation, dry_run, .. } = &command;
                 tracing::info!(command = operation.name, command.dry_run = dry_run, "a command came");
@@ -49,7 +70,7 @@ impl Service {
             tracing::warn!(error.name = failure.name(), error = %failure, "the command failed");
         }
         let failed = u64::from(outcome.is_err());
-        telemetry::emit(&metrics::invocation_line(self.family.function, now, 1, failed, 0));
+        telemetry::emit(&metrics::invocation_line(self.function, now, 1, failed, 0));
         outcome
     }
 }

@@ -5,6 +5,8 @@
 //! change) or [`repeat`] (the call, which a repeat does not do twice); a mitigation passes the [`gate`] before its [`task`]
 //! starts; lists go by [`pages`], looks at the account by
 //! [`calls`]; a report asks its [`sources`]. What a change is about is a [`subject`]. What differs between the two is a [`Family`].
+//!
+//! `mitigation-commands` asks no service but the ledger: it shares how [`Commands`] are read and done in time.
 
 pub mod calls;
 pub mod command;
@@ -33,9 +35,9 @@ pub use crate::failure::Failure;
 use crate::subject::Subject;
 use crate::subject::Verb;
 
-/// Operations that belong together, and what is special about some of them.
+/// The commands that a function takes.
 #[derive(Debug)]
-pub struct Family {
+pub struct Commands {
     /// The function's name: in its metrics, and in the tokens that it makes.
     pub function: &'static str,
     /// One of its commands, for whoever gives none.
@@ -44,6 +46,13 @@ pub struct Family {
     pub find: fn(&str) -> Result<&'static Operation, String>,
     /// Members of a command that are ours and none of the service's.
     pub own: fn(&Operation) -> &'static [Member],
+}
+
+/// Operations of Device Defender that belong together, and what is special about some of them.
+#[derive(Debug)]
+pub struct Family {
+    /// The commands that they are.
+    pub commands: Commands,
     /// The member of a list's answer that has the entries.
     pub entries: fn(&str) -> &'static str,
     /// Operations that the service refuses when they are done already: what became of a try is looked up.

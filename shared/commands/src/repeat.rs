@@ -30,7 +30,8 @@ pub fn tokened(family: &Family, command: &Command, round: &str) -> Option<Map<St
     let mut input = command.input.clone();
     // The members of a map stand in one order.
     let text = Value::Object(input.clone()).to_string();
-    let token = Digest::new(family.function).part(command.operation.name).part(&text).part(round).hex();
+    let token =
+        Digest::new(family.commands.function).part(command.operation.name).part(&text).part(round).hex();
     input.insert(TOKEN.to_owned(), token.into());
     Some(input)
 }

@@ -46,7 +46,7 @@ impl<'c> Sources<'c> {
             let todo = match failure.name() {
                 "OutOfTime" => "ask again when less is going on",
                 name if name.contains("AccessDenied") => {
-                    &format!("let the role of {} do that", self.service.family.function)
+                    &format!("let the role of {} do that", self.service.family.commands.function)
                 }
                 _ => "ask again later",
             };

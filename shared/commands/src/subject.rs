@@ -54,7 +54,7 @@ impl Subject {
         let name = command.operation.name;
         let found = verbs.into_iter().find_map(|(word, verb)| Some((verb, name.strip_prefix(word)?)));
         let Some((verb, kind)) = found else { return Ok(None) };
-        let describe = (family.find)(&format!("Describe{kind}"));
+        let describe = (family.commands.find)(&format!("Describe{kind}"));
         let describe = describe.map_err(|what| Failure::Refused { name: "UnknownCommand", what })?;
         let is_key = |name: &str| describe.members.iter().any(|member| member.name == name);
         let named = command.input.clone().into_iter().filter(|(name, _)| name != TOKEN);

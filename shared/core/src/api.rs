@@ -10,6 +10,7 @@
 mod detect;
 pub mod input;
 mod inputs;
+mod mitigation;
 mod rules;
 pub mod shape;
 
@@ -42,7 +43,7 @@ impl Operation {
     /// Whether it changes something.
     pub fn changes(&self) -> bool {
         let looks = ["List", "Describe", "Get", "Validate"].iter().any(|verb| self.name.starts_with(verb));
-        !looks && self.name != REPORT.name && self.name != ALARM_REPORT.name
+        !looks && self.method != "GET"
     }
 
     /// Its name as a command of the AWS CLI, such as `list-audit-findings`.
@@ -72,6 +73,14 @@ pub fn audit(name: &str) -> Result<&'static Operation, String> {
 /// What is wrong with the name, and which is nearest.
 pub fn detect(name: &str) -> Result<&'static Operation, String> {
     named(name, "Detect", DETECT.iter().chain([&INCIDENT, &ALARM_REPORT]))
+}
+
+/// The command of our own on mitigations with this name. The name may be written as the AWS CLI would write it.
+///
+/// # Errors
+/// What is wrong with the name, and which is nearest.
+pub fn mitigation(name: &str) -> Result<&'static Operation, String> {
+    named(name, "mitigation", MITIGATION.iter())
 }
 
 fn named(
@@ -192,6 +201,14 @@ pub static REGISTRY: [Operation; 15] = operations! { inputs:
     ListPolicies GET "/policies" 10 MARKED_PAGES;
     GetPolicy GET "/policies/{policyName}" 10 ONE_POLICY;
     ListRoleAliases GET "/role-aliases" 10 MARKED_PAGES;
+};
+
+/// Commands of our own, judged as operations are: what the ledger knows of mitigation tasks. They have no route, because
+/// they are no operations of the service; `mitigation-commands` does them.
+#[rustfmt::skip]
+pub static MITIGATION: [Operation; 2] = operations! { mitigation:
+    MitigationList GET "" 10 LIST;
+    MitigationShow GET "" 10 SHOW;
 };
 
 /// A command of our own, judged as an operation is: the report of an audit. It has no route, because it is no

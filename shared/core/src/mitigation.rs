@@ -1,4 +1,6 @@
-//! The identity of a mitigation, and the kinds of action that there are.
+//! The identity of a mitigation, the kinds of action that there are, and a task as the ledger has it ([`view`]).
+
+pub mod view;
 
 use std::fmt;
 
@@ -18,6 +20,21 @@ pub const MAX_FINDINGS: usize = 25;
 pub const MAX_VIOLATIONS: usize = 25;
 /// How many reason codes a check can be filtered by (`auditCheckToReasonCodeFilter`).
 pub const MAX_REASON_CODES: usize = 25;
+
+/// The states of a mitigation task in the ledger. docs/operate.md says what they mean.
+pub const STATES: [&str; 11] = [
+    "claimed",
+    "observed",
+    "held",
+    "superseded",
+    "started",
+    "completed",
+    "failed",
+    "canceled",
+    "lost",
+    "refused",
+    "given-up",
+];
 
 /// What a mitigation action does.
 ///

@@ -206,8 +206,8 @@ pub struct MitigationReport {
 }
 
 /// What became of the findings of a mitigation task.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 #[expect(missing_docs, reason = "the service's own words")]
 pub struct Outcomes {
     pub total: u64,

@@ -183,7 +183,7 @@ fn show(arguments: &Arguments, request: &Request, answer: &Answer) -> Result<Exi
 }
 
 /// Why a function failed: the name of it, and the words below.
-fn why(function: &str, body: &[u8]) -> String {
+pub(super) fn why(function: &str, body: &[u8]) -> String {
     let value: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     match (text("errorType"), text("errorMessage")) {

@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod detect;
 pub(crate) mod device_defender;
 pub(crate) mod invoke;
+pub(crate) mod mitigation;
 pub(crate) mod policy;
 pub(crate) mod things;
 pub(crate) mod up;

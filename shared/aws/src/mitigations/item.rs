@@ -131,7 +131,8 @@ pub enum State {
 }
 
 impl State {
-    const ALL: [Self; 11] = [
+    /// All of them.
+    pub const ALL: [Self; 11] = [
         Self::Claimed,
         Self::Observed,
         Self::Held,

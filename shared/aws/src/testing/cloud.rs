@@ -28,6 +28,7 @@ use super::logs::Streams;
 use super::queues::Queues;
 use crate::clients::Shared;
 use crate::clock::Clock;
+use crate::ledger::INDEXES;
 
 /// When the clock starts: 2026-11-23T00:00:00Z.
 pub const START: Millis = Millis(1_795_392_000_000);
@@ -48,7 +49,10 @@ struct State {
 
 impl Default for Cloud {
     fn default() -> Self {
-        let (calls, gate, table) = (Vec::new(), Gate::default(), Table::default());
+        let (calls, gate) = (Vec::new(), Gate::default());
+        let table = INDEXES
+            .iter()
+            .fold(Table::default(), |table, index| table.with_index(index.name, index.hash, index.range));
         let (streams, queues, objects) = (Streams::new(), Queues::default(), BTreeMap::new());
         Self(Arc::new(Mutex::new(State { now: START, calls, gate, table, streams, queues, objects })))
     }

@@ -12,7 +12,7 @@ use super::shape::text;
 pub(super) static NAME: Shape = pattern(1, 128, &shape::NAME);
 static ACTION_NAME: Shape = pattern(0, 128, &shape::NAME);
 static FINDING_ID: Shape = pattern(1, 128, &shape::NAME);
-static AUDIT_ID: Shape = pattern(1, 40, &shape::TASK_ID);
+pub(super) static AUDIT_ID: Shape = pattern(1, 40, &shape::TASK_ID);
 pub(super) static TOKEN: Shape = pattern(1, 64, &shape::NAME);
 pub(super) static ROLE_ARN: Shape = text(20, 2048);
 static CERTIFICATE_ID: Shape = pattern(64, 64, &shape::HEXADECIMAL);

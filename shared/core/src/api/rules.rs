@@ -51,7 +51,7 @@ pub(super) fn judge(operation: &str, members: &mut Members, now: Millis, judge: 
                 judge.fault("$.startTime", what);
             }
         }
-        "ListAuditMitigationActionsTasks" => period(members, judge),
+        "ListAuditMitigationActionsTasks" | "MitigationList" => period(members, judge),
         "CreateAuditSuppression" => {
             resource(members, judge);
             end(members, now, judge);

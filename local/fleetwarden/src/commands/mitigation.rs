@@ -1,0 +1,223 @@
+//! `fleetwarden mitigation`: what the ledger of a stack knows of mitigation tasks, in AWS or on this machine.
+//!
+//! It asks the function `mitigation-commands` page by page, until there is as much as is wanted. [`task`] and [`list`]
+//! are what people read; programs take the same as JSON.
+
+mod list;
+mod task;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use crate::aws::Again;
+use crate::aws::function::Function;
+use crate::aws::settings::Settings;
+use crate::output::{line, note, waiting};
+use crate::stack;
+use anyhow::{Context as _, Result, bail};
+use clap::{Args, Subcommand, ValueEnum, builder::PossibleValuesParser};
+use fleetwarden_core::mitigation::STATES;
+use fleetwarden_core::mitigation::view::{Listed, Shown};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use std::process::ExitCode;
+
+/// The function.
+const FUNCTION: &str = "mitigation-commands";
+/// How many entries one invocation gives at most.
+const PAGE: usize = 250;
+
+/// Arguments of `mitigation`.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show a mitigation task: who asked for it, where it stands, and what became of each finding or device
+    Show(Show),
+    /// List mitigation tasks, the newest first
+    List(List),
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    /// The task's id, such as fw-4e2bcd1ccbc2a5dd15292a82ab80c380
+    task: String,
+    /// How many findings or devices to show at most, first those that did not succeed
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    max_items: usize,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// Only those on findings of this audit, by check
+    #[arg(long, value_name = "ID")]
+    audit_task_id: Option<String>,
+    /// Only those in this state
+    #[arg(long, value_parser = PossibleValuesParser::new(STATES))]
+    state: Option<String>,
+    /// Only those decided on since then, such as 2026-11-23 or 2026-11-23T08:00:00Z
+    #[arg(long, value_name = "TIME")]
+    start_time: Option<String>,
+    /// Only those decided on until then
+    #[arg(long, value_name = "TIME")]
+    end_time: Option<String>,
+    /// How many tasks to list at most
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    max_items: usize,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// The stack: in the account and region that the AWS CLI would use, or at `AWS_ENDPOINT_URL`
+    #[arg(long, env = "FLEETWARDEN_STACK", default_value = stack::NAME, hide_env_values = true,
+        value_parser = stack::name)]
+    stack: String,
+    /// How the answer is shown: as a table for people, or as JSON for programs
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    output: Format,
+}
+
+/// How an answer is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// What comes in pages.
+trait Pages: DeserializeOwned + Serialize {
+    /// How many entries it has.
+    fn count(&self) -> usize;
+
+    /// The token of what comes after it.
+    fn token(&mut self) -> &mut Option<String>;
+
+    /// Adds the page after it.
+    fn add(&mut self, page: Self);
+}
+
+/// Shows or lists.
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let (event, most) = event(&arguments.command);
+    match arguments.command {
+        Command::Show(Show { common, .. }) => print::<Shown>(&common, event, most, task::told).await,
+        Command::List(List { common, .. }) => print::<Listed>(&common, event, most, list::told).await,
+    }
+}
+
+/// The event for the function, and how many entries are wanted.
+fn event(command: &Command) -> (Map<String, Value>, usize) {
+    let (members, most) = match command {
+        Command::Show(show) => (json!({"command": "MitigationShow", "taskId": show.task}), show.max_items),
+        Command::List(list) => {
+            let members = json!({
+                "command": "MitigationList", "auditTaskId": list.audit_task_id, "state": list.state,
+                "startTime": list.start_time, "endTime": list.end_time,
+            });
+            (members, list.max_items)
+        }
+    };
+    let Value::Object(mut members) = members else { return (Map::new(), most) };
+    members.retain(|_, value| !value.is_null());
+    (members, most.max(1))
+}
+
+/// Asks a stack's function, and prints its answer.
+async fn print<T: Pages>(
+    common: &Common,
+    event: Map<String, Value>,
+    most: usize,
+    told: fn(&T) -> String,
+) -> Result<ExitCode> {
+    let Some(mut answer) = ask::<T>(&common.stack, event, most).await? else { return Ok(ExitCode::FAILURE) };
+    line(match common.output {
+        Format::Table => told(&answer),
+        Format::Json => serde_json::to_string_pretty(&answer)?,
+    });
+    if answer.token().is_some() {
+        note(format!("these are the first {}: --max-items shows more", answer.count()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Asks a stack's function. Nothing, if it fails: why is told.
+async fn ask<T: Pages>(stack: &str, event: Map<String, Value>, most: usize) -> Result<Option<T>> {
+    let settings = Settings::find().await?;
+    let spinner = waiting(format!("{FUNCTION} in {}", settings.region()));
+    let function = Function::find(settings, stack, FUNCTION).await?;
+    let answer = all::<T>(&function, event, most).await;
+    spinner.finish_and_clear();
+    answer
+}
+
+/// The pages of an answer, one after the other, until there are enough entries.
+async fn all<T: Pages>(function: &Function, mut event: Map<String, Value>, most: usize) -> Result<Option<T>> {
+    let mut all: Option<T> = None;
+    loop {
+        let left = most.saturating_sub(all.as_ref().map_or(0, Pages::count));
+        event.insert("maxResults".to_owned(), left.min(PAGE).into());
+        let answer = function.invoke(Value::Object(event.clone()).to_string().into(), Again::Always).await;
+        let answer = answer.with_context(|| format!("cannot invoke {FUNCTION}"))?;
+        if answer.failed {
+            note(format!("fleetwarden: {}", super::audit::why(FUNCTION, &answer.body)));
+            return Ok(None);
+        }
+        let page: T =
+            serde_json::from_slice(&answer.body).context("the answer is none of mitigation-commands")?;
+        let mut so_far = match all.take() {
+            Some(mut all) => {
+                all.add(page);
+                all
+            }
+            None => page,
+        };
+        let Some(token) = so_far.token().clone().filter(|_| so_far.count() < most) else {
+            return Ok(Some(so_far));
+        };
+        if event.insert("nextToken".to_owned(), token.clone().into()) == Some(token.into()) {
+            bail!("{FUNCTION} gave the same nextToken twice");
+        }
+        all = Some(so_far);
+    }
+}
+
+impl Pages for Shown {
+    fn count(&self) -> usize {
+        self.findings.len() + self.violations.len()
+    }
+
+    fn token(&mut self) -> &mut Option<String> {
+        &mut self.next_token
+    }
+
+    fn add(&mut self, page: Self) {
+        self.task = page.task;
+        self.findings.extend(page.findings);
+        self.violations.extend(page.violations);
+        self.next_token = page.next_token;
+    }
+}
+
+impl Pages for Listed {
+    fn count(&self) -> usize {
+        self.tasks.len()
+    }
+
+    fn token(&mut self) -> &mut Option<String> {
+        &mut self.next_token
+    }
+
+    fn add(&mut self, page: Self) {
+        self.tasks.extend(page.tasks);
+        self.next_token = page.next_token;
+    }
+}

@@ -1,0 +1,144 @@
+//! A mitigation task for people: who, what, when and why; then each finding or device, first those that did not succeed.
+
+use super::words::{asker, check, counted, laid_out, length, moment, names, outcomes, table};
+use crate::output::wrapped;
+use fleetwarden_core::mitigation::view::{ActionResult, Finding, Shown, Task, Violation};
+use fleetwarden_core::names::visible;
+use std::fmt::Write as _;
+
+/// The most columns of a cell beside the state: as many as a certificate's id has.
+const CELL: usize = 64;
+
+/// All of it.
+pub(super) fn told(shown: &Shown) -> String {
+    let task = &shown.task;
+    let mut out = format!("Mitigation {}: {}\n", visible(&task.task_id), visible(&task.state));
+    if let Some(reason) = &task.reason {
+        let _ = writeln!(out, "{}", wrapped(&visible(reason), 80));
+    }
+    let _ = write!(out, "\n{}\n", facts(task));
+    if shown.findings.is_empty() && shown.violations.is_empty() {
+        let _ = write!(out, "\n{}", without_results(&task.state));
+        return out;
+    }
+    let mut rows: Vec<(&str, String)> =
+        shown.findings.iter().map(|of| (of.state.as_str(), finding(of))).collect();
+    rows.extend(shown.violations.iter().map(|of| (of.state.as_str(), violation(of))));
+    rows.sort_by_key(|(state, _)| rank(state));
+    let mut table = table();
+    let head =
+        if shown.violations.is_empty() { "resource, things behind it, actions" } else { "thing, actions" };
+    table.set_header(["state", head]);
+    for (state, cell) in rows {
+        table.add_row([visible(state).into_owned(), cell]);
+    }
+    let _ = write!(out, "\n{}", laid_out(&table));
+    out
+}
+
+/// Why a task that names nothing has no results.
+fn without_results(state: &str) -> &'static str {
+    match state {
+        "claimed" => "It is about to start, or waits until it can: there are no results yet.",
+        "started" => "It runs: there are results when it has ended.",
+        "completed" | "failed" | "canceled" | "lost" => "The ledger has no results of it.",
+        _ => "It was not started: nothing was done to any device.",
+    }
+}
+
+/// What there is to say of the task itself.
+fn facts(task: &Task) -> String {
+    let mut table = table();
+    let mut fact = |name: &str, what: String| {
+        table.add_row([name.to_owned(), what]);
+    };
+    fact("asked for by", asker(task).unwrap_or_else(|| "not known".to_owned()));
+    for (name, audit) in
+        [("audit", &task.audit_task_id), ("profile", &task.profile), ("behavior", &task.behavior)]
+    {
+        if let Some(audit) = audit {
+            fact(name, visible(audit).into_owned());
+        }
+    }
+    for (name, of) in &task.checks {
+        fact("check", check(name, of));
+        fact("actions", names(&of.actions));
+        if let Some(outcome) = of.outcomes {
+            fact("outcome", outcomes(outcome));
+        }
+    }
+    if task.profile.is_some() {
+        fact("actions", names(&task.actions));
+        fact("on", counted(task.count.unwrap_or_default(), "device"));
+    }
+    if let Some(seconds) = task.release_after_seconds {
+        fact("release", format!("{} after the alarm has ended", length(seconds)));
+    }
+    let times = [
+        ("decided", &task.decided_at),
+        ("held until", &task.held_until),
+        ("started", &task.started_at),
+        ("ended", &task.ended_at),
+    ];
+    for (name, at) in times {
+        if let Some(at) = at {
+            fact(name, moment(at));
+        }
+    }
+    laid_out(&table)
+}
+
+/// What did not succeed is what somebody looks for.
+fn rank(state: &str) -> u8 {
+    match state {
+        "failed" => 0,
+        "unknown" => 1,
+        "canceled" => 2,
+        "skipped" => 3,
+        "completed" => 5,
+        _ => 4,
+    }
+}
+
+fn finding(of: &Finding) -> String {
+    let resource = of.resource.as_ref().map(|resource| resource.label()).filter(|label| !label.is_empty());
+    let resource = resource
+        .map_or_else(|| format!("finding {}", visible(&of.finding_id)), |label| visible(&label).into_owned());
+    let things = match of.things.as_deref() {
+        None => "things: not known".to_owned(),
+        Some([]) => "things: none".to_owned(),
+        Some([thing]) => format!("thing: {}", visible(thing)),
+        Some(things) => format!("things: {}", names(things)),
+    };
+    cell([resource, things].into_iter().chain(actions(&of.actions)))
+}
+
+fn violation(of: &Violation) -> String {
+    let groups = (!of.groups.is_empty()).then(|| {
+        let release = match of.release.as_deref() {
+            Some("released") => ", and taken out again",
+            Some("kept") => ", and stays there: nobody could say that the alarm had ended",
+            _ => "",
+        };
+        format!("put into {}{release}", names(&of.groups))
+    });
+    cell([visible(&of.thing).into_owned()].into_iter().chain(actions(&of.actions)).chain(groups))
+}
+
+/// What became of each action; of those that were done, their names alone.
+fn actions(results: &[ActionResult]) -> Vec<String> {
+    let is_done = |result: &&ActionResult| matches!(result.status.as_str(), "COMPLETED" | "SUCCESSFUL");
+    let done: Vec<String> = results.iter().filter(is_done).map(|result| result.action.clone()).collect();
+    let bad = results.iter().filter(|result| !is_done(result)).map(|result| {
+        let why = [&result.error_code, &result.message].into_iter().flatten().map(|text| visible(text));
+        let why = why.collect::<Vec<_>>().join(": ");
+        let colon = if why.is_empty() { "" } else { ": " };
+        format!("{} {}{colon}{why}", visible(&result.action), visible(&result.status))
+    });
+    let done = (!done.is_empty()).then(|| format!("done: {}", names(&done)));
+    bad.chain(done).collect()
+}
+
+fn cell(lines: impl Iterator<Item = String>) -> String {
+    lines.map(|line| wrapped(&line, CELL)).collect::<Vec<_>>().join("\n")
+}

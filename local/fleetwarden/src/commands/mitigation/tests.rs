@@ -1,0 +1,175 @@
+use super::*;
+use crate::aws::settings::tests::at;
+use crate::aws::stand_in::{said, serve};
+use clap::Parser;
+use fleetwarden_core::names::is_unseen;
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+fn event_of(words: &[&str]) -> (Value, usize) {
+    let line = Line::try_parse_from([&["mitigation"], words].concat()).unwrap_or_else(|e| panic!("{e}"));
+    let (event, most) = event(&line.arguments.command);
+    (event.into(), most)
+}
+
+#[test]
+fn what_is_given_becomes_members_and_nothing_else_does() {
+    let shown = json!({"command": "MitigationShow", "taskId": "fw-1"});
+    assert_eq!(event_of(&["show", "fw-1"]), (shown.clone(), 1000));
+    assert_eq!(event_of(&["show", "fw-1", "--max-items", "0"]), (shown, 1));
+    assert_eq!(event_of(&["list"]), (json!({"command": "MitigationList"}), 50));
+    let of_all = [
+        "list",
+        "--audit-task-id=a",
+        "--state=failed",
+        "--start-time=2026-11-23",
+        "--end-time=2026-11-24",
+        "--max-items=7",
+    ];
+    let expected = json!({
+        "command": "MitigationList", "auditTaskId": "a", "state": "failed", "startTime": "2026-11-23",
+        "endTime": "2026-11-24",
+    });
+    assert_eq!(event_of(&of_all), (expected, 7));
+    assert!(Line::try_parse_from(["mitigation", "list", "--state", "broken"]).is_err());
+}
+
+const CERTIFICATE: &str = "9449c7f3a93cf0c55a675ddf1c83732d87d56255e70b150d9e6f3cf863bb7fc1";
+
+fn shown() -> Value {
+    let outcomes = json!({"total": 4, "succeeded": 2, "failed": 1, "skipped": 0, "canceled": 0});
+    let action = |status: &str| json!({"action": "FleetwardenQuarantineThings", "status": status});
+    json!({
+        "task": {
+            "taskId": "fw-4e2bcd1ccbc2a5dd15292a82ab80c380", "state": "failed", "origin": "rule",
+            "rule": "quarantine-shared", "auditTaskId": "8850eced986ec360f9b350835a621bcf", "count": 4,
+            "checks": {"DEVICE_CERTIFICATE_SHARED_CHECK": {
+                "actions": ["FleetwardenQuarantineThings"], "wholeCheck": false, "count": 4, "outcomes": outcomes,
+            }},
+            "outcomes": outcomes, "decidedAt": "2026-11-23T00:00:00Z", "startedAt": "2026-11-23T00:00:01Z",
+            "endedAt": "2026-11-23T00:01:01Z",
+        },
+        "findings": [
+            {"findingId": "f-1", "state": "completed", "resource": {"deviceCertificateId": CERTIFICATE},
+                "things": ["lamp-1", "lamp-2"], "actions": [action("COMPLETED")]},
+            {"findingId": "f-4", "state": "unknown"},
+            {"findingId": "f-3", "state": "failed", "resource": {"clientId": "lamp\u{1b}[2J\u{202e}"}, "things": [],
+                "actions": [{"action": "FleetwardenQuarantineThings", "status": "FAILED",
+                    "errorCode": "LimitExceededException", "message": "Rate exceeded\r\nfor the account; and this goes on for more than a line has"}]},
+            {"findingId": "f-2", "state": "completed", "resource": {"policyVersionIdentifier":
+                {"policyName": "all", "policyVersionId": "2"}}, "actions": [action("COMPLETED")]},
+        ],
+    })
+}
+
+fn of_alarms() -> Value {
+    json!({
+        "task": {
+            "taskId": "by-hand", "state": "failed", "origin": "command", "profile": "Lamps", "behavior": "Failures",
+            "actions": ["Quarantine"], "releaseAfterSeconds": 86_400, "count": 3, "decidedAt": "2026-11-23T00:00:00Z",
+        },
+        "violations": [
+            {"violationId": "v-1", "thing": "lamp-1", "state": "completed", "groups": ["quarantine"],
+                "release": "kept", "actions": [{"action": "Quarantine", "status": "SUCCESSFUL"}]},
+            {"violationId": "v-2", "thing": "泵-2", "state": "failed",
+                "actions": [{"action": "Quarantine", "status": "FAILED", "errorCode": "ThrottlingException"}]},
+            {"violationId": "v-3", "thing": "lamp-3", "state": "not-in-alarm"},
+        ],
+    })
+}
+
+#[test]
+fn a_task_is_told_with_its_devices_and_those_first_that_failed() {
+    let told = |value: Value| task::told(&serde_json::from_value(value).unwrap());
+    let refused = json!({"task": {
+        "taskId": "fw-2", "state": "refused", "origin": "rule", "rule": "log", "decidedAt": "2026-11-23T00:00:00Z",
+        "reason": "the stack may not start mitigations: deploy it with AllowMitigation=true, then move the message back to its queue",
+        "checks": {"LOGGING_DISABLED_CHECK": {
+            "actions": ["EnableLogging", "Tell"], "wholeCheck": true, "reasonCodes": ["LOGGING_DISABLED"], "count": 1}},
+    }});
+    let all = [told(shown()), told(of_alarms()), told(refused)];
+    let all = all.join("\n\n----\n\n");
+    assert!(all.lines().all(|line| line.chars().count() <= 80), "{all}");
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn tasks_are_listed_with_who_asked_for_what() {
+    let malformed =
+        json!({"taskId": "fw-3", "state": "refused", "reason": "malformed", "decidedAt": "today"});
+    let tasks = json!({"tasks": [shown()["task"], of_alarms()["task"], malformed]});
+    let listed = list::told(&serde_json::from_value(tasks).unwrap());
+    insta::assert_snapshot!(listed);
+    assert_eq!(list::told(&Listed::default()), "There are no such mitigations.");
+}
+
+/// A stack whose function answers one page after the other, by the token.
+async fn paging() -> String {
+    serve(|request| {
+        if request.uri() == "/" {
+            return Some(said(200, "<R><PhysicalResourceId>f</PhysicalResourceId></R>"));
+        }
+        let event: Value = serde_json::from_slice(request.body()).unwrap();
+        let page = event["nextToken"].as_str().map_or(0, |token| token.parse::<u64>().unwrap());
+        assert!(event["maxResults"].as_u64().unwrap() <= 250);
+        let findings: Vec<Value> = (0..2).map(|n| json!({"findingId": format!("f-{page}-{n}")})).collect();
+        let next = (page < 3).then(|| (page + 1).to_string());
+        let page = json!({"task": {"taskId": "fw-1"}, "findings": findings, "nextToken": next});
+        Some(said(200, page.to_string()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn as_many_pages_are_asked_for_as_are_wanted() {
+    let endpoint = paging().await;
+    for (most, count, is_more) in [(1000, 8, false), (3, 4, true), (8, 8, false), (1, 2, true)] {
+        let function = Function::find(at(&endpoint), "s", FUNCTION).await.unwrap();
+        let shown =
+            all::<Shown>(&function, event_of(&["show", "fw-1"]).0.as_object().unwrap().clone(), most).await;
+        let shown = shown.unwrap().unwrap();
+        assert_eq!((shown.findings.len(), shown.next_token.is_some()), (count, is_more), "{most}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_comes_twice_ends_in_an_error() {
+    let endpoint = serve(|request| {
+        let found = "<R><PhysicalResourceId>f</PhysicalResourceId></R>";
+        Some(said(200, if request.uri() == "/" { found } else { r#"{"tasks": [], "nextToken": "t"}"# }))
+    });
+    let function = Function::find(at(&endpoint.await), "s", FUNCTION).await.unwrap();
+    let error = all::<Listed>(&function, Map::new(), 9).await.unwrap_err().to_string();
+    assert_eq!(error, "mitigation-commands gave the same nextToken twice");
+}
+
+#[test]
+fn whatever_stands_in_the_ledger_commands_no_terminal() {
+    let all =
+        (0..=0x000e_007f).filter_map(char::from_u32).filter(|c| is_unseen(*c)).map(|c| format!("a{c}b"));
+    for text in all.chain(["\u{1b}]8;;https://example.com\u{7}x".to_owned(), "泵 lamp".repeat(30)]) {
+        let mut answers = [shown(), of_alarms()];
+        for answer in &mut answers {
+            replace(answer, &text);
+            let answer: Shown = serde_json::from_value(answer.clone()).unwrap();
+            let tasks = Listed { tasks: vec![answer.task.clone()], next_token: None };
+            for told in [task::told(&answer), list::told(&tasks)] {
+                assert!(!told.replace('\n', "").contains(is_unseen), "{told:?}");
+            }
+        }
+    }
+}
+
+/// Puts a text in place of every text but the names of members.
+fn replace(value: &mut Value, text: &str) {
+    match value {
+        Value::String(old) => text.clone_into(old),
+        Value::Array(all) => all.iter_mut().for_each(|one| replace(one, text)),
+        Value::Object(all) => all.values_mut().for_each(|one| replace(one, text)),
+        _ => {}
+    }
+}

@@ -1,0 +1,85 @@
+//! What is told of a mitigation task, in words. Names and reasons come from outside: none of them commands a terminal.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use fleetwarden_core::mitigation::view::{CheckTask, Task};
+use fleetwarden_core::names::visible;
+use fleetwarden_core::report::Outcomes;
+use fleetwarden_core::timestamp::Millis;
+
+/// How many columns all of it takes at most.
+const WIDTH: u16 = 80;
+
+/// A table without lines.
+pub(super) fn table() -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table
+}
+
+/// The lines of a table, without spaces at their ends.
+pub(super) fn laid_out(table: &Table) -> String {
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// Who asked for a task. Of a request that is malformed the ledger does not say.
+pub(super) fn asker(task: &Task) -> Option<String> {
+    match (&task.rule, task.origin.as_deref()) {
+        (Some(rule), _) => Some(format!("rule {}", visible(rule))),
+        (None, Some("command")) => Some("a command".to_owned()),
+        (None, _) => None,
+    }
+}
+
+/// Names, with commas between them.
+pub(super) fn names(names: &[String]) -> String {
+    names.iter().map(|name| visible(name)).collect::<Vec<_>>().join(", ")
+}
+
+/// A check with how many of its findings.
+pub(super) fn check(name: &str, of: &CheckTask) -> String {
+    let name = visible(name);
+    match (of.whole_check, of.reason_codes.is_empty()) {
+        (false, _) => format!("{name}: {}", counted(of.count, "finding")),
+        (true, true) => format!("{name}: all of its findings"),
+        (true, false) => {
+            format!("{name}: all of its findings for {} ({} at the time)", names(&of.reason_codes), of.count)
+        }
+    }
+}
+
+/// How findings ended.
+pub(super) fn outcomes(of: Outcomes) -> String {
+    let parts = [
+        (of.failed, "failed"),
+        (of.canceled, "canceled"),
+        (of.skipped, "skipped"),
+        (of.succeeded, "succeeded"),
+    ];
+    let told: Vec<String> = parts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    if told.is_empty() { "none was acted on".to_owned() } else { told.join(", ") }
+}
+
+/// A number of things.
+pub(super) fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+}
+
+/// A moment, to the second.
+pub(super) fn moment(text: &str) -> String {
+    match Millis::parse(text) {
+        Some(at) => at.rfc3339().replace('T', " ").replace('Z', " UTC"),
+        None => visible(text).into_owned(),
+    }
+}
+
+/// A length of time.
+pub(super) fn length(seconds: i64) -> String {
+    let units = [(86_400, "day"), (3600, "hour"), (60, "minute")];
+    let unit = units.into_iter().find(|(unit, _)| seconds >= *unit && seconds % unit == 0);
+    let (unit, word) = unit.unwrap_or((1, "second"));
+    counted(u64::try_from(seconds / unit).unwrap_or_default(), word)
+}
