@@ -24,7 +24,6 @@ pub mod testing;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_core::api::Operation;
-use fleetwarden_core::api::shape::Member;
 use serde_json::Map;
 use serde_json::Value;
 
@@ -42,8 +41,6 @@ pub struct Family {
     pub example: &'static str,
     /// The operation of a name, or what is wrong with the name.
     pub find: fn(&str) -> Result<&'static Operation, String>,
-    /// Members of a command that are ours and none of the service's.
-    pub own: fn(&Operation) -> &'static [Member],
     /// The member of a list's answer that has the entries.
     pub entries: fn(&str) -> &'static str,
     /// Operations that the service refuses when they are done already: what became of a try is looked up.
