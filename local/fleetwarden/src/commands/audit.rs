@@ -4,6 +4,7 @@
 //! [`line`] makes the event of the command line ([`value`], [`shorthand`]), the functions `audit-commands` and
 //! `detect-commands` do the rest, a list by [`pages`]; [`output`] shows the answer. A [`skeleton`] asks nobody.
 
+mod about;
 mod line;
 mod output;
 mod pages;

@@ -1,6 +1,7 @@
 //! The command line of the commands of one function, made from the table of their operations: what the AWS CLI calls a
 //! command and an option has the same name here.
 
+use super::about::about;
 use super::output::Format;
 use super::{Commands, value};
 use crate::aws::settings::Wanted;
@@ -76,54 +77,47 @@ pub(super) fn augment(family: Command, commands: &Commands) -> Command {
 }
 
 fn command(operation: &'static Operation) -> Command {
-    let is_list = operation.is_list();
     let members = members(operation).flat_map(options);
-    let mut command = Command::new(operation.command()).about(about(operation)).args(members);
-    if operation.changes() {
-        command = command.arg(flag(DRY_RUN).help("Only say what would change")).arg(
-            Arg::new(CONFIRM)
-                .long(CONFIRM)
-                .value_name("ACCOUNT")
-                .help("Account for which a loss is accepted"),
-        );
-    }
-    if is_list {
-        let count = |name| Arg::new(name).long(name).value_parser(clap::value_parser!(u32).range(1..));
-        let automatic = |option: Arg| option.conflicts_with_all([TOKEN, SIZE, NO_PAGINATE]);
-        command = command
-            .arg(automatic(
-                count(PAGE_SIZE).value_name("ENTRIES").help("Entries of a page, of which all are asked for"),
-            ))
-            .arg(automatic(count(MAX_ITEMS).value_name("ENTRIES").help("Entries to show at most")))
-            .arg(automatic(
-                Arg::new(STARTING_TOKEN)
-                    .long(STARTING_TOKEN)
-                    .value_name("TOKEN")
-                    .help("Where to go on: a nextToken"),
-            ))
-            .arg(flag(NO_PAGINATE).help("Ask for one page, as with --max-results and --next-token"));
-    }
-    let input = Arg::new(INPUT).long(INPUT).value_name("JSON").allow_hyphen_values(true);
-    let skeleton =
-        Arg::new(SKELETON).long(SKELETON).value_name("OF").num_args(0..=1).default_missing_value("input");
-    command
-        .arg(input.help(
-            "Members as JSON, of a file for file://PATH, of standard input for -; options are stronger",
-        ))
-        .arg(
-            skeleton
-                .value_parser(["input", "output"])
-                .help("Print an input to fill in, or what an answer has, and do nothing"),
-        )
+    let command = Command::new(operation.command()).about(about(operation.name)).args(members);
+    let command = if operation.changes() { command.args(of_change()) } else { command };
+    let command = if operation.is_list() { command.args(of_list()) } else { command };
+    command.args(of_any())
 }
 
-fn about(operation: &Operation) -> &'static str {
-    match operation.name {
-        name if name == api::REPORT.name => "What an audit came to",
-        name if name == api::ALARM_REPORT.name => "Which devices are in alarm, and what was done",
-        name if name == api::INCIDENT.name => "End an incident of alarms by a decision",
-        _ => "",
-    }
+/// Our options of what changes something.
+fn of_change() -> [Arg; 2] {
+    let confirm = valued(CONFIRM, "ACCOUNT").help("Account for which a loss is accepted");
+    [flag(DRY_RUN).help("Only say what would change"), confirm]
+}
+
+/// The AWS CLI's options of what has pages.
+fn of_list() -> [Arg; 4] {
+    let count = |name| valued(name, "ENTRIES").value_parser(clap::value_parser!(u32).range(1..));
+    let [size, most, token] = [
+        count(PAGE_SIZE).help("Entries of a page, of which all are asked for"),
+        count(MAX_ITEMS).help("Entries to show at most"),
+        valued(STARTING_TOKEN, "TOKEN").help("Where to go on: a nextToken"),
+    ]
+    .map(|option| option.conflicts_with_all([TOKEN, SIZE, NO_PAGINATE]));
+    [size, most, token, flag(NO_PAGINATE).help("Ask for one page, as with --max-results and --next-token")]
+}
+
+/// The AWS CLI's options of any command.
+fn of_any() -> [Arg; 2] {
+    let input = valued(INPUT, "JSON").allow_hyphen_values(true);
+    let skeleton = valued(SKELETON, "OF").num_args(0..=1).default_missing_value("input");
+    [
+        input.help(
+            "Members as JSON, of a file for file://PATH, of standard input for -; options are stronger",
+        ),
+        skeleton
+            .value_parser(["input", "output"])
+            .help("Print an input to fill in, or what an answer has, and do nothing"),
+    ]
+}
+
+fn valued(name: &'static str, value: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value)
 }
 
 /// All members that a command has.
@@ -139,8 +133,8 @@ fn flag(name: &'static str) -> Arg {
 fn options(member: &'static Member) -> Vec<Arg> {
     let name = hyphenated(member.name);
     if matches!(member.shape, Shape::Flag) {
-        let yes = flag(member.name).help("true");
-        let no = Arg::new(no(member)).long(no(member)).action(ArgAction::SetTrue).help("false");
+        let yes = flag(member.name).help("Yes");
+        let no = Arg::new(no(member)).long(no(member)).action(ArgAction::SetTrue).help("No");
         return vec![yes.conflicts_with(format!("no-{name}")), no];
     }
     let kind = match member.shape {
@@ -157,7 +151,7 @@ fn options(member: &'static Member) -> Vec<Arg> {
     // A token that is left out is made.
     let is_wanted = member.required && member.name != api::input::TOKEN;
     let option = if is_wanted { option.required_unless_present_any([INPUT, SKELETON]) } else { option };
-    vec![option.help(value::described(member))]
+    vec![option.help(value::described(member.shape, is_wanted))]
 }
 
 /// The option that makes a flag false.
@@ -189,8 +183,7 @@ impl Line {
         };
         if let Some(other) = event.insert("command".to_owned(), operation.name.into()) {
             let is_same = other == operation.name || other == operation.command();
-            let shown = || format!("--cli-input-json is of another command, {}", shown(&other.to_string()));
-            ensure!(is_same, "{}", shown());
+            ensure!(is_same, "--cli-input-json is of another command, {}", shown(&other.to_string()));
         }
         for member in members(operation) {
             if let Some(value) = self.member(member)? {

@@ -85,7 +85,7 @@ fn table(operation: &Operation, answer: &Value) -> Option<String> {
         return None;
     }
     let entries = answer.as_object()?.values().find_map(Value::as_array)?;
-    Some(rows(entries.iter().map(row).collect()))
+    Some(rows(&entries.iter().map(row).collect::<Vec<_>>()))
 }
 
 /// Any value: a list has a row for each entry, a structure one for each member, and what is within is JSON.
@@ -101,19 +101,19 @@ fn any_table(value: &Value) -> String {
         plain => vec![("value".to_owned(), cell(plain))],
     };
     match value {
-        Value::Array(items) => rows(items.iter().map(of).collect()),
+        Value::Array(items) => rows(&items.iter().map(of).collect::<Vec<_>>()),
         Value::Object(members) => {
             let row = |(name, value): (&String, &Value)| {
                 vec![("member".to_owned(), visible(name).to_string()), ("value".to_owned(), cell(value))]
             };
-            rows(members.iter().map(row).collect())
+            rows(&members.iter().map(row).collect::<Vec<_>>())
         }
         plain => cell(plain),
     }
 }
 
 /// A table of rows, each of cells by the name of their column.
-fn rows<N: AsRef<str>>(rows: Vec<Vec<(N, String)>>) -> String {
+fn rows<N: AsRef<str>>(rows: &[Vec<(N, String)>]) -> String {
     let mut columns: Vec<&str> = Vec::new();
     for (name, _) in rows.iter().flatten() {
         if !columns.contains(&name.as_ref()) {
@@ -123,7 +123,7 @@ fn rows<N: AsRef<str>>(rows: Vec<Vec<(N, String)>>) -> String {
     let mut table = Table::new();
     let header = columns.iter().map(|column| visible(column).to_string());
     table.load_style(presets::UTF8_BORDERS_ONLY).set_header(header);
-    for row in &rows {
+    for row in rows {
         let cell = |column: &&str| {
             row.iter().find(|(name, _)| name.as_ref() == *column).map_or("", |(_, text)| text.as_str())
         };

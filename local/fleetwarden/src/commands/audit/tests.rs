@@ -38,6 +38,10 @@ fn every_command_and_option_stands_under_its_own_name() {
         line::augment(Command::new("audit"), Audit::COMMANDS),
         line::augment(Command::new("detect"), Detect::COMMANDS),
     ] {
+        let without_words = command
+            .get_subcommands()
+            .find(|command| command.get_about().is_none_or(|about| about.to_string().is_empty()));
+        assert_eq!(without_words.map(Command::get_name), None);
         command.build();
         command.debug_assert();
     }
@@ -218,8 +222,9 @@ fn a_skeleton_fits_its_operation() {
         parsed::<Audit>(&["describe-audit-task", "--generate-cli-skeleton"]).unwrap().skeleton(),
         Some("input")
     );
-    let answers = api::AUDIT.iter().chain(&api::DETECT).map(skeleton::of_answer);
-    assert_eq!(answers.filter(Result::is_ok).count(), 60);
+    for operation in api::AUDIT.iter().chain(&api::DETECT) {
+        assert!(skeleton::of_answer(operation).unwrap().is_object(), "{}", operation.name);
+    }
     assert!(skeleton::of_answer(&api::REPORT).unwrap_err().to_string().contains("AuditReport"));
 }
 

@@ -54,7 +54,8 @@ fn list(items: &[Value], name: Option<&str>, lines: &mut Vec<String>) {
     let (plain, nested): (Vec<&Value>, Vec<&Value>) = items.iter().partition(|item| is_scalar(item));
     match name {
         Some(name) => {
-            lines.extend(plain.iter().map(|item| format!("{}\t{}", name.to_uppercase(), scalar(item))))
+            let name = name.to_uppercase();
+            lines.extend(plain.into_iter().map(|item| format!("{name}\t{}", scalar(item))));
         }
         None if plain.is_empty() => {}
         None => lines.push(plain.into_iter().map(scalar).collect::<Vec<_>>().join("\t")),

@@ -6,7 +6,7 @@
 use super::shorthand;
 use crate::input::{self, Input};
 use anyhow::{Context as _, Result, anyhow, bail};
-use fleetwarden_core::api::shape::{Member, Shape};
+use fleetwarden_core::api::shape::Shape;
 use fleetwarden_core::names::shown;
 use serde_json::{Map, Number, Value};
 use std::path::{Path, PathBuf};
@@ -123,28 +123,21 @@ fn scalar(option: &str, shape: &Shape, text: &str) -> Result<Value> {
     }
 }
 
-/// What a value may be, for the help.
-pub(super) fn described(member: &Member) -> String {
-    let required = if member.required { "; required" } else { "" };
-    format!("{}{required}", syntax(member.shape))
-}
-
-/// How a shape is written.
-fn syntax(shape: &Shape) -> String {
-    match shape {
-        Shape::List { of, .. } if is_plain(of) => format!("{} …", syntax(of)),
+/// How a value is written, for the help.
+pub(super) fn described(shape: &Shape, is_wanted: bool) -> String {
+    let written = match shape {
         Shape::List { of, .. } => format!("{} …", inner(of)),
         Shape::Record(_) | Shape::Map { .. } => {
             let inner = inner(shape);
             inner.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(&inner).to_owned()
         }
-        Shape::Choice(all) => all.join(" | "),
-        Shape::Text { .. } => "text".to_owned(),
-        Shape::Flag => "true | false".to_owned(),
-        Shape::Whole { .. } => "whole number".to_owned(),
-        Shape::Number => "number".to_owned(),
-        Shape::Time => "time: 2026-11-23, 2026-11-23T08:00:00Z or seconds since 1970".to_owned(),
-    }
+        Shape::Choice(all) => format!("One of {}", all.join(", ")),
+        Shape::Whole { min, max } if *max < i64::from(i32::MAX) => format!("{min} to {max}"),
+        Shape::Time => "2026-11-23, 2026-11-23T08:00:00Z or seconds since 1970".to_owned(),
+        _ => String::new(),
+    };
+    let required = if is_wanted { "Required" } else { "" };
+    [required, &written].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
 }
 
 /// How a shape is written within another.
@@ -155,13 +148,12 @@ fn inner(shape: &Shape) -> String {
                 members.iter().map(|member| format!("{}={}", member.name, inner(member.shape))).collect();
             format!("{{{}}}", members.join(","))
         }
-        Shape::Map { key, value } => format!("{{{}={}}}", syntax(key), inner(value)),
+        Shape::Map { key, value } => format!("{{{}={}}}", inner(key), inner(value)),
         Shape::List { of, .. } => format!("[{},…]", inner(of)),
+        Shape::Choice(all) => all.join("|"),
+        Shape::Text { .. } => "text".to_owned(),
+        Shape::Flag => "true|false".to_owned(),
+        Shape::Whole { .. } | Shape::Number => "number".to_owned(),
         Shape::Time => "time".to_owned(),
-        plain => syntax(plain),
     }
-}
-
-fn is_plain(shape: &Shape) -> bool {
-    !matches!(shape, Shape::List { .. } | Shape::Map { .. } | Shape::Record(_))
 }
