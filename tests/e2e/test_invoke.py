@@ -28,11 +28,38 @@ def test_a_function_alone_reaches_nobody(name):
     answer = json.loads(run.stdout)
     failed = answer.get("batchItemFailures") or answer.get("errorType")
     assert failed, run.stdout + run.stderr
+    assert f"{name} asked AWS, and there is no stack: fleetwarden up brings one up" in run.stderr
+    assert "Connection refused" not in run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("event", ["[]", '["a"]', "[{}]", '"a"', "7", "null"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_an_event_that_is_no_object_is_refused(name, event):
+    run = fleetwarden("invoke", name, "-e", "-", input=event, env=clean())
+    assert run.returncode == 1 and json.loads(run.stdout)["errorType"], run.stdout + run.stderr
+    assert "asked AWS" not in run.stderr
+
+
+def test_files_of_windows_powershell_are_read(tmp_path):
+    event, variables = tmp_path / "event.json", tmp_path / "variables"
+    event.write_bytes('{"command": "DescribeAuditTasks"}'.encode("utf-16"))
+    variables.write_bytes("ACCOUNT_ID=000000000000\r\n".encode("utf-16"))
+    run = fleetwarden("invoke", "audit-commands", "-e", event, "--env-file", variables, env=clean())
+    assert "did you mean 'DescribeAuditTask'?" in run.stdout, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("url", ["localhost:4566", "ftp://localhost"])
+def test_an_address_without_its_scheme_is_told_by_its_variable(url):
+    environment = clean() | {"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    run = fleetwarden("invoke", "audit-commands", "-e", ROOT / "events/invoke-list-findings.json", env=environment)
+    assert run.returncode == 1 and "AWS_ENDPOINT_URL must begin with http:// or https://" in run.stderr
 
 
 def test_a_function_that_is_not_there_and_an_event_that_is_not_there_say_so():
     run = fleetwarden("invoke", "no-such-function", "-e", ROOT / "events/sqs-check.json", env=clean())
-    assert run.returncode == 1 and "the template has no function no-such-function" in run.stderr
+    assert run.returncode == 1 and "the template has no function no-such-function; there are" in run.stderr
+    run = fleetwarden("invoke", "triage", "-e", ROOT / "events/sqs-check.json", env=clean())
+    assert run.returncode == 1 and "triage-findings" in run.stderr
     run = fleetwarden("invoke", "triage-findings", "-e", "/nowhere.json", env=clean())
     assert run.returncode == 1 and "/nowhere.json" in run.stderr
 
@@ -92,21 +119,23 @@ def numbers(value):
 
 def test_a_command_is_done_from_the_command_line(stack):
     environment = clean() | stack.variables
-    run = fleetwarden("audit", "list-mitigation-actions", "--all", env=environment)
+    run = fleetwarden("audit", "list-mitigation-actions", env=environment)
     assert run.returncode == 0 and "actionName" in run.stdout, run.stdout + run.stderr
-    run = fleetwarden("audit", "list-mitigation-actions", "maxResults=1", "--json", env=environment)
+    run = fleetwarden("audit", "list-mitigation-actions", "--max-results", "1", "--output", "json", env=environment)
     assert len(json.loads(run.stdout)["actionIdentifiers"]) == 1
     run = fleetwarden("audit", "delete-account-audit-configuration", env=environment)
     assert run.returncode == 1 and "ConfirmationRequired\nto delete the audit configuration" in run.stderr
-    for more, begins in [([], "# "), (["format=html"], "<!doctype html>"), (["--json"], '{"account":')]:
+    assert "Confirm with --confirm 123456789012" in run.stderr
+    for more, begins in [([], "# "), (["--format", "html"], "<!doctype html>"), (["--output", "json"], '{\n  "account":')]:
         run = fleetwarden("audit", "audit-report", *more, env=environment)
         assert run.returncode == 0 and run.stdout.startswith(begins), run.stdout + run.stderr
     run = fleetwarden("audit", "list-audit-task", env=environment)
-    assert run.returncode == 1 and "did you mean 'ListAuditTasks'?" in run.stderr
-    run = fleetwarden("audit", "list-audit-tasks", "--stack", "other", env=environment)
+    assert run.returncode == 2 and "'list-audit-tasks'" in run.stderr
+    tasks = ("audit", "list-audit-tasks", "--start-time", "2026-11-01", "--end-time", "2026-11-02")
+    run = fleetwarden(*tasks, "--stack", "other", env=environment)
     assert run.returncode == 1 and "of the stack other in us-east-1" in run.stderr
     # Without variables it would ask the AWS CLI, and then AWS.
-    run = fleetwarden("audit", "list-audit-tasks", env=clean() | {"PATH": "/nowhere"})
+    run = fleetwarden(*tasks, env=clean() | {"PATH": "/nowhere"})
     assert run.returncode == 1 and "no credentials of AWS" in run.stderr
 
 

@@ -5,12 +5,6 @@ use fleetwarden_commands::Family;
 use fleetwarden_commands::subject::Subject;
 use fleetwarden_commands::subject::Verb;
 use fleetwarden_core::api;
-use fleetwarden_core::api::Operation;
-use fleetwarden_core::api::input::TOKEN;
-use fleetwarden_core::api::shape::Member;
-use fleetwarden_core::api::shape::NAME;
-use fleetwarden_core::api::shape::Place;
-use fleetwarden_core::api::shape::Shape;
 use serde_json::Map;
 use serde_json::Value;
 
@@ -18,7 +12,7 @@ const CONFIGURATION: &str = "AccountAuditConfiguration";
 
 /// The operations on audits.
 pub(crate) static FAMILY: Family = Family {
-    commands: Commands { function: "audit-commands", example: "ListAuditFindings", find: api::audit, own },
+    commands: Commands { function: "audit-commands", example: "ListAuditFindings", find: api::audit },
     entries: entries_of,
     refused_twice: &[
         "DeleteAccountAuditConfiguration",
@@ -33,15 +27,6 @@ pub(crate) static FAMILY: Family = Family {
     described,
     becomes,
 };
-
-/// The token of an operation that has none in AWS: long enough for the name of any execution of a workflow.
-static START_TOKEN: Shape = Shape::Text { min: 1, max: 128, pattern: Some(&NAME) };
-static OF_A_START: [Member; 1] =
-    [Member { name: TOKEN, shape: &START_TOKEN, required: false, place: Place::Body }];
-
-fn own(operation: &Operation) -> &'static [Member] {
-    if operation.name == "StartOnDemandAuditTask" { &OF_A_START } else { &[] }
-}
 
 /// The member of a list's answer that has the entries.
 pub(crate) fn entries_of(list: &str) -> &'static str {

@@ -176,8 +176,8 @@ pub(crate) fn incident(
         description,
         next_steps: vec![
             "See what they have in common: a deployment, a region, a firmware version, a broker.".to_owned(),
-            format!("If the devices are at fault, have the policy decide on each: `fleetwarden detect alarm-incident incidentId={id} decision=mitigate`."),
-            format!("If they are not, close it: `fleetwarden detect alarm-incident incidentId={id} decision=leave`."),
+            format!("If the devices are at fault, have the policy decide on each: `fleetwarden detect alarm-incident --incident-id {id} --decision mitigate`."),
+            format!("If they are not, close it: `fleetwarden detect alarm-incident --incident-id {id} --decision leave`."),
             "Otherwise it ends by itself when no further device alarms within the window; then the policy decides on those that are still in alarm.".to_owned(),
         ],
         subject: Subject::Incident { id: id.clone() },
@@ -259,12 +259,12 @@ fn next_steps(alarm: &Alarm) -> Vec<String> {
     let mut steps = Vec::new();
     if let Some(thing) = alarm.thing.as_deref().filter(|thing| is_thing_name(thing)) {
         steps.push(format!(
-            "See what else it does: `fleetwarden detect list-active-violations thingName={thing}`."
+            "See what else it does: `fleetwarden detect list-active-violations --thing-name {thing}`."
         ));
     }
     if alarm.source == Source::DeviceDefender {
         steps.push(format!(
-            "If the alarm is false, say so: `fleetwarden detect put-verification-state-on-violation violationId={id} verificationState=FALSE_POSITIVE`."
+            "If the alarm is false, say so: `fleetwarden detect put-verification-state-on-violation --violation-id {id} --verification-state FALSE_POSITIVE`."
         ));
     }
     steps.push(

@@ -3,6 +3,7 @@
 
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
+use fleetwarden_core::api::own::TRY_ON;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::names::shown;
 use fleetwarden_core::timestamp::Millis;
@@ -11,7 +12,6 @@ use serde_json::json;
 
 use crate::DetectCommands;
 use crate::behaviors::Judged;
-use crate::family::TRY_ON;
 use crate::models;
 use crate::trial::Trial;
 

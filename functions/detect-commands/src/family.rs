@@ -5,19 +5,11 @@ use fleetwarden_commands::Family;
 use fleetwarden_commands::subject::Subject;
 use fleetwarden_commands::subject::Verb;
 use fleetwarden_core::api;
-use fleetwarden_core::api::Operation;
-use fleetwarden_core::api::shape::Member;
-use fleetwarden_core::api::shape::Place;
-use fleetwarden_core::api::shape::Shape;
 use serde_json::Map;
 use serde_json::Value;
 
 use crate::behaviors::are_same;
 
-/// Things to try a profile on.
-pub(crate) const TRY_ON: &str = "tryOn";
-/// For how many hours back.
-pub(crate) const TRY_HOURS: &str = "tryHours";
 /// What an update deletes, by the member that says so.
 const DELETIONS: [(&str, &[&str]); 4] = [
     ("deleteBehaviors", &["behaviors"]),
@@ -28,7 +20,7 @@ const DELETIONS: [(&str, &[&str]); 4] = [
 
 /// The operations of Detect.
 pub(crate) static FAMILY: Family = Family {
-    commands: Commands { function: "detect-commands", example: "ListActiveViolations", find: api::detect, own },
+    commands: Commands { function: "detect-commands", example: "ListActiveViolations", find: api::detect },
     entries,
     refused_twice: &[
         "CreateSecurityProfile",
@@ -41,22 +33,6 @@ pub(crate) static FAMILY: Family = Family {
     described,
     becomes,
 };
-
-static THING: Shape = Shape::Text { min: 1, max: 128, pattern: None };
-static THINGS: Shape = Shape::List { of: &THING, min: 1, max: 10 };
-/// Detect keeps metrics for 14 days.
-static HOURS: Shape = Shape::Whole { min: 1, max: 336 };
-static OF_A_PROFILE: [Member; 2] = [
-    Member { name: TRY_ON, shape: &THINGS, required: false, place: Place::Body },
-    Member { name: TRY_HOURS, shape: &HOURS, required: false, place: Place::Body },
-];
-
-fn own(operation: &Operation) -> &'static [Member] {
-    match operation.name {
-        "CreateSecurityProfile" | "UpdateSecurityProfile" | "AttachSecurityProfile" => &OF_A_PROFILE,
-        _ => &[],
-    }
-}
 
 /// The member of a list's answer that has the entries.
 fn entries(list: &str) -> &'static str {

@@ -11,6 +11,8 @@ use fleetwarden_behaviors::Datapoint;
 use fleetwarden_behaviors::FEWEST_DATAPOINTS;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
+use fleetwarden_core::api::own::TRY_HOURS;
+use fleetwarden_core::api::own::TRY_ON;
 use fleetwarden_core::names::shown;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
@@ -18,8 +20,6 @@ use serde_json::json;
 
 use crate::DetectCommands;
 use crate::behaviors::Judged;
-use crate::family::TRY_HOURS;
-use crate::family::TRY_ON;
 use crate::trial::read::Reader;
 use crate::trial::run::never;
 use crate::trial::run::run;

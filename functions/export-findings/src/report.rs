@@ -50,7 +50,7 @@ pub(crate) fn alert(audit: &Audit, check: &CheckName, tally: &Tally, places: &Pl
                 places.archive.url(&format!("{}-*.ndjson.gz", findings_prefix(audit, check)))
             ),
             format!(
-                "What it means and how to comply: `fleetwarden audit audit-report taskId={}`.",
+                "What it means and how to comply: `fleetwarden audit audit-report --task-id {}`.",
                 audit.task_id
             ),
             "What is accepted, or can be mitigated: give it a rule in the policy.".into(),

@@ -30,12 +30,8 @@ use serde_json::value::RawValue;
 use serde_json::value::to_raw_value;
 
 /// The commands on mitigations.
-static COMMANDS: Commands = Commands {
-    function: "mitigation-commands",
-    example: "MitigationShow",
-    find: api::mitigation,
-    own: |_| &[],
-};
+static COMMANDS: Commands =
+    Commands { function: "mitigation-commands", example: "MitigationShow", find: api::mitigation };
 
 /// The function with all that it needs from outside.
 pub struct MitigationCommands {

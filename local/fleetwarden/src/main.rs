@@ -13,6 +13,7 @@ mod emulator;
 mod fleet;
 mod http;
 mod input;
+mod nowhere;
 mod output;
 mod process;
 mod replay;
@@ -21,7 +22,8 @@ mod shell;
 mod stack;
 mod template;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -44,9 +46,9 @@ enum Command {
     /// Bring the whole stack up on this machine and keep it up
     Up(commands::up::Arguments),
     /// Have an audit command done by a stack, in AWS or on this machine
-    Audit(commands::audit::Arguments),
+    Audit(commands::audit::Arguments<commands::audit::Audit>),
     /// Have a command of Detect done by a stack, in AWS or on this machine
-    Detect(commands::audit::Arguments),
+    Detect(commands::audit::Arguments<commands::detect::Detect>),
     /// Show what a mitigation did, or list mitigations, of a stack in AWS or on this machine
     Mitigation(commands::mitigation::Arguments),
     /// Run one function with an event and print its answer
@@ -57,7 +59,8 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let command = match Arguments::try_parse() {
+    let matches = without_empty(Arguments::command()).try_get_matches();
+    let command = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments.command,
         Err(unparsed) => return output::of_parser(&unparsed),
     };
@@ -76,13 +79,22 @@ async fn main() -> ExitCode {
     })
 }
 
+/// Takes a variable that is empty for one that is not set: so a file of variables says that there is none.
+fn without_empty(command: clap::Command) -> clap::Command {
+    let reset = |option: clap::Arg| {
+        let value = option.get_env().and_then(std::env::var_os);
+        if value.is_some_and(|value| value.is_empty()) { option.env(Resettable::Reset) } else { option }
+    };
+    command.mut_args(reset).mut_subcommands(without_empty)
+}
+
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::DeviceDefender(arguments) => commands::device_defender::run(arguments).await,
         Command::Policy(arguments) => commands::policy::run(arguments).await,
         Command::Things(arguments) => commands::things::run(arguments).await,
         Command::Audit(arguments) => commands::audit::run(arguments).await,
-        Command::Detect(arguments) => commands::detect::run(arguments).await,
+        Command::Detect(arguments) => commands::audit::run(arguments).await,
         Command::Mitigation(arguments) => commands::mitigation::run(arguments).await,
         Command::Up(arguments) => commands::up::run(arguments).await,
         Command::Invoke(arguments) => commands::invoke::run(arguments).await,

@@ -78,7 +78,7 @@ impl Command {
                 None
             }
         };
-        let own = (commands.own)(operation);
+        let own = operation.own_members();
         let (taken, members) = members.into_iter().partition(|(name, _)| own.iter().any(|m| m.name == name));
         // They are judged as members are, by no operation's rules.
         let beside = Operation { name: "", method: "", path: "", per_second: 1, members: own };
@@ -109,7 +109,9 @@ impl Command {
             Some(_) => Err(Failure::confirmation(format!(
                 "{loses}. confirm names another account than this one, {account}"
             ))),
-            None => Err(Failure::confirmation(format!("{loses}. Confirm with \"confirm\": \"{account}\""))),
+            None => Err(Failure::confirmation(format!(
+                "{loses}. Confirm with --confirm {account} (in an event: \"confirm\": \"{account}\")"
+            ))),
         }
     }
 

@@ -26,7 +26,6 @@ pub mod testing;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_core::api::Operation;
-use fleetwarden_core::api::shape::Member;
 use serde_json::Map;
 use serde_json::Value;
 
@@ -44,8 +43,6 @@ pub struct Commands {
     pub example: &'static str,
     /// The operation of a name, or what is wrong with the name.
     pub find: fn(&str) -> Result<&'static Operation, String>,
-    /// Members of a command that are ours and none of the service's.
-    pub own: fn(&Operation) -> &'static [Member],
 }
 
 /// Operations of Device Defender that belong together, and what is special about some of them.

@@ -11,6 +11,7 @@ mod detect;
 pub mod input;
 mod inputs;
 mod mitigation;
+pub mod own;
 mod rules;
 pub mod shape;
 
@@ -48,15 +49,30 @@ impl Operation {
 
     /// Its name as a command of the AWS CLI, such as `list-audit-findings`.
     pub fn command(&self) -> String {
-        let mut command = String::with_capacity(self.name.len() + 8);
-        for letter in self.name.chars() {
-            if letter.is_ascii_uppercase() && !command.is_empty() {
-                command.push('-');
-            }
-            command.push(letter.to_ascii_lowercase());
-        }
-        command
+        hyphenated(self.name)
     }
+}
+
+/// A name as the AWS CLI writes it: of an operation as a command, of a member as an option without its hyphens.
+pub fn hyphenated(name: &str) -> String {
+    let mut words = String::with_capacity(name.len() + 8);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push('-');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
+
+/// The commands on audits: the operations, and [`REPORT`].
+pub fn audit_commands() -> impl Iterator<Item = &'static Operation> + Clone {
+    AUDIT.iter().chain([&REPORT])
+}
+
+/// The commands of Detect: the operations, [`INCIDENT`] and [`ALARM_REPORT`].
+pub fn detect_commands() -> impl Iterator<Item = &'static Operation> + Clone {
+    DETECT.iter().chain([&INCIDENT, &ALARM_REPORT])
 }
 
 /// The operation on audits with this name, or [`REPORT`]. The name may be written as the AWS CLI writes it.
@@ -64,7 +80,7 @@ impl Operation {
 /// # Errors
 /// What is wrong with the name, and which is nearest.
 pub fn audit(name: &str) -> Result<&'static Operation, String> {
-    named(name, "audit", AUDIT.iter().chain([&REPORT]))
+    named(name, "audit", audit_commands())
 }
 
 /// The operation of Detect with this name, [`INCIDENT`] or [`ALARM_REPORT`]. The name may be written as the AWS CLI writes it.
@@ -72,7 +88,7 @@ pub fn audit(name: &str) -> Result<&'static Operation, String> {
 /// # Errors
 /// What is wrong with the name, and which is nearest.
 pub fn detect(name: &str) -> Result<&'static Operation, String> {
-    named(name, "Detect", DETECT.iter().chain([&INCIDENT, &ALARM_REPORT]))
+    named(name, "Detect", detect_commands())
 }
 
 /// The command of our own on mitigations with this name. The name may be written as the AWS CLI would write it.

@@ -59,7 +59,7 @@ async fn what_may_disable_a_check_is_confirmed_too() {
     assert_eq!(
         house.fails(event.clone()).await,
         "ConfirmationRequired\nto disable LOGGING_DISABLED_CHECK deletes what was collected for it, and to leave \
-         'enabled' out may disable it. Confirm with \"confirm\": \"123456789012\""
+         'enabled' out may disable it. Confirm with --confirm 123456789012 (in an event: \"confirm\": \"123456789012\")"
     );
     assert!(!house.calls().contains("PATCH"));
     event["confirm"] = ACCOUNT.into();
@@ -133,7 +133,7 @@ async fn to_disable_a_check_has_to_be_confirmed() {
     let house = house();
     house.enable(&[LOGGING, SHARED, POLICY]).await;
     let asked = "ConfirmationRequired\nto disable DEVICE_CERTIFICATE_SHARED_CHECK, LOGGING_DISABLED_CHECK deletes \
-        what was collected for it. Confirm with \"confirm\": \"123456789012\"";
+        what was collected for it. Confirm with --confirm 123456789012 (in an event: \"confirm\": \"123456789012\")";
     // Of one that is disabled already nothing is lost.
     let mut event = disable(&[LOGGING, SHARED, KNOWN[1]]);
     assert_eq!(house.fails(event.clone()).await, asked);
@@ -175,10 +175,10 @@ async fn to_delete_the_configuration_has_to_be_confirmed() {
     told.push(house.fails(delete(json!({"deleteScheduledAudits": true, "confirm": "1"}))).await);
     insta::assert_snapshot!(told.join("\n\n"), @r#"
     ConfirmationRequired
-    to delete the audit configuration disables 2 checks and deletes what was collected for them, the audit's role and its notification target; scheduled audits stay and find their checks disabled: 'nightly'. Confirm with "confirm": "123456789012"
+    to delete the audit configuration disables 2 checks and deletes what was collected for them, the audit's role and its notification target; scheduled audits stay and find their checks disabled: 'nightly'. Confirm with --confirm 123456789012 (in an event: "confirm": "123456789012")
 
     ConfirmationRequired
-    to delete the audit configuration disables 2 checks and deletes what was collected for them, the audit's role and its notification target, and deletes 1 scheduled audit: 'nightly'. Confirm with "confirm": "123456789012"
+    to delete the audit configuration disables 2 checks and deletes what was collected for them, the audit's role and its notification target, and deletes 1 scheduled audit: 'nightly'. Confirm with --confirm 123456789012 (in an event: "confirm": "123456789012")
 
     ConfirmationRequired
     to delete the audit configuration disables 2 checks and deletes what was collected for them, the audit's role and its notification target, and deletes 2 scheduled audits: 'nightly', 'weekly'. confirm names another account than this one, 123456789012

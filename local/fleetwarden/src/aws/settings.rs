@@ -6,6 +6,7 @@
 use super::Service;
 use anyhow::{Context as _, Result, anyhow, bail};
 use aws_credential_types::Credentials;
+use clap::Args;
 use fleetwarden_core::names::shown;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -28,6 +29,20 @@ pub(crate) struct Settings {
     endpoints: BTreeMap<Service, String>,
 }
 
+/// What the command line says of AWS, in the AWS CLI's words: it is stronger than all else.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Wanted {
+    /// Region, in place of what the environment and the AWS CLI say
+    #[arg(long, global = true)]
+    region: Option<String>,
+    /// Profile of the AWS CLI, in place of what the environment says
+    #[arg(long, global = true)]
+    profile: Option<String>,
+    /// Address of the stack's Lambda and CloudFormation, in place of AWS's
+    #[arg(long, value_name = "URL", global = true)]
+    endpoint_url: Option<String>,
+}
+
 /// What `aws configure export-credentials` prints.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -40,42 +55,59 @@ struct Exported {
 impl Settings {
     /// Finds them.
     pub(crate) async fn find() -> Result<Self> {
-        Self::from(&|name| std::env::var(name).ok(), "aws").await
+        Self::of(&Wanted::default()).await
     }
 
-    async fn from(variable: &(dyn Fn(&str) -> Option<String> + Sync), cli: &str) -> Result<Self> {
+    /// Finds them where the command line says something of them.
+    pub(crate) async fn of(wanted: &Wanted) -> Result<Self> {
+        Self::from(&|name| std::env::var(name).ok(), wanted, "aws").await
+    }
+
+    async fn from(
+        variable: &(dyn Fn(&str) -> Option<String> + Sync),
+        wanted: &Wanted,
+        cli: &str,
+    ) -> Result<Self> {
+        let Wanted { region, profile, endpoint_url } = wanted;
+        let cli = &Cli { command: cli, profile: profile.as_deref() };
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let is_on = |name: &str| variable(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        let credentials = async {
-            let Some(id) = variable("AWS_ACCESS_KEY_ID") else { return exported(cli).await };
-            let secret = variable("AWS_SECRET_ACCESS_KEY");
-            let secret = secret.context("AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not")?;
-            Ok(Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "environment"))
-        };
-        let region = async {
-            match variable("AWS_REGION").or_else(|| variable("AWS_DEFAULT_REGION")) {
-                Some(region) => Ok(region),
-                None => configured_region(cli).await,
-            }
-        };
-        let (credentials, region) = tokio::try_join!(credentials, region)?;
         let endpoint = |service: Service| {
             let own = format!("AWS_ENDPOINT_URL_{}", service.name().to_ascii_uppercase());
-            let (name, url) = [own, "AWS_ENDPOINT_URL".to_owned()].into_iter().find_map(|name| {
-                let url = variable(&name)?;
-                Some((name, url))
+            let given = endpoint_url.clone().map(|url| ("--endpoint-url".to_owned(), url));
+            let (name, url) = given.or_else(|| {
+                [own, "AWS_ENDPOINT_URL".to_owned()].into_iter().find_map(|name| {
+                    let url = variable(&name)?;
+                    Some((name, url))
+                })
             })?;
             Some(match url.split_once("://") {
                 Some(("http" | "https", _)) => Ok((service, url.trim_end_matches('/').to_owned())),
                 _ => Err(anyhow!("{name} must begin with http:// or https://: '{}'", shown(&url))),
             })
         };
+        let endpoints = Service::ALL.into_iter().filter_map(endpoint).collect::<Result<_>>()?;
+        let credentials = async {
+            let id = variable("AWS_ACCESS_KEY_ID").filter(|_| profile.is_none());
+            let Some(id) = id else { return exported(cli).await };
+            let secret = variable("AWS_SECRET_ACCESS_KEY");
+            let secret = secret.context("AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not")?;
+            Ok(Credentials::new(id, secret, variable("AWS_SESSION_TOKEN"), None, "environment"))
+        };
+        let given = region.clone();
+        let region = async {
+            match given.or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION")) {
+                Some(region) => Ok(region),
+                None => configured_region(cli).await,
+            }
+        };
+        let (credentials, region) = tokio::try_join!(credentials, region)?;
         Ok(Self {
             credentials,
             region,
             fips: is_on("AWS_USE_FIPS_ENDPOINT"),
             dual_stack: is_on("AWS_USE_DUALSTACK_ENDPOINT"),
-            endpoints: Service::ALL.into_iter().filter_map(endpoint).collect::<Result<_>>()?,
+            endpoints,
         })
     }
 
@@ -118,8 +150,14 @@ impl Settings {
     }
 }
 
+/// The AWS CLI, and the profile of it that is wanted.
+struct Cli<'a> {
+    command: &'a str,
+    profile: Option<&'a str>,
+}
+
 /// The AWS CLI's credentials.
-async fn exported(cli: &str) -> Result<Credentials> {
+async fn exported(cli: &Cli<'_>) -> Result<Credentials> {
     let Some(output) = ask(cli, &["configure", "export-credentials", "--format", "process"]).await? else {
         bail!("no credentials of AWS: there is no AWS CLI to ask for them; install it and {SIGN_IN}");
     };
@@ -144,7 +182,7 @@ async fn exported(cli: &str) -> Result<Credentials> {
 }
 
 /// The AWS CLI's region.
-async fn configured_region(cli: &str) -> Result<String> {
+async fn configured_region(cli: &Cli<'_>) -> Result<String> {
     let output = ask(cli, &["configure", "get", "region"]).await?;
     let region = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     region
@@ -153,13 +191,21 @@ async fn configured_region(cli: &str) -> Result<String> {
 }
 
 /// What the AWS CLI answers, if there is one.
-async fn ask(cli: &str, arguments: &[&str]) -> Result<Option<Output>> {
+async fn ask(cli: &Cli<'_>, arguments: &[&str]) -> Result<Option<Output>> {
+    let Cli { command, profile } = cli;
+    let profile = profile.iter().flat_map(|profile| ["--profile", profile]);
     // A code that it wants to know it asks for at the terminal; standard input may be the event.
-    let output = Command::new(cli).args(arguments).stdin(Stdio::null()).kill_on_drop(true).output().await;
+    let output = Command::new(command)
+        .args(arguments)
+        .args(profile)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await;
     match output {
         Ok(output) => Ok(Some(output)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot start {cli}")),
+        Err(error) => Err(error).with_context(|| format!("cannot start {command}")),
     }
 }
 
@@ -202,7 +248,7 @@ pub(crate) mod tests {
     async fn from(variables: &[(&str, &str)], cli: &str) -> Result<Settings> {
         let variables: BTreeMap<_, _> =
             variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Settings::from(&|name| variables.get(name).cloned(), cli).await
+        Settings::from(&|name| variables.get(name).cloned(), &Wanted::default(), cli).await
     }
 
     async fn refused(variables: &[(&str, &str)], cli: &str) -> String {
@@ -255,6 +301,33 @@ pub(crate) mod tests {
         let credentials = settings.credentials();
         assert_eq!((credentials.access_key_id(), credentials.session_token()), ("k", Some("t")));
         assert_eq!(settings.region(), "ap-southeast-2");
+    }
+
+    #[tokio::test]
+    async fn what_the_command_line_says_is_stronger_than_all_else() {
+        let (_folder, aws) = cli(r#"case "$2 $6 $5" in
+            "export-credentials other --profile") echo '{"AccessKeyId":"k","SecretAccessKey":"s"}';;
+            *) exit 1;;
+            esac"#);
+        let variables = [&KEYS[..], &[REGION, ("AWS_ENDPOINT_URL_LAMBDA", "http://lambda")]].concat();
+        let wanted = |region: Option<&str>, profile: Option<&str>, url: Option<&str>| Wanted {
+            region: region.map(str::to_owned),
+            profile: profile.map(str::to_owned),
+            endpoint_url: url.map(str::to_owned),
+        };
+        let find = async |wanted: Wanted| {
+            let variable = |name: &str| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            };
+            Settings::from(&variable, &wanted, &aws).await
+        };
+        let settings = find(wanted(Some("us-west-2"), Some("other"), Some("http://here/"))).await.unwrap();
+        assert_eq!((settings.region(), settings.credentials().access_key_id()), ("us-west-2", "k"));
+        assert_eq!(settings.url(Service::Lambda), "http://here");
+        let settings = find(wanted(None, None, None)).await.unwrap();
+        assert_eq!((settings.region(), settings.credentials().access_key_id()), ("eu-central-1", "id"));
+        let error = find(wanted(None, None, Some("here"))).await.unwrap_err().to_string();
+        assert_eq!(error, "--endpoint-url must begin with http:// or https://: 'here'");
     }
 
     #[tokio::test]

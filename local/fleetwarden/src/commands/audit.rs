@@ -1,73 +1,91 @@
-//! `fleetwarden audit` and `fleetwarden detect`: a command by its name and members, done by a stack in AWS or on this
+//! `fleetwarden audit` and `fleetwarden detect`: a command as the AWS CLI spells it, done by a stack in AWS or on this
 //! machine.
 //!
-//! It makes the event, the functions `audit-commands` and `detect-commands` do the rest; a list is shown as a table, a
-//! report as it is written.
+//! [`line`] makes the event of the command line ([`value`], [`shorthand`]), the functions `audit-commands` and
+//! `detect-commands` do the rest, a list by [`pages`]; [`output`] shows the answer. A [`skeleton`] asks nobody.
 
-use super::pair;
+mod about;
+mod line;
+mod output;
+mod pages;
+mod shorthand;
+mod skeleton;
+mod text;
+mod value;
+
+use self::line::{Line, Pages};
+use self::output::{Format, Query};
 use crate::aws::Again;
 use crate::aws::function::{Answer, Function};
 use crate::aws::settings::Settings;
-use crate::input::{self, Input};
 use crate::output::{line, note, waiting};
-use crate::stack;
-use anyhow::{Context as _, Result, bail};
-use clap::Args;
-use comfy_table::{Table, presets};
-use fleetwarden_core::api::{self, Operation, input::TOKEN, shape::Shape};
-use fleetwarden_core::names::visible;
+use anyhow::{Context as _, Result};
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use fleetwarden_core::api::{self, Operation, hyphenated, input::TOKEN};
 use serde_json::{Map, Value};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
-use std::path::{Path, PathBuf};
+use std::marker::PhantomData;
 use std::process::ExitCode;
 
 /// What AWS has no token for, and `audit-commands` has one.
 const START_AUDIT: &str = "StartOnDemandAuditTask";
-/// Members with a value that was measured.
-const MEASURED: [&str; 3] = ["value", "metricValue", "lastViolationValue"];
 
 /// Commands that one function does.
 #[derive(Debug)]
 pub(crate) struct Commands {
     /// The function.
     pub(crate) function: &'static str,
-    /// The command of a name, or what is wrong with the name.
-    pub(crate) find: fn(&str) -> Result<&'static Operation, String>,
+    /// The commands.
+    pub(crate) all: fn() -> Vec<&'static Operation>,
     /// Commands that the function knows a repeat of without a token.
     pub(crate) repeated: &'static [&'static str],
 }
 
-/// The commands on audits.
-static AUDIT: Commands = Commands { function: "audit-commands", find: api::audit, repeated: &[START_AUDIT] };
+/// Whose commands a command line has.
+pub(crate) trait Family {
+    /// The commands.
+    const COMMANDS: &'static Commands;
+}
 
-/// Arguments of `audit` and `detect`.
-#[derive(Debug, Args)]
-pub(crate) struct Arguments {
-    /// The command, such as list-audit-findings or list-active-violations
-    command: String,
-    /// Member of the input: text, or JSON where the operation wants no text; may be repeated
-    #[arg(value_name = "NAME=VALUE", value_parser = pair)]
-    members: Vec<(String, String)>,
-    /// The stack: in the account and region that the AWS CLI would use, or at `AWS_ENDPOINT_URL`
-    #[arg(long, env = "FLEETWARDEN_STACK", default_value = stack::NAME, hide_env_values = true,
-        value_parser = stack::name)]
-    stack: String,
-    /// File with the members as JSON; - reads standard input
-    #[arg(long)]
-    input: Option<PathBuf>,
-    /// Only say what would change
-    #[arg(long)]
-    dry_run: bool,
-    /// List all pages
-    #[arg(long)]
-    all: bool,
-    /// Account for which a loss is accepted
-    #[arg(long, value_name = "ACCOUNT")]
-    confirm: Option<String>,
-    /// Print the answer as it is
-    #[arg(long)]
-    json: bool,
+/// The command line of a family.
+#[derive(Debug)]
+pub(crate) struct Arguments<F>(Line, PhantomData<F>);
+
+/// The commands on audits.
+static AUDIT: Commands = Commands {
+    function: "audit-commands",
+    all: || api::audit_commands().collect(),
+    repeated: &[START_AUDIT],
+};
+
+/// The family of the commands on audits.
+#[derive(Debug)]
+pub(crate) struct Audit;
+
+impl Family for Audit {
+    const COMMANDS: &'static Commands = &AUDIT;
+}
+
+impl<F: Family> Args for Arguments<F> {
+    fn augment_args(command: Command) -> Command {
+        line::augment(command, F::COMMANDS)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl<F: Family> FromArgMatches for Arguments<F> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Line::read(F::COMMANDS, matches).map(|line| Self(line, PhantomData))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// What is sent to the function.
@@ -80,20 +98,29 @@ struct Request {
     token: Option<String>,
 }
 
-/// Has an audit command done.
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
-    run_of(&AUDIT, arguments).await
-}
-
-/// Has one of some commands done.
-pub(crate) async fn run_of(commands: &'static Commands, arguments: Arguments) -> Result<ExitCode> {
-    let operation = (commands.find)(&arguments.command).map_err(anyhow::Error::msg)?;
-    let request = Request::new(commands, operation, event(operation, &arguments)?);
-    let settings = Settings::find().await?;
+/// Has a command done.
+pub(crate) async fn run<F: Family>(Arguments(given, _): Arguments<F>) -> Result<ExitCode> {
+    let Line { operation, common, .. } = &given;
+    if given.skeleton() == Some("input") {
+        line(serde_json::to_string_pretty(&skeleton::of(operation))?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Whether it is an expression is told before anything is done.
+    common.query.as_deref().map(Query::parse).transpose()?;
+    let (event, pages) = given.event()?;
+    if given.skeleton().is_some() {
+        let output = common.output.or(Some(Format::Json));
+        let shown =
+            output::shown(operation, &skeleton::of_answer(operation)?, output, common.query.as_deref())?;
+        shown.into_iter().for_each(line);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let request = Request::new(given.commands, given.operation, event);
+    let settings = Settings::of(&common.aws).await?;
     let spinner = waiting(format!("{} in {}", operation.name, settings.region()));
-    let answer = request.send(settings, &arguments.stack).await;
+    let answer = request.send(settings, &common.stack, pages).await;
     spinner.finish_and_clear();
-    show(&arguments, &request, &answer?)
+    show(&given, &request, &answer?)
 }
 
 impl Request {
@@ -112,9 +139,13 @@ impl Request {
         request
     }
 
-    async fn send(&self, settings: Settings, stack: &str) -> Result<Answer> {
+    async fn send(&self, settings: Settings, stack: &str, pages: Pages) -> Result<Answer> {
         let function = Function::find(settings, stack, self.commands.function).await?;
-        let event = Value::Object(self.event.clone()).to_string();
+        self.answer(&function, pages).await
+    }
+
+    async fn invoke(&self, function: &Function, event: &Map<String, Value>) -> Result<Answer> {
+        let event = serde_json::to_string(event)?;
         let answer = function.invoke(event.into(), self.again()).await;
         answer.map_err(|failure| {
             let in_doubt = failure.is_unknown() && self.changes();
@@ -154,12 +185,12 @@ impl Request {
     /// How to repeat what nobody gave a token.
     fn once(&self) -> Option<String> {
         let token = self.token.as_ref()?;
-        Some(format!("the same command with {TOKEN}={token} starts no second audit"))
+        Some(format!("the same command with --{} {token} starts no second audit", hyphenated(TOKEN)))
     }
 }
 
 /// Shows an answer.
-fn show(arguments: &Arguments, request: &Request, answer: &Answer) -> Result<ExitCode> {
+fn show(given: &Line, request: &Request, answer: &Answer) -> Result<ExitCode> {
     if answer.failed {
         let why = why(request.commands.function, &answer.body);
         note(format!("fleetwarden: {why}"));
@@ -169,15 +200,11 @@ fn show(arguments: &Arguments, request: &Request, answer: &Answer) -> Result<Exi
         return Ok(ExitCode::FAILURE);
     }
     let value: Value = serde_json::from_slice(&answer.body).context("the answer is no JSON")?;
-    let written = value.get("contentType").and_then(|_| value.get("body")).and_then(Value::as_str);
-    match (written, table(request.operation, &value)) {
-        _ if arguments.json => line(String::from_utf8_lossy(&answer.body)),
-        (Some(written), _) => line(written),
-        (None, Some(table)) => line(table),
-        (None, None) => line(serde_json::to_string_pretty(&value)?),
-    }
-    if let Some(token) = value.get("nextToken").and_then(Value::as_str).filter(|_| !arguments.json) {
-        note(format!("there is more: nextToken={token}"));
+    let Line { operation, common, .. } = given;
+    let shown = output::shown(operation, &value, common.output, common.query.as_deref())?;
+    shown.into_iter().for_each(line);
+    if let Some(token) = value.get(line::TOKEN).and_then(Value::as_str) {
+        note(format!("there is more: go on with --starting-token {token}"));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -194,259 +221,5 @@ pub(super) fn why(function: &str, body: &[u8]) -> String {
     }
 }
 
-/// The event for the function.
-fn event(operation: &Operation, arguments: &Arguments) -> Result<Map<String, Value>> {
-    let mut event = match &arguments.input {
-        Some(path) => members(path)?,
-        None => Map::new(),
-    };
-    for (name, text) in &arguments.members {
-        let member = operation.members.iter().find(|member| member.name == name);
-        let is_text = member
-            .is_some_and(|member| matches!(member.shape, Shape::Text { .. } | Shape::Choice(_)))
-            || [TOKEN, "confirm"].contains(&name.as_str());
-        let json = if is_text { None } else { serde_json::from_str(text).ok() };
-        event.insert(name.clone(), json.unwrap_or_else(|| text.as_str().into()));
-    }
-    event.insert("command".to_owned(), operation.name.into());
-    if [api::REPORT.name, api::ALARM_REPORT.name].contains(&operation.name) && !arguments.json {
-        event.entry("format").or_insert_with(|| "markdown".into());
-    }
-    for (name, given) in [("dryRun", arguments.dry_run), ("all", arguments.all)] {
-        if given {
-            event.insert(name.to_owned(), true.into());
-        }
-    }
-    if let Some(account) = &arguments.confirm {
-        event.insert("confirm".to_owned(), account.as_str().into());
-    }
-    Ok(event)
-}
-
-/// The members of an input that a file holds.
-fn members(path: &Path) -> Result<Map<String, Value>> {
-    let Input { name, text } = input::read(path)?;
-    match serde_json::from_str(&text).with_context(|| format!("{name} is not valid JSON"))? {
-        Value::Object(members) => Ok(members),
-        _ => bail!("{name} is not a JSON object"),
-    }
-}
-
-/// The entries of a list, a row each; nothing if the operation is no list. A resource is shown by its identifier, what
-/// has a name or an ARN by that, and what else has members of its own is left out.
-fn table(operation: &Operation, answer: &Value) -> Option<String> {
-    if !operation.is_list() {
-        return None;
-    }
-    let entries = answer.as_object()?.values().find_map(Value::as_array)?;
-    let rows: Vec<Vec<(&str, String)>> = entries.iter().map(row).collect();
-    let mut columns: Vec<&str> = Vec::new();
-    for (name, _) in rows.iter().flatten() {
-        if !columns.contains(name) {
-            columns.push(name);
-        }
-    }
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(&columns);
-    for row in &rows {
-        let cell =
-            |column: &&str| row.iter().find(|(name, _)| name == column).map_or("", |(_, text)| text.as_str());
-        table.add_row(columns.iter().map(cell));
-    }
-    Some(table.to_string())
-}
-
-fn row(entry: &Value) -> Vec<(&str, String)> {
-    let Some(members) = entry.as_object() else { return vec![("name", shown(entry))] };
-    let mut row: Vec<(&str, String)> = members
-        .iter()
-        .filter(|(_, value)| !value.is_object() && !value.is_array())
-        .map(|(name, value)| (name.as_str(), shown(value)))
-        .collect();
-    row.extend(members.iter().filter_map(|(member, value)| {
-        let name = value.get("name").or_else(|| value.get("arn"));
-        let value = if MEASURED.contains(&member.as_str()) { Some(value) } else { name };
-        value.map(|value| (member.as_str(), shown(value)))
-    }));
-    let within = entry.get("nonCompliantResource").or_else(|| entry.get("relatedResource")).unwrap_or(entry);
-    if let Some(resource) = within.get("resourceIdentifier") {
-        row.push(("resource", shown(resource)));
-    }
-    row
-}
-
-/// A value as people see it: names of devices are any text.
-fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), |text| visible(text).to_string())
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::aws::settings::tests::at;
-    use crate::aws::stand_in::{said, serve};
-    use clap::Parser;
-    use http_body_util::Full;
-    use hyper::Response;
-    use hyper::body::Bytes;
-    use serde_json::json;
-    use std::fmt::Write as _;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        arguments: Arguments,
-    }
-
-    fn event_of(words: &[&str]) -> Result<Value> {
-        let arguments = Line::parse_from([&["audit"], words].concat()).arguments;
-        let operation = api::audit(&arguments.command).map_err(anyhow::Error::msg)?;
-        event(operation, &arguments).map(Value::Object)
-    }
-
-    #[test]
-    fn members_are_of_the_type_that_the_operation_wants() {
-        let schedule = [
-            "create-scheduled-audit",
-            "scheduledAuditName=7",
-            "frequency=MONTHLY",
-            "dayOfMonth=1",
-            "targetCheckNames=[\"LOGGING_DISABLED_CHECK\"]",
-            "--dry-run",
-        ];
-        let expected = json!({
-            "command": "CreateScheduledAudit", "scheduledAuditName": "7", "frequency": "MONTHLY", "dayOfMonth": "1",
-            "targetCheckNames": ["LOGGING_DISABLED_CHECK"], "dryRun": true,
-        });
-        assert_eq!(event_of(&schedule).unwrap(), expected);
-        let list = [
-            "ListAuditTasks",
-            "startTime=2026-11-01T00:00:00Z",
-            "endTime=1795392000",
-            "maxResults=5",
-            "--all",
-        ];
-        let expected = json!({
-            "command": "ListAuditTasks", "startTime": "2026-11-01T00:00:00Z", "endTime": 1_795_392_000,
-            "maxResults": 5, "all": true,
-        });
-        assert_eq!(event_of(&list).unwrap(), expected);
-        let report = |words: &[&str]| event_of(&[&["audit-report"], words].concat()).unwrap();
-        assert_eq!(report(&[]), json!({"command": "AuditReport", "format": "markdown"}));
-        assert_eq!(report(&["--json"]), json!({"command": "AuditReport"}));
-        let page = json!({"command": "AuditReport", "taskId": "7", "format": "html"});
-        assert_eq!(report(&["taskId=7", "format=html"]), page);
-        let unknown = event_of(&["list-audit-finding"]).unwrap_err().to_string();
-        assert!(unknown.contains("did you mean 'ListAuditFindings'?"), "{unknown}");
-    }
-
-    fn request(words: &[&str]) -> Request {
-        let Value::Object(event) = event_of(words).unwrap() else { unreachable!() };
-        Request::new(&AUDIT, api::audit(words[0]).unwrap(), event)
-    }
-
-    #[test]
-    fn only_what_does_nothing_twice_may_be_sent_twice() {
-        let twice = |words: &[&str]| request(words).again() == Again::Always;
-        for safe in ["list-audit-tasks", "audit-report", START_AUDIT, "create-audit-suppression"] {
-            assert!(twice(&[safe]), "{safe}");
-        }
-        assert!(twice(&["start-audit-mitigation-actions-task"]));
-        for changes in ["update-scheduled-audit", "delete-audit-suppression", "cancel-audit-task"] {
-            assert!(!twice(&[changes]), "{changes}");
-            assert!(twice(&[changes, "--dry-run"]), "{changes}");
-            assert!(twice(&[changes, "dryRun=true"]), "{changes}");
-        }
-    }
-
-    #[test]
-    fn an_audit_is_started_under_a_token_of_its_own_unless_there_is_one() {
-        let [one, other] = [request(&[START_AUDIT]), request(&[START_AUDIT])];
-        assert_eq!(one.event[TOKEN], json!(one.token));
-        assert_ne!(one.token, other.token);
-        let Value::Object(null) = json!({(TOKEN): null}) else { unreachable!() };
-        assert!(Request::new(&AUDIT, api::audit(START_AUDIT).unwrap(), null).token.is_some());
-        let given = request(&[START_AUDIT, "clientRequestToken=7"]);
-        assert_eq!((given.event[TOKEN].as_str(), &given.token), (Some("7"), &None));
-        for none in [&[START_AUDIT, "--dry-run"][..], &["create-audit-suppression"]] {
-            assert!(!request(none).event.contains_key(TOKEN));
-        }
-    }
-
-    /// A stack whose function cannot be invoked without something going wrong.
-    async fn failing(answer: fn() -> Option<Response<Full<Bytes>>>) -> String {
-        let found = "<R><PhysicalResourceId>f</PhysicalResourceId></R>";
-        serve(move |request| if request.uri() == "/" { Some(said(200, found)) } else { answer() }).await
-    }
-
-    #[tokio::test]
-    async fn what_may_have_been_done_is_told_with_how_to_repeat_it() {
-        let lost = failing(|| None).await;
-        let denied = failing(|| Some(said(403, r#"{"Message":"not authorized"}"#))).await;
-        let mut told = String::new();
-        for (words, endpoint) in [
-            (&["update-scheduled-audit"][..], &lost),
-            (&["update-scheduled-audit", "--dry-run"], &lost),
-            (&["create-audit-suppression"], &lost),
-            (&[START_AUDIT], &lost),
-            (&[START_AUDIT], &denied),
-        ] {
-            let request = request(words);
-            let error = format!("{:#}", request.send(at(endpoint), "s").await.unwrap_err());
-            let error = error.replace(endpoint.trim_start_matches("http://"), "HOST");
-            let error = error.replace(request.token.as_deref().unwrap_or("no token"), "TOKEN");
-            let _ = writeln!(told, "{}\n  {error}", words.join(" "));
-        }
-        insta::assert_snapshot!(told);
-    }
-
-    #[test]
-    fn why_a_function_failed_is_told_whatever_it_answers() {
-        let told = [
-            r#"{"errorType":"NoAudit","errorMessage":"there is none"}"#,
-            r#"{"errorMessage":"2026-11-23 1-2-3 Task timed out after 60.00 seconds"}"#,
-            r#"{"errorType":"Runtime.ExitError"}"#,
-            "no JSON",
-        ];
-        insta::assert_snapshot!(told.map(|body| why("audit-commands", body.as_bytes())).join("\n"));
-    }
-
-    #[test]
-    fn a_list_is_a_table_and_nothing_else_is() {
-        let listed = json!({"suppressions": [
-            {"checkName": "A", "resourceIdentifier": {"clientId": "c"}, "suppressIndefinitely": true},
-            {"checkName": "B", "resourceIdentifier": {"account": "1"}, "description": "why"},
-        ]});
-        let shown = |name: &str, answer: &Value| table(api::audit(name).unwrap(), answer);
-        insta::assert_snapshot!(shown("list-audit-suppressions", &listed).unwrap());
-        for (name, answer) in [
-            ("describe-account-audit-configuration", json!({"roleArn": "r", "checks": {}})),
-            ("describe-scheduled-audit", json!({"frequency": "DAILY", "targetCheckNames": ["A"]})),
-            ("update-scheduled-audit", json!({"dryRun": true, "changes": []})),
-            (
-                "start-audit-mitigation-actions-task",
-                json!({"observed": true, "mitigates": [{"findingId": "f"}]}),
-            ),
-        ] {
-            assert_eq!(shown(name, &answer), None, "{name}");
-        }
-    }
-
-    #[test]
-    fn what_is_nested_is_shown_by_its_name_and_names_of_devices_are_visible() {
-        let violation = json!({"activeViolations": [{
-            "violationId": "v", "thingName": "a\u{1b}[2J", "behavior": {"name": "sent", "metric": "m"},
-            "lastViolationValue": {"count": 7}, "violationStartTime": 1,
-        }]});
-        let mapping = json!({"securityProfileTargetMappings": [
-            {"securityProfileIdentifier": {"name": "p", "arn": "arn:p"}, "target": {"arn": "arn:t"}},
-        ]});
-        let shown = |name: &str, answer: &Value| table(api::detect(name).unwrap(), answer).unwrap();
-        let tables = [
-            shown("list-active-violations", &violation),
-            shown("list-security-profiles-for-target", &mapping),
-            shown("list-dimensions", &json!({"dimensionNames": ["admin"]})),
-        ];
-        insta::assert_snapshot!(tables.join("\n"));
-    }
-}
+mod tests;

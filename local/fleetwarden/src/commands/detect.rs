@@ -1,15 +1,19 @@
-//! `fleetwarden detect`: a command of Detect by its name and members, done as an audit command is.
+//! `fleetwarden detect`: a command of Detect, done as an audit command is.
 
-use super::audit::{self, Commands};
-use anyhow::Result;
+use super::audit::{Commands, Family};
 use fleetwarden_core::api;
-use std::process::ExitCode;
 
 /// The commands of Detect.
-static DETECT: Commands =
-    Commands { function: "detect-commands", find: api::detect, repeated: &["AlarmIncident"] };
+static DETECT: Commands = Commands {
+    function: "detect-commands",
+    all: || api::detect_commands().collect(),
+    repeated: &["AlarmIncident"],
+};
 
-/// Has the command done.
-pub(crate) async fn run(arguments: audit::Arguments) -> Result<ExitCode> {
-    audit::run_of(&DETECT, arguments).await
+/// The family of the commands of Detect.
+#[derive(Debug)]
+pub(crate) struct Detect;
+
+impl Family for Detect {
+    const COMMANDS: &'static Commands = &DETECT;
 }

@@ -2,8 +2,8 @@
 //!
 //! Alone, the function's release binary runs against a Runtime API made for it. With a stack up and its
 //! variables in the shell, it has the environment of that stack's function. Without, what the template puts
-//! into its environment gets a placeholder, and its calls to AWS go to a port where nobody answers: an event
-//! tried at a desk must not act on an account by accident.
+//! into its environment gets a placeholder, and its calls to AWS are refused by [`nowhere`](crate::nowhere): an event tried
+//! at a desk must not act on an account by accident.
 
 use super::{Places, pair};
 use crate::aws::Again;
@@ -11,6 +11,7 @@ use crate::aws::function::Function;
 use crate::aws::settings::Settings;
 use crate::cloud::{ACCOUNT, REGION};
 use crate::input::{self, Input};
+use crate::nowhere::{Nowhere, WORDS};
 use crate::output::{line, note};
 use crate::process::Guarded;
 use crate::runtime::{Outcome, RuntimeApi};
@@ -19,6 +20,8 @@ use crate::stack;
 use crate::template::{package::binary_name, yaml};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
+use fleetwarden_core::names::shown;
+use fleetwarden_core::policy::did_you_mean;
 use hyper::body::Bytes;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -26,9 +29,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
-
-/// Port 9 is discard: on loopback nobody listens there.
-const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// Arguments of `invoke`.
 #[derive(Debug, Args)]
@@ -60,16 +60,11 @@ pub(crate) struct Arguments {
 /// Runs the function once.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let event = Bytes::from(input::read(&arguments.event)?.text);
-    let at_endpoint = std::env::var("AWS_ENDPOINT_URL").is_ok_and(|url| !url.is_empty());
     if !arguments.deployed {
-        let given = if at_endpoint { deployed(&arguments).await.ok() } else { None };
-        let given = match given {
-            Some(function) => function.environment().await?,
-            None => BTreeMap::new(),
-        };
+        let given = if at_endpoint() { of_stack(&arguments).await? } else { BTreeMap::new() };
         return alone(&arguments, event, given).await;
     }
-    if !at_endpoint {
+    if !at_endpoint() {
         bail!("--deployed needs AWS_ENDPOINT_URL, as fleetwarden up prints it");
     }
     let answer = deployed(&arguments).await?.invoke(event, Again::Unharmed).await?;
@@ -81,15 +76,33 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether the shell names an endpoint of AWS.
+fn at_endpoint() -> bool {
+    std::env::var("AWS_ENDPOINT_URL").is_ok_and(|url| !url.is_empty())
+}
+
 /// The function of the stack on this machine.
 async fn deployed(arguments: &Arguments) -> Result<Function> {
     Function::find(Settings::find().await?, stack::NAME, &arguments.function).await
 }
 
+/// The environment that the function has in the stack that is up. Where none is, it runs with placeholders.
+async fn of_stack(arguments: &Arguments) -> Result<BTreeMap<String, String>> {
+    let settings = Settings::find().await?;
+    match Function::find(settings, stack::NAME, &arguments.function).await {
+        Ok(function) => function.environment().await,
+        Err(error) => {
+            note(format!("fleetwarden: {error:#}; its environment has placeholders"));
+            Ok(BTreeMap::new())
+        }
+    }
+}
+
 async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, String>) -> Result<ExitCode> {
     let root = arguments.places.root()?;
     let binary = arguments.places.binaries(&root).join(&arguments.function);
-    let environment = environment(arguments, &root, given)?;
+    let nowhere = Nowhere::start().await?;
+    let environment = environment(arguments, &root, given, &nowhere.url())?;
     if !binary.exists() {
         bail!("no function binary at {}: build it with cargo build --release", binary.display());
     }
@@ -111,7 +124,7 @@ async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, Stri
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::select! {
+    let done = tokio::select! {
         biased;
         outcome = api.outcome() => match outcome {
             Some(Outcome::Answer(answer)) => {
@@ -129,25 +142,30 @@ async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, Stri
         () = tokio::time::sleep(timeout) => {
             bail!("{} did not answer in {} s", arguments.function, arguments.timeout_seconds)
         }
+    };
+    if nowhere.was_asked() {
+        note(format!("fleetwarden: {} asked AWS, and {WORDS}", arguments.function));
     }
+    done
 }
 
-/// The function's environment beside this process's own. `given` is what the function has in a stack that is
-/// up; what the caller says is stronger.
+/// The function's environment beside this process's own. `given` is what the function has in a stack that is up,
+/// `nowhere` is where it asks AWS without one; what the caller says is stronger.
 fn environment(
     arguments: &Arguments,
     root: &Path,
     given: BTreeMap<String, String>,
+    nowhere: &str,
 ) -> Result<BTreeMap<String, String>> {
     let policy = arguments.policy.clone().unwrap_or_else(|| root.join("policies/policy.yaml"));
     let policy = std::path::absolute(policy)?.to_string_lossy().into_owned();
-    let mut all = placeholders(root, &arguments.function)?;
+    let mut all = placeholders(root, &arguments.function, nowhere)?;
     for (name, value) in [
         ("ACCOUNT_ID", ACCOUNT),
         ("AWS_REGION", REGION),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_ENDPOINT_URL", NOWHERE),
+        ("AWS_ENDPOINT_URL", nowhere),
         ("AWS_LAMBDA_FUNCTION_NAME", &arguments.function),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
@@ -156,8 +174,9 @@ fn environment(
     ] {
         all.insert(name.to_owned(), value.to_owned());
     }
-    // What the caller's shell says of AWS holds only together with its endpoint: see NOWHERE.
-    let at_endpoint = std::env::var_os("AWS_ENDPOINT_URL").is_some();
+    // What the caller's shell says of AWS holds only together with its endpoint: no event tried here is to act on an
+    // account.
+    let at_endpoint = at_endpoint();
     all.retain(|name, _| {
         let from_shell = at_endpoint || !name.starts_with("AWS_");
         !(from_shell && std::env::var_os(name).is_some())
@@ -172,21 +191,30 @@ fn environment(
 }
 
 /// A value for every variable that the template gives the function.
-fn placeholders(root: &Path, function: &str) -> Result<BTreeMap<String, String>> {
+fn placeholders(root: &Path, function: &str, nowhere: &str) -> Result<BTreeMap<String, String>> {
     let path = root.join("template.yaml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let template = yaml::read(&text)?;
     let resources = template.get("Resources").and_then(Value::as_object);
-    let mut named = resources.into_iter().flatten().filter(|(id, resource)| {
-        resource.get("Type").and_then(Value::as_str) == Some("AWS::Serverless::Function")
-            && binary_name(id, resource) == function
-    });
-    let Some((_, resource)) = named.next() else { bail!("the template has no function {function}") };
+    let functions: BTreeMap<String, &Value> = resources
+        .into_iter()
+        .flatten()
+        .filter(|(_, resource)| {
+            resource.get("Type").and_then(Value::as_str) == Some("AWS::Serverless::Function")
+        })
+        .map(|(id, resource)| (binary_name(id, resource), resource))
+        .collect();
+    let Some(resource) = functions.get(function) else {
+        let all: Vec<&str> = functions.keys().map(String::as_str).collect();
+        let near = did_you_mean(&shown(function), all.iter().copied());
+        bail!("the template has no function {}{near}; there are {}", shown(function), all.join(", "))
+    };
     let of_all = template.pointer("/Globals/Function/Environment/Variables");
     let of_this = resource.pointer("/Properties/Environment/Variables");
     let variables = [of_all, of_this].into_iter().flatten().filter_map(Value::as_object).flatten();
-    let given =
-        |name: &str, value: &Value| default(&template, value).unwrap_or_else(|| placeholder(name, value));
+    let given = |name: &str, value: &Value| {
+        default(&template, value).unwrap_or_else(|| placeholder(name, value, nowhere))
+    };
     Ok(variables.map(|(name, value)| (name.clone(), given(name, value))).collect())
 }
 
@@ -199,13 +227,13 @@ fn default(template: &Value, value: &Value) -> Option<String> {
     }
 }
 
-fn placeholder(name: &str, value: &Value) -> String {
+fn placeholder(name: &str, value: &Value, nowhere: &str) -> String {
     if let Some(text) = value.as_str() {
         return text.to_owned();
     }
     let word = name.to_ascii_lowercase().replace('_', "-");
     match () {
-        () if name.ends_with("_URL") => format!("{NOWHERE}/{ACCOUNT}/{word}"),
+        () if name.ends_with("_URL") => format!("{nowhere}/{ACCOUNT}/{word}"),
         () if name.ends_with("_ARN") => format!("arn:aws:sns:{REGION}:{ACCOUNT}:{word}"),
         () if name.ends_with("_SECONDS") => "60".to_owned(),
         () => word,
@@ -229,13 +257,20 @@ Resources:
     Properties: { Environment: { Variables: { QUEUE_URL: !Ref Q, FIXED: x, SHARE: !Ref Percent } } }
 ";
         fs::write(root.path().join("template.yaml"), template).unwrap();
-        let given = placeholders(root.path(), "export-findings").unwrap();
+        let given = placeholders(root.path(), "export-findings", "http://nowhere").unwrap();
         assert_eq!(given["LEDGER_TABLE"], "ledger-table");
         assert_eq!((given["FIXED"].as_str(), given["SHARE"].as_str()), ("x", "20"));
-        assert!(given["QUEUE_URL"].starts_with(NOWHERE));
-        assert!(placeholders(root.path(), "other").is_err());
+        assert!(given["QUEUE_URL"].starts_with("http://nowhere/"));
+        let wrong = |function: &str| placeholders(root.path(), function, "").unwrap_err().to_string();
         assert_eq!(
-            placeholder("ALERT_TOPIC_ARN", &json!({})),
+            [wrong("export"), wrong("x\u{1b}")],
+            [
+                "the template has no function export; there are export-findings",
+                "the template has no function x ; there are export-findings",
+            ]
+        );
+        assert_eq!(
+            placeholder("ALERT_TOPIC_ARN", &json!({}), ""),
             "arn:aws:sns:us-east-1:123456789012:alert-topic-arn"
         );
     }

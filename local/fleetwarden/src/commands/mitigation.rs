@@ -11,7 +11,7 @@ mod words;
 
 use crate::aws::Again;
 use crate::aws::function::Function;
-use crate::aws::settings::Settings;
+use crate::aws::settings::{Settings, Wanted};
 use crate::output::{line, note, waiting};
 use crate::stack;
 use anyhow::{Context as _, Result, bail};
@@ -81,6 +81,8 @@ struct Common {
     #[arg(long, env = "FLEETWARDEN_STACK", default_value = stack::NAME, hide_env_values = true,
         value_parser = stack::name)]
     stack: String,
+    #[command(flatten)]
+    aws: Wanted,
     /// How the answer is shown: as a table for people, or as JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     output: Format,
@@ -138,7 +140,7 @@ async fn print<T: Pages>(
     most: usize,
     told: fn(&T) -> String,
 ) -> Result<ExitCode> {
-    let Some(mut answer) = ask::<T>(&common.stack, event, most).await? else { return Ok(ExitCode::FAILURE) };
+    let Some(mut answer) = ask::<T>(common, event, most).await? else { return Ok(ExitCode::FAILURE) };
     line(match common.output {
         Format::Table => told(&answer),
         Format::Json => serde_json::to_string_pretty(&answer)?,
@@ -150,10 +152,10 @@ async fn print<T: Pages>(
 }
 
 /// Asks a stack's function. Nothing, if it fails: why is told.
-async fn ask<T: Pages>(stack: &str, event: Map<String, Value>, most: usize) -> Result<Option<T>> {
-    let settings = Settings::find().await?;
+async fn ask<T: Pages>(common: &Common, event: Map<String, Value>, most: usize) -> Result<Option<T>> {
+    let settings = Settings::of(&common.aws).await?;
     let spinner = waiting(format!("{FUNCTION} in {}", settings.region()));
-    let function = Function::find(settings, stack, FUNCTION).await?;
+    let function = Function::find(settings, &common.stack, FUNCTION).await?;
     let answer = all::<T>(&function, event, most).await;
     spinner.finish_and_clear();
     answer

@@ -1,0 +1,108 @@
+//! Where AWS would be, for a function that runs without a stack: every call is answered that there is none.
+//!
+//! A function that cannot reach its endpoint tries again and ends in words about connections. Refused by name, it says what
+//! is missing in its own words.
+
+use anyhow::{Context as _, Result};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::CONTENT_TYPE;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// The code of the error.
+const CODE: &str = "NoStack";
+/// What to do.
+pub(crate) const WORDS: &str = "there is no stack: fleetwarden up brings one up on this machine and prints the variables \
+     by which its functions are reached";
+
+/// An endpoint of AWS that does nothing. Dropping it stops it.
+#[derive(Debug)]
+pub(crate) struct Nowhere {
+    address: SocketAddr,
+    asked: Arc<AtomicBool>,
+    _tasks: JoinSet<()>,
+}
+
+impl Nowhere {
+    /// Listens on a free port of loopback.
+    pub(crate) async fn start() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port")?;
+        let address = listener.local_addr()?;
+        let asked = Arc::new(AtomicBool::new(false));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(listener, Arc::clone(&asked)));
+        Ok(Self { address, asked, _tasks: tasks })
+    }
+
+    /// Its address, for `AWS_ENDPOINT_URL`.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Whether anybody has asked it.
+    pub(crate) fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+async fn accept(listener: TcpListener, asked: Arc<AtomicBool>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        asked.store(true, Ordering::Relaxed);
+        connections.spawn(async move {
+            let answer = service_fn(async |request| Ok::<_, Infallible>(refused(&request)));
+            let connection = hyper::server::conn::http1::Builder::new();
+            // A function that ends breaks its connection: nothing to say about that.
+            let _ = connection.serve_connection(TokioIo::new(stream), answer).await;
+        });
+    }
+}
+
+/// The refusal in the words of the protocol that the request is in: of forms it is XML, else JSON.
+fn refused(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let body = if kind.starts_with("application/x-www-form-urlencoded") {
+        format!("<ErrorResponse><Error><Code>{CODE}</Code><Message>{WORDS}</Message></Error></ErrorResponse>")
+    } else {
+        serde_json::json!({"__type": CODE, "message": WORDS}).to_string()
+    };
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = hyper::StatusCode::BAD_REQUEST;
+    response.headers_mut().insert("x-amzn-errortype", hyper::header::HeaderValue::from_static(CODE));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Http;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn every_call_is_answered_in_its_protocol() {
+        let nowhere = Nowhere::start().await.unwrap();
+        assert!(!nowhere.was_asked());
+        for (kind, begins) in [
+            ("application/x-amz-json-1.0", "{\"__type\":\"NoStack\",\"message\":\"there is no stack"),
+            (
+                "application/x-www-form-urlencoded; charset=utf-8",
+                "<ErrorResponse><Error><Code>NoStack</Code>",
+            ),
+        ] {
+            let request =
+                Request::post(nowhere.url()).header("content-type", kind).body(Full::default()).unwrap();
+            let reply = Http::new().exchange(request, Duration::from_secs(5)).await.unwrap();
+            assert_eq!((reply.status, reply.header("x-amzn-errortype")), (400, Some("NoStack")));
+            assert!(String::from_utf8_lossy(&reply.body).starts_with(begins), "{:?}", reply.body);
+        }
+        assert!(nowhere.was_asked());
+    }
+}
