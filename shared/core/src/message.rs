@@ -487,25 +487,6 @@ pub struct MitigationMessage {
     /// Which message of its chain this is, if the step sent it to itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub round: Option<Round>,
-    /// Where the results of an ended task go on. None: they have not begun.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub results: Option<ResultsMark>,
-}
-
-/// How far the results of an ended task are written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ResultsMark {
-    /// The service's token for the page. None for the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_token: Option<String>,
-    /// How many of its findings are written.
-    pub done: u32,
-    /// How often the list was begun again.
-    pub restarts: u32,
-    /// The ids of some findings that did not succeed, for the alert: what became of them is in the ledger.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub failures: Vec<String>,
 }
 
 /// A message in the chain by which a step waits: each one sends the next. A message can be delivered twice and then
@@ -522,7 +503,7 @@ pub struct Round {
 impl MitigationMessage {
     /// A message that nothing has put off.
     pub const fn new(request: MitigationRequest, step: Step) -> Self {
-        Self { request, step, waits: 0, since: None, round: None, results: None }
+        Self { request, step, waits: 0, since: None, round: None }
     }
 }
 

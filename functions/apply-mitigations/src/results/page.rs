@@ -10,7 +10,6 @@ use fleetwarden_core::listing::Listed;
 use fleetwarden_core::listing::Listing;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
-use fleetwarden_core::message::ResultsMark;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Behind;
@@ -21,6 +20,7 @@ use serde_json::json;
 
 use crate::ApplyMitigations;
 use crate::results::End;
+use crate::results::mark::Mark;
 use crate::task::Task;
 use crate::task::TaskTarget;
 
@@ -82,7 +82,7 @@ impl ApplyMitigations {
         request: &MitigationRequest,
         task: &Task,
         end: &End,
-        mark: &ResultsMark,
+        mark: &Mark,
     ) -> Result<Part, Error> {
         let ended_at = task.end_time.as_ref().and_then(millis).unwrap_or_else(|| self.consumer.clock.now());
         let (reason_codes, count) = match &request.target {
