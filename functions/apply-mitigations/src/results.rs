@@ -135,7 +135,7 @@ impl ApplyMitigations {
             };
             let Ok(result) = tokio::time::timeout(left, Box::pin(result)).await else { break };
             let result = result?;
-            self.tell(request, &result);
+            tell(request, &result);
             let named = mark.failures.contains(&result.finding_id) || mark.failures.len() >= NAMED;
             if result.state() != "completed" && !named {
                 mark.failures.push(result.finding_id.clone());
@@ -168,7 +168,7 @@ impl ApplyMitigations {
     ) -> Result<FindingResult, Error> {
         let page::Ended { finding_id, key, resource } = finding;
         let (resource, key) = match resource {
-            page::Resource::Listed(resource) => (resource, key),
+            page::Resource::Listed(resource) => (resource.map(|resource| *resource), key),
             page::Resource::ToAsk => {
                 self.describe_finding(request, &finding_id).await?.map_or((None, key), |found| {
                     let key = key.or_else(|| Some(found.key()));
@@ -219,25 +219,6 @@ impl ApplyMitigations {
         }
     }
 
-    /// One record for each finding, by which a task is found from a device and the other way round.
-    fn tell(&self, request: &MitigationRequest, result: &FindingResult) {
-        let resource = result.resource.as_ref().map(ResourceIdentifier::label).unwrap_or_default();
-        tracing::info!(
-            kind = "mitigation-result",
-            mitigationTaskId = request.task_id(),
-            auditTaskId = request.audit.task_id,
-            check = %request.check,
-            rule = request.origin.rule(),
-            findingId = result.finding_id,
-            key = result.key.map(|key| key.to_string()),
-            resource = %resource,
-            // No name of a thing has a comma.
-            things = result.things.as_ref().map(|things| things.join(",")),
-            result = result.state(),
-            "the mitigation of a finding has ended"
-        );
-    }
-
     /// What did not succeed, as it is written, for the alert.
     async fn failures(&self, request: &MitigationRequest, mark: &Mark) -> Result<Vec<FindingResult>, Error> {
         let pk = about::mitigation(&request.task_id());
@@ -251,6 +232,25 @@ impl ApplyMitigations {
         let of = |sk: &String| items.iter().find(|item| item.get_text("sk") == Some(sk));
         Ok(sks.iter().filter_map(of).filter_map(FindingResult::read).collect())
     }
+}
+
+/// One record for each finding, by which a task is found from a device and the other way round.
+fn tell(request: &MitigationRequest, result: &FindingResult) {
+    let resource = result.resource.as_ref().map(ResourceIdentifier::label).unwrap_or_default();
+    tracing::info!(
+        kind = "mitigation-result",
+        mitigationTaskId = request.task_id(),
+        auditTaskId = request.audit.task_id,
+        check = %request.check,
+        rule = request.origin.rule(),
+        findingId = result.finding_id,
+        key = result.key.map(|key| key.to_string()),
+        resource = %resource,
+        // No name of a thing has a comma.
+        things = result.things.as_ref().map(|things| things.join(",")),
+        result = result.state(),
+        "the mitigation of a finding has ended"
+    );
 }
 
 /// A page of the list.

@@ -209,7 +209,7 @@ pub fn count_decision(
     rule: Option<&str>,
     outcome: &str,
     mode: Mode,
-    more: u64,
+    findings: u64,
 ) {
     let place = |decisions: &[Decided], rule: Option<&str>| {
         let same = |of: &Decided| of.rule.as_deref() == rule && of.outcome == outcome && of.mode == mode;
@@ -217,12 +217,11 @@ pub fn count_decision(
     };
     let others = || Some(OTHER_RULES).filter(|_| decisions.len() >= MAX_DECISIONS);
     let rule = if place(decisions, rule).is_some() { rule } else { others().or(rule) };
-    match place(decisions, rule).and_then(|at| decisions.get_mut(at)) {
-        Some(decided) => decided.findings = decided.findings.saturating_add(more),
-        None => {
-            let rule = rule.map(ToOwned::to_owned);
-            decisions.push(Decided { rule, outcome: outcome.to_owned(), mode, findings: more });
-        }
+    if let Some(decided) = place(decisions, rule).and_then(|at| decisions.get_mut(at)) {
+        decided.findings = decided.findings.saturating_add(findings);
+    } else {
+        let rule = rule.map(ToOwned::to_owned);
+        decisions.push(Decided { rule, outcome: outcome.to_owned(), mode, findings });
     }
 }
 

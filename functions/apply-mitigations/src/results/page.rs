@@ -60,7 +60,7 @@ impl Ended {
         match &self.resource {
             Resource::ToAsk => true,
             Resource::Listed(resource) => {
-                let behind = resource.as_ref().map(ResourceIdentifier::behind);
+                let behind = resource.as_ref().map(|resource| resource.behind());
                 matches!(behind, Some(Behind::Certificate(_) | Behind::Client(_)))
             }
         }
@@ -70,7 +70,7 @@ impl Ended {
 /// What a finding is about.
 pub(super) enum Resource {
     /// It came with the finding, if it has one.
-    Listed(Option<ResourceIdentifier>),
+    Listed(Option<Box<ResourceIdentifier>>),
     /// Only the service knows.
     ToAsk,
 }
@@ -122,7 +122,7 @@ impl ApplyMitigations {
             .filter(|finding| !finding.suppressed && is_of_task(finding))
             .map(|finding| Ended {
                 key: Some(finding.key()),
-                resource: Resource::Listed(finding.identifier().cloned()),
+                resource: Resource::Listed(finding.identifier().cloned().map(Box::new)),
                 finding_id: finding.finding_id,
             })
             .collect();
