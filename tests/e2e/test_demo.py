@@ -25,23 +25,27 @@ def test_nothing_is_lost_and_nothing_is_done_twice(enforced):
     assert (enforced["lost"], enforced["duplicates"], enforced["parked"]) == (0, 0, {})
     assert enforced["audits"][0]["findings"] == FINDINGS
     for audit in enforced["audits"]:
-        outcomes = ["alreadySuppressed", "suppressed", "mitigated", "reported"]
+        outcomes = ["alreadySuppressed", "suppressDecided", "mitigateDecided", "reported"]
         assert sum(audit[outcome] for outcome in outcomes) == audit["findings"]
 
 
 def test_the_second_audit_finds_less_and_counts_what_was_suppressed(enforced):
     first, second = enforced["audits"]
-    assert first["suppressed"] > 0 and first["mitigated"] > 0 and first["alreadySuppressed"] == 0
-    assert second["alreadySuppressed"] == first["suppressed"] and second["suppressed"] == 0
+    assert first["suppressDecided"] > 0 and first["mitigateDecided"] > 0 and first["alreadySuppressed"] == 0
+    assert second["alreadySuppressed"] == first["suppressDecided"] and second["suppressDecided"] == 0
+    # Decided and done are two figures: some mitigations do not succeed.
+    assert first["suppressed"] == first["suppressDecided"] and 0 < first["mitigated"] <= first["mitigateDecided"]
     # What a mitigation could not cure (a policy that has all the versions it may have) is found again.
-    assert second["mitigated"] < first["mitigated"] / 4
+    assert second["mitigateDecided"] < first["mitigateDecided"] / 4
     assert second["findings"] < first["findings"]
-    assert enforced["suppressions"] == first["suppressed"]
+    assert enforced["suppressions"] == first["suppressDecided"]
 
 
 def test_no_call_is_made_that_the_work_does_not_need(enforced):
     # 17 checks of which none but one has more than 250 findings: a page each, and two for that one.
-    assert enforced["calls"]["ListAuditFindings"] <= 2 * (17 + FINDINGS // 250)
+    # What a task of a whole check has mitigated is listed again, to write down what became of each finding.
+    again = sum(enforced["mitigationTasks"].values()) + FINDINGS // 250
+    assert enforced["calls"]["ListAuditFindings"] <= 2 * (17 + FINDINGS // 250) + again
     assert enforced["throttled"] == 0
 
 
@@ -60,7 +64,11 @@ def test_the_report_of_the_last_audit_tells_what_the_endpoint_knows(folder, enfo
     groups = report["suppressed"]["suppressions"]
     assert sum(group["count"] for group in groups) == enforced["suppressions"] and not report["suppressed"]["more"]
     assert all(group["by"].startswith("rule ") and group["until"] for group in groups)
-    assert sum(task["findings"]["total"] for task in report["mitigations"]) == second["mitigated"]
+    assert sum(task["findings"]["total"] for task in report["mitigations"]) == second["mitigateDecided"]
+    effects = totals["effects"]
+    assert effects["mitigateDecided"] == second["mitigateDecided"] and effects["mitigateObserved"] == 0
+    assert effects["mitigated"] == second["mitigated"]
+    assert report["notStarted"]["states"] == {}
     assert all(task["by"].startswith("rule ") for task in report["mitigations"])
     debt = report["debt"]
     assert (debt["suppressions"], debt["hidden"]) == (enforced["suppressions"], totals["suppressed"])
@@ -75,7 +83,11 @@ def test_observe_changes_nothing_and_says_what_it_would_have_done(tmp_path, enfo
     changing = {"CreateAuditSuppression", "UpdateAuditSuppression", "StartAuditMitigationActionsTask"}
     assert not changing & set(observed["calls"])
     first = enforced["audits"][0]
-    assert observed["wouldHave"] == {"suppressed": first["suppressed"], "mitigated": first["mitigated"]}
+    assert observed["wouldHave"] == {"suppress": first["suppressDecided"], "mitigate": first["mitigateDecided"]}
+    assert all(audit["suppressed"] == audit["mitigated"] == 0 for audit in observed["audits"])
+    effects = observed["report"]["totals"]["effects"]
+    assert effects["mitigateObserved"] == effects["mitigateDecided"] > 0 and effects["mitigated"] == 0
+    assert set(observed["report"]["notStarted"]["states"]) == {"observed"}
     assert observed["audits"][0]["findings"] == observed["audits"][1]["findings"]
 
 

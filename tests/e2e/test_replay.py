@@ -26,8 +26,8 @@ def test_the_archive_tells_what_the_demonstration_told(tmp_path, stack):
     for audit, said in zip(replayed["audits"], told["audits"], strict=True):
         assert audit["taskId"] == said["taskId"]
         assert audit["alreadySuppressed"] == said["alreadySuppressed"]
-        assert audit["mitigate"] == said["mitigated"]
-        assert audit["suppress"] == said["suppressed"]
+        assert audit["mitigate"] == said["mitigateDecided"]
+        assert audit["suppress"] == said["suppressDecided"]
 
     records = [line for path in sorted(ARCHIVE.rglob("*.ndjson.gz")) for line in gzip.open(path, "rt")]
     run = fleetwarden("policy", "explain", "--policy", POLICY, "-f", "-", "--json", input="".join(records))

@@ -97,16 +97,15 @@ impl ApplyMitigations {
         let all = by_check.iter().find(|(check, _)| is_own(check)).map(|(_, all)| *all).unwrap_or_default();
         let elsewhere = by_check.iter().any(|(check, of)| !is_own(check) && of.not_succeeded() > 0);
         let end = End { state, elsewhere, all };
-        let failures = match self.results(&message, task, &end, deadline).await? {
+        let failures = match self.results(&message.request, task, &end, deadline).await? {
             Written::All(failures) => failures,
-            Written::UpTo(mark) => {
+            Written::InPart => {
                 tracing::info!(
                     mitigation.task_id = message.request.task_id(),
                     "the task has ended, and its results go on in another message"
                 );
                 let now = self.consumer.clock.now();
-                let next = MitigationMessage { results: Some(mark), ..message };
-                return self.put_off_until(next, now).await;
+                return self.put_off_until(message, now).await;
             }
         };
         let request = &message.request;

@@ -11,6 +11,7 @@
 //! finding, and a repeat writes the same again.
 
 mod finding;
+mod mark;
 mod page;
 
 use std::time::Duration;
@@ -20,9 +21,7 @@ use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
-use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
-use fleetwarden_core::message::ResultsMark;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Things;
@@ -35,6 +34,7 @@ use tokio::time::interval;
 
 use crate::ApplyMitigations;
 use crate::follow::Statistics;
+use crate::results::mark::Mark;
 use crate::results::page::Part;
 use crate::task::Task;
 pub(crate) use finding::ActionResult;
@@ -66,8 +66,8 @@ pub(crate) struct End {
 pub(crate) enum Written {
     /// All of them. Some of what did not succeed.
     All(Vec<FindingResult>),
-    /// The next message goes on from here.
-    UpTo(ResultsMark),
+    /// The next message goes on.
+    InPart,
 }
 
 impl End {
@@ -96,19 +96,19 @@ impl ApplyMitigations {
     /// If the service or the table does not answer, or if there is no time for even one finding.
     pub(crate) async fn results(
         &self,
-        message: &MitigationMessage,
+        request: &MitigationRequest,
         task: &Task,
         end: &End,
         deadline: Millis,
     ) -> Result<Written, Error> {
-        let request = &message.request;
-        let mut mark = message.results.clone().unwrap_or_default();
+        let mut mark = self.mark(request).await?;
         let part = match self.part(request, task, end, &mark).await? {
             Part::Page(page) => page,
             Part::Refused(error) if mark.restarts < RESTARTS => {
                 tracing::warn!(mitigation.task_id = request.task_id(), %error, "the list of results begins again");
                 let restarts = mark.restarts.saturating_add(1);
-                return Ok(Written::UpTo(ResultsMark { next_token: None, done: 0, restarts, ..mark }));
+                self.set_mark(request, &Mark { next_token: None, done: 0, restarts, ..mark }).await?;
+                return Ok(Written::InPart);
             }
             Part::Refused(error) => {
                 tracing::error!(mitigation.task_id = request.task_id(), %error, "the results are not complete");
@@ -135,7 +135,7 @@ impl ApplyMitigations {
             };
             let Ok(result) = tokio::time::timeout(left, Box::pin(result)).await else { break };
             let result = result?;
-            self.tell(request, &result);
+            tell(request, &result);
             let named = mark.failures.contains(&result.finding_id) || mark.failures.len() >= NAMED;
             if result.state() != "completed" && !named {
                 mark.failures.push(result.finding_id.clone());
@@ -149,11 +149,13 @@ impl ApplyMitigations {
             return Err(Error::Later(format!("no time is left for the results of task {id}")));
         }
         self.mitigations.ledger().put_all(items).await?;
-        Ok(match part.next_token {
-            _ if done < all => Written::UpTo(mark),
-            Some(token) => Written::UpTo(ResultsMark { next_token: Some(token), done: 0, ..mark }),
-            None => Written::All(self.failures(request, &mark).await?),
-        })
+        let next = match part.next_token {
+            _ if done < all => mark,
+            Some(token) => Mark { next_token: Some(token), done: 0, ..mark },
+            None => return self.failures(request, &mark).await.map(Written::All),
+        };
+        self.set_mark(request, &next).await?;
+        Ok(Written::InPart)
     }
 
     /// What became of one finding.
@@ -166,7 +168,7 @@ impl ApplyMitigations {
     ) -> Result<FindingResult, Error> {
         let page::Ended { finding_id, key, resource } = finding;
         let (resource, key) = match resource {
-            page::Resource::Listed(resource) => (resource, key),
+            page::Resource::Listed(resource) => (resource.map(|resource| *resource), key),
             page::Resource::ToAsk => {
                 self.describe_finding(request, &finding_id).await?.map_or((None, key), |found| {
                     let key = key.or_else(|| Some(found.key()));
@@ -217,31 +219,8 @@ impl ApplyMitigations {
         }
     }
 
-    /// One record for each finding, by which a task is found from a device and the other way round.
-    fn tell(&self, request: &MitigationRequest, result: &FindingResult) {
-        let resource = result.resource.as_ref().map(ResourceIdentifier::label).unwrap_or_default();
-        tracing::info!(
-            kind = "mitigation-result",
-            mitigationTaskId = request.task_id(),
-            auditTaskId = request.audit.task_id,
-            check = %request.check,
-            rule = request.origin.rule(),
-            findingId = result.finding_id,
-            key = result.key.map(|key| key.to_string()),
-            resource = %resource,
-            // No name of a thing has a comma.
-            things = result.things.as_ref().map(|things| things.join(",")),
-            result = result.state(),
-            "the mitigation of a finding has ended"
-        );
-    }
-
     /// What did not succeed, as it is written, for the alert.
-    async fn failures(
-        &self,
-        request: &MitigationRequest,
-        mark: &ResultsMark,
-    ) -> Result<Vec<FindingResult>, Error> {
+    async fn failures(&self, request: &MitigationRequest, mark: &Mark) -> Result<Vec<FindingResult>, Error> {
         let pk = about::mitigation(&request.task_id());
         let sks: Vec<String> = mark.failures.iter().map(|id| format!("finding#{id}")).collect();
         let keys: Vec<(String, &str)> = sks.iter().take(NAMED).map(|sk| (pk.clone(), sk.as_str())).collect();
@@ -253,6 +232,25 @@ impl ApplyMitigations {
         let of = |sk: &String| items.iter().find(|item| item.get_text("sk") == Some(sk));
         Ok(sks.iter().filter_map(of).filter_map(FindingResult::read).collect())
     }
+}
+
+/// One record for each finding, by which a task is found from a device and the other way round.
+fn tell(request: &MitigationRequest, result: &FindingResult) {
+    let resource = result.resource.as_ref().map(ResourceIdentifier::label).unwrap_or_default();
+    tracing::info!(
+        kind = "mitigation-result",
+        mitigationTaskId = request.task_id(),
+        auditTaskId = request.audit.task_id,
+        check = %request.check,
+        rule = request.origin.rule(),
+        findingId = result.finding_id,
+        key = result.key.map(|key| key.to_string()),
+        resource = %resource,
+        // No name of a thing has a comma.
+        things = result.things.as_ref().map(|things| things.join(",")),
+        result = result.state(),
+        "the mitigation of a finding has ended"
+    );
 }
 
 /// A page of the list.

@@ -49,12 +49,12 @@ impl AuditCommands {
             started_at: report.started_at,
         };
         let ended = report.task_status != "IN_PROGRESS";
-        let AuditReport { checks, mitigations, not_started, suppressed, debt, .. } = &mut report;
+        let AuditReport { checks, mitigations, not_started, confirmed, suppressed, debt, .. } = &mut report;
         let hidden: Vec<CheckName> =
             checks.iter().filter(|check| check.suppressed > 0).map(|check| check.check.clone()).collect();
         let ((), unknown, ()) = tokio::join!(
             sources.checks(&audit, ended, checks, debt),
-            sources.mitigations(&audit, now, mitigations, not_started),
+            sources.mitigations(&audit, now, mitigations, not_started, confirmed),
             sources.suppressions(&audit, &hidden, suppressed),
         );
         report.mitigations_unknown = unknown;

@@ -132,6 +132,7 @@ fn calls(world: &World) -> Value {
                 "taskStatus": task.status.name(),
                 "target": task.target,
                 "findings": task.findings.len(),
+                "statistics": task.statistics(),
             })
         })
         .collect();

@@ -210,7 +210,7 @@ pub fn count_decision(
     rule: Option<&str>,
     outcome: &str,
     mode: Mode,
-    more: u64,
+    findings: u64,
 ) {
     let place = |decisions: &[Decided], rule: Option<&str>| {
         let same = |of: &Decided| of.rule.as_deref() == rule && of.outcome == outcome && of.mode == mode;
@@ -218,12 +218,11 @@ pub fn count_decision(
     };
     let others = || Some(OTHER_RULES).filter(|_| decisions.len() >= MAX_DECISIONS);
     let rule = if place(decisions, rule).is_some() { rule } else { others().or(rule) };
-    match place(decisions, rule).and_then(|at| decisions.get_mut(at)) {
-        Some(decided) => decided.findings = decided.findings.saturating_add(more),
-        None => {
-            let rule = rule.map(ToOwned::to_owned);
-            decisions.push(Decided { rule, outcome: outcome.to_owned(), mode, findings: more });
-        }
+    if let Some(decided) = place(decisions, rule).and_then(|at| decisions.get_mut(at)) {
+        decided.findings = decided.findings.saturating_add(findings);
+    } else {
+        let rule = rule.map(ToOwned::to_owned);
+        decisions.push(Decided { rule, outcome: outcome.to_owned(), mode, findings });
     }
 }
 
@@ -488,25 +487,6 @@ pub struct MitigationMessage {
     /// Which message of its chain this is, if the step sent it to itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub round: Option<Round>,
-    /// Where the results of an ended task go on. None: they have not begun.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub results: Option<ResultsMark>,
-}
-
-/// How far the results of an ended task are written.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ResultsMark {
-    /// The service's token for the page. None for the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_token: Option<String>,
-    /// How many of its findings are written.
-    pub done: u32,
-    /// How often the list was begun again.
-    pub restarts: u32,
-    /// The ids of some findings that did not succeed, for the alert: what became of them is in the ledger.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub failures: Vec<String>,
 }
 
 /// A message in the chain by which a step waits: each one sends the next. A message can be delivered twice and then
@@ -523,7 +503,7 @@ pub struct Round {
 impl MitigationMessage {
     /// A message that nothing has put off.
     pub const fn new(request: MitigationRequest, step: Step) -> Self {
-        Self { request, step, waits: 0, since: None, round: None, results: None }
+        Self { request, step, waits: 0, since: None, round: None }
     }
 }
 

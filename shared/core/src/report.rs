@@ -21,6 +21,8 @@ use crate::check::CheckName;
 use crate::check::advice::Advice;
 use crate::debt::Debt;
 use crate::finding::Severity;
+use crate::message::Decided;
+use crate::policy::Mode;
 use crate::timestamp::Millis;
 
 /// The report of one audit.
@@ -44,6 +46,9 @@ pub struct AuditReport {
     pub made_at: Millis,
     /// Sums over the checks, by [`AuditReport::sum`].
     pub totals: Totals,
+    /// How findings of mitigations that Fleetwarden has followed to their end have ended. None if the ledger could not say.
+    #[serde(skip)]
+    pub confirmed: Option<Outcomes>,
     /// Each check, the worst first. As JSON, those that do not comply have a member `advice`.
     #[serde(serialize_with = "advised")]
     pub checks: Vec<CheckReport>,
@@ -83,6 +88,29 @@ pub struct Totals {
     /// Since the audits before. None if none of the checks was triaged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
+    /// What was decided, and what was done.
+    pub effects: Effects,
+}
+
+/// What became of the findings of an audit: what was decided, what of it was only observed, and what was done. The words
+/// are those of the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Effects {
+    /// Decided: suppress.
+    pub suppress_decided: u64,
+    /// Of these, in mode `observe`: nothing is done.
+    pub suppress_observed: u64,
+    /// Decided: mitigate.
+    pub mitigate_decided: u64,
+    /// Of these, in mode `observe`: nothing is done.
+    pub mitigate_observed: u64,
+    /// Done: Device Defender has confirmed that every action succeeded. None if that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mitigated: Option<u64>,
+    /// Their mitigation task has ended, and not every action succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mitigate_failed: Option<u64>,
 }
 
 /// What the checks of an audit come to.
@@ -131,6 +159,9 @@ pub struct CheckReport {
     pub severities: BTreeMap<Severity, u64>,
     /// What does not comply, by reason code; without one under the empty name.
     pub reasons: BTreeMap<String, u64>,
+    /// What does not comply, by the decision on it. Nothing if the check was not triaged.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Decided>,
     /// Since the audits before. None if the check was not triaged.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changes: Option<Changes>,
@@ -309,6 +340,19 @@ impl AuditReport {
                 sum.returned += returned;
             }
         }
+        let decided = |outcome: &str, observed: bool| {
+            let decisions = self.checks.iter().flat_map(|check| &check.decisions);
+            let of = decisions.filter(|of| of.outcome == outcome && (!observed || of.mode == Mode::Observe));
+            of.map(|of| of.findings).sum()
+        };
+        totals.effects = Effects {
+            suppress_decided: decided("suppress", false),
+            suppress_observed: decided("suppress", true),
+            mitigate_decided: decided("mitigate", false),
+            mitigate_observed: decided("mitigate", true),
+            mitigated: self.confirmed.map(|confirmed| confirmed.succeeded),
+            mitigate_failed: self.confirmed.map(|confirmed| confirmed.failed),
+        };
         self.totals = totals;
     }
 

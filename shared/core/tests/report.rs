@@ -64,6 +64,26 @@ fn that_no_mitigation_was_started_is_said_only_where_it_is_known() {
     assert!(refused.contains("and 6 more"), "{refused}");
 }
 
+/// Would and did are two figures.
+#[test]
+fn what_was_decided_would_be_and_was_done_are_told_apart() {
+    let rich = fixture::rich();
+    let effects = rich.totals.effects;
+    assert_eq!((effects.mitigate_decided, effects.mitigate_observed), (210, 60));
+    assert_eq!((effects.mitigated, effects.mitigate_failed), (Some(71), Some(4)));
+    assert_eq!((effects.suppress_decided, effects.suppress_observed), (1_871, 0));
+    let told = rich.markdown();
+    let line = "**1,871** to be suppressed · **0** would be suppressed · **150** to be mitigated · \
+                **60** would be mitigated · **71** mitigated and confirmed · **4** mitigation failed";
+    assert!(told.contains(line), "{told}");
+    assert!(
+        told.contains("| Device certificate shared | quarantine-shared | mitigate | observe | 60 |"),
+        "{told}"
+    );
+    let without = fixture::compliant().markdown();
+    assert!(!without.contains("## Decisions"), "nothing is decided on what complies");
+}
+
 #[test]
 fn a_rich_report_of_alarms() {
     let report = alarms::rich();

@@ -10,7 +10,6 @@ use fleetwarden_core::listing::Listed;
 use fleetwarden_core::listing::Listing;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
-use fleetwarden_core::message::ResultsMark;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Behind;
@@ -21,6 +20,7 @@ use serde_json::json;
 
 use crate::ApplyMitigations;
 use crate::results::End;
+use crate::results::mark::Mark;
 use crate::task::Task;
 use crate::task::TaskTarget;
 
@@ -60,7 +60,7 @@ impl Ended {
         match &self.resource {
             Resource::ToAsk => true,
             Resource::Listed(resource) => {
-                let behind = resource.as_ref().map(ResourceIdentifier::behind);
+                let behind = resource.as_ref().map(|resource| resource.behind());
                 matches!(behind, Some(Behind::Certificate(_) | Behind::Client(_)))
             }
         }
@@ -70,7 +70,7 @@ impl Ended {
 /// What a finding is about.
 pub(super) enum Resource {
     /// It came with the finding, if it has one.
-    Listed(Option<ResourceIdentifier>),
+    Listed(Option<Box<ResourceIdentifier>>),
     /// Only the service knows.
     ToAsk,
 }
@@ -82,7 +82,7 @@ impl ApplyMitigations {
         request: &MitigationRequest,
         task: &Task,
         end: &End,
-        mark: &ResultsMark,
+        mark: &Mark,
     ) -> Result<Part, Error> {
         let ended_at = task.end_time.as_ref().and_then(millis).unwrap_or_else(|| self.consumer.clock.now());
         let (reason_codes, count) = match &request.target {
@@ -122,7 +122,7 @@ impl ApplyMitigations {
             .filter(|finding| !finding.suppressed && is_of_task(finding))
             .map(|finding| Ended {
                 key: Some(finding.key()),
-                resource: Resource::Listed(finding.identifier().cloned()),
+                resource: Resource::Listed(finding.identifier().cloned().map(Box::new)),
                 finding_id: finding.finding_id,
             })
             .collect();

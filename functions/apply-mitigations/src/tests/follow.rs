@@ -66,7 +66,7 @@ async fn of_full_success_no_result_is_asked_for_and_nobody_is_told() {
     deliver(&service, &follow(&message)).await.unwrap();
     assert_eq!(
         service.calls(),
-        "describe finding principals finding principals BatchWriteItem UpdateItem PutItem Query"
+        "describe GetItem finding principals finding principals BatchWriteItem UpdateItem PutItem Query"
     );
     assert_eq!(service.task_state(&id(&message)), "completed");
     assert_eq!(
@@ -149,7 +149,8 @@ async fn completed_without_statistics_is_looked_up() {
     let service = started(&message).await;
     service.state().tasks.get_mut(&id(&message)).unwrap()["taskStatus"] = json!("COMPLETED");
     deliver(&service, &follow(&message)).await.unwrap();
-    let calls = "describe finding executions principals BatchWriteItem BatchGetItem UpdateItem PutItem Query";
+    let calls =
+        "describe GetItem finding executions principals BatchWriteItem BatchGetItem UpdateItem PutItem Query";
     assert_eq!(service.calls(), calls);
     assert_eq!(service.result(&id(&message), 1), "unknown");
 }

@@ -77,7 +77,7 @@ async fn each_finding_of_a_whole_check_is_written_page_by_page() {
     deliver(&service, &follow(&asked)).await.unwrap();
     assert_eq!(
         service.calls(),
-        "describe findings principals principals BatchWriteItem GetItem SendMessageBatch"
+        "describe GetItem findings principals principals BatchWriteItem PutItem GetItem SendMessageBatch"
     );
     assert_eq!(service.task_state(&id(&asked)), "started", "it ends when all of it is written");
     assert_eq!(drain(&service).await, 1);
@@ -155,11 +155,11 @@ async fn whenever_a_message_dies_all_is_written_once_and_told_once() {
     drain(&expected).await;
     let without_rounds = |service: &Service| {
         let mut ledger = service.ledger();
-        ledger.retain(|(_, sk), _| !sk.starts_with("round#"));
+        ledger.retain(|(_, sk), _| !sk.starts_with("round#") && !sk.starts_with("results#"));
         ledger
     };
     for dying in 0..2 {
-        for call in 0..14 {
+        for call in 0..15 {
             for after in [false, true] {
                 let (service, _) = ended("FAILED", [1, 2, 0, 0]).await;
                 fail(&service);
@@ -207,6 +207,18 @@ async fn beside_a_second_worker_the_results_are_the_same() {
     }
 }
 
+/// A message is a request: one that says to be further than it is has nothing passed over.
+#[tokio::test(start_paused = true)]
+async fn a_forged_message_has_no_result_passed_over() {
+    let (service, asked) = ended("COMPLETED", [3, 0, 0, 0]).await;
+    let mut forged = follow(&asked);
+    forged["results"] = json!({"nextToken": "1", "done": 2});
+    forged["round"] = json!({"number": 1, "id": "forged"});
+    deliver(&service, &forged).await.unwrap();
+    drain(&service).await;
+    assert_eq!(results(&service, &asked, "state"), ["completed", "completed", "completed", "", ""]);
+}
+
 /// A token can be too old. The list begins again a few times; then the task ends with what is known.
 #[tokio::test(start_paused = true)]
 async fn a_token_that_is_not_taken_any_more_does_not_keep_a_task_from_its_end() {
@@ -216,8 +228,9 @@ async fn a_token_that_is_not_taken_any_more_does_not_keep_a_task_from_its_end() 
         let refused = Answer::error(400, "InvalidRequestException", "{}");
         let mut messages = 0;
         while let Some((_, next)) = service.take_queue().pop() {
-            let with_token = next["results"]["nextToken"].is_string();
-            if with_token && !(heals && messages > 0) {
+            let pk = format!("mitigation#{}", id(&asked));
+            let mark = service.attribute(&pk, &format!("results#{CHECK}"), "mark");
+            if mark.contains("nextToken") && !(heals && messages > 0) {
                 service.state().faults.insert("findings".into(), refused.clone());
             }
             deliver(&service, &next).await.unwrap();

@@ -80,6 +80,7 @@ impl Sources<'_> {
             suppressed: count(details, "suppressedNonCompliantResourcesCount").unwrap_or_default(),
             severities: [].into(),
             reasons: [].into(),
+            decisions: Vec::new(),
             changes: None,
             oldest: None,
             examples: Vec::new(),

@@ -125,11 +125,12 @@ impl Known {
             .filter(|(_, counts)| counts.non_compliant > 0)
             .map(|(severity, counts)| (*severity, counts.non_compliant))
             .collect();
-        let Counts { new, fixed, returned, oldest, reasons, .. } =
+        let Counts { new, fixed, returned, oldest, reasons, decisions, .. } =
             tally.values().fold(Counts::default(), Counts::plus);
         check.changes = Some(Changes { new, fixed, returned });
         check.oldest = oldest;
         check.reasons = reasons;
+        check.decisions = decisions;
     }
 }
 

@@ -27,13 +27,15 @@ const TASKS: usize = 50;
 const KEPT_SECONDS: i64 = 89 * 86_400;
 
 impl Sources<'_> {
-    /// Fills in the mitigation tasks, newest first, and what was decided and not started.
+    /// Fills in the mitigation tasks, newest first, what was decided and not started, and how much is confirmed. Says
+    /// whether it is unknown which tasks there are.
     pub(super) async fn mitigations(
         &self,
         audit: &Audit,
         now: Millis,
         tasks: &mut Vec<MitigationReport>,
         not_started: &mut NotStartedReport,
+        confirmed: &mut Option<Outcomes>,
     ) -> bool {
         let mut all = BTreeSet::new();
         let mut unknown = true;
@@ -48,7 +50,7 @@ impl Sources<'_> {
                 self.tell(format!("mitigation {}", task.task_id), fill(task, &mut describe)).await;
             }
         }
-        let of_ledger = self.not_started(audit, &all, tasks, not_started);
+        let of_ledger = self.not_started(audit, &all, tasks, not_started, confirmed);
         self.tell("who asked for mitigations, and which were not started", of_ledger).await;
         unknown
     }

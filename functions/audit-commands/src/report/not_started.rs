@@ -13,6 +13,7 @@ use fleetwarden_core::message::Audit;
 use fleetwarden_core::report::MitigationReport;
 use fleetwarden_core::report::NotStarted;
 use fleetwarden_core::report::NotStartedReport;
+use fleetwarden_core::report::Outcomes;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::report::sources::Sources;
@@ -44,10 +45,17 @@ impl Sources<'_> {
         listed: &BTreeSet<String>,
         started: &mut [MitigationReport],
         report: &mut NotStartedReport,
+        confirmed: &mut Option<Outcomes>,
     ) -> Result<(), Failure> {
         report.unknown = true;
         let ledger = (self.commands.ledger)();
         let of_audit = Mitigations::new(ledger.clone()).of_audit(audit).await?;
+        let ended = of_audit.iter().filter_map(|task| task.confirmed);
+        *confirmed = Some(ended.fold(Outcomes::default(), |sum, of| Outcomes {
+            succeeded: sum.succeeded.saturating_add(of.succeeded),
+            failed: sum.failed.saturating_add(of.failed),
+            ..sum
+        }));
         let of_audit: BTreeSet<String> = of_audit.into_iter().map(|task| task.task_id).collect();
         let all = of_audit.len();
         let mut ids: BTreeSet<String> = of_audit.into_iter().take(LOOKED_UP).collect();

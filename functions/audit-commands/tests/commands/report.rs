@@ -72,7 +72,15 @@ async fn what_triage_counted_needs_no_listing() {
         counts.as_object_mut().unwrap().append(&mut more.as_object().unwrap().clone());
         json!({"CRITICAL": counts, "LOW": {"fixed": 4, "suppressed": 2}})
     };
-    let more = json!({"new": 2, "returned": 1, "oldest": 1_790_000_000_000_i64, "reasons": {"A": 1, "B": 7}});
+    let decisions = json!([
+        {"rule": "cut-shared", "outcome": "mitigate", "mode": "observe", "findings": 5},
+        {"rule": "cut-shared", "outcome": "mitigate", "mode": "enforce", "findings": 2},
+        {"outcome": "report", "mode": "enforce", "findings": 1},
+    ]);
+    let more = json!({
+        "new": 2, "returned": 1, "oldest": 1_790_000_000_000_i64, "reasons": {"A": 1, "B": 7},
+        "decisions": decisions,
+    });
     triaged(&house, &task, SHARED, &of(shared, more));
     triaged(&house, &task, EXPIRING, &of(expiring, json!({"new": 1})));
     triaged(&house, &task, LOGGING, &of(1, json!({"reasons": {"LOGGING_DISABLED": 1}})));
@@ -95,6 +103,12 @@ async fn what_triage_counted_needs_no_listing() {
     );
     assert_eq!(of_shared["changes"], json!({"new": 2, "fixed": 4, "returned": 1}));
     assert_eq!(of_shared["oldest"], 1_790_000_000_000_i64);
+    assert_eq!(of_shared["decisions"], decisions);
+    let effects = json!({
+        "suppressDecided": 0, "suppressObserved": 0, "mitigateDecided": 7, "mitigateObserved": 5, "mitigated": 0,
+        "mitigateFailed": 0,
+    });
+    assert_eq!(report["totals"]["effects"], effects, "what would be and what was done are apart");
     assert_eq!(of_shared["examples"].as_array().unwrap().len(), shared.min(20));
     insta::assert_json_snapshot!("example", check(&report, LOGGING)["examples"], {"[].findingId" => "ID"});
     let totals = &report["totals"];

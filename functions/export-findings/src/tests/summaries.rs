@@ -31,6 +31,27 @@ async fn a_summary_is_metrics_a_record_and_an_alert() {
     assert_eq!(of_check.map(|line| line["NonCompliant"].as_u64().unwrap()).collect::<Vec<_>>(), [2, 20, 22]);
 }
 
+/// What observe mode would have done is not told as done or to be done.
+#[tokio::test]
+async fn would_and_did_are_told_apart() {
+    let decided = |outcome: &str, mode: &str, findings: u64| json!({"rule": "r", "outcome": outcome, "mode": mode, "findings": findings});
+    let cloud = summarized(&json!({"HIGH": {
+        "nonCompliant": 60, "loudest": "high", "reported": 1, "mitigate": 54, "suppress": 5,
+        "decisions": [decided("mitigate", "observe", 50), decided("mitigate", "enforce", 4), decided("suppress", "observe", 5)],
+    }}))
+    .await;
+    let alert = told(&cloud).remove(0);
+    let description = alert["content"]["description"].as_str().unwrap();
+    let line = "1 reported of 60; 4 to be mitigated, 50 would be mitigated, but the mode is observe, \
+                5 would be suppressed, but the mode is observe";
+    assert!(description.contains(line), "{description}");
+    let metrics = emitted().into_iter().rfind(|line| line["Severity"] == "HIGH").unwrap();
+    let of = |names: [&str; 4]| names.map(|name| metrics[name].as_u64().unwrap());
+    let names = ["MitigateDecided", "MitigateObserved", "SuppressDecided", "SuppressObserved"];
+    assert_eq!(of(names), [54, 50, 5, 5]);
+    assert!(metrics.get("Mitigated").is_none(), "nothing is mitigated before its task has ended");
+}
+
 #[tokio::test]
 async fn people_are_told_only_of_what_is_new_or_grave() {
     let quiet = [

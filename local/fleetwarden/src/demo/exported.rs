@@ -21,10 +21,10 @@ pub(crate) struct Exported {
 pub(crate) struct ExportedByCheck {
     /// Device Defender had suppressed them.
     pub(crate) already_suppressed: u64,
-    /// To be suppressed from the next audit on.
-    pub(crate) suppressed: u64,
-    /// To be mitigated.
-    pub(crate) mitigated: u64,
+    /// Decided: suppress from the next audit on.
+    pub(crate) suppress: u64,
+    /// Decided: mitigate.
+    pub(crate) mitigate: u64,
     /// Reported.
     pub(crate) reported: u64,
 }
@@ -32,14 +32,14 @@ pub(crate) struct ExportedByCheck {
 impl ExportedByCheck {
     /// All findings.
     pub(crate) fn all(self) -> u64 {
-        self.already_suppressed + self.suppressed + self.mitigated + self.reported
+        self.already_suppressed + self.suppress + self.mitigate + self.reported
     }
 
     fn add(&mut self, outcome: &str) -> bool {
         let counter = match outcome {
             "suppressed" => &mut self.already_suppressed,
-            "suppress" => &mut self.suppressed,
-            "mitigate" => &mut self.mitigated,
+            "suppress" => &mut self.suppress,
+            "mitigate" => &mut self.mitigate,
             "report" => &mut self.reported,
             _ => return false,
         };
@@ -54,8 +54,8 @@ impl Exported {
         let mut sum = ExportedByCheck::default();
         for check in self.checks.values() {
             sum.already_suppressed += check.already_suppressed;
-            sum.suppressed += check.suppressed;
-            sum.mitigated += check.mitigated;
+            sum.suppress += check.suppress;
+            sum.mitigate += check.mitigate;
             sum.reported += check.reported;
         }
         sum
@@ -134,7 +134,7 @@ mod tests {
             event("3", "what"),
         ];
         let exported = Exported::read("t", events.iter().map(String::as_str));
-        assert_eq!(exported.sum(), ExportedByCheck { suppressed: 1, mitigated: 1, ..Default::default() });
+        assert_eq!(exported.sum(), ExportedByCheck { suppress: 1, mitigate: 1, ..Default::default() });
         assert_eq!((exported.repeated, exported.strange), (1, 2));
     }
 }

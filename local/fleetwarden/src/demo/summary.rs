@@ -25,6 +25,14 @@ pub(crate) struct Observed {
     pub(crate) seconds: f64,
 }
 
+impl Observed {
+    /// On how many findings of a check every action succeeded, since the audit began.
+    pub(crate) fn confirmed(&self, check: &str) -> u64 {
+        let of = |done: &Done| done.confirmed.get(check).copied().unwrap_or_default();
+        of(&self.after).saturating_sub(of(&self.before))
+    }
+}
+
 /// One audit in the summary.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,9 +40,13 @@ pub(crate) struct Audit {
     task_id: String,
     findings: u64,
     already_suppressed: u64,
+    /// Decided.
+    suppress_decided: u64,
+    mitigate_decided: u64,
+    reported: u64,
+    /// Done: suppressions that were made, and findings on which Device Defender says that every action succeeded.
     suppressed: u64,
     mitigated: u64,
-    reported: u64,
     lost: u64,
     duplicates: u64,
     fleet_changes: u64,
@@ -66,8 +78,8 @@ pub(crate) struct Summary {
 /// What observe mode would have done in the first audit.
 #[derive(Debug, Serialize)]
 struct WouldHave {
-    suppressed: u64,
-    mitigated: u64,
+    suppress: u64,
+    mitigate: u64,
 }
 
 /// What the summary cannot read from the audits.
@@ -106,7 +118,7 @@ impl Summary {
             mitigation_tasks: last.tasks,
             would_have: rest
                 .observe
-                .then_some(WouldHave { suppressed: first.suppressed, mitigated: first.mitigated }),
+                .then_some(WouldHave { suppress: first.suppress, mitigate: first.mitigate }),
             killed: rest.killed,
             calls: last.calls,
             throttled: last.throttled,
@@ -140,13 +152,17 @@ impl Summary {
         let would = self.would_have.as_ref().map(|would| {
             format!(
                 "; observe mode: would have suppressed {} and mitigated {}",
-                would.suppressed, would.mitigated
+                would.suppress, would.mitigate
             )
         });
         let findings: u64 = self.audits.iter().map(|audit| audit.findings).sum();
+        let done = |of: fn(&Audit) -> u64| self.audits.iter().map(of).sum::<u64>();
         format!(
-            "{findings} findings in {} audits, {} lost, {} done twice, {} changes of the fleet, {:.1} s{}",
+            "{findings} findings in {} audits, {} suppressed, {} mitigated and confirmed, {} lost, {} done twice, {} \
+             changes of the fleet, {:.1} s{}",
             self.audits.len(),
+            done(|audit| audit.suppressed),
+            done(|audit| audit.mitigated),
             self.lost,
             self.duplicates,
             self.fleet_changes,
@@ -163,7 +179,7 @@ fn audit(observed: &Observed, number: u64, observe: bool) -> Audit {
     let mitigated = observed.after.mitigated.saturating_sub(observed.before.mitigated);
     // Observe mode decides the same and does nothing of it.
     let asked = if observe { ExportedByCheck::default() } else { sum };
-    for (done, asked) in [(suppressions, asked.suppressed), (mitigated, asked.mitigated)] {
+    for (done, asked) in [(suppressions, asked.suppress), (mitigated, asked.mitigate)] {
         lost += asked.saturating_sub(done);
         duplicates += done.saturating_sub(asked);
     }
@@ -177,9 +193,11 @@ fn audit(observed: &Observed, number: u64, observe: bool) -> Audit {
         task_id: observed.task.clone(),
         findings: observed.found.all(),
         already_suppressed: sum.already_suppressed,
-        suppressed: sum.suppressed,
-        mitigated: sum.mitigated,
+        suppress_decided: sum.suppress,
+        mitigate_decided: sum.mitigate,
         reported: sum.reported,
+        suppressed: suppressions,
+        mitigated: observed.found.checks.keys().map(|check| observed.confirmed(check)).sum(),
         lost,
         duplicates,
         fleet_changes: observed.after.changes.saturating_sub(observed.before.changes),
@@ -231,14 +249,22 @@ mod tests {
     }
 
     fn decided() -> ExportedByCheck {
-        ExportedByCheck { suppressed: 2, mitigated: 3, reported: 5, ..Default::default() }
+        ExportedByCheck { suppress: 2, mitigate: 3, reported: 5, ..Default::default() }
     }
 
     #[test]
     fn a_good_run_has_no_faults() {
-        let after = Done { suppressions: 2, mitigated: 3, changes: 3, ..Default::default() };
+        let confirmed = BTreeMap::from([("C".to_owned(), 2)]);
+        let after = Done { suppressions: 2, mitigated: 3, confirmed, changes: 3, ..Default::default() };
         let summary = Summary::new(&[observed(10, decided(), after)], rest(false));
         assert_eq!((summary.lost, summary.duplicates), (0, 0));
+        let first = &summary.audits[0];
+        assert_eq!((first.mitigate_decided, first.mitigated, first.suppressed), (3, 2, 2));
+        assert!(
+            summary.verdict().contains("2 suppressed, 2 mitigated and confirmed"),
+            "{}",
+            summary.verdict()
+        );
         assert_eq!(summary.faults(), Vec::<String>::new());
     }
 
@@ -254,7 +280,8 @@ mod tests {
     fn observe_mode_must_not_do_what_it_decides() {
         let summary = Summary::new(&[observed(10, decided(), Done::default())], rest(true));
         assert_eq!((summary.lost, summary.faults().len()), (0, 0));
-        assert_eq!(summary.would_have.as_ref().unwrap().mitigated, 3);
+        assert_eq!(summary.would_have.as_ref().unwrap().mitigate, 3);
+        assert_eq!((summary.audits[0].mitigate_decided, summary.audits[0].mitigated), (3, 0));
         let after = Done { changes: 1, mitigated: 1, ..Default::default() };
         assert_eq!(Summary::new(&[observed(10, decided(), after)], rest(true)).faults().len(), 2);
     }

@@ -1,15 +1,17 @@
-//! The table of a run: what the first audit found and what became of it, and what the second still found.
+//! The table of a run: what the first audit found, what was decided on it and what was done, and what the second still
+//! found.
 
 use super::summary::Observed;
 use comfy_table::{CellAlignment, Table, presets};
 use std::collections::BTreeSet;
 
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 9] = [
     "check",
     "findings",
-    "suppressed",
-    "mitigated",
+    "to suppress",
+    "to mitigate",
     "reported",
+    "mitigated",
     "second audit",
     "of them suppressed",
     "gone",
@@ -22,7 +24,7 @@ pub(crate) fn table(first: &Observed, second: &Observed) -> String {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    let mut total = [0; 7];
+    let mut total = [0; 8];
     let checks: BTreeSet<&String> = first.found.checks.keys().chain(second.found.checks.keys()).collect();
     for check in checks {
         let found = first.found.checks.get(check).copied().unwrap_or_default();
@@ -30,9 +32,10 @@ pub(crate) fn table(first: &Observed, second: &Observed) -> String {
         let exported = first.exported.checks.get(check).copied().unwrap_or_default();
         let row = [
             found.all(),
-            exported.suppressed + exported.already_suppressed,
-            exported.mitigated,
+            exported.suppress,
+            exported.mitigate,
             exported.reported,
+            first.confirmed(check),
             again.all(),
             again.suppressed,
             found.all().saturating_sub(again.all()),
@@ -46,7 +49,7 @@ pub(crate) fn table(first: &Observed, second: &Observed) -> String {
     table.to_string()
 }
 
-fn cells(name: &str, numbers: [u64; 7]) -> Vec<String> {
+fn cells(name: &str, numbers: [u64; 8]) -> Vec<String> {
     let mut cells = vec![name.to_owned()];
     cells.extend(numbers.map(|number| number.to_string()));
     cells

@@ -49,6 +49,8 @@ pub(crate) struct Done {
     pub(crate) suppressions: u64,
     /// Findings in mitigation tasks.
     pub(crate) mitigated: u64,
+    /// Findings on which every action succeeded, by check.
+    pub(crate) confirmed: BTreeMap<String, u64>,
     /// Mitigation tasks, by status.
     pub(crate) tasks: BTreeMap<String, u64>,
     /// For each action on a resource for a check that was applied more than once: how often.
@@ -84,6 +86,17 @@ impl Defender {
     }
 }
 
+/// Of all tasks together, on how many findings of each check every action succeeded.
+fn confirmed(tasks: &[Value]) -> BTreeMap<String, u64> {
+    let mut confirmed = BTreeMap::new();
+    let statistics = tasks.iter().filter_map(|task| task.get("statistics")?.as_object());
+    for (check, counts) in statistics.flatten() {
+        let succeeded = counts.get("succeededFindingsCount").and_then(Value::as_u64).unwrap_or_default();
+        *confirmed.entry(check.clone()).or_default() += succeeded;
+    }
+    confirmed
+}
+
 fn read(state: &Value, calls: &Value) -> Option<Done> {
     let tasks = calls.get("mitigationTasks")?.as_array()?;
     let repeated = calls.pointer("/effects/repeated")?.as_array()?;
@@ -97,6 +110,7 @@ fn read(state: &Value, calls: &Value) -> Option<Done> {
         changes: state.pointer("/fleet/changes")?.as_u64()?,
         suppressions: state.get("suppressions")?.as_u64()?,
         mitigated: tasks.iter().filter_map(|task| task.get("findings")?.as_u64()).sum(),
+        confirmed: confirmed(tasks),
         tasks: serde_json::from_value(state.get("mitigationTasks")?.clone()).ok()?,
         repeats: repeated.iter().filter_map(|effect| effect.get("times")?.as_u64()).collect(),
         calls: by_operation.iter().map(|(name, by)| (name.clone(), times(by, &|_| true))).collect(),
@@ -115,11 +129,15 @@ mod tests {
             json!({ "fleet": { "changes": 3 }, "suppressions": 2, "mitigationTasks": { "COMPLETED": 1 } });
         let calls = json!({
             "byOperation": { "ListAuditFindings": { "ok": 4, "ThrottlingException": 1 } },
-            "mitigationTasks": [{ "findings": 20 }, { "findings": 5 }],
+            "mitigationTasks": [
+                { "findings": 20, "statistics": { "C": { "succeededFindingsCount": 18 } } },
+                { "findings": 5, "statistics": { "C": { "succeededFindingsCount": 5 } } },
+            ],
             "effects": { "total": 9, "distinct": 8, "repeated": [{ "times": 2 }] },
         });
         let done = read(&state, &calls).unwrap();
         assert_eq!((done.changes, done.suppressions, done.mitigated, done.throttled), (3, 2, 25, 1));
+        assert_eq!(done.confirmed, BTreeMap::from([("C".to_owned(), 23)]));
         assert_eq!(done.repeats, [2]);
         assert_eq!(done.calls["ListAuditFindings"], 5);
     }

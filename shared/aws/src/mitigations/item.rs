@@ -6,6 +6,7 @@
 //! | `mitigation#TASK` | `finding#ID` | what became of one finding of an ended task, action by action |
 //! | `mitigation#TASK` | `violation#ID` | what became of one violation of an ended task, and of its release |
 //! | `audit#AUDIT` | `mitigation#CHECK#TASK` | that the task works on findings of this check and audit, and how many ended well |
+//! | `mitigation#TASK` | `results#CHECK` | how far the findings of an ended task are written, while there is more |
 //! | `mitigation#TASK` | `round#start`, `round#follow#CHECK`, … | which message of a waiting step goes on |
 //! | `finding#ID` | `mitigation` | whose the finding is: its claim, so that no two tasks take the same one |
 //! | `violation#ID` | `mitigation` | the same for a violation, and of which of its raises |
@@ -68,6 +69,8 @@ pub mod attribute {
     pub const FINDING_ID: &str = "finding_id";
     /// The finding's identity across audits.
     pub const FINDING_KEY: &str = "finding_key";
+    /// How far the findings of an ended task are written.
+    pub const MARK: &str = "mark";
     /// What the finding is about, as the service names it.
     pub const RESOURCE: &str = "resource";
     /// The things behind a finding, as far as they were known when its task ended.

@@ -7,6 +7,8 @@ use fleetwarden_core::check::KNOWN;
 use fleetwarden_core::debt::Debt;
 use fleetwarden_core::debt::Owned;
 use fleetwarden_core::finding::Severity;
+use fleetwarden_core::message::Decided;
+use fleetwarden_core::policy::Mode;
 use fleetwarden_core::report::AuditReport;
 use fleetwarden_core::report::Changes;
 use fleetwarden_core::report::CheckReport;
@@ -48,6 +50,11 @@ pub(crate) fn rich() -> AuditReport {
         "CERTIFICATE_SHARED_BY_MULTIPLE_DEVICES",
     );
     shared.changes = Some(Changes { new: 12, fixed: 3, returned: 2 });
+    shared.decisions = vec![
+        decided(Some("quarantine-shared"), "mitigate", Mode::Enforce, 150),
+        decided(Some("quarantine-shared"), "mitigate", Mode::Observe, 60),
+        decided(None, "report", Mode::Enforce, 4),
+    ];
     let mut expiring = check(
         "DEVICE_CERTIFICATE_EXPIRING_CHECK",
         Severity::Medium,
@@ -58,6 +65,7 @@ pub(crate) fn rich() -> AuditReport {
     expiring.non_compliant += 41;
     expiring.severities.insert(Severity::Medium, 1_871);
     expiring.suppressed = 312;
+    expiring.decisions = vec![decided(Some("lab-devices"), "suppress", Mode::Enforce, 1_871)];
     expiring.changes = Some(Changes { new: 96, fixed: 140, returned: 7 });
     let mut policies = check(
         "IOT_POLICY_OVERLY_PERMISSIVE_CHECK",
@@ -102,6 +110,7 @@ pub(crate) fn rich() -> AuditReport {
             mitigation("by-hand-3", "FAILED", Some(BEGAN.plus_seconds(5_400)), Some("a command")),
         ],
         not_started: not_started(),
+        confirmed: Some(Outcomes { succeeded: 71, failed: 4, ..Outcomes::default() }),
         suppressed: suppressed(),
         debt: Some(debt()),
         gaps: vec![
@@ -227,6 +236,7 @@ pub(crate) fn worded(words: &[&str]) -> AuditReport {
             reason: next(),
         }];
         bad.failure = Some(Failure { code: next(), message: next() });
+        bad.decisions = vec![decided(Some(&next()), &next(), Mode::Observe, 2)];
         checks.push(bad);
     }
     let mitigation = |next: &mut dyn FnMut() -> String| MitigationReport {
@@ -305,6 +315,7 @@ fn ended(name: &str, status: Status) -> CheckReport {
         suppressed: 0,
         severities: BTreeMap::new(),
         reasons: BTreeMap::new(),
+        decisions: vec![],
         changes: None,
         oldest: None,
         examples: vec![],
@@ -341,6 +352,10 @@ fn mitigation(id: &str, status: &str, ended_at: Option<Millis>, by: Option<&str>
         actions: BTreeMap::from([(check, vec!["quarantine".into(), "tell-security".into()])]),
         findings: Outcomes { total: 25, succeeded: 21, failed: 3, skipped: 1, canceled: 0 },
     }
+}
+
+fn decided(rule: Option<&str>, outcome: &str, mode: Mode, findings: u64) -> Decided {
+    Decided { rule: rule.map(Into::into), outcome: outcome.into(), mode, findings }
 }
 
 fn not_started() -> NotStartedReport {

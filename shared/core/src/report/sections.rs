@@ -1,6 +1,7 @@
 //! What a report says, from its verdict to what could not be found out.
 
 mod checks;
+mod decisions;
 mod hidden;
 mod mitigations;
 
@@ -33,6 +34,7 @@ impl Page {
         let mut sections = vec![overview(report), checks::checks(report)];
         sections.extend(checks::to_comply(report));
         sections.extend(checks::not_done(report));
+        sections.extend(decisions::decisions(report));
         sections.push(mitigations::mitigations(report));
         sections.extend(hidden::suppressed(report));
         sections.extend(gaps(&report.gaps));
