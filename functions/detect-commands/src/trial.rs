@@ -11,8 +11,8 @@ use fleetwarden_behaviors::Datapoint;
 use fleetwarden_behaviors::FEWEST_DATAPOINTS;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
-use fleetwarden_core::names::shown;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 use serde_json::json;
 

@@ -9,6 +9,11 @@ use serde_json::json;
 
 use crate::digest::Digest;
 use crate::finding::Severity;
+use crate::untrusted::Text;
+
+/// The most characters of a title and of a description.
+const TITLE: usize = 250;
+const DESCRIPTION: usize = 8000;
 
 /// One alert: what happened, to what, why, and what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,11 +27,11 @@ pub struct Alert {
     /// The thread that the alert belongs to: one for each audit.
     pub thread: String,
     /// What happened, in one line of at most 250 characters.
-    pub title: String,
-    /// To what and why; markdown.
-    pub description: String,
+    pub title: Text,
+    /// To what and why.
+    pub description: Text,
     /// What to do next, most important first.
-    pub next_steps: Vec<String>,
+    pub next_steps: Vec<Text>,
 }
 
 /// What an alert is about. Its word is the message attribute `kind`.
@@ -195,14 +200,14 @@ impl Alert {
             "id": self.id(),
             "content": {
                 "textType": "client-markdown",
-                "title": cut(&self.title, 250),
-                "description": cut(&self.description, 8000),
-                "nextSteps": self.next_steps,
+                "title": self.title.markdown_within(TITLE),
+                "description": self.description.markdown_within(DESCRIPTION),
+                "nextSteps": self.next_steps.iter().map(Text::markdown).collect::<Vec<_>>(),
                 "keywords": ["Fleetwarden", self.kind.as_str(), self.severity.as_str()],
             },
             "metadata": {
                 "threadId": self.thread,
-                "summary": cut(&self.title, 250),
+                "summary": self.title.plain_within(TITLE),
                 "eventType": self.kind.as_str(),
                 "additionalContext": {"severity": self.severity.as_str()},
             },
@@ -211,18 +216,10 @@ impl Alert {
     }
 }
 
-fn cut(text: &str, most: usize) -> String {
-    let mut out: String = text.chars().take(most).collect();
-    if out.len() < text.len() {
-        out.pop();
-        out.push('…');
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text;
 
     fn alert() -> Alert {
         Alert {
@@ -231,7 +228,7 @@ mod tests {
             about: "LOGGING_DISABLED_CHECK".into(),
             thread: "audit 4e2b".into(),
             title: "1 of 3 checks failed".into(),
-            description: "**LOGGING_DISABLED_CHECK**: INSUFFICIENT_PERMISSIONS".into(),
+            description: text!("**{}**: {}", "LOGGING_DISABLED_CHECK", "INSUFFICIENT_PERMISSIONS"),
             next_steps: vec!["Give the audit role the managed policy AWSIoTDeviceDefenderAudit.".into()],
         }
     }
@@ -247,11 +244,5 @@ mod tests {
         let again = Alert { title: "2 of 3 checks failed".into(), ..alert() };
         assert_eq!(alert().id(), again.id());
         assert_ne!(alert().id(), Alert { about: "X".into(), ..alert() }.id());
-    }
-
-    #[test]
-    fn a_long_text_is_cut_at_a_character() {
-        assert_eq!(cut("äöü", 2), "ä…");
-        assert_eq!(cut("äöü", 3), "äöü");
     }
 }

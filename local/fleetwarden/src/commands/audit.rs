@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use comfy_table::{Table, presets};
 use fleetwarden_core::api::{self, Operation, input::TOKEN, shape::Shape};
-use fleetwarden_core::names::visible;
+use fleetwarden_core::untrusted::visible;
 use serde_json::{Map, Value};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
