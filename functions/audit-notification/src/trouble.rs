@@ -93,9 +93,9 @@ fn next_steps(troubled: &[&CheckEnded], only_canceled: bool) -> Vec<Text> {
             None => steps.push((step, code.into_iter().collect())),
         }
     }
-    let told = |(step, codes): (&'static str, BTreeSet<&str>)| match codes.is_empty() {
-        true => Text::own(step),
-        false => text!("{}: {}", Text::joined(codes, ", "), Text::own(step)),
+    let told = |(step, codes): (&'static str, BTreeSet<&str>)| {
+        let codes = Text::joined(codes, ", ");
+        if codes.is_empty() { Text::own(step) } else { text!("{}: {}", codes, Text::own(step)) }
     };
     steps.into_iter().map(told).collect()
 }

@@ -47,7 +47,7 @@ pub(crate) fn raised(
         severity: severity(alarm, decision),
         about: format!("{} {} {}", alarm.violation_id, raised_at.0, decision.outcome.word()),
         thread: thread(alarm),
-        title: titled(alarm, state, name(&alarm.behavior)),
+        title: titled(alarm, state, &name(&alarm.behavior)),
         description,
         next_steps: next_steps(alarm),
     }
@@ -80,7 +80,7 @@ pub(crate) fn flapping(
         severity: severity(alarm, decision),
         about: format!("{} {}", alarm.series(), since.0),
         thread: thread(alarm),
-        title: titled(alarm, "flaps", text!("{} alarms on {}", times, name(&alarm.behavior))),
+        title: titled(alarm, "flaps", &text!("{} alarms on {}", times, name(&alarm.behavior))),
         description,
         next_steps,
     }
@@ -276,7 +276,7 @@ fn device(alarm: &Alarm) -> Text {
 }
 
 /// What a device does, or the alarm itself if it is about none.
-fn titled(alarm: &Alarm, does: &'static str, what: Text) -> Text {
+fn titled(alarm: &Alarm, does: &'static str, what: &Text) -> Text {
     match &alarm.thing {
         Some(thing) => text!("{} {}: {}", name(thing), Text::own(does), what),
         None => text!("{} {}", name(&alarm.behavior), Text::own(does)),

@@ -16,7 +16,7 @@ use std::fmt::Write as _;
 pub use text::Piece;
 pub use text::Text;
 #[doc(hidden)]
-pub use text::has_places;
+pub use text::placed;
 
 /// How much of a text stands in an error, in characters: as much as a name may have.
 const SHOWN: usize = 128;
@@ -61,14 +61,8 @@ pub fn visible_lines(text: &str) -> Cow<'_, str> {
 
 /// A text as it can stand in an error: its start, [`visible`].
 pub fn shown(text: &str) -> String {
-    cut(text, SHOWN, is_unseen)
-}
-
-/// The start of a text, with characters escaped as in JSON.
-fn cut(text: &str, most: usize, is: impl Fn(char) -> bool) -> String {
-    let Some((end, _)) = text.char_indices().nth(most) else { return escaped(text, is).into_owned() };
-    let start = text.get(..end).unwrap_or_default();
-    escaped(start, is).into_owned() + "…"
+    let Some((end, _)) = text.char_indices().nth(SHOWN) else { return visible(text).into_owned() };
+    visible(text.get(..end).unwrap_or_default()).into_owned() + "…"
 }
 
 fn escaped(text: &str, is: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -122,8 +116,6 @@ pub fn markdown(text: &str) -> String {
     for (at, c) in text.char_indices() {
         let first = at == 0 && "#+-=".contains(c);
         let ends_number = at == text.len() - number.len() && at > 0 && ".)".contains(c);
-        let rest = text.get(at..).unwrap_or_default();
-        let link = rest.starts_with("://") || (c == '.' && out.to_ascii_lowercase().ends_with("www"));
         match c {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
@@ -133,7 +125,7 @@ pub fn markdown(text: &str) -> String {
                 escape(&mut out, c);
             }
             _ => {
-                if first || ends_number || link || "\\`*_[]|~$".contains(c) {
+                if first || ends_number || links(&text, at) || "\\`*_[]|~$".contains(c) {
                     out.push('\\');
                 }
                 out.push(c);
@@ -142,6 +134,13 @@ pub fn markdown(text: &str) -> String {
         before = Some(c);
     }
     out
+}
+
+/// Whether the character at this place makes a link of what is only written down: the colon of `://`, the point of `www.`.
+fn links(text: &str, at: usize) -> bool {
+    let www = text.get(at.saturating_sub(3)..at).is_some_and(|before| before.eq_ignore_ascii_case("www"));
+    let rest = text.get(at..).unwrap_or_default();
+    rest.starts_with("://") || (www && rest.starts_with('.'))
 }
 
 /// Whether an `@` after this character calls somebody: within a word it is an address.

@@ -17,7 +17,7 @@ use crate::alerts;
 
 const POLICY: &str = "
 version: 1
-rules: [{ name: a rule, alarm: {}, mitigate: { actions: Quarantine } }]
+rules: [{ name: quarantine, alarm: {}, mitigate: { actions: Quarantine } }]
 ";
 
 /// Every alert, with a text for all that is from outside.
@@ -62,17 +62,13 @@ proptest! {
 
     #[test]
     fn nothing_from_outside_is_more_than_text(text in fleetwarden_hostile::texts()) {
-        let named_alike = every("x:y");
-        for (alert, harmless) in every(&text).iter().zip(named_alike) {
-            let (mut alert, mut harmless) = (alert.clone(), harmless);
-            // A step with the thing's name is there only for what can be one.
-            alert.next_steps.truncate(2);
-            harmless.next_steps.truncate(2);
+        // A step with the thing's name is there only for what can be one.
+        let message = |mut alert: Alert| {
             alert.next_steps.retain(|step| !step.to_string().contains("thingName="));
-            harmless.next_steps.retain(|step| !step.to_string().contains("thingName="));
-            alert.next_steps.truncate(1);
-            harmless.next_steps.truncate(1);
-            fleetwarden_hostile::assert_same_alert(&alert.message(), &harmless.message());
+            alert.message()
+        };
+        for (alert, harmless) in every(&text).into_iter().zip(every("x")) {
+            fleetwarden_hostile::assert_same_alert(&message(alert), &message(harmless));
         }
     }
 }

@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::calls;
-use super::cut;
 use super::escape;
 use super::is_unseen;
+use super::links;
 use crate::check::CheckName;
 use crate::finding::Severity;
 use crate::timestamp::Millis;
@@ -71,19 +71,27 @@ pub trait Piece {
 /// ```
 #[macro_export]
 macro_rules! text {
-    ($words:literal $(, $value:expr)* $(,)?) => {{
-        const { assert!($crate::untrusted::has_places($words, <[&str]>::len(&[$(stringify!($value)),*]))) };
-        $crate::untrusted::Text::of($words, &[$(&$value as &dyn $crate::untrusted::Piece),*])
-    }};
+    ($words:literal $(, $value:expr)* $(,)?) => {
+        $crate::untrusted::Text::of(
+            const { $crate::untrusted::placed($words, <[&str]>::len(&[$(stringify!($value)),*])) },
+            &[$(&$value as &dyn $crate::untrusted::Piece),*],
+        )
+    };
+}
+
+/// A literal that has so many places for values, and no other braces. Any other is not compiled.
+#[doc(hidden)]
+pub const fn placed(words: &'static str, values: usize) -> &'static str {
+    assert!(has_places(words, values), "each place is {}, and has one value");
+    words
 }
 
 /// Whether a literal has so many places for values, and no other braces.
-#[doc(hidden)]
 #[expect(
     clippy::indexing_slicing,
     reason = "a constant expression has no iterators, and the index is below the length"
 )]
-pub const fn has_places(words: &str, values: usize) -> bool {
+const fn has_places(words: &str, values: usize) -> bool {
     let (bytes, mut at, mut places) = (words.as_bytes(), 0, 0);
     while at < bytes.len() {
         if bytes[at] == b'{' {
@@ -226,18 +234,19 @@ fn inert(value: &str, most: usize) -> String {
     if value.is_empty() {
         return "\"\"".to_owned();
     }
-    let start = cut(value, most, |c| is_unseen(c) || matches!(c, '`' | '<' | '>'));
-    let mut out = String::with_capacity(start.len());
+    let mut out = String::with_capacity(value.len());
     let mut before = None;
-    for (at, c) in start.char_indices() {
-        let rest = start.get(at..).unwrap_or_default();
-        let link = rest.starts_with("://") || (c == '.' && out.to_ascii_lowercase().ends_with("www"));
-        if link || (c == '@' && calls(before)) {
-            escape(&mut out, c);
+    for (at, c) in value.char_indices().take(most) {
+        let harms = is_unseen(c) || matches!(c, '`' | '<' | '>') || (c == '@' && calls(before));
+        if harms || links(value, at) {
+            escape(&mut out, c)
         } else {
-            out.push(c);
+            out.push(c)
         }
         before = Some(c);
+    }
+    if value.chars().nth(most).is_some() {
+        out.push('…');
     }
     out
 }
