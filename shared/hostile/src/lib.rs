@@ -142,7 +142,10 @@ mod tests {
     #[test]
     fn harm_is_seen() {
         for harm in TEXTS.iter().filter(|text| !text.starts_with(['=', '{', '"'])) {
-            let outcome = std::panic::catch_unwind(|| assert_same_markup(&format!("a {harm} b"), "a c b"));
+            let outcome = std::panic::catch_unwind(|| {
+                assert_same_markup(&format!("a {harm} b"), "a c b");
+                assert_same_markup(&format!("a `{harm}` b"), "a `c` b");
+            });
             assert!(outcome.is_err(), "{harm:?}");
         }
     }

@@ -82,7 +82,7 @@ macro_rules! text {
 /// A literal that has so many places for values, and no other braces. Any other is not compiled.
 #[doc(hidden)]
 pub const fn placed(words: &'static str, values: usize) -> &'static str {
-    assert!(has_places(words, values), "each place is {}, and has one value");
+    assert!(has_places(words, values), "a place is an empty pair of braces, and each has one value");
     words
 }
 
