@@ -43,7 +43,7 @@ build: ## Build what ships, once: every test uses these binaries
 	cp -u $(addprefix target/$(LAMBDA_TARGET)/release/,$(FUNCTIONS)) target/release/
 
 .PHONY: test
-test: ## Run every test, lint and check
+test: ## Run every test, lint and check, but for the browser's and SAM's
 	tests/run $(MORE)
 
 .PHONY: sam
@@ -51,7 +51,7 @@ sam: build $(VENV)/installed ## Build with SAM and invoke each function with eac
 	$(PYTHON) tests/sam/run.py --fleetwarden target/release/fleetwarden
 
 .PHONY: browser
-browser: $(VENV)/installed $(BROWSER)/installed ## Look at the audit report's page in Chromium
+browser: $(VENV)/installed $(BROWSER)/installed ## Look at the pages of the reports in Chromium (180 MB)
 	$(VENV)/bin/python -m pytest -q tests/browser
 
 # The packages run nothing when they are installed, and are what the lock file says. Chromium comes compressed: its
@@ -89,6 +89,12 @@ $(TOOLS)/uv-$(UV)/installed:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check uv==$(UV)
 	touch $@
+
+# A private item may be linked: these pages are for those who work on the project.
+.PHONY: docs
+docs: ## Build the documentation of the crates, below target/doc
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' \
+	  cargo doc --workspace --no-deps --document-private-items --locked --quiet
 
 .PHONY: deny
 deny: $(TOOLS)/cargo-deny-$(CARGO_DENY) ## Check licences, sources and what may come into the binaries

@@ -29,8 +29,8 @@ DETECT_OPERATIONS = sorted(
 # Those with which one learns what things are behind a finding, and which resources there are.
 REGISTRY_OPERATIONS = [
     "DescribeThing", "DescribeThingGroup", "GetPolicy", "ListCACertificates", "ListCertificates", "ListPolicies",
-    "ListPrincipalThings", "ListRoleAliases", "ListThingGroupsForThing", "ListThingPrincipals", "ListThings",
-    "ListThingsInThingGroup",
+    "ListPrincipalThings", "ListRoleAliases", "ListThingGroups", "ListThingGroupsForThing", "ListThingPrincipals",
+    "ListThings", "ListThingsInThingGroup",
 ]
 # Those that put a thing into a group and take it out.
 MEMBERSHIP_OPERATIONS = ["AddThingToThingGroup", "RemoveThingFromThingGroup"]

@@ -23,6 +23,8 @@ def test_the_commands_of_the_registry(endpoint, aws):
         assert aws("describe-thing-group", "--thing-group-name", group)["thingGroupName"] == group
         assert name in aws("list-things-in-thing-group", "--thing-group-name", group)["things"]
     assert groups
+    below = aws("list-thing-groups", "--parent-group", "production", "--no-recursive", "--page-size", "1")["thingGroups"]
+    assert {group["groupName"] for group in below} == {"production-north", "production-south"}
     direct = aws("list-things-in-thing-group", "--thing-group-name", "production", "--no-recursive")["things"]
     below = aws("list-things-in-thing-group", "--thing-group-name", "production", "--recursive", "--page-size", "50")["things"]
     assert set(direct) < set(below) and len(below) > 50

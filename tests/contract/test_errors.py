@@ -220,6 +220,7 @@ def test_missing_resources(endpoint, iot):
         (iot.list_thing_groups_for_thing, {"thingName": "none"}),
         (iot.describe_thing_group, {"thingGroupName": "none"}),
         (iot.list_things_in_thing_group, {"thingGroupName": "none", "recursive": True}),
+        (iot.list_thing_groups, {"parentGroup": "none"}),
         (iot.list_thing_principals, {"thingName": "none"}),
         (iot.get_policy, {"policyName": "none"}),
         (iot.describe_security_profile, {"securityProfileName": "none"}),

@@ -126,6 +126,22 @@ def test_a_group_and_its_parents(iot):
     assert len(ids) == len(parents)
 
 
+def test_groups_are_listed_with_those_below_them(endpoint, iot):
+    groups = lambda **members: {group["groupName"] for group in all_of(iot, "list_thing_groups", "thingGroups", **members)}
+    everything = {"fleet", "critical"} | BELOW_FLEET
+    assert groups() == groups(recursive=True) == groups(size=1) == everything
+    assert groups(recursive=False) == {"fleet", "critical"}
+    assert groups(parentGroup="fleet") == {"lab", "production"} == groups(parentGroup="fleet", recursive=False)
+    assert groups(parentGroup="fleet", recursive=True, size=2) == BELOW_FLEET
+    assert groups(parentGroup="lab", recursive=True) == set()
+    assert groups(namePrefixFilter="production-") == {"production-north", "production-south"}
+    assert groups(namePrefixFilter="p", parentGroup="fleet") == {"production"}
+    name = iot.list_things(maxResults=1)["things"][0]["thingName"]
+    endpoint.control("POST", "membership", {"thingName": name, "thingGroupName": "later", "member": True})
+    assert groups() == everything | {"later"} and groups(recursive=False) == {"fleet", "critical", "later"}
+    assert all(group["groupArn"] == f"{ARN}:thinggroup/{group['groupName']}" for group in iot.list_thing_groups()["thingGroups"])
+
+
 def test_things_in_a_group(endpoint, iot):
     sizes = endpoint.control("GET", "state")["fleet"]["groups"]
     assert set(sizes) == {"fleet", "critical"} | BELOW_FLEET and all(sizes.values())

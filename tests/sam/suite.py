@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -72,7 +73,8 @@ def stack(command):
                 if up.poll() is not None or time.monotonic() > until:
                     raise SystemExit(f"the stack did not come up; see {FOLDER / 'up.log'}")
                 time.sleep(0.2)
-            yield dict(line.split("=", 1) for line in file.read_text(encoding="utf-8").splitlines())
+            exports = map(shlex.split, file.read_text(encoding="utf-8").splitlines())
+            yield dict(variable.split("=", 1) for _export, variable in exports)
         finally:
             up.terminate()
             up.wait(timeout=60)

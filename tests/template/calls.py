@@ -54,6 +54,8 @@ ADAPTERS = {
     r"\bmitigations\s*\.(claim|claim_whole|set_aside|take_round)\(": {"condition_check"},
     r"\bmitigations\s*\.(ended|held_no_more|lost|started)\(": {"update_item"},
     r"\bmitigations\s*\.(claim_whole|holders)\(": {"batch_get_item"},
+    r"\.of_audit\(": {"query"},
+    r"\bmitigations\s*\.confirm\(": {"put_item", "query"},
     r"\bmitigations\s*\.(is_of_command|next_round|release)\(": {"get_item"},
     r"\bmitigations\s*\.(claim_alarms|claim_alarms_again|claim_violations)\(": {"transact_write_items"},
     r"\bmitigations\s*\.(observed_violations|set_alarms_aside|settle_alarms)\(": {"transact_write_items"},

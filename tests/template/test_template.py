@@ -398,6 +398,23 @@ def test_a_dead_letter_queue_has_an_alarm(queue):
     assert [referred(action) for action in alarm["AlarmActions"]] == ["AlertTopic"]
 
 
+def test_alerts_are_listed_from_the_log_of_every_function_that_raises_them():
+    (query,) = of_type("AWS::Logs::QueryDefinition").values()
+    groups = [group["Fn::If"][1] if "Fn::If" in group else group for group in query["LogGroupNames"]]
+    raisers = allowed_on("sns:Publish")["AlertTopic"]
+    logs = {referred(f["LoggingConfig"]["LogGroup"]) for f in functions().values() if role_of(f) in raisers}
+    assert len(raisers) == len(logs) and {referred(group) for group in groups} == logs
+    documented = (ROOT / "docs" / "queries.md").read_text(encoding="utf-8")
+    assert query["QueryString"].strip() in documented
+
+
+def test_no_level_hides_an_alert_or_a_metric():
+    """Lambda takes a line without level for INFO; the functions filter their own lines."""
+    for function in functions().values():
+        assert function["LoggingConfig"]["ApplicationLogLevel"] == "TRACE"
+        assert referred(function["Environment"]["LOG_LEVEL"]) == "LogLevel"
+
+
 def test_a_dead_letter_queue_keeps_longest():
     queues = of_type("AWS::SQS::Queue")
     for name, queue in queues.items():
@@ -531,8 +548,8 @@ def test_a_stack_refers_only_to_what_it_makes():
 
 def test_an_output_stands_under_the_condition_of_what_it_names():
     for name, output in load()["Outputs"].items():
-        (named,) = references(output["Value"])
-        assert output.get("Condition") == load()["Resources"][named].get("Condition"), name
+        for named in references(output["Value"]):
+            assert output.get("Condition") == load()["Resources"][named].get("Condition"), name
 
 
 # --- example security profiles ---------------------------------------------------------------------------

@@ -5,6 +5,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::notices::Due;
 use fleetwarden_core::notices::Notices;
 use fleetwarden_core::text;
@@ -87,6 +88,7 @@ impl Trouble {
             title,
             description: text!("Account {} in {}. {}", place.account, place.region, description),
             next_steps,
+            subject: Subject::Log,
         }
     }
 }

@@ -3,6 +3,7 @@
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 
@@ -118,6 +119,7 @@ pub(crate) fn incident_over(over: &Ended, account: &str, region: &str) -> Alert 
             "If the devices did nothing wrong, verify their alarms as FALSE_POSITIVE or BENIGN_POSITIVE."
                 .into(),
         ],
+        subject: Subject::Incident { id: over.id.clone() },
     }
 }
 

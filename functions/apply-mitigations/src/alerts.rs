@@ -4,6 +4,7 @@ use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::text;
@@ -13,15 +14,15 @@ use crate::follow::Statistics;
 use crate::results::ActionResult;
 use crate::results::FindingResult;
 
-/// How many findings an alert names.
-const NAMED: usize = 10;
+/// How many things of a finding an alert names.
+const THINGS: usize = 5;
 
 /// The task ended, and not everything succeeded.
 pub(crate) fn ended(
     request: &MitigationRequest,
     state: State,
     all: Statistics,
-    results: &[FindingResult],
+    failures: &[FindingResult],
 ) -> Alert {
     let title =
         text!("{}: {} of {} mitigations did not succeed", request.check, all.not_succeeded(), all.total);
@@ -34,15 +35,14 @@ pub(crate) fn ended(
         all.skipped,
         all.canceled
     );
-    let bad = results.iter().filter(|result| result.state() != "completed");
-    for result in bad.clone().take(NAMED) {
-        description.push(text!("\n- finding `{}`: {}", result.finding_id, result.state()));
-        for action in result.actions.iter().filter(|action| action.status != "COMPLETED") {
+    for failure in failures {
+        description.push(text!("\n- finding `{}`{}: {}", failure.finding_id, of(failure), failure.state()));
+        for action in failure.actions.iter().filter(|action| action.status != "COMPLETED") {
             description.push(failed(action));
         }
     }
-    let more = bad.count().saturating_sub(NAMED);
-    if more > 0 {
+    let more = usize::try_from(all.not_succeeded()).unwrap_or_default().saturating_sub(failures.len());
+    if more > 0 && !failures.is_empty() {
         description.push(text!("\n- and {} more; the ledger has them all", more));
     }
     let severity = if state == State::Canceled { AlertSeverity::Medium } else { AlertSeverity::High };
@@ -63,6 +63,21 @@ pub(crate) fn ended(
     alert(request, state.as_str(), severity, title, description, steps)
 }
 
+/// What a finding is about: its resource, and the things behind it.
+fn of(failure: &FindingResult) -> Text {
+    let resource = failure.resource.as_ref().map(|resource| text!(" of `{}`", resource.label()));
+    let things = failure.things.as_deref().unwrap_or_default();
+    let named = Text::joined(things.iter().take(THINGS).map(|thing| text!("`{}`", thing)), ", ");
+    let more = things.len().saturating_sub(THINGS);
+    let more = if more > 0 { text!(" and {} more", more) } else { Text::default() };
+    let things = match things.len() {
+        0 => Text::default(),
+        1 => text!(", thing {}", named),
+        _ => text!(", things {}{}", named, more),
+    };
+    text!("{}{}", resource.unwrap_or_default(), things)
+}
+
 /// The task can never start.
 pub(crate) fn refused(request: &MitigationRequest, reason: &str) -> Alert {
     alert(
@@ -76,29 +91,6 @@ pub(crate) fn refused(request: &MitigationRequest, reason: &str) -> Alert {
             "Then redrive the mitigation dead-letter queue: the same task starts, and takes nothing twice.",
         ],
     )
-}
-
-/// The function has no permission to start a task. Raised once for a rule of an audit.
-pub(crate) fn denied(request: &MitigationRequest, reason: &str) -> Alert {
-    Alert {
-        about: of_rule(request, "denied"),
-        ..alert(
-            request,
-            "denied",
-            AlertSeverity::High,
-            text!("{}: mitigations are refused: apply-mitigations may not start them", request.check),
-            text!(
-                "{}\nNothing was changed. `{}` The same is true of every mitigation until the permission is there.",
-                about(request),
-                reason
-            ),
-            &[
-                "If mitigations are to start, deploy the stack with AllowMitigation=true, and see whether a service control policy or a permissions boundary denies iot:StartAuditMitigationActionsTask.",
-                "Then redrive the mitigation dead-letter queue: the same tasks start, unless a later audit of the check has decided.",
-                "Otherwise set `mode: observe` in the policy file and deploy it.",
-            ],
-        )
-    }
 }
 
 /// The policy has windows, and none opens for over a year. Told once for a rule of an audit.
@@ -248,6 +240,10 @@ fn alert(
         title,
         description,
         next_steps: next_steps.iter().copied().map(Text::own).collect(),
+        subject: Subject::Mitigation {
+            task_id: request.task_id(),
+            audit_task_id: Some(request.audit.task_id.clone()),
+        },
     }
 }
 

@@ -1,14 +1,14 @@
 //! The second step, repeated: a task that was started is looked at until it has ended.
 //!
-//! Results come first, then the task's state, then the alert: after a crash on the way the message is delivered again,
-//! and all three are the same when they are done again. A follow-up changes nothing in the fleet. What it writes is
+//! Results come first, page by page, then the task's state, the metrics and the alert: after a crash on the way the message
+//! is delivered again, and all of it is the same when it is done again. A follow-up changes nothing in the fleet. What it writes is
 //! from the service, and only about what the ledger has: the id of a rule's task is made of its request, and a command's
 //! request is compared with what the command wrote.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::mitigations::Confirmed;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_aws::mitigations::attribute;
@@ -18,6 +18,7 @@ use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::metrics;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
@@ -25,9 +26,10 @@ use crate::ApplyMitigations;
 use crate::alerts;
 use crate::backoff::LONGEST_FOLLOW_SECONDS;
 use crate::backoff::PATIENCE_SECONDS;
+use crate::results::End;
+use crate::results::Written;
 use crate::task;
 use crate::task::Task;
-use crate::task::TaskTarget;
 
 /// The longest that an invocation lasts (Lambda). What was claimed within it may be about to start.
 pub(crate) const INVOCATION_SECONDS: i64 = 900;
@@ -64,9 +66,9 @@ impl ApplyMitigations {
         let Some(task) = task::describe(&self.iot, &id).await? else { return self.lost(message).await };
         // The status is looked at, not the mere existence; and a word that is new says that it goes on.
         match task.status.as_deref() {
-            Some("COMPLETED") => self.ended(request, &task, State::Completed, deadline).await,
-            Some("FAILED") => self.ended(request, &task, State::Failed, deadline).await,
-            Some("CANCELED") => self.ended(request, &task, State::Canceled, deadline).await,
+            Some("COMPLETED") => self.ended(message, &task, State::Completed, deadline).await,
+            Some("FAILED") => self.ended(message, &task, State::Failed, deadline).await,
+            Some("CANCELED") => self.ended(message, &task, State::Canceled, deadline).await,
             status => {
                 tracing::info!(mitigation.task_id = id, status, waits = message.waits, "the task runs");
                 // A false message could say that the task has run for long, so the service says since when.
@@ -85,33 +87,45 @@ impl ApplyMitigations {
 
     async fn ended(
         &self,
-        request: &MitigationRequest,
+        message: MitigationMessage,
         task: &Task,
         state: State,
         deadline: Millis,
     ) -> Result<(), Error> {
-        let id = request.task_id();
         let by_check = statistics(task);
-        let is_own = |check: &str| CheckName::new(check) == request.check;
+        let is_own = |check: &str| CheckName::new(check) == message.request.check;
         let all = by_check.iter().find(|(check, _)| is_own(check)).map(|(_, all)| *all).unwrap_or_default();
-        // Of a command's task another check may be what failed, which has a follow-up of its own.
         let elsewhere = by_check.iter().any(|(check, of)| !is_own(check) && of.not_succeeded() > 0);
-        let finding_ids = &findings(request, task);
-        let clean = (state == State::Completed || elsewhere) && all.not_succeeded() == 0;
-        let surely = clean && usize::try_from(all.succeeded) == Ok(finding_ids.len());
-        let results = self.results(request, finding_ids, surely, deadline).await?;
-        self.write_results(request, &results).await?;
+        let end = End { state, elsewhere, all };
+        let failures = match self.results(&message, task, &end, deadline).await? {
+            Written::All(failures) => failures,
+            Written::UpTo(mark) => {
+                tracing::info!(
+                    mitigation.task_id = message.request.task_id(),
+                    "the task has ended, and its results go on in another message"
+                );
+                let now = self.consumer.clock.now();
+                let next = MitigationMessage { results: Some(mark), ..message };
+                return self.put_off_until(next, now).await;
+            }
+        };
+        let request = &message.request;
+        let id = request.task_id();
         let ended_at = task.end_time.as_ref().and_then(millis);
         let ended_at = ended_at.unwrap_or_else(|| self.consumer.clock.now());
         let attributes = [
             (attribute::ENDED_AT, ended_at.rfc3339()),
             (attribute::STATISTICS, serde_json::to_string(&by_check).unwrap_or_default()),
         ];
-        if !self.mitigations.ended(&id, state, &attributes).await? {
+        if self.mitigations.ended(&id, state, &attributes).await? {
+            self.confirm(request, all).await?;
+        } else {
             tracing::warn!(mitigation.task_id = id, "the ledger has another end of the task, or none of it");
         }
         tracing::info!(
             mitigation.task_id = id,
+            audit.task_id = request.audit.task_id,
+            check = %request.check,
             state = state.as_str(),
             succeeded = all.succeeded,
             failed = all.failed,
@@ -119,10 +133,23 @@ impl ApplyMitigations {
             canceled = all.canceled,
             "the mitigation task has ended"
         );
-        if clean {
+        if end.is_clean() {
             return Ok(());
         }
-        self.alerts.raise(&alerts::ended(request, state, all, &results)).await
+        self.alerts.raise(&alerts::ended(request, state, all, &failures)).await
+    }
+
+    /// Counts what is confirmed of a check and audit: the sum over its tasks, which is the same after a repeat.
+    async fn confirm(&self, request: &MitigationRequest, all: Statistics) -> Result<(), Error> {
+        // What is suppressed is skipped by a task of a whole check: nobody wanted it mitigated.
+        let skipped = if matches!(request.target, Target::WholeCheck { .. }) { 0 } else { all.skipped };
+        let failed = all.failed.saturating_add(all.canceled).saturating_add(skipped);
+        let count = |n: i64| u64::try_from(n).unwrap_or_default();
+        let confirmed = Confirmed { succeeded: count(all.succeeded), failed: count(failed) };
+        let Confirmed { succeeded, failed } =
+            self.mitigations.confirm(request, confirmed, self.consumer.clock.now()).await?;
+        (self.emit)(&metrics::mitigation_line(&request.audit, &request.check, succeeded, failed));
+        Ok(())
     }
 
     async fn lost(&self, message: MitigationMessage) -> Result<(), Error> {
@@ -173,16 +200,6 @@ impl ApplyMitigations {
         );
         Ok(())
     }
-}
-
-/// Which of a request's findings the task has: what other tasks had was left out. None are known of a whole check,
-/// whose findings nobody counted up by name.
-fn findings(request: &MitigationRequest, task: &Task) -> Vec<String> {
-    let Target::Findings(findings) = &request.target else { return Vec::new() };
-    let mut asked: BTreeSet<&str> = findings.iter().map(|finding| finding.finding_id.as_str()).collect();
-    let of_task = task.target.as_ref().map(TaskTarget::finding_ids).unwrap_or_default();
-    // Each once, also if a command named it twice.
-    of_task.iter().filter(|id| asked.remove(id.as_str())).cloned().collect()
 }
 
 /// The statistics by check.

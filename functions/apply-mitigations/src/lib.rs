@@ -26,6 +26,7 @@ mod revalidate;
 mod room;
 mod start;
 mod task;
+mod unable;
 
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
@@ -43,6 +44,7 @@ use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings;
 use fleetwarden_aws::settings::Common;
+use fleetwarden_aws::telemetry;
 use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::Step;
@@ -81,6 +83,8 @@ pub struct ApplyMitigations {
     pub follow_up_seconds: u32,
     /// How batches are taken.
     pub consumer: Consumer,
+    /// Takes a metric line.
+    pub emit: fn(&str),
 }
 
 impl ApplyMitigations {
@@ -115,6 +119,7 @@ impl ApplyMitigations {
             alarm_room: Room::default(),
             follow_up_seconds,
             consumer,
+            emit: telemetry::emit,
         })
     }
 

@@ -1,120 +1,205 @@
-//! What became of each finding of an ended task.
+//! What became of each finding of an ended task: written down with its resource and the things behind it.
 //!
-//! The service tells it one finding at a time (`ListAuditMitigationActionsExecutions`), so it is asked only
-//! when not everything succeeded.
+//! The service tells it one finding at a time (`ListAuditMitigationActionsExecutions`), so it is asked only when not
+//! everything succeeded. What a finding is about is asked of the service as well, because a message could say anything:
+//! one by one for the 25 that a task names, and by the page (`ListAuditFindings`) for a whole check, which can have tens
+//! of thousands. Each certificate costs one call more (`ListPrincipalThings`): without it nobody could say afterwards
+//! which devices were cut off.
+//!
+//! A page is done by one message, and the next page by the next one of the follow-up's chain: so starts and other
+//! follow-ups have their turn in between, and memory does not grow with the check. What is written is keyed by its
+//! finding, and a repeat writes the same again.
+
+mod finding;
+mod page;
+
+use std::time::Duration;
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::about;
-use fleetwarden_aws::mitigations::attribute;
-use fleetwarden_core::finding::FindingKey;
+use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::registry::Pace;
+use fleetwarden_aws::registry::Registry;
+use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
-use fleetwarden_core::message::Target;
+use fleetwarden_core::message::ResultsMark;
 use fleetwarden_core::pages::Pages;
+use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::thing::Things;
+use fleetwarden_core::thing::Wanted;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
-use serde::Serialize;
 use serde_json::json;
+use tokio::time::MissedTickBehavior;
+use tokio::time::interval;
 
 use crate::ApplyMitigations;
+use crate::follow::Statistics;
+use crate::results::page::Part;
+use crate::task::Task;
+pub(crate) use finding::ActionResult;
+pub(crate) use finding::FindingResult;
 
 /// No finding is asked for when less than this is left, in milliseconds.
 const MARGIN_MS: i64 = 5_000;
+/// How many findings that did not succeed are kept for the alert.
+pub(crate) const NAMED: usize = 10;
+/// A finding is asked about so often: two functions side by side stay below what the account may ask, for triage and
+/// starts, too (10 calls a second of `ListAuditMitigationActionsExecutions` and of `ListPrincipalThings`).
+const PACE: Duration = Duration::from_millis(250);
+/// How often a list is begun again whose token the service does not take any more.
+const RESTARTS: u32 = 3;
 
-/// What became of one finding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FindingResult {
-    /// Its id in the audit.
-    pub(crate) finding_id: String,
-    /// Its identity across audits, if the message had it.
-    pub(crate) key: Option<FindingKey>,
-    /// What became of each action.
-    pub(crate) actions: Vec<ActionResult>,
+/// How a task has ended, for the check of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    /// The task's.
+    pub(crate) state: State,
+    /// Of a command's task another check may be what failed, which has a follow-up of its own.
+    pub(crate) elsewhere: bool,
+    /// The findings of the check.
+    pub(crate) all: Statistics,
 }
 
-/// What became of one action on one finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ActionResult {
-    /// The mitigation action's name.
-    pub(crate) action: String,
-    /// `COMPLETED`, `FAILED`, `CANCELED`, `SKIPPED`, or a word that is new.
-    pub(crate) status: String,
-    /// The service's error code.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) error_code: Option<String>,
-    /// What the service said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) message: Option<String>,
+/// How far the results are written.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// All of them. Some of what did not succeed.
+    All(Vec<FindingResult>),
+    /// The next message goes on from here.
+    UpTo(ResultsMark),
 }
 
-impl FindingResult {
-    /// The state of the finding's mitigation: one failed action makes it failed (developer guide, "Mitigation
-    /// actions"), and what the service did not tell is its own word.
-    pub(crate) fn state(&self) -> &'static str {
-        let any = |word: &str| self.actions.iter().any(|action| action.status == word);
-        let all_completed = self.actions.iter().all(|action| action.status == "COMPLETED");
-        match () {
-            () if self.actions.is_empty() => "unknown",
-            () if all_completed => "completed",
-            () if any("FAILED") => "failed",
-            () if any("CANCELED") => "canceled",
-            () if any("SKIPPED") => "skipped",
-            () => "unknown",
-        }
+impl End {
+    /// Whether everything succeeded.
+    pub(crate) const fn is_clean(&self) -> bool {
+        self.nothing_failed() && self.all.skipped == 0
+    }
+
+    /// Whether nothing failed or was canceled. What is suppressed is skipped, and listed by nobody here.
+    const fn nothing_failed(&self) -> bool {
+        (matches!(self.state, State::Completed) || self.elsewhere)
+            && self.all.failed == 0
+            && self.all.canceled == 0
+    }
+
+    /// Whether each of so many findings succeeded for sure, so that nobody has to be asked.
+    pub(crate) fn is_success_of(&self, findings: u64) -> bool {
+        self.nothing_failed() && findings > 0 && u64::try_from(self.all.succeeded) == Ok(findings)
     }
 }
 
 impl ApplyMitigations {
-    /// Writes what became of each finding of a task. A repeat writes the same again.
-    pub(crate) async fn write_results(
-        &self,
-        request: &MitigationRequest,
-        results: &[FindingResult],
-    ) -> Result<(), Error> {
-        let now = self.consumer.clock.now();
-        let items = results.iter().map(|result| item(request, result, now)).collect();
-        self.mitigations.ledger().put_all(items).await
-    }
-
-    /// What became of each of these findings. If all `succeeded`, nobody is asked.
+    /// Writes what became of the findings of a task, as far as one message goes.
     ///
     /// # Errors
-    /// If the service does not answer, or if there is no time left.
+    /// If the service or the table does not answer, or if there is no time for even one finding.
     pub(crate) async fn results(
         &self,
-        request: &MitigationRequest,
-        finding_ids: &[String],
-        succeeded: bool,
+        message: &MitigationMessage,
+        task: &Task,
+        end: &End,
         deadline: Millis,
-    ) -> Result<Vec<FindingResult>, Error> {
-        let mut results = Vec::with_capacity(finding_ids.len());
-        for finding_id in finding_ids {
-            let actions = if succeeded {
-                let completed =
-                    |action: &String| ActionResult { action: action.clone(), ..ActionResult::completed() };
-                request.actions.iter().map(completed).collect()
-            } else {
-                self.executions(&request.task_id(), finding_id, deadline).await?
+    ) -> Result<Written, Error> {
+        let request = &message.request;
+        let mut mark = message.results.clone().unwrap_or_default();
+        let part = match self.part(request, task, end, &mark).await? {
+            Part::Page(page) => page,
+            Part::Refused(error) if mark.restarts < RESTARTS => {
+                tracing::warn!(mitigation.task_id = request.task_id(), %error, "the list of results begins again");
+                let restarts = mark.restarts.saturating_add(1);
+                return Ok(Written::UpTo(ResultsMark { next_token: None, done: 0, restarts, ..mark }));
+            }
+            Part::Refused(error) => {
+                tracing::error!(mitigation.task_id = request.task_id(), %error, "the results are not complete");
+                return self.failures(request, &mark).await.map(Written::All);
+            }
+        };
+        let registry = Registry::new(self.iot.clone(), Pace::Patient, &self.account, &self.iot.region());
+        let mut ticks = interval(PACE);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut items = Vec::new();
+        let all = part.findings.len();
+        let before = usize::try_from(mark.done).unwrap_or(usize::MAX).min(all);
+        for finding in part.findings.into_iter().skip(before) {
+            let left = deadline.0.saturating_sub(MARGIN_MS).saturating_sub(self.consumer.clock.now().0);
+            let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+            if left.is_zero() {
+                break;
+            }
+            let result = async {
+                if !part.succeeded || finding.asks() {
+                    ticks.tick().await;
+                }
+                self.result(request, finding, part.succeeded, &registry).await
             };
-            let key = key(request, finding_id);
-            results.push(FindingResult { finding_id: finding_id.clone(), key, actions });
+            let Ok(result) = tokio::time::timeout(left, Box::pin(result)).await else { break };
+            let result = result?;
+            self.tell(request, &result);
+            let named = mark.failures.contains(&result.finding_id) || mark.failures.len() >= NAMED;
+            if result.state() != "completed" && !named {
+                mark.failures.push(result.finding_id.clone());
+            }
+            mark.done = mark.done.saturating_add(1);
+            items.push(result.item(request, part.ended_at, self.consumer.clock.now()));
         }
-        Ok(results)
+        let done = before + items.len();
+        if items.is_empty() && done < all {
+            let id = request.task_id();
+            return Err(Error::Later(format!("no time is left for the results of task {id}")));
+        }
+        self.mitigations.ledger().put_all(items).await?;
+        Ok(match part.next_token {
+            _ if done < all => Written::UpTo(mark),
+            Some(token) => Written::UpTo(ResultsMark { next_token: Some(token), done: 0, ..mark }),
+            None => Written::All(self.failures(request, &mark).await?),
+        })
     }
 
-    async fn executions(
+    /// What became of one finding.
+    async fn result(
         &self,
-        task_id: &str,
-        finding_id: &str,
-        deadline: Millis,
-    ) -> Result<Vec<ActionResult>, Error> {
+        request: &MitigationRequest,
+        finding: page::Ended,
+        succeeded: bool,
+        registry: &Registry,
+    ) -> Result<FindingResult, Error> {
+        let page::Ended { finding_id, key, resource } = finding;
+        let (resource, key) = match resource {
+            page::Resource::Listed(resource) => (resource, key),
+            page::Resource::ToAsk => {
+                self.describe_finding(request, &finding_id).await?.map_or((None, key), |found| {
+                    let key = key.or_else(|| Some(found.key()));
+                    (found.identifier().cloned(), key)
+                })
+            }
+        };
+        let actions = if succeeded {
+            request.actions.iter().map(|action| ActionResult::completed(action)).collect()
+        } else {
+            self.executions(&request.task_id(), &finding_id).await?
+        };
+        let things = self.things(resource.as_ref(), registry).await;
+        Ok(FindingResult { finding_id, key, resource, things, actions })
+    }
+
+    /// The names of the things behind a resource. None if nobody can say.
+    async fn things(
+        &self,
+        resource: Option<&ResourceIdentifier>,
+        registry: &Registry,
+    ) -> Option<Vec<String>> {
+        let wants = |things: &Things| Wanted { names: things.is_not_asked(), ..Wanted::default() };
+        match registry.look_up(resource, wants).await {
+            Things::Known(things) => Some(things.into_iter().map(|thing| thing.name).collect()),
+            Things::Unknown { .. } | Things::NotAsked => None,
+        }
+    }
+
+    async fn executions(&self, task_id: &str, finding_id: &str) -> Result<Vec<ActionResult>, Error> {
         let mut actions = Vec::new();
         let mut pages = Pages::default();
         loop {
-            if self.consumer.clock.now().0 > deadline.0 - MARGIN_MS {
-                return Err(Error::Later(format!("no time is left for the results of task {task_id}")));
-            }
             let mut input = json!({"taskId": task_id, "findingId": finding_id, "maxResults": 250});
             if let (Some(members), Some(token)) = (input.as_object_mut(), pages.token()) {
                 members.insert("nextToken".to_owned(), token.into());
@@ -131,11 +216,42 @@ impl ApplyMitigations {
             }
         }
     }
-}
 
-impl ActionResult {
-    fn completed() -> Self {
-        Self { action: String::new(), status: "COMPLETED".into(), error_code: None, message: None }
+    /// One record for each finding, by which a task is found from a device and the other way round.
+    fn tell(&self, request: &MitigationRequest, result: &FindingResult) {
+        let resource = result.resource.as_ref().map(ResourceIdentifier::label).unwrap_or_default();
+        tracing::info!(
+            kind = "mitigation-result",
+            mitigationTaskId = request.task_id(),
+            auditTaskId = request.audit.task_id,
+            check = %request.check,
+            rule = request.origin.rule(),
+            findingId = result.finding_id,
+            key = result.key.map(|key| key.to_string()),
+            resource = %resource,
+            // No name of a thing has a comma.
+            things = result.things.as_ref().map(|things| things.join(",")),
+            result = result.state(),
+            "the mitigation of a finding has ended"
+        );
+    }
+
+    /// What did not succeed, as it is written, for the alert.
+    async fn failures(
+        &self,
+        request: &MitigationRequest,
+        mark: &ResultsMark,
+    ) -> Result<Vec<FindingResult>, Error> {
+        let pk = about::mitigation(&request.task_id());
+        let sks: Vec<String> = mark.failures.iter().map(|id| format!("finding#{id}")).collect();
+        let keys: Vec<(String, &str)> = sks.iter().take(NAMED).map(|sk| (pk.clone(), sk.as_str())).collect();
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let items = self.mitigations.ledger().get_all(&keys).await?;
+        // They come in any order.
+        let of = |sk: &String| items.iter().find(|item| item.get_text("sk") == Some(sk));
+        Ok(sks.iter().filter_map(of).filter_map(FindingResult::read).collect())
     }
 }
 
@@ -166,26 +282,4 @@ impl From<Execution> for ActionResult {
             message: from.message,
         }
     }
-}
-
-/// The item of what became of a finding.
-fn item(request: &MitigationRequest, result: &FindingResult, now: Millis) -> Item {
-    let id = request.task_id();
-    let sk = format!("finding#{}", result.finding_id);
-    let item = Item::new(&about::mitigation(&id), &sk, now)
-        .text(attribute::TASK_ID, &id)
-        .text(attribute::FINDING_ID, &result.finding_id)
-        .text(attribute::CHECK, request.check.as_str())
-        .text(attribute::STATE, result.state())
-        .json(attribute::ACTIONS, &result.actions);
-    match &result.key {
-        Some(key) => item.text(attribute::FINDING_KEY, key.to_string()),
-        None => item,
-    }
-}
-
-/// The key that the message has for a finding.
-fn key(request: &MitigationRequest, finding_id: &str) -> Option<FindingKey> {
-    let Target::Findings(findings) = &request.target else { return None };
-    findings.iter().find(|finding| finding.finding_id == finding_id).map(|finding| finding.key)
 }

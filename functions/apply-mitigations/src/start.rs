@@ -27,6 +27,8 @@ use crate::backoff::PATIENCE_SECONDS;
 use crate::revalidate::Revalidated;
 use crate::task;
 use crate::task::Started;
+use crate::unable;
+use crate::unable::Unable;
 
 /// Why a mitigation waits for room.
 const FULL: &str = "ten mitigation tasks run already";
@@ -136,15 +138,15 @@ impl ApplyMitigations {
                 self.room.was_full(self.consumer.clock.now());
                 self.wait(message, &target, FULL).await
             }
-            Started::Refused(reason) => {
-                let alert = alerts::refused(request, &reason);
-                self.refuse(request, Some(&target), reason, &alert).await
-            }
+            Started::Refused(reason) => match unable::missing(&self.groups, &request.actions).await? {
+                Some(missing) => self.unable(request, &target, Unable::Action, &missing).await,
+                None => {
+                    let alert = alerts::refused(request, &reason);
+                    self.refuse(request, Some(&target), reason, &alert).await
+                }
+            },
             // Another delivery has the same permissions: so none is tried, and the findings do not stay claimed.
-            Started::Denied(reason) => {
-                let alert = alerts::denied(request, &reason);
-                self.refuse(request, Some(&target), reason, &alert).await
-            }
+            Started::Denied(reason) => self.unable(request, &target, Unable::Denied, &reason).await,
         }
     }
 
@@ -153,6 +155,7 @@ impl ApplyMitigations {
         self.send_first(&follow).await?;
         let request = &follow.request;
         let id = request.task_id();
+        self.forget_unable(request.origin.rule(), &request.actions).await?;
         self.mitigations.started(&id, self.consumer.clock.now()).await?;
         let MitigationRequest { audit, check, origin, actions, .. } = request;
         tracing::info!(
@@ -266,14 +269,35 @@ impl ApplyMitigations {
         reason: String,
         alert: &Alert,
     ) -> Result<(), Error> {
-        let now = self.consumer.clock.now();
-        // What a message says of a command's task is not written over what the command wrote.
-        if let Origin::Rule(_) = request.origin {
-            let refused = Settled { target, reason: Some(&reason), ..Settled::new(request, State::Refused) };
-            self.mitigations.settle(request, &refused, now).await?;
-        }
+        self.settle_refused(request, target, &reason).await?;
         self.alerts.raise(alert).await?;
         Err(Error::Input(reason))
+    }
+
+    /// Says that no task of a rule can start. The message is done: the next audit finds again what is still there.
+    async fn unable(
+        &self,
+        request: &MitigationRequest,
+        target: &Target,
+        why: Unable,
+        reason: &str,
+    ) -> Result<(), Error> {
+        self.settle_refused(request, Some(target), reason).await?;
+        self.notify_unable(request.origin.rule().unwrap_or_default(), &request.actions, why, reason).await
+    }
+
+    async fn settle_refused(
+        &self,
+        request: &MitigationRequest,
+        target: Option<&Target>,
+        reason: &str,
+    ) -> Result<(), Error> {
+        // What a message says of a command's task is not written over what the command wrote.
+        if let Origin::Rule(_) = request.origin {
+            let refused = Settled { target, reason: Some(reason), ..Settled::new(request, State::Refused) };
+            self.mitigations.settle(request, &refused, self.consumer.clock.now()).await?;
+        }
+        Ok(())
     }
 }
 

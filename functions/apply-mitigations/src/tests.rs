@@ -6,9 +6,11 @@ mod follow;
 mod hold;
 pub(crate) mod hostile;
 mod order;
+mod results;
 mod revalidate;
 mod service;
 mod start;
+mod unable;
 mod windows;
 
 use fleetwarden_aws::Error;
@@ -22,6 +24,7 @@ use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_aws::testing::emit;
 use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::policy::Mode;
@@ -87,6 +90,7 @@ fn on(
         alarm_room: Room::default(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
+        emit,
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! The audit itself must be readable. All else is a source that may fail: what it would have told is then a gap of the
 //! report, which says so. On the way: [`audit`] (which one, by [`latest`] if it is not named, and how its checks ended)
-//! → [`checks`] (what triage counted, examples), [`mitigations`] and [`suppressions`], side by side.
+//! → [`checks`] (what triage counted, examples), [`mitigations`] (and [`not_started`]) and [`suppressions`], side by side.
 
 mod audit;
 mod checks;
 mod latest;
 mod mitigations;
+mod not_started;
 mod sources;
 mod suppressions;
 
@@ -48,14 +49,15 @@ impl AuditCommands {
             started_at: report.started_at,
         };
         let ended = report.task_status != "IN_PROGRESS";
-        let AuditReport { checks, mitigations, suppressed, debt, .. } = &mut report;
+        let AuditReport { checks, mitigations, not_started, suppressed, debt, .. } = &mut report;
         let hidden: Vec<CheckName> =
             checks.iter().filter(|check| check.suppressed > 0).map(|check| check.check.clone()).collect();
-        tokio::join!(
+        let ((), unknown, ()) = tokio::join!(
             sources.checks(&audit, ended, checks, debt),
-            sources.mitigations(&audit, now, mitigations),
+            sources.mitigations(&audit, now, mitigations, not_started),
             sources.suppressions(&audit, &hidden, suppressed),
         );
+        report.mitigations_unknown = unknown;
         report.sum();
         report.suppressed.findings = report.totals.suppressed;
         report.gaps = sources.service.into_gaps();

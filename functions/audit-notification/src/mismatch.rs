@@ -7,6 +7,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
@@ -94,6 +95,7 @@ impl Mismatch {
                  NotificationDeadLetterQueue: the attribute `reason` says what differs."
                     .into(),
             ],
+            subject: Subject::Log,
         }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::check::advice::remedy;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::notification::AuditEnded;
@@ -65,6 +66,7 @@ pub(crate) fn alert(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) ->
         title,
         description: Text::joined([intro].into_iter().chain(checks), "\n"),
         next_steps: next_steps(&troubled, only_canceled),
+        subject: Subject::Audit { task_id: audit.task_id.clone() },
     })
 }
 

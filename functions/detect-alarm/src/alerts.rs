@@ -9,6 +9,7 @@ use fleetwarden_core::alarm::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::names::is_thing_name;
 use fleetwarden_core::policy::AlarmDecision;
 use fleetwarden_core::policy::AlarmHeld;
@@ -21,6 +22,7 @@ use fleetwarden_core::policy::Report;
 use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::Text;
+use serde_json::Value;
 
 /// How many devices an alert names.
 const NAMED: usize = 10;
@@ -50,6 +52,7 @@ pub(crate) fn raised(
         title: titled(alarm, state, &name(&alarm.behavior)),
         description,
         next_steps: next_steps(alarm),
+        subject: self::subject(alarm),
     }
 }
 
@@ -83,6 +86,7 @@ pub(crate) fn flapping(
         title: titled(alarm, "flaps", &text!("{} alarms on {}", times, name(&alarm.behavior))),
         description,
         next_steps,
+        subject: self::subject(alarm),
     }
 }
 
@@ -166,6 +170,7 @@ pub(crate) fn incident(
             text!("If they are not, close it: `fleetwarden detect alarm-incident incidentId={} decision=leave`.", id),
             "Otherwise it ends by itself when no further device alarms within the window; then the policy decides on those that are still in alarm.".into(),
         ],
+        subject: Subject::Incident { id: id.clone() },
     }
 }
 
@@ -221,10 +226,10 @@ fn facts(life: &Life) -> Text {
         facts.push(text!(" The model is asked for {} confidence.", confidence.as_str()));
     }
     if let Some(value) = &life.value {
-        facts.push(text!("\nMeasured: `{}`", value.to_string()));
+        facts.push(text!("\nMeasured: `{}`", words(value)));
     }
     if let Some(expected) = &alarm.expected {
-        facts.push(text!("\nExpected: `{}`", expected.to_string()));
+        facts.push(text!("\nExpected: `{}`", words(expected)));
     }
     facts
 }
@@ -267,6 +272,10 @@ fn severity(alarm: &Alarm, decision: &AlarmDecision<'_, '_>) -> AlertSeverity {
     }
 }
 
+fn subject(alarm: &Alarm) -> Subject {
+    Subject::Alarm { violation_id: alarm.violation_id.clone() }
+}
+
 fn thread(alarm: &Alarm) -> String {
     format!("alarm {}", alarm.series())
 }
@@ -286,4 +295,17 @@ fn titled(alarm: &Alarm, does: &'static str, what: &Text) -> Text {
 /// A name as code.
 fn name(name: &str) -> Text {
     text!("`{}`", name)
+}
+
+/// A value in words: who reads a mail reads no JSON.
+fn words(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| format!("{name} {}", words(value)));
+            members.collect::<Vec<_>>().join(", ")
+        }
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }

@@ -5,6 +5,7 @@ use fleetwarden_aws::archive::findings_prefix;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::finding::Severity;
 use fleetwarden_core::message::Audit;
@@ -57,6 +58,7 @@ pub(crate) fn alert(audit: &Audit, check: &CheckName, tally: &Tally, places: &Pl
             ),
             "What is accepted, or can be mitigated: give it a rule in the policy.".into(),
         ],
+        subject: Subject::Findings { task_id: audit.task_id.clone(), check: check.clone() },
     })
 }
 
@@ -86,9 +88,12 @@ fn description(audit: &Audit, tally: &Tally) -> Text {
 
 fn line(severity: Severity, counts: &Counts) -> Text {
     let news = news(counts).map(|news| text!(" ({})", news)).unwrap_or_default();
+    let observed = |outcome| counts.observed(outcome);
     let others = [
-        (counts.mitigated, "to be mitigated"),
-        (counts.suppress, "to be suppressed"),
+        (counts.mitigate.saturating_sub(observed("mitigate")), "to be mitigated"),
+        (counts.suppress.saturating_sub(observed("suppress")), "to be suppressed"),
+        (observed("mitigate"), "would be mitigated, but the mode is observe"),
+        (observed("suppress"), "would be suppressed, but the mode is observe"),
         (counts.suppressed, "suppressed"),
         (counts.fixed, "fixed since"),
     ];

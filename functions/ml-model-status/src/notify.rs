@@ -10,6 +10,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::models::ModelStatus;
 use fleetwarden_core::models::ModelsStatus;
@@ -182,6 +183,7 @@ fn over(notices: &mut Notices, look: &Seen<'_>) {
         title,
         description: text!("{}{}", place(look), named(&lines)),
         next_steps: vec!["Nothing is left to do.".into()],
+        subject: Subject::Log,
     });
 }
 
@@ -212,6 +214,7 @@ fn alert(kind: Kind, profile: Option<&str>, told: &[Told<'_>], look: &Seen<'_>) 
         title: text!("{}: {}", of, what(kind, told.len())),
         description: text!("{}{}{}", place(look), named(&lines), note),
         next_steps: steps(kind).iter().copied().map(Text::own).collect(),
+        subject: Subject::Log,
     }
 }
 
@@ -228,6 +231,7 @@ fn blind_alert(blind: &Blind, due: Due, look: &Seen<'_>) -> Alert {
              policy or a permissions boundary. If it is not, the next look may succeed."
                 .into(),
         ],
+        subject: Subject::Log,
     }
 }
 

@@ -6,6 +6,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
@@ -107,6 +108,7 @@ pub(crate) fn alert(kind: Kind, severity: AlertSeverity, about: String) -> Alert
         title: Text::default(),
         description: Text::default(),
         next_steps: vec![],
+        subject: Subject::Log,
     }
 }
 

@@ -232,7 +232,7 @@ impl<'p> Outbox<'p> {
         }
         if let Some((rule, mitigate)) = self.whole {
             let codes: Vec<String> = std::mem::take(&mut self.reason_codes).into_iter().collect();
-            let count = tally.values().map(|counts| counts.mitigated).sum();
+            let count = tally.values().map(|counts| counts.mitigate).sum();
             for reason_codes in codes.chunks(MAX_REASON_CODES) {
                 let target = Target::WholeCheck { reason_codes: reason_codes.to_vec(), count };
                 mitigation.push(self.mitigation(self.decided(rule, mitigate), target)?);

@@ -382,7 +382,8 @@ impl<'t> Run<'t> {
             first_suppressed: decision.first_suppressed(),
             suppressed: finding.suppressed,
         })?;
-        self.tally.entry(severity).or_default().count(finding, decision.outcome);
+        let mode = self.triage.policy.mode();
+        self.tally.entry(severity).or_default().count(finding, decision.outcome, decision.rule, mode);
         Ok(())
     }
 

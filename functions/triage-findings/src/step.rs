@@ -117,7 +117,9 @@ impl Triage {
             new = total.new,
             fixed = total.fixed,
             suppress = total.suppress,
-            mitigate = total.mitigated,
+            suppress_observed = total.observed("suppress"),
+            mitigate = total.mitigate,
+            mitigate_observed = total.observed("mitigate"),
             report = total.reported,
             "the check is triaged"
         );

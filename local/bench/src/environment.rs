@@ -57,7 +57,7 @@ impl Places {
             ("AWS_SESSION_TOKEN", "bench".into()),
             ("AWS_ENDPOINT_URL", url.clone()),
             ("AWS_LAMBDA_LOG_FORMAT", "JSON".into()),
-            ("AWS_LAMBDA_LOG_LEVEL", "INFO".into()),
+            ("LOG_LEVEL", "INFO".into()),
             ("LEDGER_TABLE", "ledger".into()),
             ("ALERT_TOPIC_ARN", "arn:aws:sns:us-east-1:123456789012:alerts".into()),
             ("ARCHIVE_BUCKET", "archive".into()),

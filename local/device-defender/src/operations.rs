@@ -108,6 +108,7 @@ static ANSWERS: &[(&str, Run)] = answers! {
     DescribeThing things::describe;
     ListThingGroupsForThing things::groups;
     DescribeThingGroup groups::describe;
+    ListThingGroups groups::list;
     ListThingsInThingGroup groups::things;
     AddThingToThingGroup groups::add;
     RemoveThingFromThingGroup groups::remove;

@@ -20,8 +20,13 @@ const START: Duration = Duration::from_mins(1);
 /// Somebody else may take the port between the look and the start.
 const ATTEMPTS: usize = 3;
 
-/// What the emulator lacks of Lambda's recursive-loop detection, under the name by which Python loads it at its start.
-const LINEAGE: (&str, &str) = ("sitecustomize.py", include_str!("lineage.py"));
+/// What the emulator lacks: Lambda's recursive-loop detection through queues, and the redrive of dead-letter queues. The
+/// first file has the name by which Python loads it at its start.
+const EXTENSION: [(&str, &str); 3] = [
+    ("sitecustomize.py", include_str!("emulator/sitecustomize.py")),
+    ("lineage.py", include_str!("emulator/lineage.py")),
+    ("redrive.py", include_str!("emulator/redrive.py")),
+];
 
 /// How the emulator is started.
 #[derive(Debug, Clone)]
@@ -79,7 +84,10 @@ impl Emulator {
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         let extension = start.folder.join("python");
         fs::create_dir_all(&extension).with_context(|| format!("cannot make {}", extension.display()))?;
-        fs::write(extension.join(LINEAGE.0), LINEAGE.1)?;
+        for (name, text) in EXTENSION {
+            let path = extension.join(name);
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
         let mut command = Command::new(start.command);
         // What the caller's shell says of AWS must not reach a function.
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_aws(name)) {
@@ -95,9 +103,8 @@ impl Emulator {
                 ("IOT_MTLS_ENABLED", "0"),
                 ("AWS_ACCESS_KEY_ID", ACCOUNT),
                 ("AWS_SECRET_ACCESS_KEY", "test"),
-                // The template's LoggingConfig says so; the emulator does not make the variables of it.
+                // The template's LoggingConfig says so; the emulator does not make a variable of it.
                 ("AWS_LAMBDA_LOG_FORMAT", "JSON"),
-                ("AWS_LAMBDA_LOG_LEVEL", "INFO"),
             ])
             .env("GATEWAY_PORT", port.to_string())
             .env("AWS_ENDPOINT_URL", &url)

@@ -30,6 +30,13 @@ pub(crate) fn read(path: &Path) -> Result<Input> {
     Ok(Input { name, text })
 }
 
+/// Whether a text begins as JSON does and YAML that people write does not.
+pub(crate) fn looks_like_json(text: &str) -> bool {
+    let mut begin = text.chars().filter(|c| !c.is_whitespace());
+    let opens = begin.next().is_some_and(|c| matches!(c, '{' | '['));
+    opens && begin.next().is_none_or(|c| matches!(c, '"' | '{' | '[' | '}' | ']'))
+}
+
 /// The text without its byte order mark.
 fn decode(bytes: Vec<u8>) -> Result<String> {
     let utf_16 = |name: &str, rest: &[u8], unit: fn([u8; 2]) -> u16| {

@@ -17,6 +17,7 @@ mod output;
 mod process;
 mod replay;
 mod runtime;
+mod shell;
 mod stack;
 mod template;
 
@@ -38,6 +39,8 @@ enum Command {
     DeviceDefender(commands::device_defender::Arguments),
     /// Check, explain, test and replay a policy before it is deployed
     Policy(commands::policy::Arguments),
+    /// Export the things and groups of an account, for the commands of `policy`
+    Things(commands::things::Arguments),
     /// Bring the whole stack up on this machine and keep it up
     Up(commands::up::Arguments),
     /// Have an audit command done by a stack, in AWS or on this machine
@@ -75,6 +78,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::DeviceDefender(arguments) => commands::device_defender::run(arguments).await,
         Command::Policy(arguments) => commands::policy::run(arguments).await,
+        Command::Things(arguments) => commands::things::run(arguments).await,
         Command::Audit(arguments) => commands::audit::run(arguments).await,
         Command::Detect(arguments) => commands::detect::run(arguments).await,
         Command::Up(arguments) => commands::up::run(arguments).await,

@@ -10,28 +10,31 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// The first failure to write a line of the result.
-static LOST: Mutex<Option<io::Error>> = Mutex::new(None);
+/// The first failure to write a line, and where.
+static LOST: Mutex<Option<(&str, io::Error)>> = Mutex::new(None);
+
+const RESULT: &str = "standard output";
+const REMARKS: &str = "standard error";
 
 /// A line of the result. A failure to write it is reported by [`finish`]. Nothing in it commands the terminal.
 pub(crate) fn line(text: impl std::fmt::Display) {
-    written(writeln!(io::stdout().lock(), "{}", visible_lines(&text.to_string())));
+    written(RESULT, writeln!(io::stdout().lock(), "{}", visible_lines(&text.to_string())));
 }
 
 /// Writes what is left of the result.
 ///
 /// # Errors
-/// If a part of the result was not written, for example because the disk is full. A closed pipe is no error: its reader,
-/// such as `head`, has had enough.
+/// If a part of the result or a remark was not written, for example because the disk is full. A closed pipe is no error:
+/// its reader, such as `head`, has had enough.
 pub(crate) fn finish() -> Result<()> {
-    written(io::stdout().lock().flush());
+    written(RESULT, io::stdout().lock().flush());
     let lost = LOST.lock().unwrap_or_else(PoisonError::into_inner).take();
-    lost.map_or(Ok(()), |error| Err(error).context("standard output is incomplete"))
+    lost.map_or(Ok(()), |(place, error)| Err(error).with_context(|| format!("{place} is incomplete")))
 }
 
 /// Prints what the parser of the command line says, help included, and gives its exit code.
 pub(crate) fn of_parser(said: &clap::Error) -> ExitCode {
-    written(said.print());
+    written(if said.use_stderr() { REMARKS } else { RESULT }, said.print());
     match finish() {
         Ok(()) => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2)),
         Err(error) => {
@@ -41,10 +44,10 @@ pub(crate) fn of_parser(said: &clap::Error) -> ExitCode {
     }
 }
 
-fn written(result: io::Result<()>) {
+fn written(place: &'static str, result: io::Result<()>) {
     let Err(error) = result else { return };
     if error.kind() != ErrorKind::BrokenPipe {
-        LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        LOST.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((place, error));
     }
 }
 
@@ -67,9 +70,9 @@ pub(crate) fn wrapped(text: &str, width: usize) -> String {
     out
 }
 
-/// A remark on the way there.
+/// A remark on the way there. A failure to write it is reported by [`finish`], at least by the exit code.
 pub(crate) fn note(text: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr().lock(), "{}", visible_lines(&text.to_string()));
+    written(REMARKS, writeln!(io::stderr().lock(), "{}", visible_lines(&text.to_string())));
 }
 
 /// Shows that something is waited for, where somebody looks: it hides itself when standard error is no terminal.

@@ -507,6 +507,11 @@ pub mod about {
         format!("alert#{id}")
     }
 
+    /// The rules whose mitigations cannot start (`sk` `latest`, as JSON in `kept`).
+    pub fn refusals() -> String {
+        "mitigation-refusals".to_owned()
+    }
+
     /// A mitigation task (`sk` `task`) and its findings (`sk` `finding#ID`).
     pub fn mitigation(task_id: &str) -> String {
         format!("mitigation#{task_id}")

@@ -15,6 +15,7 @@
 mod alarms;
 mod command;
 mod item;
+mod of_audit;
 mod round;
 
 use std::collections::BTreeSet;
@@ -50,6 +51,8 @@ pub use crate::mitigations::command::Holder;
 pub use crate::mitigations::command::WholeClaim;
 pub use crate::mitigations::item::State;
 pub use crate::mitigations::item::attribute;
+pub use crate::mitigations::of_audit::Confirmed;
+pub use crate::mitigations::of_audit::TaskOfAudit;
 pub use crate::mitigations::round::Chain;
 pub use crate::mitigations::round::Taken;
 
@@ -248,7 +251,10 @@ impl Mitigations {
             item::task(&id, own.as_slice(), settled, now)
         };
         let left_out = settled.left_out.to_vec();
-        let writing = Writing { id: &id, parts, left_out, state: settled.state, over, checks: &checks, now };
+        // What may be malformed is of no audit.
+        let mentions = settled.target.map(|_| of_audit::mention(request, now)).into_iter().collect();
+        let state = settled.state;
+        let writing = Writing { id: &id, parts, left_out, mentions, state, over, checks: &checks, now };
         Ok(match self.write_parts(writing, task).await? {
             Wrote::Yes(left) => target(&left).map_or(Claim::Nothing, Claim::Taken),
             Wrote::Nothing => Claim::Nothing,
@@ -263,7 +269,7 @@ impl Mitigations {
         writing: Writing<'_, T>,
         task: impl Fn(&[T]) -> Item,
     ) -> Result<Wrote<T>, Error> {
-        let Writing { id, parts, mut left_out, state, over, checks, now } = writing;
+        let Writing { id, parts, mut left_out, mentions, state, over, checks, now } = writing;
         let in_parts = parts.is_some();
         let mut left = parts.unwrap_or_default();
         loop {
@@ -277,6 +283,7 @@ impl Mitigations {
                 own.chain(others)
                     .map(|(part, state)| (part.claim(id, state, now), part.unless_held(id, state))),
             );
+            puts.extend(mentions.iter().cloned());
             let Some(mut held) = self.put_all_or_none(puts, checks).await? else {
                 return Ok(Wrote::Yes(left));
             };
@@ -394,6 +401,8 @@ struct Writing<'w, T> {
     parts: Option<Vec<T>>,
     /// What was asked for and is not to be mitigated.
     left_out: Vec<T>,
+    /// By what its audit finds it.
+    mentions: Vec<(Item, Condition)>,
     state: State,
     /// In which states its item may be.
     over: &'w [State],

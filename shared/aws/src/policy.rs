@@ -8,6 +8,7 @@ use std::io::Read as _;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::policy::MAX_BYTES;
 use fleetwarden_core::policy::Policy;
@@ -99,6 +100,7 @@ async fn load_from(
             "Fix the policy file and deploy it; it is a layer, nothing is compiled.".into(),
             "If records have reached a dead-letter queue meanwhile, redrive it.".into(),
         ],
+        subject: Subject::Log,
     };
     if let Err(untold) = alerts.raise(&alert).await {
         tracing::error!(error = %untold, "the alert on the policy could not be sent");

@@ -1,7 +1,7 @@
 //! Amazon S3, as much of it as the archive needs: whole objects, written, read and deleted.
 //!
 //! The SDK's client of S3 would be a fifth of each binary, for all that S3 can do besides. This one makes its
-//! requests itself and sends them as [`rest`](crate::rest) does: as the SDK sends its own.
+//! requests itself and sends them as [`crate::rest`] does: as the SDK sends its own.
 
 use std::mem;
 use std::sync::Arc;

@@ -3,6 +3,8 @@
 use std::env::VarError;
 use std::fmt;
 
+use crate::alerts::AlertTopic;
+
 /// A variable that is missing or unreadable.
 #[derive(thiserror::Error)]
 pub enum SettingsError {
@@ -62,8 +64,8 @@ pub struct Common {
     pub region: String,
     /// `LEDGER_TABLE`: the ledger's name.
     pub ledger_table: String,
-    /// `ALERT_TOPIC_ARN`: where alerts go.
-    pub alert_topic: String,
+    /// Where alerts go, and where they say that they are from.
+    pub alert_topic: AlertTopic,
     /// `DEAD_LETTER_QUEUE_URL`: where the function parks what can never succeed.
     pub dead_letter_queue: String,
 }
@@ -78,7 +80,7 @@ impl Common {
             account: required("ACCOUNT_ID")?,
             region: required("AWS_REGION")?,
             ledger_table: required("LEDGER_TABLE")?,
-            alert_topic: required("ALERT_TOPIC_ARN")?,
+            alert_topic: AlertTopic::from_env()?,
             dead_letter_queue: required("DEAD_LETTER_QUEUE_URL")?,
         })
     }

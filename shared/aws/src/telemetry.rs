@@ -6,10 +6,10 @@ use std::io::Write;
 use fleetwarden_core::untrusted::visible_lines;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Starts logging, as Lambda's `LoggingConfig` wishes: flat JSON or text, and its level.
+/// Starts logging, as Lambda's `LoggingConfig` wishes: flat JSON or text; and from the level in `LOG_LEVEL` on.
 pub fn init() {
     // A level for all, not a filter by module: that would be a regex engine in every binary.
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
+    let level = std::env::var("LOG_LEVEL").or_else(|_| std::env::var("RUST_LOG"));
     let level = level.ok().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
     // CloudWatch stamps each line, so a time of our own would only cost.
     let lines = tracing_subscriber::fmt().with_max_level(level).with_target(false).without_time();
@@ -39,11 +39,11 @@ impl<W: Write> Write for Seen<W> {
     }
 }
 
-/// Prints a metric line. It stands alone on its line: CloudWatch takes metrics from nothing else.
+/// Prints a line, whatever the level: of metrics, which CloudWatch takes from nothing else, or of an alert.
 pub fn emit(line: &str) {
     let mut out = io::stdout().lock();
     // Standard output is a pipe to the Lambda service: if it is gone, so is everyone who could be told.
-    let _ = writeln!(out, "{line}");
+    let _ = writeln!(out, "{}", visible_lines(line));
 }
 
 #[cfg(test)]

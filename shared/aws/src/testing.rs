@@ -109,6 +109,20 @@ pub fn emitted() -> Vec<Value> {
     LINES.take()
 }
 
+thread_local! {
+    static ALERTS: RefCell<Vec<Value>> = const { RefCell::new(vec![]) };
+}
+
+/// Takes the log line of a published alert of this thread's test, in place of standard output.
+pub fn log_alert(line: &str) {
+    ALERTS.with_borrow_mut(|lines| lines.push(serde_json::from_str(line).unwrap_or_default()));
+}
+
+/// The log lines of alerts of this thread's test, since it last asked.
+pub fn logged_alerts() -> Vec<Value> {
+    ALERTS.take()
+}
+
 /// Clients whose every call a function answers.
 pub fn clients(answer: impl Fn(Call) -> Answer + Clone + Send + Sync + 'static) -> Shared {
     connect(move |call| future::ready(answer(call)))

@@ -55,6 +55,18 @@ impl ThingGroups {
         }
     }
 
+    /// `DescribeMitigationAction`: whether there is such an action, of whatever type.
+    ///
+    /// # Errors
+    /// If the service does not answer.
+    pub async fn exists(&self, action: &str) -> Result<bool, Error> {
+        let described = self.iot.describe_mitigation_action().action_name(action).send().await;
+        match described.map_err(Error::aws("DescribeMitigationAction", action)) {
+            Err(error) if error.is_code(NOT_FOUND) => Ok(false),
+            described => described.map(|_| true),
+        }
+    }
+
     /// `ListThingGroupsForThing`: the groups that a thing is in directly. None if there is no such thing.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 //! gives the same output.
 //!
 //! The way through the modules: [`Behaviors::parse`] (the service's JSON, valid once read) and [`Datapoint`] →
-//! [`evaluate`] with a [`ThingState`] → [`Outcome`]: events for people, measurements for [`Fleet::learn`], which
+//! [`evaluate()`] with a [`ThingState`] → [`Outcome`]: events for people, measurements for [`Fleet::learn`], which
 //! gives the next evaluation its percentiles and models. What AWS says of its models and where these differ is in
 //! docs/decisions.md.
 

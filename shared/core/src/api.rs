@@ -176,11 +176,12 @@ pub static DETECT: [Operation; 30] = operations! { detect:
 /// The operations of the registry that tell what things are behind a finding, and which resources there are, and
 /// those that put a thing into a thing group and take it out.
 #[rustfmt::skip]
-pub static REGISTRY: [Operation; 14] = operations! { inputs:
+pub static REGISTRY: [Operation; 15] = operations! { inputs:
     ListPrincipalThings GET "/principals/things" 10 LIST_PRINCIPAL_THINGS;
     DescribeThing GET "/things/{thingName}" 350 ONE_THING;
     ListThingGroupsForThing GET "/things/{thingName}/thing-groups" 100 LIST_GROUPS_OF_THING;
     DescribeThingGroup GET "/thing-groups/{thingGroupName}" 100 ONE_GROUP;
+    ListThingGroups GET "/thing-groups" 10 LIST_GROUPS;
     ListThingsInThingGroup GET "/thing-groups/{thingGroupName}/things" 25 LIST_THINGS_IN_GROUP;
     AddThingToThingGroup PUT "/thing-groups/addThingToThingGroup" 60 ADD_THING;
     RemoveThingFromThingGroup PUT "/thing-groups/removeThingFromThingGroup" 60 REMOVE_THING;

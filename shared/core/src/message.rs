@@ -141,6 +141,10 @@ pub struct Past {
 /// message from invocation to invocation.
 const MAX_REASONS: usize = 50;
 const MAX_REASON: usize = 128;
+/// The most decisions that are counted apart: a check can have as many rules as a policy.
+const MAX_DECISIONS: usize = 100;
+/// The name under which the decisions of all further rules are counted: no rule can have it.
+pub const OTHER_RULES: &str = "(other)";
 /// The name under which all further reason codes are counted.
 pub const OTHER_REASONS: &str = "(other)";
 
@@ -164,7 +168,7 @@ pub struct Counts {
     /// Decided: suppress from the next audit on.
     pub suppress: u64,
     /// Decided: mitigate.
-    pub mitigated: u64,
+    pub mitigate: u64,
     /// Decided: report.
     pub reported: u64,
     /// Of these, by a rule that is silent: they weigh on no alert.
@@ -179,6 +183,47 @@ pub struct Counts {
     /// What does not comply, by reason code; without one under the empty name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub reasons: BTreeMap<String, u64>,
+    /// What does not comply, by the decision on it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Decided>,
+}
+
+/// How many findings one rule has decided on in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Decided {
+    /// The rule. None if no rule took them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rule: Option<String>,
+    /// `suppress`, `mitigate` or `report`.
+    pub outcome: String,
+    /// The policy's mode: in `observe` nothing is done of it.
+    pub mode: Mode,
+    /// How many findings.
+    pub findings: u64,
+}
+
+/// Adds to the count of a decision. Of more rules than a check ever had, the last are counted as one.
+pub fn count_decision(
+    decisions: &mut Vec<Decided>,
+    rule: Option<&str>,
+    outcome: &str,
+    mode: Mode,
+    more: u64,
+) {
+    let place = |decisions: &[Decided], rule: Option<&str>| {
+        let same = |of: &Decided| of.rule.as_deref() == rule && of.outcome == outcome && of.mode == mode;
+        decisions.iter().position(same)
+    };
+    let others = || Some(OTHER_RULES).filter(|_| decisions.len() >= MAX_DECISIONS);
+    let rule = if place(decisions, rule).is_some() { rule } else { others().or(rule) };
+    match place(decisions, rule).and_then(|at| decisions.get_mut(at)) {
+        Some(decided) => decided.findings = decided.findings.saturating_add(more),
+        None => {
+            let rule = rule.map(ToOwned::to_owned);
+            decisions.push(Decided { rule, outcome: outcome.to_owned(), mode, findings: more });
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
@@ -192,8 +237,15 @@ impl Counts {
         self.reported.saturating_sub(self.silent)
     }
 
-    /// Counts one finding. What it is to the audits before is counted by [`change`](Self::change).
-    pub fn count(&mut self, finding: &Finding, outcome: Outcome<'_>) {
+    /// How many findings an outcome was decided for while the mode was `observe`: nothing was done about them.
+    pub fn observed(&self, outcome: &str) -> u64 {
+        let observed = self.decisions.iter().filter(|of| of.outcome == outcome && of.mode == Mode::Observe);
+        observed.map(|of| of.findings).sum()
+    }
+
+    /// Counts one finding with the rule that decided and the mode of its policy. What the finding is to the audits
+    /// before is counted by [`change`](Self::change).
+    pub fn count(&mut self, finding: &Finding, outcome: Outcome<'_>, rule: Option<&str>, mode: Mode) {
         let decided = match outcome {
             // What is suppressed counts as that and as nothing else: it never weighs on compliance.
             Outcome::Suppressed => {
@@ -201,7 +253,7 @@ impl Counts {
                 return;
             }
             Outcome::Suppress(_) => &mut self.suppress,
-            Outcome::Mitigate(_) => &mut self.mitigated,
+            Outcome::Mitigate(_) => &mut self.mitigate,
             Outcome::Report(report) => {
                 match report {
                     Report::Silent => self.silent += 1,
@@ -216,6 +268,7 @@ impl Counts {
         *decided += 1;
         self.non_compliant += 1;
         count_reason(&mut self.reasons, finding.reason_code.as_deref().unwrap_or_default(), 1);
+        count_decision(&mut self.decisions, rule, outcome.word(), mode, 1);
     }
 
     /// Counts what an audit changes of a finding: known once the whole audit is compared with those before.
@@ -240,6 +293,9 @@ impl Counts {
         for (reason, count) in &other.reasons {
             count_reason(&mut self.reasons, reason, *count);
         }
+        for Decided { rule, outcome, mode, findings } in &other.decisions {
+            count_decision(&mut self.decisions, rule.as_deref(), outcome, *mode, *findings);
+        }
         Self {
             non_compliant: self.non_compliant.saturating_add(other.non_compliant),
             suppressed: self.suppressed.saturating_add(other.suppressed),
@@ -247,12 +303,13 @@ impl Counts {
             returned: self.returned.saturating_add(other.returned),
             fixed: self.fixed.saturating_add(other.fixed),
             suppress: self.suppress.saturating_add(other.suppress),
-            mitigated: self.mitigated.saturating_add(other.mitigated),
+            mitigate: self.mitigate.saturating_add(other.mitigate),
             reported: self.reported.saturating_add(other.reported),
             silent: self.silent.saturating_add(other.silent),
             loudest: self.loudest.into_iter().chain(other.loudest).min(),
             oldest: self.oldest.into_iter().chain(other.oldest).min(),
             reasons: self.reasons,
+            decisions: self.decisions,
         }
     }
 }
@@ -282,17 +339,43 @@ mod tests {
         let report = Outcome::Report(Report::Silent);
         for code in 0..1000 {
             finding.reason_code = Some(format!("{code:03}{}", "ü".repeat(1000)));
-            counts.count(&finding, report);
-            counts.count(&finding, Outcome::Suppressed);
+            counts.count(&finding, report, None, Mode::Observe);
+            counts.count(&finding, Outcome::Suppressed, None, Mode::Observe);
         }
         finding.reason_code = None;
-        counts.count(&finding, report);
+        counts.count(&finding, report, None, Mode::Observe);
         assert_eq!(counts.reasons.len(), MAX_REASONS + 1);
         assert_eq!(counts.reasons.get(OTHER_REASONS), Some(&951));
         assert!(counts.reasons.keys().all(|code| code.chars().count() <= MAX_REASON));
         let sum = counts.clone().plus(&counts);
         assert_eq!(sum.reasons.values().sum::<u64>(), sum.non_compliant);
         assert_eq!(sum.reasons.len(), counts.reasons.len());
+    }
+
+    #[test]
+    fn decisions_are_counted_by_rule_outcome_and_mode_and_never_without_bound() {
+        let (mut counts, mut others) = (Counts::default(), Counts::default());
+        let finding = crate::finding::tests::finding("f");
+        let report = Outcome::Report(Report::Silent);
+        for rule in 0..1000 {
+            let (rule, mode) =
+                (format!("rule-{rule}"), if rule < 600 { Mode::Observe } else { Mode::Enforce });
+            counts.count(&finding, report, Some(&rule), mode);
+            others.count(&finding, report, None, mode);
+            counts.count(&finding, Outcome::Suppressed, None, mode);
+        }
+        assert_eq!(counts.decisions.len(), MAX_DECISIONS + 2, "the others of each mode");
+        let by_mode = |counts: &Counts| (counts.observed("report"), counts.observed("mitigate"));
+        assert_eq!((by_mode(&counts), by_mode(&others)), ((600, 0), (600, 0)));
+        let expected = [(Mode::Observe, 600), (Mode::Enforce, 400)].map(|(mode, findings)| Decided {
+            rule: None,
+            outcome: "report".into(),
+            mode,
+            findings,
+        });
+        assert_eq!(others.decisions, expected);
+        let sum = counts.plus(&others);
+        assert_eq!(sum.decisions.iter().map(|of| of.findings).sum::<u64>(), sum.non_compliant);
     }
 }
 
@@ -404,6 +487,25 @@ pub struct MitigationMessage {
     /// Which message of its chain this is, if the step sent it to itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub round: Option<Round>,
+    /// Where the results of an ended task go on. None: they have not begun.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub results: Option<ResultsMark>,
+}
+
+/// How far the results of an ended task are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResultsMark {
+    /// The service's token for the page. None for the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// How many of its findings are written.
+    pub done: u32,
+    /// How often the list was begun again.
+    pub restarts: u32,
+    /// The ids of some findings that did not succeed, for the alert: what became of them is in the ledger.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<String>,
 }
 
 /// A message in the chain by which a step waits: each one sends the next. A message can be delivered twice and then
@@ -420,7 +522,7 @@ pub struct Round {
 impl MitigationMessage {
     /// A message that nothing has put off.
     pub const fn new(request: MitigationRequest, step: Step) -> Self {
-        Self { request, step, waits: 0, since: None, round: None }
+        Self { request, step, waits: 0, since: None, round: None, results: None }
     }
 }
 

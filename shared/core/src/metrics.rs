@@ -23,8 +23,18 @@ use crate::timestamp::Millis;
 /// The namespace of every metric.
 pub const NAMESPACE: &str = "Fleetwarden";
 
-const COUNTS: [&str; 8] =
-    ["NonCompliant", "Suppressed", "New", "Returned", "Fixed", "SuppressDecided", "Mitigated", "Reported"];
+const COUNTS: [&str; 10] = [
+    "NonCompliant",
+    "Suppressed",
+    "New",
+    "Returned",
+    "Fixed",
+    "SuppressDecided",
+    "SuppressObserved",
+    "MitigateDecided",
+    "MitigateObserved",
+    "Reported",
+];
 const OLDEST: &str = "OldestAgeSeconds";
 
 /// The metric lines of one check in one audit: one by check and severity for each severity, and one by check.
@@ -57,7 +67,9 @@ fn line(audit: &Audit, check: &CheckName, severity: Option<&str>, counts: &Count
         counts.returned,
         counts.fixed,
         counts.suppress,
-        counts.mitigated,
+        counts.observed("suppress"),
+        counts.mitigate,
+        counts.observed("mitigate"),
         counts.reported,
     ];
     if let Some(members) = line.as_object_mut() {
@@ -65,6 +77,24 @@ fn line(audit: &Audit, check: &CheckName, severity: Option<&str>, counts: &Count
         members.extend(severity.map(|s| ("Severity".to_owned(), s.into())));
     }
     line.to_string()
+}
+
+/// The metric line of what Device Defender has confirmed of the mitigations of a check in one audit: on how many findings
+/// every action succeeded, and on how many not.
+pub fn mitigation_line(audit: &Audit, check: &CheckName, succeeded: u64, failed: u64) -> String {
+    let metrics = ["Mitigated", "MitigateFailed"].map(|name| json!({"Name": name, "Unit": "Count"}));
+    json!({
+        "_aws": {
+            "Timestamp": audit.started_at.0,
+            "CloudWatchMetrics": [{"Namespace": NAMESPACE, "Dimensions": [["Check"]], "Metrics": metrics}],
+        },
+        "Check": check.as_str(),
+        "TaskId": audit.task_id,
+        "Schedule": audit.schedule,
+        "Mitigated": succeeded,
+        "MitigateFailed": failed,
+    })
+    .to_string()
 }
 
 /// How many owners have metrics of their own: each is a dimension, and dimensions cost.

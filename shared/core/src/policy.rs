@@ -56,6 +56,8 @@ pub use matcher::Condition;
 pub use protect::Protection;
 #[cfg(feature = "schema")]
 pub use schema::schema;
+#[cfg(feature = "schema")]
+pub use schema::schema_of;
 pub use standing::MAX_STANDING;
 pub use standing::Members;
 pub use standing::Patterns;

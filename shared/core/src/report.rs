@@ -49,6 +49,11 @@ pub struct AuditReport {
     pub checks: Vec<CheckReport>,
     /// Mitigation tasks on this audit's findings, newest first.
     pub mitigations: Vec<MitigationReport>,
+    /// Whether Device Defender could not be asked for all of them: then it may have tasks that are not here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mitigations_unknown: bool,
+    /// Mitigations of this audit's findings that were decided or asked for, and that Device Defender has no task of.
+    pub not_started: NotStartedReport,
     /// What is hidden. It never counts against compliance.
     pub suppressed: SuppressedReport,
     /// The debt of suppressions at the last review, if there was one.
@@ -210,6 +215,44 @@ pub struct Outcomes {
     pub failed: u64,
     pub skipped: u64,
     pub canceled: u64,
+}
+
+/// Mitigations that Device Defender has no task of, by what the ledger says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotStartedReport {
+    /// How many there are, by state.
+    pub states: BTreeMap<String, u64>,
+    /// Some of them: those first that need somebody, then the newest.
+    pub tasks: Vec<NotStarted>,
+    /// Whether the ledger could not say.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
+}
+
+/// A mitigation that Device Defender has no task of.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NotStarted {
+    /// The mitigation task.
+    pub task_id: String,
+    /// `refused`, `given-up`, `lost`, `held`, `claimed`, `superseded` or `observed`.
+    pub state: String,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Until when it is held, epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Millis>,
+    /// When it came into this state, epoch milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_at: Option<Millis>,
+    /// Who asked for it: `rule NAME`, or `a command`.
+    pub by: String,
+    /// Its actions, by check.
+    pub actions: BTreeMap<CheckName, Vec<String>>,
+    /// On how many findings.
+    pub findings: u64,
 }
 
 /// What is hidden.

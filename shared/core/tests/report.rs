@@ -42,6 +42,28 @@ fn a_report_of_an_audit_under_way_with_gaps() {
     insta::assert_snapshot!("under-way.html", without_style(&report.html()));
 }
 
+/// Two sources say what became of mitigations, and each may fail by itself.
+#[test]
+fn that_no_mitigation_was_started_is_said_only_where_it_is_known() {
+    let none = "No mitigation was started on findings of this audit.";
+    let asks = |change: fn(&mut AuditReport)| {
+        let mut report = fixture::compliant();
+        change(&mut report);
+        report.markdown()
+    };
+    let known = asks(|_| ());
+    assert!(known.contains(none) && !known.contains("could not be found out"), "{known}");
+    let unlisted = asks(|report| report.mitigations_unknown = true);
+    assert!(!unlisted.contains(none), "{unlisted}");
+    assert!(unlisted.contains("Whether mitigations were started on findings of this audit could not"));
+    let unread = asks(|report| report.not_started.unknown = true);
+    assert!(unread.contains("Whether mitigations were refused, wait, or were only observed could not"));
+    let refused = asks(|report| report.not_started = fixture::rich().not_started);
+    assert!(refused.contains(none) && refused.contains("1 mitigation was refused."), "{refused}");
+    assert!(refused.contains("| `fw-0badc0de` | Refused | "), "{refused}");
+    assert!(refused.contains("and 6 more"), "{refused}");
+}
+
 #[test]
 fn a_rich_report_of_alarms() {
     let report = alarms::rich();

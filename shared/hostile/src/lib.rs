@@ -84,28 +84,45 @@ pub fn assert_same_markup(message: &str, harmless: &str) {
     assert_eq!(shape(message), shape(harmless), "{message}\n---\n{harmless}");
 }
 
-/// That an alert, as it is published for chats, has no other markup, links or lines than one with harmless values.
+/// That an alert, as it is published, has no other markup, links or lines for any protocol than one with harmless values.
 ///
 /// # Panics
 /// If it has.
 #[track_caller]
 pub fn assert_same_alert(message: &str, harmless: &str) {
-    let [message, harmless] = [message, harmless].map(|message| {
-        let message: Value = serde_json::from_str(message).unwrap_or_default();
-        let mut texts = Vec::new();
-        assert_quiet(message.pointer("/metadata/summary").and_then(Value::as_str).unwrap_or_default());
-        for part in ["/content/title", "/content/description"] {
-            texts.extend(message.pointer(part).and_then(Value::as_str).map(ToOwned::to_owned));
-        }
-        let steps =
-            message.pointer("/content/nextSteps").and_then(Value::as_array).cloned().unwrap_or_default();
-        texts.extend(steps.iter().filter_map(Value::as_str).map(ToOwned::to_owned));
-        texts
-    });
-    assert!(message.len() >= 2 && message.len() == harmless.len(), "{message:?}\n---\n{harmless:?}");
-    for (text, harmless) in message.iter().zip(&harmless) {
+    let [message, harmless] = [message, harmless].map(texts_of);
+    assert!(message.chat.len() >= 2 && message.chat.len() == harmless.chat.len(), "{:?}", message.chat);
+    for (text, harmless) in message.chat.iter().zip(&harmless.chat) {
         assert_same_markup(text, harmless);
     }
+    for (text, harmless) in message.plain.iter().zip(&harmless.plain) {
+        assert_seen(text);
+        let links = |text: &str| [text.matches("://").count(), text.matches("www.").count()];
+        assert_eq!(links(text), links(harmless), "{text}");
+    }
+    assert_quiet(&message.plain[1]);
+}
+
+struct Texts {
+    /// For a chat: the title, the description, and what to do.
+    chat: Vec<String>,
+    /// The email, the text message, and the summary for a chat.
+    plain: [String; 3],
+}
+
+/// The texts of an alert by protocol, as Amazon SNS takes them.
+fn texts_of(message: &str) -> Texts {
+    let protocols: Value = serde_json::from_str(message).unwrap_or_default();
+    let text = |value: &Value, part: &str| {
+        value.pointer(part).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let chat: Value = serde_json::from_str(&text(&protocols, "/default")).unwrap_or_default();
+    let plain = [text(&protocols, "/email"), text(&protocols, "/sms"), text(&chat, "/metadata/summary")];
+    assert!(plain.iter().all(|text| !text.is_empty()), "{message}");
+    let steps = chat.pointer("/content/nextSteps").and_then(Value::as_array).cloned().unwrap_or_default();
+    let told = [text(&chat, "/content/title"), text(&chat, "/content/description")];
+    let steps = steps.iter().filter_map(Value::as_str).map(ToOwned::to_owned);
+    Texts { chat: told.into_iter().chain(steps).collect(), plain }
 }
 
 /// What is markup in a message, in Markdown and in what Slack makes of it.

@@ -1,6 +1,7 @@
 //! Names from devices and words from AWS, in every alert of the watch.
 
 use fleetwarden_core::alert::Alert;
+use fleetwarden_core::alert::Place as Publisher;
 use fleetwarden_core::notices::Notices;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
@@ -47,7 +48,7 @@ proptest! {
         let harmless = every("x");
         prop_assert_eq!(harmless.len(), 7);
         for (alert, harmless) in every(&text).iter().zip(harmless) {
-            fleetwarden_hostile::assert_same_alert(&alert.message(), &harmless.message());
+            fleetwarden_hostile::assert_same_alert(&alert.publication(&Publisher::default(), Millis(0)).message, &harmless.publication(&Publisher::default(), Millis(0)).message);
         }
     }
 }

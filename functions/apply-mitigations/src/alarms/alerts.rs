@@ -9,6 +9,7 @@ use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 
@@ -63,29 +64,6 @@ pub(super) fn refused(request: &AlarmMitigationRequest, reason: &str) -> Alert {
             "See whether the mitigation actions that the rule names exist in this account and region and are of the type ADD_THINGS_TO_THING_GROUP.",
             "Then redrive the mitigation dead-letter queue: the same task starts if the alarm still lasts.",
         ],
-    )
-}
-
-/// The function has no permission to start a task. Raised once for a rule and behavior.
-pub(super) fn denied(request: &AlarmMitigationRequest, reason: &str) -> Alert {
-    of_rule(
-        request,
-        alert(
-            request,
-            "denied",
-            AlertSeverity::High,
-            text!("{}: mitigations are refused: apply-mitigations may not start them", of(request)),
-            text!(
-                "{}\nNothing was changed. `{}` The same is true of every mitigation until the permission is there.",
-                about(request),
-                reason
-            ),
-            &[
-                "If mitigations are to start, deploy the stack with AllowMitigation=true, and see whether a service control policy or a permissions boundary denies iot:StartDetectMitigationActionsTask.",
-                "Then redrive the mitigation dead-letter queue: the same tasks start if their alarms still last.",
-                "Otherwise set `mode: observe` in the policy file and deploy it.",
-            ],
-        ),
     )
 }
 
@@ -293,6 +271,7 @@ fn alert(
         title,
         description,
         next_steps: next_steps.iter().copied().map(Text::own).collect(),
+        subject: Subject::Mitigation { task_id: request.task_id(), audit_task_id: None },
     }
 }
 
@@ -372,7 +351,6 @@ pub(crate) fn every(text: &str) -> Vec<Alert> {
     vec![
         ended(&request, State::Failed, &vec![result; 12]),
         refused(&request, text),
-        denied(&request, text),
         shut(&request, text),
         held(&request, text),
         left_out(&request, text, text),

@@ -31,6 +31,7 @@ use crate::admission::admit_alarms;
 use crate::admission::gate;
 use crate::backoff::PATIENCE_SECONDS;
 use crate::task::Started;
+use crate::unable::Unable;
 
 /// Why a mitigation waits for room.
 const FULL: &str = "five mitigation tasks of Detect run already";
@@ -104,8 +105,7 @@ impl ApplyMitigations {
                 if task::describe(&self.detect, &request.task_id()).await?.is_some() {
                     return self.started_alarms(message).await;
                 }
-                let alert = alerts::refused(request, &why);
-                return self.refuse_alarms(request, Some(&request.violations), why, &alert).await;
+                return self.unable_alarms(request, &request.violations, Unable::Action, &why).await;
             }
         };
         let reason = parts.reason(self.policy.hash());
@@ -150,8 +150,7 @@ impl ApplyMitigations {
             }
             // Another delivery has the same permissions: so none is tried, and the violations do not stay claimed.
             Started::Denied(reason) => {
-                let alert = alerts::denied(request, &reason);
-                self.refuse_alarms(request, Some(&violations), reason, &alert).await
+                self.unable_alarms(request, &violations, Unable::Denied, &reason).await
             }
         }
     }
@@ -179,6 +178,7 @@ impl ApplyMitigations {
         self.send_first(&follow).await?;
         let request = &follow.alarms;
         let id = request.task_id();
+        self.forget_unable(request.origin.rule(), &request.actions).await?;
         self.mitigations.started(&id, self.consumer.clock.now()).await?;
         let AlarmMitigationRequest { profile, behavior, origin, actions, violations, .. } = request;
         tracing::info!(
@@ -338,17 +338,39 @@ impl ApplyMitigations {
         reason: String,
         alert: &Alert,
     ) -> Result<(), Error> {
+        self.settle_alarms_refused(request, violations, &reason).await?;
+        self.alerts.raise(alert).await?;
+        Err(Error::Input(reason))
+    }
+
+    /// Says that no task of a rule can start. The message is done: the next alarm is decided on anew.
+    async fn unable_alarms(
+        &self,
+        request: &AlarmMitigationRequest,
+        violations: &[ViolationRef],
+        why: Unable,
+        reason: &str,
+    ) -> Result<(), Error> {
+        self.settle_alarms_refused(request, Some(violations), reason).await?;
+        self.notify_unable(request.origin.rule().unwrap_or_default(), &request.actions, why, reason).await
+    }
+
+    async fn settle_alarms_refused(
+        &self,
+        request: &AlarmMitigationRequest,
+        violations: Option<&[ViolationRef]>,
+        reason: &str,
+    ) -> Result<(), Error> {
         // What a message says of a command's task is not written over what the command wrote.
         if let Origin::Rule(_) = request.origin {
             let refused = AlarmsSettled {
                 violations,
-                reason: Some(&reason),
+                reason: Some(reason),
                 ..AlarmsSettled::new(request, State::Refused)
             };
             self.mitigations.settle_alarms(request, &refused, self.consumer.clock.now()).await?;
         }
-        self.alerts.raise(alert).await?;
-        Err(Error::Input(reason))
+        Ok(())
     }
 }
 

@@ -2,12 +2,14 @@
 
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
+use fleetwarden_core::alert::Place;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::policy::Mode;
+use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 
@@ -45,12 +47,20 @@ fn of_findings(text: &str) -> Vec<Alert> {
         target: Target::WholeCheck { reason_codes: vec![text.to_owned()], count: 3 },
     };
     let results: Vec<FindingResult> = (0..12)
-        .map(|_| FindingResult { finding_id: text.to_owned(), key: None, actions: vec![action(text)] })
+        .map(|_| FindingResult {
+            finding_id: text.to_owned(),
+            key: None,
+            actions: vec![action(text)],
+            resource: Some(ResourceIdentifier {
+                client_id: Some(text.to_owned()),
+                ..ResourceIdentifier::default()
+            }),
+            things: Some(vec![text.to_owned(), text.to_owned()]),
+        })
         .collect();
     vec![
         alerts::ended(&request, State::Failed, Statistics::default(), &results),
         alerts::refused(&request, text),
-        alerts::denied(&request, text),
         alerts::shut(&request, text),
         alerts::held(&request, text),
         alerts::left_out(&request, text, text),
@@ -68,7 +78,7 @@ proptest! {
     fn nothing_from_outside_is_more_than_text(text in fleetwarden_hostile::texts()) {
         for every in [of_findings, every_alert] {
             for (alert, harmless) in every(&text).iter().zip(every("x")) {
-                fleetwarden_hostile::assert_same_alert(&alert.message(), &harmless.message());
+                fleetwarden_hostile::assert_same_alert(&alert.publication(&Place::default(), Millis(0)).message, &harmless.publication(&Place::default(), Millis(0)).message);
             }
         }
     }

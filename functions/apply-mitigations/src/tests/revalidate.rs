@@ -50,7 +50,10 @@ impl Service {
 async fn by_the_policy_that_decided_each_finding_is_asked_about_once() {
     let service = Service::default();
     deliver(&service, &message(findings([1, 2]))).await.unwrap();
-    assert_eq!(service.calls(), "finding finding TransactWriteItems start SendMessageBatch UpdateItem");
+    assert_eq!(
+        service.calls(),
+        "finding finding TransactWriteItems start SendMessageBatch GetItem UpdateItem"
+    );
 }
 
 /// A message that says the hash of this very policy, as a forged one would, passes nothing by it.

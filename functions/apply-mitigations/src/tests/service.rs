@@ -35,6 +35,10 @@ pub(super) struct State {
     pub(super) on_finding: Option<(String, Millis)>,
     /// The findings that are not as all others: what they are, or that they are gone.
     pub(super) findings: BTreeMap<String, Option<Value>>,
+    /// The pages of the check's findings, each with the token of its number.
+    pub(super) listing: Vec<Vec<Value>>,
+    /// How many seconds each look at the things of a certificate takes.
+    pub(super) seconds_a_look: i64,
     /// What is on the mitigation queue: delay and body.
     pub(super) queue: Vec<(u64, String)>,
     /// The operations that were called, in order.
@@ -155,9 +159,11 @@ fn name(call: &Call) -> (String, String) {
     let id = path.rsplit('/').next().unwrap().to_owned();
     let operation = match (method, id.as_str()) {
         (_, "executions") => "executions",
+        _ if path == "/audit/findings" => "findings",
         _ if path.starts_with("/audit/findings/") => "finding",
         _ if path.starts_with("/principals/") => "principals",
         (_, "thing-groups") => "groups",
+        _ if path.starts_with("/mitigationactions/") => "action",
         ("POST", _) => "start",
         _ => "describe",
     };
@@ -173,6 +179,7 @@ impl State {
                 Some(task) => Answer::ok(task),
                 None => Answer::error(404, "ResourceNotFoundException", "{}"),
             },
+            "action" => Answer::ok(json!({ "actionName": id })),
             "executions" => self.page(&call.query),
             "finding" => {
                 if let Some((task_id, began)) = self.on_finding.take() {
@@ -183,7 +190,9 @@ impl State {
                     None => Answer::error(404, "ResourceNotFoundException", "{}"),
                 }
             }
+            "findings" => self.list(&body),
             "principals" => {
+                cloud.pass_seconds(self.seconds_a_look);
                 let principal = call.headers.iter().find(|(name, _)| name == "x-amzn-principal")?;
                 let number = u32::from_str_radix(principal.1.rsplit('/').next()?, 16).ok()?;
                 Answer::ok(json!({"things": [format!("thing-{number}")]}))
@@ -223,6 +232,13 @@ impl State {
         self.tasks.insert(id.to_owned(), task);
         self.starts.push(id.to_owned());
         Answer::ok(json!({"taskId": id}))
+    }
+
+    fn list(&self, body: &Value) -> Answer {
+        assert_eq!((&body["taskId"], &body["listSuppressedFindings"]), (&json!("4e2b"), &json!(false)));
+        let at: usize = body["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+        let next = (at + 1 < self.listing.len()).then(|| (at + 1).to_string());
+        Answer::ok(json!({"findings": self.listing.get(at), "nextToken": next}))
     }
 
     fn page(&self, query: &str) -> Answer {

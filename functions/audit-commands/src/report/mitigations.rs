@@ -2,13 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use fleetwarden_aws::ledger::about;
-use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::api::input::millis;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::report::MitigationReport;
+use fleetwarden_core::report::NotStartedReport;
 use fleetwarden_core::report::Outcomes;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
@@ -27,23 +27,39 @@ const TASKS: usize = 50;
 const KEPT_SECONDS: i64 = 89 * 86_400;
 
 impl Sources<'_> {
-    /// Fills in the mitigation tasks, newest first.
-    pub(super) async fn mitigations(&self, audit: &Audit, now: Millis, tasks: &mut Vec<MitigationReport>) {
-        self.tell("mitigations", self.list_tasks(audit, now, tasks)).await;
-        let Ok(mut describe) = self.calls("DescribeAuditMitigationActionsTask") else { return };
-        for task in &mut *tasks {
-            self.tell(format!("mitigation {}", task.task_id), fill(task, &mut describe)).await;
+    /// Fills in the mitigation tasks, newest first, and what was decided and not started.
+    pub(super) async fn mitigations(
+        &self,
+        audit: &Audit,
+        now: Millis,
+        tasks: &mut Vec<MitigationReport>,
+        not_started: &mut NotStartedReport,
+    ) -> bool {
+        let mut all = BTreeSet::new();
+        let mut unknown = true;
+        self.tell("mitigations", async {
+            all = self.list_tasks(audit, now, tasks).await?;
+            unknown = false;
+            Ok(())
+        })
+        .await;
+        if let Ok(mut describe) = self.calls("DescribeAuditMitigationActionsTask") {
+            for task in &mut *tasks {
+                self.tell(format!("mitigation {}", task.task_id), fill(task, &mut describe)).await;
+            }
         }
-        self.tell("who asked for mitigations", self.makers(tasks)).await;
+        let of_ledger = self.not_started(audit, &all, tasks, not_started);
+        self.tell("who asked for mitigations, and which were not started", of_ledger).await;
+        unknown
     }
 
-    /// A task on an audit begins after it.
+    /// A task on an audit begins after it. Gives the ids of all, of which the newest are kept.
     async fn list_tasks(
         &self,
         audit: &Audit,
         now: Millis,
         tasks: &mut Vec<MitigationReport>,
-    ) -> Result<(), Failure> {
+    ) -> Result<BTreeSet<String>, Failure> {
         let since = audit.started_at.max(now.plus_seconds(-KEPT_SECONDS));
         let input = json!({
             "auditTaskId": audit.task_id,
@@ -62,29 +78,9 @@ impl Sources<'_> {
                 format!("only the newest {TASKS} are told; ListAuditMitigationActionsTasks has them all"),
             );
         }
+        let all = tasks.iter().map(|task| task.task_id.clone()).collect();
         tasks.truncate(TASKS);
-        outcome.map(drop)
-    }
-
-    /// The ledger knows the tasks of rules and commands.
-    async fn makers(&self, tasks: &mut [MitigationReport]) -> Result<(), Failure> {
-        if tasks.is_empty() {
-            return Ok(());
-        }
-        let keys: Vec<(String, &str)> =
-            tasks.iter().map(|task| (about::mitigation(&task.task_id), "task")).collect();
-        let ledger = (self.commands.ledger)();
-        let items = ledger.get_all(&keys).await?;
-        for (task, (pk, _)) in tasks.iter_mut().zip(&keys) {
-            let item = items.iter().find(|item| item.get_text("pk") == Some(pk));
-            let rule = item.and_then(|item| item.get_text(attribute::RULE));
-            task.by = Some(match (item, rule) {
-                (_, Some(rule)) => format!("rule {rule}"),
-                (Some(_), None) => "a command".to_owned(),
-                (None, _) => "others".to_owned(),
-            });
-        }
-        Ok(())
+        outcome.map(|_| all)
     }
 }
 

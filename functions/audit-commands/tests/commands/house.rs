@@ -14,6 +14,7 @@ use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::testing::emit;
 use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_commands::testing::Desk;
 use fleetwarden_core::policy::Policy;
@@ -81,6 +82,7 @@ pub(crate) fn house_with(policy: &'static str) -> House {
         alarm_room: Room::default(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 },
+        emit,
     };
     House { desk, function, apply_mitigations }
 }

@@ -8,6 +8,7 @@ mod every;
 mod house;
 mod latest;
 mod mitigations;
+mod not_started;
 mod pages;
 mod repeats;
 mod report;

@@ -34,13 +34,13 @@ use crate::house::SHARED;
 use crate::house::house;
 use crate::house::house_with;
 
-async fn findings(house: &House, task: &str, check: &str, count: usize) -> Vec<Value> {
+pub(crate) async fn findings(house: &House, task: &str, check: &str, count: usize) -> Vec<Value> {
     let list = json!({"command": "ListAuditFindings", "taskId": task, "checkName": check, "all": true});
     let listed = house.ok(list).await;
     listed["findings"].as_array().unwrap().iter().take(count).cloned().collect()
 }
 
-async fn action(house: &House) {
+pub(crate) async fn action(house: &House) {
     let params = json!({"publishFindingToSnsParams": {"topicArn": "arn:aws:sns:us-east-1:123456789012:t"}});
     house
         .ok(json!({"command": "CreateMitigationAction", "actionName": "tell", "roleArn": ROLE, "actionParams": params}))
@@ -49,7 +49,7 @@ async fn action(house: &House) {
 }
 
 /// A house in which an audit has found so many shared certificates, and can tell of them.
-async fn found(count: usize) -> (House, Vec<Value>) {
+pub(crate) async fn found(count: usize) -> (House, Vec<Value>) {
     let house = house();
     let audit = house.audit(&[SHARED]).await;
     house.record(&[SHARED], &audit, house.function.service.clock.now());
@@ -58,7 +58,7 @@ async fn found(count: usize) -> (House, Vec<Value>) {
     (house, found)
 }
 
-fn mitigate(target: &Value, checks: &[&str]) -> Value {
+pub(crate) fn mitigate(target: &Value, checks: &[&str]) -> Value {
     let mapping: Value = checks.iter().map(|check| ((*check).to_owned(), json!(["tell"]))).collect();
     json!({
         "command": "StartAuditMitigationActionsTask", "taskId": "m", "target": target,
@@ -66,7 +66,7 @@ fn mitigate(target: &Value, checks: &[&str]) -> Value {
     })
 }
 
-fn by_id(findings: &[Value]) -> Value {
+pub(crate) fn by_id(findings: &[Value]) -> Value {
     json!({"findingIds": findings.iter().map(|finding| &finding["findingId"]).collect::<Vec<_>>()})
 }
 
@@ -317,7 +317,7 @@ async fn of_a_whole_check_a_dry_run_has_the_counts() {
     assert_eq!(answer["mitigates"][0]["actions"], json!(["tell"]));
 }
 
-fn mitigations(house: &House) -> Mitigations {
+pub(crate) fn mitigations(house: &House) -> Mitigations {
     let ledger: Ledger = (house.function.ledger)();
     Mitigations::new(ledger)
 }
@@ -337,12 +337,12 @@ fn claim(house: &House, finding: &Value) -> (Value, Value) {
 }
 
 /// The follow-ups that were sent.
-fn follow_ups(house: &House) -> Vec<MitigationMessage> {
+pub(crate) fn follow_ups(house: &House) -> Vec<MitigationMessage> {
     house.cloud.sent_to(QUEUE).iter().map(|body| serde_json::from_str(body).unwrap()).collect()
 }
 
 /// Has a message taken by `apply-mitigations`: whether it is done, and is not to be delivered again.
-async fn take(house: &House, message: &MitigationMessage) -> bool {
+pub(crate) async fn take(house: &House, message: &MitigationMessage) -> bool {
     let body = serde_json::to_string(message).unwrap();
     let record = json!({"messageId": "m", "body": body, "attributes": {}, "messageAttributes": {}});
     let event: SqsEvent = serde_json::from_value(json!({"Records": [record]})).unwrap();
@@ -359,7 +359,7 @@ async fn follow(house: &House, message: &MitigationMessage) -> Value {
 }
 
 /// The request of a rule for the findings that a command's follow-up is about.
-fn of_a_rule(house: &House, message: &MitigationMessage) -> MitigationRequest {
+pub(crate) fn of_a_rule(house: &House, message: &MitigationMessage) -> MitigationRequest {
     let policy = Some(house.apply_mitigations.policy.hash().to_owned());
     let mut request =
         MitigationRequest { origin: Origin::Rule("rule".to_owned()), policy, ..message.request.clone() };

@@ -1,6 +1,7 @@
 //! Names and words of a notification, in every alert on it.
 
 use fleetwarden_core::alert::Alert;
+use fleetwarden_core::alert::Place;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::timestamp::Millis;
@@ -57,7 +58,7 @@ proptest! {
         let harmless = every("x");
         prop_assert_eq!(harmless.len(), 6);
         for (alert, harmless) in every(&text).iter().zip(harmless) {
-            fleetwarden_hostile::assert_same_alert(&alert.message(), &harmless.message());
+            fleetwarden_hostile::assert_same_alert(&alert.publication(&Place::default(), Millis(0)).message, &harmless.publication(&Place::default(), Millis(0)).message);
         }
     }
 }

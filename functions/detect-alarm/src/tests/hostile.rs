@@ -4,6 +4,7 @@ use fleetwarden_aws::alarms::Incident;
 use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alert::Alert;
+use fleetwarden_core::alert::Place;
 use fleetwarden_core::policy::AlarmHeld;
 use fleetwarden_core::policy::AlarmSubject;
 use fleetwarden_core::policy::Policy;
@@ -65,7 +66,7 @@ proptest! {
         // A step with the thing's name is there only for what can be one.
         let message = |mut alert: Alert| {
             alert.next_steps.retain(|step| !step.to_string().contains("thingName="));
-            alert.message()
+            alert.publication(&Place::default(), Millis(0)).message
         };
         for (alert, harmless) in every(&text).into_iter().zip(every("x")) {
             fleetwarden_hostile::assert_same_alert(&message(alert), &message(harmless));

@@ -39,6 +39,7 @@ fn apply_mitigations(house: &House) -> ApplyMitigations {
         alarm_room: Room::default(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
+        emit: fleetwarden_aws::testing::emit,
     }
 }
 

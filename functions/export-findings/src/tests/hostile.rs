@@ -4,6 +4,7 @@ use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::alert::Place;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::finding::Severity;
 use fleetwarden_core::message::Audit;
@@ -24,7 +25,7 @@ fn alert(text: &str, archive: &Archive) -> Alert {
         reported: 5,
         new: 2,
         returned: 1,
-        mitigated: 1,
+        mitigate: 1,
         fixed: 1,
         loudest: Some(AlertSeverity::High),
         ..Counts::default()
@@ -37,8 +38,8 @@ fn alert(text: &str, archive: &Archive) -> Alert {
 #[test]
 fn nothing_from_outside_is_more_than_text() {
     let archive = Archive::new(Cloud::default().clients().s3(), "archive".to_owned());
-    let harmless = alert("x", &archive).message();
+    let harmless = alert("x", &archive).publication(&Place::default(), Millis(0)).message;
     proptest!(ProptestConfig::with_cases(64), |(text in fleetwarden_hostile::texts())| {
-        fleetwarden_hostile::assert_same_alert(&alert(&text, &archive).message(), &harmless);
+        fleetwarden_hostile::assert_same_alert(&alert(&text, &archive).publication(&Place::default(), Millis(0)).message, &harmless);
     });
 }

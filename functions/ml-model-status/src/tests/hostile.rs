@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use fleetwarden_core::alert::Alert;
+use fleetwarden_core::alert::Place;
 use fleetwarden_core::models::ModelsStatus;
 use fleetwarden_core::notices::Notices;
 use fleetwarden_core::timestamp::Millis;
@@ -81,7 +82,7 @@ proptest! {
             fleetwarden_hostile::assert_seen(&description);
         }
         for (alert, harmless) in told.iter().zip(harmless) {
-            fleetwarden_hostile::assert_same_alert(&alert.message(), &harmless.message());
+            fleetwarden_hostile::assert_same_alert(&alert.publication(&Place::default(), Millis(0)).message, &harmless.publication(&Place::default(), Millis(0)).message);
         }
     }
 }

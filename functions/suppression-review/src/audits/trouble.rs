@@ -11,6 +11,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::alert::Subject;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::metrics::AuditWatch;
 use fleetwarden_core::schedule::Rhythm;
@@ -197,6 +198,10 @@ impl Trouble {
             }
             _ => "audit watch".to_owned(),
         };
+        let subject = match self {
+            Self::Stuck { task_id, .. } => Subject::Audit { task_id: task_id.clone() },
+            _ => Subject::Log,
+        };
         let Place { account, region, .. } = place;
         Alert {
             kind: self.kind(),
@@ -206,6 +211,7 @@ impl Trouble {
             title,
             description: text!("Account {} in {}. {}", account, region, description),
             next_steps,
+            subject,
         }
     }
 }

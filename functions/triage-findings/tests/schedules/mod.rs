@@ -323,7 +323,7 @@ async fn an_overtaken_audit_exports_and_acts_on_nothing() {
     }
     let summary = summary(&house, &task);
     assert!(held > 100);
-    assert_eq!((&summary["mitigated"], &summary["suppress"]), (&json!(0), &json!(0)));
+    assert_eq!((&summary["mitigate"], &summary["suppress"]), (&json!(0), &json!(0)));
     assert_eq!((&summary["silent"], &summary["reported"]), (&json!(held), &json!(count)));
     // The suppressions that it did not make do not count as made.
     let next = house.audit(&[EXPIRING]);

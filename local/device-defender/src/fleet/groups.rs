@@ -64,6 +64,11 @@ impl Fleet {
         find(name).is_some() || self.groups.contains_key(name)
     }
 
+    /// The names of all groups.
+    pub(crate) fn group_names(&self) -> BTreeSet<&str> {
+        GROUPS.iter().map(|group| group.name).chain(self.groups.keys().map(String::as_str)).collect()
+    }
+
     /// The groups that a thing has been in from the start, and has not left.
     fn first_groups(&self, thing: Thing) -> impl Iterator<Item = &'static str> {
         let critical = self.is_critical(thing).then_some("critical");

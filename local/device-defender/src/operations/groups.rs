@@ -53,6 +53,30 @@ pub(crate) fn describe(world: &mut World, args: &Args) -> Outcome {
     .to_string())
 }
 
+/// `ListThingGroups`: the groups whose parent is `parentGroup`, or without one those that have no parent; with `recursive`
+/// also those below them. Without `parentGroup` and `recursive` all groups, as the AWS CLI's example has it.
+pub(crate) fn list(world: &mut World, args: &Args) -> Outcome {
+    let pager = Pager::new(world.seed(), "ListThingGroups", &args.0)?;
+    let parent = args.text("parentGroup");
+    if let Some(parent) = parent.filter(|parent| !world.fleet.has_group(parent)) {
+        return Err(Failure::not_found(format!("Thing group {parent} does not exist")));
+    }
+    let recursive = args.flag("recursive").unwrap_or(parent.is_none());
+    let prefix = args.text("namePrefixFilter").unwrap_or_default();
+    let is_below = |name: &str| {
+        let above = above(name);
+        if recursive {
+            parent.is_none_or(|parent| above.contains(&parent))
+        } else {
+            above.last().copied() == parent
+        }
+    };
+    let groups = world.fleet.group_names().into_iter();
+    let groups = groups.filter(|name| name.starts_with(prefix) && is_below(name));
+    let (page, next) = pager.page(groups.map(|name| ((fingerprint(name.as_bytes()), 0), name)));
+    Ok(listing("thingGroups", page.into_iter().map(|name| identified(world, name)).collect(), next))
+}
+
 /// `ListThingsInThingGroup`: the things in it directly, or with `recursive` also those in the groups below it.
 pub(crate) fn things(world: &mut World, args: &Args) -> Outcome {
     let name = find(world, args)?;

@@ -1,10 +1,11 @@
 //! AWS, as far as the command line speaks to it: signed requests, asked again when that may help.
 //!
-//! Not the SDK: three services with one or two operations each are needed, and its clients of them are larger than
-//! all else here. Its signer is used. An endpoint of one's own (`AWS_ENDPOINT_URL`) changes the address and nothing
+//! Of the SDK only the client of AWS IoT, for the lists of [`registry`]: of three other services one or two operations
+//! each are needed, and its clients of them are larger than all else here. Its signer is used. An endpoint of one's own (`AWS_ENDPOINT_URL`) changes the address and nothing
 //! else, so that a stack on this machine is reached the same way as one in AWS.
 
 pub(crate) mod function;
+pub(crate) mod registry;
 pub(crate) mod settings;
 #[cfg(test)]
 pub(crate) mod stand_in;
@@ -51,6 +52,7 @@ const THROTTLING: [&str; 8] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Service {
     CloudFormation,
+    Iot,
     Lambda,
     S3,
 }
@@ -104,12 +106,13 @@ pub(crate) struct Client {
 }
 
 impl Service {
-    pub(crate) const ALL: [Self; 3] = [Self::CloudFormation, Self::Lambda, Self::S3];
+    pub(crate) const ALL: [Self; 4] = [Self::CloudFormation, Self::Iot, Self::Lambda, Self::S3];
 
     /// Its name in addresses and signatures.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::CloudFormation => "cloudformation",
+            Self::Iot => "iot",
             Self::Lambda => "lambda",
             Self::S3 => "s3",
         }

@@ -240,7 +240,7 @@ pub(crate) mod tests {
         let settings = from(&[&KEYS[..], &endpoints].concat(), "/no/such/aws").await.unwrap();
         assert_eq!(
             Service::ALL.map(|service| settings.url(service)),
-            ["http://all", "http://lambda", "http://all"]
+            ["http://all", "http://all", "http://lambda", "http://all"]
         );
     }
 

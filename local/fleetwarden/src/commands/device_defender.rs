@@ -1,6 +1,7 @@
 //! `fleetwarden device-defender`: the endpoint alone, for any client of Device Defender's audit API.
 
-use crate::output::{line, note};
+use crate::output::{self, line, note};
+use crate::shell;
 use ::device_defender::{Endpoint, FleetSpec, HttpPublisher, NoPublisher, Publisher, Settings};
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -75,7 +76,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let endpoint = Endpoint::start(settings, publisher)
         .await
         .with_context(|| format!("cannot listen on port {}", arguments.port))?;
-    line(format!("export AWS_ENDPOINT_URL_IOT={}", endpoint.url()));
+    line(shell::export("AWS_ENDPOINT_URL_IOT", &endpoint.url()));
+    // Nobody who could not read where the endpoint is has a use for it.
+    output::finish()?;
     note(format!("what has happened to the fleet: {}/_control/state", endpoint.url()));
     std::future::pending().await
 }

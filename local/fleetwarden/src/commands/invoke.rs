@@ -10,10 +10,11 @@ use crate::aws::Again;
 use crate::aws::function::Function;
 use crate::aws::settings::Settings;
 use crate::cloud::{ACCOUNT, REGION};
-use crate::input;
+use crate::input::{self, Input};
 use crate::output::{line, note};
 use crate::process::Guarded;
 use crate::runtime::{Outcome, RuntimeApi};
+use crate::shell;
 use crate::stack;
 use crate::template::{package::binary_name, yaml};
 use anyhow::{Context as _, Result, bail};
@@ -40,7 +41,7 @@ pub(crate) struct Arguments {
     /// Variable for the function's environment; may be repeated
     #[arg(long = "env", value_name = "NAME=VALUE", value_parser = pair)]
     environment: Vec<(String, String)>,
-    /// File of NAME=VALUE lines for the function's environment
+    /// File of NAME=VALUE lines for the function's environment, also as a shell takes them
     #[arg(long)]
     env_file: Option<PathBuf>,
     /// Policy file; policies/policy.yaml below the root if left out
@@ -163,14 +164,8 @@ fn environment(
     });
     all.extend(given);
     if let Some(path) = &arguments.env_file {
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        for variable in lines {
-            let variable = variable.strip_prefix("export ").unwrap_or(variable);
-            let (name, value) =
-                pair(variable).map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?;
-            all.insert(name, value);
-        }
+        let Input { name, text } = input::read(path)?;
+        all.extend(shell::variables(&text).with_context(|| format!("cannot read {name}"))?);
     }
     all.extend(arguments.environment.iter().cloned());
     Ok(all)

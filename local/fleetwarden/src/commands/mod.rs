@@ -6,6 +6,7 @@ pub(crate) mod detect;
 pub(crate) mod device_defender;
 pub(crate) mod invoke;
 pub(crate) mod policy;
+pub(crate) mod things;
 pub(crate) mod up;
 
 use self::device_defender::Fleet;

@@ -1,11 +1,11 @@
 //! `fleetwarden up`: one machine instead of AWS, until it is stopped.
 
 use super::Local;
-use crate::output::{line, note};
+use crate::output::{self, line, note};
+use crate::shell;
 use crate::stack::Stack;
 use anyhow::{Context as _, Result};
 use clap::Args;
-use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     /// Port of the Device Defender endpoint; a free one if left out
     #[arg(long, default_value_t = 0)]
     defender_port: u16,
-    /// File that gets the variables, for --env-file of `invoke` and for a shell
+    /// File that gets the variables, for a shell (`. FILE`) and for --env-file of `invoke`
     #[arg(long)]
     env_file: Option<PathBuf>,
 }
@@ -38,18 +38,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let stack = Stack::up(&plan).await?;
     let variables = stack.variables();
     for (name, value) in &variables {
-        line(format!("export {name}={value}"));
+        line(shell::export(name, value));
     }
     for (name, value) in &stack.outputs {
         line(format!("# {name}: {value}"));
     }
     if let Some(path) = &arguments.env_file {
-        let text = variables.iter().fold(String::new(), |mut text, (name, value)| {
-            let _ = writeln!(text, "{name}={value}");
-            text
-        });
+        let text: String = variables.iter().map(|(name, value)| shell::export(name, value) + "\n").collect();
         fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
+    // Nobody who could not read where the stack is has a use for it.
+    output::finish()?;
     note(format!("fleetwarden: the stack is up (emulator's log: {}); Ctrl-C ends it", stack.log().display()));
     std::future::pending().await
 }

@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A resource without an effect, so that whoever depends on the one it stands for still can.
 const PLACEHOLDER: &str = "AWS::CloudFormation::WaitConditionHandle";
 
+/// Types that the emulator does not know, and that nothing here needs.
+const UNKNOWN: [&str; 1] = ["AWS::Logs::QueryDefinition"];
+
 /// How the keys of the added outputs begin.
 const OWN: &str = "LocalIot";
 
@@ -46,6 +49,10 @@ pub(crate) fn take(template: &mut Value) -> Result<Vec<Resource>> {
     let mut outputs = Map::new();
     for (id, resource) in resources.context("the template has no resources")? {
         let kind = resource.get("Type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if UNKNOWN.contains(&kind.as_str()) {
+            *resource = placeholder(resource.get("Condition").cloned());
+            continue;
+        }
         if !kind.starts_with("AWS::IoT::") {
             continue;
         }
@@ -62,9 +69,7 @@ pub(crate) fn take(template: &mut Value) -> Result<Vec<Resource>> {
         // The resource itself, so that a condition which is not met is seen as a missing output.
         asked.output(json!("true"));
         asked.walk(&mut properties);
-        let mut stand_in = Map::from_iter([("Type".to_owned(), Value::from(PLACEHOLDER))]);
-        stand_in.extend(condition.map(|condition| ("Condition".to_owned(), condition)));
-        *resource = Value::Object(stand_in);
+        *resource = placeholder(condition);
         taken.push(Resource { id: id.clone(), kind, properties });
     }
     // A profile names custom metrics and dimensions, and nothing names a profile.
@@ -75,6 +80,13 @@ pub(crate) fn take(template: &mut Value) -> Result<Vec<Resource>> {
         declared.as_object_mut().context("the template's outputs are no mapping")?.extend(outputs);
     }
     Ok(taken)
+}
+
+/// What stands in a resource's place.
+fn placeholder(condition: Option<Value>) -> Value {
+    let mut members = Map::from_iter([("Type".to_owned(), Value::from(PLACEHOLDER))]);
+    members.extend(condition.map(|condition| ("Condition".to_owned(), condition)));
+    Value::Object(members)
 }
 
 impl Resource {
@@ -215,6 +227,7 @@ mod tests {
     fn template() -> Value {
         json!({ "Resources": {
             "Topic": { "Type": "AWS::SNS::Topic" },
+            "Query": { "Type": "AWS::Logs::QueryDefinition", "Condition": "Owned", "Properties": { "Name": "q" } },
             "Account": { "Type": "AWS::IoT::AccountAuditConfiguration", "Condition": "Owned", "DependsOn": "Topic",
                 "Properties": { "AccountId": { "Ref": "AWS::AccountId" },
                     "Target": { "Fn::If": ["Loud", { "Arn": { "Ref": "Topic" } }, { "Ref": "AWS::NoValue" }] } } },

@@ -20,6 +20,7 @@ use super::Mitigations;
 use super::Part;
 use super::Writing;
 use super::Wrote;
+use super::command::Asked;
 use super::command::Holder;
 use super::command::Whole;
 use super::command::WholeClaim;
@@ -163,7 +164,8 @@ impl Mitigations {
         let claimed =
             AlarmsSettled { additions: Some(additions), ..AlarmsSettled::new(request, State::Claimed) };
         let task = task(&id, request, &request.violations, &claimed, now);
-        match self.claim_parts(&id, &violations, &[], &task, hash, now).await? {
+        let asked = Asked { id: &id, task, mentions: Vec::new(), hash };
+        match self.claim_parts(&asked, &violations, &[], now).await? {
             Whole::Claim(claim) => Ok(claim),
             Whole::Overtaken { .. } => Err(Error::Later(format!("{id}: nothing overtakes an alarm"))),
         }
@@ -246,6 +248,7 @@ impl Mitigations {
             id: &id,
             parts: settled.violations.map(distinct),
             left_out: distinct(settled.left_out),
+            mentions: Vec::new(),
             state: settled.state,
             over,
             checks: &[],

@@ -19,6 +19,7 @@ use super::item;
 use super::item::State;
 use super::item::attribute;
 use super::listed;
+use super::of_audit::mention;
 use super::text;
 use crate::Error;
 use crate::ledger::Item;
@@ -47,6 +48,16 @@ pub enum WholeClaim {
         /// The later audit.
         latest: Latest,
     },
+}
+
+/// What is written of a command's task beside its claims.
+pub(super) struct Asked<'a> {
+    pub(super) id: &'a str,
+    pub(super) task: Item,
+    /// By what its audits find it.
+    pub(super) mentions: Vec<(Item, Condition)>,
+    /// Of all that the command says.
+    pub(super) hash: &'a str,
 }
 
 /// What came of a claim of parts.
@@ -81,7 +92,8 @@ impl Mitigations {
         let findings: Vec<_> = requests.iter().flat_map(|request| distinct(&request.target)).collect();
         let checks: Vec<Check> = requests.iter().map(not_overtaken).collect();
         let task = item::task(&id, requests, &settled(State::Claimed), now);
-        Ok(match self.claim_parts(&id, &findings, &checks, &task, hash, now).await? {
+        let asked = Asked { id: &id, task, mentions: mentions(requests, now), hash };
+        Ok(match self.claim_parts(&asked, &findings, &checks, now).await? {
             Whole::Claim(claim) => claim,
             Whole::Overtaken { check, by } => {
                 let request =
@@ -94,29 +106,29 @@ impl Mitigations {
     /// Claims all parts of a command's task, if the checks hold; or none of them.
     pub(super) async fn claim_parts<T: Part>(
         &self,
-        id: &str,
+        asked: &Asked<'_>,
         parts: &[T],
         checks: &[Check],
-        task: &Item,
-        hash: &str,
         now: Millis,
     ) -> Result<Whole, Error> {
+        let Asked { id, task, mentions, hash } = asked;
         let mut ended = BTreeSet::new();
         let mut again = false;
         for _ in 0..ROUNDS {
             let free = if again { unless_another(hash) } else { unless_begun() };
-            let mut puts = vec![(task.clone().text(attribute::COMMAND_HASH, hash), free)];
+            let mut puts = vec![(task.clone().text(attribute::COMMAND_HASH, *hash), free)];
             puts.extend(parts.iter().map(|part| {
                 let claim = part.claim(id, State::Claimed, now);
                 (claim, part.unless_held(id, State::Claimed).or_of(&ended))
             }));
+            puts.extend(mentions.iter().cloned());
             let Some(held) = self.put_all_or_none(puts, checks).await? else {
                 let claim = if again { WholeClaim::TakenAgain } else { WholeClaim::Taken };
                 return Ok(Whole::Claim(claim));
             };
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
-                match known.get_text(attribute::COMMAND_HASH) == Some(hash) {
+                match known.get_text(attribute::COMMAND_HASH) == Some(*hash) {
                     true if !again && State::of(&known) == Some(State::Claimed) => again = true,
                     true => return Ok(Whole::Claim(WholeClaim::Repeated)),
                     false => return Ok(Whole::Claim(WholeClaim::Other)),
@@ -128,6 +140,7 @@ impl Mitigations {
                 .zip(held.by_ref())
                 .filter_map(|(part, held)| holder(part.id(), &held?))
                 .collect();
+            let held = held.skip(mentions.len());
             if let Some((check, by)) = held.enumerate().find_map(|(check, by)| Some((check, by?))) {
                 return Ok(Whole::Overtaken { check, by });
             }
@@ -169,7 +182,9 @@ impl Mitigations {
     pub async fn observed(&self, requests: &[MitigationRequest], now: Millis) -> Result<(), Error> {
         let id = task_id(requests)?;
         let task = item::task(&id, requests, &settled(State::Observed), now);
-        self.put_all_or_none(vec![(task, unless_begun())], &[]).await.map(drop)
+        let mut puts = vec![(task, unless_begun())];
+        puts.extend(mentions(requests, now));
+        self.put_all_or_none(puts, &[]).await.map(drop)
     }
 
     /// Whether a command has asked for this: its task's item says so. A message alone does not.
@@ -271,6 +286,10 @@ fn not_overtaken(request: &MitigationRequest) -> Check {
     let expression =
         "attribute_not_exists(task_id) OR task_id = :audit OR started_at <= :started_at".to_owned();
     Check { pk: about::history(&request.check), condition: Condition { expression, values } }
+}
+
+fn mentions(requests: &[MitigationRequest], now: Millis) -> Vec<(Item, Condition)> {
+    requests.iter().map(|request| mention(request, now)).collect()
 }
 
 fn holder(id: &str, claim: &Item) -> Option<Holder> {

@@ -5,6 +5,7 @@
 //! | `mitigation#TASK` | `task` | one mitigation: what was asked for, its [`State`], how it ended |
 //! | `mitigation#TASK` | `finding#ID` | what became of one finding of an ended task, action by action |
 //! | `mitigation#TASK` | `violation#ID` | what became of one violation of an ended task, and of its release |
+//! | `audit#AUDIT` | `mitigation#CHECK#TASK` | that the task works on findings of this check and audit, and how many ended well |
 //! | `mitigation#TASK` | `round#start`, `round#follow#CHECK`, … | which message of a waiting step goes on |
 //! | `finding#ID` | `mitigation` | whose the finding is: its claim, so that no two tasks take the same one |
 //! | `violation#ID` | `mitigation` | the same for a violation, and of which of its raises |
@@ -59,6 +60,10 @@ pub mod attribute {
     pub const ENDED_AT: &str = "ended_at";
     /// How many findings succeeded and failed, by check.
     pub const STATISTICS: &str = "statistics";
+    /// Of the findings of a check and audit that a task works on, how many succeeded.
+    pub const SUCCEEDED: &str = "succeeded";
+    /// And how many did not.
+    pub const FAILED: &str = "failed";
     /// The finding's id in its audit.
     pub const FINDING_ID: &str = "finding_id";
     /// The finding's identity across audits.
@@ -150,7 +155,7 @@ impl State {
 
     /// Those that a task has until it is known to have started. What is superseded never starts, unless two
     /// copies of its message are handled at the same moment: then what the service says counts.
-    pub(super) const WITHOUT_START: [Self; 6] =
+    pub const WITHOUT_START: [Self; 6] =
         [Self::Claimed, Self::Observed, Self::Held, Self::Refused, Self::GivenUp, Self::Superseded];
 
     /// Whether the task has ended at the service, in whatever way.

@@ -105,12 +105,19 @@ impl Cloud {
         to_queue.flat_map(|body| entries(&body)).collect()
     }
 
-    /// All messages published to a topic, in the order of publishing.
+    /// All messages published to a topic, in the order of publishing: what a queue that is subscribed to it gets.
     pub fn published_to(&self, topic: &str) -> Vec<String> {
         let published = self.calls("Publish").into_iter().filter_map(|call| {
             let mut fields: BTreeMap<_, _> = form_urlencoded::parse(call.body.as_bytes()).collect();
             let message = fields.remove("Message")?;
-            (fields.get("TopicArn")? == topic).then(|| message.into_owned())
+            if fields.get("TopicArn")? != topic {
+                return None;
+            }
+            if fields.get("MessageStructure").is_none() {
+                return Some(message.into_owned());
+            }
+            let texts: BTreeMap<String, String> = serde_json::from_str(&message).ok()?;
+            texts.get("sqs").or_else(|| texts.get("default")).cloned()
         });
         published.collect()
     }

@@ -13,6 +13,8 @@ use fleetwarden_core::report::CheckReport;
 use fleetwarden_core::report::Example;
 use fleetwarden_core::report::Failure;
 use fleetwarden_core::report::MitigationReport;
+use fleetwarden_core::report::NotStarted;
+use fleetwarden_core::report::NotStartedReport;
 use fleetwarden_core::report::Outcomes;
 use fleetwarden_core::report::Status;
 use fleetwarden_core::report::Suppressed;
@@ -99,6 +101,7 @@ pub(crate) fn rich() -> AuditReport {
             mitigation("fw-7f21c0de", "IN_PROGRESS", None, Some("rule quarantine-shared")),
             mitigation("by-hand-3", "FAILED", Some(BEGAN.plus_seconds(5_400)), Some("a command")),
         ],
+        not_started: not_started(),
         suppressed: suppressed(),
         debt: Some(debt()),
         gaps: vec![
@@ -233,6 +236,14 @@ pub(crate) fn worded(words: &[&str]) -> AuditReport {
         actions: BTreeMap::from([(CheckName::new(&next()), vec![next(), next()])]),
         ..mitigation("", "", None, None)
     };
+    let aside = |next: &mut dyn FnMut() -> String| NotStarted {
+        task_id: next(),
+        state: next(),
+        reason: Some(next()),
+        by: next(),
+        actions: BTreeMap::from([(CheckName::new(&next()), vec![next()])]),
+        ..not_started().tasks.remove(0)
+    };
     let suppressed = |next: &mut dyn FnMut() -> String| Suppressed {
         check: CheckName::new(&next()),
         count: 1,
@@ -251,6 +262,11 @@ pub(crate) fn worded(words: &[&str]) -> AuditReport {
         schedule: Some(next()),
         checks,
         mitigations: (0..12).map(|_| mitigation(&mut next)).collect(),
+        not_started: NotStartedReport {
+            states: (0..12).map(|at| (format!("{at:02}{}", next()), 1)).collect(),
+            tasks: (0..12).map(|_| aside(&mut next)).collect(),
+            unknown: false,
+        },
         suppressed: SuppressedReport {
             findings: 12,
             suppressions: (0..12).map(|_| suppressed(&mut next)).collect(),
@@ -324,6 +340,33 @@ fn mitigation(id: &str, status: &str, ended_at: Option<Millis>, by: Option<&str>
         by: by.map(str::to_owned),
         actions: BTreeMap::from([(check, vec!["quarantine".into(), "tell-security".into()])]),
         findings: Outcomes { total: 25, succeeded: 21, failed: 3, skipped: 1, canceled: 0 },
+    }
+}
+
+fn not_started() -> NotStartedReport {
+    let task = |id: &str, state: &str, reason: Option<&str>, findings| NotStarted {
+        task_id: id.into(),
+        state: state.into(),
+        reason: reason.map(Into::into),
+        until: (state == "held").then(|| BEGAN.plus_seconds(DAY)),
+        decided_at: Some(BEGAN.plus_seconds(900)),
+        by: "rule quarantine-shared".into(),
+        actions: BTreeMap::from([(
+            CheckName::new("DEVICE_CERTIFICATE_SHARED_CHECK"),
+            vec!["quarantine".into()],
+        )]),
+        findings,
+    };
+    let denied =
+        "StartAuditMitigationActionsTask: InvalidRequestException: no mitigation action 'quarantine'";
+    NotStartedReport {
+        states: BTreeMap::from([("held".into(), 1), ("observed".into(), 7), ("refused".into(), 1)]),
+        tasks: vec![
+            task("fw-0badc0de", "refused", Some(denied), 25),
+            task("fw-5ea1ed00", "held", Some("outside of the windows"), 14),
+            task("fw-0b5e7ed0", "observed", None, 25),
+        ],
+        unknown: false,
     }
 }
 

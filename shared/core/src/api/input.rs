@@ -219,7 +219,7 @@ fn time(value: &Value) -> Option<Number> {
     seconds.as_f64().is_some_and(|seconds| (0.0..=most).contains(&seconds)).then_some(seconds)
 }
 
-/// What is wrong with what [`time`] does not take.
+/// What is wrong with what [`time()`] does not take.
 fn no_time(value: &Value) -> &'static str {
     #[expect(clippy::cast_precision_loss, reason = "the last second has 38 bits")]
     let last = LAST_SECOND as f64;

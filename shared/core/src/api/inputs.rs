@@ -244,6 +244,13 @@ pub(super) static ONE_THING: [Member; 1] = [THING_IN_PATH];
 pub(super) static LIST_GROUPS_OF_THING: [Member; 3] =
     [THING_IN_PATH, NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
 pub(super) static ONE_GROUP: [Member; 1] = [GROUP_IN_PATH];
+pub(super) static LIST_GROUPS: [Member; 5] = [
+    NEXT_TOKEN.in_query(),
+    MAX_RESULTS.in_query(),
+    may("parentGroup", &GROUP).in_query(),
+    may("namePrefixFilter", &GROUP).in_query(),
+    may("recursive", &FLAG).in_query(),
+];
 pub(super) static LIST_THINGS_IN_GROUP: [Member; 4] =
     [GROUP_IN_PATH, may("recursive", &FLAG).in_query(), NEXT_TOKEN.in_query(), MAX_RESULTS.in_query()];
 pub(super) static REMOVE_THING: [Member; 4] = [

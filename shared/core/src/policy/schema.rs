@@ -22,8 +22,13 @@ use crate::check;
 
 /// The schema of a policy file: JSON Schema 2020-12.
 pub fn schema() -> Value {
+    schema_of::<File>()
+}
+
+/// The schema of a file that is read into a type, in the form of that of a policy.
+pub fn schema_of<T: JsonSchema>() -> Value {
     let generator = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(tidy)).into_generator();
-    generator.into_root_schema_for::<File>().to_value()
+    generator.into_root_schema_for::<T>().to_value()
 }
 
 /// Takes out what comes of Rust and not of the language: nothing is ever null, a number has no width, and a

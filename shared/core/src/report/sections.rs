@@ -127,6 +127,7 @@ fn lead(report: &AuditReport) -> String {
         let are = count(totals.suppressed, "finding is", "findings are");
         lead.push(format!("{are} suppressed and not counted"));
     }
+    lead.extend(refused(report));
     if !report.gaps.is_empty() {
         lead.push("Some of it could not be found out: see the end".into());
     }
@@ -134,6 +135,21 @@ fn lead(report: &AuditReport) -> String {
         lead.push(format!("{} looked at", count(totals.resources, "resource was", "resources were")));
     }
     lead.into_iter().map(|sentence| sentence + ".").collect::<Vec<_>>().join(" ")
+}
+
+/// That mitigations are not done and nobody but people will do them.
+fn refused(report: &AuditReport) -> Option<String> {
+    let of = |state: &str| report.not_started.states.get(state).copied().unwrap_or_default();
+    let (refused, given_up) = (of("refused"), of("given-up"));
+    match (refused, given_up) {
+        (0, 0) => None,
+        (refused, 0) => Some(count(refused, "mitigation was refused", "mitigations were refused")),
+        (0, given_up) => Some(count(given_up, "mitigation was given up", "mitigations were given up")),
+        (refused, given_up) => {
+            let both = count(refused + given_up, "mitigation was", "mitigations were");
+            Some(format!("{both} refused or given up"))
+        }
+    }
 }
 
 fn overview(report: &AuditReport) -> Section {

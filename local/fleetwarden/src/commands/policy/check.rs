@@ -29,9 +29,10 @@ pub(crate) struct Arguments {
     /// Know no mitigation actions, and say nothing of them
     #[arg(long, conflicts_with = "template")]
     no_template: bool,
-    /// File with the names of things, groups, certificates and policies that there are, to look for others
-    #[arg(long)]
-    inventory: Option<PathBuf>,
+    /// File with the things and groups of the fleet, as `fleetwarden things export` makes it, to look for names that match
+    /// nothing
+    #[arg(long, value_name = "FILE")]
+    things: Option<PathBuf>,
     /// Print what is found as a JSON list, for tools
     #[arg(long)]
     json: bool,
@@ -73,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 fn look(arguments: &Arguments) -> Result<Looked> {
     let bytes = read_bytes(&arguments.policy)?;
     let actions = arguments.actions()?;
-    let fleet = arguments.inventory.as_deref().map(Fleet::read).transpose()?;
+    let fleet = arguments.things.as_deref().map(Fleet::read).transpose()?;
     let known =
         Known { at: now(), actions: actions.as_ref(), inventory: fleet.as_ref().map(Fleet::inventory) };
     let checked = Policy::check(&bytes, &known);
@@ -183,7 +184,7 @@ mod tests {
         let policy = folder.path().join("policy.yaml");
         std::fs::write(&policy, text).unwrap();
         let arguments =
-            Arguments { policy, strict, template: None, no_template: false, inventory: None, json: false };
+            Arguments { policy, strict, template: None, no_template: false, things: None, json: false };
         look(&arguments).unwrap().is_good(strict)
     }
 

@@ -5,13 +5,16 @@ mod input;
 
 use super::Source;
 use super::explanation::{self, Explained};
+use super::test::case::{self, About, Instead, ToExplain};
 use super::things::Given as GivenThings;
 use crate::input::Input;
 use crate::output::line;
 use anyhow::{Context as _, Result};
 use clap::Args;
+use fleetwarden_core::policy::{AlarmSubject, Subject};
 use fleetwarden_core::timestamp::Millis;
-use input::{Around, Given};
+use fleetwarden_core::untrusted::shown;
+use input::{Around, Given, wrong};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -21,12 +24,12 @@ pub(crate) struct Arguments {
     /// The policy file
     #[arg(long, default_value = "policies/policy.yaml")]
     policy: PathBuf,
-    /// The finding or the alarm, as the archive, the log group, the AWS CLI or a case of `policy test` has it, or an alarm
-    /// as SNS delivers it; `-` for standard input
+    /// The finding or the alarm, as the archive, the log group or the AWS CLI has it, or an alarm as SNS delivers it; or
+    /// a case of `policy test`, its finding or alarm alone, or a whole file of cases; `-` for standard input
     #[arg(short, long, value_name = "FILE", alias = "alarm")]
     finding: PathBuf,
-    /// File with the things behind the resource, or the thing of the device: a list of name, type, groups and attributes,
-    /// or unknown; or with the things and groups of the fleet, as `policy check --inventory` takes it
+    /// File with the things and groups of the fleet, as `fleetwarden things export` makes it; or a list of the things behind
+    /// this resource, or unknown
     #[arg(long, value_name = "FILE")]
     things: Option<PathBuf>,
     /// Decide as if the audit had begun then (RFC 3339); left out, it began when the finding says so. On an alarm, decide
@@ -59,6 +62,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let source = Source::read(&arguments.policy)?;
     let Input { name, text } = crate::input::read(&arguments.finding)?;
     let now = now();
+    if let Some(cases) = case::read_to_explain(&text)
+        .map_err(|errors| wrong(&errors).context(format!("{name} holds no case")))?
+    {
+        return explain_cases(&source, cases, arguments);
+    }
     let things = arguments.things.as_deref().map(GivenThings::read).transpose()?;
     let place = [arguments.account.as_deref(), arguments.region.as_deref()];
     let around = alarms::Around::new(now, arguments.at, place, &source.policy);
@@ -91,6 +99,63 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         line(told(&source, given, arguments.at.unwrap_or(now))?.trim_end());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Explains cases of `policy test`, whatever they expect.
+fn explain_cases(source: &Source, cases: ToExplain, arguments: &Arguments) -> Result<ExitCode> {
+    let named = cases.things_of(&arguments.finding);
+    let fleet = match arguments.things.as_deref().or(named.as_deref()) {
+        Some(path) => Some(GivenThings::read(path)?.into_fleet().with_context(|| {
+            format!("{} lists the things behind one resource, which a case says itself", path.display())
+        })?),
+        None => None,
+    };
+    let instead = arguments.instead();
+    for (at, (name, mut about)) in cases.cases.into_iter().enumerate() {
+        about.settle(fleet.as_ref());
+        about.say(&instead);
+        if at > 0 && !arguments.json {
+            line("");
+        }
+        if let Some(name) = name.filter(|_| !arguments.json) {
+            line(format!("{}:", shown(&name)));
+        }
+        line(match &about {
+            About::Finding(finding) => {
+                told_of_case(source, &finding.subject(&source.policy)?, arguments.json)?
+            }
+            About::Alarm(alarm) => alarm
+                .decided(&source.policy, |subject| told_of_alarm_case(source, subject, arguments.json))?,
+        });
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn told_of_case(source: &Source, subject: &Subject<'_>, json: bool) -> Result<String> {
+    let decision = source.policy.decide(subject);
+    if json {
+        return Ok(serde_json::to_string(&decision)?);
+    }
+    let opening = explanation::opening(&source.policy, subject.at)?;
+    let told = Explained { source, subject, decision: &decision, opening, recorded: None, assumed: "" };
+    Ok(explanation::text(&told).trim_end().to_owned())
+}
+
+fn told_of_alarm_case(source: &Source, subject: &AlarmSubject<'_>, json: bool) -> Result<String> {
+    let decision = source.policy.decide_alarm(subject);
+    if json {
+        return Ok(serde_json::to_string(&decision)?);
+    }
+    let opening = explanation::opening(&source.policy, subject.at)?;
+    let told = explanation::alarm::Explained {
+        source,
+        subject,
+        decision: &decision,
+        opening,
+        recorded: None,
+        assumed: "",
+    };
+    Ok(explanation::alarm::text(&told).trim_end().to_owned())
 }
 
 fn explain_alarms(source: &Source, found: &[alarms::Given], arguments: &Arguments) -> Result<ExitCode> {
@@ -126,6 +191,18 @@ fn told_of_alarm(source: &Source, given: &alarms::Given, now: Millis) -> Result<
 }
 
 impl Arguments {
+    /// What the operator says.
+    fn instead(&self) -> Instead {
+        let Self { at, first_seen, seen, account, region, .. } = self;
+        Instead {
+            at: *at,
+            first_seen: *first_seen,
+            seen: *seen,
+            account: account.clone(),
+            region: region.clone(),
+        }
+    }
+
     /// What the operator says of a finding is so, whatever the finding says.
     fn complete(&self, given: &mut Given) {
         given.at = self.at.unwrap_or(given.at);

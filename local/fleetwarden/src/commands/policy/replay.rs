@@ -34,8 +34,8 @@ pub(crate) struct Arguments {
     /// The policy file
     #[arg(long, default_value = "policies/policy.yaml")]
     policy: PathBuf,
-    /// File with the things and groups of the fleet, as `policy check --inventory` takes it, for what the archive does
-    /// not say of the things behind a resource
+    /// File with the things and groups of the fleet, as `fleetwarden things export` makes it, for what the archive does not
+    /// say of the things behind a resource
     #[arg(long, value_name = "FILE")]
     things: Option<PathBuf>,
     /// First day of the audits and alarms that count, as 2026-11-23, in UTC

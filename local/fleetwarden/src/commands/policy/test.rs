@@ -4,13 +4,14 @@
 //! `file` is what a file of cases says, `case` makes it ready, `expect` compares, `told` and `junit` write what
 //! came out.
 
-mod case;
+pub(super) mod case;
 mod expect;
 mod file;
 mod junit;
 mod told;
 
 use super::Source;
+use crate::fleet::Fleet;
 use crate::input::{self, Input};
 use crate::output::line;
 use anyhow::{Context as _, Result, bail};
@@ -98,9 +99,11 @@ impl Results {
 
     fn run(&mut self, path: &Path, policy: Option<&Path>) -> Result<Vec<Ran>, String> {
         let Input { name: shown, text } = input::read(path).map_err(|error| format!("{error:#}"))?;
-        let read = case::read(text.as_bytes()).map_err(|errors| {
+        let mut read = case::read(text.as_bytes()).map_err(|errors| {
             errors.iter().map(|error| error.render(&shown, &text)).collect::<Vec<_>>().join("\n")
         })?;
+        let fleet = read.things_of(path).map(|things| Fleet::read(&things)).transpose();
+        let fleet = fleet.map_err(|error| format!("{error:#}"))?;
         let policy = policy.map_or_else(|| read.policy_of(path), Path::to_owned);
         let tested = self.policies.entry(policy.clone()).or_insert_with(|| {
             let source = Source::read(&policy).map_err(|error| format!("{error:#}"));
@@ -108,6 +111,9 @@ impl Results {
         });
         let source = tested.source.as_ref().map_err(Clone::clone)?;
         let mut ran = Vec::with_capacity(read.cases.len());
+        if let Some(fleet) = fleet {
+            read.cases.iter_mut().for_each(|case| case.about.settle(Some(&fleet)));
+        }
         for case in &read.cases {
             let (rules, failure) = match &case.about {
                 About::Finding(finding) => decided(source, case, finding),

@@ -1,5 +1,6 @@
 //! The things behind a resource, as an operator writes them for `policy explain` and `policy test`.
 
+use super::short::OneOr;
 use crate::fleet::Fleet;
 use crate::input::{self, Input};
 use anyhow::{Result, anyhow};
@@ -13,10 +14,10 @@ use std::fmt;
 use std::path::Path;
 
 /// What an operator says of the things behind a resource: a list of all of them, or `unknown`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Said(pub(crate) Things);
 
-/// A thing. What is left out it does not have.
+/// A thing. What is left out is as the fleet has it, if there is a file of the fleet that lists it; else it does not have it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Entry {
@@ -24,18 +25,43 @@ struct Entry {
     name: String,
     /// Its type.
     r#type: Option<String>,
-    /// Every group that it is in, with those above them.
-    #[serde(default)]
-    groups: Vec<String>,
+    /// Every group that it is in; those above them too, unless the fleet has them.
+    groups: Option<Vec<String>>,
     /// Its attributes, by name.
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
+    attributes: Option<BTreeMap<String, String>>,
 }
 
-impl From<Entry> for Thing {
-    fn from(entry: Entry) -> Self {
-        let described = Description { thing_type: entry.r#type, attributes: entry.attributes };
-        Self { name: entry.name, described: Some(described), groups: Some(entry.groups) }
+impl From<OneOr<Entry>> for Thing {
+    fn from(entry: OneOr<Entry>) -> Self {
+        let entry = match entry {
+            OneOr::One(name) => return Self { name, ..Self::default() },
+            OneOr::More(entry) => entry,
+        };
+        let Entry { name, r#type: thing_type, groups, attributes } = entry;
+        let described = (thing_type.is_some() || attributes.is_some())
+            .then(|| Description { thing_type, attributes: attributes.unwrap_or_default() });
+        Self { name, described, groups }
+    }
+}
+
+impl Said {
+    /// The things with all that the fleet knows of them.
+    pub(crate) fn settled(self, fleet: Option<&Fleet>) -> Things {
+        let Self(Things::Known(mut things)) = self else { return self.0 };
+        for thing in &mut things {
+            let listed = fleet.and_then(|fleet| fleet.thing(&thing.name));
+            let groups = match (thing.groups.take(), fleet) {
+                (Some(groups), Some(fleet)) => Some(fleet.with_parents(groups)),
+                (groups, _) => groups,
+            };
+            let (described, listed_groups) = match listed {
+                Some(listed) => (listed.described.clone(), listed.groups.clone()),
+                None => (Some(Description::default()), Some(Vec::new())),
+            };
+            thing.groups = groups.or(listed_groups);
+            thing.described = thing.described.take().or(described);
+        }
+        Things::Known(things)
     }
 }
 
@@ -57,7 +83,7 @@ impl<'de> Deserialize<'de> for Said {
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Said, A::Error> {
                 let mut things = Vec::new();
-                while let Some(entry) = items.next_element::<Entry>()? {
+                while let Some(entry) = items.next_element::<OneOr<Entry>>()? {
                     things.push(entry.into());
                 }
                 Ok(Said(Things::Known(things)))
@@ -97,8 +123,16 @@ impl Given {
             return Fleet::parse(name, text).map(|fleet| Self::Fleet(Box::new(fleet)));
         }
         match yaml::read::<Said>(text.as_bytes()) {
-            Ok(Said(things)) => Ok(Self::Behind(things)),
+            Ok(said) => Ok(Self::Behind(said.settled(None))),
             Err(error) => Err(anyhow!(error.render(name, text))),
+        }
+    }
+
+    /// The fleet, if it is one.
+    pub(crate) fn into_fleet(self) -> Option<Fleet> {
+        match self {
+            Self::Behind(_) => None,
+            Self::Fleet(fleet) => Some(*fleet),
         }
     }
 

@@ -1,9 +1,13 @@
 //! What is being done, and was, about the findings of an audit.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use crate::check::CheckName;
 use crate::report::AuditReport;
 use crate::report::MitigationReport;
+use crate::report::NotStarted;
+use crate::report::NotStartedReport;
 use crate::report::page::Block;
 use crate::report::page::Section;
 use crate::report::page::Word;
@@ -11,6 +15,7 @@ use crate::report::page::Words;
 use crate::report::page::code;
 use crate::report::page::faint;
 use crate::report::page::grouped;
+use crate::report::page::number;
 use crate::report::page::outside;
 use crate::report::page::own;
 use crate::report::page::section;
@@ -19,6 +24,12 @@ use crate::report::page::text;
 use crate::report::page::title;
 
 pub(super) fn mitigations(report: &AuditReport) -> Section {
+    let mut blocks = vec![started(report)];
+    blocks.extend(not_started(report));
+    section("mitigations", "Mitigations", blocks)
+}
+
+fn started(report: &AuditReport) -> Block {
     let rows = report.mitigations.iter().map(|task| {
         let by = task.by.as_deref().map_or_else(|| faint("not known"), |by| text(outside(by)));
         let ended = task.ended_at.map_or_else(|| own("under way"), |at| vec![Word::Time(at)]);
@@ -26,25 +37,84 @@ pub(super) fn mitigations(report: &AuditReport) -> Section {
             code(&task.task_id),
             code(&task.task_status),
             by,
-            actions(task),
+            actions(&task.actions),
             text(outcomes(task)),
             vec![Word::Time(task.started_at)],
             ended,
         ]
     });
     let heads = ["Task", "Status", "Asked for by", "Actions", "Findings", "Began", "Ended"];
-    let block = if report.mitigations.is_empty() {
-        Block::Text(own("No mitigation was started on findings of this audit."))
-    } else {
-        let caption = "Mitigation tasks on findings of this audit, newest first";
-        Block::Table(table(caption, &heads, rows, report.mitigations.len()))
-    };
-    section("mitigations", "Mitigations", vec![block])
+    match (report.mitigations.is_empty(), report.mitigations_unknown) {
+        (true, true) => Block::Text(own(
+            "Whether mitigations were started on findings of this audit could not be found out.",
+        )),
+        (true, false) => Block::Text(own("No mitigation was started on findings of this audit.")),
+        (false, _) => {
+            let caption = "Mitigation tasks on findings of this audit, newest first";
+            Block::Table(table(caption, &heads, rows, report.mitigations.len()))
+        }
+    }
 }
 
-fn actions(task: &MitigationReport) -> Words {
+/// What was decided or asked for, and was not done.
+fn not_started(report: &AuditReport) -> Option<Block> {
+    let NotStartedReport { states, tasks, unknown } = &report.not_started;
+    if *unknown {
+        return Some(Block::Text(own(
+            "Whether mitigations were refused, wait, or were only observed could not be found out.",
+        )));
+    }
+    let all: u64 = states.values().sum();
+    if all == 0 {
+        return None;
+    }
+    let by_state: Vec<String> =
+        states.iter().map(|(state, n)| format!("{} {}", grouped(*n), outside(state))).collect();
+    let caption = format!("Mitigations that were not started: {}", by_state.join(", "));
+    let heads = ["Task", "State", "Why", "Asked for by", "Actions", "Findings", "Since"];
+    let rows = tasks.iter().map(|task| {
+        vec![
+            code(&task.task_id),
+            text(word(&task.state)),
+            why(task),
+            text(outside(&task.by)),
+            actions(&task.actions),
+            number(task.findings),
+            task.decided_at.map_or_else(|| faint("not known"), |at| vec![Word::Time(at)]),
+        ]
+    });
+    Some(Block::Table(table(&caption, &heads, rows, usize::try_from(all).unwrap_or(usize::MAX))))
+}
+
+/// How a state of the ledger is called.
+fn word(state: &str) -> String {
+    match state {
+        "refused" => "Refused".into(),
+        "given-up" => "Given up".into(),
+        "lost" => "Lost: its end is not known".into(),
+        "held" => "Held until the windows open".into(),
+        "claimed" => "About to start".into(),
+        "superseded" => "Superseded".into(),
+        "observed" => "Observed: would have been started".into(),
+        other => outside(other),
+    }
+}
+
+fn why(task: &NotStarted) -> Words {
+    let mut words = match (&task.reason, task.state.as_str()) {
+        (Some(reason), _) => text(outside(reason)),
+        (None, "observed") => own("the mode is observe"),
+        (None, _) => faint("not said"),
+    };
+    if let Some(until) = task.until {
+        words.extend([Word::Own("; until "), Word::Time(until)]);
+    }
+    words
+}
+
+fn actions(by_check: &BTreeMap<CheckName, Vec<String>>) -> Words {
     let mut words = Words::new();
-    for (check, actions) in &task.actions {
+    for (check, actions) in by_check {
         for action in actions {
             if !words.is_empty() {
                 words.push(Word::Own(", "));

@@ -5,7 +5,8 @@
 use super::super::short::Reader;
 use super::super::short::alarm::{Alarm, ReadAlarm};
 use super::super::things::Given as GivenThings;
-use super::input::{looks_like_json, wrong};
+use super::input::wrong;
+use crate::input::looks_like_json;
 use anyhow::{Result, anyhow, bail};
 use fleetwarden_core::alarm::record::RecordedAlarm;
 use fleetwarden_core::alarm::{AlarmEvent, Life};

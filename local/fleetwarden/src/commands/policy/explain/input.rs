@@ -2,6 +2,7 @@
 //! prints it, or the finding of a case of `policy test`, also in YAML. They are told apart by their shape.
 
 use super::super::short::{self, Reader};
+use crate::input::looks_like_json;
 use anyhow::{Result, anyhow, bail};
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::finding::{Finding, RelatedResource, Severity};
@@ -116,13 +117,6 @@ pub(super) fn read(text: &str, around: Around<'_>) -> Result<Vec<Given>> {
         bail!("there is nothing in it");
     }
     Ok(findings)
-}
-
-/// Whether a text begins as JSON does and YAML that people write does not.
-pub(super) fn looks_like_json(text: &str) -> bool {
-    let mut begin = text.chars().filter(|c| !c.is_whitespace());
-    let opens = begin.next().is_some_and(|c| matches!(c, '{' | '['));
-    opens && begin.next().is_none_or(|c| matches!(c, '"' | '{' | '[' | '}' | ']'))
 }
 
 fn of_yaml(text: &str, around: Around<'_>) -> Result<Vec<Given>> {

@@ -5,6 +5,7 @@ use super::super::short::{self, Reader, Since};
 use super::super::things::Said;
 use super::expect::{self, Expectation, Kind};
 use super::file;
+use crate::fleet::Fleet;
 use fleetwarden_core::finding::Finding;
 use fleetwarden_core::policy::yaml::{self, Spanned};
 use fleetwarden_core::policy::{AlarmSubject, Diagnostic, Place, Policy, Subject};
@@ -19,8 +20,9 @@ const AT: Millis = Millis(1_767_225_600_000);
 
 /// A file of cases.
 #[derive(Debug)]
-pub(super) struct Cases {
+pub(super) struct Read {
     policy: Option<String>,
+    things: Option<String>,
     /// The cases, in order.
     pub(super) cases: Vec<Case>,
 }
@@ -36,33 +38,70 @@ pub(super) struct Case {
 
 /// What a case is about.
 #[derive(Debug)]
-pub(super) enum About {
+pub(in super::super) enum About {
     Finding(Box<OfFinding>),
     Alarm(Box<OfAlarm>),
 }
 
 /// A finding, and what is known around it.
 #[derive(Debug)]
-pub(super) struct OfFinding {
+pub(in super::super) struct OfFinding {
     finding: Finding,
     account: String,
     region: String,
     at: Millis,
-    first_seen: Millis,
+    /// Left out: when the audit began.
+    first_seen: Option<Millis>,
     seen: u32,
     first_suppressed: Option<Since>,
+    said: Option<Said>,
     things: Things,
 }
 
-impl Cases {
+/// What somebody says of a finding or an alarm, whatever its case says.
+#[derive(Clone, Debug, Default)]
+pub(in super::super) struct Instead {
+    pub(in super::super) at: Option<Millis>,
+    pub(in super::super) first_seen: Option<Millis>,
+    pub(in super::super) seen: Option<u32>,
+    pub(in super::super) account: Option<String>,
+    pub(in super::super) region: Option<String>,
+}
+
+/// Cases of which only is asked what comes out.
+#[derive(Debug)]
+pub(in super::super) struct ToExplain {
+    things: Option<String>,
+    /// Each with its name, if it has one.
+    pub(in super::super) cases: Vec<(Option<String>, About)>,
+}
+
+impl ToExplain {
+    /// The file of things and groups that the cases of a file name.
+    pub(in super::super) fn things_of(&self, file: &Path) -> Option<PathBuf> {
+        self.things.as_ref().map(|things| beside(file, things))
+    }
+}
+
+impl Read {
     /// The policy that the cases of a file are for.
     pub(super) fn policy_of(&self, file: &Path) -> PathBuf {
         let folder = file.parent().unwrap_or(Path::new(""));
         match &self.policy {
-            Some(policy) => tidy(&folder.join(policy)),
+            Some(policy) => beside(file, policy),
             None => tidy(&folder.join("..").join(file.file_name().unwrap_or_default())),
         }
     }
+
+    /// The file of things and groups.
+    pub(super) fn things_of(&self, file: &Path) -> Option<PathBuf> {
+        self.things.as_ref().map(|things| beside(file, things))
+    }
+}
+
+/// A path that a file names from its folder.
+fn beside(file: &Path, named: &str) -> PathBuf {
+    tidy(&file.parent().unwrap_or(Path::new("")).join(named))
 }
 
 /// A path without the `..` that take back what stands before them.
@@ -83,15 +122,55 @@ fn tidy(path: &Path) -> PathBuf {
 
 /// An alarm, and what is known around it.
 #[derive(Debug)]
-pub(super) struct OfAlarm {
+pub(in super::super) struct OfAlarm {
     alarm: ReadAlarm,
     at: Millis,
+    said: Option<Said>,
     things: Things,
+}
+
+impl About {
+    /// Takes what is not said of things from the file of the fleet.
+    pub(in super::super) fn settle(&mut self, fleet: Option<&Fleet>) {
+        match self {
+            Self::Finding(finding) => {
+                finding.things = things_of_finding(finding.said.clone(), finding.finding.identifier(), fleet);
+            }
+            Self::Alarm(alarm) => {
+                let thing = alarm.alarm.alarm.thing.as_deref();
+                alarm.things = things_of_alarm(alarm.said.clone(), thing, fleet);
+            }
+        }
+    }
+
+    /// Takes what somebody says instead.
+    pub(in super::super) fn say(&mut self, instead: &Instead) {
+        let Instead { at, first_seen, seen, account, region } = instead.clone();
+        match self {
+            Self::Finding(finding) => {
+                finding.at = at.unwrap_or(finding.at);
+                finding.first_seen = first_seen.or(finding.first_seen);
+                finding.seen = seen.unwrap_or(finding.seen);
+                finding.account = account.unwrap_or_else(|| std::mem::take(&mut finding.account));
+                finding.region = region.unwrap_or_else(|| std::mem::take(&mut finding.region));
+            }
+            Self::Alarm(alarm) => {
+                let of = &mut alarm.alarm.alarm;
+                of.account = account.unwrap_or_else(|| std::mem::take(&mut of.account));
+                of.region = region.unwrap_or_else(|| std::mem::take(&mut of.region));
+                alarm.at = at.unwrap_or(alarm.at);
+            }
+        }
+    }
 }
 
 impl OfAlarm {
     /// Gives what a policy decides on to `decide`.
-    pub(super) fn decided<R>(&self, policy: &Policy, decide: impl FnOnce(&AlarmSubject<'_>) -> R) -> R {
+    pub(in super::super) fn decided<R>(
+        &self,
+        policy: &Policy,
+        decide: impl FnOnce(&AlarmSubject<'_>) -> R,
+    ) -> R {
         let (life, raises) = self.alarm.life(self.at, policy.alarms().settle_seconds);
         decide(&AlarmSubject { life: &life, at: self.at, raises: &raises, things: &self.things })
     }
@@ -102,14 +181,14 @@ impl OfFinding {
     ///
     /// # Errors
     /// If a rule has suppressed the finding that suppresses nothing for a length of time.
-    pub(super) fn subject(&self, policy: &Policy) -> anyhow::Result<Subject<'_>> {
+    pub(in super::super) fn subject(&self, policy: &Policy) -> anyhow::Result<Subject<'_>> {
         let first_suppressed = self.first_suppressed.as_ref().map(|since| since.of(policy));
         Ok(Subject {
             finding: &self.finding,
             account: &self.account,
             region: &self.region,
             at: self.at,
-            first_seen: self.first_seen,
+            first_seen: self.first_seen.unwrap_or(self.at),
             times_seen: self.seen,
             first_suppressed: first_suppressed.transpose()?,
             things: &self.things,
@@ -121,7 +200,7 @@ impl OfFinding {
 ///
 /// # Errors
 /// What is wrong with it: the first value that is none of its type, or else everything.
-pub(super) fn read(bytes: &[u8]) -> Result<Cases, Vec<Diagnostic>> {
+pub(super) fn read(bytes: &[u8]) -> Result<Read, Vec<Diagnostic>> {
     let file: file::File = yaml::read(bytes).map_err(|error| vec![error])?;
     let mut reader = Reader::default();
     if file.cases.value.is_empty() {
@@ -137,7 +216,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Cases, Vec<Diagnostic>> {
         cases.extend(case(&mut reader, entry));
     }
     if reader.errors.is_empty() {
-        return Ok(Cases { policy: file.policy.map(|policy| policy.value), cases });
+        return Ok(Read { policy: file.policy.map(|policy| policy.value), things: file.things, cases });
     }
     reader.errors.sort();
     Err(reader.errors)
@@ -150,15 +229,55 @@ fn case(reader: &mut Reader, entry: file::Case) -> Option<Case> {
     let kind = if entry.alarm.is_some() { Kind::Alarm } else { Kind::Finding };
     let expect = expect::read(reader, entry.expect, kind);
     let Spanned { place, value: name } = entry.name;
-    let about = match (entry.finding, entry.alarm) {
-        (Some(finding), None) => of_finding(reader, finding, entry.things, at)?,
-        (None, Some(alarm)) => of_alarm(reader, alarm, entry.things, at),
+    let about = about(reader, place, (entry.finding, entry.alarm), entry.things, at)?;
+    Some(Case { name, place, expect, about })
+}
+
+/// Reads cases, or one alone, of which only is asked what comes out. None if a text is something else.
+///
+/// # Errors
+/// As [`read`].
+pub(in super::super) fn read_to_explain(text: &str) -> Result<Option<ToExplain>, Vec<Diagnostic>> {
+    let bytes = text.as_bytes();
+    let Ok(shape) = yaml::read::<file::Shape>(bytes) else { return Ok(None) };
+    let of_case = shape.alarm.is_some() || shape.finding.is_some_and(|finding| finding.check.is_some());
+    let read = if shape.cases.is_some() {
+        yaml::read::<file::ToExplain>(bytes).map(|file| (file.things, file.cases))
+    } else if of_case {
+        yaml::read::<file::CaseToExplain>(bytes).map(|case| (None, vec![case]))
+    } else {
+        return Ok(None);
+    };
+    let (things, entries) = read.map_err(|error| vec![error])?;
+    let mut reader = Reader::default();
+    let mut cases = Vec::with_capacity(entries.len());
+    for case in entries {
+        let at = case.at.as_ref().and_then(|text| reader.time(text)).unwrap_or(AT);
+        let about = about(&mut reader, Place::default(), (case.finding, case.alarm), case.things, at);
+        cases.extend(about.map(|about| (case.name, about)));
+    }
+    if reader.errors.is_empty() {
+        return Ok(Some(ToExplain { things, cases }));
+    }
+    reader.errors.sort();
+    Err(reader.errors)
+}
+
+fn about(
+    reader: &mut Reader,
+    place: Place,
+    of: (Option<short::Finding>, Option<Alarm>),
+    things: Option<Spanned<Said>>,
+    at: Millis,
+) -> Option<About> {
+    match of {
+        (Some(finding), None) => of_finding(reader, finding, things, at),
+        (None, Some(alarm)) => Some(of_alarm(reader, alarm, things, at)),
         (Some(_), Some(_)) | (None, None) => {
             reader.error(place, "a case is about a 'finding' or about an 'alarm': exactly one of the keys");
-            return None;
+            None
         }
-    };
-    Some(Case { name, place, expect, about })
+    }
 }
 
 fn of_finding(
@@ -169,57 +288,86 @@ fn of_finding(
 ) -> Option<About> {
     let read = reader.finding(entry, None, at)?;
     let behind = read.finding.identifier().map_or(Behind::Nothing, ResourceIdentifier::behind);
-    let things = things(reader, said, &behind);
+    let said = match (said, behind) {
+        (Some(said), Behind::Many | Behind::Nothing) => {
+            let what = "nobody looks up things behind this resource; leave them out";
+            reader.error(said.place, what);
+            None
+        }
+        (said, _) => said.map(|said| said.value),
+    };
+    let things = things_of_finding(said.clone(), read.finding.identifier(), None);
     Some(About::Finding(Box::new(OfFinding {
         account: read.account.unwrap_or_else(|| short::ACCOUNT.to_owned()),
         region: read.region.unwrap_or_else(|| short::REGION.to_owned()),
         at,
-        first_seen: read.first_seen.unwrap_or(at),
+        first_seen: read.first_seen,
         seen: read.seen.unwrap_or(1),
         first_suppressed: read.first_suppressed,
         finding: read.finding,
+        said,
         things,
     })))
 }
 
 fn of_alarm(reader: &mut Reader, entry: Alarm, said: Option<Spanned<Said>>, at: Millis) -> About {
     let alarm = reader.alarm(entry);
-    let things = match (said, &alarm.alarm.thing) {
-        (None, None) => Things::NotAsked,
-        (None, Some(name)) => Things::Known(vec![Thing {
-            name: name.clone(),
+    let thing = alarm.alarm.thing.as_deref();
+    let said = said.and_then(|said| match (thing, &said.value.0) {
+        (None, _) => {
+            reader
+                .error(said.place, "the alarm is about no device, and so about no thing; leave 'things' out");
+            None
+        }
+        (Some(name), Things::Known(things)) if things.iter().any(|thing| thing.name != *name) => {
+            let what =
+                format!("the alarm is about '{name}': of things there is the one of this name, or none");
+            reader.error(said.place, what);
+            None
+        }
+        (Some(_), _) => Some(said.value),
+    });
+    let things = things_of_alarm(said.clone(), thing, None);
+    About::Alarm(Box::new(OfAlarm { alarm, at, said, things }))
+}
+
+/// What is known of the things behind a resource: as much as the functions would know.
+fn things_of_finding(
+    said: Option<Said>,
+    identifier: Option<&ResourceIdentifier>,
+    fleet: Option<&Fleet>,
+) -> Things {
+    let behind = identifier.map_or(Behind::Nothing, ResourceIdentifier::behind);
+    match (said, behind, fleet) {
+        (_, Behind::Many | Behind::Nothing, _) => Things::NotAsked,
+        (Some(said), _, fleet) => said.settled(fleet),
+        (None, _, None) => Things::Known(Vec::new()),
+        (None, _, Some(fleet)) => {
+            let mut things = Things::NotAsked;
+            if let Some(identifier) = identifier {
+                fleet.complete(identifier, &mut things);
+            }
+            if things.is_not_asked() {
+                let unknown = "the file of things does not say what is behind this resource".to_owned();
+                things = Things::Unknown { unknown };
+            }
+            things
+        }
+    }
+}
+
+/// What is known of the thing that an alarm is about.
+fn things_of_alarm(said: Option<Said>, thing: Option<&str>, fleet: Option<&Fleet>) -> Things {
+    let Some(name) = thing else { return Things::NotAsked };
+    if let Some(said) = said {
+        return said.settled(fleet);
+    }
+    match fleet.filter(|fleet| fleet.inventory().things.is_some()) {
+        Some(fleet) => Things::Known(fleet.thing(name).cloned().into_iter().collect()),
+        None => Things::Known(vec![Thing {
+            name: name.to_owned(),
             described: Some(Description::default()),
             groups: Some(Vec::new()),
         }]),
-        (Some(said), None) => {
-            reader
-                .error(said.place, "the alarm is about no device, and so about no thing; leave 'things' out");
-            Things::NotAsked
-        }
-        (Some(said), Some(name)) => {
-            if let Things::Known(things) = &said.value.0
-                && things.iter().any(|thing| thing.name != *name)
-            {
-                let what =
-                    format!("the alarm is about '{name}': of things there is the one of this name, or none");
-                reader.error(said.place, what);
-            }
-            said.value.0
-        }
-    };
-    About::Alarm(Box::new(OfAlarm { alarm, at, things }))
-}
-
-/// What is known of the things: as much as the functions would know.
-fn things(reader: &mut Reader, said: Option<Spanned<Said>>, behind: &Behind<'_>) -> Things {
-    match (said, behind) {
-        (Some(said), Behind::Certificate(_) | Behind::Client(_)) => said.value.0,
-        (Some(said), Behind::Many | Behind::Nothing) => {
-            let what = "nobody looks up things behind this resource; leave them out";
-            reader.error(said.place, what);
-            Things::NotAsked
-        }
-        (None, Behind::Certificate(_) | Behind::Client(_)) => Things::Known(Vec::new()),
-        (None, Behind::Many | Behind::Nothing) => Things::NotAsked,
     }
 }

@@ -5,6 +5,7 @@ use super::super::short::{self, OneOr};
 use super::super::things::Said;
 use fleetwarden_core::policy::yaml::Spanned;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// Cases for a policy.
 #[derive(Debug, Deserialize)]
@@ -12,6 +13,9 @@ use serde::Deserialize;
 pub(super) struct File {
     /// The policy, by its path from this file's folder. Left out: the file of the same name in the folder above.
     pub(super) policy: Option<Spanned<String>>,
+    /// The file of things and groups, by its path from this file's folder: what a case does not say of things is as it has
+    /// them.
+    pub(super) things: Option<String>,
     /// The cases, in the order in which they are told.
     pub(super) cases: Spanned<Vec<Case>>,
 }
@@ -33,6 +37,43 @@ pub(super) struct Case {
     pub(super) things: Option<Spanned<Said>>,
     /// What should come out. Only what is written is compared.
     pub(super) expect: Spanned<Expect>,
+}
+
+/// Cases, or one alone, of which `policy explain` says what comes out, whatever they expect.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct ToExplain {
+    pub(super) things: Option<String>,
+    #[serde(rename = "policy")]
+    _policy: Option<IgnoredAny>,
+    pub(super) cases: Vec<CaseToExplain>,
+}
+
+/// A case without what is expected of it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct CaseToExplain {
+    pub(super) name: Option<String>,
+    pub(super) at: Option<Spanned<String>>,
+    pub(super) finding: Option<short::Finding>,
+    pub(super) alarm: Option<Alarm>,
+    pub(super) things: Option<Spanned<Said>>,
+    #[serde(rename = "expect")]
+    _expect: Option<IgnoredAny>,
+}
+
+/// What tells cases from other files.
+#[derive(Debug, Deserialize)]
+pub(super) struct Shape {
+    pub(super) cases: Option<IgnoredAny>,
+    pub(super) finding: Option<FindingShape>,
+    pub(super) alarm: Option<IgnoredAny>,
+}
+
+/// What tells the finding of a case from one of the AWS CLI.
+#[derive(Debug, Deserialize)]
+pub(super) struct FindingShape {
+    pub(super) check: Option<IgnoredAny>,
 }
 
 /// What should come out.

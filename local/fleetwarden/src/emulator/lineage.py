@@ -1,6 +1,6 @@
 """Lambda's detection of recursive loops through queues, which the emulator has for direct invocations only.
 
-It runs inside the emulator, as Python's `sitecustomize`. The SDK of a function sends the trace header of its
+It runs inside the emulator. The SDK of a function sends the trace header of its
 invocation along with each call; SQS keeps that header with the message, as its attribute AWSTraceHeader; and the
 invocation that receives the message gets the header back, with the count of its function raised by one. A function
 that one chain of requests has invoked 16 times is not invoked a 17th time unless its `RecursiveLoop` is `Allow`: the
@@ -11,13 +11,10 @@ chosen here: how the header spells the counts, and that of a batch the message w
 """
 
 import contextvars
-import os
 import re
 import zlib
 
-os.environ.pop("PYTHONPATH", None)  # for the emulator alone, not for what it starts
-
-from ministack.services import lambda_svc, sqs  # noqa: E402
+from ministack.services import lambda_svc, sqs
 
 LIMIT = 16
 
