@@ -22,7 +22,7 @@ pub const TEXTS: [&str; 22] = [
     "gpj.\u{202e}exe\u{2066}\u{2069}",
     "pu\u{200b}mp\u{feff}\u{e0041}\u{ad}",
     "**bold** _slanted_ ~~gone~~ `code`",
-    "` **out of the code** `",
+    "` **out of the code**",
     "``` \n fenced \n```",
     "| a | b |\n| - | - |\n| c | d |",
     "<script>alert(1)</script><img src=x onerror=alert(1)>",
