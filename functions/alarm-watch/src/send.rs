@@ -35,7 +35,7 @@ pub(crate) struct Lost {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Example {
-    violation_id: String,
+    pub(crate) violation_id: String,
     pub(crate) profile: String,
     pub(crate) behavior: String,
     pub(crate) thing: Option<String>,

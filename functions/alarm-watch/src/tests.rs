@@ -1,5 +1,6 @@
 //! The watch on alarms, on the in-memory cloud and a Detect that lists what a test sets.
 
+mod hostile;
 mod house;
 mod incidents;
 mod schedules;

@@ -8,6 +8,7 @@ use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
 use fleetwarden_core::notices::Due;
 use fleetwarden_core::notices::Notices;
+use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
@@ -85,7 +86,7 @@ impl Trouble {
             about: format!("{} since {}, month {}", self.key(), due.since.0, due.months),
             thread: "alarm watch".into(),
             title,
-            description: format!("Account {} in {}. {description}", place.account, place.region),
+            description: text!("Account {} in {}. {}", place.account, place.region, description),
             next_steps,
             subject: Subject::Log,
         }

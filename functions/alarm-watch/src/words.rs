@@ -1,28 +1,26 @@
-//! What people are told, and what to do about it. Names of devices stand as code and never raw.
+//! What people are told, and what to do about it.
 
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
-use fleetwarden_core::names::visible;
+use fleetwarden_core::text;
+use fleetwarden_core::untrusted::Text;
 
 use crate::incidents::Ended;
 use crate::send::Example;
 use crate::send::Lost;
 use crate::trouble::Trouble;
 
-/// The longest name that is shown, in characters.
-const NAME: usize = 128;
-
 /// An alert's title, its description, and what to do.
-type Words = (String, String, Vec<String>);
+type Words = (Text, Text, Vec<Text>);
 
 impl Trouble {
     pub(crate) fn words(&self) -> Words {
         match self {
             Self::Unheard { lost } => (
-                format!("{} not heard of", events(lost)),
-                format!(
+                text!("{} not heard of", events(lost)),
+                text!(
                     "Device Defender lists events of which no message came, or whose message was not handled. They were \
                      sent to the alarm queue, so that they are being handled now; what is not heard of from now on is \
                      brought in in the same way, by each look of this watch.\n{}",
@@ -38,8 +36,8 @@ impl Trouble {
                 ],
             ),
             Self::Undelivered { lost } => (
-                format!("{} sent through in vain", events(lost)),
-                format!(
+                text!("{} sent through in vain", events(lost)),
+                text!(
                     "An earlier look of this watch sent these events to the alarm queue, and the ledger still does not have \
                      them. They are sent three times at most.\n{}",
                     named(lost)
@@ -48,15 +46,15 @@ impl Trouble {
             ),
             Self::Unsent { why } => (
                 "Alarms were not heard of, and could not be sent through".into(),
-                format!("The alarm queue did not take a message of this watch: {}.", visible(why)),
+                text!("The alarm queue did not take a message of this watch: {}.", why),
                 vec![
                     "Let the role of `alarm-watch` send to the alarm queue (sqs:SendMessage). The next look sends again."
                         .into(),
                 ],
             ),
             Self::Gone { lost } => (
-                format!("{} ended and no message told of it", alarms(lost)),
-                format!(
+                text!("{} ended and no message told of it", alarms(lost)),
+                text!(
                     "The ledger had these in alarm, and Device Defender no longer lists them as active. They were ended as \
                      alarm-invalidated at the time of the look.\n{}",
                     named(lost)
@@ -69,7 +67,7 @@ impl Trouble {
             ),
             Self::Behind { seconds } => (
                 "The watch on alarms is behind".into(),
-                format!(
+                text!(
                     "There were more events than one invocation has time for. Those of the last {} minutes are still to be \
                      looked at; the next look goes on where this one ended.",
                     seconds / 60
@@ -81,8 +79,8 @@ impl Trouble {
                 ],
             ),
             Self::Blind { operation, message, .. } => (
-                format!("The watch on alarms is blind: {operation}"),
-                format!("What it would have seen is not known. {}", visible(message)),
+                text!("The watch on alarms is blind: {}", operation),
+                text!("What it would have seen is not known. {}", message),
                 vec![
                     "If it is denied, let the role of `alarm-watch` make the call, and look for a deny in a service control \
                      policy or a permissions boundary. If it is not, the next look may succeed."
@@ -95,22 +93,27 @@ impl Trouble {
 
 /// An incident is over.
 pub(crate) fn incident_over(over: &Ended, account: &str, region: &str) -> Alert {
-    let (behavior, profile) = (code(&over.behavior), code(&over.profile));
+    let Ended { behavior, profile, .. } = over;
     let left = match over.in_alarm {
-        0 => "No device is in alarm any more.".to_owned(),
-        1 => "One device is still in alarm: the policy decides on it now.".to_owned(),
-        many => format!("{many} devices are still in alarm: the policy decides on each of them now."),
+        0 => Text::own("No device is in alarm any more."),
+        1 => Text::own("One device is still in alarm: the policy decides on it now."),
+        many => text!("{} devices are still in alarm: the policy decides on each of them now.", many),
     };
     Alert {
         kind: Kind::AlarmIncidentOver,
         severity: AlertSeverity::Low,
         about: format!("incident {} over", over.id),
         thread: format!("incident {}", over.id),
-        title: format!("Incident over: {behavior}"),
-        description: format!(
-            "Account {account} in {region}. The incident of behavior {behavior} of security profile {profile} is over: no \
-             new device within the policy's window. {} devices alarmed in it. {left}",
-            over.devices
+        title: text!("Incident over: `{}`", behavior),
+        description: text!(
+            "Account {} in {}. The incident of behavior `{}` of security profile `{}` is over: no new device within the \
+             policy's window. {} devices alarmed in it. {}",
+            account,
+            region,
+            behavior,
+            profile,
+            over.devices,
+            left
         ),
         next_steps: vec![
             "If the devices did nothing wrong, verify their alarms as FALSE_POSITIVE or BENIGN_POSITIVE."
@@ -120,46 +123,41 @@ pub(crate) fn incident_over(over: &Ended, account: &str, region: &str) -> Alert 
     }
 }
 
-fn function_step() -> String {
-    "If the alerts go on, the topic or the queue does not reach `detect-alarm`: see the topic's subscription, the \
-     function's errors and its dead-letter queue. What is parked there has its reason in the attribute `reason`."
-        .to_owned()
+fn function_step() -> Text {
+    Text::own(
+        "If the alerts go on, the topic or the queue does not reach `detect-alarm`: see the topic's subscription, the \
+         function's errors and its dead-letter queue. What is parked there has its reason in the attribute `reason`.",
+    )
 }
 
-fn events(lost: &Lost) -> String {
+fn events(lost: &Lost) -> Text {
     match lost.count {
-        1 => "1 event of an alarm was".to_owned(),
-        many => format!("{many} events of alarms were"),
+        1 => Text::own("1 event of an alarm was"),
+        many => text!("{} events of alarms were", many),
     }
 }
 
-fn alarms(lost: &Lost) -> String {
+fn alarms(lost: &Lost) -> Text {
     match lost.count {
-        1 => "1 alarm".to_owned(),
-        many => format!("{many} alarms"),
+        1 => Text::own("1 alarm"),
+        many => text!("{} alarms", many),
     }
 }
 
 /// A line for each event, up to a bound.
-fn named(lost: &Lost) -> String {
+fn named(lost: &Lost) -> Text {
     let line = |example: &Example| {
-        let thing = example.thing.as_deref().map_or_else(|| "no device".to_owned(), code);
-        format!(
-            "- {thing}: {} by {} of {}, {}",
-            visible(&example.event),
-            code(&example.behavior),
-            code(&example.profile),
-            example.at.rfc3339()
+        let thing = example.thing.as_ref().map_or(Text::own("no device"), |thing| text!("`{}`", thing));
+        text!(
+            "- {}: {} by `{}` of `{}`, {}",
+            thing,
+            example.event,
+            example.behavior,
+            example.profile,
+            example.at
         )
     };
     let more = lost.count.checked_sub(lost.examples.len() as u64).filter(|more| *more > 0);
-    let more = more.map(|more| format!("- and {more} more"));
-    lost.examples.iter().map(line).chain(more).collect::<Vec<_>>().join("\n")
-}
-
-/// A name as code: no character of it can end that, be unseen, or mean anything to a chat.
-fn code(name: &str) -> String {
-    let plain = |c: char| if matches!(c, '`' | '<' | '>' | '@') { '?' } else { c };
-    let name: String = visible(name).chars().map(plain).take(NAME).collect();
-    format!("`{name}`")
+    let more = more.map(|more| text!("- and {} more", more));
+    Text::joined(lost.examples.iter().map(line).chain(more), "\n")
 }

@@ -39,6 +39,9 @@ impl ApplyMitigations {
 
 /// For tests: the start that a command makes.
 #[cfg(test)]
+pub(crate) use alerts::every as every_alert;
+
+#[cfg(test)]
 pub(crate) async fn start_task(
     iot: &aws_sdk_iot::Client,
     request: &fleetwarden_core::alarm::message::AlarmMitigationRequest,

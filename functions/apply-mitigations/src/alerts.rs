@@ -1,7 +1,5 @@
 //! What people are told about mitigations: what happened, to what, why, and what to do next.
 
-use std::fmt::Write as _;
-
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
@@ -9,9 +7,11 @@ use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
-use fleetwarden_core::names::shown;
+use fleetwarden_core::text;
+use fleetwarden_core::untrusted::Text;
 
 use crate::follow::Statistics;
+use crate::results::ActionResult;
 use crate::results::FindingResult;
 
 /// How many things of a finding an alert names.
@@ -25,11 +25,10 @@ pub(crate) fn ended(
     failures: &[FindingResult],
 ) -> Alert {
     let title =
-        format!("{}: {} of {} mitigations did not succeed", check(request), all.not_succeeded(), all.total);
-    let mut description = about(request);
-    let _ = write!(
-        description,
-        "\nThe task ended as {}. Findings: {} succeeded, {} failed, {} skipped, {} canceled.",
+        text!("{}: {} of {} mitigations did not succeed", request.check, all.not_succeeded(), all.total);
+    let mut description = text!(
+        "{}\nThe task ended as {}. Findings: {} succeeded, {} failed, {} skipped, {} canceled.",
+        about(request),
         state.as_str(),
         all.succeeded,
         all.failed,
@@ -37,20 +36,17 @@ pub(crate) fn ended(
         all.canceled
     );
     for failure in failures {
-        let _ =
-            write!(description, "\n- finding `{}`{}: {}", failure.finding_id, of(failure), failure.state());
+        description.push(text!("\n- finding `{}`{}: {}", failure.finding_id, of(failure), failure.state()));
         for action in failure.actions.iter().filter(|action| action.status != "COMPLETED") {
-            let code = action.error_code.as_deref().unwrap_or("no error code");
-            let message = cut(action.message.as_deref().unwrap_or("no message"));
-            let _ = write!(description, "; `{}` {}: {code}: {message}", action.action, action.status);
+            description.push(failed(action));
         }
     }
     let more = usize::try_from(all.not_succeeded()).unwrap_or_default().saturating_sub(failures.len());
     if more > 0 && !failures.is_empty() {
-        let _ = write!(description, "\n- and {more} more; the ledger has them all");
+        description.push(text!("\n- and {} more; the ledger has them all", more));
     }
     let severity = if state == State::Canceled { AlertSeverity::Medium } else { AlertSeverity::High };
-    let steps: &[&str] = match state {
+    let steps: &[&'static str] = match state {
         State::Canceled => &[
             "If it was canceled on purpose, nothing is left to do: what was applied stays applied.",
             "Else mitigate by hand what cannot wait: the next audit finds the rest again, under new ids.",
@@ -68,18 +64,18 @@ pub(crate) fn ended(
 }
 
 /// What a finding is about: its resource, and the things behind it.
-fn of(failure: &FindingResult) -> String {
-    let resource = failure.resource.as_ref().map(|resource| format!(" of `{}`", shown(&resource.label())));
+fn of(failure: &FindingResult) -> Text {
+    let resource = failure.resource.as_ref().map(|resource| text!(" of `{}`", resource.label()));
     let things = failure.things.as_deref().unwrap_or_default();
-    let named: Vec<String> = things.iter().take(THINGS).map(|thing| format!("`{}`", shown(thing))).collect();
+    let named = Text::joined(things.iter().take(THINGS).map(|thing| text!("`{}`", thing)), ", ");
     let more = things.len().saturating_sub(THINGS);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let things = match named.len() {
-        0 => String::new(),
-        1 => format!(", thing {}", named.join(", ")),
-        _ => format!(", things {}{more}", named.join(", ")),
+    let more = if more > 0 { text!(" and {} more", more) } else { Text::default() };
+    let things = match things.len() {
+        0 => Text::default(),
+        1 => text!(", thing {}", named),
+        _ => text!(", things {}{}", named, more),
     };
-    resource.unwrap_or_default() + &things
+    text!("{}{}", resource.unwrap_or_default(), things)
 }
 
 /// The task can never start.
@@ -88,8 +84,8 @@ pub(crate) fn refused(request: &MitigationRequest, reason: &str) -> Alert {
         request,
         "refused",
         AlertSeverity::High,
-        format!("{}: a mitigation of {} was refused", check(request), findings(request)),
-        format!("{}\nNothing was changed. `{}`", about(request), cut(reason)),
+        text!("{}: a mitigation of {} was refused", request.check, findings(request)),
+        text!("{}\nNothing was changed. `{}`", about(request), reason),
         &[
             "See whether the mitigation actions that the rule names exist in this account and region and fit the check.",
             "Then redrive the mitigation dead-letter queue: the same task starts, and takes nothing twice.",
@@ -105,11 +101,11 @@ pub(crate) fn shut(request: &MitigationRequest, reason: &str) -> Alert {
             request,
             "shut",
             AlertSeverity::High,
-            format!("{}: mitigations are refused: no window opens for over a year", check(request)),
-            format!(
+            text!("{}: mitigations are refused: no window opens for over a year", request.check),
+            text!(
                 "{}\nNothing was changed. `{}` The same is true of every mitigation of this rule and audit.",
                 about(request),
-                cut(reason)
+                reason
             ),
             &[
                 "Mend `windows` in the policy file and deploy it.",
@@ -128,11 +124,11 @@ pub(crate) fn held(request: &MitigationRequest, reason: &str) -> Alert {
             request,
             "held",
             AlertSeverity::Medium,
-            format!("{}: mitigations wait for more than a day", check(request)),
-            format!(
+            text!("{}: mitigations wait for more than a day", request.check),
+            text!(
                 "{}\nIt is {}, and so is every mitigation of this rule and audit that comes before then.",
                 about(request),
-                cut(reason)
+                reason
             ),
             &[
                 "If it cannot wait, change `windows` in the policy file and deploy it: what waits starts within 15 minutes.",
@@ -150,15 +146,15 @@ pub(crate) fn left_out(request: &MitigationRequest, policy: &str, reason: &str) 
             request,
             "left-out",
             AlertSeverity::Medium,
-            format!(
+            text!(
                 "{}: not all that was to be mitigated starts: the policy decides otherwise now",
-                check(request)
+                request.check
             ),
-            format!(
+            text!(
                 "{}\nEach finding is decided on again right before its start. Now: `{}` The same may be true of other \
                  mitigations of this rule and audit; the ledger and the log have each.",
                 about(request),
-                cut(reason)
+                reason
             ),
             &[
                 "If the policy, or what is behind the findings, was changed for this, nothing is left to do: what is left out was not changed in the fleet.",
@@ -174,8 +170,8 @@ pub(crate) fn given_up(request: &MitigationRequest, reason: &str) -> Alert {
         request,
         "given-up",
         AlertSeverity::High,
-        format!("{}: a mitigation of {} has not started", check(request), findings(request)),
-        format!("{}\nNothing was changed. `{}`", about(request), cut(reason)),
+        text!("{}: a mitigation of {} has not started", request.check, findings(request)),
+        text!("{}\nNothing was changed. `{}`", about(request), reason),
         &[
             "Cancel mitigation tasks that hang: ten can run at once in an account and region.",
             "Then redrive the mitigation dead-letter queue: it waits for another day. Findings are kept for 90 days; what is older does not start.",
@@ -189,8 +185,8 @@ pub(crate) fn slow(request: &MitigationRequest) -> Alert {
         request,
         "slow",
         AlertSeverity::Medium,
-        format!("{}: a mitigation task runs for more than a day", check(request)),
-        format!("{}\nIt is followed until it ends, for 90 days.", about(request)),
+        text!("{}: a mitigation task runs for more than a day", request.check),
+        text!("{}\nIt is followed until it ends, for 90 days.", about(request)),
         &["Cancel the task if it hangs: it is one of the ten that can run at once."],
     )
 }
@@ -201,8 +197,8 @@ pub(crate) fn endless(request: &MitigationRequest) -> Alert {
         request,
         "endless",
         AlertSeverity::High,
-        format!("{}: a mitigation task has run for 90 days", check(request)),
-        format!("{}\nIt is not followed any more, so how it ends is not recorded.", about(request)),
+        text!("{}: a mitigation task has run for 90 days", request.check),
+        text!("{}\nIt is not followed any more, so how it ends is not recorded.", about(request)),
         &[
             "Cancel the task: it is one of the ten that can run at once.",
             "Run an audit of the check: what was not mitigated is found again.",
@@ -216,8 +212,8 @@ pub(crate) fn lost(request: &MitigationRequest) -> Alert {
         request,
         "lost",
         AlertSeverity::High,
-        format!("{}: a mitigation task is gone", check(request)),
-        format!(
+        text!("{}: a mitigation task is gone", request.check),
+        text!(
             "{}\nThe service does not know the task any more, so nobody can tell what it changed.",
             about(request)
         ),
@@ -232,18 +228,18 @@ fn alert(
     request: &MitigationRequest,
     what: &str,
     severity: AlertSeverity,
-    title: String,
-    description: String,
-    next_steps: &[&str],
+    title: Text,
+    description: Text,
+    next_steps: &[&'static str],
 ) -> Alert {
     Alert {
         kind: Kind::MitigationFailed,
         severity,
         about: format!("{} {} {what}", request.task_id(), request.check),
-        thread: format!("audit {}", shown(&request.audit.task_id)),
+        thread: format!("audit {}", request.audit.task_id),
         title,
         description,
-        next_steps: next_steps.iter().map(|step| (*step).to_owned()).collect(),
+        next_steps: next_steps.iter().copied().map(Text::own).collect(),
         subject: Subject::Mitigation {
             task_id: request.task_id(),
             audit_task_id: Some(request.audit.task_id.clone()),
@@ -256,32 +252,41 @@ fn of_rule(request: &MitigationRequest, what: &str) -> String {
     format!("{} {} {what}", request.check, request.origin.rule().unwrap_or_default())
 }
 
-fn about(request: &MitigationRequest) -> String {
-    let origin = match &request.origin {
-        Origin::Rule(rule) => format!("rule `{}`", shown(rule)),
-        Origin::Command(_) => "asked for by a command".to_owned(),
-    };
-    format!(
-        "**{}**, {origin}, actions `{}`, on {} of audit `{}`; mitigation task `{}`.",
-        check(request),
-        cut(&request.actions.join(", ")),
+fn about(request: &MitigationRequest) -> Text {
+    text!(
+        "**{}**, {}, actions {}, on {} of audit `{}`; mitigation task `{}`.",
+        request.check,
+        origin(&request.origin),
+        actions(&request.actions),
         findings(request),
-        shown(&request.audit.task_id),
+        request.audit.task_id,
         request.task_id()
     )
 }
 
-fn findings(request: &MitigationRequest) -> String {
+fn findings(request: &MitigationRequest) -> Text {
     match request.count() {
-        1 => "1 finding".into(),
-        count => format!("{count} findings"),
+        1 => Text::own("1 finding"),
+        count => text!("{} findings", count),
     }
 }
 
-fn check(request: &MitigationRequest) -> String {
-    shown(request.check.as_str())
+/// Who asked for a mitigation.
+pub(crate) fn origin(origin: &Origin) -> Text {
+    match origin {
+        Origin::Rule(rule) => text!("rule `{}`", rule),
+        Origin::Command(_) => Text::own("asked for by a command"),
+    }
 }
 
-pub(crate) fn cut(text: &str) -> String {
-    text.chars().take(700).map(|c| if c.is_control() { ' ' } else { c }).collect()
+/// The mitigation actions of a task.
+pub(crate) fn actions(actions: &[String]) -> Text {
+    Text::joined(actions.iter().map(|action| text!("`{}`", action)), ", ")
+}
+
+/// What became of an action that did not succeed.
+pub(crate) fn failed(action: &ActionResult) -> Text {
+    let code = action.error_code.as_deref().map_or(Text::own("no error code"), |code| text!("{}", code));
+    let message = action.message.as_deref().map_or(Text::own("no message"), |message| text!("{}", message));
+    text!("; `{}` {}: {}: {}", action.action, action.status, code, message)
 }

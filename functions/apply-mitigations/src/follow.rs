@@ -70,7 +70,7 @@ impl ApplyMitigations {
             Some("FAILED") => self.ended(message, &task, State::Failed, deadline).await,
             Some("CANCELED") => self.ended(message, &task, State::Canceled, deadline).await,
             status => {
-                tracing::info!(mitigation.task_id = id, ?status, waits = message.waits, "the task runs");
+                tracing::info!(mitigation.task_id = id, status, waits = message.waits, "the task runs");
                 // A false message could say that the task has run for long, so the service says since when.
                 let since = task.start_time.as_ref().and_then(millis).or(message.since);
                 let runs_for = |seconds| since.is_some_and(|since| self.is_past(since, seconds));
@@ -165,7 +165,7 @@ impl ApplyMitigations {
                 state => {
                     tracing::info!(
                         mitigation.task_id = id,
-                        ?state,
+                        state = state.map(State::as_str),
                         "nothing to follow: the task was not started"
                     );
                     return Ok(());

@@ -4,6 +4,7 @@ mod admission;
 mod alarms;
 mod follow;
 mod hold;
+pub(crate) mod hostile;
 mod order;
 mod results;
 mod revalidate;

@@ -14,14 +14,15 @@ use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
 use fleetwarden_core::digest::Digest;
-use fleetwarden_core::names::shown;
 use fleetwarden_core::notices::Due;
 use fleetwarden_core::notices::Notices;
+use fleetwarden_core::text;
+use fleetwarden_core::untrusted::Text;
 use serde::Deserialize;
 use serde::Serialize;
 
 use crate::ApplyMitigations;
-use crate::alerts::cut;
+use crate::alerts::actions as listed;
 
 /// What was not refused for so long was mended, or its rule is gone. Longer than a month, the longest time between two
 /// runs of a scheduled audit.
@@ -144,27 +145,27 @@ fn alert(rule: &str, actions: &[String], why: Unable, reason: &str, due: Due) ->
              create the action in this account and region, or name another one in the policy.",
         ),
     };
-    let rule = shown(rule);
     Alert {
         kind: Kind::MitigationRefused,
         severity: AlertSeverity::High,
         about: format!("{rule} {} {} since {}, month {}", actions.join(","), why.word(), due.since.0, due.months),
         thread: format!("mitigations of {rule}"),
-        title: format!("Rule {rule} cannot mitigate: {title}"),
-        description: format!(
-            "Rule `{rule}`, actions `{}`.\nNothing was changed. `{}` The policy's mode is `enforce`, and every task of this \
+        title: text!("Rule {} cannot mitigate: {}", rule, Text::own(title)),
+        description: text!(
+            "Rule `{}`, actions {}.\nNothing was changed. `{}` The policy's mode is `enforce`, and every task of this \
              rule is refused until this is mended. Nothing is parked. It is told again every 30 days while it lasts.",
-            cut(&actions.join(", ")),
-            cut(reason)
+            rule,
+            listed(actions),
+            reason
         ),
         next_steps: vec![
-            step.to_owned(),
+            step.into(),
             "Nothing has to be redriven: the next audit, or the next alarm, decides on what is still there. To mitigate at \
              once, start an audit then."
-                .to_owned(),
+                .into(),
             "If nothing is to be mitigated, set `mode: observe` in the policy file and deploy it. `fleetwarden policy check` \
              compares the policy with the stack's parameters."
-                .to_owned(),
+                .into(),
         ],
         subject: Subject::Log,
     }

@@ -14,12 +14,14 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::iot_api::UNREADABLE;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::Audit;
-use fleetwarden_core::names::shown;
 use fleetwarden_core::notification;
 use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::notification::CheckEnded;
 use fleetwarden_core::notification::CheckStatus;
+use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::Piece;
+use fleetwarden_core::untrusted::Text;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
@@ -36,6 +38,9 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// The API may give the start in whole seconds.
 const SAME_START_MS: u64 = 1_000;
 
+/// What stands for a value that is not there.
+const NONE: &str = "(none)";
+
 /// A count of a check, if it has it.
 type Count = fn(&CheckEnded) -> Option<u64>;
 
@@ -51,7 +56,7 @@ pub(crate) struct Confirmed {
     pub(crate) audit: Audit,
     pub(crate) ended: AuditEnded,
     /// In what the notification differs.
-    pub(crate) differences: Vec<String>,
+    pub(crate) differences: Vec<Text>,
 }
 
 impl Handler {
@@ -101,60 +106,63 @@ impl Handler {
 }
 
 /// Why an audit has not ended yet, if that is so. A check can end a moment later than its description shows.
-fn not_ended(notified: &AuditEnded, described: &AuditEnded) -> Option<String> {
+pub(crate) fn not_ended(notified: &AuditEnded, described: &AuditEnded) -> Option<Text> {
     let status = &described.task_status;
     if !notification::has_ended(status) {
-        return Some(format!("the status of the audit task is {}", word(status)));
+        return Some(text!("the status of the audit task is {}", word(status)));
     }
     let notified = checks(notified);
     let open = described.audit_details.iter().find(|check| {
         let notified = notified.get(&check.check).map(|check| check.status);
         check.status == CheckStatus::Unknown && notified.is_some_and(|status| status != CheckStatus::Unknown)
     });
-    open.map(|check| format!("the status of {} is not that of a check that ended", check.check))
+    open.map(|check| text!("the status of {} is not that of a check that ended", check.check))
 }
 
 /// In what a notification differs from the description. What a notification leaves out is not compared.
-fn differences(notified: &AuditEnded, described: &AuditEnded) -> Vec<String> {
+pub(crate) fn differences(notified: &AuditEnded, described: &AuditEnded) -> Vec<Text> {
     let mut found = Vec::new();
-    let mut compare = |what: &str, said: &str, is: &str| {
+    let mut compare = |what: &dyn Piece, said: &str, is: &str| {
         if said != is {
-            found.push(format!("{what} is {}, not {}", word(is), word(said)));
+            found.push(text!("{} is {}, not {}", what, word(is), word(said)));
         }
     };
-    compare("taskStatus", &notified.task_status, &described.task_status);
-    compare("taskType", &notified.task_type, &described.task_type);
-    let [said, is] =
-        [notified, described].map(|ended| ended.scheduled_audit_name.as_deref().unwrap_or("(none)"));
-    compare("scheduledAuditName", said, is);
+    compare(&Text::own("taskStatus"), &notified.task_status, &described.task_status);
+    compare(&Text::own("taskType"), &notified.task_type, &described.task_type);
+    let [said, is] = [notified, described].map(|ended| ended.scheduled_audit_name.as_deref().unwrap_or(NONE));
+    compare(&Text::own("scheduledAuditName"), said, is);
     let [Millis(said), Millis(is)] = [notified, described].map(|ended| ended.task_start_time);
     if said.abs_diff(is) >= SAME_START_MS {
-        compare("taskStartTime", &said.to_string(), &is.to_string());
+        compare(&Text::own("taskStartTime"), &said.to_string(), &is.to_string());
     }
     let (mut said, is) = (checks(notified), checks(described));
     for (name, is) in is {
         let Some(said) = said.remove(name) else {
-            compare(name.as_str(), "(none)", is.status.as_str());
+            compare(name, NONE, is.status.as_str());
             continue;
         };
-        compare(&format!("the status of {name}"), said.status.as_str(), is.status.as_str());
+        compare(&text!("the status of {}", name), said.status.as_str(), is.status.as_str());
         for (what, count) in COUNTS {
             if let Some(said) = count(said) {
                 let is = count(is).unwrap_or_default();
-                compare(&format!("{what} of {name}"), &said.to_string(), &is.to_string());
+                compare(&text!("{} of {}", Text::own(what), name), &said.to_string(), &is.to_string());
             }
         }
     }
     for (name, said) in said {
-        compare(name.as_str(), said.status.as_str(), "(none)");
+        compare(name, said.status.as_str(), NONE);
     }
     found
 }
 
 /// A value of a message as people may see it: the alphabet of a status, a name or a number, and nothing else.
-fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '(' | ')');
-    if text.chars().all(plain) { shown(text) } else { "another text".to_owned() }
+fn word(value: &str) -> Text {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    match value {
+        NONE => Text::own(NONE),
+        value if value.chars().all(plain) => text!("{}", value),
+        _ => Text::own("another text"),
+    }
 }
 
 /// The checks by name.

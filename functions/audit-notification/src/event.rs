@@ -4,7 +4,7 @@
 //! one record without them would fail its whole event before a line of ours has run.
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::names::shown;
+use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 
 const SOURCE: &str = "aws:sns";

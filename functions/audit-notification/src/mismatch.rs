@@ -9,7 +9,10 @@ use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
 use fleetwarden_core::notification::AuditEnded;
+use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::Text;
+use fleetwarden_core::untrusted::shown;
 
 /// How many differences are named.
 const NAMED: usize = 10;
@@ -19,14 +22,15 @@ pub(crate) enum Mismatch {
     /// The service knows no such audit task.
     NoSuchTask,
     /// The audit has not ended, and why that is known.
-    NotEnded(String),
+    NotEnded(Text),
     /// The audit ended in another way, and in what.
-    Different(Vec<String>),
+    Different(Vec<Text>),
 }
 
 impl Mismatch {
     /// What becomes of the message: it is parked, or tried again while the audit may end any moment.
     pub(crate) fn error(&self, task_id: &str) -> Error {
+        let task_id = shown(task_id);
         match self {
             Self::NoSuchTask => {
                 Error::Input(format!("audit {task_id}: DescribeAuditTask knows no such audit task"))
@@ -45,24 +49,26 @@ impl Mismatch {
         let (kind, title, what) = match self {
             Self::NoSuchTask => (
                 "no such task",
-                format!("A notification names audit task {task_id}, which does not exist"),
-                "`DescribeAuditTask` knows no such audit task. Nothing was written or triaged; the message is parked. An \
-                 audit of another region, or of more than 90 days ago, does not exist here either."
-                    .to_owned(),
+                text!("A notification names audit task {}, which does not exist", task_id),
+                Text::own(
+                    "`DescribeAuditTask` knows no such audit task. Nothing was written or triaged; the message is \
+                     parked. An audit of another region, or of more than 90 days ago, does not exist here either.",
+                ),
             ),
             Self::NotEnded(why) => (
                 "not ended",
-                format!("A notification says that audit task {task_id} ended, and it has not"),
-                format!(
-                    "In the answer of `DescribeAuditTask`, {why}. Nothing was written or triaged. The message is tried \
+                text!("A notification says that audit task {} ended, and it has not", task_id),
+                text!(
+                    "In the answer of `DescribeAuditTask`, {}. Nothing was written or triaged. The message is tried \
                      again for some minutes and then parked. When the audit has ended, its own notification or the next \
-                     review starts its triage."
+                     review starts its triage.",
+                    why
                 ),
             ),
             Self::Different(differences) => (
                 "different",
-                format!("A notification of audit task {task_id} differs from the audit"),
-                format!(
+                text!("A notification of audit task {} differs from the audit", task_id),
+                text!(
                     "The audit is triaged by the answer of `DescribeAuditTask`; the message is parked. In that answer:\n- {}",
                     listed(differences, "\n- ")
                 ),
@@ -74,9 +80,12 @@ impl Mismatch {
             about: format!("{kind} on {}", now.day()),
             thread: "audit topic".into(),
             title,
-            description: format!(
-                "Account {account_id} in {region}: a message on the audit topic is not confirmed by Device Defender. \
-                 {what}\n\nFurther messages of this kind raise no alert today."
+            description: text!(
+                "Account {} in {}: a message on the audit topic is not confirmed by Device Defender. \
+                 {}\n\nFurther messages of this kind raise no alert today.",
+                account_id,
+                region,
+                what
             ),
             next_steps: vec![
                 "Find the sender: with data events of Amazon SNS, CloudTrail records who calls Publish on the audit topic. \
@@ -91,8 +100,8 @@ impl Mismatch {
     }
 }
 
-fn listed(differences: &[String], separator: &str) -> String {
+fn listed(differences: &[Text], separator: &'static str) -> Text {
     let more =
-        differences.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| format!("and {more} more"));
-    differences.iter().take(NAMED).cloned().chain(more).collect::<Vec<_>>().join(separator)
+        differences.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| text!("and {} more", more));
+    Text::joined(differences.iter().take(NAMED).cloned().chain(more), separator)
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::names;
-use fleetwarden_core::names::shown;
 use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::notification::CheckEnded;
 use fleetwarden_core::notification::CheckStatus;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::shown;
 
 /// How far ahead of our clock an audit may have begun, in seconds: clocks differ, but not by a day.
 const AHEAD_SECONDS: i64 = 86_400;

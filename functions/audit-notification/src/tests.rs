@@ -25,6 +25,7 @@ mod audits;
 mod confirming;
 mod events;
 mod faults;
+mod hostile;
 mod schedules;
 
 const CHECKS: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/checks";

@@ -12,11 +12,10 @@ use fleetwarden_core::message::Audit;
 use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::notification::CheckEnded;
 use fleetwarden_core::notification::CheckStatus;
+use fleetwarden_core::text;
+use fleetwarden_core::untrusted::Text;
 
 use crate::outcome::Outcome;
-
-/// The longest text of the service that is quoted for one check, in characters.
-const QUOTED: usize = 300;
 
 /// The alert of an audit, if anything of it failed or was canceled. One for each audit.
 pub(crate) fn alert(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) -> Option<Alert> {
@@ -29,27 +28,31 @@ pub(crate) fn alert(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) ->
     if troubled.is_empty() && whole.is_none() {
         return None;
     }
-    let name = match &audit.schedule {
-        Some(schedule) => format!("audit {schedule}"),
-        None => format!("the audit on demand {}", audit.task_id),
+    let (at_first, name) = match &audit.schedule {
+        Some(schedule) => (text!("Audit {}", schedule), text!("audit {}", schedule)),
+        None => {
+            (text!("The audit on demand {}", audit.task_id), text!("the audit on demand {}", audit.task_id))
+        }
     };
     let (bad, all) = (troubled.len(), outcome.all().count());
     let were = if bad == 1 { "was" } else { "were" };
     let title = match whole {
-        Some(how) if bad == 0 => format!("{} {how}", capital(&name)),
-        Some(how) => format!("{} {how}: {bad} of {all} checks {were} not done", capital(&name)),
-        None => format!("{bad} of {all} checks of {name} {were} not done"),
+        Some(how) if bad == 0 => text!("{} {}", at_first, Text::own(how)),
+        Some(how) => {
+            text!("{} {}: {} of {} checks {} not done", at_first, Text::own(how), bad, all, were)
+        }
+        None => text!("{} of {} checks of {} {} not done", bad, all, name, were),
     };
     let checks = troubled.iter().map(|check| line(check));
     let sum =
         |count: fn(&CheckEnded) -> Option<u64>| outcome.all().filter_map(count).fold(0, u64::saturating_add);
-    let intro = format!(
+    let intro = text!(
         "Audit task `{}` of account {} in {}, begun {}. What these checks would have found is not known; findings of \
          earlier audits stay as they are. Resources that do not comply: {}; suppressed ones: {}.",
         audit.task_id,
         audit.account,
         audit.region,
-        audit.started_at.rfc3339(),
+        audit.started_at,
         sum(|check| check.non_compliant_resources_count),
         sum(|check| check.suppressed_non_compliant_resources_count),
     );
@@ -61,29 +64,29 @@ pub(crate) fn alert(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) ->
         about: "checks".into(),
         thread: format!("audit {}", audit.task_id),
         title,
-        description: [intro].into_iter().chain(checks).collect::<Vec<_>>().join("\n"),
+        description: Text::joined([intro].into_iter().chain(checks), "\n"),
         next_steps: next_steps(&troubled, only_canceled),
         subject: Subject::Audit { task_id: audit.task_id.clone() },
     })
 }
 
-fn line(check: &CheckEnded) -> String {
+fn line(check: &CheckEnded) -> Text {
     let ended = match check.status {
         CheckStatus::Failed => "failed",
         CheckStatus::Canceled => "canceled",
         _ => "ended with an error",
     };
-    let code = check.error_code.as_deref().map(|code| format!(", {}", quoted(code))).unwrap_or_default();
-    let message = check.message.as_deref().map(|text| format!(": {}", quoted(text))).unwrap_or_default();
-    format!("- **{}** {ended}{code}{message}", check.check)
+    let code = check.error_code.as_deref().map(|code| text!(", {}", code)).unwrap_or_default();
+    let message = check.message.as_deref().map(|said| text!(": {}", said)).unwrap_or_default();
+    text!("- **{}** {}{}{}", check.check, Text::own(ended), code, message)
 }
 
 /// What to do, once for all errors that it mends.
-fn next_steps(troubled: &[&CheckEnded], only_canceled: bool) -> Vec<String> {
+fn next_steps(troubled: &[&CheckEnded], only_canceled: bool) -> Vec<Text> {
     if troubled.is_empty() {
-        return vec![remedy(None, only_canceled).to_owned()];
+        return vec![Text::own(remedy(None, only_canceled))];
     }
-    let mut steps: Vec<(&str, BTreeSet<&str>)> = Vec::new();
+    let mut steps: Vec<(&'static str, BTreeSet<&str>)> = Vec::new();
     for check in troubled {
         let code = check.error_code.as_deref();
         let step = remedy(code, check.status == CheckStatus::Canceled);
@@ -92,22 +95,9 @@ fn next_steps(troubled: &[&CheckEnded], only_canceled: bool) -> Vec<String> {
             None => steps.push((step, code.into_iter().collect())),
         }
     }
-    let told = |(step, codes): (&str, BTreeSet<&str>)| match codes.into_iter().map(quoted).collect::<Vec<_>>()
-    {
-        codes if codes.is_empty() => step.to_owned(),
-        codes => format!("{}: {step}", codes.join(", ")),
+    let told = |(step, codes): (&'static str, BTreeSet<&str>)| {
+        let codes = Text::joined(codes, ", ");
+        if codes.is_empty() { Text::own(step) } else { text!("{}: {}", codes, Text::own(step)) }
     };
     steps.into_iter().map(told).collect()
-}
-
-/// A text of the service, on one line and without what markdown would take as its own.
-fn quoted(text: &str) -> String {
-    let plain =
-        |c: char| if c.is_control() || matches!(c, '<' | '>' | '`' | '*' | '[' | ']') { ' ' } else { c };
-    text.chars().take(QUOTED).map(plain).collect()
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().into_iter().flat_map(char::to_uppercase).chain(chars).collect()
 }

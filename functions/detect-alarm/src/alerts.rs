@@ -1,9 +1,4 @@
 //! What people are told: a device that is in alarm, one that flaps, many at once.
-//!
-//! Names and values come from devices. They stand as code, and no character of them can end that, be unseen, or mean
-//! anything to a chat.
-
-use std::fmt::Write as _;
 
 use fleetwarden_aws::alarms::Incident;
 use fleetwarden_core::alarm::Alarm;
@@ -16,7 +11,6 @@ use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
 use fleetwarden_core::names::is_thing_name;
-use fleetwarden_core::names::visible;
 use fleetwarden_core::policy::AlarmDecision;
 use fleetwarden_core::policy::AlarmHeld;
 use fleetwarden_core::policy::AlarmOutcome;
@@ -25,12 +19,11 @@ use fleetwarden_core::policy::AlarmSubject;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Report;
+use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::Text;
 use serde_json::Value;
 
-/// The longest name and the longest value that is shown, in characters.
-const NAME: usize = 128;
-const VALUE: usize = 300;
 /// How many devices an alert names.
 const NAMED: usize = 10;
 
@@ -39,7 +32,7 @@ pub(crate) fn raised(
     subject: &AlarmSubject<'_>,
     decision: &AlarmDecision<'_, '_>,
     raised_at: Millis,
-    reason: Option<&str>,
+    reason: Option<&Text>,
 ) -> Alert {
     let life = subject.life;
     let alarm = &life.alarm;
@@ -48,13 +41,9 @@ pub(crate) fn raised(
         Some(State::Invalidated) => "was in alarm, and nothing is known of it any more",
         _ => "is in alarm",
     };
-    let mut description = facts(life);
-    let _ = write!(description, "\nIn alarm since {}", raised_at.rfc3339());
-    match life.ended_at() {
-        Some(ended) => drop(write!(description, ", until {}.", ended.rfc3339())),
-        None => description.push('.'),
-    }
-    let _ = write!(description, "\n{}", decided(decision, reason));
+    let until = life.ended_at().map(|ended| text!(", until {}", ended)).unwrap_or_default();
+    let description =
+        text!("{}\nIn alarm since {}{}.\n{}", facts(life), raised_at, until, decided(decision, reason));
     Alert {
         kind: Kind::AlarmRaised,
         severity: severity(alarm, decision),
@@ -77,23 +66,24 @@ pub(crate) fn flapping(
 ) -> Alert {
     let alarm = &subject.life.alarm;
     let quiet = settings.quiet_seconds / 60;
-    let mut description = facts(subject.life);
-    let _ = write!(
-        description,
-        "\n{times} alarms since {}. There is no further alert until it has raised none for {quiet} minutes.\n{}",
-        since.rfc3339(),
+    let description = text!(
+        "{}\n{} alarms since {}. There is no further alert until it has raised none for {} minutes.\n{}",
+        facts(subject.life),
+        times,
+        since,
+        quiet,
         decided(decision, None),
     );
-    let mut next_steps = vec![
-        "See whether the threshold lies where the metric is every day: then raise it, or ask for more consecutive datapoints to alarm and to clear.".to_owned(),
-    ];
+    let mut next_steps = vec![Text::own(
+        "See whether the threshold lies where the metric is every day: then raise it, or ask for more consecutive datapoints to alarm and to clear.",
+    )];
     next_steps.extend(self::next_steps(alarm));
     Alert {
         kind: Kind::AlarmFlapping,
         severity: severity(alarm, decision),
         about: format!("{} {}", alarm.series(), since.0),
         thread: thread(alarm),
-        title: titled(alarm, "flaps", &format!("{times} alarms on {}", name(&alarm.behavior))),
+        title: titled(alarm, "flaps", &text!("{} alarms on {}", times, name(&alarm.behavior))),
         description,
         next_steps,
         subject: self::subject(alarm),
@@ -105,8 +95,8 @@ pub(crate) fn flapping(
 pub(crate) struct Raised {
     count: usize,
     latest: Option<Millis>,
-    devices: Vec<String>,
-    mitigated: Vec<String>,
+    devices: Vec<Text>,
+    mitigated: Vec<Text>,
 }
 
 impl Raised {
@@ -134,118 +124,118 @@ pub(crate) fn incident(
     let window = policy.alarms().incident_window_seconds / 60;
     let latest = raised.latest.map_or(incident.latest_at, |latest| latest.max(incident.latest_at));
     let of = match incident.population {
-        Some(all) if all > incident.devices => format!(" of {all} or more"),
-        _ => String::new(),
+        Some(all) if all > incident.devices => text!(" of {} or more", all),
+        _ => Text::default(),
     };
-    let mut description = format!(
-        "{} devices{of} raised this alarm within {window} minutes: the first at {}, the latest at {} (to 5 minutes). {}.",
+    let mut description = text!(
+        "{} devices{} raised this alarm within {} minutes: the first at {}, the latest at {} (to 5 minutes). {}.",
         incident.devices,
-        incident.first_at.rfc3339(),
-        latest.rfc3339(),
+        of,
+        window,
+        incident.first_at,
+        latest,
         place(alarm),
     );
     if !targets.is_empty() {
-        let targets: Vec<String> = targets.iter().take(NAMED).map(|target| code(target, NAME)).collect();
-        let _ = write!(description, "\nThe profile watches {}.", targets.join(", "));
+        let targets = Text::joined(targets.iter().take(NAMED).map(|target| name(target)), ", ");
+        description.push(text!("\nThe profile watches {}.", targets));
     }
-    description.push_str(
+    description.push(
         "\nThat is more often a backend, a network or a threshold than as many compromised devices. While the incident \
          lasts none of them is mitigated, and there is no alert of each.",
     );
     let devices = &raised.devices;
     if !devices.is_empty() {
         let more = raised.count.saturating_sub(devices.len());
-        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
-        let _ = write!(description, "\nIn alarm: {}{more}.", devices.join(", "));
+        let more = if more > 0 { text!(", and {} more", more) } else { Text::default() };
+        description.push(text!("\nIn alarm: {}{}.", Text::joined(devices, ", "), more));
     }
     let mitigated = &raised.mitigated;
-    let none = "None of them was mitigated before.".to_owned();
-    let before = if mitigated.is_empty() {
-        none
+    description.push(if mitigated.is_empty() {
+        Text::own("\nNone of them was mitigated before.")
     } else {
-        format!("Decided before, to be mitigated: {}.", mitigated.join(", "))
-    };
-    let _ = write!(description, "\n{before}");
+        text!("\nDecided before, to be mitigated: {}.", Text::joined(mitigated, ", "))
+    });
     let id = &incident.id;
     Alert {
         kind: Kind::AlarmIncident,
         severity: AlertSeverity::High,
         about: id.clone(),
         thread: format!("incident {id}"),
-        title: format!("Incident: {} devices alarm on {} of {}", incident.devices, name(&alarm.behavior), name(&alarm.profile)),
+        title: text!("Incident: {} devices alarm on {} of {}", incident.devices, name(&alarm.behavior), name(&alarm.profile)),
         description,
         next_steps: vec![
-            "See what they have in common: a deployment, a region, a firmware version, a broker.".to_owned(),
-            format!("If the devices are at fault, have the policy decide on each: `fleetwarden detect alarm-incident --incident-id {id} --decision mitigate`."),
-            format!("If they are not, close it: `fleetwarden detect alarm-incident --incident-id {id} --decision leave`."),
-            "Otherwise it ends by itself when no further device alarms within the window; then the policy decides on those that are still in alarm.".to_owned(),
+            "See what they have in common: a deployment, a region, a firmware version, a broker.".into(),
+            text!("If the devices are at fault, have the policy decide on each: `fleetwarden detect alarm-incident --incident-id {} --decision mitigate`.", id),
+            text!("If they are not, close it: `fleetwarden detect alarm-incident --incident-id {} --decision leave`.", id),
+            "Otherwise it ends by itself when no further device alarms within the window; then the policy decides on those that are still in alarm.".into(),
         ],
         subject: Subject::Incident { id: id.clone() },
     }
 }
 
 /// What keeps a rule from acting, in words.
-pub(crate) fn held(held: &AlarmHeld<'_>) -> String {
+pub(crate) fn held(held: &AlarmHeld<'_>) -> Text {
     match held {
-        AlarmHeld::ProtectedBy(protection) => format!("protected: {protection}"),
+        AlarmHeld::ProtectedBy(protection) => text!("protected: {}", protection),
         AlarmHeld::ProtectionUnknown => {
-            "protected things or groups: nobody could say whether this is one".to_owned()
+            "protected things or groups: nobody could say whether this is one".into()
         }
-        AlarmHeld::RegistrationUnknown => "nobody could say whether the thing is registered".to_owned(),
-        AlarmHeld::RuleUnknown(rule) => format!("the earlier rule {} cannot be evaluated", name(rule)),
-        AlarmHeld::Ended => "the alarm has ended".to_owned(),
+        AlarmHeld::RegistrationUnknown => "nobody could say whether the thing is registered".into(),
+        AlarmHeld::RuleUnknown(rule) => text!("the earlier rule {} cannot be evaluated", name(rule)),
+        AlarmHeld::Ended => "the alarm has ended".into(),
         AlarmHeld::NothingToMitigate => {
-            "there is no registered thing, or the alarm is not Device Defender's".to_owned()
+            "there is no registered thing, or the alarm is not Device Defender's".into()
         }
-        AlarmHeld::NothingToVerify => "the alarm is not Device Defender's".to_owned(),
-        AlarmHeld::Verified(said) => format!("its verification state is {}", said.as_str()),
+        AlarmHeld::NothingToVerify => "the alarm is not Device Defender's".into(),
+        AlarmHeld::Verified(said) => text!("its verification state is {}", said.as_str()),
     }
 }
 
 /// What was decided, in a sentence.
-fn decided(decision: &AlarmDecision<'_, '_>, reason: Option<&str>) -> String {
+fn decided(decision: &AlarmDecision<'_, '_>, reason: Option<&Text>) -> Text {
     let by = match decision.rule {
-        Some(rule) => format!("Rule {}", name(rule)),
-        None => "No rule matches".to_owned(),
+        Some(rule) => text!("Rule {}", name(rule)),
+        None => Text::own("No rule matches"),
     };
     let observes = decision.mode() == Mode::Observe;
     let what = match (decision.outcome, reason) {
-        (_, Some(reason)) => format!("nothing is done: {reason}"),
+        (_, Some(reason)) => text!("nothing is done: {}", reason),
         (AlarmOutcome::Mitigate(mitigate), None) => {
-            let actions: Vec<String> = mitigate.actions.iter().map(|action| name(action)).collect();
+            let actions = Text::joined(mitigate.actions.iter().map(|action| name(action)), ", ");
             let would =
                 if observes { "would be asked for; the policy's mode is `observe`" } else { "is asked for" };
-            format!("the mitigation {} {would}", actions.join(", "))
+            text!("the mitigation {} {}", actions, Text::own(would))
         }
         (AlarmOutcome::Verify(verify), None) => {
-            format!("the verification state is {}", verify.state.as_str())
+            text!("the verification state is {}", verify.state.as_str())
         }
-        (AlarmOutcome::Report(_), None) => "it is reported".to_owned(),
+        (AlarmOutcome::Report(_), None) => "it is reported".into(),
     };
-    format!("{by}: {what}.")
+    text!("{}: {}.", by, what)
 }
 
 /// What the alarm is and what was measured.
-fn facts(life: &Life) -> String {
+fn facts(life: &Life) -> Text {
     let alarm = &life.alarm;
-    let mut facts = format!("{}.", place(alarm));
+    let mut facts = text!("{}.", place(alarm));
     if let Some(metric) = &alarm.metric {
-        let _ = write!(facts, " Metric {}.", name(metric));
+        facts.push(text!(" Metric {}.", name(metric)));
     }
     if let Some(confidence) = alarm.confidence {
-        let _ = write!(facts, " The model is asked for {} confidence.", confidence.as_str());
+        facts.push(text!(" The model is asked for {} confidence.", confidence.as_str()));
     }
     if let Some(value) = &life.value {
-        let _ = write!(facts, "\nMeasured: {}", measured(value));
+        facts.push(text!("\nMeasured: `{}`", words(value)));
     }
     if let Some(expected) = &alarm.expected {
-        let _ = write!(facts, "\nExpected: {}", measured(expected));
+        facts.push(text!("\nExpected: `{}`", words(expected)));
     }
     facts
 }
 
-fn place(alarm: &Alarm) -> String {
-    format!(
+fn place(alarm: &Alarm) -> Text {
+    text!(
         "Security profile {}, behavior {}, account {} in {}",
         name(&alarm.profile),
         name(&alarm.behavior),
@@ -254,22 +244,22 @@ fn place(alarm: &Alarm) -> String {
     )
 }
 
-fn next_steps(alarm: &Alarm) -> Vec<String> {
+fn next_steps(alarm: &Alarm) -> Vec<Text> {
     let id = &alarm.violation_id;
     let mut steps = Vec::new();
     if let Some(thing) = alarm.thing.as_deref().filter(|thing| is_thing_name(thing)) {
-        steps.push(format!(
-            "See what else it does: `fleetwarden detect list-active-violations --thing-name {thing}`."
+        steps.push(text!(
+            "See what else it does: `fleetwarden detect list-active-violations --thing-name {}`.",
+            thing
         ));
     }
     if alarm.source == Source::DeviceDefender {
-        steps.push(format!(
-            "If the alarm is false, say so: `fleetwarden detect put-verification-state-on-violation --violation-id {id} --verification-state FALSE_POSITIVE`."
+        steps.push(text!(
+            "If the alarm is false, say so: `fleetwarden detect put-verification-state-on-violation --violation-id {} --verification-state FALSE_POSITIVE`.",
+            id
         ));
     }
-    steps.push(
-        "If such alarms are to be handled otherwise, add a rule with `alarm:` to the policy.".to_owned(),
-    );
+    steps.push("If such alarms are to be handled otherwise, add a rule with `alarm:` to the policy.".into());
     steps
 }
 
@@ -290,24 +280,21 @@ fn thread(alarm: &Alarm) -> String {
     format!("alarm {}", alarm.series())
 }
 
-fn device(alarm: &Alarm) -> String {
-    alarm.thing.as_deref().map_or_else(|| "no device".to_owned(), name)
+fn device(alarm: &Alarm) -> Text {
+    alarm.thing.as_deref().map_or_else(|| "no device".into(), name)
 }
 
 /// What a device does, or the alarm itself if it is about none.
-fn titled(alarm: &Alarm, does: &str, what: &str) -> String {
+fn titled(alarm: &Alarm, does: &'static str, what: &Text) -> Text {
     match &alarm.thing {
-        Some(thing) => format!("{} {does}: {what}", name(thing)),
-        None => format!("{} {does}", name(&alarm.behavior)),
+        Some(thing) => text!("{} {}: {}", name(thing), Text::own(does), what),
+        None => text!("{} {}", name(&alarm.behavior), Text::own(does)),
     }
 }
 
-fn name(text: &str) -> String {
-    code(text, NAME)
-}
-
-fn measured(value: &Value) -> String {
-    code(&words(value), VALUE)
+/// A name as code.
+fn name(name: &str) -> Text {
+    text!("`{}`", name)
 }
 
 /// A value in words: who reads a mail reads no JSON.
@@ -321,15 +308,4 @@ fn words(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
-}
-
-/// A text from outside as code.
-fn code(text: &str, most: usize) -> String {
-    let visible = visible(text);
-    let plain = |c: char| if matches!(c, '`' | '<' | '>' | '@') { '?' } else { c };
-    let mut shown: String = visible.chars().take(most).map(plain).collect();
-    if shown.chars().count() < visible.chars().count() {
-        shown.push('…');
-    }
-    format!("`{shown}`")
 }

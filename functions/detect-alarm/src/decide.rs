@@ -50,7 +50,7 @@ impl DetectAlarm {
                 what: word.to_owned(),
                 rule,
                 task_id: None,
-                reason,
+                reason: reason.map(|reason| reason.to_string()),
             };
             return self.alarms.note_after(&settle.violation_id, &action, over).await;
         }

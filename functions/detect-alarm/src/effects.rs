@@ -24,7 +24,9 @@ use fleetwarden_core::policy::AlarmSubject;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Report;
 use fleetwarden_core::policy::Verify;
+use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::Text;
 use serde_json::value::to_raw_value;
 
 use crate::DetectAlarm;
@@ -42,11 +44,10 @@ impl DetectAlarm {
         subject: &AlarmSubject<'_>,
         decision: &AlarmDecision<'_, '_>,
         raised_at: Millis,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Option<Text>, Error> {
         let mut reason = decision.held.as_ref().map(alerts::held);
         if is_too_late(decision.outcome, raised_at, subject.at) {
-            reason =
-                Some("the alarm began more than 30 days before it was heard of: nothing is done".to_owned());
+            reason = Some("the alarm began more than 30 days before it was heard of: nothing is done".into());
         } else {
             match decision.outcome {
                 AlarmOutcome::Mitigate(mitigate) => {
@@ -58,7 +59,7 @@ impl DetectAlarm {
                 AlarmOutcome::Report(_) => {}
             }
         }
-        self.alert(subject, decision, raised_at, reason.as_deref()).await?;
+        self.alert(subject, decision, raised_at, reason.as_ref()).await?;
         self.record(&AlarmRecord::of_decision(raised_at, subject, decision), raised_at).await?;
         Ok(reason)
     }
@@ -100,10 +101,10 @@ impl DetectAlarm {
     }
 
     /// Sets a verification state (`PutVerificationStateOnViolation`).
-    async fn verify(&self, life: &Life, verify: &Verify, mode: Mode) -> Result<Option<String>, Error> {
+    async fn verify(&self, life: &Life, verify: &Verify, mode: Mode) -> Result<Option<Text>, Error> {
         let (id, now) = (&life.alarm.violation_id, self.consumer.clock.now());
         if mode == Mode::Observe {
-            return Ok(Some(format!("observed: the state would be {}", verify.state.as_str())));
+            return Ok(Some(text!("observed: the state would be {}", verify.state.as_str())));
         }
         let name = "PutVerificationStateOnViolation";
         let put = self.iot.put_verification_state_on_violation().violation_id(id);
@@ -120,7 +121,7 @@ impl DetectAlarm {
                 if error.is_code("InvalidRequestException") || error.is_code("ResourceNotFoundException") =>
             {
                 tracing::warn!(violation.id = id, %error, "the verification state is not set");
-                Ok(Some(format!("not set: {error}")))
+                Ok(Some(text!("not set: {}", error.to_string())))
             }
             Err(error) => Err(error),
         }
@@ -132,7 +133,7 @@ impl DetectAlarm {
         subject: &AlarmSubject<'_>,
         decision: &AlarmDecision<'_, '_>,
         raised_at: Millis,
-        reason: Option<&str>,
+        reason: Option<&Text>,
     ) -> Result<(), Error> {
         let late = is_too_late(decision.outcome, raised_at, subject.at);
         let is_silent = match decision.outcome {

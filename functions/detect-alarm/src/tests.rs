@@ -1,6 +1,7 @@
 //! The common part of the tests: the function on services in memory, with its queue as Lambda reads it.
 
 mod burst;
+mod hostile;
 mod incidents;
 mod messages;
 mod order;

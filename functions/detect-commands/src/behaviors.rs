@@ -9,7 +9,7 @@ use fleetwarden_behaviors::Behaviors;
 use fleetwarden_behaviors::CustomMetricType;
 use fleetwarden_commands::Failure;
 use fleetwarden_core::api::input::Fault;
-use fleetwarden_core::names::shown;
+use fleetwarden_core::untrusted::shown;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;

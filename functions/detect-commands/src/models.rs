@@ -10,8 +10,8 @@ use fleetwarden_commands::calls::value;
 use fleetwarden_commands::pages::turn;
 use fleetwarden_core::api;
 use fleetwarden_core::api::input::millis;
-use fleetwarden_core::names::shown;
 use fleetwarden_core::pages::Pages;
+use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 use serde_json::json;
 

@@ -13,8 +13,8 @@ use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_core::api::own::TRY_HOURS;
 use fleetwarden_core::api::own::TRY_ON;
-use fleetwarden_core::names::shown;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 use serde_json::json;
 

@@ -11,8 +11,8 @@ use fleetwarden_commands::Failure;
 use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::api::input::millis;
-use fleetwarden_core::names::shown;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 use serde_json::json;
 

@@ -21,9 +21,9 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::retries::NoSecondAppend;
 use fleetwarden_core::digest::Digest;
-use fleetwarden_core::names::shown;
 use fleetwarden_core::pack;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::shown;
 use serde::Deserialize;
 
 /// How long an invocation lives at least, in milliseconds: the time-out that the template gives.

@@ -11,6 +11,8 @@ use fleetwarden_core::finding::Severity;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::Tally;
+use fleetwarden_core::text;
+use fleetwarden_core::untrusted::Text;
 
 /// Where the findings themselves are.
 pub(crate) struct Places<'h> {
@@ -31,25 +33,26 @@ pub(crate) fn alert(audit: &Audit, check: &CheckName, tally: &Tally, places: &Pl
     let total = tally.values().fold(Counts::default(), Counts::plus);
     let findings = if total.aloud() == 1 { "finding" } else { "findings" };
     let need = if total.aloud() == 1 { "needs" } else { "need" };
-    let news = news(&total).map(|news| format!(" ({news})")).unwrap_or_default();
+    let news = news(&total).map(|news| text!(" ({})", news)).unwrap_or_default();
     Some(Alert {
         kind: Kind::FindingsReported,
         severity: total.loudest?,
         about: check.as_str().to_owned(),
         thread: format!("audit {}", audit.task_id),
-        title: format!("{} {findings} of {check} {need} attention{news}", total.aloud()),
+        title: text!("{} {} of {} {} attention{}", total.aloud(), findings, check, need, news),
         description: description(audit, tally),
         next_steps: vec![
-            format!(
+            text!(
                 "Read them in the log group `{}` with Logs Insights: {}",
                 places.log_group,
                 query(audit, check)
             ),
-            format!(
-                "Or in the archive: `{}`.",
-                places.archive.url(&format!("{}-*.ndjson.gz", findings_prefix(audit, check)))
+            text!(
+                "Or in the archive: `s3://{}/{}-*.ndjson.gz`.",
+                places.archive.bucket(),
+                findings_prefix(audit, check)
             ),
-            format!(
+            text!(
                 "What it means and how to comply: `fleetwarden audit audit-report --task-id {}`.",
                 audit.task_id
             ),
@@ -60,29 +63,31 @@ pub(crate) fn alert(audit: &Audit, check: &CheckName, tally: &Tally, places: &Pl
 }
 
 /// The query that lists what is reported.
-fn query(audit: &Audit, check: &CheckName) -> String {
-    format!(
+fn query(audit: &Audit, check: &CheckName) -> Text {
+    text!(
         "`fields severity, status, reasonCode, reason, key | filter kind = \"finding\" and taskId = \"{}\" and check = \
-         \"{check}\" and decision.outcome = \"report\" | sort severity, status`",
-        audit.task_id
+         \"{}\" and decision.outcome = \"report\" | sort severity, status`",
+        audit.task_id,
+        check
     )
 }
 
-fn description(audit: &Audit, tally: &Tally) -> String {
-    let of = audit.schedule.as_deref().map(|name| format!(" of audit {name}")).unwrap_or_default();
-    let head = format!(
-        "Audit task `{}`{of}, account {} in {}, begun {}.",
+fn description(audit: &Audit, tally: &Tally) -> Text {
+    let of = audit.schedule.as_deref().map(|name| text!(" of audit {}", name)).unwrap_or_default();
+    let head = text!(
+        "Audit task `{}`{}, account {} in {}, begun {}.",
         audit.task_id,
+        of,
         audit.account,
         audit.region,
-        audit.started_at.rfc3339()
+        audit.started_at
     );
     let lines = tally.iter().map(|(severity, counts)| line(*severity, counts));
-    [head].into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+    Text::joined([head].into_iter().chain(lines), "\n")
 }
 
-fn line(severity: Severity, counts: &Counts) -> String {
-    let news = news(counts).map(|news| format!(" ({news})")).unwrap_or_default();
+fn line(severity: Severity, counts: &Counts) -> Text {
+    let news = news(counts).map(|news| text!(" ({})", news)).unwrap_or_default();
     let observed = |outcome| counts.observed(outcome);
     let others = [
         (counts.mitigate.saturating_sub(observed("mitigate")), "to be mitigated"),
@@ -92,17 +97,17 @@ fn line(severity: Severity, counts: &Counts) -> String {
         (counts.suppressed, "suppressed"),
         (counts.fixed, "fixed since"),
     ];
-    let others: Vec<String> =
-        others.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-    let others = if others.is_empty() { String::new() } else { format!("; {}", others.join(", ")) };
-    format!("- **{severity}**: {} reported of {}{news}{others}", counts.reported, counts.non_compliant)
+    let others = others.into_iter().filter(|(n, _)| *n > 0);
+    let others = Text::joined(others.map(|(n, what)| text!("{} {}", n, Text::own(what))), ", ");
+    let others = if others.is_empty() { others } else { text!("; {}", others) };
+    text!("- **{}**: {} reported of {}{}{}", severity, counts.reported, counts.non_compliant, news, others)
 }
 
-fn news(counts: &Counts) -> Option<String> {
+fn news(counts: &Counts) -> Option<Text> {
     match (counts.new, counts.returned) {
         (0, 0) => None,
-        (new, 0) => Some(format!("{new} new")),
-        (0, returned) => Some(format!("{returned} returned")),
-        (new, returned) => Some(format!("{new} new, {returned} returned")),
+        (new, 0) => Some(text!("{} new", new)),
+        (0, returned) => Some(text!("{} returned", returned)),
+        (new, returned) => Some(text!("{} new, {} returned", new, returned)),
     }
 }

@@ -20,6 +20,7 @@ use crate::FindingsLog;
 use crate::Handler;
 
 mod alarms;
+mod hostile;
 mod pages;
 mod records;
 mod schedules;

@@ -57,6 +57,9 @@ pub(crate) fn millis(at: &DateTime) -> Millis {
     Millis(at.secs().saturating_mul(1_000).saturating_add(fraction))
 }
 
+/// What is to come of a model that has expired.
+pub(crate) const EXPIRED: &str = "An expired model is not built again: create a new security profile.";
+
 /// How many devices are in alarm, by profile and behavior.
 pub(crate) fn devices_in_alarm(open: &[Life]) -> BTreeMap<(&str, &str), u64> {
     let mut things: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
@@ -85,9 +88,7 @@ pub(crate) fn model(
         _ => models::forecast(&behavior.samples, training.since, profile.devices),
     };
     let outlook = match training.status {
-        ModelStatus::Expired => {
-            "An expired model is not built again: create a new security profile.".to_owned()
-        }
+        ModelStatus::Expired => EXPIRED.to_owned(),
         _ => forecast.words(),
     };
     let mut model = Model {

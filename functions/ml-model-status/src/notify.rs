@@ -12,13 +12,17 @@ use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
 use fleetwarden_core::digest::Digest;
+use fleetwarden_core::models::ModelStatus;
 use fleetwarden_core::models::ModelsStatus;
 use fleetwarden_core::models::NOTE;
 use fleetwarden_core::models::Trouble;
-use fleetwarden_core::names::visible;
 use fleetwarden_core::notices::Due;
 use fleetwarden_core::notices::Notices;
+use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::Text;
+
+use crate::judge::EXPIRED;
 
 /// More profiles with one kind of trouble are one alert.
 const PROFILES: usize = 10;
@@ -54,7 +58,7 @@ pub(crate) struct Seen<'l> {
 struct Told<'l> {
     profile: &'l str,
     behavior: &'l str,
-    words: String,
+    words: Text,
     due: Due,
 }
 
@@ -83,7 +87,7 @@ pub(crate) fn notice(notices: &mut Notices, look: &Seen<'_>) {
     let mut due: BTreeMap<Kind, Vec<Told<'_>>> = BTreeMap::new();
     for (profile, behavior, trouble, outlook) in troubles(look.report) {
         if let Some(since) = notices.notice(&key(trouble.kind(), profile, behavior), look.now) {
-            let words = format!("{}.{outlook}", trouble.words());
+            let words = text!("{}.{}", trouble, outlook);
             due.entry(trouble.kind()).or_default().push(Told { profile, behavior, words, due: since });
         }
     }
@@ -111,18 +115,19 @@ pub(crate) fn notice(notices: &mut Notices, look: &Seen<'_>) {
 }
 
 /// All troubles: profile, behavior, trouble, and what to add to it.
-fn troubles(report: &ModelsStatus) -> impl Iterator<Item = (&str, &str, Trouble, String)> {
+fn troubles(report: &ModelsStatus) -> impl Iterator<Item = (&str, &str, Trouble, Text)> {
     let of_models = report.models.iter().flat_map(|model| {
         model.troubles.iter().map(|trouble| {
             let outlook = match trouble {
-                Trouble::AlarmsOften { .. } => String::new(),
-                _ => format!(" {}", model.outlook),
+                Trouble::AlarmsOften { .. } => Text::default(),
+                _ if model.status == ModelStatus::Expired => text!(" {}", Text::own(EXPIRED)),
+                _ => text!(" {}", model.forecast),
             };
             (model.profile.as_str(), model.behavior.as_str(), trouble.clone(), outlook)
         })
     });
     let of_profiles = report.without_targets.iter().map(|without| {
-        (without.profile.as_str(), "", Trouble::NoTargets { had: without.had }, String::new())
+        (without.profile.as_str(), "", Trouble::NoTargets { had: without.had }, Text::default())
     });
     of_models.chain(of_profiles)
 }
@@ -153,22 +158,22 @@ fn over(notices: &mut Notices, look: &Seen<'_>) {
             continue;
         }
         about = about.part(&key).part(&since.0.to_string());
-        let of = if behavior.is_empty() { format!("`{profile}`") } else { format!("`{profile}` {behavior}") };
+        let of = of(profile, behavior);
         let what = if *kind == "blind" {
-            format!("`{profile}` answers again")
+            text!("`{}` answers again", profile)
         } else if look.names.as_ref().is_some_and(|names| !names.contains(profile)) {
-            format!("{of}: {kind} is over, because the security profile was deleted")
+            text!("{}: {} is over, because the security profile was deleted", of, kind)
         } else {
-            format!("{of}: {kind} is over")
+            text!("{}: {} is over", of, kind)
         };
-        lines.push(format!("- {what} (since {})", since.rfc3339()));
+        lines.push(text!("- {} (since {})", what, since));
     }
     if lines.is_empty() {
         return;
     }
     let title = match lines.len() {
-        1 => "A problem with an ML Detect model is over".to_owned(),
-        many => format!("{many} problems with ML Detect models are over"),
+        1 => Text::own("A problem with an ML Detect model is over"),
+        many => text!("{} problems with ML Detect models are over", many),
     };
     notices.tell(Alert {
         kind: Kind::ModelRecovered,
@@ -176,7 +181,7 @@ fn over(notices: &mut Notices, look: &Seen<'_>) {
         about: about.hex(),
         thread: "models".into(),
         title,
-        description: format!("{}{}", place(look), named(&lines)),
+        description: text!("{}{}", place(look), named(&lines)),
         next_steps: vec!["Nothing is left to do.".into()],
         subject: Subject::Log,
     });
@@ -188,33 +193,27 @@ fn alert(kind: Kind, profile: Option<&str>, told: &[Told<'_>], look: &Seen<'_>) 
         about = about.part(told.profile).part(told.behavior);
         about = about.part(&told.due.since.0.to_string()).part(&told.due.months.to_string());
     }
-    let lines: Vec<String> = told
-        .iter()
-        .map(|told| {
-            let behavior =
-                if told.behavior.is_empty() { String::new() } else { format!(" {}", told.behavior) };
-            format!("- `{}`{behavior}: {}", visible(told.profile), visible(&told.words))
-        })
-        .collect();
+    let lines: Vec<Text> =
+        told.iter().map(|told| text!("- {}: {}", of(told.profile, told.behavior), told.words)).collect();
     let of = if let Some(profile) = profile {
-        format!("Security profile {profile}")
+        text!("Security profile {}", profile)
     } else {
         let profiles: BTreeSet<&str> = told.iter().map(|told| told.profile).collect();
-        format!("{} security profiles", profiles.len())
+        text!("{} security profiles", profiles.len())
     };
-    let note = if told.iter().any(|told| told.words.contains("datapoint")) {
-        format!("\n\n{NOTE}")
+    let note = if told.iter().any(|told| told.words.to_string().contains("datapoint")) {
+        text!("\n\n{}", Text::own(NOTE))
     } else {
-        String::new()
+        Text::default()
     };
     Alert {
         kind,
         severity: severity(kind),
         about: about.hex(),
         thread: profile.map_or_else(|| "models".to_owned(), |profile| format!("models of {profile}")),
-        title: format!("{of}: {}", what(kind, told.len())),
-        description: format!("{}{}{note}", place(look), named(&lines)),
-        next_steps: steps(kind).iter().map(|step| (*step).to_owned()).collect(),
+        title: text!("{}: {}", of, what(kind, told.len())),
+        description: text!("{}{}{}", place(look), named(&lines), note),
+        next_steps: steps(kind).iter().copied().map(Text::own).collect(),
         subject: Subject::Log,
     }
 }
@@ -225,8 +224,8 @@ fn blind_alert(blind: &Blind, due: Due, look: &Seen<'_>) -> Alert {
         severity: AlertSeverity::Medium,
         about: format!("{} {} since {}, month {}", blind.operation, blind.code, due.since.0, due.months),
         thread: "models".into(),
-        title: format!("The status of ML Detect models cannot be seen: {}", blind.operation),
-        description: format!("{}What it would have shown is not known. {}", place(look), visible(&blind.message)),
+        title: text!("The status of ML Detect models cannot be seen: {}", blind.operation),
+        description: text!("{}What it would have shown is not known. {}", place(look), blind.message),
         next_steps: vec![
             "If it is denied, let the role of `ml-model-status` make the call, and look for a deny in a service control \
              policy or a permissions boundary. If it is not, the next look may succeed."
@@ -236,16 +235,20 @@ fn blind_alert(blind: &Blind, due: Due, look: &Seen<'_>) -> Alert {
     }
 }
 
-fn place(look: &Seen<'_>) -> String {
-    format!("Account {} in {}. ", look.account, look.region)
+/// A behavior of a profile, or the profile alone.
+fn of(profile: &str, behavior: &str) -> Text {
+    if behavior.is_empty() { text!("`{}`", profile) } else { text!("`{}` {}", profile, behavior) }
+}
+
+fn place(look: &Seen<'_>) -> Text {
+    text!("Account {} in {}. ", look.account, look.region)
 }
 
 /// The lines, up to a bound.
-fn named(lines: &[String]) -> String {
+fn named(lines: &[Text]) -> Text {
     let more =
-        lines.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| format!("- and {more} more"));
-    let first: Vec<String> = lines.iter().take(NAMED).cloned().chain(more).collect();
-    format!("\n{}", first.join("\n"))
+        lines.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| text!("- and {} more", more));
+    text!("\n{}", Text::joined(lines.iter().take(NAMED).cloned().chain(more), "\n"))
 }
 
 const fn severity(kind: Kind) -> AlertSeverity {
@@ -255,20 +258,20 @@ const fn severity(kind: Kind) -> AlertSeverity {
     }
 }
 
-fn what(kind: Kind, models: usize) -> String {
+fn what(kind: Kind, models: usize) -> Text {
     let (count, are) = match models {
-        1 => ("a model".to_owned(), "is"),
-        many => (format!("{many} models"), "are"),
+        1 => (Text::own("a model"), "is"),
+        many => (text!("{} models", many), "are"),
     };
     match kind {
-        Kind::ModelNotBuilt => format!("{count} {are} not built in time"),
-        Kind::ModelNotRefreshed => format!("{count} {are} not refreshed"),
-        Kind::ModelExpiring => format!("{count} expire{} soon", if models == 1 { "s" } else { "" }),
-        Kind::ModelExpired => format!("{count} {} expired", if models == 1 { "has" } else { "have" }),
+        Kind::ModelNotBuilt => text!("{} {} not built in time", count, are),
+        Kind::ModelNotRefreshed => text!("{} {} not refreshed", count, are),
+        Kind::ModelExpiring => text!("{} {} soon", count, if models == 1 { "expires" } else { "expire" }),
+        Kind::ModelExpired => text!("{} {} expired", count, if models == 1 { "has" } else { "have" }),
         Kind::ModelAlarmsOften => {
-            format!("{count} alarm{} for many devices", if models == 1 { "s" } else { "" })
+            text!("{} {} for many devices", count, if models == 1 { "alarms" } else { "alarm" })
         }
-        _ => "no targets".to_owned(),
+        _ => Text::own("no targets"),
     }
 }
 

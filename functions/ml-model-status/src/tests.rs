@@ -1,5 +1,6 @@
 //! The watch on models over weeks, on the in-memory cloud and a Detect that says what a test sets.
 
+mod hostile;
 mod house;
 
 use fleetwarden_aws::testing::Answer;

@@ -22,6 +22,8 @@ mod trouble;
 mod words;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
@@ -247,7 +249,7 @@ impl Watch<'_> {
             let is_over = due.since >= seen.at && seen.last.is_none_or(|last| last < due.since);
             (usual.is_some() || is_over).then(|| Trouble::Missing {
                 schedule: schedule.name.clone(),
-                rhythm: rhythm.to_string(),
+                rhythm,
                 due: usual.map_or_else(|| due.day.day(), Millis::rfc3339),
                 usual: usual.is_some(),
                 last: seen.last,

@@ -1,12 +1,13 @@
 //! What people are told once a week: how much is suppressed, by whom, and what of it nobody needs.
 
 use std::cmp::Reverse;
-use std::fmt::Write as _;
 
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::policy::Mode;
+use fleetwarden_core::text;
+use fleetwarden_core::untrusted::Text;
 
 use crate::outcome::Outcome;
 use crate::outcome::Tally;
@@ -24,10 +25,10 @@ const NAMED: usize = 10;
 pub(crate) fn debt(mode: Mode, state: &State, outcome: &Outcome, without_members: &[&str]) -> Alert {
     let week = week(state.began);
     let Outcome { debt, tallies, .. } = outcome;
-    let mut text = String::new();
-    let mut line = |count: u64, what: &str| {
+    let mut told = Text::default();
+    let mut line = |count: u64, what: &'static str| {
         if count > 0 {
-            let _ = writeln!(text, "- {count} {what}");
+            told.push(text!("- {} {}\n", count, Text::own(what)));
         }
     };
     line(debt.indefinite, "without an end");
@@ -37,33 +38,32 @@ pub(crate) fn debt(mode: Mode, state: &State, outcome: &Outcome, without_members
     line(debt.ending, "end within 30 days");
     line(debt.lapsed, "have ended");
     if let Some(share) = debt.hidden_share() {
-        let _ = writeln!(
-            text,
-            "\n{} of {} findings of the last audits are hidden ({:.1}%).",
+        told.push(text!(
+            "\n{} of {} findings of the last audits are hidden ({}%).\n",
             debt.hidden,
             debt.non_compliant,
             share * 100.0
-        );
+        ));
     }
     if let Some(oldest) = debt.oldest {
-        let _ = writeln!(text, "The oldest was first seen on {}.", oldest.day());
+        told.push(text!("The oldest was first seen on {}.\n", oldest.day()));
     }
-    let mut section = |title: &str, counts: Vec<(String, u64)>| {
+    let mut section = |title: &'static str, counts: Vec<(Text, u64)>| {
         if counts.is_empty() {
             return;
         }
-        let _ = writeln!(text, "\n**{title}**");
+        told.push(text!("\n**{}**\n", Text::own(title)));
         let further = counts.len().saturating_sub(NAMED);
         for (whose, count) in counts.into_iter().take(NAMED) {
-            let _ = writeln!(text, "- {whose}: {count}");
+            told.push(text!("- {}: {}\n", whose, count));
         }
         if further > 0 {
-            let _ = writeln!(text, "- and {further} more");
+            told.push(text!("- and {} more\n", further));
         }
     };
-    let mut owners: Vec<(String, u64)> = (debt.owners.iter())
+    let mut owners: Vec<(Text, u64)> = (debt.owners.iter())
         .map(|(owner, owned)| {
-            (if owner.is_empty() { "(nobody)".into() } else { owner.clone() }, owned.suppressions)
+            (if owner.is_empty() { "(nobody)".into() } else { text!("{}", owner) }, owned.suppressions)
         })
         .collect();
     owners.sort_by_key(|(_, count)| Reverse(*count));
@@ -86,20 +86,20 @@ pub(crate) fn debt(mode: Mode, state: &State, outcome: &Outcome, without_members
         .take(NAMED)
         .collect();
     if !examples.is_empty() {
-        let _ = writeln!(text, "For example: {}", examples.join(", "));
+        told.push(text!("For example: {}\n", Text::joined(examples, ", ")));
     }
     if !without_members.is_empty() {
-        let _ = writeln!(text, "\nStanding, and nothing matches: {}", without_members.join(", "));
+        told.push(text!("\nStanding, and nothing matches: {}\n", Text::joined(without_members, ", ")));
     }
     for gap in &state.gaps {
-        let _ = writeln!(text, "\nNot known: {gap}");
+        told.push(text!("\nNot known: {}\n", gap));
     }
     if mode == Mode::Observe {
-        let _ = writeln!(text, "\nThe policy observes: standing suppressions are not kept, only told.");
+        told.push("\nThe policy observes: standing suppressions are not kept, only told.\n");
     }
     Alert {
-        title: format!("{} in the week of {week}", plural(debt.suppressions, "suppression")),
-        description: text,
+        title: text!("{} in the week of {}", plural(debt.suppressions, "suppression"), week),
+        description: told,
         next_steps: vec![
             "Give an end and an owner to those without; delete what hides nothing.".into(),
             "To list them: fleetwarden audit list-audit-suppressions.".into(),

@@ -1,7 +1,6 @@
 //! What people are told of suppressions: each thing once, those alike together.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
@@ -11,8 +10,9 @@ use fleetwarden_core::alert::Subject;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::policy::Standing;
+use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::Text;
 
 use crate::SuppressionReview;
 use crate::compared::Drift;
@@ -73,7 +73,7 @@ pub(crate) fn not_kept(policy: &Policy, state: &State) -> Vec<Alert> {
     let week = week(state.began);
     let each = policy.standing().iter().zip(&state.standing);
     let failed = each.filter(|(_, kept)| kept.error.is_some() || !kept.unknown.is_empty());
-    failed.map(|(standing, kept)| was_not_kept(standing, kept, &week)).collect()
+    failed.map(|(standing, kept)| was_not_kept(standing.name(), standing.checks().len(), kept, &week)).collect()
 }
 
 /// What is told at the end of a review. Pure.
@@ -109,34 +109,34 @@ pub(crate) fn alert(kind: Kind, severity: AlertSeverity, about: String) -> Alert
         severity,
         about,
         thread: "suppressions".into(),
-        title: String::new(),
-        description: String::new(),
+        title: Text::default(),
+        description: Text::default(),
         next_steps: vec![],
         subject: Subject::Log,
     }
 }
 
-fn was_not_kept(standing: &Standing, kept: &Kept, week: &str) -> Alert {
-    let (name, mut description) = (standing.name(), String::new());
+/// `all` is the number of its checks.
+fn was_not_kept(name: &str, all: usize, kept: &Kept, week: &str) -> Alert {
     let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (check, why) in &kept.unknown {
         reasons.entry(why).or_default().push(check.as_str());
     }
+    let mut parts = Vec::new();
     for (why, checks) in reasons {
-        let what = if checks.len() == standing.checks().len() {
-            "Its members are not known, so nothing of it was".to_owned()
+        let what = if checks.len() == all {
+            "Its members are not known, so nothing of it was".into()
         } else {
-            format!("Its members for {} are not known, so nothing of that was", checks.join(", "))
+            text!("Its members for {} are not known, so nothing of that was", Text::joined(checks, ", "))
         };
-        let _ = writeln!(description, "{what} created, updated or deleted.\n\n`{why}`\n");
+        parts.push(text!("{} created, updated or deleted.\n\n`{}`", what, why));
     }
     if let Some(error) = &kept.error {
-        let changes = plural(kept.failed, "change");
-        let _ = writeln!(description, "{changes} could not be made; the first:\n\n`{error}`\n");
+        parts.push(text!("{} could not be made; the first:\n\n`{}`", plural(kept.failed, "change"), error));
     }
     Alert {
-        title: format!("The standing suppression {name} could not be kept"),
-        description: description.trim_end().to_owned(),
+        title: text!("The standing suppression {} could not be kept", name),
+        description: Text::joined(parts, "\n\n"),
         next_steps: vec![
             "Mend what the message says; the next review tries again by itself.".into(),
             "To see what it would do then, invoke suppression-review with {\"dryRun\": true}.".into(),
@@ -150,12 +150,12 @@ pub(crate) fn drifted(drift: &[Drift], since: Millis) -> Alert {
     let count = drift.iter().map(|drift| drift.suppressions).sum();
     let line = |Drift { by, owner, what, suppressions }: &Drift| {
         let whose = whose(by, owner.as_deref());
-        (format!("{} of {whose}: {}", plural(*suppressions, "suppression"), what.word()), *suppressions)
+        (text!("{} of {}: {}", plural(*suppressions, "suppression"), whose, what.word()), *suppressions)
     };
     let description = lines(drift.iter().map(line));
     let about = format!("since {} {description}", since.0);
     Alert {
-        title: format!("{} of ours changed or deleted by somebody", plural(count, "suppression")),
+        title: text!("{} of ours changed or deleted by somebody", plural(count, "suppression")),
         description,
         next_steps: vec![
             "Say it in the policy instead: those of live standing suppressions come back as the policy has them.".into(),
@@ -165,11 +165,11 @@ pub(crate) fn drifted(drift: &[Drift], since: Millis) -> Alert {
     }
 }
 
-fn dropped(why: &str, name: Option<&str>, count: u64, since: Millis) -> Alert {
+fn dropped(why: &'static str, name: Option<&str>, count: u64, since: Millis) -> Alert {
     let count = plural(count, "suppression");
     let title = match name {
-        Some(name) => format!("The standing suppression {name} {why}: {count} to be deleted"),
-        None => format!("{count} to be deleted: {why}"),
+        Some(name) => text!("The standing suppression {} {}: {} to be deleted", name, Text::own(why), count),
+        None => text!("{} to be deleted: {}", count, Text::own(why)),
     };
     Alert {
         title,
@@ -190,13 +190,13 @@ fn dropped(why: &str, name: Option<&str>, count: u64, since: Millis) -> Alert {
 fn made_by_hand(by_hand: &ByHand, since: Millis) -> Alert {
     let ByHand { suppressions, indefinite, examples } = by_hand;
     let (severity, ends) = match indefinite {
-        0 => (AlertSeverity::Low, String::new()),
-        1 => (AlertSeverity::Medium, ", 1 without an end".to_owned()),
-        many => (AlertSeverity::Medium, format!(", {many} without an end")),
+        0 => (AlertSeverity::Low, Text::default()),
+        1 => (AlertSeverity::Medium, ", 1 without an end".into()),
+        many => (AlertSeverity::Medium, text!(", {} without an end", many)),
     };
     Alert {
-        title: format!("{} made by hand{ends}", plural(*suppressions, "suppression")),
-        description: format!("Nobody answers for them.\n\nFor example: {}", examples.join(", ")),
+        title: text!("{} made by hand{}", plural(*suppressions, "suppression"), ends),
+        description: text!("Nobody answers for them.\n\nFor example: {}", Text::joined(examples, ", ")),
         next_steps: vec![
             "Still right? Have a standing suppression adopt them, with an owner and an end. Else delete them.".into(),
             "CloudTrail knows who called CreateAuditSuppression.".into(),
@@ -212,7 +212,7 @@ fn further(rest: &[(Alert, u64)], since: Millis) -> Alert {
         .first()
         .map_or((Kind::SuppressionEnding, AlertSeverity::Low), |(alert, _)| (alert.kind, alert.severity));
     Alert {
-        title: format!(
+        title: text!(
             "{} more, in {} groups, end soon or have ended",
             plural(count, "suppression"),
             rest.len()
@@ -227,20 +227,22 @@ fn further(rest: &[(Alert, u64)], since: Millis) -> Alert {
 }
 
 /// As many lines as a description takes, and how many suppressions the others are about.
-fn lines(lines: impl Iterator<Item = (String, u64)>) -> String {
-    let (mut text, mut left, mut suppressions) = (String::new(), 0_u64, 0);
+fn lines(lines: impl Iterator<Item = (Text, u64)>) -> Text {
+    let (mut told, mut long, mut left, mut suppressions) = (Vec::new(), 0, 0_u64, 0);
     for (line, count) in lines {
-        if left == 0 && text.len() + line.len() < LONGEST {
-            let _ = writeln!(text, "- {line}");
+        let line = text!("- {}", line);
+        long += line.markdown().len();
+        if left == 0 && long < LONGEST {
+            told.push(line);
         } else {
             left += 1;
             suppressions += count;
         }
     }
     if left > 0 {
-        let _ = writeln!(text, "- and {left} more, of {}", plural(suppressions, "suppression"));
+        told.push(text!("- and {} more, of {}", left, plural(suppressions, "suppression")));
     }
-    text.trim_end().to_owned()
+    Text::joined(told, "\n")
 }
 
 fn ended_on(group: &Ended, since: Millis) -> Alert {
@@ -250,20 +252,20 @@ fn ended_on(group: &Ended, since: Millis) -> Alert {
     let (about, title, severity, more) = match back {
         None => (
             "",
-            format!("{count} of {whose} ended on {on}"),
+            text!("{} of {} ended on {}", count, whose, on),
             AlertSeverity::Medium,
-            "The next audit of these checks tells what is found again.".to_owned(),
+            Text::own("The next audit of these checks tells what is found again."),
         ),
         Some(0) => (
             " audited",
-            format!("{count} of {whose} ended on {on}, and nothing is back"),
+            text!("{} of {} ended on {}, and nothing is back", count, whose, on),
             AlertSeverity::Low,
             "The audits since have found none of the resources: the suppressions were needed no longer."
                 .into(),
         ),
         Some(back) => (
             " audited",
-            format!("{count} of {whose} ended on {on}, and {back} of the findings are back"),
+            text!("{} of {} ended on {}, and {} of the findings are back", count, whose, on, back),
             AlertSeverity::High,
             "The audits since have found these resources again.".into(),
         ),
@@ -278,7 +280,7 @@ fn ended_on(group: &Ended, since: Millis) -> Alert {
     };
     Alert {
         title,
-        description: format!("{more}\n\n{}", by_check(checks)),
+        description: text!("{}\n\n{}", more, by_check(checks)),
         next_steps: steps,
         ..alert(
             Kind::SuppressionEnded,
@@ -299,30 +301,36 @@ fn ending_on(group: &Ending, since: Millis) -> Alert {
         2..=7 => AlertSeverity::Medium,
         _ => AlertSeverity::Low,
     };
-    let how =
-        if *within_days == 1 { "within a day".to_owned() } else { format!("within {within_days} days") };
+    let how = if *within_days == 1 { "within a day".into() } else { text!("within {} days", within_days) };
     let owner_text = owner.as_deref().unwrap_or_default();
     let step = match standing_of(by) {
         Some(name) => {
-            format!("Still right? Move `until` of {name} in the policy. Else mend the resources before {on}.")
+            text!(
+                "Still right? Move `until` of {} in the policy. Else mend the resources before {}.",
+                name,
+                on
+            )
         }
         None if by == BY_HAND => {
-            format!(
-                "Still right? Have a standing suppression adopt them, or update each. Else mend the resources before {on}."
+            text!(
+                "Still right? Have a standing suppression adopt them, or update each. Else mend the resources before {}.",
+                on
             )
         }
         None => {
-            format!("Mend the resources before {on}, or decide anew: what ends is never renewed by itself.")
+            text!("Mend the resources before {}, or decide anew: what ends is never renewed by itself.", on)
         }
     };
     Alert {
-        title: format!(
-            "{} of {} {}, on {on}",
+        title: text!(
+            "{} of {} {} {}, on {}",
             plural(*suppressions, "suppression"),
             whose(by, owner.as_deref()),
-            if *suppressions == 1 { format!("ends {how}") } else { format!("end {how}") },
+            if *suppressions == 1 { "ends" } else { "end" },
+            how,
+            on
         ),
-        description: format!("{}\n\nFor example: {}", by_check(checks), examples.join(", ")),
+        description: text!("{}\n\nFor example: {}", by_check(checks), Text::joined(examples, ", ")),
         next_steps: vec![step],
         ..alert(
             Kind::SuppressionEnding,
@@ -332,20 +340,22 @@ fn ending_on(group: &Ending, since: Millis) -> Alert {
     }
 }
 
-fn by_check(checks: &BTreeMap<CheckName, u64>) -> String {
-    checks.iter().map(|(check, count)| format!("- {check}: {count}")).collect::<Vec<_>>().join("\n")
+fn by_check(checks: &BTreeMap<CheckName, u64>) -> Text {
+    Text::joined(checks.iter().map(|(check, count)| text!("- {}: {}", check, count)), "\n")
 }
 
-pub(crate) fn whose(by: &str, owner: Option<&str>) -> String {
-    match (by, owner) {
-        (BY_HAND, _) => "those made by hand".to_owned(),
-        (by, Some(owner)) => format!("{by} ({owner})"),
-        (by, None) => by.to_owned(),
-    }
+pub(crate) fn whose(by: &str, owner: Option<&str>) -> Text {
+    let maker = match by.split_once(' ') {
+        _ if by == BY_HAND => return Text::own("those made by hand"),
+        Some(("rule", name)) => text!("rule {}", name),
+        Some(("standing", name)) => text!("standing {}", name),
+        _ => text!("{}", by),
+    };
+    owner.map_or(maker.clone(), |owner| text!("{} ({})", maker, owner))
 }
 
-pub(crate) fn plural(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+pub(crate) fn plural(count: u64, what: &'static str) -> Text {
+    text!("{} {}{}", count, Text::own(what), Text::own(if count == 1 { "" } else { "s" }))
 }
 
 /// The Monday of a moment's week.
@@ -354,3 +364,6 @@ pub(crate) fn week(at: Millis) -> String {
     let day = at.seconds().div_euclid(86_400);
     Millis::from_seconds((day - (day + 3).rem_euclid(7)) * 86_400).day()
 }
+
+#[cfg(test)]
+mod hostile_tests;

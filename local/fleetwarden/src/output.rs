@@ -3,7 +3,7 @@
 //! Results go to standard output, so that they can be piped; everything about the way there does not.
 
 use anyhow::{Context as _, Result};
-use fleetwarden_core::names::visible_lines;
+use fleetwarden_core::untrusted::visible_lines;
 use indicatif::ProgressBar;
 use std::io::{self, ErrorKind, Write as _};
 use std::process::ExitCode;

@@ -200,7 +200,7 @@ mod tests {
         );
         assert_eq!(
             (&event["id"], &event["nextSteps"][0]),
-            (&alert().id().into(), &alert().next_steps[0].clone().into())
+            (&alert().id().into(), &alert().next_steps[0].to_string().into())
         );
         assert_eq!(event["description"], "**LOGGING_DISABLED_CHECK** failed.");
     }

@@ -30,9 +30,9 @@ impl Archive {
         Self { bucket: s3.bucket(&bucket), name: bucket }
     }
 
-    /// An object, or all objects whose keys begin alike, as people and tools name them: `s3://BUCKET/KEY`.
-    pub fn url(&self, key: &str) -> String {
-        format!("s3://{}/{key}", self.name)
+    /// The bucket's name.
+    pub fn bucket(&self) -> &str {
+        &self.name
     }
 
     /// Writes an object.

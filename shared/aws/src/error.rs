@@ -1,8 +1,10 @@
 //! What can go wrong around a call, and whether trying again can help.
 
+use std::fmt;
+
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use fleetwarden_core::untrusted::visible_lines;
 use lambda_runtime::Diagnostic;
 
 use crate::settings::SettingsError;
@@ -21,7 +23,7 @@ const NEVER: [&str; 8] = [
 ];
 
 /// A failure, in words that say what failed, on what, and why.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Error {
     /// A setting is missing or wrong: the function does not start.
     #[error(transparent)]
@@ -82,7 +84,7 @@ impl Error {
                 operation,
                 on: on.to_owned(),
                 code: error.code().unwrap_or(kind).to_owned(),
-                message: message.unwrap_or_else(|| DisplayErrorContext(&error).to_string()),
+                message: message.unwrap_or_else(|| causes(&error)),
             }
         }
     }
@@ -130,8 +132,48 @@ impl Error {
     }
 }
 
+/// An error and what caused it, in their words.
+fn causes<'e>(error: &'e (dyn std::error::Error + 'e)) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let mut words = vec![error.to_string()];
+    words.extend(causes.map(ToString::to_string));
+    words.dedup();
+    words.join(": ")
+}
+
+/// As people read it: the runtime of Lambda logs a failure so.
+impl fmt::Debug for Error {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {self}", self.name())
+    }
+}
+
 impl From<Error> for Diagnostic {
     fn from(error: Error) -> Self {
-        Self { error_type: error.name().to_owned(), error_message: error.to_string() }
+        Self {
+            error_type: error.name().to_owned(),
+            error_message: visible_lines(&error.to_string()).into_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_sqs::operation::send_message::SendMessageError;
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_is_told_in_words_and_never_as_rust_has_it() {
+        let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "nobody \u{202e}listens");
+        let error: SdkError<SendMessageError, ()> =
+            SdkError::dispatch_failure(ConnectorError::io(Box::new(refused)));
+        let error = Error::aws("SendMessage", "the queue")(error);
+        let words =
+            "SendMessage on the queue: DispatchFailure: dispatch failure: io error: nobody \u{202e}listens";
+        assert_eq!(error.to_string(), words);
+        assert_eq!(format!("{error:?}"), format!("Fleetwarden.Aws: {words}"));
+        assert!(Diagnostic::from(error).error_message.ends_with(r"nobody \u202elistens"));
     }
 }

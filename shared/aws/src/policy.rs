@@ -14,6 +14,8 @@ use fleetwarden_core::policy::MAX_BYTES;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::PolicyErrors;
 use fleetwarden_core::policy::Windows;
+use fleetwarden_core::text;
+use fleetwarden_core::untrusted::Text;
 
 use crate::Error;
 use crate::alerts::Alerts;
@@ -89,9 +91,10 @@ async fn load_from(
         // While it lasts, and when it comes back after a fix, it is alerted again each day: until then nothing acts.
         about: Digest::new("policy error").part(&error.to_string()).part(&alerts.now().day()).hex(),
         thread: "policy".into(),
-        title: format!("The policy cannot be used: {stopped}"),
-        description: format!(
-            "`{error}`\n\nNotifications and findings wait on their queues until a good policy is deployed."
+        title: text!("The policy cannot be used: {}", Text::own(stopped)),
+        description: text!(
+            "{}\n\nNotifications and findings wait on their queues until a good policy is deployed.",
+            Text::listed(&error.to_string())
         ),
         next_steps: vec![
             "Fix the policy file and deploy it; it is a layer, nothing is compiled.".into(),

@@ -6,6 +6,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use fleetwarden_core::pack;
+use fleetwarden_core::untrusted::xml;
 
 use crate::Error;
 
@@ -89,8 +90,7 @@ impl Queue {
     /// If the queue does not take it: then the record is not done.
     pub async fn park(&self, body: &str, reason: &str) -> Result<(), Error> {
         // An attribute counts towards the message's size, and its text is XML: only what can stand there.
-        let reason: String =
-            reason.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1000).collect();
+        let reason: String = xml(reason).chars().take(1000).collect();
         let reason = MessageAttributeValue::builder().data_type("String").string_value(reason).build();
         let reason = reason.map_err(|e| Error::Input(e.to_string()))?;
         // SQS takes no empty body, and a record may have one.

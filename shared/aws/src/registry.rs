@@ -16,7 +16,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use fleetwarden_core::names::is_thing_name;
-use fleetwarden_core::names::shown;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Behind;
@@ -24,6 +23,7 @@ use fleetwarden_core::thing::Description;
 use fleetwarden_core::thing::Thing;
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::thing::Wanted;
+use fleetwarden_core::untrusted::shown;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

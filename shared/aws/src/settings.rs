@@ -1,11 +1,12 @@
 //! A function's settings: environment variables that the template sets, read once at start.
 
 use std::env::VarError;
+use std::fmt;
 
 use crate::alerts::AlertTopic;
 
 /// A variable that is missing or unreadable.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum SettingsError {
     /// It is not set, or set to nothing.
     #[error("the environment variable {0} is not set; the template sets it for every function that needs it")]
@@ -20,6 +21,13 @@ pub enum SettingsError {
         /// What it should hold.
         expected: &'static str,
     },
+}
+
+/// As people read it: a function that does not start says so with it.
+impl fmt::Debug for SettingsError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{self}")
+    }
 }
 
 /// A variable that must be set.

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use aws_sdk_iot::Client;
 use aws_sdk_iot::operation::describe_mitigation_action::DescribeMitigationActionOutput;
 use aws_sdk_iot::types::AddThingsToThingGroupParams;
-use fleetwarden_core::names::visible;
 use fleetwarden_core::pages::Pages;
+use fleetwarden_core::untrusted::visible;
 
 use crate::Error;
 use crate::mitigations::Additions;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::ops::Deref;
 use std::time::Duration;
 
-use fleetwarden_core::names::shown;
+use fleetwarden_core::untrusted::shown;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use fleetwarden_core::names::shown;
+use fleetwarden_core::untrusted::shown;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;

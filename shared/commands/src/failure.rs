@@ -1,14 +1,17 @@
 //! Why a command is not done, under a name that a workflow can catch.
 
+use std::fmt;
+
 use fleetwarden_aws::Error;
 use fleetwarden_core::api::input::Fault;
+use fleetwarden_core::untrusted::visible_lines;
 use lambda_runtime::Diagnostic;
 
 /// How many faults of one input are told.
 const TOLD: usize = 50;
 
 /// A command that is not done.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum Failure {
     /// The input is wrong; nothing was called but what told so.
     #[error("{}", told(.0))]
@@ -70,8 +73,18 @@ fn words(error: &Error) -> String {
     }
 }
 
+/// As people read it: the runtime of Lambda logs a failure so.
+impl fmt::Debug for Failure {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}: {self}", self.name())
+    }
+}
+
 impl From<Failure> for Diagnostic {
     fn from(failure: Failure) -> Self {
-        Self { error_type: failure.name().to_owned(), error_message: failure.to_string() }
+        Self {
+            error_type: failure.name().to_owned(),
+            error_message: visible_lines(&failure.to_string()).into_owned(),
+        }
     }
 }

@@ -9,7 +9,6 @@ mod email;
 mod insights;
 mod kind;
 mod place;
-mod plain;
 mod record;
 mod short;
 mod subject;
@@ -25,6 +24,7 @@ pub use self::subject::Subject;
 use crate::digest::Digest;
 use crate::finding::Severity;
 use crate::timestamp::Millis;
+use crate::untrusted::Text;
 
 /// The longest title, and the longest next step, in characters; and how many steps there are at most. With these, no
 /// alert is larger than the 256 KiB that Amazon SNS takes.
@@ -44,11 +44,11 @@ pub struct Alert {
     /// The thread that the alert belongs to: one for each audit.
     pub thread: String,
     /// What happened, in one line of at most 250 characters.
-    pub title: String,
-    /// To what and why, with code and bold as Markdown has them.
-    pub description: String,
+    pub title: Text,
+    /// To what and why.
+    pub description: Text,
     /// What to do next, most important first.
-    pub next_steps: Vec<String>,
+    pub next_steps: Vec<Text>,
     /// What there is to look at behind it.
     pub subject: Subject,
 }
@@ -123,16 +123,6 @@ impl Alert {
     pub fn log_line(&self, place: &Place, at: Millis) -> String {
         record::line(self, place, &place.links(self, at))
     }
-}
-
-/// The first characters of a text, with a mark where it was cut.
-fn cut(text: &str, most: usize) -> String {
-    let mut out: String = text.chars().take(most).collect();
-    if out.len() < text.len() {
-        out.pop();
-        out.push('…');
-    }
-    out
 }
 
 #[cfg(test)]

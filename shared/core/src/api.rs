@@ -17,8 +17,8 @@ pub mod shape;
 
 use shape::Member;
 
-use crate::names::shown;
 use crate::policy::did_you_mean;
+use crate::untrusted::shown;
 
 /// An operation.
 #[derive(Debug)]

@@ -35,3 +35,4 @@ pub mod schedule;
 pub mod suppression;
 pub mod thing;
 pub mod timestamp;
+pub mod untrusted;

@@ -12,7 +12,7 @@ use crate::message::Target;
 use crate::names::is_name;
 use crate::names::is_thing_name;
 use crate::names::is_violation_id;
-use crate::names::shown;
+use crate::untrusted::shown;
 
 /// How many finding ids one task takes (`AuditMitigationActionsTaskTarget.findingIds`).
 pub const MAX_FINDINGS: usize = 25;

@@ -3,11 +3,9 @@
 //! A task id stands in a ledger key, in an object's key and in the name of a log stream. What the service
 //! would never have given out is refused at the door, so that no name can point elsewhere.
 
-use std::borrow::Cow;
-use std::fmt::Write as _;
-
 use crate::check::CheckName;
 use crate::message::Audit;
+use crate::untrusted::shown;
 
 /// An audit task's id: `[a-zA-Z0-9-]{1,40}` (`AuditTaskId`).
 pub fn is_task_id(text: &str) -> bool {
@@ -134,62 +132,6 @@ impl Audit {
     }
 }
 
-/// A text from outside as it can stand in an error: its start, without characters that are not seen.
-pub fn shown(text: &str) -> String {
-    text.chars().take(64).map(|c| if is_unseen(c) { ' ' } else { c }).collect()
-}
-
-/// Whether a character is not seen and changes how others are: control characters, which command a terminal, what
-/// reverses the direction of a text, what has no width, and separators of lines.
-pub fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}'
-                | '\u{34f}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
-
-/// A text from outside on one line of a terminal: characters that are not seen are escaped as in JSON, so that a reader
-/// sees them and does not obey them.
-pub fn visible(text: &str) -> Cow<'_, str> {
-    escaped(text, is_unseen)
-}
-
-/// The same for a text that may have several lines. JSON stays the same JSON.
-pub fn visible_lines(text: &str) -> Cow<'_, str> {
-    escaped(text, |c| c != '\n' && is_unseen(c))
-}
-
-fn escaped(text: &str, is: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.contains(&is) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '\n' if is(c) => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if is(c) => {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
-            }
-            c => out.push(c),
-        }
-    }
-    Cow::Owned(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,25 +146,6 @@ mod tests {
         assert!(is_name("my_weekly-audit") && !is_name("my weekly"));
         assert!(crate::check::KNOWN.into_iter().all(is_check_name));
         assert!(is_check_name("QUANTUM_CHECK") && !is_check_name("../CHECK") && !is_check_name("A*"));
-    }
-
-    #[test]
-    fn what_is_not_seen_is_escaped_and_the_rest_is_left_alone() {
-        let text = "a\u{1b}[2J\r\n\tü\u{202e}\u{200b}\u{e0041}😀\u{85}";
-        assert_eq!(visible(text), r"a\u001b[2J\r\n\tü\u202e\u200b\udb40\udc41😀\u0085");
-        assert_eq!(visible_lines("a\nb\u{2066}"), "a\nb\\u2066");
-        assert!(matches!(visible("Prüfung 泵"), Cow::Borrowed(_)));
-        let json = serde_json::to_string_pretty(&[text]).unwrap();
-        assert_eq!(serde_json::from_str::<[String; 1]>(&visible_lines(&json)).unwrap(), [text]);
-        assert_eq!(shown("a\u{202e}b\n"), "a b ");
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn nothing_unseen_is_left(text in "\\PC*|[\u{0}-\u{2070}]*|.*") {
-            proptest::prop_assert!(!visible(&text).contains(is_unseen));
-            proptest::prop_assert!(!visible_lines(&text).replace('\n', "").contains(is_unseen));
-        }
     }
 
     #[test]

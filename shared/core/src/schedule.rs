@@ -5,6 +5,8 @@
 //! two weeks. Earlier runs tell: the next one is late some hours after the time of day that it is used to
 //! ([`Rhythm::expected`]). Until there is one, a run is due when its day, in any zone, is surely over ([`Rhythm::due`]).
 
+use serde::Serialize;
+use serde::Serializer;
 use time::Date;
 use time::Duration;
 use time::Month;
@@ -12,6 +14,8 @@ use time::Weekday;
 use time::util::days_in_month;
 
 use crate::timestamp::Millis;
+use crate::untrusted::Piece;
+use crate::untrusted::Text;
 
 /// How long after a day began in UTC its run should have begun: the day, and half of one for zones and for a service
 /// that is slow, in seconds.
@@ -144,6 +148,19 @@ impl std::fmt::Display for Rhythm {
             Self::Monthly(31) => f.write_str("on the last day of every month"),
             Self::Monthly(day) => write!(f, "on day {day} of every month"),
         }
+    }
+}
+
+/// As it is written for people.
+impl Serialize for Rhythm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Piece for Rhythm {
+    fn text(&self) -> Text {
+        Text::made(self.to_string())
     }
 }
 

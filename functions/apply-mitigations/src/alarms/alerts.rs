@@ -1,7 +1,6 @@
 //! What people are told about mitigations of alarms: what happened, to what, why, and what to do next.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alarm::SeriesKey;
@@ -11,12 +10,13 @@ use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
-use fleetwarden_core::message::Origin;
-use fleetwarden_core::names::shown;
-use fleetwarden_core::names::visible;
+use fleetwarden_core::text;
+use fleetwarden_core::untrusted::Text;
 
 use super::results::ViolationResult;
-use crate::alerts::cut;
+use crate::alerts::actions;
+use crate::alerts::failed;
+use crate::alerts::origin;
 
 /// How many devices an alert names.
 const NAMED: usize = 10;
@@ -25,25 +25,21 @@ const NAMED: usize = 10;
 pub(super) fn ended(request: &AlarmMitigationRequest, state: State, results: &[ViolationResult]) -> Alert {
     let is_bad = |result: &&ViolationResult| !matches!(result.state(), "completed" | "not-in-alarm");
     let bad: Vec<&ViolationResult> = results.iter().filter(is_bad).collect();
-    let title = format!("{}: {} of {} mitigations did not succeed", of(request), bad.len(), results.len());
-    let mut description = about(request);
-    let _ = write!(description, "\nThe task ended as {}.", state.as_str());
+    let title = text!("{}: {} of {} mitigations did not succeed", of(request), bad.len(), results.len());
+    let mut description = text!("{}\nThe task ended as {}.", about(request), state.as_str());
     for result in bad.iter().take(NAMED) {
         let ViolationRef { thing, violation_id, .. } = &result.violation;
-        let _ =
-            write!(description, "\n- `{}` (violation `{violation_id}`): {}", device(thing), result.state());
+        description.push(text!("\n- `{}` (violation `{}`): {}", thing, violation_id, result.state()));
         for action in result.actions.iter().filter(|action| action.status != "SUCCESSFUL") {
-            let code = action.error_code.as_deref().unwrap_or("no error code");
-            let message = cut(action.message.as_deref().unwrap_or("no message"));
-            let _ = write!(description, "; `{}` {}: {code}: {message}", action.action, action.status);
+            description.push(failed(action));
         }
     }
     let more = bad.len().saturating_sub(NAMED);
     if more > 0 {
-        let _ = write!(description, "\n- and {more} more; the ledger has them all");
+        description.push(text!("\n- and {} more; the ledger has them all", more));
     }
     let severity = if state == State::Canceled { AlertSeverity::Medium } else { AlertSeverity::High };
-    let steps: &[&str] = match state {
+    let steps: &[&'static str] = match state {
         State::Canceled => &[
             "If it was canceled on purpose, nothing is left to do: what was applied stays applied.",
             "Else put the devices into the group by hand.",
@@ -62,8 +58,8 @@ pub(super) fn refused(request: &AlarmMitigationRequest, reason: &str) -> Alert {
         request,
         "refused",
         AlertSeverity::High,
-        format!("{}: a mitigation of {} was refused", of(request), devices(request)),
-        format!("{}\nNothing was changed. `{}`", about(request), cut(reason)),
+        text!("{}: a mitigation of {} was refused", of(request), devices(request)),
+        text!("{}\nNothing was changed. `{}`", about(request), reason),
         &[
             "See whether the mitigation actions that the rule names exist in this account and region and are of the type ADD_THINGS_TO_THING_GROUP.",
             "Then redrive the mitigation dead-letter queue: the same task starts if the alarm still lasts.",
@@ -79,8 +75,8 @@ pub(super) fn shut(request: &AlarmMitigationRequest, reason: &str) -> Alert {
             request,
             "shut",
             AlertSeverity::High,
-            format!("{}: mitigations are refused: no window opens for over a year", of(request)),
-            format!("{}\nNothing was changed. `{}`", about(request), cut(reason)),
+            text!("{}: mitigations are refused: no window opens for over a year", of(request)),
+            text!("{}\nNothing was changed. `{}`", about(request), reason),
             &[
                 "Correct `windows` in the policy file and deploy it.",
                 "Then redrive the mitigation dead-letter queue: the same tasks start when a window opens, if their alarms still last.",
@@ -95,11 +91,11 @@ pub(super) fn held(request: &AlarmMitigationRequest, reason: &str) -> Alert {
         request,
         "held",
         AlertSeverity::Medium,
-        format!("{}: mitigations wait for more than a day", of(request)),
-        format!(
+        text!("{}: mitigations wait for more than a day", of(request)),
+        text!(
             "{}\nIt is {}, and so is every mitigation of this rule and behavior that comes before then.",
             about(request),
-            cut(reason)
+            reason
         ),
         &[
             "If it cannot wait, change `windows` in the policy file and deploy it: what waits starts within 15 minutes.",
@@ -115,12 +111,12 @@ pub(super) fn left_out(request: &AlarmMitigationRequest, policy: &str, reason: &
         request,
         &format!("left out by {policy}"),
         AlertSeverity::Medium,
-        format!("{}: not all that was to be mitigated starts", of(request)),
-        format!(
+        text!("{}: not all that was to be mitigated starts", of(request)),
+        text!(
             "{}\nEach violation is asked about again right before the start. Now: `{}` The same may be true of other \
              mitigations of this rule; the ledger and the log have each.",
             about(request),
-            cut(reason)
+            reason
         ),
         &[
             "If the policy, or the device, was changed for this, nothing is left to do: nothing was changed in the fleet.",
@@ -136,8 +132,8 @@ pub(super) fn given_up(request: &AlarmMitigationRequest, reason: &str) -> Alert 
         request,
         "given-up",
         AlertSeverity::High,
-        format!("{}: a mitigation of {} has not started", of(request), devices(request)),
-        format!("{}\nNothing was changed. `{}`", about(request), cut(reason)),
+        text!("{}: a mitigation of {} has not started", of(request), devices(request)),
+        text!("{}\nNothing was changed. `{}`", about(request), reason),
         &[
             "Cancel mitigation tasks that hang: five of Detect can run at once in an account and region.",
             "Then redrive the mitigation dead-letter queue: it waits for another day, if the alarm still lasts.",
@@ -151,8 +147,8 @@ pub(super) fn slow(request: &AlarmMitigationRequest) -> Alert {
         request,
         "slow",
         AlertSeverity::Medium,
-        format!("{}: a mitigation task runs for more than a day", of(request)),
-        format!("{}\nIt is followed until it ends, for 90 days.", about(request)),
+        text!("{}: a mitigation task runs for more than a day", of(request)),
+        text!("{}\nIt is followed until it ends, for 90 days.", about(request)),
         &["Cancel the task if it hangs: it is one of the five that can run at once."],
     )
 }
@@ -163,8 +159,8 @@ pub(super) fn endless(request: &AlarmMitigationRequest) -> Alert {
         request,
         "endless",
         AlertSeverity::High,
-        format!("{}: a mitigation task has run for 90 days", of(request)),
-        format!(
+        text!("{}: a mitigation task has run for 90 days", of(request)),
+        text!(
             "{}\nIt is not followed any more, so how it ends is not recorded, and nothing of it is released.",
             about(request)
         ),
@@ -178,8 +174,8 @@ pub(super) fn lost(request: &AlarmMitigationRequest) -> Alert {
         request,
         "lost",
         AlertSeverity::High,
-        format!("{}: a mitigation task is gone", of(request)),
-        format!(
+        text!("{}: a mitigation task is gone", of(request)),
+        text!(
             "{}\nThe service does not know the task any more, so what it changed is not known and is not released.",
             about(request)
         ),
@@ -193,15 +189,16 @@ pub(super) fn released(
     violation: &ViolationRef,
     groups: &BTreeSet<String>,
 ) -> Alert {
-    let thing = device(&violation.thing);
+    let thing = &violation.thing;
     let alert = alert(
         request,
         &format!("released {}", violation.violation_id),
         AlertSeverity::Low,
-        format!("{}: '{thing}' is released", of(request)),
-        format!(
-            "{}\nThe alarm of `{thing}` (violation `{}`) has been clear for the time that its rule says: it was taken out of {}, into which the mitigation had put it.",
+        text!("{}: `{}` is released", of(request), thing),
+        text!(
+            "{}\nThe alarm of `{}` (violation `{}`) has been clear for the time that its rule says: it was taken out of {}, into which the mitigation had put it.",
             about(request),
+            thing,
             violation.violation_id,
             named(groups)
         ),
@@ -217,16 +214,18 @@ pub(super) fn release_refused(
     group: &str,
     reason: &str,
 ) -> Alert {
-    let thing = device(&violation.thing);
+    let thing = &violation.thing;
     alert(
         request,
         &format!("release refused {} {group}", violation.violation_id),
         AlertSeverity::Medium,
-        format!("{}: '{thing}' cannot be released", of(request)),
-        format!(
-            "{}\nThe alarm of `{thing}` has been clear for long enough, and it stays in `{group}`: `{}` It is tried again every 15 minutes, for 90 days after the task.",
+        text!("{}: `{}` cannot be released", of(request), thing),
+        text!(
+            "{}\nThe alarm of `{}` has been clear for long enough, and it stays in `{}`: `{}` It is tried again every 15 minutes, for 90 days after the task.",
             about(request),
-            cut(reason)
+            thing,
+            group,
+            reason
         ),
         &[
             "Deploy the stack with AllowMitigation=true: apply-mitigations needs iot:RemoveThingFromThingGroup.",
@@ -238,19 +237,19 @@ pub(super) fn release_refused(
 /// Things stay in their groups: what was to be released could not be within 90 days.
 pub(super) fn kept(request: &AlarmMitigationRequest, violations: &[&ViolationRef]) -> Alert {
     let mut description = about(request);
-    description += "\nFor 90 days their alarms were not clear for long enough, or the policy did not release them. They stay in the groups, and nobody looks at them any more:";
+    description.push("\nFor 90 days their alarms were not clear for long enough, or the policy did not release them. They stay in the groups, and nobody looks at them any more:");
     for violation in violations.iter().take(NAMED) {
-        let _ = write!(description, "\n- `{}`", device(&violation.thing));
+        description.push(text!("\n- `{}`", violation.thing));
     }
     let more = violations.len().saturating_sub(NAMED);
     if more > 0 {
-        let _ = write!(description, "\n- and {more} more; the ledger has them all");
+        description.push(text!("\n- and {} more; the ledger has them all", more));
     }
     alert(
         request,
         "kept",
         AlertSeverity::Medium,
-        format!("{}: {} not released within 90 days", of(request), violations.len()),
+        text!("{}: {} not released within 90 days", of(request), violations.len()),
         description,
         &["Look at each device, and take it out of the group by hand if it is well."],
     )
@@ -260,9 +259,9 @@ fn alert(
     request: &AlarmMitigationRequest,
     what: &str,
     severity: AlertSeverity,
-    title: String,
-    description: String,
-    next_steps: &[&str],
+    title: Text,
+    description: Text,
+    next_steps: &[&'static str],
 ) -> Alert {
     Alert {
         kind: Kind::MitigationFailed,
@@ -271,7 +270,7 @@ fn alert(
         thread: thread(request),
         title,
         description,
-        next_steps: next_steps.iter().map(|step| (*step).to_owned()).collect(),
+        next_steps: next_steps.iter().copied().map(Text::own).collect(),
         subject: Subject::Mitigation { task_id: request.task_id(), audit_task_id: None },
     }
 }
@@ -281,7 +280,7 @@ fn thread(request: &AlarmMitigationRequest) -> String {
     let AlarmMitigationRequest { account, region, profile, behavior, violations, .. } = request;
     match violations.as_slice() {
         [one] => format!("alarm {}", SeriesKey::new((account, region), profile, behavior, &one.thing)),
-        _ => format!("alarm {}", of(request)),
+        _ => series(request),
     }
 }
 
@@ -289,42 +288,78 @@ fn thread(request: &AlarmMitigationRequest) -> String {
 fn of_rule(request: &AlarmMitigationRequest, alert: Alert) -> Alert {
     let what = alert.about.split_once(' ').map_or("", |(_, what)| what);
     let about = format!("{} {what}", request.origin.rule().unwrap_or_default());
-    Alert { about, thread: format!("alarm {}", of(request)), ..alert }
+    Alert { about, thread: series(request), ..alert }
 }
 
-fn about(request: &AlarmMitigationRequest) -> String {
-    let origin = match &request.origin {
-        Origin::Rule(rule) => format!("rule `{}`", shown(rule)),
-        Origin::Command(_) => "asked for by a command".to_owned(),
-    };
+fn about(request: &AlarmMitigationRequest) -> Text {
     let names: BTreeSet<String> =
-        request.violations.iter().take(NAMED).map(|violation| device(&violation.thing)).collect();
-    format!(
-        "**{}**, {origin}, actions `{}`, on {} ({}); mitigation task `{}`.",
+        request.violations.iter().take(NAMED).map(|violation| violation.thing.clone()).collect();
+    text!(
+        "**{}**, {}, actions {}, on {} ({}); mitigation task `{}`.",
         of(request),
-        cut(&request.actions.join(", ")),
+        origin(&request.origin),
+        actions(&request.actions),
         devices(request),
         named(&names),
         request.task_id()
     )
 }
 
-fn devices(request: &AlarmMitigationRequest) -> String {
+fn devices(request: &AlarmMitigationRequest) -> Text {
     match request.violations.len() {
-        1 => "1 device".into(),
-        count => format!("{count} devices"),
+        1 => Text::own("1 device"),
+        count => text!("{} devices", count),
     }
 }
 
-fn of(request: &AlarmMitigationRequest) -> String {
-    format!("{} {}", shown(&request.profile), shown(&request.behavior))
+fn of(request: &AlarmMitigationRequest) -> Text {
+    text!("{} {}", request.profile, request.behavior)
 }
 
-/// A device's name, which is text from outside.
-fn device(name: &str) -> String {
-    visible(&shown(name)).replace('`', "'")
+/// The thread of a behavior's alarms.
+fn series(request: &AlarmMitigationRequest) -> String {
+    format!("alarm {} {}", request.profile, request.behavior)
 }
 
-fn named(names: &BTreeSet<String>) -> String {
-    names.iter().map(|name| format!("`{}`", device(name))).collect::<Vec<_>>().join(", ")
+fn named(names: &BTreeSet<String>) -> Text {
+    Text::joined(names.iter().map(|name| text!("`{}`", name)), ", ")
+}
+
+/// Every alert, with a text for all that is from outside.
+#[cfg(test)]
+pub(crate) fn every(text: &str) -> Vec<Alert> {
+    let violation = ViolationRef {
+        violation_id: text.to_owned(),
+        thing: text.to_owned(),
+        raised_at: fleetwarden_core::timestamp::Millis(0),
+    };
+    let request = AlarmMitigationRequest {
+        account: text.to_owned(),
+        region: text.to_owned(),
+        profile: text.to_owned(),
+        behavior: text.to_owned(),
+        origin: fleetwarden_core::message::Origin::Rule(text.to_owned()),
+        mode: fleetwarden_core::policy::Mode::Enforce,
+        policy: None,
+        actions: vec![text.to_owned(), text.to_owned()],
+        violations: vec![violation.clone(); 12],
+        release_after_seconds: None,
+    };
+    let groups = BTreeSet::from([text.to_owned()]);
+    let actions = vec![crate::tests::hostile::action(text)];
+    let result = ViolationResult { violation: violation.clone(), actions, groups: groups.clone() };
+    vec![
+        ended(&request, State::Failed, &vec![result; 12]),
+        refused(&request, text),
+        shut(&request, text),
+        held(&request, text),
+        left_out(&request, text, text),
+        given_up(&request, text),
+        slow(&request),
+        endless(&request),
+        lost(&request),
+        released(&request, &violation, &groups),
+        release_refused(&request, &violation, text, text),
+        kept(&request, &[&violation, &violation]),
+    ]
 }

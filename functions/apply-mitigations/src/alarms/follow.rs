@@ -56,7 +56,7 @@ impl ApplyMitigations {
             Some("FAILED") => self.ended_alarms(request, &known, &task, State::Failed).await,
             Some("CANCELED") => self.ended_alarms(request, &known, &task, State::Canceled).await,
             status => {
-                tracing::info!(mitigation.task_id = id, ?status, waits = message.waits, "the task runs");
+                tracing::info!(mitigation.task_id = id, status, waits = message.waits, "the task runs");
                 // A false message could say that the task has run for long, so the service says since when.
                 let since = task.task_start_time().and_then(|at| millis(*at)).or(message.since);
                 let runs_for = |seconds| since.is_some_and(|since| self.is_past(since, seconds));
@@ -158,7 +158,11 @@ impl ApplyMitigations {
                 Some(State::Claimed) => return self.put_off(message).await,
                 Some(State::Started | State::Lost) => {}
                 state => {
-                    tracing::info!(mitigation.task_id = id, ?state, "nothing to follow: it was not started");
+                    tracing::info!(
+                        mitigation.task_id = id,
+                        state = state.map(State::as_str),
+                        "nothing to follow: it was not started"
+                    );
                     return Ok(());
                 }
             }

@@ -245,7 +245,13 @@ impl ApplyMitigations {
         };
         let named = ViolationRef::clone(violation).violation_id;
         if let Some((reason, until)) = waits {
-            tracing::info!(mitigation.task_id = id, violation.id = named, ?groups, reason, "would release");
+            tracing::info!(
+                mitigation.task_id = id,
+                violation.id = named,
+                groups = listed(groups),
+                reason,
+                "would release"
+            );
             return Ok(Some(until));
         }
         let present = self.groups.of_thing(&violation.thing).await?.unwrap_or_default();
@@ -267,7 +273,12 @@ impl ApplyMitigations {
             }
             left.push(group);
         }
-        tracing::info!(mitigation.task_id = id, violation.id = named, groups = ?left, "the thing is released");
+        tracing::info!(
+            mitigation.task_id = id,
+            violation.id = named,
+            groups = listed(left),
+            "the thing is released"
+        );
         self.note(request, violation, "released", None).await?;
         self.alerts.raise(&alerts::released(request, violation, groups)).await?;
         self.settle_release(&id, violation, "released").await?;
@@ -309,6 +320,11 @@ fn release_item(id: &str, violation: &ViolationRef, now: Millis) -> Item {
         .text(attribute::TASK_ID, id)
         .text(attribute::VIOLATION_ID, &violation.violation_id)
         .text(attribute::THING, &violation.thing)
+}
+
+/// Groups, as a log line has them.
+fn listed<'g>(groups: impl IntoIterator<Item = &'g String>) -> String {
+    groups.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::metrics::AuditWatch;
+use fleetwarden_core::schedule::Rhythm;
+use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
@@ -43,7 +45,7 @@ pub(crate) enum Trouble {
     /// A scheduled audit did not begin.
     Missing {
         schedule: String,
-        rhythm: String,
+        rhythm: Rhythm,
         due: String,
         /// Whether that is when its earlier runs began. Else its day is over everywhere.
         usual: bool,
@@ -207,7 +209,7 @@ impl Trouble {
             about,
             thread,
             title,
-            description: format!("Account {account} in {region}. {description}"),
+            description: text!("Account {} in {}. {}", account, region, description),
             next_steps,
             subject,
         }

@@ -7,7 +7,7 @@ use super::Service;
 use anyhow::{Context as _, Result, anyhow, bail};
 use aws_credential_types::Credentials;
 use clap::Args;
-use fleetwarden_core::names::shown;
+use fleetwarden_core::untrusted::shown;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;

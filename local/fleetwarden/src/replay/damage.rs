@@ -1,6 +1,6 @@
 //! What of an archive could not be read. It is counted and named, and hides nothing else.
 
-use fleetwarden_core::names::visible;
+use fleetwarden_core::untrusted::visible;
 use serde::Serialize;
 use std::collections::BTreeSet;
 

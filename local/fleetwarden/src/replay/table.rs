@@ -6,8 +6,8 @@ use super::fate::Fate;
 use super::report::{Against, Decided, FindingChange, PolicyReport, Report};
 use super::tally::{AuditTally, Counts};
 use comfy_table::{CellAlignment, Table, presets};
-use fleetwarden_core::names::visible;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::visible;
 use std::collections::BTreeSet;
 
 /// What a resource's name is cut to: an id of 64 digits says no more with all of them.

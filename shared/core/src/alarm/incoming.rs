@@ -12,7 +12,7 @@ use super::parse::AlarmError;
 use crate::json;
 use crate::names::is_name;
 use crate::names::is_region;
-use crate::names::shown;
+use crate::untrusted::shown;
 
 /// What a record asks for.
 #[derive(Clone, Debug, PartialEq)]

@@ -12,8 +12,8 @@ use super::AlarmEvent;
 use super::EventType;
 use super::Life;
 use crate::metrics::NAMESPACE;
-use crate::names::visible;
 use crate::timestamp::Millis;
+use crate::untrusted::visible;
 
 /// The metric line of an event that is news: one raised, cleared, invalidated or unknown, and the time to clear in
 /// seconds, by profile, behavior and confidence.

@@ -26,8 +26,8 @@ use super::AlarmEvent;
 use super::EventType;
 use crate::json;
 use crate::json::JsonError;
-use crate::names::shown;
 use crate::timestamp::Millis;
+use crate::untrusted::shown;
 
 /// Why a text is no alarm.
 #[derive(Debug, thiserror::Error)]

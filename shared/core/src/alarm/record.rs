@@ -13,12 +13,12 @@ use super::Verification;
 use crate::digest::Digest;
 use crate::names::is_name;
 use crate::names::is_region;
-use crate::names::shown;
 use crate::policy::AlarmDecision;
 use crate::policy::AlarmSubject;
 use crate::record::RecordedDecision;
 use crate::thing::Things;
 use crate::timestamp::Millis;
+use crate::untrusted::shown;
 
 /// One event of an alarm. There is one record for each event of each violation: of the begin when it was decided on, of
 /// an end when it was heard.

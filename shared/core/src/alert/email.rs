@@ -10,9 +10,7 @@ use super::Place;
 use super::STEP;
 use super::STEPS;
 use super::TITLE;
-use super::cut;
-use super::plain::line;
-use super::plain::plain;
+use crate::text;
 use crate::timestamp::Millis;
 
 /// How long a line is, in characters. An address is never broken.
@@ -21,15 +19,15 @@ const WIDTH: usize = 76;
 const DESCRIPTION: usize = 8000;
 
 pub(super) fn text(alert: &Alert, place: &Place, links: &[Link], at: Millis) -> String {
-    let title = wrapped(&line(&cut(&alert.title, TITLE)), "");
-    let mut parts = vec![title, paragraphs(&plain(&cut(&alert.description, DESCRIPTION)))];
+    let title = wrapped(&alert.title.plain_within(TITLE), "");
+    let mut parts = vec![title, paragraphs(&alert.description.plain_within(DESCRIPTION))];
     if !alert.next_steps.is_empty() {
         let steps = alert.next_steps.iter().take(STEPS).zip(1..);
         let steps =
-            steps.map(|(step, number)| wrapped(&format!("{number}. {}", line(&cut(step, STEP))), "   "));
+            steps.map(|(step, number)| wrapped(&format!("{number}. {}", step.plain_within(STEP)), "   "));
         parts.push(format!("What to do:\n{}", steps.collect::<Vec<_>>().join("\n")));
     }
-    parts.extend(alert.subject.command().map(|command| wrapped(&plain(&command), "")));
+    parts.extend(alert.subject.command().map(|command| wrapped(&command.to_string(), "")));
     parts.extend(links.iter().map(|Link { label, url }| format!("{label}:\n{url}")));
     if place.runbook.is_none() {
         parts.push(wrapped(&format!("Runbook: {}", Place::guide(alert)), ""));
@@ -44,7 +42,7 @@ fn origin(alert: &Alert, place: &Place, at: Millis) -> String {
         "Severity {}, kind {}, thread {}, raised {}.",
         alert.severity.as_str(),
         alert.kind.as_str(),
-        line(&alert.thread),
+        text!("{}", alert.thread),
         at.rfc3339()
     );
     let lines = from.into_iter().chain([facts, format!("Alert id {}.", alert.id())]);

@@ -2,7 +2,7 @@
 
 use super::Alert;
 use super::Place;
-use super::plain::line;
+use super::TITLE;
 
 /// How long a text message may be that is sent as one, in ASCII characters.
 ///
@@ -23,7 +23,7 @@ pub(super) fn sms(alert: &Alert, place: &Place) -> String {
         "" => String::new(),
         account => format!(" ({account} {}{})", place.region, stack.unwrap_or_default()),
     };
-    let head = format!("Fleetwarden {}: {}", alert.severity.as_str(), line(&alert.title));
+    let head = format!("Fleetwarden {}: {}", alert.severity.as_str(), alert.title.plain_within(TITLE));
     let end = ascii(&end);
     clipped(&ascii(&head), SMS.saturating_sub(end.len())) + &end
 }
@@ -32,7 +32,7 @@ pub(super) fn sms(alert: &Alert, place: &Place) -> String {
 pub(super) fn subject(alert: &Alert, place: &Place) -> String {
     let from = [place.account.as_str(), place.region.as_str()].join(" ");
     let from = if place.account.is_empty() { String::new() } else { format!(" {from}") };
-    clipped(&format!("[{}]{from}: {}", alert.severity.as_str(), line(&alert.title)), SUBJECT)
+    clipped(&format!("[{}]{from}: {}", alert.severity.as_str(), alert.title.plain_within(TITLE)), SUBJECT)
 }
 
 /// The beginning of a text, in units of UTF-16, as services count: an emoji is two.

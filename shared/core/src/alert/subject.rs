@@ -5,6 +5,8 @@ use serde::Serialize;
 
 use super::place::is_plain;
 use crate::check::CheckName;
+use crate::text;
+use crate::untrusted::Text;
 
 /// What there is to look at behind an alert.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,10 +48,11 @@ pub enum Subject {
 
 impl Subject {
     /// The command that shows what is behind it, if there is one.
-    pub(super) fn command(&self) -> Option<String> {
+    pub(super) fn command(&self) -> Option<Text> {
         match self {
-            Self::Mitigation { task_id, .. } if is_plain(task_id) => Some(format!(
-                "Its findings or devices, each with its result: `fleetwarden mitigation show {task_id}`"
+            Self::Mitigation { task_id, .. } if is_plain(task_id) => Some(text!(
+                "Its findings or devices, each with its result: `fleetwarden mitigation show {}`",
+                task_id
             )),
             _ => None,
         }

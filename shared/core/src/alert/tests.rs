@@ -3,6 +3,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::check::CheckName;
+use crate::text;
 
 const AT: Millis = Millis(1_796_000_400_000);
 
@@ -25,14 +26,16 @@ fn findings() -> Alert {
         about: "DEVICE_CERTIFICATE_SHARED_CHECK".into(),
         thread: format!("audit {task_id}"),
         title: "4 findings of DEVICE_CERTIFICATE_SHARED_CHECK need attention (2 new, 1 returned)".into(),
-        description: format!(
-            "Audit task `{task_id}` of audit Nightly, account 123456789012 in eu-west-1, begun 2026-11-29T03:00:00Z.\n\
-             - **critical**: 4 reported of 9 (2 new, 1 returned); 3 to be mitigated, 2 suppressed"
+        description: text!(
+            "Audit task `{}` of audit Nightly, account 123456789012 in eu-west-1, begun 2026-11-29T03:00:00Z.\n\
+             - **critical**: 4 reported of 9 (2 new, 1 returned); 3 to be mitigated, 2 suppressed",
+            task_id
         ),
         next_steps: vec![
-            format!(
+            text!(
                 "Read them in the log group `/fleetwarden/fleetwarden/findings` with Logs Insights: `fields severity, \
-                 status, reasonCode, reason, key | filter kind = \"finding\" and taskId = \"{task_id}\" | sort severity`"
+                 status, reasonCode, reason, key | filter kind = \"finding\" and taskId = \"{}\" | sort severity`",
+                task_id
             ),
             "What is accepted, or can be mitigated: give it a rule in the policy.".into(),
         ],
@@ -46,7 +49,7 @@ fn alarm() -> Alert {
         severity: AlertSeverity::High,
         about: "v-1 1796000100000 report".into(),
         thread: "alarm 0c1f".into(),
-        title: "`camera-1?https://example.com|AWS sign-in?` is in alarm: `messages`".into(),
+        title: text!("`{}` is in alarm: `messages`", "camera-1<https://example.com|AWS sign-in>"),
         description: "Security profile `cameras*`, behavior `messages`, account 123456789012 in eu-west-1. Metric \
                       `aws:num-messages-sent`.\nMeasured: `{\"count\":4711}`\nExpected: `{\"count\":100}`\nIn alarm since \
                       2026-11-30T00:55:00Z.\nRule `loud-cameras`: the mitigation `Quarantine` would be asked for; the \
@@ -88,8 +91,8 @@ fn suppression() -> Alert {
         severity: AlertSeverity::Medium,
         about: "hand jürgen".into(),
         thread: "suppressions".into(),
-        title: "12 suppressions of jürgen.müller@example.com end within 7 days, on 2026-12-07".into(),
-        description: "- 12 of DEVICE_CERTIFICATE_EXPIRING_CHECK\n\nFor example: 设备证书".into(),
+        title: text!("12 suppressions of {} end within 7 days, on 2026-12-07", "jürgen.müller@example.com"),
+        description: text!("- 12 of DEVICE_CERTIFICATE_EXPIRING_CHECK\n\nFor example: {}", "设备证书"),
         next_steps: vec![],
         subject: Subject::Log,
     }
@@ -178,18 +181,12 @@ fn the_same_thing_told_again_has_the_same_id() {
 }
 
 #[test]
-fn a_long_text_is_cut_at_a_character() {
-    assert_eq!(cut("äöü", 2), "ä…");
-    assert_eq!(cut("äöü", 3), "äöü");
-}
-
-#[test]
 fn what_is_cut_is_never_where_it_is_from() {
-    let long = Alert { description: "x".repeat(20_000), ..findings() };
+    let long = Alert { description: Text::joined(vec!["x".repeat(700); 30], " "), ..findings() };
     let [chat, email, _] = texts(&long, &place());
     let chat: Value = serde_json::from_str(&chat).unwrap();
     let description = chat["content"]["description"].as_str().unwrap();
-    assert_eq!(description.chars().count(), 8000);
+    assert!(description.chars().count() <= 8000);
     assert!(
         description.contains("…\n\nFrom account 123456789012 in eu-west-1")
             && description.contains("#when-an-alert-comes")
@@ -209,8 +206,8 @@ proptest! {
         stack in "[a-zA-Z][a-zA-Z0-9-]{0,127}",
         times in prop_oneof![Just(1_usize), Just(400)],
     ) {
-        let next_steps = vec![step.repeat(times); 30];
-        let alert = Alert { title: title.repeat(times), description: description.repeat(times), next_steps, ..findings() };
+        let next_steps = vec![text!("{}", step.repeat(times)); 30];
+        let alert = Alert { title: text!("{}", title.repeat(times)), description: text!("{}", description.repeat(times)), next_steps, ..findings() };
         let place = Place { stack: Some(stack), ..place() };
         let Publication { subject, message } = alert.publication(&place, AT);
         prop_assert!(message.len() < 256 * 1024 - 200, "{} bytes", message.len());

@@ -14,9 +14,9 @@ use super::rules;
 use super::shape::GRAPHIC;
 use super::shape::Member;
 use super::shape::Shape;
-use crate::names::shown;
 use crate::policy::did_you_mean;
 use crate::timestamp::Millis;
+use crate::untrusted::shown;
 
 /// The token that a caller may leave out: the AWS CLI and the SDKs fill it in, and so do we.
 pub const TOKEN: &str = "clientRequestToken";

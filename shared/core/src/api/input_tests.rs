@@ -32,7 +32,7 @@ fn a_command_has_its_name_in_either_form() {
     }
     assert_eq!(audit("ListAuditFindings").unwrap().command(), "list-audit-findings");
     insta::assert_snapshot!(audit("list-audit-finding").unwrap_err(), @"'list-audit-finding' is no audit command; did you mean 'ListAuditFindings'?");
-    insta::assert_snapshot!(audit("\u{7}").unwrap_err(), @"' ' is no audit command; there are UpdateAccountAuditConfiguration, DescribeAccountAuditConfiguration, DeleteAccountAuditConfiguration, CreateScheduledAudit, UpdateScheduledAudit, DescribeScheduledAudit, ListScheduledAudits, DeleteScheduledAudit, StartOnDemandAuditTask, DescribeAuditTask, ListAuditTasks, CancelAuditTask, ListAuditFindings, DescribeAuditFinding, ListRelatedResourcesForAuditFinding, CreateAuditSuppression, DescribeAuditSuppression, UpdateAuditSuppression, ListAuditSuppressions, DeleteAuditSuppression, CreateMitigationAction, UpdateMitigationAction, DescribeMitigationAction, ListMitigationActions, DeleteMitigationAction, StartAuditMitigationActionsTask, DescribeAuditMitigationActionsTask, ListAuditMitigationActionsTasks, ListAuditMitigationActionsExecutions, CancelAuditMitigationActionsTask, AuditReport");
+    insta::assert_snapshot!(audit("\u{7}").unwrap_err(), @r"'\u0007' is no audit command; there are UpdateAccountAuditConfiguration, DescribeAccountAuditConfiguration, DeleteAccountAuditConfiguration, CreateScheduledAudit, UpdateScheduledAudit, DescribeScheduledAudit, ListScheduledAudits, DeleteScheduledAudit, StartOnDemandAuditTask, DescribeAuditTask, ListAuditTasks, CancelAuditTask, ListAuditFindings, DescribeAuditFinding, ListRelatedResourcesForAuditFinding, CreateAuditSuppression, DescribeAuditSuppression, UpdateAuditSuppression, ListAuditSuppressions, DeleteAuditSuppression, CreateMitigationAction, UpdateMitigationAction, DescribeMitigationAction, ListMitigationActions, DeleteMitigationAction, StartAuditMitigationActionsTask, DescribeAuditMitigationActionsTask, ListAuditMitigationActionsTasks, ListAuditMitigationActionsExecutions, CancelAuditMitigationActionsTask, AuditReport");
     let changing = AUDIT.iter().filter(|operation| operation.changes()).count();
     let listing = AUDIT.iter().filter(|operation| operation.is_list()).count();
     assert_eq!((changing, listing), (15, 8));
@@ -82,7 +82,7 @@ fn all_faults_are_told_at_once_with_their_paths() {
         "dryrun": true,
         "\u{1b}[31m": 1,
     })), @r"
-    $[' [31m']: there is no such member
+    $['\u001b[31m']: there is no such member
     $.Frequency: there is no such member; did you mean 'frequency'?
     $.dryrun: there is no such member; did you mean 'dryRun'?
     $.frequency: 'WEEKLEY' is none of DAILY, WEEKLY, BIWEEKLY, MONTHLY; did you mean 'WEEKLY'?

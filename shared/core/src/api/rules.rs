@@ -14,8 +14,8 @@ use super::input::millis;
 use super::near_or_all;
 use crate::check;
 use crate::check::CheckName;
-use crate::names::shown;
 use crate::timestamp::Millis;
+use crate::untrusted::shown;
 
 type Members = Map<String, Value>;
 

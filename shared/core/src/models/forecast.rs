@@ -12,6 +12,8 @@ use super::DAYS;
 use super::NEEDED;
 use super::Sample;
 use crate::timestamp::Millis;
+use crate::untrusted::Piece;
+use crate::untrusted::Text;
 
 /// The steps of the calculation a day.
 const STEPS: i64 = 4;
@@ -201,6 +203,12 @@ const fn as_float(number: i64) -> f64 {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
 const fn whole(number: f64) -> u64 {
     number as u64
+}
+
+impl Piece for Forecast {
+    fn text(&self) -> Text {
+        Text::made(self.words())
+    }
 }
 
 impl Forecast {

@@ -9,6 +9,8 @@ use super::Model;
 use super::ModelStatus;
 use crate::alert::Kind;
 use crate::timestamp::Millis;
+use crate::untrusted::Piece;
+use crate::untrusted::Text;
 
 /// A model is built once a day: the day after the fourteenth is still in time.
 const BUILD_SECONDS: i64 = (DAYS + 1) * DAY_SECONDS;
@@ -110,6 +112,12 @@ fn alarms_often(model: &Model, subject: &Subject) -> Option<Trouble> {
     let limit = if subject.alarmed_often { subject.limit * CALM } else { subject.limit };
     let over = model.share_in_alarm()? > limit;
     over.then_some(Trouble::AlarmsOften { in_alarm: model.in_alarm, devices, limit: subject.limit })
+}
+
+impl Piece for Trouble {
+    fn text(&self) -> Text {
+        Text::made(self.words())
+    }
 }
 
 impl Trouble {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::names::is_unseen;
-use crate::names::visible as on_one_line;
+use crate::untrusted::is_unseen;
+use crate::untrusted::visible as on_one_line;
 
 /// How many columns of the line in question are shown at most.
 const SHOWN: usize = 100;

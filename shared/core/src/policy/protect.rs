@@ -8,9 +8,12 @@ use super::glob::Glob;
 use super::matcher::Condition;
 use crate::check::CheckName;
 use crate::resource::ResourceIdentifier;
+use crate::text;
 use crate::thing::Behind;
 use crate::thing::Things;
 use crate::thing::Wanted;
+use crate::untrusted::Piece;
+use crate::untrusted::Text;
 
 /// The protections of a policy.
 #[derive(Debug, Default)]
@@ -35,15 +38,28 @@ pub enum Protection<'p> {
     Policy(&'p str),
 }
 
-impl fmt::Display for Protection<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (kind, pattern) = match self {
+impl<'p> Protection<'p> {
+    const fn parts(&self) -> (&'static str, &'p str) {
+        match self {
             Self::Thing(pattern) => ("things", pattern),
             Self::Group(pattern) => ("groups", pattern),
             Self::Certificate(pattern) => ("certificates", pattern),
             Self::Policy(pattern) => ("policies", pattern),
-        };
+        }
+    }
+}
+
+impl fmt::Display for Protection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, pattern) = self.parts();
         write!(f, "'{pattern}' of {kind}")
+    }
+}
+
+impl Piece for Protection<'_> {
+    fn text(&self) -> Text {
+        let (kind, pattern) = self.parts();
+        text!("`{}` of {}", pattern, kind)
     }
 }
 

@@ -40,7 +40,7 @@ use crate::check;
 use crate::check::CheckName;
 use crate::digest::Digest;
 use crate::names::is_name;
-use crate::names::is_unseen;
+use crate::untrusted::is_unseen;
 use crate::suppression::MAX_WORDS;
 use crate::suppression::Terms;
 use crate::suppression::Words;

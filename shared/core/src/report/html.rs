@@ -18,6 +18,7 @@ use super::page::moment;
 use super::page::severity_word;
 use super::page::status_word;
 use crate::finding::Severity;
+use crate::untrusted::html as escaped;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -214,20 +215,4 @@ fn broken(text: &str) -> (&'static str, String) {
 /// A text that is rather broken after an underscore than elsewhere.
 fn breakable(text: &str) -> String {
     escaped(text).replace('_', "_<wbr>")
-}
-
-/// Takes the meaning from whatever has one in an element or in an attribute between quotes.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -11,6 +11,7 @@ use super::page::grouped;
 use super::page::moment;
 use super::page::severity_word;
 use super::page::status_word;
+use crate::untrusted::markdown as escaped;
 
 /// Writes a report.
 pub(super) fn render(page: &Page) -> String {
@@ -113,28 +114,4 @@ fn word(word: &Word) -> String {
 fn code(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/+=@,".contains(c);
     if !name.is_empty() && name.chars().all(plain) { format!("`{name}`") } else { escaped(name) }
-}
-
-/// Takes the meaning from whatever has one in Markdown, in HTML within it, or makes a link in GitHub's.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let number = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    for (at, c) in text.char_indices() {
-        let first = at == 0 && "#+-=".contains(c);
-        let ends_number = at == text.len() - number.len() && at > 0 && ".)".contains(c);
-        let rest = text.get(at..).unwrap_or_default();
-        let link = rest.starts_with("://") || (c == '.' && out.to_ascii_lowercase().ends_with("www"));
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            _ => {
-                if first || ends_number || link || "\\`*_[]|~$".contains(c) {
-                    out.push('\\');
-                }
-                out.push(c);
-            }
-        }
-    }
-    out
 }

@@ -9,6 +9,7 @@ use super::Status;
 use crate::check::CheckName;
 use crate::finding::Severity;
 use crate::timestamp::Millis;
+use crate::untrusted::visible;
 
 /// How many rows of a list are shown.
 pub(super) const ROWS: usize = 50;
@@ -228,25 +229,11 @@ pub(super) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(n), if n == 1 { one } else { many })
 }
 
-/// A text from outside on one line, cut, and without what changes how the text around it is shown.
+/// A text from outside on one line, cut.
 pub(super) fn outside(text: &str) -> String {
-    let seen = |c: char| match c {
-        '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
-        '\u{61c}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}' => '\u{fffd}',
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    };
-    let mut out: String = text.trim().chars().take(QUOTED).map(seen).collect();
-    if text.trim().chars().nth(QUOTED).is_some() {
-        out.push('…');
-    }
-    out
+    let text = text.trim();
+    let Some((end, _)) = text.char_indices().nth(QUOTED) else { return visible(text).into_owned() };
+    visible(text.get(..end).unwrap_or_default()).into_owned() + "…"
 }
 
 #[cfg(test)]
@@ -262,7 +249,7 @@ mod tests {
 
     #[test]
     fn a_text_from_outside_stays_on_its_line_and_in_its_direction() {
-        assert_eq!(outside(" a\nb\u{202e}c\u{7} "), "a b\u{fffd}c\u{fffd}");
+        assert_eq!(outside(" a\nb\u{202e}c\u{7} "), r"a\nb\u202ec\u0007");
         assert_eq!(outside(&"x".repeat(1000)).chars().count(), QUOTED + 1);
     }
 }

@@ -183,7 +183,7 @@ async fn what_may_not_be_taken_out_is_told_once_and_tried_again() {
     detect.clear("v-1", "camera-1", "messages").await;
     detect.state().faults.insert("remove".into(), Answer::refused());
     let release = detect.release_until(ENFORCE, release, START.plus_seconds(10_000)).await.unwrap();
-    assert_eq!(detect.titles(), ["cameras messages: 'camera-1' cannot be released"]);
+    assert_eq!(detect.titles(), ["cameras messages: `camera-1` cannot be released"]);
     detect.state().faults.clear();
     assert_eq!(detect.release_until(ENFORCE, release, FAR).await, None);
     assert_eq!(detect.removals(), owned(&QUIET));

@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches as _};
 use fleetwarden_core::api::shape::{Member, Shape};
 use fleetwarden_core::api::{self, Operation, hyphenated};
-use fleetwarden_core::names::shown;
+use fleetwarden_core::untrusted::shown;
 use serde_json::{Map, Value};
 
 /// Our members of an event.

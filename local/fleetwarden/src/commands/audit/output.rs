@@ -5,7 +5,7 @@ use anyhow::{Result, anyhow};
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use fleetwarden_core::api::Operation;
-use fleetwarden_core::names::visible;
+use fleetwarden_core::untrusted::visible;
 use serde_json::{Map, Value};
 
 /// Members with a value that was measured.

@@ -5,7 +5,7 @@
 
 use crate::commands::audit::value::file;
 use anyhow::{Result, bail, ensure};
-use fleetwarden_core::names::shown;
+use fleetwarden_core::untrusted::shown;
 use serde_json::{Map, Value};
 
 /// Reads one structure or map.

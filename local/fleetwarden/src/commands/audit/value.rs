@@ -7,7 +7,7 @@ use super::shorthand;
 use crate::input::{self, Input};
 use anyhow::{Context as _, Result, anyhow, bail};
 use fleetwarden_core::api::shape::Shape;
-use fleetwarden_core::names::shown;
+use fleetwarden_core::untrusted::shown;
 use serde_json::{Map, Number, Value};
 use std::path::{Path, PathBuf};
 

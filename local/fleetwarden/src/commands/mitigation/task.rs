@@ -3,7 +3,7 @@
 use super::words::{asker, check, counted, laid_out, length, moment, names, outcomes, table};
 use crate::output::wrapped;
 use fleetwarden_core::mitigation::view::{ActionResult, Finding, Shown, Task, Violation};
-use fleetwarden_core::names::visible;
+use fleetwarden_core::untrusted::visible;
 use std::fmt::Write as _;
 
 /// The most columns of a cell beside the state: as many as a certificate's id has.

@@ -2,7 +2,7 @@ use super::*;
 use crate::aws::settings::tests::at;
 use crate::aws::stand_in::{said, serve};
 use clap::Parser;
-use fleetwarden_core::names::is_unseen;
+use fleetwarden_core::untrusted::is_unseen;
 
 #[derive(Parser)]
 struct Line {

@@ -2,7 +2,7 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 use fleetwarden_core::mitigation::view::{CheckTask, Task};
-use fleetwarden_core::names::visible;
+use fleetwarden_core::untrusted::visible;
 use fleetwarden_core::report::Outcomes;
 use fleetwarden_core::timestamp::Millis;
 

@@ -7,7 +7,6 @@ use crate::output::wrapped;
 use anyhow::{Result, anyhow};
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 use fleetwarden_core::alert::AlertSeverity;
-use fleetwarden_core::names::visible;
 use fleetwarden_core::policy::{
     Decision, Effect, Held, Mode, Outcome, Policy, Protection, Report, Rule, Shadow, Subject, Suppress,
 };
@@ -16,6 +15,7 @@ use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::suppression::Words;
 use fleetwarden_core::thing::{Thing, Things, Wanted};
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::visible;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -5,10 +5,10 @@ use super::explanation::{self, Explained, Opening};
 use crate::replay::damage::Damage;
 use fleetwarden_core::alarm::{AlarmEvent, Life};
 use fleetwarden_core::finding::Finding;
-use fleetwarden_core::names::is_unseen;
 use fleetwarden_core::policy::{AlarmSubject, Policy, Subject};
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::is_unseen;
 use serde_json::json;
 
 /// Begins a line only if a name could break one.

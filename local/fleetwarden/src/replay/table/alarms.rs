@@ -4,7 +4,7 @@ use super::super::fate::Fate;
 use super::super::report::{AlarmReport, AlarmsAgainst};
 use super::super::tally::Counts;
 use super::{cut, difference, seen, side, table};
-use fleetwarden_core::names::visible;
+use fleetwarden_core::untrusted::visible;
 
 /// The tables of the alarms of a report, with the last `top` days.
 pub(super) fn tables(report: &AlarmReport<'_>, top: usize) -> String {

@@ -34,7 +34,7 @@ use crate::alarm::EventType;
 use crate::alarm::Source;
 use crate::alarm::Verification;
 use crate::digest::Digest;
-use crate::names::shown;
+use crate::untrusted::shown;
 
 const KIND: &str = "plain alarm";
 /// The value of `schema`.

@@ -19,7 +19,7 @@ use crate::alarm::EventType;
 use crate::alarm::Source;
 use crate::alarm::Verification;
 use crate::names::is_name;
-use crate::names::shown;
+use crate::untrusted::shown;
 
 const KIND: &str = "violation";
 

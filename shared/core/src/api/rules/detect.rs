@@ -10,7 +10,7 @@ use super::period;
 use crate::api::input::Judge;
 use crate::api::input::below;
 use crate::api::input::millis;
-use crate::names::shown;
+use crate::untrusted::shown;
 
 /// What an update may delete, and the members that it must not set at the same time.
 const DELETIONS: [(&str, &[&str]); 4] = [

@@ -7,7 +7,6 @@ use super::file::Texts;
 use crate::alarm::CriteriaType;
 use crate::alarm::Source;
 use crate::alarm::Verification;
-use crate::names::is_unseen;
 use crate::policy::AlarmEffect;
 use crate::policy::AlarmMitigate;
 use crate::policy::AlarmRule;
@@ -28,6 +27,7 @@ use crate::policy::diagnostic::did_you_mean;
 use crate::policy::glob::Glob;
 use crate::policy::legal::Kind;
 use crate::policy::matcher::ThingMatcher;
+use crate::untrusted::is_unseen;
 
 const MINUTE: i64 = 60;
 const DAY: i64 = 86_400;

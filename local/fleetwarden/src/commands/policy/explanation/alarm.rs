@@ -6,13 +6,13 @@ use super::{
 };
 use crate::output::wrapped;
 use fleetwarden_core::alarm::{CriteriaType, Life, Source as AlarmSource, State};
-use fleetwarden_core::names::visible;
 use fleetwarden_core::policy::{
     AlarmDecision, AlarmEffect, AlarmHeld, AlarmOutcome, AlarmRule, AlarmShadow, AlarmSubject, Report,
     lasting,
 };
 use fleetwarden_core::record::RecordedDecision;
 use fleetwarden_core::thing::{Things, Wanted};
+use fleetwarden_core::untrusted::visible;
 use serde_json::Value;
 
 /// What is told.

@@ -2,7 +2,7 @@
 
 use super::{Counts, Ran, Results, Suite, told};
 use anyhow::Result;
-use fleetwarden_core::names::visible_lines;
+use fleetwarden_core::untrusted::xml as printable;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesStart, BytesText, Event};
 
@@ -82,10 +82,4 @@ fn numbers(start: &mut BytesStart<'_>, tests: usize, failures: usize, errors: us
     for (key, number) in [("tests", tests), ("failures", failures), ("errors", errors)] {
         start.push_attribute((key, number.to_string().as_str()));
     }
-}
-
-/// A text without the characters that XML cannot hold, and those that are not seen escaped.
-fn printable(text: &str) -> String {
-    let allowed = |c: char| matches!(c, '\t' | '\n') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'));
-    visible_lines(text).chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect()
 }

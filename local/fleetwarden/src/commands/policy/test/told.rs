@@ -3,7 +3,7 @@
 use super::super::explanation;
 use super::expect::{Difference, Failure};
 use super::{Counts, Ran, Results, Suite};
-use fleetwarden_core::names::visible;
+use fleetwarden_core::untrusted::visible;
 use std::fmt::Write as _;
 
 /// Every case, every difference with its explanation, the sums, and the rules that no case reached.
