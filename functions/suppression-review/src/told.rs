@@ -73,7 +73,9 @@ pub(crate) fn not_kept(policy: &Policy, state: &State) -> Vec<Alert> {
     let week = week(state.began);
     let each = policy.standing().iter().zip(&state.standing);
     let failed = each.filter(|(_, kept)| kept.error.is_some() || !kept.unknown.is_empty());
-    failed.map(|(standing, kept)| was_not_kept(standing.name(), standing.checks().len(), kept, &week)).collect()
+    failed
+        .map(|(standing, kept)| was_not_kept(standing.name(), standing.checks().len(), kept, &week))
+        .collect()
 }
 
 /// What is told at the end of a review. Pure.

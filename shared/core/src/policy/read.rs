@@ -40,10 +40,10 @@ use crate::check;
 use crate::check::CheckName;
 use crate::digest::Digest;
 use crate::names::is_name;
-use crate::untrusted::is_unseen;
 use crate::suppression::MAX_WORDS;
 use crate::suppression::Terms;
 use crate::suppression::Words;
+use crate::untrusted::is_unseen;
 use serde::Deserialize as _;
 
 /// The bytes of a file as text.

@@ -2,9 +2,9 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 use fleetwarden_core::mitigation::view::{CheckTask, Task};
-use fleetwarden_core::untrusted::visible;
 use fleetwarden_core::report::Outcomes;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::visible;
 
 /// How many columns all of it takes at most.
 const WIDTH: u16 = 80;

@@ -211,8 +211,15 @@ mod tests {
             std::fs::write(folder.path().join("samconfig.toml"), sam).unwrap();
         }
         let parameters = parameters.iter().map(|text| deployment::parameter(text).unwrap()).collect();
-        let arguments =
-            Arguments { policy, strict, template: None, no_template: false, things: None, parameters, json: false };
+        let arguments = Arguments {
+            policy,
+            strict,
+            template: None,
+            no_template: false,
+            things: None,
+            parameters,
+            json: false,
+        };
         look(&arguments).unwrap().is_good(strict)
     }
 
