@@ -84,7 +84,12 @@ impl ApplyMitigations {
             })
             .await?;
         kept.tell(&self.alerts, &mut refusals, now).await?;
-        tracing::error!(rule, ?actions, reason, "the mitigation is refused: no task of the rule can start");
+        tracing::error!(
+            rule,
+            actions = actions.join(", "),
+            reason,
+            "the mitigation is refused: no task of the rule can start"
+        );
         Ok(())
     }
 

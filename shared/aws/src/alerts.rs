@@ -202,7 +202,7 @@ mod tests {
             (&event["id"], &event["nextSteps"][0]),
             (&alert().id().into(), &alert().next_steps[0].to_string().into())
         );
-        assert_eq!(event["description"], "**LOGGING_DISABLED_CHECK** failed.");
+        assert_eq!(event["description"], "LOGGING_DISABLED_CHECK failed.");
     }
 
     #[tokio::test(start_paused = true)]

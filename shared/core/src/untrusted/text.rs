@@ -239,9 +239,9 @@ fn inert(value: &str, most: usize) -> String {
     for (at, c) in value.char_indices().take(most) {
         let harms = is_unseen(c) || matches!(c, '`' | '<' | '>') || (c == '@' && calls(before));
         if harms || links(value, at) {
-            escape(&mut out, c)
+            escape(&mut out, c);
         } else {
-            out.push(c)
+            out.push(c);
         }
         before = Some(c);
     }
