@@ -97,7 +97,6 @@ pub fn assert_same_alert(message: &str, harmless: &str) {
     }
     for (text, harmless) in message.plain.iter().zip(&harmless.plain) {
         assert_seen(text);
-        let links = |text: &str| [text.matches("://").count(), text.matches("www.").count()];
         assert_eq!(links(text), links(harmless), "{text}");
     }
     assert_quiet(&message.plain[1]);
@@ -133,17 +132,24 @@ fn shape(message: &str) -> (Vec<String>, [usize; 6]) {
         other => Some(format!("{other:?}")),
     });
     let calls = message.split('@').skip(1).count() - addresses(message);
-    let links = message.matches("://").count() + message.to_ascii_lowercase().matches("www.").count();
     let odd = message.matches('`').count() % 2;
     let counts = [
         message.matches('<').count(),
         message.matches('>').count(),
-        links,
+        links(message),
         calls,
         odd,
         message.lines().count(),
     ];
     (markup.collect(), counts)
+}
+
+/// How many addresses a program could make links of. Three points after `www` are where a text was cut.
+fn links(message: &str) -> usize {
+    let lower = message.to_ascii_lowercase();
+    let begins_host = |rest: &str| rest.starts_with(|c: char| c.is_alphanumeric());
+    let hosts = lower.split("www.").skip(1).filter(|rest| begins_host(rest));
+    message.matches("://").count() + hosts.count()
 }
 
 /// How many `@` stand within a word, as in an address.

@@ -65,7 +65,7 @@ proptest! {
     fn nothing_from_outside_is_more_than_text(text in fleetwarden_hostile::texts()) {
         // A step with the thing's name is there only for what can be one.
         let message = |mut alert: Alert| {
-            alert.next_steps.retain(|step| !step.to_string().contains("thingName="));
+            alert.next_steps.retain(|step| !step.to_string().contains("--thing-name"));
             alert.publication(&Place::default(), Millis(0)).message
         };
         for (alert, harmless) in every(&text).into_iter().zip(every("x")) {

@@ -47,7 +47,7 @@ async fn the_words_outlive_the_policy_and_its_end() {
     house.review().await;
     assert_eq!(
         house.alerts("suppression-ended"),
-        [format!("4 suppressions of standing presses ({OWNER}) ended on 2027-06-30")]
+        [format!("4 suppressions of standing presses (`{OWNER}`) ended on 2027-06-30")]
     );
 }
 

@@ -266,7 +266,7 @@ Resources:
             [wrong("export"), wrong("x\u{1b}")],
             [
                 "the template has no function export; there are export-findings",
-                "the template has no function x ; there are export-findings",
+                "the template has no function x\\u001b; there are export-findings",
             ]
         );
         assert_eq!(
