@@ -51,13 +51,13 @@ fn alarm() -> Alert {
         thread: "alarm 0c1f".into(),
         title: text!("`{}` is in alarm: `messages`", "camera-1<https://example.com|AWS sign-in>"),
         description: "Security profile `cameras*`, behavior `messages`, account 123456789012 in eu-west-1. Metric \
-                      `aws:num-messages-sent`.\nMeasured: `{\"count\":4711}`\nExpected: `{\"count\":100}`\nIn alarm since \
+                      `aws:num-messages-sent`.\nMeasured: `count 4711`\nExpected: `count 100`\nIn alarm since \
                       2026-11-30T00:55:00Z.\nRule `loud-cameras`: the mitigation `Quarantine` would be asked for; the \
                       policy's mode is `observe`."
             .into(),
         next_steps: vec![
-            "If the alarm is false, say so: `fleetwarden detect put-verification-state-on-violation violationId=v-1 \
-             verificationState=FALSE_POSITIVE`."
+            "If the alarm is false, say so: `fleetwarden detect put-verification-state-on-violation --violation-id v-1 \
+             --verification-state FALSE_POSITIVE`."
                 .into(),
         ],
         subject: Subject::Alarm { violation_id: "v-1".into() },
