@@ -60,7 +60,7 @@ fn that_no_mitigation_was_started_is_said_only_where_it_is_known() {
     assert!(unread.contains("Whether mitigations were refused, wait, or were only observed could not"));
     let refused = asks(|report| report.not_started = fixture::rich().not_started);
     assert!(refused.contains(none) && refused.contains("1 mitigation was refused."), "{refused}");
-    assert!(refused.contains("| `fw-0badc0de` | Refused | "), "{refused}");
+    assert!(refused.contains("| `fw-0badc0de` | Refused: "), "{refused}");
     assert!(refused.contains("and 6 more"), "{refused}");
 }
 

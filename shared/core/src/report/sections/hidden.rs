@@ -33,22 +33,21 @@ pub(super) fn suppressed(report: &AuditReport) -> Vec<Section> {
     let mut blocks = vec![Block::Text(text(intro))];
     let rows = hidden.suppressions.iter().map(|suppressed| {
         let Suppressed { check, count, until, by, owner, ticket, why } = suppressed;
-        let or_nobody = |name: &Option<String>, none| match name {
-            Some(name) => text(outside(name)),
-            None => faint(none),
-        };
+        let mut owner = owner.as_ref().map_or_else(|| faint("nobody"), |owner| text(outside(owner)));
+        if let Some(ticket) = ticket {
+            owner.extend([Word::Own(", "), Word::Text(outside(ticket))]);
+        }
         vec![
             text(title(check)),
             number(*count),
             until.map_or_else(|| own("no end"), |at| vec![Word::Time(at)]),
             text(outside(by)),
-            or_nobody(owner, "nobody"),
-            or_nobody(ticket, "none"),
+            owner,
             text(outside(why)),
         ]
     });
     if !hidden.suppressions.is_empty() {
-        let heads = ["Check", "Resources", "Until", "Made by", "Owner", "Ticket", "Why"];
+        let heads = ["Check", "Resources", "Until", "Made by", "Owner, ticket", "Why"];
         blocks.push(Block::Table(table(
             "Suppressions of this audit's checks, the most first",
             &heads,

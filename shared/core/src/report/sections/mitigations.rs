@@ -71,12 +71,11 @@ fn not_started(report: &AuditReport) -> Option<Block> {
     let by_state: Vec<String> =
         states.iter().map(|(state, n)| format!("{} {}", grouped(*n), outside(state))).collect();
     let caption = format!("Mitigations that were not started: {}", by_state.join(", "));
-    let heads = ["Task", "State", "Why", "Asked for by", "Actions", "Findings", "Since"];
+    let heads = ["Task", "State", "Asked for by", "Actions", "Findings", "Since"];
     let rows = tasks.iter().map(|task| {
         vec![
             code(&task.task_id),
-            text(word(&task.state)),
-            why(task),
+            state(task),
             text(outside(&task.by)),
             actions(&task.actions),
             number(task.findings),
@@ -92,7 +91,7 @@ fn word(state: &str) -> String {
         "refused" => "Refused".into(),
         "given-up" => "Given up".into(),
         "lost" => "Lost: its end is not known".into(),
-        "held" => "Held until the windows open".into(),
+        "held" => "Held".into(),
         "claimed" => "About to start".into(),
         "superseded" => "Superseded".into(),
         "observed" => "Observed: would have been started".into(),
@@ -100,12 +99,12 @@ fn word(state: &str) -> String {
     }
 }
 
-fn why(task: &NotStarted) -> Words {
-    let mut words = match (&task.reason, task.state.as_str()) {
-        (Some(reason), _) => text(outside(reason)),
-        (None, "observed") => own("the mode is observe"),
-        (None, _) => faint("not said"),
-    };
+/// The state, and why it is that one.
+fn state(task: &NotStarted) -> Words {
+    let mut words = text(word(&task.state));
+    if let Some(reason) = &task.reason {
+        words.extend([Word::Own(": "), Word::Text(outside(reason))]);
+    }
     if let Some(until) = task.until {
         words.extend([Word::Own("; until "), Word::Time(until)]);
     }
