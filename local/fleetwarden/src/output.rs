@@ -18,7 +18,12 @@ const REMARKS: &str = "standard error";
 
 /// A line of the result. A failure to write it is reported by [`finish`]. Nothing in it commands the terminal.
 pub(crate) fn line(text: impl std::fmt::Display) {
-    written(RESULT, writeln!(io::stdout().lock(), "{}", visible_lines(&text.to_string())));
+    written(RESULT, writeln!(io::stdout().lock(), "{}", seen(&text.to_string())));
+}
+
+/// A text of lines and tabs, of which nothing else that is not seen reaches the terminal.
+fn seen(text: &str) -> String {
+    text.split('\t').map(visible_lines).collect::<Vec<_>>().join("\t")
 }
 
 /// Writes what is left of the result.
@@ -80,4 +85,14 @@ pub(crate) fn waiting(what: impl Into<String>) -> ProgressBar {
     let spinner = ProgressBar::new_spinner().with_message(what.into());
     spinner.enable_steady_tick(Duration::from_millis(100));
     spinner
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seen;
+
+    #[test]
+    fn tabs_and_lines_stay_and_what_commands_a_terminal_does_not() {
+        assert_eq!(seen("a\tb\nc\u{1b}[2J\td\r"), "a\tb\nc\\u001b[2J\td\\r");
+    }
 }

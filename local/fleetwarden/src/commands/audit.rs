@@ -1,7 +1,7 @@
 //! `fleetwarden audit` and `fleetwarden detect`: a command as the AWS CLI spells it, done by a stack in AWS or on this
 //! machine.
 //!
-//! [`line`] makes the event of the command line ([`value`], [`shorthand`]), the functions `audit-commands` and
+//! [`mod@line`] makes the event of the command line ([`value`], [`shorthand`]), the functions `audit-commands` and
 //! `detect-commands` do the rest, a list by [`pages`]; [`output`] shows the answer. A [`skeleton`] asks nobody.
 
 mod about;

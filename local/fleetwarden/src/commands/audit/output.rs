@@ -29,13 +29,39 @@ pub(super) struct Query(jmespath::Expression<'static>);
 impl Query {
     /// Reads it.
     pub(super) fn parse(expression: &str) -> Result<Self> {
-        jmespath::compile(expression).map(Self).map_err(|error| wrong(&error))
+        jmespath::compile(&literals(expression)).map(Self).map_err(|error| wrong(&error))
     }
 
     fn pick(&self, answer: &Value) -> Result<Value> {
         let found = self.0.search(answer).map_err(|error| wrong(&error))?;
         Ok(serde_json::to_value(found.as_ref())?)
     }
+}
+
+/// The expression with quotes around each literal between backticks that is no JSON: the AWS CLI takes it as a string.
+fn literals(expression: &str) -> String {
+    let (mut out, mut rest) = (String::new(), expression);
+    while let Some(at) = rest.find(['`', '\'', '"']) {
+        let (before, from) = rest.split_at(at);
+        let mark = from.chars().next().unwrap_or_default();
+        let inside = from.get(1..).unwrap_or_default();
+        let mut escaped = false;
+        let end = inside.find(|c| {
+            let ends = c == mark && !escaped;
+            escaped = c == '\\' && !escaped;
+            ends
+        });
+        let Some((literal, after)) = end.map(|end| inside.split_at(end)) else { break };
+        out += before;
+        let plain = literal.replace("\\`", "`");
+        if mark == '`' && serde_json::from_str::<Value>(&plain).is_err() {
+            out += &format!("`{}`", Value::from(plain.trim_start()).to_string().replace('`', "\\`"));
+        } else {
+            out += &format!("{mark}{literal}{mark}");
+        }
+        rest = after.get(1..).unwrap_or_default();
+    }
+    out + rest
 }
 
 fn wrong(error: &jmespath::JmespathError) -> anyhow::Error {

@@ -68,3 +68,19 @@ fn what_is_no_expression_is_told_with_its_place() {
     let failing = Query::parse("abs(tasks)").unwrap().pick(&json!({"tasks": "x"})).unwrap_err().to_string();
     assert!(failing.starts_with("--query: ") && failing.contains("abs"), "{failing}");
 }
+
+#[test]
+fn a_literal_between_backticks_may_be_a_word() {
+    let answer = json!({"findings": [{"id": "1", "severity": "LOW", "n": 1}, {"id": "2", "severity": "HIGH", "n": 2}]});
+    for (expression, expected) in [
+        ("findings[?severity==`LOW`].id", json!(["1"])),
+        ("findings[?severity==`\"LOW\"`].id", json!(["1"])),
+        ("findings[?severity=='LOW'].id", json!(["1"])),
+        ("findings[?n==`2`].id", json!(["2"])),
+        ("findings[?severity==`a\\`b`]", json!([])),
+        ("findings[?severity=='`LOW`'].\"id\"", json!([])),
+    ] {
+        assert_eq!(Query::parse(expression).unwrap().pick(&answer).unwrap(), expected, "{expression}");
+    }
+    assert_eq!(literals("a `b"), "a `b");
+}

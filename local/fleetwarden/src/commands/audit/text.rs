@@ -3,6 +3,7 @@
 //! A structure is a line of its scalars in the order of their names, with what it is a member of before them in capitals;
 //! lists and structures within follow.
 
+use fleetwarden_core::untrusted::visible;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -75,7 +76,7 @@ fn scalar(value: &Value) -> String {
         Value::Null => "None".to_owned(),
         Value::Bool(true) => "True".to_owned(),
         Value::Bool(false) => "False".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => visible(text).into_owned(),
         other => other.to_string(),
     }
 }
@@ -89,6 +90,7 @@ mod tests {
     fn values_are_tabs_and_lines() {
         for (value, expected) in [
             (json!("a"), "a"),
+            (json!(["a\tb\nc", "d"]), "a\\tb\\nc\td"),
             (json!(null), "None"),
             (json!([]), ""),
             (json!(["a", 1, true]), "a\t1\tTrue"),
