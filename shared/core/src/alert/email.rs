@@ -15,6 +15,10 @@ use crate::timestamp::Millis;
 
 /// How long a line is, in characters. An address is never broken.
 const WIDTH: usize = 76;
+/// How a command begins.
+const COMMAND: &str = "'fleetwarden ";
+/// A space at which no line ends.
+const TOGETHER: &str = "\u{a0}";
 /// The longest description, in characters.
 const DESCRIPTION: usize = 8000;
 
@@ -55,11 +59,22 @@ fn paragraphs(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// A command is never broken: half of it would be another one.
 fn wrapped(text: &str, indent: &str) -> String {
     let options = Options::new(WIDTH)
         .break_words(false)
         .word_separator(WordSeparator::AsciiSpace)
         .word_splitter(WordSplitter::NoHyphenation)
         .subsequent_indent(indent);
-    textwrap::fill(text, options)
+    textwrap::fill(&kept_together(text), options).replace(TOGETHER, " ")
+}
+
+/// The text with its commands as one word each.
+fn kept_together(text: &str) -> String {
+    let mut parts = text.split(COMMAND);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let (command, rest) = part.split_at(part.find('\'').unwrap_or_default());
+        text + &format!("{COMMAND}{command}").replace(' ', TOGETHER) + rest
+    })
 }

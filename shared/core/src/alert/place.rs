@@ -96,7 +96,7 @@ impl Place {
                 })
             }
             Subject::Mitigation { task_id, .. } => is_plain(task_id).then_some(()).and_then(|()| {
-                let filter = format!("| filter mitigation.task_id = \"{task_id}\"");
+                let filter = format!("| filter mitigation.task_id = \"{task_id}\" or mitigationTaskId = \"{task_id}\"");
                 self.of_log("The mitigation task's log", at, &format!("fields @timestamp, level, message\n{filter}"))
             }),
             Subject::Alarm { violation_id } => self.of_findings("The alarm", at, &[violation_id], || {

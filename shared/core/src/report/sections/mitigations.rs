@@ -26,6 +26,13 @@ use crate::report::page::title;
 pub(super) fn mitigations(report: &AuditReport) -> Section {
     let mut blocks = vec![started(report)];
     blocks.extend(not_started(report));
+    if !report.mitigations.is_empty() {
+        blocks.push(Block::Text(vec![
+            Word::Own("Which findings and devices a task had, and what became of each: "),
+            Word::Code("fleetwarden mitigation show TASK".into()),
+            Word::Own("."),
+        ]));
+    }
     section("mitigations", "Mitigations", blocks)
 }
 
