@@ -45,6 +45,17 @@ pub(crate) struct Statistics {
 }
 
 impl Statistics {
+    /// Without what nobody wanted mitigated: a task of a whole check skips what is suppressed and what has other reason
+    /// codes than its own.
+    const fn wanted(self, target: &Target) -> Self {
+        match target {
+            Target::WholeCheck { .. } => {
+                Self { total: self.total.saturating_sub(self.skipped), skipped: 0, ..self }
+            }
+            Target::Findings(_) => self,
+        }
+    }
+
     /// How many did not succeed.
     pub(crate) const fn not_succeeded(self) -> i64 {
         self.failed.saturating_add(self.skipped).saturating_add(self.canceled)
@@ -95,6 +106,7 @@ impl ApplyMitigations {
         let by_check = statistics(task);
         let is_own = |check: &str| CheckName::new(check) == message.request.check;
         let all = by_check.iter().find(|(check, _)| is_own(check)).map(|(_, all)| *all).unwrap_or_default();
+        let all = all.wanted(&message.request.target);
         let elsewhere = by_check.iter().any(|(check, of)| !is_own(check) && of.not_succeeded() > 0);
         let end = End { state, elsewhere, all };
         let failures = match self.results(&message.request, task, &end, deadline).await? {
@@ -140,11 +152,8 @@ impl ApplyMitigations {
 
     /// Counts what is confirmed of a check and audit: the sum over its tasks, which is the same after a repeat.
     async fn confirm(&self, request: &MitigationRequest, all: Statistics) -> Result<(), Error> {
-        // What is suppressed is skipped by a task of a whole check: nobody wanted it mitigated.
-        let skipped = if matches!(request.target, Target::WholeCheck { .. }) { 0 } else { all.skipped };
-        let failed = all.failed.saturating_add(all.canceled).saturating_add(skipped);
         let count = |n: i64| u64::try_from(n).unwrap_or_default();
-        let confirmed = Confirmed { succeeded: count(all.succeeded), failed: count(failed) };
+        let confirmed = Confirmed { succeeded: count(all.succeeded), failed: count(all.not_succeeded()) };
         let Confirmed { succeeded, failed } =
             self.mitigations.confirm(request, confirmed, self.consumer.clock.now()).await?;
         (self.emit)(&metrics::mitigation_line(&request.audit, &request.check, succeeded, failed));

@@ -76,7 +76,7 @@ impl End {
         self.nothing_failed() && self.all.skipped == 0
     }
 
-    /// Whether nothing failed or was canceled. What is suppressed is skipped, and listed by nobody here.
+    /// Whether nothing failed or was canceled.
     const fn nothing_failed(&self) -> bool {
         (matches!(self.state, State::Completed) || self.elsewhere)
             && self.all.failed == 0
@@ -107,7 +107,7 @@ impl ApplyMitigations {
             Part::Refused(error) if mark.restarts < RESTARTS => {
                 tracing::warn!(mitigation.task_id = request.task_id(), %error, "the list of results begins again");
                 let restarts = mark.restarts.saturating_add(1);
-                self.set_mark(request, &Mark { next_token: None, done: 0, restarts, ..mark }).await?;
+                self.set_mark(request, &Mark { pages: Pages::default(), done: 0, restarts, ..mark }).await?;
                 return Ok(Written::InPart);
             }
             Part::Refused(error) => {
@@ -149,9 +149,9 @@ impl ApplyMitigations {
             return Err(Error::Later(format!("no time is left for the results of task {id}")));
         }
         self.mitigations.ledger().put_all(items).await?;
-        let next = match part.next_token {
+        let next = match part.next {
             _ if done < all => mark,
-            Some(token) => Mark { next_token: Some(token), done: 0, ..mark },
+            Some(pages) => Mark { pages, done: 0, ..mark },
             None => return self.failures(request, &mark).await.map(Written::All),
         };
         self.set_mark(request, &next).await?;

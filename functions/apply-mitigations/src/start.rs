@@ -29,6 +29,7 @@ use crate::task;
 use crate::task::Started;
 use crate::unable;
 use crate::unable::Unable;
+use crate::unable::Work;
 
 /// Why a mitigation waits for room.
 const FULL: &str = "ten mitigation tasks run already";
@@ -283,7 +284,14 @@ impl ApplyMitigations {
         reason: &str,
     ) -> Result<(), Error> {
         self.settle_refused(request, Some(target), reason).await?;
-        self.notify_unable(request.origin.rule().unwrap_or_default(), &request.actions, why, reason).await
+        self.notify_unable(
+            request.origin.rule().unwrap_or_default(),
+            &request.actions,
+            why,
+            Work::Findings,
+            reason,
+        )
+        .await
     }
 
     async fn settle_refused(

@@ -1,7 +1,7 @@
 //! What cannot start while stack and policy are as they are: the function has no permission, or an action is none.
 //!
 //! Each audit would have it refused again. So people are told when it begins and every 30 days, until a task of the rule
-//! starts; and nothing is parked, since the next audit finds again what is still there.
+//! starts. Nothing of an audit is parked, since the next audit finds again what is still there.
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::kept::HasNotices;
@@ -35,6 +35,15 @@ pub(crate) enum Unable {
     Denied,
     /// An action of the rule is none.
     Action,
+}
+
+/// What the tasks of the rule work on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Findings: the next audit finds again what is still there, so that their messages are done.
+    Findings,
+    /// Alarms: each is decided on once, so that their messages are parked.
+    Alarms,
 }
 
 /// The rules that are refused, as far as people know.
@@ -71,6 +80,7 @@ impl ApplyMitigations {
         rule: &str,
         actions: &[String],
         why: Unable,
+        work: Work,
         reason: &str,
     ) -> Result<(), Error> {
         let (now, key) = (self.consumer.clock.now(), key(rule, actions, why));
@@ -79,7 +89,7 @@ impl ApplyMitigations {
             .change(now, |refusals: &mut Refusals| {
                 refusals.notices.forget(now, FORGOTTEN_SECONDS);
                 if let Some(due) = refusals.notices.notice(&key, now) {
-                    refusals.notices.tell(alert(rule, actions, why, reason, due));
+                    refusals.notices.tell(alert(rule, actions, (why, work), reason, due));
                 }
             })
             .await?;
@@ -124,7 +134,11 @@ pub(crate) async fn missing(groups: &ThingGroups, actions: &[String]) -> Result<
             Ok(true) => {}
             Ok(false) => return Ok(Some(format!("there is no mitigation action '{action}'"))),
             // Who may not ask does not know.
-            Err(Error::Aws { code, .. }) if code == "AccessDeniedException" => return Ok(None),
+            Err(Error::Aws { code, .. })
+                if ["AccessDeniedException", "UnauthorizedException"].contains(&code.as_str()) =>
+            {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         }
     }
@@ -136,7 +150,18 @@ fn key(rule: &str, actions: &[String], why: Unable) -> String {
     digest.part(why.word()).hex()
 }
 
-fn alert(rule: &str, actions: &[String], why: Unable, reason: &str, due: Due) -> Alert {
+fn alert(rule: &str, actions: &[String], (why, work): (Unable, Work), reason: &str, due: Due) -> Alert {
+    let (parked, after) = match work {
+        Work::Findings => (
+            "Nothing is parked.",
+            "Nothing has to be redriven: the next audit decides on what is still there. To mitigate at once, start an audit \
+             then.",
+        ),
+        Work::Alarms => (
+            "Each message is parked, since an alarm is decided on once.",
+            "Then redrive the mitigation dead-letter queue: a task starts if its alarm still lasts.",
+        ),
+    };
     let (title, step) = match why {
         Unable::Denied => (
             "apply-mitigations may not start tasks",
@@ -158,16 +183,15 @@ fn alert(rule: &str, actions: &[String], why: Unable, reason: &str, due: Due) ->
         title: text!("Rule {} cannot mitigate: {}", rule, Text::own(title)),
         description: text!(
             "Rule `{}`, actions {}.\nNothing was changed. `{}` The policy's mode is `enforce`, and every task of this \
-             rule is refused until this is mended. Nothing is parked. It is told again every 30 days while it lasts.",
+             rule is refused until this is mended. {} It is told again every 30 days while it lasts.",
             rule,
             listed(actions),
-            reason
+            reason,
+            Text::own(parked)
         ),
         next_steps: vec![
             step.into(),
-            "Nothing has to be redriven: the next audit, or the next alarm, decides on what is still there. To mitigate at \
-             once, start an audit then."
-                .into(),
+            after.into(),
             "If nothing is to be mitigated, set `mode: observe` in the policy file and deploy it. `fleetwarden policy check` \
              compares the policy with the stack's parameters."
                 .into(),

@@ -32,6 +32,7 @@ use crate::admission::gate;
 use crate::backoff::PATIENCE_SECONDS;
 use crate::task::Started;
 use crate::unable::Unable;
+use crate::unable::Work;
 
 /// Why a mitigation waits for room.
 const FULL: &str = "five mitigation tasks of Detect run already";
@@ -343,7 +344,7 @@ impl ApplyMitigations {
         Err(Error::Input(reason))
     }
 
-    /// Says that no task of a rule can start. The message is done: the next alarm is decided on anew.
+    /// Says that no task of a rule can start. The error has the record parked: an alarm that lasts is decided on once.
     async fn unable_alarms(
         &self,
         request: &AlarmMitigationRequest,
@@ -352,7 +353,9 @@ impl ApplyMitigations {
         reason: &str,
     ) -> Result<(), Error> {
         self.settle_alarms_refused(request, Some(violations), reason).await?;
-        self.notify_unable(request.origin.rule().unwrap_or_default(), &request.actions, why, reason).await
+        let rule = request.origin.rule().unwrap_or_default();
+        self.notify_unable(rule, &request.actions, why, Work::Alarms, reason).await?;
+        Err(Error::Input(reason.to_owned()))
     }
 
     async fn settle_alarms_refused(

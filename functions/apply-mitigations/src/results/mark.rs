@@ -9,6 +9,7 @@ use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::pages::Pages;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -18,9 +19,8 @@ use crate::ApplyMitigations;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Mark {
-    /// The service's token for the page. None for the first.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) next_token: Option<String>,
+    /// The page.
+    pub(super) pages: Pages,
     /// How many of its findings are written.
     pub(super) done: u32,
     /// How often the list was begun again.

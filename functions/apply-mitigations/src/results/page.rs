@@ -11,6 +11,7 @@ use fleetwarden_core::listing::Listing;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::pages::Pages;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Behind;
 use fleetwarden_core::timestamp::Millis;
@@ -38,8 +39,8 @@ pub(super) enum Part {
 /// Findings of a task.
 pub(super) struct Page {
     pub(super) findings: Vec<Ended>,
-    /// Of the page after it.
-    pub(super) next_token: Option<String>,
+    /// The page after it, if there is one.
+    pub(super) next: Option<Pages>,
     /// Whether every action on each of them succeeded for sure.
     pub(super) succeeded: bool,
     /// When the task ended.
@@ -89,7 +90,7 @@ impl ApplyMitigations {
             Target::Findings(asked) => {
                 let findings = named(asked, task);
                 let succeeded = end.is_clean() && end.is_success_of(findings.len() as u64);
-                return Ok(Part::Page(Page { findings, next_token: None, succeeded, ended_at }));
+                return Ok(Part::Page(Page { findings, next: None, succeeded, ended_at }));
             }
             Target::WholeCheck { reason_codes, count } => (reason_codes, *count),
         };
@@ -100,19 +101,20 @@ impl ApplyMitigations {
             "listSuppressedFindings": false,
             "maxResults": PAGE,
         });
-        if let (Some(members), Some(token)) = (input.as_object_mut(), &mark.next_token) {
-            members.insert("nextToken".to_owned(), token.as_str().into());
+        if let (Some(members), Some(token)) = (input.as_object_mut(), mark.pages.token()) {
+            members.insert("nextToken".to_owned(), token.into());
         }
         let page: Listing = match self.iot.ask("ListAuditFindings", input).await {
-            Err(error) if mark.next_token.is_some() && error.is_permanent() => {
+            Err(error) if mark.pages.token().is_some() && error.is_permanent() => {
                 return Ok(Part::Refused(error));
             }
             page => page?,
         };
-        let next_token = page.next_token.filter(|token| !token.is_empty());
-        if next_token.is_some() && next_token == mark.next_token {
-            return Ok(Part::Refused(Error::Later("the service gave the same nextToken twice".to_owned())));
-        }
+        let mut pages = mark.pages.clone();
+        let next = match pages.turn(page.next_token) {
+            Ok(more) => more.then_some(pages),
+            Err(endless) => return Ok(Part::Refused(Error::Later(endless.to_string()))),
+        };
         let is_of_task = |finding: &Finding| {
             let code = finding.reason_code.as_ref();
             reason_codes.is_empty() || code.is_some_and(|code| reason_codes.contains(code))
@@ -126,9 +128,9 @@ impl ApplyMitigations {
                 finding_id: finding.finding_id,
             })
             .collect();
-        let only = mark.next_token.is_none() && next_token.is_none();
+        let only = mark.pages.token().is_none() && next.is_none();
         let succeeded = end.is_success_of(count) || (only && end.is_success_of(findings.len() as u64));
-        Ok(Part::Page(Page { findings, next_token, succeeded, ended_at }))
+        Ok(Part::Page(Page { findings, next, succeeded, ended_at }))
     }
 
     /// A finding as the service has it. None if it is gone, or of another audit or check.
