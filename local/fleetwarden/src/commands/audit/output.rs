@@ -7,6 +7,7 @@ use comfy_table::{Table, presets};
 use fleetwarden_core::api::Operation;
 use fleetwarden_core::untrusted::visible;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// Members with a value that was measured.
 const MEASURED: [&str; 3] = ["value", "metricValue", "lastViolationValue"];
@@ -43,22 +44,19 @@ fn literals(expression: &str) -> String {
     let (mut out, mut rest) = (String::new(), expression);
     while let Some(at) = rest.find(['`', '\'', '"']) {
         let (before, from) = rest.split_at(at);
-        let mark = from.chars().next().unwrap_or_default();
-        let inside = from.get(1..).unwrap_or_default();
+        let (mark, inside) = from.split_at(1);
         let mut escaped = false;
         let end = inside.find(|c| {
-            let ends = c == mark && !escaped;
+            let ends = mark.starts_with(c) && !escaped;
             escaped = c == '\\' && !escaped;
             ends
         });
         let Some((literal, after)) = end.map(|end| inside.split_at(end)) else { break };
-        out += before;
         let plain = literal.replace("\\`", "`");
-        if mark == '`' && serde_json::from_str::<Value>(&plain).is_err() {
-            out += &format!("`{}`", Value::from(plain.trim_start()).to_string().replace('`', "\\`"));
-        } else {
-            out += &format!("{mark}{literal}{mark}");
-        }
+        let is_word = mark == "`" && serde_json::from_str::<Value>(&plain).is_err();
+        let quoted = || Value::from(plain.trim_start()).to_string().replace('`', "\\`");
+        let literal = if is_word { Cow::Owned(quoted()) } else { Cow::Borrowed(literal) };
+        out.extend([before, mark, &literal, mark]);
         rest = after.get(1..).unwrap_or_default();
     }
     out + rest
