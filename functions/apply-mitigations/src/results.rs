@@ -170,10 +170,9 @@ impl ApplyMitigations {
         let (resource, key) = match resource {
             page::Resource::Listed(resource) => (resource.map(|resource| *resource), key),
             page::Resource::ToAsk => {
-                self.describe_finding(request, &finding_id).await?.map_or((None, key), |found| {
-                    let key = key.or_else(|| Some(found.key()));
-                    (found.identifier().cloned(), key)
-                })
+                // What the service says of a finding counts, and what the message says only if it is gone.
+                let found = self.describe_finding(request, &finding_id).await?;
+                found.map_or((None, key), |found| (found.identifier().cloned(), Some(found.key())))
             }
         };
         let actions = if succeeded {
