@@ -9,6 +9,7 @@ use fleetwarden_aws::ledger::IndexKey;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::MITIGATIONS;
 use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::mitigations::OF_AUDIT;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
@@ -27,8 +28,6 @@ use crate::task::task;
 const READ: i32 = 100;
 /// The sort key of a task's item.
 const TASK: &str = "task";
-/// The sort keys of the tasks of an audit: what they begin with, and what comes after all of them.
-const OF_AUDIT: (&str, &str) = ("mitigation#", "mitigation$");
 /// The longest sort key of DynamoDB, in bytes.
 const LONGEST_KEY: usize = 1024;
 

@@ -52,6 +52,7 @@ pub use crate::mitigations::command::WholeClaim;
 pub use crate::mitigations::item::State;
 pub use crate::mitigations::item::attribute;
 pub use crate::mitigations::of_audit::Confirmed;
+pub use crate::mitigations::of_audit::OF_AUDIT;
 pub use crate::mitigations::of_audit::TaskOfAudit;
 pub use crate::mitigations::round::Chain;
 pub use crate::mitigations::round::Taken;

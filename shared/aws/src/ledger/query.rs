@@ -108,15 +108,12 @@ impl Ledger {
     /// # Errors
     /// If the table does not answer.
     pub async fn query(&self, pk: &str, range: Range<'_>) -> Result<Vec<Item>, Error> {
-        let text = |value: &str| AttributeValue::S(value.to_owned());
         let query = self.client.query().table_name(&self.table).consistent_read(true);
-        let query = query.expression_attribute_values(":pk", text(pk));
         let query = match range {
-            Range::All => query.key_condition_expression("pk = :pk"),
-            Range::Between(first, last) => query
-                .key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last")
-                .expression_attribute_values(":first", text(first))
-                .expression_attribute_values(":last", text(last)),
+            Range::All => query
+                .key_condition_expression("pk = :hash")
+                .expression_attribute_values(":hash", AttributeValue::S(pk.to_owned())),
+            Range::Between(first, last) => between(query, ("pk", pk), "sk", (first, last)),
         };
         let (mut items, mut from) = (Vec::new(), None);
         loop {

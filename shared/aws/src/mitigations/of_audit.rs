@@ -19,6 +19,9 @@ use crate::ledger::Item;
 use crate::ledger::Range;
 use crate::ledger::about;
 
+/// The sort keys of the mitigations of an audit: what they begin with, and what comes after all of them.
+pub const OF_AUDIT: (&str, &str) = ("mitigation#", "mitigation$");
+
 /// How findings ended, of one task and check, or of many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Confirmed {
@@ -43,8 +46,7 @@ impl Mitigations {
     /// # Errors
     /// If the table does not answer.
     pub async fn of_audit(&self, audit: &Audit) -> Result<Vec<TaskOfAudit>, Error> {
-        let items =
-            self.ledger.query(&about::audit(audit), Range::Between("mitigation#", "mitigation$")).await?;
+        let items = self.ledger.query(&about::audit(audit), Range::Between(OF_AUDIT.0, OF_AUDIT.1)).await?;
         Ok(items.iter().filter_map(read).collect())
     }
 
