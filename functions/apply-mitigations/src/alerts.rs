@@ -11,8 +11,8 @@ use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 
 use crate::follow::Statistics;
-use crate::results::ActionResult;
 use crate::results::FindingResult;
+use fleetwarden_core::mitigation::view::ActionResult;
 
 /// How many things of a finding an alert names.
 const THINGS: usize = 5;

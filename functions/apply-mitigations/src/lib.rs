@@ -19,6 +19,7 @@ pub mod admission;
 mod alarms;
 mod alerts;
 mod backoff;
+mod described;
 mod follow;
 mod hold;
 mod results;

@@ -22,6 +22,7 @@ use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::mitigation::view::ActionResult;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Things;
@@ -33,11 +34,11 @@ use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
 
 use crate::ApplyMitigations;
+use crate::described::Described;
 use crate::follow::Statistics;
 use crate::results::mark::Mark;
 use crate::results::page::Part;
 use crate::task::Task;
-pub(crate) use finding::ActionResult;
 pub(crate) use finding::FindingResult;
 
 /// No finding is asked for when less than this is left, in milliseconds.
@@ -171,8 +172,10 @@ impl ApplyMitigations {
             page::Resource::Listed(resource) => (resource.map(|resource| *resource), key),
             page::Resource::ToAsk => {
                 // What the service says of a finding counts, and what the message says only if it is gone.
-                let found = self.describe_finding(request, &finding_id).await?;
-                found.map_or((None, key), |found| (found.identifier().cloned(), Some(found.key())))
+                match self.describe_finding(request, &finding_id).await? {
+                    Described::Found(found, _) => (found.identifier().cloned(), Some(found.key())),
+                    Described::Not(_) => (None, key),
+                }
             }
         };
         let actions = if succeeded {

@@ -22,8 +22,6 @@ use std::time::Duration;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
-use fleetwarden_core::api::input::millis;
-use fleetwarden_core::listing::Listed;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
@@ -32,11 +30,9 @@ use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Subject;
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
-use serde::Deserialize as _;
-use serde_json::Value;
-use serde_json::json;
 
 use crate::ApplyMitigations;
+use crate::described::Described;
 
 /// What is left of an invocation for all that comes after, in milliseconds.
 const MARGIN_MS: i64 = 5_000;
@@ -126,28 +122,15 @@ impl ApplyMitigations {
         registry: &Registry,
     ) -> Result<Option<String>, Error> {
         let Some(past) = finding.past else { return Ok(Some("its past is not known".to_owned())) };
-        let described = self.iot.ask("DescribeAuditFinding", json!({"findingId": finding.finding_id})).await;
-        let described: Value = match described {
-            Err(Error::Aws { code, .. }) if code == "ResourceNotFoundException" => {
-                return Ok(Some("it is gone".to_owned()));
-            }
-            described => described?,
+        let (found, at) = match self.describe_finding(request, &finding.finding_id).await? {
+            Described::Found(found, at) => (found, at),
+            Described::Not(why) => return Ok(Some(why.to_owned())),
         };
-        let of = |member: &str| described.get("finding").and_then(|finding| finding.get(member));
-        if of("taskId").and_then(Value::as_str) != Some(&request.audit.task_id) {
-            return Ok(Some("it is not of this audit".to_owned()));
-        }
-        let listed = described.get("finding").map(Listed::deserialize);
-        let Some(Ok(listed)) = listed else { return Ok(Some("it cannot be read".to_owned())) };
-        let found = listed.into_finding(&request.check, || finding.finding_id.clone());
-        if found.check != request.check {
-            return Ok(Some("it is of another check".to_owned()));
-        }
         let subject = Subject {
             finding: &found,
             account: &self.account,
             region: &self.iot.region(),
-            at: of("taskStartTime").and_then(millis).unwrap_or(request.audit.started_at),
+            at: at.unwrap_or(request.audit.started_at),
             first_seen: past.first_seen,
             times_seen: past.times_seen,
             first_suppressed: past.first_suppressed,

@@ -13,7 +13,7 @@ use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::ApplyMitigations;
-use crate::results::ActionResult;
+use fleetwarden_core::mitigation::view::ActionResult;
 
 /// The service's word for an action that was done.
 const DONE: &str = "SUCCESSFUL";

@@ -5,10 +5,9 @@ use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::mitigation::view::ActionResult;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::timestamp::Millis;
-use serde::Deserialize;
-use serde::Serialize;
 
 /// What became of one finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,29 +22,6 @@ pub(crate) struct FindingResult {
     pub(crate) things: Option<Vec<String>>,
     /// What became of each action.
     pub(crate) actions: Vec<ActionResult>,
-}
-
-/// What became of one action on one finding.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct ActionResult {
-    /// The mitigation action's name.
-    pub(crate) action: String,
-    /// `COMPLETED`, `FAILED`, `CANCELED`, `SKIPPED`, or a word that is new.
-    pub(crate) status: String,
-    /// The service's error code.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) error_code: Option<String>,
-    /// What the service said.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) message: Option<String>,
-}
-
-impl ActionResult {
-    /// An action of this name that succeeded.
-    pub(crate) fn completed(action: &str) -> Self {
-        Self { action: action.to_owned(), status: "COMPLETED".into(), error_code: None, message: None }
-    }
 }
 
 impl FindingResult {

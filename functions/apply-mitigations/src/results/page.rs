@@ -15,8 +15,6 @@ use fleetwarden_core::pages::Pages;
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Behind;
 use fleetwarden_core::timestamp::Millis;
-use serde::Deserialize as _;
-use serde_json::Value;
 use serde_json::json;
 
 use crate::ApplyMitigations;
@@ -131,22 +129,6 @@ impl ApplyMitigations {
         let only = mark.pages.token().is_none() && next.is_none();
         let succeeded = end.is_success_of(count) || (only && end.is_success_of(findings.len() as u64));
         Ok(Part::Page(Page { findings, next, succeeded, ended_at }))
-    }
-
-    /// A finding as the service has it. None if it is gone, or of another audit or check.
-    pub(super) async fn describe_finding(
-        &self,
-        request: &MitigationRequest,
-        finding_id: &str,
-    ) -> Result<Option<Finding>, Error> {
-        let described: Value =
-            match self.iot.ask("DescribeAuditFinding", json!({"findingId": finding_id})).await {
-                Err(Error::Aws { code, .. }) if code == "ResourceNotFoundException" => return Ok(None),
-                described => described?,
-            };
-        let listed = described.get("finding").and_then(|finding| Listed::deserialize(finding).ok());
-        let found = listed.and_then(|listed| identified(listed, request));
-        Ok(found.filter(|finding| finding.check == request.check))
     }
 }
 

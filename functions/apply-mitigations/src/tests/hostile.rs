@@ -16,8 +16,8 @@ use proptest::prelude::*;
 use crate::alarms::every_alert;
 use crate::alerts;
 use crate::follow::Statistics;
-use crate::results::ActionResult;
 use crate::results::FindingResult;
+use fleetwarden_core::mitigation::view::ActionResult;
 
 /// An action that did not succeed.
 pub(crate) fn action(text: &str) -> ActionResult {

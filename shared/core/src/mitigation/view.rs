@@ -150,6 +150,13 @@ pub struct ActionResult {
     pub message: Option<String>,
 }
 
+impl ActionResult {
+    /// An action of this name that succeeded on a finding.
+    pub fn completed(action: &str) -> Self {
+        Self { action: action.to_owned(), status: "COMPLETED".to_owned(), error_code: None, message: None }
+    }
+}
+
 /// The answer of `MitigationShow`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
