@@ -102,6 +102,18 @@ pub fn assert_same_alert(message: &str, harmless: &str) {
     assert_quiet(&message.plain[1]);
 }
 
+/// The same of all alerts that a function has, each of which `publish` gives as it is published.
+///
+/// # Panics
+/// If one has, or if there are not as many.
+#[track_caller]
+pub fn assert_same_alerts<A>(alerts: &[A], harmless: &[A], publish: impl Fn(&A) -> String) {
+    assert_eq!(alerts.len(), harmless.len(), "as many alerts");
+    for (alert, harmless) in alerts.iter().zip(harmless) {
+        assert_same_alert(&publish(alert), &publish(harmless));
+    }
+}
+
 struct Texts {
     /// For a chat: the title, the description, and what to do.
     chat: Vec<String>,
