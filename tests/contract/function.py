@@ -10,14 +10,13 @@ import queue
 import socket
 import subprocess
 import tempfile
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import boto3
+import loopback
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "123456789012"
@@ -99,10 +98,7 @@ class Function:
         self.events, self.answers = queue.Queue(), queue.Queue()
         function = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
+        class Runtime(loopback.Handler):
             def do_GET(self):
                 event = function.events.get()
                 self.send_response(200)
@@ -121,12 +117,7 @@ class Function:
                 self.end_headers()
                 function.answers.put((self.path.rsplit("/", 1)[-1], json.loads(body or b"null")))
 
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.server = loopback.serve(Runtime)
         self.folder = tempfile.TemporaryDirectory()
         path = Path(self.folder.name) / "policy.yaml"
         path.write_text(policy, encoding="utf-8")

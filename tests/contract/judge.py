@@ -7,11 +7,10 @@ It cannot judge what the model does not say: check names, severities, rules betw
 
 import json
 import re
-import threading
 from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+import loopback
 from botocore.loaders import Loader
 
 MODEL = Loader().load_service_model("iot", "service-2")
@@ -121,22 +120,14 @@ class Judge:
         self.verdicts, self.bad_requests, self.seen = [], [], {}
         judge = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # head and body go out apart: each answer would wait for a late ACK
-
+        class Answers(loopback.Handler):
             def answer(self):
                 judge.handle(self)
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = loopback.serve(Answers)
         self.url = "http://127.0.0.1:%d" % self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def handle(self, http):
         body = http.rfile.read(int(http.headers.get("content-length") or 0))

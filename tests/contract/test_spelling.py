@@ -11,12 +11,11 @@ import os
 import re
 import shlex
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import boto3
+import loopback
 import pytest
 from answers import skeletons
 from awscli.clidriver import create_clidriver
@@ -61,9 +60,7 @@ class Recorder:
         self.requests, self.events = [], []
         recorder = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Answers(loopback.Handler):
             def answer(self):
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 answer = recorder.record(self.command, self.path, body)
@@ -74,13 +71,8 @@ class Recorder:
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = loopback.serve(Answers)
         self.url = "http://127.0.0.1:%d" % self.server.server_port
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def record(self, method, path, body):
         if path == "/":
