@@ -10,14 +10,15 @@ import re
 from importlib import resources
 
 from cfnlint.decode import cfn_yaml
+from ministack.services.cloudformation import language_extensions
 
 ROOT = pathlib.Path(__file__).parents[2]
 
 
 @functools.cache
 def load():
-    """The template with its short forms written out (`!Ref X` is `{"Ref": "X"}`)."""
-    return cfn_yaml.load(str(ROOT / "template.yaml"))
+    """The template with its short forms written out (`!Ref X` is `{"Ref": "X"}`) and its loops expanded."""
+    return language_extensions.apply(cfn_yaml.load(str(ROOT / "template.yaml")), {})
 
 
 def of_type(kind):
