@@ -39,7 +39,7 @@ LAMBDA_CPU := $(if $(filter x86_64-%,$(LAMBDA_TARGET)),haswell,neoverse-n1)
 build: ## Build what ships, once: every test uses these binaries
 	cargo build --release --locked --target $(LAMBDA_TARGET) \
 	  --config 'build.rustflags=["-C","target-cpu=$(LAMBDA_CPU)"]' $(addprefix -p ,$(FUNCTIONS))
-	cargo build --release --locked -p fleetwarden -p fleetwarden-bench
+	cargo build --release --locked -p fleetwarden
 	cp -u $(addprefix target/$(LAMBDA_TARGET)/release/,$(FUNCTIONS)) target/release/
 
 .PHONY: test
@@ -67,6 +67,7 @@ $(BROWSER)/installed: tests/browser/package-lock.json | $(VENV)/installed
 
 .PHONY: bench
 bench: build $(VENV)/installed ## Measure speed and size
+	cargo build --release --locked -p fleetwarden-bench
 	target/release/fleetwarden-bench
 
 .PHONY: venv
