@@ -1,4 +1,4 @@
-"""What can ring, be raised, be counted or stand in the ledger is in the operator's pages."""
+"""The operator's pages have a runbook for each alarm and alert, and every metric and state."""
 
 import re
 
@@ -8,11 +8,26 @@ from template import load
 from template import of_type
 
 OPERATE = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+METRICS = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 
 
-def undocumented(names):
-    """The names that stand nowhere as code."""
-    return sorted(name for name in names if f"`{name}`" not in OPERATE)
+def undocumented(names, page):
+    """The names that the page has nowhere as code."""
+    return sorted(name for name in names if f"`{name}`" not in page)
+
+
+def runbooks():
+    """The parts below the headings of the third level that are a name, by that name."""
+    parts = re.split(r"^#{1,3} ", OPERATE, flags=re.MULTILINE)
+    named = (re.match(r"`([\w-]+)`\n", part) for part in parts)
+    return {name[1]: part for name, part in zip(named, parts) if name}
+
+
+def without_runbook(names):
+    """The names without a runbook, or with one that leaves out what happened, why, or what to do."""
+    books = runbooks()
+    parts = ("**Symptom.**", "**Causes.**", "**Do.**")
+    return sorted(name for name in names if not all(part in books.get(name, "") for part in parts))
 
 
 def words(path, pattern):
@@ -22,12 +37,12 @@ def words(path, pattern):
     return found
 
 
-def test_every_alarm_is_documented():
-    assert undocumented(of_type("AWS::CloudWatch::Alarm")) == []
+def test_every_alarm_has_its_runbook():
+    assert without_runbook(of_type("AWS::CloudWatch::Alarm")) == []
 
 
-def test_every_kind_of_alert_is_documented():
-    assert undocumented(words("shared/core/src/alert/kind.rs", r'=> "([a-z]+-[\w-]+)"')) == []
+def test_every_kind_of_alert_has_its_runbook():
+    assert without_runbook(words("shared/core/src/alert/kind.rs", r'=> "([a-z]+-[\w-]+)"')) == []
 
 
 def test_an_alert_leads_to_a_section_that_is_there():
@@ -39,21 +54,21 @@ def test_every_metric_is_documented():
     source = "shared/core/src/metrics.rs"
     counts = [name for part in words(source, r"\[((?:\"\w+\"(?:, )?){3,})\]") for name in re.findall(r"\w+", part)]
     others = words(source, r'\("([A-Z]\w+)", (?:"|seen)') + words(source, r'const OLDEST: &str = "(\w+)"')
-    assert undocumented(counts + others) == []
+    assert undocumented(counts + others, METRICS) == []
 
 
 def test_every_metric_of_alarms_is_documented():
     source = "shared/core/src/alarm/metrics.rs"
-    assert undocumented(words(source, r'"(Alarms[A-Z]\w+)"') + words(source, r'\("([A-Z]\w+)", "')) == []
+    assert undocumented(words(source, r'"(Alarms[A-Z]\w+)"') + words(source, r'\("([A-Z]\w+)", "'), METRICS) == []
 
 
 @pytest.mark.parametrize("source", ["alarm_watch", "models"])
 def test_every_metric_of_a_look_at_detect_is_documented(source):
-    assert undocumented(words(f"shared/core/src/metrics/{source}.rs", r'\("([A-Z]\w+)", "')) == []
+    assert undocumented(words(f"shared/core/src/metrics/{source}.rs", r'\("([A-Z]\w+)", "'), METRICS) == []
 
 
 def test_every_state_of_a_mitigation_is_documented():
-    assert undocumented(words("shared/aws/src/mitigations/item.rs", r'Self::\w+ => "([\w-]+)"')) == []
+    assert undocumented(words("shared/aws/src/mitigations/item.rs", r'Self::\w+ => "([\w-]+)"'), OPERATE) == []
 
 
 def test_a_parameter_that_the_pages_name_is_one():
