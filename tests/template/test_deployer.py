@@ -1,4 +1,4 @@
-"""The policy for whoever deploys covers what the template has, and little else."""
+"""The deployer's policy covers what the template has, and little else."""
 
 import json
 
