@@ -69,7 +69,8 @@ fn block(out: &mut String, title: &str, block: &Value, notes: &Value, names: &mu
         let kind = kind(of, names);
         let what: Vec<_> = described_as(of).into_iter().chain(limits(of)).collect();
         let note = |what| notes.get(format!("{title}.{key}")).and_then(|note| note.get(what)?.as_str());
-        let [default, example, calls] = ["default", "example", "calls"].map(|what| note(what).unwrap_or_default());
+        let [default, example, calls] =
+            ["default", "example", "calls"].map(|what| note(what).unwrap_or_default());
         let what = cell(&what.join(" "));
         let _ = writeln!(out, "| `{key}` | {kind} | {default} | `{}` | {calls} | {what} |", cell(example));
     }
@@ -147,7 +148,9 @@ fn limits(of: &Value) -> Option<String> {
     let mut said: Vec<String> = list("enum").map(|words| format!("{words}.")).into_iter().collect();
     said.extend(number("maxLength").map(|most| format!("At most {most} bytes.")));
     said.extend(number("maxItems").map(|most| format!("At most {most}.")));
-    said.extend(list("examples").filter(|words| !description.contains(words)).map(|words| format!("As {words}.")));
+    said.extend(
+        list("examples").filter(|words| !description.contains(words)).map(|words| format!("As {words}.")),
+    );
     (!said.is_empty()).then(|| said.join(" "))
 }
 
@@ -181,7 +184,8 @@ mod tests {
     fn every_key_has_a_default_an_example_and_its_calls_and_no_other() {
         let schema = policy::schema();
         let definitions = schema["$defs"].as_object().unwrap();
-        let blocks = definitions.iter().map(|(name, block)| (name.as_str(), block)).chain([("The file", &schema)]);
+        let blocks =
+            definitions.iter().map(|(name, block)| (name.as_str(), block)).chain([("The file", &schema)]);
         let keys = blocks.flat_map(|(name, block)| {
             let properties = block["properties"].as_object().into_iter().flatten();
             properties.map(move |(key, of)| (format!("{name}.{key}"), of))
