@@ -24,9 +24,9 @@ def runbooks():
 
 
 def without_runbook(names):
-    """The names without a runbook, or with one that leaves out what happened, why, or what to do."""
+    """The names without a runbook, or with one that leaves out what happened, why, what to do, or how it ends."""
     books = runbooks()
-    parts = ("**Symptom.**", "**Causes.**", "**Do.**")
+    parts = ("**Symptom.**", "**Causes.**", "**Do.**", "**Verify.**")
     return sorted(name for name in names if not all(part in books.get(name, "") for part in parts))
 
 
