@@ -58,7 +58,7 @@ class Stack:
         self.process = subprocess.Popen(
             [*command(), "up", *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
         )
-        self.variables, self.outputs = {}, {}
+        self.variables, self.outputs, self.log = {}, {}, None
         said = queue.Queue()
         threading.Thread(target=self.read, args=(said,), daemon=True).start()
         try:
@@ -73,6 +73,7 @@ class Stack:
         """Reads the variables and the outputs; the last output is followed by the remark that all is up."""
         for line in self.process.stderr:
             if "the stack is up" in line:
+                self.log = Path(line.split("emulator's log: ")[1].split(")")[0])
                 break
         else:
             return said.put(None)

@@ -1,4 +1,4 @@
-"""What can ring, be raised, be counted or stand in the ledger is in the operator's pages."""
+"""The operator's pages have a runbook for each alarm and alert, and every metric and state."""
 
 import re
 
@@ -8,11 +8,26 @@ from template import load
 from template import of_type
 
 OPERATE = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+PAGES = OPERATE + (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
 
 
 def undocumented(names):
     """The names that stand nowhere as code."""
-    return sorted(name for name in names if f"`{name}`" not in OPERATE)
+    return sorted(name for name in names if f"`{name}`" not in PAGES)
+
+
+def runbooks():
+    """The parts below the headings of the third level that are a name, by that name."""
+    parts = re.split(r"^#{1,3} ", OPERATE, flags=re.MULTILINE)
+    named = (re.match(r"`([\w-]+)`\n", part) for part in parts)
+    return {name[1]: part for name, part in zip(named, parts) if name}
+
+
+def without_runbook(names):
+    """The names without a runbook, or with one that leaves out what happened, why, what to do, or how it ends."""
+    books = runbooks()
+    parts = ("**Symptom.**", "**Causes.**", "**Do.**", "**Verify.**")
+    return sorted(name for name in names if not all(part in books.get(name, "") for part in parts))
 
 
 def words(path, pattern):
@@ -22,12 +37,12 @@ def words(path, pattern):
     return found
 
 
-def test_every_alarm_is_documented():
-    assert undocumented(of_type("AWS::CloudWatch::Alarm")) == []
+def test_every_alarm_has_its_runbook():
+    assert without_runbook(of_type("AWS::CloudWatch::Alarm")) == []
 
 
-def test_every_kind_of_alert_is_documented():
-    assert undocumented(words("shared/core/src/alert/kind.rs", r'=> "([a-z]+-[\w-]+)"')) == []
+def test_every_kind_of_alert_has_its_runbook():
+    assert without_runbook(words("shared/core/src/alert/kind.rs", r'=> "([a-z]+-[\w-]+)"')) == []
 
 
 def test_an_alert_leads_to_a_section_that_is_there():

@@ -90,6 +90,18 @@ def test_the_example_of_the_documentation_is_valid():
     assert refused(yaml.load(textwrap.dedent(example), Core)) == []
 
 
+NOTES = json.loads((ROOT / "local/fleetwarden/src/commands/policy/reference.json").read_text())
+
+
+@pytest.mark.parametrize("key", NOTES)
+def test_an_example_of_the_reference_is_valid(key):
+    block, _, name = key.rpartition(".")
+    owner = SCHEMA if block == "The file" else SCHEMA["$defs"][block]
+    example = yaml.load(NOTES[key]["example"], Core)
+    validator = jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"]} | owner["properties"][name])
+    assert [error.message for error in validator.iter_errors(example)] == []
+
+
 def test_every_key_is_known():
     assert refused(yaml.load(FULL, Core)) == []
 

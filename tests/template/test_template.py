@@ -377,7 +377,7 @@ def test_what_the_account_goes_on_using_stays():
 
 
 def test_what_stays_is_documented():
-    page = (ROOT / "docs" / "install.md").read_text(encoding="utf-8").split("## Remove", 1)[1]
+    page = (ROOT / "docs" / "upgrade.md").read_text(encoding="utf-8").split("## Remove", 1)[1]
     assert [name for name in retained() if f"`{name}`" not in page] == []
 
 

@@ -20,11 +20,12 @@ const START: Duration = Duration::from_mins(1);
 /// Somebody else may take the port between the look and the start.
 const ATTEMPTS: usize = 3;
 
-/// What the emulator lacks: Lambda's recursive-loop detection through queues, and the redrive of dead-letter queues. The
-/// first file has the name by which Python loads it at its start.
-const EXTENSION: [(&str, &str); 3] = [
+/// What the emulator lacks: Lambda's recursive-loop detection through queues, emails as files, and the redrive of dead-letter
+/// queues. The first file has the name by which Python loads it at its start.
+const EXTENSION: [(&str, &str); 4] = [
     ("sitecustomize.py", include_str!("emulator/sitecustomize.py")),
     ("lineage.py", include_str!("emulator/lineage.py")),
+    ("mail.py", include_str!("emulator/mail.py")),
     ("redrive.py", include_str!("emulator/redrive.py")),
 ];
 

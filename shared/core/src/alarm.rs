@@ -85,7 +85,7 @@ pub struct Alarm {
     pub suppressed: bool,
 }
 
-/// Who tells of an alarm.
+/// The source of an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Source {
@@ -127,7 +127,7 @@ pub enum CriteriaType {
     Unknown,
 }
 
-/// How sure a model has to be (`confidenceLevel`), least first.
+/// The confidence of a model (`confidenceLevel`), least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -37,7 +37,7 @@ const STEPS: usize = 10;
 pub struct Alert {
     /// What the alert is about, in one word for filters.
     pub kind: Kind,
-    /// How soon somebody should look.
+    /// How soon a person should look.
     pub severity: AlertSeverity,
     /// What is the same when the same thing is told again; makes the alert's id.
     pub about: String,
@@ -63,7 +63,7 @@ pub struct Publication {
     pub message: String,
 }
 
-/// How soon somebody should look. Its word is the message attribute `severity`.
+/// How soon a person should look. Its word is the message attribute `severity`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

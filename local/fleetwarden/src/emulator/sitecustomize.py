@@ -5,4 +5,5 @@ import os
 os.environ.pop("PYTHONPATH", None)  # for the emulator alone, not for what it starts
 
 import lineage  # noqa: E402, F401
+import mail  # noqa: E402, F401
 import redrive  # noqa: E402, F401

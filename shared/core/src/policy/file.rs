@@ -49,12 +49,12 @@ pub(super) struct File {
     /// How alarms are handled before a rule decides.
     #[serde(default)]
     pub(super) alarms: Alarms,
-    /// What is kept suppressed for as long as it is what it is, before any audit finds it. At most 200.
+    /// Standing suppressions: what is suppressed before any audit finds it. At most 200.
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = 200)))]
     #[expect(dead_code, reason = "each is read by itself, as rules are")]
     pub(super) suppressions: Vec<Standing>,
-    /// The rules, in the order in which they are asked. At most 2000.
+    /// The rules, in the order of their evaluation. At most 2000.
     #[cfg_attr(feature = "schema", schemars(length(max = 2000), with = "Vec<schema::AnyRule>"))]
     #[expect(dead_code, reason = "each is read by itself, so that an error in one hides none in another")]
     pub(super) rules: Vec<Rule>,
@@ -63,8 +63,8 @@ pub(super) struct File {
 /// What no rule may ever mitigate, whatever it says. A finding that a rule would mitigate is reported instead,
 /// and the explanation names the protection.
 ///
-/// While things or groups are protected, a resource whose things nobody looked up is not mitigated either: that
-/// is so for policies and issuers, which can stand for any number of things.
+/// While things or groups are protected, a resource with unknown things is not mitigated either. That is always so for
+/// policies and issuers, which can stand for any number of things.
 ///
 /// A pattern that no legal name can match is refused: it would protect nothing.
 #[derive(Default, Deserialize)]
@@ -170,11 +170,11 @@ pub(super) struct Rule {
     /// that no legal name can match is refused: the rule would act on what it should spare.
     #[cfg_attr(feature = "schema", schemars(extend("minProperties" = 1)))]
     pub(super) except: Option<Spanned<Match>>,
-    /// Have Device Defender pass over the resource in the audits to come.
+    /// Suppress the resource in Device Defender from the next audit on.
     pub(super) suppress: Option<Spanned<Suppress>>,
     /// Apply mitigation actions to the finding.
     pub(super) mitigate: Option<Spanned<Mitigate>>,
-    /// Tell people, or only count.
+    /// Alert people, or only count.
     pub(super) report: Option<Spanned<Report>>,
 }
 
@@ -183,12 +183,11 @@ pub(super) struct Rule {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(super) enum Stage {
-    /// A rule decides; a standing suppression is kept.
+    /// A rule decides; a standing suppression is reconciled.
     #[default]
     Live,
-    /// A rule decides nothing. What it would have done is recorded with each finding that reaches it, and the
-    /// rules after it are asked as if it were not there. Of a standing suppression it is only said what would
-    /// change.
+    /// A rule decides nothing. What it would have done is recorded with each finding that reaches it, and later rules
+    /// are evaluated as if it were absent. For a standing suppression the review only reports what would change.
     Shadow,
 }
 
@@ -196,9 +195,9 @@ pub(super) enum Stage {
 ///
 /// The keys `thing`, `group`, `thingType` and `attribute` are about the things behind the resource: those that a
 /// device certificate is attached to, and for a client id the thing of that name. A rule that suppresses, mitigates or
-/// silences matches if they hold for every thing behind the resource, and one that alerts if they hold for any; for
-/// `except` it is the other way round. What nobody could look up is unknown: a rule that needs it does not match, and
-/// then no later rule suppresses or mitigates the finding either; it is reported.
+/// silences matches if they hold for every thing behind the resource, and one that alerts if they hold for one; `except`
+/// is the reverse. If a lookup fails, the answer is unknown: a rule that needs it does not match, and then no later rule
+/// suppresses or mitigates the finding; it is reported.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -253,21 +252,21 @@ pub(super) struct Suppress {
     /// Until this day begins in UTC, as `2027-06-30`. From that day on the rule does not match any more.
     #[cfg_attr(feature = "schema", schemars(extend("format" = "date"), example = "2027-06-30"))]
     pub(super) until: Option<Spanned<String>>,
-    /// Until somebody deletes the suppression.
+    /// Until a person deletes the suppression.
     #[cfg_attr(feature = "schema", schemars(extend("const" = true)))]
     pub(super) indefinitely: Option<Spanned<bool>>,
     /// Why this is right. It stands in the suppression's description. At most 4,000 characters; Device Defender has it in
     /// ASCII, as far as there is room.
     pub(super) reason: Spanned<String>,
-    /// Who answers for it.
+    /// The owner: who is responsible for it.
     pub(super) owner: Option<Spanned<String>>,
     /// Where it was agreed.
     #[cfg_attr(feature = "schema", schemars(extend("type" = ["string", "number"])))]
     pub(super) ticket: Option<Spanned<String>>,
 }
 
-/// A standing suppression: `suppression-review` keeps a suppression in Device Defender for each of its members.
-/// Whoever joins gets theirs, whoever leaves loses it, and all end together.
+/// A standing suppression: `suppression-review` maintains a suppression in Device Defender for each of its members.
+/// New members get one, former members lose theirs, and all expire together.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -279,15 +278,15 @@ pub(super) struct Standing {
         schemars(regex(pattern = "^[A-Za-z0-9._-]{1,64}$"), example = "lab-shared-certificates")
     )]
     pub(super) name: Spanned<String>,
-    /// Whether its suppressions are kept.
+    /// Whether its suppressions are reconciled.
     #[serde(default)]
     pub(super) stage: Stage,
-    /// The checks that pass over its members, by their names. Patterns are refused.
+    /// The checks for which its members are suppressed, by name. Patterns are refused.
     #[cfg_attr(feature = "schema", schemars(with = "schema::OneOrMany<schema::KnownCheck>"))]
     pub(super) check: Texts,
-    /// Who its members are.
+    /// Its members.
     pub(super) r#match: Spanned<Members>,
-    /// Until when, why, and who answers for it.
+    /// Until when, why, and the owner.
     pub(super) suppress: Spanned<StandingSuppress>,
     /// Whether suppressions that people made by hand for its members become its own. Otherwise they are left alone.
     #[serde(default)]
@@ -319,7 +318,7 @@ pub(super) struct Members {
     pub(super) resource: Option<Texts>,
 }
 
-/// How a standing suppression suppresses: exactly one of `until` and `indefinitely`, why, and who answers for it.
+/// How a standing suppression suppresses: exactly one of `until` and `indefinitely`, why, and the owner.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(
@@ -331,7 +330,7 @@ pub(super) struct StandingSuppress {
     /// Refused, with a word on what to write instead.
     #[cfg_attr(feature = "schema", schemars(skip))]
     pub(super) r#for: Option<Duration>,
-    /// Until this day begins in UTC, as `2027-06-30`. From that day on nothing is kept.
+    /// Until this day begins in UTC, as `2027-06-30`. From that day on nothing is reconciled.
     #[cfg_attr(feature = "schema", schemars(extend("format" = "date"), example = "2027-06-30"))]
     pub(super) until: Option<Spanned<String>>,
     /// For as long as the standing suppression is in the policy.
@@ -340,7 +339,7 @@ pub(super) struct StandingSuppress {
     /// Why this is right. It stands in the description of each suppression. At most 4,000 characters; Device Defender has
     /// it in ASCII, as far as there is room.
     pub(super) reason: Spanned<String>,
-    /// Who answers for it.
+    /// The owner: who is responsible for it.
     pub(super) owner: Spanned<String>,
     /// Where it was agreed.
     #[cfg_attr(feature = "schema", schemars(extend("type" = ["string", "number"])))]

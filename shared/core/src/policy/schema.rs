@@ -74,7 +74,7 @@ pub(super) enum Severity {
     Low,
 }
 
-/// How a behavior is judged.
+/// How a behavior is evaluated.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "lowercase")]
 #[expect(dead_code, reason = "only its schema is used")]
@@ -87,7 +87,7 @@ pub(super) enum Criteria {
     Ml,
 }
 
-/// Who tells of an alarm.
+/// The source of an alarm.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "camelCase")]
 #[expect(dead_code, reason = "only its schema is used")]

@@ -16,26 +16,25 @@ use crate::policy::schema;
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(in crate::policy) struct Alarms {
-    /// How long an alarm settles before a rule decides on it, so that an incident can be told from it and an alarm that
-    /// ends at once is seen to have ended: `0m` to `15m`. Left out: `2m`.
+    /// How long an alarm settles before a rule decides on it, `0m` to `15m`, so that an incident is recognized and an alarm
+    /// that ends at once is known to have ended. Left out: `2m`.
     pub(in crate::policy) settle: Option<Minutes>,
-    /// When a device raises the same alarm again and again.
+    /// When a device raises the same alarm repeatedly.
     pub(in crate::policy) flaps: Flaps,
     /// When many devices raise the same alarm at once. Of an incident there is one alert, and no device of it is
     /// mitigated.
     pub(in crate::policy) incidents: Incidents,
 }
 
-/// When a device raises the same alarm again and again: one alert says how often, and then there is none until the device
-/// is quiet.
+/// When a device raises the same alarm repeatedly: one alert with a count, then none until the device is quiet.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(in crate::policy) struct Flaps {
-    /// From so many alarms within `quiet` on: 2 to 50. Left out: 3.
+    /// Number of alarms within `quiet` from which on the device flaps: 2 to 50. Left out: 3.
     #[cfg_attr(feature = "schema", schemars(range(min = 2, max = 50)))]
     pub(in crate::policy) after: Option<Spanned<u32>>,
-    /// How long the device has to raise no such alarm: `5m` to `7d`. Left out: `1h`.
+    /// Time without such an alarm after which the device is quiet: `5m` to `7d`. Left out: `1h`.
     pub(in crate::policy) quiet: Option<Minutes>,
 }
 
@@ -44,13 +43,13 @@ pub(in crate::policy) struct Flaps {
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(in crate::policy) struct Incidents {
-    /// Within how long: `5m` to `24h`. Left out: `15m`.
+    /// The time in which the devices are counted: `5m` to `24h`. Left out: `15m`.
     pub(in crate::policy) window: Option<Minutes>,
-    /// More than so many devices: 1 to 1000000. Left out: 20.
+    /// More than this number of devices is an incident: 1 to 1000000. Left out: 20.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000_000)))]
     pub(in crate::policy) devices: Option<Spanned<u32>>,
-    /// More than this share of the devices that the security profile watches, as `10%`: `0%` to `100%`. It counts from 5
-    /// devices on. Left out: `10%`.
+    /// More than this share of the devices that the security profile watches is an incident, as `10%`: `0%` to `100%`. It
+    /// counts from 5 devices on. Left out: `10%`.
     #[cfg_attr(
         feature = "schema",
         schemars(regex(pattern = r"^(100|[0-9]{1,2}(\.[0-9]{1,2})?)%$"), example = "10%")
@@ -84,9 +83,9 @@ pub(in crate::policy) struct AlarmRule {
     /// Add the thing to a thing group. Alarms of other sources than Device Defender, of devices that are not registered,
     /// and those that have ended are reported instead.
     pub(in crate::policy) mitigate: Option<Spanned<AlarmMitigate>>,
-    /// Tell people, or only count.
+    /// Alert people, or only count.
     pub(in crate::policy) report: Option<Spanned<Report>>,
-    /// Set the verification state of the alarm, and alert nobody.
+    /// Set the verification state of the alarm, without an alert.
     pub(in crate::policy) verify: Option<Spanned<Verify>>,
 }
 
@@ -94,8 +93,8 @@ pub(in crate::policy) struct AlarmRule {
 /// one.
 ///
 /// The keys `registered`, `group`, `thingType` and `attribute` are about the thing with the name of the device, which is
-/// looked up. If nobody could look it up, a rule that needs it does not match, and then no later rule mitigates or
-/// verifies the alarm either; it is reported.
+/// looked up. If the lookup fails, a rule that needs it does not match, and then no later rule mitigates or verifies the
+/// alarm; it is reported.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -106,7 +105,7 @@ pub(in crate::policy) struct AlarmMatch {
     pub(in crate::policy) behavior: Option<Texts>,
     /// The metric, such as `aws:num-messages-sent`, or one of the account. An alarm without a metric never matches.
     pub(in crate::policy) metric: Option<Texts>,
-    /// How the behavior is judged: `static` (a value), `statistical` (a percentile of the fleet) or `ml` (a model).
+    /// How the behavior is evaluated: `static` (a value), `statistical` (a percentile of the fleet) or `ml` (a model).
     #[cfg_attr(feature = "schema", schemars(with = "Option<schema::OneOrMany<schema::Criteria>>"))]
     pub(in crate::policy) criteria: Option<Texts>,
     /// The model is at least so sure: `LOW`, `MEDIUM` or `HIGH`. Alarms of static and statistical behaviors never match.
@@ -121,16 +120,16 @@ pub(in crate::policy) struct AlarmMatch {
     pub(in crate::policy) attribute: Option<BTreeMap<String, Texts>>,
     /// Whether a thing with the name of the device is registered. An alarm about no device never matches.
     pub(in crate::policy) registered: Option<Spanned<bool>>,
-    /// The alarm has lasted for at least this time, `1m` to `14d`. One that has not is decided on by the rules after this
-    /// one, and again when the time has come, if it still lasts.
+    /// The alarm has lasted for at least this time, `1m` to `14d`. Until then the later rules decide; if it still lasts after
+    /// that time, the policy decides again.
     pub(in crate::policy) lasts_longer_than: Option<Minutes>,
-    /// The device has raised an alarm on this behavior so often, this one included.
+    /// How often the device has raised an alarm on this behavior, this one included.
     pub(in crate::policy) raised_at_least: Option<RaisedAtLeast>,
     /// The account: 12 digits, in quotes so that no zero is lost.
     pub(in crate::policy) account: Option<Texts>,
     /// The region, such as `eu-west-1`.
     pub(in crate::policy) region: Option<Texts>,
-    /// Who tells of the alarm: `deviceDefender`, `cloudWatch` or `other`.
+    /// The source of the alarm: `deviceDefender`, `cloudWatch` or `other`.
     #[cfg_attr(feature = "schema", schemars(with = "Option<schema::OneOrMany<schema::AlarmSource>>"))]
     pub(in crate::policy) source: Option<Texts>,
 }
@@ -140,7 +139,7 @@ pub(in crate::policy) struct AlarmMatch {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(in crate::policy) struct RaisedAtLeast {
-    /// At least so often, this alarm included: 2 to 50.
+    /// The least number of alarms, this one included: 2 to 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 2, max = 50)))]
     pub(in crate::policy) times: Spanned<u32>,
     /// Within this time before the alarm began: `1m` to `7d`.
@@ -157,7 +156,7 @@ pub(in crate::policy) struct AlarmMitigate {
     #[cfg_attr(feature = "schema", schemars(with = "schema::Actions"))]
     pub(in crate::policy) actions: Spanned<Texts>,
     /// Take the thing out of the groups again when the alarm has been clear for this time, as `after 24h`: `after 1m` to
-    /// `after 30d`. Left out: people release it.
+    /// `after 30d`. Left out: a person releases it.
     #[cfg_attr(
         feature = "schema",
         schemars(regex(pattern = "^after [0-9]{1,5}[mhdw]$"), example = "after 24h")
@@ -177,7 +176,7 @@ pub(in crate::policy) struct Verify {
     pub(in crate::policy) description: Spanned<String>,
 }
 
-/// What is said of an alarm.
+/// The verification state of an alarm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
