@@ -1,15 +1,14 @@
-//! `suppression-review`: keeps standing suppressions, tells of suppressions that end, and watches the audits.
+//! `suppression-review`: keeps standing suppressions, and tells of suppressions that end.
 //!
 //! Before it, a schedule invoked it, or somebody who wants to know now. After it, Device Defender holds the
 //! suppressions that the policy has standing, people know of each that is about to end, has ended or hides nothing,
-//! the debt of suppressions is counted, and audits that did not come or did not work are told.
+//! and the debt of suppressions is counted.
 //!
 //! On the way: [`members`] (who is meant) → [`read`] (all suppressions there are, and what they hid) with [`plan`]
 //! (what becomes of each) → [`compared`] with [`memory`] (what the review before knew) → [`change`] with [`look`] →
 //! [`outcome`] → [`told`] with [`digest`]. What there is no time for goes on in the next invocation, by way of [`state`] and the
 //! function's own queue; until it has ended, further reviews only look and tell.
 
-mod audits;
 mod calls;
 mod change;
 mod compared;
@@ -44,7 +43,6 @@ use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings::Common;
 use fleetwarden_aws::settings::required;
 use fleetwarden_aws::telemetry;
-use fleetwarden_aws::topic::Topic;
 use fleetwarden_core::metrics;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
@@ -67,8 +65,6 @@ pub struct SuppressionReview {
     pub account: String,
     /// Its region.
     pub region: String,
-    /// The topic that Device Defender should tell of audits.
-    pub audit_topic: Topic,
     /// AWS IoT.
     pub iot: IotApi,
     /// How fast it is called.
@@ -115,7 +111,6 @@ impl SuppressionReview {
         Ok(Self {
             account: common.account,
             region: common.region,
-            audit_topic: Topic::new(shared.sns(), required("AUDIT_TOPIC_ARN")?),
             iot: shared.iot_api(),
             pace: Pace::from_env()?,
             policy: policy::load(&alerts).await?,
@@ -158,12 +153,7 @@ impl SuppressionReview {
         let review = async {
             let kept_by = if wish.dry_run { None } else { self.other_that_keeps(&slot).await? };
             let state = self.begin(slot.clone(), 0, wish.dry_run, kept_by);
-            let watched = Box::pin(self.watch_audits(state.began, wish.dry_run)).await;
-            let mut told = Box::pin(self.go_on(state, &self.budget(deadline))).await?;
-            if let Some(members) = told.as_object_mut() {
-                members.insert("audits".into(), json!(watched?));
-            }
-            Ok(told)
+            Box::pin(self.go_on(state, &self.budget(deadline))).await
         };
         self.once(&about, deadline, review)
             .await

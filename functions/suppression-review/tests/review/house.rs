@@ -21,7 +21,6 @@ use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
-use fleetwarden_aws::topic::Topic;
 use fleetwarden_core::policy::Policy;
 use lambda_runtime::Context;
 use serde_json::Value;
@@ -352,7 +351,6 @@ fn function(shared: &Shared, cloud: &Cloud, policy: &str) -> SuppressionReview {
     SuppressionReview {
         account: ACCOUNT.into(),
         region: "us-east-1".into(),
-        audit_topic: Topic::new(shared.sns(), TOPIC.into()),
         iot: shared.iot_api(),
         pace: Pace::new(None),
         policy: Policy::parse(policy.as_bytes()).unwrap_or_else(|errors| panic!("{errors}")),

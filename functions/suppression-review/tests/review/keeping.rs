@@ -131,7 +131,6 @@ async fn in_observe_in_shadow_and_on_trial_all_is_said_and_nothing_done() {
     let house = House::new(PRESSES, 2);
     let told = house.invoke("trial", json!({"dryRun": true})).await.unwrap();
     assert_eq!(told["standing"]["presses"]["created"], 4);
-    assert_eq!((&told["audits"]["audits"], &told["audits"]["troubles"]), (&json!(0), &json!([])), "{told}");
     assert_eq!((house.suppressions().len(), house.messages("suppression-debt").len()), (0, 0));
     assert_eq!(house.cloud.item("debt", "latest"), None);
 }
