@@ -4,26 +4,25 @@
 //! suppressions that the policy has standing, people know of each that is about to end, has ended or hides nothing,
 //! and the debt of suppressions is counted.
 //!
-//! On the way: [`members`] (who is meant) → [`read`] (all suppressions there are, and what they hid) with [`plan`]
-//! (what becomes of each) → [`compared`] with [`memory`] (what the review before knew) → [`change`] with [`look`] →
-//! [`outcome`] → [`told`] with [`digest`]. What there is no time for goes on in the next invocation, by way of [`state`] and the
+//! On the way: [`members`] (who is meant) → [`list`] (all suppressions there are, and what they hid) with [`plan`]
+//! (what becomes of each) → [`drift`] with [`snapshot`] (what the review before knew) → [`apply`] with [`revalidate`] →
+//! [`summary`] → [`alerts`]. What there is no time for goes on in the next invocation, by way of [`state`] and the
 //! function's own queue; until it has ended, further reviews only look and tell.
 
-mod calls;
-mod change;
-mod compared;
-mod digest;
-mod look;
+mod alerts;
+mod apply;
+mod drift;
+mod iot;
+mod list;
 mod members;
-mod memory;
-mod outcome;
 mod owners;
 mod plan;
-mod read;
 mod resources;
+mod revalidate;
 mod review;
+mod snapshot;
 mod state;
-mod told;
+mod summary;
 
 use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::Error;
@@ -51,7 +50,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::calls::Budget;
+use crate::iot::Budget;
 use crate::review::Resume;
 
 const NAME: &str = "suppression-review";

@@ -19,11 +19,11 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::SuppressionReview;
-use crate::calls::Budget;
-use crate::calls::List;
-use crate::memory::seconds;
+use crate::iot::Budget;
+use crate::iot::List;
 use crate::resources::Kind;
 use crate::resources::key;
+use crate::snapshot::seconds;
 use crate::state::Is;
 use crate::state::Progress;
 use crate::state::State;

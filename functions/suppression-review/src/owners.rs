@@ -11,10 +11,10 @@ use fleetwarden_aws::original_words::Originals;
 use fleetwarden_core::policy::Mode;
 
 use crate::SuppressionReview;
-use crate::compared::Drift;
-use crate::memory::Names;
-use crate::memory::Source;
+use crate::drift::Drift;
 use crate::plan;
+use crate::snapshot::Names;
+use crate::snapshot::Source;
 use crate::state::State;
 
 /// The owners of makers as the operator wrote them.

@@ -9,8 +9,8 @@ use fleetwarden_core::suppression::Described;
 use fleetwarden_core::suppression::Maker;
 use fleetwarden_core::suppression::Written;
 
-use crate::memory::NEVER;
-use crate::memory::Source;
+use crate::snapshot::NEVER;
+use crate::snapshot::Source;
 use crate::state::Is;
 use crate::state::Kept;
 use crate::state::Want;

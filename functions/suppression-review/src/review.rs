@@ -20,23 +20,23 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::SuppressionReview;
-use crate::calls::Budget;
-use crate::change;
-use crate::compared::Drift;
-use crate::compared::compare;
-use crate::memory::Header;
-use crate::memory::IN_HAND;
-use crate::memory::Memory;
-use crate::memory::TOLD;
-use crate::memory::seconds;
-use crate::outcome::Facts;
-use crate::outcome::Outcome;
-use crate::read::Wanted;
+use crate::alerts;
+use crate::apply;
+use crate::drift::Drift;
+use crate::drift::compare;
+use crate::iot::Budget;
+use crate::list::Wanted;
+use crate::snapshot::Header;
+use crate::snapshot::IN_HAND;
+use crate::snapshot::Memory;
+use crate::snapshot::TOLD;
+use crate::snapshot::seconds;
 use crate::state::Kept;
 use crate::state::Phase;
 use crate::state::Progress;
 use crate::state::State;
-use crate::told;
+use crate::summary::Facts;
+use crate::summary::Outcome;
 
 const BINARY: &str = "application/octet-stream";
 /// How long nothing is heard of a review that still goes on, in milliseconds: its message comes back five times, 90
@@ -167,7 +167,7 @@ impl SuppressionReview {
                 Phase::Read => {
                     state.listing.seen.sort_unstable();
                     state.listing.seen.dedup_by_key(|known| known.key);
-                    change::count(&mut state);
+                    apply::count(&mut state);
                     Phase::Change
                 }
                 Phase::Change | Phase::Tell => Phase::Tell,
@@ -205,7 +205,7 @@ impl SuppressionReview {
                 if !drift.is_empty() {
                     self.owners([&memory.header.names]).await?.put_into(&mut drift);
                 }
-                self.raise(&told::before_changes(&self.policy, state, &drift, since)).await?;
+                self.raise(&alerts::before_changes(&self.policy, state, &drift, since)).await?;
             }
             state.drift = Some(compared.drift);
         }
@@ -238,9 +238,9 @@ impl SuppressionReview {
         for drift in [state.drift.as_deref_mut().unwrap_or_default(), &mut state.modified] {
             owners.put_into(drift);
         }
-        let mut alerts = told::not_kept(&self.policy, &state);
+        let mut alerts = alerts::not_kept(&self.policy, &state);
         if !state.modified.is_empty() {
-            alerts.push(told::drifted(&state.modified, before.header.told));
+            alerts.push(alerts::drifted(&state.modified, before.header.told));
         }
         if before.header.read_at > state.read_at {
             // What this one saw is older than what is remembered and told by now.
@@ -257,7 +257,7 @@ impl SuppressionReview {
         let mut outcome = facts.outcome();
         if !state.dry_run {
             self.look_for_what_is_back(&mut state, &mut outcome, budget).await;
-            alerts.extend(told::alerts(&self.policy, &state, &outcome));
+            alerts.extend(alerts::alerts(&self.policy, &state, &outcome));
             self.raise(&alerts).await?;
             self.remember(&outcome.memory).await?;
             let debt = Item::new(&about::debt(), "latest", state.began).json("debt", &outcome.debt);

@@ -10,10 +10,10 @@ use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::compared::Drift;
-use crate::memory::Known;
-use crate::memory::Names;
-use crate::memory::RECORD;
+use crate::drift::Drift;
+use crate::snapshot::Known;
+use crate::snapshot::Names;
+use crate::snapshot::RECORD;
 
 /// How many names of resources are kept to show some.
 const SAMPLES: usize = 20_000;
@@ -219,7 +219,7 @@ impl Listing {
 
     /// Keeps a name to show it, if there are not enough yet.
     pub(crate) fn sample(&mut self, known: &Known, name: impl FnOnce() -> String) {
-        let alike = self.samples.entry((known.source, crate::memory::day(known.end))).or_default();
+        let alike = self.samples.entry((known.source, crate::snapshot::day(known.end))).or_default();
         if alike.len() < ALIKE && self.samples_kept < SAMPLES {
             self.samples_kept += 1;
             alike.push(Sample { key: format!("{:032x}", known.key), name: name() });
@@ -340,8 +340,8 @@ mod pairs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::NEVER;
     use crate::resources::Kind;
+    use crate::snapshot::NEVER;
 
     #[test]
     fn what_is_put_aside_goes_on_as_it_was() {
