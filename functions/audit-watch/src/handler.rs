@@ -19,8 +19,8 @@ use serde_json::json;
 use crate::watch::Watch;
 
 const FUNCTION: &str = "audit-watch";
-/// No audit task is described when less than this is left of the invocation, in milliseconds: enough to wait for
-/// notifications on their way, to publish, and to alert. Of a short invocation it is a quarter.
+/// No audit task is described when less than this is left of the invocation: enough to wait for notifications on their
+/// way, to publish, and to alert. Of a short invocation it is a quarter.
 const MARGIN_MS: i64 = 120_000;
 
 /// The function with all that it talks to.

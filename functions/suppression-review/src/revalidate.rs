@@ -1,7 +1,7 @@
-//! Looks at a suppression right before it is changed.
+//! Describes a suppression again right before it is changed.
 //!
-//! A review changes what it has listed, and with many changes the list is hours old by then. A suppression that is
-//! otherwise than it was listed is not the one that was decided on: it stays as it is, and the next review decides.
+//! A review changes what it has listed, and with many changes the list is hours old by then. A suppression that differs
+//! from the list is not the one that was decided on: it stays as it is, and the next review decides.
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::check::CheckName;
@@ -9,10 +9,10 @@ use fleetwarden_core::resource::ResourceIdentifier;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::SuppressionReview;
-use crate::drift::Deed;
 use crate::drift::Drift;
-use crate::drift::changed_outside;
+use crate::drift::Modification;
+use crate::drift::modified_outside;
+use crate::iot::Iot;
 use crate::plan;
 use crate::plan::Target;
 use crate::plan::standing_of;
@@ -39,14 +39,14 @@ pub(crate) struct Listed {
     source: Source,
 }
 
-/// What a look found.
+/// What `DescribeAuditSuppression` found.
 #[derive(Debug)]
 pub(crate) struct Found {
     end: u32,
     description: String,
 }
 
-/// An end as a list or a look has it.
+/// The end of a suppression, from a list or a description.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
 pub(crate) fn end(indefinitely: Option<bool>, expiration_date: Option<f64>) -> u32 {
     match (indefinitely, expiration_date) {
@@ -55,21 +55,19 @@ pub(crate) fn end(indefinitely: Option<bool>, expiration_date: Option<f64>) -> u
     }
 }
 
-impl SuppressionReview {
-    /// A suppression as it is now. None if there is none.
-    pub(crate) async fn look(
-        &self,
-        check: &CheckName,
-        resource: &ResourceIdentifier,
-    ) -> Result<Option<Found>, Error> {
-        let input = json!({"checkName": check, "resourceIdentifier": resource});
-        let described: Described = match self.paced("DescribeAuditSuppression", input).await {
-            Err(error) if error.is_code("ResourceNotFoundException") => return Ok(None),
-            described => described?,
-        };
-        let end = end(described.suppress_indefinitely, described.expiration_date);
-        Ok(Some(Found { end, description: described.description.unwrap_or_default() }))
-    }
+/// A suppression as it is now. None if there is none.
+pub(crate) async fn describe(
+    iot: Iot<'_>,
+    check: &CheckName,
+    resource: &ResourceIdentifier,
+) -> Result<Option<Found>, Error> {
+    let input = json!({"checkName": check, "resourceIdentifier": resource});
+    let described: Described = match iot.ask("DescribeAuditSuppression", input).await {
+        Err(error) if error.is_code("ResourceNotFoundException") => return Ok(None),
+        described => described?,
+    };
+    let end = end(described.suppress_indefinitely, described.expiration_date);
+    Ok(Some(Found { end, description: described.description.unwrap_or_default() }))
 }
 
 impl Found {
@@ -93,35 +91,36 @@ impl Found {
 impl Listing {
     /// What was listed under a key.
     pub(crate) fn listed(&self, key: u128) -> Option<Listed> {
-        let at = self.seen.binary_search_by_key(&key, |known| known.key).ok()?;
-        let known = self.seen.get(at)?;
-        Some(Listed { end: known.end, source: self.names.source_of(known)?.clone() })
+        let at = self.seen.binary_search_by_key(&key, |entry| entry.key).ok()?;
+        let entry = self.seen.get(at)?;
+        Some(Listed { end: entry.end, source: self.names.source_of(entry)?.clone() })
     }
 }
 
 impl State {
-    /// Notes a suppression that is otherwise than it was listed, or gone: it is told as drift, and remembered as it is.
+    /// Notes a suppression that differs from the list, or is gone: it is reported as drift, and is in the snapshot as it
+    /// is now.
     pub(crate) fn note_modified(&mut self, key: u128, found: Option<Found>) {
         let Some(Listed { end, source: before }) = self.listing.listed(key) else { return };
         let what = match &found {
-            None => Deed::Deleted,
-            Some(_) => Deed::Changed,
+            None => Modification::Deleted,
+            Some(_) => Modification::Changed,
         };
         let now = found.map(|found| (found.end, plan::source(&found.description)));
         let drifted = match &now {
             None => before.by != plan::BY_HAND,
-            Some((end_now, source)) => changed_outside((&before, end), (source, *end_now)),
+            Some((end_now, source)) => modified_outside((&before, end), (source, *end_now)),
         };
         tracing::info!(
             by = before.by,
             what = what.word(),
             outside = drifted,
-            "left alone: it is otherwise than it was listed"
+            "not changed: it differs from the list"
         );
         let now = now.map(|(end, source)| (end, self.listing.names.source(&source)));
-        self.listing.mark(key, |known| match now {
-            Some((end, source)) => (known.end, known.source) = (end, source),
-            None => known.flags |= DELETED,
+        self.listing.mark(key, |entry| match now {
+            Some((end, source)) => (entry.end, entry.source) = (end, source),
+            None => entry.flags |= DELETED,
         });
         if !drifted {
             return;

@@ -1,8 +1,8 @@
-//! The suppressions that the last review knew: an object in the archive, one small record each.
+//! The suppressions as the last review left them: an object in the archive, with one small entry for each.
 //!
-//! A suppression has no time of creation, and one that has ended may be gone from every list. So a review remembers
-//! what it saw: since when each has been there, when it was to end, and whose it was. The history of findings
-//! (`core::history`) has neither an end nor an owner, so this is a list of its own.
+//! A suppression has no time of creation, and one that has expired may be missing from every list. So a review keeps
+//! what it saw: since when each exists, when it expires, and who made it. The history of findings (`core::history`) has
+//! neither an end nor an owner, so this is a list of its own.
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::check::CheckName;
@@ -10,22 +10,22 @@ use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;
 
-/// The size of a record, in bytes.
-pub(crate) const RECORD: usize = 28;
-/// The flag of a suppression whose end was told together with what the audit after it found.
-pub(crate) const TOLD: u8 = 1;
-/// Of one that this review has deleted.
+/// The size of an entry, in bytes.
+pub(crate) const ENTRY_BYTES: usize = 28;
+/// The flag of an expired suppression with an alert on what the audit after it found.
+pub(crate) const RETURN_ALERTED: u8 = 1;
+/// The flag of one that this review has deleted.
 pub(crate) const DELETED: u8 = 1 << 1;
-/// Of one that a review was about to change or delete: that it is otherwise now is no drift.
-pub(crate) const IN_HAND: u8 = 1 << 2;
-/// Of one whose end was told.
-pub(crate) const ENDED: u8 = 1 << 3;
-/// Of one that people made by hand, and that was told.
-pub(crate) const NOTED: u8 = 1 << 4;
-/// How many days before the end people are warned, and the flags of those of which they were.
+/// The flag of one that a review was about to update or delete: a difference is no drift.
+pub(crate) const IN_FLIGHT: u8 = 1 << 2;
+/// The flag of an expired one with an alert on that.
+pub(crate) const END_ALERTED: u8 = 1 << 3;
+/// The flag of one made by hand with an alert on that.
+pub(crate) const BY_HAND_ALERTED: u8 = 1 << 4;
+/// How many days before the end an alert warns, and the flag of a suppression with that alert.
 pub(crate) const WARNINGS: [(u32, u8); 3] = [(1, 1 << 5), (7, 1 << 6), (30, 1 << 7)];
 /// The flags that stay with a suppression as long as its end does.
-pub(crate) const KEPT_WITH_ITS_END: u8 = TOLD | ENDED | 1 << 5 | 1 << 6 | 1 << 7;
+pub(crate) const END_FLAGS: u8 = RETURN_ALERTED | END_ALERTED | 1 << 5 | 1 << 6 | 1 << 7;
 /// The end of what has none.
 pub(crate) const NEVER: u32 = u32::MAX;
 
@@ -34,7 +34,7 @@ pub(crate) const OTHERS: &str = "others";
 
 /// A suppression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Known {
+pub(crate) struct Entry {
     /// Check and resource.
     pub(crate) key: u128,
     /// When a review first saw it, in seconds since the epoch.
@@ -56,7 +56,7 @@ pub(crate) struct Source {
     pub(crate) owner: Option<String>,
 }
 
-/// What records only have numbers for.
+/// What entries only have numbers for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Names {
     pub(crate) sources: Vec<Source>,
@@ -76,18 +76,18 @@ impl Names {
         number(&mut self.checks, check, 254, || CheckName::new("OTHER_CHECKS")).try_into().unwrap_or_default()
     }
 
-    pub(crate) fn source_of(&self, known: &Known) -> Option<&Source> {
-        self.sources.get(usize::from(known.source))
+    pub(crate) fn source_of(&self, entry: &Entry) -> Option<&Source> {
+        self.sources.get(usize::from(entry.source))
     }
 
-    pub(crate) fn check_of(&self, known: &Known) -> Option<&CheckName> {
-        self.checks.get(usize::from(known.check))
+    pub(crate) fn check_of(&self, entry: &Entry) -> Option<&CheckName> {
+        self.checks.get(usize::from(entry.check))
     }
 }
 
 fn number<T: Clone + PartialEq>(all: &mut Vec<T>, one: &T, most: usize, others: impl Fn() -> T) -> usize {
     // Neighbours in a list are mostly of one rule, and sources are few: a search from the end is short.
-    if let Some(at) = all.iter().rposition(|known| known == one) {
+    if let Some(at) = all.iter().rposition(|entry| entry == one) {
         return at;
     }
     if all.len() < most {
@@ -100,7 +100,7 @@ fn number<T: Clone + PartialEq>(all: &mut Vec<T>, one: &T, most: usize, others: 
     most
 }
 
-impl Known {
+impl Entry {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend(self.key.to_be_bytes());
         out.extend(self.first_seen.to_be_bytes());
@@ -111,8 +111,8 @@ impl Known {
 
     pub(crate) fn decode_all(bytes: &[u8]) -> Vec<Self> {
         let number = |bytes: &[u8]| bytes.iter().fold(0_u32, |n, byte| n << 8 | u32::from(*byte));
-        let (records, _) = bytes.as_chunks::<RECORD>();
-        let decode = |record: &[u8; RECORD]| {
+        let (records, _) = bytes.as_chunks::<ENTRY_BYTES>();
+        let decode = |record: &[u8; ENTRY_BYTES]| {
             let (key, rest) = record.split_at(16);
             let (first_seen, rest) = rest.split_at(4);
             let (end, rest) = rest.split_at(4);
@@ -143,7 +143,7 @@ impl Known {
     }
 }
 
-/// A moment in seconds, as records have it.
+/// A moment in seconds, as entries have it.
 pub(crate) fn seconds(at: Millis) -> u32 {
     u32::try_from(at.seconds().max(0)).unwrap_or(NEVER - 1)
 }
@@ -155,10 +155,10 @@ pub(crate) const fn day(second: u32) -> u32 {
 
 /// What a review leaves to the next one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Memory {
+pub(crate) struct Snapshot {
     pub(crate) header: Header,
     /// Sorted by key.
-    pub(crate) known: Vec<Known>,
+    pub(crate) entries: Vec<Entry>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,31 +166,34 @@ pub(crate) struct Memory {
 pub(crate) struct Header {
     /// When that review began to list.
     pub(crate) read_at: Millis,
-    /// When the last review began that came to its end and told people. None did if it is 0.
-    pub(crate) told: Millis,
+    /// When the last review began that ended and raised its alerts. None did if it is 0.
+    #[serde(rename = "told")]
+    pub(crate) alerted_at: Millis,
     /// The hash of the policy at that review.
     pub(crate) policy: String,
     pub(crate) names: Names,
 }
 
-impl Memory {
-    /// A line of JSON, and the records.
+impl Snapshot {
+    /// A line of JSON, and the entries.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = serde_json::to_vec(&self.header).unwrap_or_default();
         out.push(b'\n');
-        out.reserve(self.known.len() * RECORD);
-        self.known.iter().for_each(|known| known.encode(&mut out));
+        out.reserve(self.entries.len() * ENTRY_BYTES);
+        self.entries.iter().for_each(|entry| entry.encode(&mut out));
         out
     }
 
     /// Reads what [`encode`](Self::encode) wrote.
     pub(crate) fn decode(bytes: &[u8], key: &str) -> Result<Self, Error> {
-        let wrong = |what: String| Error::Later(format!("{key}: {what}; delete the object to start anew"));
+        let wrong =
+            |what: String| Error::Later(format!("{key}: {what}; delete the object to start without one"));
         let end = bytes.iter().position(|byte| *byte == b'\n');
-        let (header, records) =
-            end.and_then(|end| bytes.split_at_checked(end)).ok_or_else(|| wrong("it is no memory".into()))?;
+        let (header, records) = end
+            .and_then(|end| bytes.split_at_checked(end))
+            .ok_or_else(|| wrong("it is no snapshot".into()))?;
         let header = serde_json::from_slice(header).map_err(|e| wrong(e.to_string()))?;
-        Ok(Self { header, known: Known::decode_all(records.get(1..).unwrap_or_default()) })
+        Ok(Self { header, entries: Entry::decode_all(records.get(1..).unwrap_or_default()) })
     }
 }
 
@@ -199,18 +202,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_remembered_is_read_again() {
-        let known = |key, end| Known { key, first_seen: 7, end, source: 1, check: 2, flags: TOLD };
+    fn a_snapshot_is_read_again() {
+        let entry = |key, end| Entry { key, first_seen: 7, end, source: 1, check: 2, flags: RETURN_ALERTED };
         let source = |by: &str| Source { by: by.into(), owner: Some("lab".into()) };
         let mut names = Names::default();
         assert_eq!((names.source(&source("rule a")), names.source(&source("rule b"))), (0, 1));
         assert_eq!(names.source(&source("rule a")), 0);
         assert_eq!(names.check(&CheckName::new("LOGGING_DISABLED_CHECK")), 0);
-        let header = Header { read_at: Millis(7), told: Millis(6), policy: "hash".into(), names };
-        let memory = Memory { header, known: vec![known(1, NEVER), known(u128::MAX, 99)] };
-        assert_eq!(Memory::decode(&memory.encode(), "k").unwrap(), memory);
-        let error = Memory::decode(b"x", "k").unwrap_err();
-        assert_eq!(error.to_string(), "k: it is no memory; delete the object to start anew");
+        let header = Header { read_at: Millis(7), alerted_at: Millis(6), policy: "hash".into(), names };
+        let snapshot = Snapshot { header, entries: vec![entry(1, NEVER), entry(u128::MAX, 99)] };
+        assert_eq!(Snapshot::decode(&snapshot.encode(), "k").unwrap(), snapshot);
+        let error = Snapshot::decode(b"x", "k").unwrap_err();
+        assert_eq!(error.to_string(), "k: it is no snapshot; delete the object to start without one");
     }
 
     #[test]

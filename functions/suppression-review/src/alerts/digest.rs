@@ -1,4 +1,4 @@
-//! What people are told once a week: how much is suppressed, by whom, and what of it nobody needs.
+//! The weekly alert: how much is suppressed, by whom, and which suppressions nobody needs.
 
 use std::cmp::Reverse;
 
@@ -15,30 +15,30 @@ use crate::alerts::week;
 use crate::alerts::whose;
 use crate::plan::standing_of;
 use crate::state::State;
-use crate::summary::Outcome;
+use crate::summary::Summary;
 use crate::summary::Tally;
 
 /// How many makers a digest names.
 const NAMED: usize = 10;
 
 /// The digest of a review.
-pub(crate) fn debt(mode: Mode, state: &State, outcome: &Outcome, without_members: &[&str]) -> Alert {
+pub(crate) fn debt(mode: Mode, state: &State, summary: &Summary, without_members: &[&str]) -> Alert {
     let week = week(state.began);
-    let Outcome { debt, tallies, .. } = outcome;
-    let mut told = Text::default();
+    let Summary { debt, tallies, .. } = summary;
+    let mut description = Text::default();
     let mut line = |count: u64, what: &'static str| {
         if count > 0 {
-            told.push(text!("- {} {}\n", count, Text::own(what)));
+            description.push(text!("- {}: {}\n", Text::own(what), count));
         }
     };
-    line(debt.indefinite, "without an end");
-    line(debt.ownerless, "that nobody answers for");
-    line(debt.by_hand, "made by hand");
-    line(debt.idle, "that hid nothing in the last audit");
-    line(debt.ending, "end within 30 days");
-    line(debt.lapsed, "have ended");
+    line(debt.indefinite, "Never expire");
+    line(debt.ownerless, "No owner");
+    line(debt.by_hand, "Made by hand");
+    line(debt.idle, "Hid nothing in the last audit");
+    line(debt.ending, "Expire within 30 days");
+    line(debt.lapsed, "Expired");
     if let Some(share) = debt.hidden_share() {
-        told.push(text!(
+        description.push(text!(
             "\n{} of {} findings of the last audits are hidden ({}%).\n",
             debt.hidden,
             debt.non_compliant,
@@ -46,24 +46,24 @@ pub(crate) fn debt(mode: Mode, state: &State, outcome: &Outcome, without_members
         ));
     }
     if let Some(oldest) = debt.oldest {
-        told.push(text!("The oldest was first seen on {}.\n", oldest.day()));
+        description.push(text!("The oldest was first seen on {}.\n", oldest.day()));
     }
     let mut section = |title: &'static str, counts: Vec<(Text, u64)>| {
         if counts.is_empty() {
             return;
         }
-        told.push(text!("\n**{}**\n", Text::own(title)));
+        description.push(text!("\n**{}**\n", Text::own(title)));
         let further = counts.len().saturating_sub(NAMED);
         for (whose, count) in counts.into_iter().take(NAMED) {
-            told.push(text!("- {}: {}\n", whose, count));
+            description.push(text!("- {}: {}\n", whose, count));
         }
         if further > 0 {
-            told.push(text!("- and {} more\n", further));
+            description.push(text!("- and {} more\n", further));
         }
     };
     let mut owners: Vec<(Text, u64)> = (debt.owners.iter())
         .map(|(owner, owned)| {
-            (if owner.is_empty() { "(nobody)".into() } else { text!("{}", owner) }, owned.suppressions)
+            (if owner.is_empty() { "(no owner)".into() } else { text!("{}", owner) }, owned.suppressions)
         })
         .collect();
     owners.sort_by_key(|(_, count)| Reverse(*count));
@@ -72,9 +72,9 @@ pub(crate) fn debt(mode: Mode, state: &State, outcome: &Outcome, without_members
         let some = tallies.iter().filter(move |tally| count(tally) > 0);
         some.map(|tally| (whose(&tally.by, tally.owner.as_deref()), count(tally))).collect::<Vec<_>>()
     };
-    section("Without an end", of(|tally| tally.indefinite));
-    section("Without an owner", of(|tally| if tally.owner.is_none() { tally.suppressions } else { 0 }));
-    // A standing suppression is there before anything is found: what it hides not yet is as it should be.
+    section("Never expire", of(|tally| tally.indefinite));
+    section("No owner", of(|tally| if tally.owner.is_none() { tally.suppressions } else { 0 }));
+    // A standing suppression exists before anything is found: that it hides nothing yet is as it should be.
     let idle = |tally: &Tally| {
         if standing_of(&tally.by).is_some() { 0 } else { tally.idle }
     };
@@ -86,23 +86,28 @@ pub(crate) fn debt(mode: Mode, state: &State, outcome: &Outcome, without_members
         .take(NAMED)
         .collect();
     if !examples.is_empty() {
-        told.push(text!("For example: {}\n", Text::joined(examples, ", ")));
+        description.push(text!("Examples: {}\n", Text::joined(examples, ", ")));
     }
     if !without_members.is_empty() {
-        told.push(text!("\nStanding, and nothing matches: {}\n", Text::joined(without_members, ", ")));
+        description.push(text!(
+            "\nStanding suppressions without members: {}\n",
+            Text::joined(without_members, ", ")
+        ));
     }
     for gap in &state.gaps {
-        told.push(text!("\nNot known: {}\n", gap));
+        description.push(text!("\nUnknown: {}\n", gap));
     }
     if mode == Mode::Observe {
-        told.push("\nThe policy observes: standing suppressions are not kept, only told.\n");
+        description.push(
+            "\nThe policy is in mode observe: standing suppressions are reported and not reconciled.\n",
+        );
     }
     Alert {
         title: text!("{} in the week of {}", plural(debt.suppressions, "suppression"), week),
-        description: told,
+        description,
         next_steps: vec![
-            "Give an end and an owner to those without; delete what hides nothing.".into(),
-            "To list them: fleetwarden audit list-audit-suppressions.".into(),
+            "Give an end and an owner to those without one, and delete what hides nothing.".into(),
+            "List them with `fleetwarden audit list-audit-suppressions`.".into(),
         ],
         ..alert(Kind::SuppressionDebt, AlertSeverity::Low, format!("week of {week}"))
     }

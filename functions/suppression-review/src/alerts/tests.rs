@@ -1,33 +1,41 @@
-//! Names of people, resources and suppressions, in every alert on suppressions.
+//! Texts from outside, in every alert on suppressions.
 
 use fleetwarden_core::alert::Place;
+use fleetwarden_core::check::CheckName;
 use fleetwarden_core::debt::Debt;
 use fleetwarden_core::debt::Owned;
 use proptest::prelude::*;
 
 use super::*;
-use crate::drift::Deed;
+use crate::drift::Modification;
+use crate::state::StandingStatus;
+use crate::summary::ByHand;
+use crate::summary::Ended;
+use crate::summary::Ending;
 use crate::summary::Tally;
 
 /// Every alert, with a text for all that is from outside.
-fn every(text: &str) -> Vec<Alert> {
+fn all_alerts(text: &str) -> Vec<Alert> {
     let own = || text.to_owned();
     let by = [own(), format!("rule {text}"), format!("standing {text}")];
     let since = Millis(0);
     let checks = BTreeMap::from([(CheckName::new(text), 3)]);
-    let kept = Kept {
+    let status = StandingStatus {
         failed: 2,
         unknown: BTreeMap::from([(CheckName::new(text), own())]),
         error: Some(own()),
-        ..Kept::default()
+        ..StandingStatus::default()
     };
-    let mut told: Vec<Alert> = [1, 2].map(|all| was_not_kept(text, all, &kept, "2026-11-23")).into();
-    let drift = by.clone().map(|by| Drift { by, owner: Some(own()), what: Deed::Deleted, suppressions: 2 });
-    told.push(drifted(&drift, since));
-    told.push(dropped("has no members any more", Some(text), 2, since));
-    told.push(made_by_hand(&ByHand { suppressions: 2, indefinite: 1, examples: vec![own(), own()] }, since));
+    let mut alerts: Vec<Alert> =
+        [1, 2].map(|all| was_not_reconciled(text, all, &status, "2026-11-23")).into();
+    let drift =
+        by.clone().map(|by| Drift { by, owner: Some(own()), what: Modification::Deleted, suppressions: 2 });
+    alerts.push(drifted(&drift, since));
+    alerts.push(dropped("has no members", Some(text), 2, since));
+    alerts
+        .push(made_by_hand(&ByHand { suppressions: 2, indefinite: 1, examples: vec![own(), own()] }, since));
     for by in &by {
-        told.extend([None, Some(0), Some(2)].map(|back| {
+        alerts.extend([None, Some(0), Some(2)].map(|back| {
             let ended = Ended {
                 by: by.clone(),
                 owner: Some(own()),
@@ -37,7 +45,7 @@ fn every(text: &str) -> Vec<Alert> {
                 back,
                 ..Ended::default()
             };
-            ended_on(&ended, since)
+            expired(&ended, since)
         }));
         let ending = Ending {
             by: by.clone(),
@@ -47,12 +55,12 @@ fn every(text: &str) -> Vec<Alert> {
             suppressions: 2,
             checks: checks.clone(),
             examples: vec![own(), own()],
-            untold: 2,
+            without_alert: 2,
         };
-        told.push(ending_on(&ending, since));
+        alerts.push(expiring(&ending, since));
     }
-    let rest: Vec<(Alert, u64)> = told.iter().map(|alert| (alert.clone(), 2)).collect();
-    told.push(further(&rest, since));
+    let rest: Vec<(Alert, u64)> = alerts.iter().map(|alert| (alert.clone(), 2)).collect();
+    alerts.push(further(&rest, since));
     let tally = |by: &String| Tally {
         by: by.clone(),
         owner: Some(own()),
@@ -61,7 +69,7 @@ fn every(text: &str) -> Vec<Alert> {
         idle: 1,
         idle_examples: vec![own()],
     };
-    let outcome = Outcome {
+    let summary = Summary {
         debt: Debt {
             suppressions: 9,
             idle: 2,
@@ -72,11 +80,11 @@ fn every(text: &str) -> Vec<Alert> {
             ..Debt::default()
         },
         tallies: by.iter().map(tally).collect(),
-        ..Outcome::default()
+        ..Summary::default()
     };
     let state = State { gaps: vec![own()], ..State::default() };
-    told.push(digest::debt(Mode::Observe, &state, &outcome, &[text, text]));
-    told
+    alerts.push(digest::debt(Mode::Observe, &state, &summary, &[text, text]));
+    alerts
 }
 
 proptest! {
@@ -84,6 +92,6 @@ proptest! {
 
     #[test]
     fn nothing_from_outside_is_more_than_text(text in fleetwarden_hostile::texts()) {
-        fleetwarden_hostile::assert_same_alerts(&every(&text), &every("x"), |alert| alert.publication(&Place::default(), Millis(0)).message);
+        fleetwarden_hostile::assert_same_alerts(&all_alerts(&text), &all_alerts("x"), |alert| alert.publication(&Place::default(), Millis(0)).message);
     }
 }

@@ -12,7 +12,6 @@ use device_defender::Settings;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::archive::Archive;
-use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::pace::Pace;
@@ -23,9 +22,10 @@ use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_core::policy::Policy;
 use lambda_runtime::Context;
+use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use serde_json::json;
-use suppression_review::SuppressionReview;
+use suppression_review::Handler;
 
 pub(crate) const SHARED: &str = "DEVICE_CERTIFICATE_SHARED_CHECK";
 pub(crate) const CLIENTS: &str = "CONFLICTING_CLIENT_IDS_CHECK";
@@ -54,10 +54,10 @@ type Instead = (&'static str, Vec<Value>);
 /// A path, and the code and the body of what is answered to it.
 type Refused = (&'static str, &'static str, Value);
 
-pub(crate) struct House {
+pub(crate) struct Setup {
     pub(crate) cloud: Cloud,
     pub(crate) endpoint: Arc<DeviceDefender>,
-    pub(crate) function: SuppressionReview,
+    pub(crate) function: Handler,
     shared: Shared,
     /// The calls of AWS IoT, by method and path, in order.
     calls: Arc<Mutex<Vec<String>>>,
@@ -73,8 +73,8 @@ pub(crate) struct House {
     reviews: u32,
 }
 
-impl House {
-    /// A house with some presses.
+impl Setup {
+    /// A setup with some presses.
     pub(crate) fn new(policy: &str, presses: u32) -> Self {
         let cloud = Cloud::default();
         let settings = Settings {
@@ -133,7 +133,7 @@ impl House {
             Answer::Now { status: answer.status, error: answer.error_type, body: answer.body.into_bytes() }
         });
         let function = function(&shared, &cloud, policy);
-        let house = Self {
+        let setup = Self {
             cloud,
             endpoint,
             function,
@@ -146,9 +146,9 @@ impl House {
             refused,
             reviews: 0,
         };
-        (1..=presses).for_each(|n| house.press(n));
+        (1..=presses).for_each(|n| setup.press(n));
         let target = json!({"SNS": {"targetArn": TOPIC, "roleArn": "arn:aws:iam::123456789012:role/r", "enabled": true}});
-        house.ask(
+        setup.ask(
             "PATCH",
             "/audit/configuration",
             &json!({
@@ -157,7 +157,7 @@ impl House {
                 "auditNotificationTargetConfigurations": target,
             }),
         );
-        house
+        setup
     }
 
     /// From now on calls of a path are answered with an error.
@@ -313,7 +313,7 @@ impl House {
         let mut context = Context::default();
         context.request_id = id.to_owned();
         context.deadline = u64::try_from(self.function.clock.now().plus_seconds(900).0).unwrap();
-        Box::pin(self.function.handle(event, &context)).await
+        Box::pin(self.function.handle(LambdaEvent::new(event, context))).await
     }
 
     /// A review of its own.
@@ -345,10 +345,10 @@ impl House {
     }
 }
 
-fn function(shared: &Shared, cloud: &Cloud, policy: &str) -> SuppressionReview {
+fn function(shared: &Shared, cloud: &Cloud, policy: &str) -> Handler {
     let (clock, ledger) = (cloud.clock(), Ledger::new(shared.dynamodb(), "ledger".into()));
     let queue = |url: &str| Queue::new(shared.sqs(), url.into());
-    SuppressionReview {
+    Handler {
         account: ACCOUNT.into(),
         region: "us-east-1".into(),
         iot: shared.iot_api(),
@@ -358,12 +358,8 @@ fn function(shared: &Shared, cloud: &Cloud, policy: &str) -> SuppressionReview {
         archive: Archive::new(shared.s3(), "archive".into()),
         queue: queue(QUEUE),
         alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger, clock.clone()),
-        consumer: Consumer {
-            function: "suppression-review",
-            parking: queue("https://dead"),
-            clock: clock.clone(),
-            parallel: 1,
-        },
+        parking: queue("https://dead"),
         clock,
+        emit: |_| {},
     }
 }
