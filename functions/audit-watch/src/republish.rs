@@ -7,8 +7,8 @@ use crate::problem::Lost;
 use crate::problem::Problem;
 use crate::state::State;
 
-/// Publishes lost notifications.
-pub(crate) struct Republisher<'a> {
+/// Lost notifications, and where they are published.
+pub(crate) struct Notifications<'a> {
     pub(crate) account: &'a str,
     pub(crate) topic: &'a Topic,
     pub(crate) dry_run: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Republished {
     error: Option<String>,
 }
 
-impl Republisher<'_> {
+impl Notifications<'_> {
     /// Publishes the notification of each audit, whatever becomes of the others.
     pub(crate) async fn publish(&self, audits: &[&Run], state: &State) -> Republished {
         let mut republished = Republished::default();

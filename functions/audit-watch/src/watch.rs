@@ -24,8 +24,8 @@ use crate::problem;
 use crate::problem::Problem;
 use crate::read::Reader;
 use crate::read::ledger_items;
+use crate::republish::Notifications;
 use crate::republish::Republished;
-use crate::republish::Republisher;
 use crate::state::State;
 
 /// How far back audit tasks are read: longer than the longest month and the time that a run may be late.
@@ -65,6 +65,14 @@ struct Account {
     runs: Option<Runs>,
 }
 
+/// What a run read and did.
+struct Look {
+    read: Account,
+    /// None if the audit tasks could not be read.
+    republished: Option<Republished>,
+    report: Report,
+}
+
 impl Account {
     /// The scheduled audits that can run.
     fn expected(&self) -> &[Schedule] {
@@ -83,7 +91,7 @@ impl Watch<'_> {
         let now = self.now;
         let kept = Kept::new(ledger.clone(), about::audit_watch());
         let state: State = kept.read().await?;
-        let (read, republished, report) = self.look(state, false).await?;
+        let Look { read, republished, report } = self.look(state, false).await?;
         (self.handler.emit)(&metrics::audit_watch_line(now, &report.counts));
         let place = Place { account, region, topic: topic.arn() };
         let mut after: State = kept
@@ -106,14 +114,10 @@ impl Watch<'_> {
     /// If the ledger does not answer.
     pub(crate) async fn dry_run(self) -> Result<Report, Error> {
         let kept = Kept::new(self.handler.ledger.clone(), about::audit_watch());
-        self.look(kept.read().await?, true).await.map(|(_, _, report)| report)
+        self.look(kept.read().await?, true).await.map(|look| look.report)
     }
 
-    async fn look(
-        &self,
-        mut state: State,
-        dry_run: bool,
-    ) -> Result<(Account, Option<Republished>, Report), Error> {
+    async fn look(&self, mut state: State, dry_run: bool) -> Result<Look, Error> {
         let (handler, now) = (self.handler, self.now);
         let mut problems = Vec::new();
         state.begin(now);
@@ -123,10 +127,10 @@ impl Watch<'_> {
         if let Some(Runs { runs, are_all }) = &read.runs {
             problems.extend(judge::stuck(runs, now));
             let lost = self.lost(runs).await?;
-            let publisher = Republisher { account: &handler.account, topic: &handler.topic, dry_run };
-            let published = publisher.publish(&lost, &state).await;
-            problems.extend(published.problems());
-            republished = Some(published);
+            let notifications = Notifications { account: &handler.account, topic: &handler.topic, dry_run };
+            let outcome = notifications.publish(&lost, &state).await;
+            problems.extend(outcome.problems());
+            republished = Some(outcome);
             // An audit task that was left out may be the run that is missing.
             let expected = if *are_all { read.expected() } else { &[] };
             problems.extend(judge::missing(&state, expected, runs, now));
@@ -135,7 +139,7 @@ impl Watch<'_> {
         let counts = problem::counts(&problems, checks_failed);
         let schedules = read.schedules.as_ref().map_or(0, Vec::len);
         let audits = read.runs.as_ref().map_or(0, |read| read.runs.len());
-        Ok((read, republished, Report { schedules, audits, counts, problems }))
+        Ok(Look { read, republished, report: Report { schedules, audits, counts, problems } })
     }
 
     /// Reads configuration, scheduled audits and audit tasks. What the configuration has wrong is added to the problems.

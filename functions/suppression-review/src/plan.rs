@@ -144,14 +144,14 @@ pub(crate) fn to_put(state: &State) -> Vec<u128> {
 /// The keys of what exists and will be updated or deleted.
 pub(crate) fn in_flight(policy: &Policy, state: &State) -> HashSet<u128> {
     let (targets, mode) = (targets(policy), policy.mode());
-    let stale = state.listing.wanted.iter().filter(|(_, want)| {
+    let updates = state.listing.wanted.iter().filter(|(_, want)| {
         let target = targets.get(usize::from(want.standing));
         want.is == Is::Stale && target.is_some_and(|target| target.acts(mode, state.dry_run))
     });
-    let surplus = state.listing.surplus.iter();
-    let surplus = surplus.filter(|surplus| deletes(surplus, &targets, mode, state.dry_run));
-    let surplus = surplus.map(|Surplus { check, resource, .. }| key(check, resource));
-    stale.map(|(key, _)| *key).chain(surplus).collect()
+    let deletions = state.listing.surplus.iter();
+    let deletions = deletions.filter(|surplus| deletes(surplus, &targets, mode, state.dry_run));
+    let deletions = deletions.map(|Surplus { check, resource, .. }| key(check, resource));
+    updates.map(|(key, _)| *key).chain(deletions).collect()
 }
 
 /// Whether what nobody wants any more may be deleted.

@@ -202,7 +202,9 @@ impl<'h> Review<'h> {
             let debt = Item::new(&about::debt(), "latest", state.began).json("debt", &summary.debt);
             ledger.put(debt).await?;
             self.lease().release(&state).await?;
-            metrics::debt_lines(&summary.debt).iter().for_each(|line| (self.handler.emit)(line));
+            for line in metrics::debt_lines(&summary.debt) {
+                (self.handler.emit)(&line);
+            }
         }
         answer::log(policy, &state, &summary, alerts.len());
         Ok(answer::answer(policy, &state, &summary, alerts.len()))
