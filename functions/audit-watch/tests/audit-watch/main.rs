@@ -4,6 +4,7 @@
 
 mod calls;
 mod configuration;
+mod crashes;
 mod invocations;
 mod lost;
 mod schedules;
