@@ -20,7 +20,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::Source;
 use crate::state::State;
 
-/// By how many seconds the service's clock may be ahead: what it lists no longer may have ended there and not here.
+/// By how many seconds the service's clock may be ahead: what it no longer lists may have expired there and not here.
 const SKEW: u32 = 300;
 
 /// Managed suppressions that were modified outside Fleetwarden.
@@ -51,7 +51,7 @@ impl Modification {
     }
 }
 
-/// All that there is to know of each suppression, sorted by key.
+/// Everything that is known of each suppression, sorted by key.
 #[derive(Default)]
 pub(crate) struct Comparison {
     /// What sources and checks are called.
@@ -145,7 +145,7 @@ pub(crate) fn modified_outside((before, end_before): (&Source, u32), (now, end):
     before.by != BY_HAND && (now.by == BY_HAND || moved())
 }
 
-/// Which suppressions are made here, so that nobody else should touch them.
+/// Which suppressions are managed, so that nobody else should modify them.
 struct Ours<'a> {
     names: &'a Names,
     standing: BTreeSet<&'a str>,

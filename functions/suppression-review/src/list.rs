@@ -1,5 +1,4 @@
-//! One pass over all suppressions, and beside it one over the findings that they hid: the two lists have rates of
-//! their own.
+//! Lists all suppressions, and at the same time the findings that they hid: the two operations have rates of their own.
 
 use std::collections::BTreeMap;
 

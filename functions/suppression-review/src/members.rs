@@ -30,10 +30,10 @@ use crate::state::Progress;
 use crate::state::State;
 use crate::state::Want;
 
-/// How many things are looked behind side by side; the pace of the calls is kept all the same.
+/// How many things are looked up side by side, at the pace of the calls.
 const PARALLEL: usize = 8;
 
-/// Why a list is given up.
+/// Why the members in a list are unknown.
 const TOO_MANY: &str = "it has more members than one invocation can list";
 
 const THINGS: List = List { operation: "ListThings", entries: "things", marked: false };
@@ -41,7 +41,7 @@ const THINGS_OF_GROUP: List = List { operation: "ListThingsInThingGroup", entrie
 const PRINCIPALS: List = List { operation: "ListThingPrincipals", entries: "principals", marked: false };
 const THINGS_OF_PRINCIPAL: List = List { operation: "ListPrincipalThings", entries: "things", marked: false };
 
-/// The certificates behind a thing, and how many of them are attached to others, too.
+/// The certificates of a thing, and how many of them are attached to other things too.
 struct Behind {
     certificates: Vec<String>,
     shared: u64,
@@ -100,13 +100,13 @@ impl Finder<'_> {
             state.members.things = self.things(standing.members()).await?;
         }
         let Some(things) = state.members.things.take() else { return given_up(&mut state.members) };
-        let done = self.look_behind(standing, &things, state).await;
+        let done = self.want_things(standing, &things, state).await;
         state.members.things = Some(things);
         done
     }
 
-    /// Leaves alone the checks of whose members nothing is known. If only what is behind the things is not known, the
-    /// things themselves are.
+    /// Leaves the checks with unknown members as they are. If only the certificates of the things are unknown, the things
+    /// themselves are members.
     fn give_up(&self, standing: &Standing, state: &mut State, why: &str) {
         let things = state.members.things.take();
         for (place, check) in standing.checks().iter().enumerate() {
@@ -151,8 +151,8 @@ impl Finder<'_> {
         Ok(Some(things))
     }
 
-    /// Wants what is behind the things: their certificates, or they themselves as clients.
-    async fn look_behind(
+    /// Wants a suppression for each thing: for its certificates, or for the thing itself as a client.
+    async fn want_things(
         &self,
         standing: &Standing,
         things: &[String],
@@ -262,7 +262,7 @@ pub(crate) fn has_lapsed(standing: &Standing, now: u32) -> bool {
     matches!(standing.suppress().end, SuppressEnd::At(end) if end <= i64::from(now))
 }
 
-/// Leaves alone what the standing suppression whose members are being found has for one of its checks.
+/// Leaves the suppressions for one check of the standing suppression whose members are being found as they are.
 fn leave_alone(standing: &Standing, state: &mut State, place: usize, why: &str) {
     let Some(check) = standing.checks().get(place) else { return };
     tracing::warn!(
@@ -272,7 +272,7 @@ fn leave_alone(standing: &Standing, state: &mut State, place: usize, why: &str) 
     state.leave_alone(state.members.standing, (place, check), why);
 }
 
-/// A list that a whole invocation cannot go through is given up.
+/// If a whole invocation cannot read a list, the members are unknown.
 fn given_up(progress: &mut Progress) -> Result<bool, Error> {
     if progress.again {
         return Err(Error::Input(TOO_MANY.into()));

@@ -42,7 +42,7 @@ impl<'p> Target<'p> {
         let suppress = standing.suppress();
         let end = match suppress.end {
             SuppressEnd::At(end) => u32::try_from(end).unwrap_or(NEVER - 1),
-            // The language has no other end for them.
+            // The policy language has no other end for standing suppressions.
             SuppressEnd::Never | SuppressEnd::After { .. } => NEVER,
         };
         let written = Written::new(Maker::Standing(standing.name()), &suppress.words);
@@ -51,7 +51,7 @@ impl<'p> Target<'p> {
         Self { standing, written, description, end, source }
     }
 
-    /// Whether what it wants may be done.
+    /// Whether its changes may be made.
     pub(crate) fn acts(&self, mode: Mode, dry_run: bool) -> bool {
         mode == Mode::Enforce && self.standing.is_live() && !dry_run
     }
@@ -67,7 +67,7 @@ pub(crate) fn source(description: &str) -> Source {
     }
 }
 
-/// The maker of what people made.
+/// The maker of what was made by hand.
 pub(crate) const BY_HAND: &str = "by hand";
 
 /// The name of the standing suppression that made something.
@@ -88,7 +88,7 @@ pub(crate) enum Verdict {
     Other,
 }
 
-/// Decides on a suppression that is there.
+/// Decides on a suppression that exists.
 pub(crate) fn judge(
     targets: &[Target<'_>],
     statuses: &[StandingStatus],

@@ -75,7 +75,7 @@ impl Found {
     pub(crate) fn is_as(&self, listed: Option<&Listed>) -> bool {
         let source = plan::source(&self.description);
         listed.is_some_and(|listed| {
-            // Of those that are counted as one, only this much is known: a standing suppression made them.
+            // Of a source without a number only this much is known: it is a standing suppression.
             let same =
                 listed.source == source || (listed.source.by == OTHERS && standing_of(&source.by).is_some());
             same && listed.end == self.end

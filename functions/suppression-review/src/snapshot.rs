@@ -29,7 +29,7 @@ pub(crate) const END_FLAGS: u8 = RETURN_ALERTED | END_ALERTED | 1 << 5 | 1 << 6 
 /// The end of what has none.
 pub(crate) const NEVER: u32 = u32::MAX;
 
-/// The maker of those whose makers are too many to be told apart.
+/// The maker of suppressions with too many makers to number each.
 pub(crate) const OTHERS: &str = "others";
 
 /// A suppression.
@@ -64,7 +64,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    /// The number of a source. Of more than can be told apart, the last ones count as one.
+    /// The number of a source. If there are too many, the last ones count as one.
     pub(crate) fn source(&mut self, source: &Source) -> u16 {
         const MOST: usize = 5_000;
         let others = || Source { by: OTHERS.into(), owner: None };

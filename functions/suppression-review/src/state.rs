@@ -17,18 +17,18 @@ use crate::drift::Drift;
 use crate::snapshot::Entry;
 use crate::snapshot::Names;
 
-/// How many names of resources are kept to show some.
+/// How many names of resources are saved as examples.
 const SAMPLES: usize = 20_000;
-/// How many of those alike.
+/// How many of one source and day.
 const ALIKE: usize = 5;
 
 /// A review.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct State {
-    /// What it is once for: the time of the schedule, or the id of the request.
+    /// Its claim: the time of the schedule, or the id of the request.
     pub(crate) slot: String,
-    /// Which invocation of it this is, from 0.
+    /// The number of checkpoints before this invocation.
     pub(crate) step: u32,
     pub(crate) dry_run: bool,
     pub(crate) began: Millis,
@@ -37,7 +37,7 @@ pub(crate) struct State {
     /// The other review that reconciles the standing suppressions, by its slot: then this one leaves them alone.
     #[serde(rename = "keptBy")]
     pub(crate) reconciler: Option<String>,
-    /// The hash of the policy that it goes by.
+    /// The hash of its policy.
     pub(crate) policy: String,
     pub(crate) phase: Phase,
     /// How far the members are known.
@@ -69,7 +69,7 @@ pub(crate) enum Phase {
     Read,
     /// Create, update and delete.
     Change,
-    /// Count and tell.
+    /// Count and alert.
     Tell,
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct Progress {
     pub(crate) things: Option<Vec<String>>,
     /// How many of these are done.
     pub(crate) position: usize,
-    /// How many were done when the last failure put the review aside: it is given up if it gets no further.
+    /// How many were done at the last failure. If a retry gets no further, the members count as unknown.
     pub(crate) failed_at: usize,
     /// Whether an earlier invocation had no time to list them.
     pub(crate) again: bool,
@@ -98,9 +98,9 @@ pub(crate) struct StandingStatus {
     pub(crate) updated: u64,
     pub(crate) deleted: u64,
     pub(crate) unchanged: u64,
-    /// Left alone, because people made them.
+    /// Made by hand, so they stay as they are.
     pub(crate) by_hand: u64,
-    /// Certificates that are attached to things beside its members, too.
+    /// Certificates that are also attached to things that are not members.
     pub(crate) shared: u64,
     /// Changes that failed.
     pub(crate) failed: u64,
@@ -113,7 +113,7 @@ pub(crate) struct StandingStatus {
 }
 
 impl StandingStatus {
-    /// Whether its members are not known for a check.
+    /// Whether its members are unknown for a check.
     pub(crate) fn is_unknown(&self, check: &CheckName) -> bool {
         self.unknown.contains_key(check)
     }
@@ -152,7 +152,7 @@ pub(crate) struct Listing {
     samples_kept: usize,
 }
 
-/// A suppression, to show it.
+/// An example of a suppression.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sample {
     /// In hexadecimal digits.
@@ -167,7 +167,7 @@ pub(crate) struct Hidden {
     pub(crate) left: Vec<CheckName>,
     pub(crate) at: Pages,
     pub(crate) pages: u64,
-    /// Whether they could not all be listed: then none of what they say is taken.
+    /// Whether they could not all be listed: then none of them counts.
     pub(crate) unknown: bool,
     #[serde(skip)]
     pub(crate) keys: Vec<u128>,
@@ -192,7 +192,7 @@ pub(crate) enum Is {
     Fine,
     /// It exists and has to be updated.
     Stale,
-    /// People made it, and it stays.
+    /// It was made by hand and stays.
     ByHand,
     /// It is of another standing suppression with unknown members.
     Taken,
@@ -200,7 +200,7 @@ pub(crate) enum Is {
     Done,
 }
 
-/// A suppression of ours that nobody wants any more.
+/// A managed suppression that nobody wants any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Surplus {
     /// None if its standing suppression is gone from the policy.
@@ -210,7 +210,7 @@ pub(crate) struct Surplus {
 }
 
 impl Listing {
-    /// Changes what is noted of a suppression that was listed.
+    /// Changes the entry of a listed suppression.
     pub(crate) fn mark(&mut self, key: u128, change: impl FnOnce(&mut Entry)) {
         let at = self.seen.binary_search_by_key(&key, |entry| entry.key).ok();
         if let Some(entry) = at.and_then(|at| self.seen.get_mut(at)) {
@@ -218,7 +218,7 @@ impl Listing {
         }
     }
 
-    /// Keeps a name to show it, if there are not enough yet.
+    /// Saves a name as an example, if there are not enough yet.
     pub(crate) fn sample(&mut self, entry: &Entry, name: impl FnOnce() -> String) {
         let alike = self.samples.entry((entry.source, crate::snapshot::day(entry.end))).or_default();
         if alike.len() < ALIKE && self.samples_kept < SAMPLES {
@@ -257,7 +257,8 @@ impl State {
         }
     }
 
-    /// Leaves alone what a standing suppression has for one of its checks, by their places: its members are not known.
+    /// Leaves the suppressions of a standing suppression for one of its checks as they are, by their places: its members
+    /// are unknown.
     pub(crate) fn leave_alone(&mut self, at: usize, (place, check): (usize, &CheckName), why: &str) {
         let is_of = |want: &Want| usize::from(want.standing) == at && usize::from(want.check) == place;
         self.listing.wanted.retain(|_, want| !is_of(want));

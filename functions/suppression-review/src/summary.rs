@@ -35,7 +35,7 @@ pub(crate) struct Summary {
     pub(crate) ending: Vec<Ending>,
     pub(crate) ended: Vec<Ended>,
     pub(crate) by_hand: ByHand,
-    /// What the next review is to know.
+    /// For the next review.
     pub(crate) snapshot: Snapshot,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Tally {
     pub(crate) idle_examples: Vec<String>,
 }
 
-/// Suppressions that end soon, all on one day.
+/// Suppressions of one source that expire soon, on one day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ending {
@@ -63,17 +63,17 @@ pub(crate) struct Ending {
     pub(crate) owner: Option<String>,
     /// The day of the end, as `2026-11-23`.
     pub(crate) on: String,
-    /// In so many days or less.
+    /// Within how many days.
     pub(crate) within_days: u32,
     pub(crate) suppressions: u64,
     pub(crate) checks: BTreeMap<CheckName, u64>,
     pub(crate) examples: Vec<String>,
-    /// Of how many people have not been warned.
+    /// How many had no such alert before.
     #[serde(skip)]
     pub(crate) without_alert: u64,
 }
 
-/// Suppressions that have ended, all on one day.
+/// Suppressions of one source that have expired on one day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ended {
@@ -83,7 +83,7 @@ pub(crate) struct Ended {
     pub(crate) on: String,
     pub(crate) suppressions: u64,
     pub(crate) checks: BTreeMap<CheckName, u64>,
-    /// How many of what they hid the audits after the end found again; none if these are still to come.
+    /// How many of the findings that they hid are back in the audits since then; none before these audits.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) back: Option<u64>,
     /// How many had no alert before.
@@ -96,7 +96,7 @@ pub(crate) struct Ended {
     pub(crate) keys: Vec<u128>,
 }
 
-/// Suppressions that people made by hand since the last review.
+/// Suppressions that were made by hand since the last review.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ByHand {
     pub(crate) suppressions: u64,

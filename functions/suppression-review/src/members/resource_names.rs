@@ -71,7 +71,7 @@ impl ResourceNames<'_> {
         Some(found)
     }
 
-    /// The names in a list that are members'.
+    /// The names of members in a list.
     async fn names(&self, list: List, member: &str, members: &Members) -> Result<Option<Vec<String>>, Error> {
         let mut names = Vec::new();
         let aliases =

@@ -27,12 +27,12 @@ use crate::summary::Ending;
 use crate::summary::REMEMBERED;
 use crate::summary::Tally;
 
-/// The days that make a suppression one that ends soon.
+/// A suppression that expires within so many days counts as expiring soon.
 const SOON: u32 = 30;
-/// How many owners are kept by name.
+/// How many owners are counted by name.
 const OWNERS: usize = 200;
 
-/// What all counts look at.
+/// What everything is counted from.
 pub(super) struct View<'a> {
     pub(super) state: &'a State,
     pub(super) names: &'a Names,
@@ -129,13 +129,13 @@ impl View<'_> {
         wanted.take(5).map(|sample| sample.name.clone()).collect()
     }
 
-    /// The seconds that are left of what has an end.
+    /// The seconds until it expires; none if it never does.
     fn left(&self, entry: &Entry) -> Option<u32> {
         (!entry.is_indefinite()).then(|| entry.end.saturating_sub(self.now))
     }
 
-    /// The warning that a suppression needs now. What lived for less than that from the beginning needs none so
-    /// early: a suppression of two weeks ends within a month on the day on which it is made.
+    /// The alert before the end that is due now. A suppression that was made for less time than that has none so early:
+    /// one of two weeks expires within a month on the day on which it is made.
     fn warning(&self, entry: &Entry) -> Option<(u32, u8)> {
         let left = self.left(entry).filter(|left| *left > 0)?;
         let (within, flag) = WARNINGS.into_iter().find(|(days, _)| left <= days * DAY)?;
@@ -143,7 +143,7 @@ impl View<'_> {
         (self.first || within == 1 || lived > within * DAY).then_some((within, flag))
     }
 
-    /// Whether a suppression has ended so lately that people are to know.
+    /// Whether a suppression has expired so recently that an alert is due.
     fn has_just_ended(&self, entry: &Entry) -> bool {
         entry.has_lapsed(self.now) && self.now.saturating_sub(entry.end) < REMEMBERED * DAY
     }
@@ -157,7 +157,7 @@ impl View<'_> {
         warned | ended | noted
     }
 
-    /// At the first review all are new; the digest has them.
+    /// At the first review all of them are new, and only the digest has them.
     pub(super) fn by_hand(&self, present: &[Entry]) -> ByHand {
         let mut by_hand = ByHand::default();
         let number = self.names.sources.iter().position(|source| source.by == BY_HAND);
