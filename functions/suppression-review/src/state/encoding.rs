@@ -99,6 +99,19 @@ mod tests {
     use crate::snapshot::NEVER;
     use crate::state::Surplus;
 
+    /// A stack may be updated during a review: the next version continues from a checkpoint of this one.
+    #[test]
+    fn a_checkpoint_has_the_same_members_in_each_version() {
+        let state = serde_json::to_value(State::default()).unwrap();
+        let members: Vec<&str> = state.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(
+            members.join(" "),
+            "audits began drift dryRun gaps hidden keptBy listing members modified orphans phase policy readAt slot \
+             standing step"
+        );
+        assert_eq!(state["phase"], "members");
+    }
+
     #[test]
     fn a_checkpoint_is_read_as_it_was_written() {
         let entry = Entry { key: 5, first_seen: 1, end: NEVER, source: 0, check: 0, flags: 0 };
