@@ -20,7 +20,7 @@ from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ["audit-notification", "triage-findings", "apply-suppressions", "apply-mitigations", "export-findings"]
-FUNCTIONS += ["audit-commands", "mitigation-commands", "suppression-review"]
+FUNCTIONS += ["audit-commands", "mitigation-commands", "suppression-review", "audit-watch"]
 FUNCTIONS += ["detect-alarm", "alarm-watch", "ml-model-status", "detect-commands"]
 
 

@@ -59,7 +59,7 @@ def test_a_stack_without_detect_has_nothing_of_it(stack):
     assert [name for name in stack.outputs if name.startswith(("Alarm", "Detect", "Ml"))] == []
     assert stack.client("iot").list_security_profiles()["securityProfileIdentifiers"] == []
     schedules = stack.client("scheduler").list_schedules()["Schedules"]
-    assert [schedule["Name"] for schedule in schedules] == ["fleetwarden-suppression-review"]
+    assert {schedule["Name"] for schedule in schedules} == {"fleetwarden-audit-watch", "fleetwarden-suppression-review"}
 
 
 def test_the_examples_of_the_template_are_made(detect):

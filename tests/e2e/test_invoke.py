@@ -20,6 +20,7 @@ def test_a_function_alone_reaches_nobody(name):
     source |= {"audit-commands": "invoke-describe-configuration", "suppression-review": "invoke-review-dry-run"}
     source |= {"detect-alarm": "sqs-alarm-raised", "detect-commands": "invoke-detect-list-violations"}
     source |= {"mitigation-commands": "invoke-mitigation-list"}
+    source |= {"audit-watch": "invoke-audit-watch-dry-run"}
     source |= {"alarm-watch": "invoke-alarm-watch", "ml-model-status": "invoke-model-status"}
     event = ROOT / "events" / f"{source.get(name, 'sqs-finding-page')}.json"
     # Credentials without an endpoint are those of an account: the function must not get them.
@@ -165,17 +166,24 @@ def test_mitigations_are_listed_and_shown_from_the_command_line(stack):
     assert run.returncode == 1 and "InvalidInput\n$.taskId: " in run.stderr, run.stdout + run.stderr
 
 
-def test_a_review_is_done_once_for_each_time_of_its_schedule(stack):
+def twice_at_a_time_of_the_schedule(stack, function):
+    """The answers to the event of a schedule, by the binary alone and by the deployed function."""
     event = json.dumps({"scheduledAt": "2026-11-22T06:00:00Z"})
-    answers = []
     for more in ([], ["--deployed"]):
-        run = fleetwarden(
-            "invoke", "suppression-review", "-e", "-", *more, input=event, env=clean() | stack.variables
-        )
+        run = fleetwarden("invoke", function, "-e", "-", *more, input=event, env=clean() | stack.variables)
         assert run.returncode == 0, run.stdout + run.stderr
-        answers.append(json.loads(run.stdout))
-    first, second = answers
+        yield json.loads(run.stdout)
+
+
+def test_a_review_is_done_once_for_each_time_of_its_schedule(stack):
+    first, second = twice_at_a_time_of_the_schedule(stack, "suppression-review")
     assert (first["mode"], first["gaps"], first["debt"]["suppressions"]) == ("observe", [], 0)
+    assert second == {"slot": "2026-11-22T06:00:00Z", "repeated": True}
+
+
+def test_the_audits_are_watched_once_for_each_time_of_the_schedule(stack):
+    first, second = twice_at_a_time_of_the_schedule(stack, "audit-watch")
+    assert (first["looksRefused"], first["auditsUnheard"]) == (0, 0), first
     assert second == {"slot": "2026-11-22T06:00:00Z", "repeated": True}
 
 

@@ -19,6 +19,7 @@ FUNCTIONS = {
     "sqs-review": ("SuppressionReviewFunction", "Review"),
     # Before all others that are invoked.
     "invoke-alarm-watch": ("AlarmWatchFunction", "Alarm"),
+    "invoke-audit-watch": ("AuditWatchFunction", "AuditWatch"),
     "invoke-detect": ("DetectCommandsFunction", "Command"),
     "invoke-mitigation": ("MitigationCommandsFunction", "Command"),
     "invoke-model-status": ("MlModelStatusFunction", "Alarm"),

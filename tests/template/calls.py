@@ -80,6 +80,8 @@ ADAPTERS = {
     r"\bRegistry\b": THINGS,
     r"\bThingGroups\b": {"describe_mitigation_action", "list_thing_groups_for_thing"},
     r"\bgroups\s*\.remove\(": {"remove_thing_from_thing_group"},
+    r"\boriginal_words::find\(": {"batch_get_item"},
+    r"\boriginal_words::keep\(": {"put_item"},
     r"\bConsumer\b": {"send_message"},
     r"\bQueue\b": {"send_message_batch"},
 }

@@ -9,7 +9,7 @@ from template import ROOT
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 EVENTS = sorted((ROOT / "events").glob("*.json"))
-BY_SCHEDULE = ("invoke-alarm-watch", "invoke-model-status", "invoke-review")
+BY_SCHEDULE = ("invoke-alarm-watch", "invoke-audit-watch", "invoke-model-status", "invoke-review")
 
 
 @pytest.mark.parametrize("path", EVENTS, ids=lambda path: path.stem)

@@ -89,7 +89,7 @@ impl Mismatch {
             ),
             next_steps: vec![
                 "Find the sender: with data events of Amazon SNS, CloudTrail records who calls Publish on the audit topic. \
-                 Only the role in the stack's output AuditTopicPublisherRoleArn and suppression-review announce audits."
+                 Only the role in the stack's output AuditTopicPublisherRoleArn and audit-watch announce audits."
                     .into(),
                 "Take sns:Publish on the audit topic from all others, then read what was parked in \
                  NotificationDeadLetterQueue: the attribute `reason` says what differs."

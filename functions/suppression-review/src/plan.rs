@@ -1,4 +1,6 @@
-//! What becomes of a suppression that there is. Pure.
+//! What becomes of each suppression. Pure.
+
+use std::collections::HashSet;
 
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::policy::Mode;
@@ -9,13 +11,16 @@ use fleetwarden_core::suppression::Described;
 use fleetwarden_core::suppression::Maker;
 use fleetwarden_core::suppression::Written;
 
-use crate::memory::NEVER;
-use crate::memory::Source;
+use crate::resources::key;
+use crate::snapshot::NEVER;
+use crate::snapshot::Source;
 use crate::state::Is;
-use crate::state::Kept;
+use crate::state::StandingStatus;
+use crate::state::State;
+use crate::state::Surplus;
 use crate::state::Want;
 
-/// A standing suppression as it is to stand in the service.
+/// A standing suppression as Device Defender should have it.
 #[derive(Debug)]
 pub(crate) struct Target<'p> {
     pub(crate) standing: &'p Standing,
@@ -37,7 +42,7 @@ impl<'p> Target<'p> {
         let suppress = standing.suppress();
         let end = match suppress.end {
             SuppressEnd::At(end) => u32::try_from(end).unwrap_or(NEVER - 1),
-            // The language has no other end for them.
+            // The policy language has no other end for standing suppressions.
             SuppressEnd::Never | SuppressEnd::After { .. } => NEVER,
         };
         let written = Written::new(Maker::Standing(standing.name()), &suppress.words);
@@ -46,7 +51,7 @@ impl<'p> Target<'p> {
         Self { standing, written, description, end, source }
     }
 
-    /// Whether what it wants may be done.
+    /// Whether its changes may be made.
     pub(crate) fn acts(&self, mode: Mode, dry_run: bool) -> bool {
         mode == Mode::Enforce && self.standing.is_live() && !dry_run
     }
@@ -62,7 +67,7 @@ pub(crate) fn source(description: &str) -> Source {
     }
 }
 
-/// The maker of what people made.
+/// The maker of what was made by hand.
 pub(crate) const BY_HAND: &str = "by hand";
 
 /// The name of the standing suppression that made something.
@@ -73,20 +78,20 @@ pub(crate) fn standing_of(by: &str) -> Option<&str> {
 /// What is to happen to a suppression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// Somebody wants it, and so it is.
+    /// A standing suppression wants it, and it is so.
     Wanted(Is),
     /// It is of this standing suppression, which no longer wants it.
     Left(u16),
     /// It is of a standing suppression that is gone from the policy.
     Orphaned,
-    /// It is nobody's here.
+    /// No standing suppression made it.
     Other,
 }
 
-/// Decides on a suppression that is there.
+/// Decides on a suppression that exists.
 pub(crate) fn judge(
     targets: &[Target<'_>],
-    kept: &[Kept],
+    statuses: &[StandingStatus],
     wanted: Option<&Want>,
     check: &CheckName,
     (description, end): (&str, u32),
@@ -97,15 +102,17 @@ pub(crate) fn judge(
         Some(Maker::Standing(name)) => targets.iter().position(|target| target.standing.name() == name),
         _ => None,
     };
-    let stays = |at: usize| kept.get(at).is_none_or(|kept| kept.is_unknown(check) || kept.lapsed);
+    let stays = |at: usize| statuses.get(at).is_none_or(|status| status.is_unknown(check) || status.lapsed);
     if let Some((want, target)) =
         wanted.and_then(|want| Some((want, targets.get(usize::from(want.standing))?)))
     {
         let other = own.filter(|own| *own != usize::from(want.standing));
         return Verdict::Wanted(match maker {
             _ if description == target.description && end == target.end => Is::Fine,
-            // Whose members are not known keeps what it has.
-            _ if other.is_some_and(|other| kept.get(other).is_some_and(|kept| kept.is_unknown(check))) => {
+            // One with unknown members keeps what it has.
+            _ if other
+                .is_some_and(|other| statuses.get(other).is_some_and(|status| status.is_unknown(check))) =>
+            {
                 Is::Taken
             }
             None if !target.standing.adopts() && (end == NEVER || end > now) => Is::ByHand,
@@ -113,13 +120,44 @@ pub(crate) fn judge(
         });
     }
     match (maker, own) {
-        // Under another name it may be one's whose members are not known now.
-        (Some(Maker::Standing(_)), None) if kept.iter().all(|kept| !kept.is_unknown(check)) => {
+        // It may be, under an old name, of one with unknown members.
+        (Some(Maker::Standing(_)), None) if statuses.iter().all(|status| !status.is_unknown(check)) => {
             Verdict::Orphaned
         }
         (Some(Maker::Standing(_)), Some(at)) if !stays(at) => {
             Verdict::Left(u16::try_from(at).unwrap_or_default())
         }
         _ => Verdict::Other,
+    }
+}
+
+/// The wanted suppressions that are to be created or updated, by their keys. What exists comes first: an account that is
+/// full still accepts updates. Otherwise the order is the same whenever it is repeated.
+pub(crate) fn to_put(state: &State) -> Vec<u128> {
+    let open = |want: &Want| matches!(want.is, Is::Missing | Is::Stale);
+    let wanted = state.listing.wanted.iter().filter(|(_, want)| open(want));
+    let mut keys: Vec<(bool, u128)> = wanted.map(|(key, want)| (want.is == Is::Missing, *key)).collect();
+    keys.sort_unstable();
+    keys.into_iter().map(|(_, key)| key).collect()
+}
+
+/// The keys of what exists and will be updated or deleted.
+pub(crate) fn in_flight(policy: &Policy, state: &State) -> HashSet<u128> {
+    let (targets, mode) = (targets(policy), policy.mode());
+    let updates = state.listing.wanted.iter().filter(|(_, want)| {
+        let target = targets.get(usize::from(want.standing));
+        want.is == Is::Stale && target.is_some_and(|target| target.acts(mode, state.dry_run))
+    });
+    let deletions = state.listing.surplus.iter();
+    let deletions = deletions.filter(|surplus| deletes(surplus, &targets, mode, state.dry_run));
+    let deletions = deletions.map(|Surplus { check, resource, .. }| key(check, resource));
+    updates.map(|(key, _)| *key).chain(deletions).collect()
+}
+
+/// Whether what nobody wants any more may be deleted.
+pub(crate) fn deletes(surplus: &Surplus, targets: &[Target<'_>], mode: Mode, dry_run: bool) -> bool {
+    match surplus.standing {
+        Some(at) => targets.get(usize::from(at)).is_some_and(|target| target.acts(mode, dry_run)),
+        None => mode == Mode::Enforce && !dry_run,
     }
 }

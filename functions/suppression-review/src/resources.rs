@@ -8,7 +8,7 @@ use fleetwarden_core::digest::Digest;
 use fleetwarden_core::resource::PolicyVersionIdentifier;
 use fleetwarden_core::resource::ResourceIdentifier;
 
-/// What a check looks at.
+/// The kind of resource that a check looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     DeviceCertificate,
@@ -22,8 +22,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// None for a check that is not known here, and for issuers: these are named by three members together, of which
-    /// no list tells.
+    /// None for an unknown check, and for issuers: these are named by three members together, which no list has.
     pub(crate) fn of(check: &CheckName) -> Option<Self> {
         Some(match check.as_str() {
             "DEVICE_CERTIFICATE_AGE_CHECK"
@@ -70,7 +69,7 @@ impl Kind {
     }
 }
 
-/// What is the same of a suppression and of the findings that it hides.
+/// The key of a suppression and of the findings that it hides.
 pub(crate) fn key(check: &CheckName, resource: &ResourceIdentifier) -> u128 {
     u128::from_be_bytes(resource.add_to(Digest::new("suppressed").part(check.as_str())).bytes())
 }

@@ -1,4 +1,5 @@
-//! A review of suppressions after the audits, from the function that a schedule would wake, held against the endpoint.
+//! A review of suppressions after the audits and a run of the audit watch, from the functions that schedules would wake.
+//! What the review says is compared with the endpoint.
 
 use super::truth::Found;
 use crate::stack::Stack;
@@ -27,14 +28,10 @@ struct Debt {
 }
 
 impl Review {
-    /// Has the suppressions reviewed.
+    /// Has the audits watched and the suppressions reviewed.
     pub(crate) async fn ask(stack: &Stack) -> Result<Self> {
-        let function = stack.output("SuppressionReviewFunctionName")?;
-        let answer = stack.cloud().invoke(function, Bytes::from_static(b"{}")).await?;
-        let answer: Value = serde_json::from_slice(&answer).context("the review's answer is no JSON")?;
-        if answer.get("errorType").is_some() {
-            bail!("the suppressions could not be reviewed: {answer}");
-        }
+        invoke(stack, "AuditWatchFunctionName").await?;
+        let answer = invoke(stack, "SuppressionReviewFunctionName").await?;
         serde_json::from_value(answer).context("the review's answer has another shape")
     }
 
@@ -63,6 +60,17 @@ impl Review {
         }
         faults
     }
+}
+
+/// Invokes a function as its schedule would.
+async fn invoke(stack: &Stack, output: &str) -> Result<Value> {
+    let answer = stack.cloud().invoke(stack.output(output)?, Bytes::from_static(b"{}")).await?;
+    let answer: Value =
+        serde_json::from_slice(&answer).with_context(|| format!("the answer of {output} is no JSON"))?;
+    if answer.get("errorType").is_some() {
+        bail!("{output} failed: {answer}");
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]

@@ -367,7 +367,7 @@ pub(super) struct Mitigate {
 pub(super) struct Report {
     /// How severe the alert is.
     pub(super) severity: Option<crate::alert::AlertSeverity>,
-    /// Count and export it, and alert nobody.
+    /// Count and export it without an alert.
     pub(super) silent: bool,
 }
 

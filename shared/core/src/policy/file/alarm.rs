@@ -108,7 +108,7 @@ pub(in crate::policy) struct AlarmMatch {
     /// How the behavior is evaluated: `static` (a value), `statistical` (a percentile of the fleet) or `ml` (a model).
     #[cfg_attr(feature = "schema", schemars(with = "Option<schema::OneOrMany<schema::Criteria>>"))]
     pub(in crate::policy) criteria: Option<Texts>,
-    /// The model is at least so sure: `LOW`, `MEDIUM` or `HIGH`. Alarms of static and statistical behaviors never match.
+    /// The least confidence of the model: `LOW`, `MEDIUM` or `HIGH`. Alarms of static and statistical behaviors never match.
     pub(in crate::policy) confidence: Option<Spanned<crate::alarm::Confidence>>,
     /// The name of the thing; of a device that is not registered, its client id. An alarm about no device never matches.
     pub(in crate::policy) thing: Option<Texts>,

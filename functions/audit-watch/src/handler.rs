@@ -1,0 +1,87 @@
+//! An invocation by the schedule, done once for each of its times, or by somebody who wants to know now.
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::invocation;
+use fleetwarden_aws::iot_api::IotApi;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::pace::Pace;
+use fleetwarden_aws::topic::Topic;
+use fleetwarden_core::metrics;
+use lambda_runtime::Context;
+use lambda_runtime::LambdaEvent;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::watch::Watch;
+
+const FUNCTION: &str = "audit-watch";
+/// No audit task is described when less than this is left of the invocation: enough to wait for notifications on their
+/// way, to publish, and to alert. Of a short invocation it is a quarter.
+const MARGIN_MS: i64 = 120_000;
+
+/// The function with all that it talks to.
+pub struct Handler {
+    /// The account whose audits are watched: 12 digits.
+    pub account: String,
+    /// Its region.
+    pub region: String,
+    /// The topic to which Device Defender should publish the notifications of audits.
+    pub topic: Topic,
+    /// AWS IoT.
+    pub iot: IotApi,
+    /// How fast it is called.
+    pub pace: Pace,
+    /// The audits that were handled, and the state of the watch.
+    pub ledger: Ledger,
+    /// The alert topic.
+    pub alerts: Alerts,
+    /// The time.
+    pub clock: Clock,
+    /// How many audit tasks one run describes.
+    pub describe_limit: usize,
+    /// Takes a metric line.
+    pub emit: fn(&str),
+}
+
+/// The event of a schedule or of a person.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+struct Event {
+    /// The time of the schedule, in RFC 3339: a repeated delivery has the same.
+    scheduled_at: Option<String>,
+    /// Whether to report what is wrong without publishing, alerting or writing anything.
+    dry_run: bool,
+}
+
+impl Handler {
+    /// Handles one invocation and returns what it saw.
+    ///
+    /// # Errors
+    /// What is wrong with the event, or that the ledger or the alert topic does not answer. A call that AWS IoT refuses
+    /// is a problem in the answer.
+    pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
+        let LambdaEvent { payload, context } = event;
+        let event: Event = invocation::wish(payload, "{\"dryRun\": true}")?;
+        let done = self.run(event, &context).await;
+        let failed = u64::from(done.is_err());
+        (self.emit)(&metrics::invocation_line(FUNCTION, self.clock.now(), 1, failed, 0));
+        done
+    }
+
+    async fn run(&self, event: Event, context: &Context) -> Result<Value, Error> {
+        let slot = invocation::slot(event.scheduled_at.as_deref(), context)?;
+        let (now, deadline) = (self.clock.now(), invocation::deadline(context));
+        let watch = Watch { handler: self, now, stop_at: invocation::stop_at(now, deadline, MARGIN_MS) };
+        if event.dry_run {
+            // Without a claim: a dry run leaves no trace, and the run at that time is still to come.
+            return Ok(json!(Box::pin(watch.dry_run()).await?));
+        }
+        let (about, lease) = (about::look(FUNCTION, &slot), invocation::lease(deadline));
+        let seen = self.ledger.once(&about, now, lease, Box::pin(watch.run())).await?;
+        Ok(seen.map_or_else(|| json!({"slot": slot, "repeated": true}), |seen| json!(seen)))
+    }
+}
