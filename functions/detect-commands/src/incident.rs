@@ -72,7 +72,7 @@ impl DetectCommands {
     async fn settle_members(&self, alarms: &Alarms, id: &str, now: Millis) -> Result<usize, Failure> {
         let members = alarms.members(id).await?;
         let message = |(violation_id, raised_at): (String, Millis)| {
-            let settle = Settle { violation_id, raised_at, not_before: now, round: None };
+            let settle = Settle { violation_id, raised_at, not_before: now, round: None, devices: None };
             let body = serde_json::to_string(&AlarmMessage::Settle(settle));
             body.map(Outgoing::from).map_err(|e| Error::Input(e.to_string()))
         };

@@ -33,6 +33,9 @@ pub struct Settle {
     /// Which message of its chain this is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub round: Option<Round>,
+    /// How many devices were in alarm on the behavior when the decision was last put off because of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub devices: Option<u64>,
 }
 
 /// Mitigation queue: violations to mitigate, told from a [`MitigationMessage`](crate::message::MitigationMessage) by its
