@@ -12,7 +12,6 @@ use crate::timestamp::Millis;
 /// Alarm queue: what Fleetwarden's own functions put there, beside what comes by SNS.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::large_enum_variant, reason = "one is made at a time, to be written or read")]
 pub enum AlarmMessage {
     /// An event that no message told of: the watch found it at the service.
     Found(AlarmEvent),
