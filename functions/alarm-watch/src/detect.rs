@@ -30,8 +30,8 @@ pub(crate) struct Detect<'a> {
     pub(crate) stop_at: Millis,
 }
 
-/// Which active violations are listed. AWS does not document what `listSuppressedAlerts` does when it is absent: whoever
-/// must not miss one asks both ways.
+/// Which active violations are listed. AWS does not document what `listSuppressedAlerts` does when it is absent: to miss
+/// none, ask both ways.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Filter<'p> {
     pub(crate) profile: Option<&'p str>,

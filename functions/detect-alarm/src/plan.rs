@@ -10,8 +10,8 @@ use fleetwarden_core::timestamp::Millis;
 
 /// From how many devices on the share of a profile's devices counts: of four, one is a quarter.
 const SHARE_FROM: u64 = AlarmSettings::SHARE_FROM;
-/// Device Defender keeps a violation for 30 days. One that was raised before is told of, and nothing is done to its
-/// device.
+/// Device Defender keeps a violation for 30 days. For one that was raised before there is an alert, and its device is not
+/// mitigated.
 const LATE_SECONDS: i64 = 30 * 86_400;
 /// The longest that SQS hides a message, in seconds.
 const LONGEST_DELAY: u32 = 900;

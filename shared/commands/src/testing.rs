@@ -15,6 +15,7 @@ pub use self::operations::Row;
 pub use self::operations::Shown;
 pub use self::operations::Table;
 pub use self::operations::changes;
+pub use self::operations::errors_keep_their_names;
 pub use self::operations::named;
 pub use self::operations::reads;
 pub use self::operations::without_command;

@@ -1,10 +1,12 @@
 //! What an answer costs, what becomes of errors, and that no input is a panic.
 
+use fleetwarden_commands::testing::errors_keep_their_names;
 use fleetwarden_core::api::AUDIT;
 use proptest::prelude::*;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::operations::Prepared;
 use crate::setup::ACCOUNT;
 use crate::setup::LOGGING;
 use crate::setup::SHARED;
@@ -65,26 +67,7 @@ async fn the_services_errors_keep_their_names() {
     );
     let unknown = json!({"command": "ListAuditSuppressions", "nextToken": "stale"});
     assert!(setup.fails(unknown).await.starts_with("InvalidRequestException\nListAuditSuppressions: "));
-    for (kind, name) in [
-        ("throttle", "ThrottlingException"),
-        ("internal-failure", "InternalFailureException"),
-        ("reset", "TimeoutError"),
-    ] {
-        setup.calls();
-        setup.order("DescribeAccountAuditConfiguration", kind, 3, 0);
-        let error = setup.fails(json!({"command": "DescribeAccountAuditConfiguration"})).await;
-        assert!(error.starts_with(&format!("{name}\n")), "{kind}: {error}");
-        assert_eq!(setup.calls().lines().count(), 3, "{kind}");
-        // Twice is got over.
-        setup.order("DescribeAccountAuditConfiguration", kind, 2, 0);
-        setup.ok(json!({"command": "DescribeAccountAuditConfiguration"})).await;
-    }
-    setup.order("DescribeAccountAuditConfiguration", "broken-json", 1, 0);
-    let error = setup.fails(json!({"command": "DescribeAccountAuditConfiguration"})).await;
-    assert!(error.starts_with("UnreadableAnswer\n"), "{error}");
-    setup.order("DescribeAccountAuditConfiguration", "unknown-members", 1, 0);
-    let answer = setup.ok(json!({"command": "DescribeAccountAuditConfiguration"})).await;
-    assert!(answer["somethingNew"].is_object(), "what nobody knows yet is given back too");
+    errors_keep_their_names::<Prepared>("DescribeAccountAuditConfiguration").await;
 }
 
 #[tokio::test(start_paused = true)]

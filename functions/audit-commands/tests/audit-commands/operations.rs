@@ -27,7 +27,7 @@ const OTHER_ROLE: &str = "arn:aws:iam::123456789012:role/Other";
 const CLIENTS: &str = "CONFLICTING_CLIENT_IDS_CHECK";
 
 /// A setup in which every command of the table can be done.
-struct Prepared {
+pub(crate) struct Prepared {
     setup: Setup,
     /// An audit that has ended.
     ended: String,

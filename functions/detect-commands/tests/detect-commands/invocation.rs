@@ -1,10 +1,12 @@
 //! What an answer costs, what becomes of errors, all pages, and that no input is a panic.
 
+use fleetwarden_commands::testing::errors_keep_their_names;
 use fleetwarden_core::api::DETECT;
 use proptest::prelude::*;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::operations::Prepared;
 use crate::setup::ACCOUNT;
 use crate::setup::GROUP;
 use crate::setup::messages;
@@ -65,17 +67,7 @@ async fn the_services_errors_keep_their_names() {
     let describe = json!({"command": "DescribeSecurityProfile", "securityProfileName": "none"});
     let told = setup.fails(describe.clone()).await;
     assert!(told.starts_with("ResourceNotFoundException\nDescribeSecurityProfile: "), "{told}");
-    for (kind, name) in [
-        ("throttle", "ThrottlingException"),
-        ("internal-failure", "InternalFailureException"),
-        ("reset", "TimeoutError"),
-    ] {
-        setup.order("ListDimensions", kind, 3, 0);
-        let error = setup.fails(json!({"command": "ListDimensions"})).await;
-        assert!(error.starts_with(&format!("{name}\n")), "{kind}: {error}");
-    }
-    setup.order("ListDimensions", "unknown-members", 1, 0);
-    assert!(setup.ok(json!({"command": "ListDimensions"})).await["somethingNew"].is_object());
+    errors_keep_their_names::<Prepared>("ListDimensions").await;
 }
 
 proptest! {

@@ -2,5 +2,5 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod models;
 mod setup;
-mod weeks;

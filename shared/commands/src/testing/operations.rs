@@ -134,6 +134,35 @@ async fn fails<F: Fixture>(fixture: &F, event: Value) -> String {
     format!("{error_type}\n{error_message}")
 }
 
+/// The service's errors keep their names, whatever fails: tried with a command that has no members and changes nothing.
+///
+/// # Panics
+/// If it does not hold.
+pub async fn errors_keep_their_names<F: Fixture>(command: &str) {
+    let (fixture, event) = (F::new().await, json!({"command": command}));
+    let services = fixture.services();
+    for (kind, name) in [
+        ("throttle", "ThrottlingException"),
+        ("internal-failure", "InternalFailureException"),
+        ("reset", "TimeoutError"),
+    ] {
+        services.calls();
+        services.order(command, kind, 3, 0);
+        let error = fails(&fixture, event.clone()).await;
+        assert!(error.starts_with(&format!("{name}\n")), "{kind}: {error}");
+        assert_eq!(services.calls().lines().count(), 3, "{kind}");
+        // Two failures are recovered from.
+        services.order(command, kind, 2, 0);
+        succeeds(&fixture, event.clone()).await;
+    }
+    services.order(command, "broken-json", 1, 0);
+    let error = fails(&fixture, event.clone()).await;
+    assert!(error.starts_with("UnreadableAnswer\n"), "{error}");
+    services.order(command, "unknown-members", 1, 0);
+    let answer = succeeds(&fixture, event).await;
+    assert!(answer.get("somethingNew").is_some_and(Value::is_object), "an unknown member is given back too");
+}
+
 /// Whether an error is of invalid input at a path.
 fn assert_invalid(error: &str, path: &str, event: &Value) {
     let named = error.lines().skip(1).any(|line| line.starts_with(&format!("{path}: ")));
