@@ -1,81 +1,60 @@
-//! The violations that the service lists as active, held against the ledger.
+//! The violations that the service lists as active, compared with the ledger.
 //!
-//! One that began before the events that are looked at is known to nobody if its message was lost; and one that was
-//! ended here by mistake shows by what its device did since.
+//! If the message of a violation was lost that began before the events that are compared, only this list has it. And what
+//! the device did since shows whether a violation was ended in the ledger by mistake.
 
 use std::collections::HashSet;
 
 use aws_sdk_iot::types::ActiveViolation;
 use fleetwarden_aws::Error;
 use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::timestamp::Millis;
 
-use crate::AlarmWatch;
-use crate::calls::Which;
-use crate::memory::Memory;
-use crate::send::Found;
-use crate::send::GRACE_SECONDS;
+use crate::compare::Comparison;
+use crate::detect::Detect;
+use crate::detect::Filter;
+use crate::plan;
+use crate::plan::GRACE_SECONDS;
 use crate::violation;
-use crate::violation::Active;
 
-impl AlarmWatch {
-    /// The ids of all active violations; none if there was no time for all of them. What the ledger does not have in
-    /// alarm is sent through.
-    pub(crate) async fn active(
-        &self,
-        memory: &Memory,
-        (now, stop_at): (Millis, Millis),
-        found: &mut Found,
-    ) -> Result<Option<HashSet<String>>, Error> {
-        let mut ids = HashSet::new();
-        let take = async |listed: Vec<ActiveViolation>| {
-            ids.extend(listed.iter().filter_map(|violation| violation.violation_id.clone()));
-            self.take_active(&listed, memory, now, found).await
-        };
-        let is_all = self.each_active(Which { profile: None, suppressed: None }, stop_at, take).await?;
-        Ok(is_all.then_some(ids))
-    }
-
-    async fn take_active(
-        &self,
-        listed: &[ActiveViolation],
-        memory: &Memory,
-        now: Millis,
-        found: &mut Found,
-    ) -> Result<(), Error> {
-        let mut active = Vec::with_capacity(listed.len());
-        for violation in listed {
-            match violation::active(violation, &self.account, &self.region) {
-                Ok(violation) => active.push(violation),
-                Err(error) => {
-                    tracing::warn!(%error, "an active violation cannot be read");
-                    found.unreadable += 1;
-                }
-            }
-        }
-        let begins: Vec<AlarmEvent> = active.iter().map(|active| active.begin.clone()).collect();
-        let lives = self.lives(&begins).await?;
-        let grace = now.plus_seconds(-GRACE_SECONDS);
-        let missing = active.into_iter().filter_map(|active| {
-            let missing = missing(&active, lives.get(&active.begin.alarm.violation_id))?;
-            if missing.alarm.suppressed {
-                found.suppressed += 1;
-                return None;
-            }
-            (missing.at <= grace).then_some(missing)
-        });
-        let missing: Vec<AlarmEvent> = missing.collect();
-        self.send_found(missing, memory, found).await;
-        Ok(())
-    }
+/// The ids of all active violations; none if there was no time for all of them. Of those that the ledger does not have in
+/// alarm, the begin is sent.
+pub(crate) async fn compare_active(
+    detect: &Detect<'_>,
+    comparison: &mut Comparison<'_>,
+) -> Result<Option<HashSet<String>>, Error> {
+    let mut ids = HashSet::new();
+    let take = async |listed: Vec<ActiveViolation>| {
+        ids.extend(listed.iter().filter_map(|violation| violation.violation_id.clone()));
+        take_page(comparison, &listed).await
+    };
+    let is_all = detect.active_violations(Filter { profile: None, suppressed: None }, take).await?;
+    Ok(is_all.then_some(ids))
 }
 
-/// The event by which the ledger would have an active violation in alarm; none if it has.
-fn missing(active: &Active, life: Option<&Life>) -> Option<AlarmEvent> {
-    let Some(life) = life.filter(|life| life.raised_at.is_some()) else { return Some(active.begin.clone()) };
-    let ended = life.ended_at()?;
-    // The list may be older than the end. What the device did after its end is not.
-    let again = active.last_at.filter(|last| *last > ended)?;
-    Some(AlarmEvent { at: again, ..active.begin.clone() })
+async fn take_page(comparison: &mut Comparison<'_>, listed: &[ActiveViolation]) -> Result<(), Error> {
+    let (place, grace) = (comparison.place, comparison.now.plus_seconds(-GRACE_SECONDS));
+    let mut active = Vec::with_capacity(listed.len());
+    for violation in listed {
+        match violation::active(violation, place.account, place.region) {
+            Ok(violation) => active.push(violation),
+            Err(error) => {
+                tracing::warn!(%error, "ListActiveViolations has an invalid violation");
+                comparison.found.unreadable += 1;
+            }
+        }
+    }
+    let begins: Vec<AlarmEvent> = active.iter().map(|active| active.begin.clone()).collect();
+    let lives = comparison.lives(&begins).await?;
+    let found = &mut comparison.found;
+    let missing = active.into_iter().filter_map(|active| {
+        let begin = plan::missing_begin(&active, lives.get(&active.begin.alarm.violation_id))?;
+        if begin.alarm.suppressed {
+            found.suppressed += 1;
+            return None;
+        }
+        (begin.at <= grace).then_some(begin)
+    });
+    let missing: Vec<AlarmEvent> = missing.collect();
+    comparison.send_missing(missing).await;
+    Ok(())
 }

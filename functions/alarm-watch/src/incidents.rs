@@ -2,16 +2,19 @@
 //! than an incident takes.
 //!
 //! Its members that are still in alarm were held from the policy by the incident; now it decides on them. Their messages
-//! are sent before the incident is ended, so that a look that dies in between ends it when it runs next, and they wait
+//! are sent before the incident is ended, so that after a crash the next run ends it, and they wait
 //! until it is ended: a message that comes while the incident lasts changes nothing. An alarm can be heard of between the
-//! reading of the members and the end, so each look also asks for what an incident that is over has left undecided.
+//! reading of the members and the end, so each run also asks for what an incident that is over has left undecided.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::alarms::Incident;
+use fleetwarden_aws::alarms::Alarms;
+use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alarm::State;
 use fleetwarden_core::alarm::message::AlarmMessage;
@@ -20,14 +23,13 @@ use fleetwarden_core::policy::AlarmSettings;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
-use crate::AlarmWatch;
-use crate::send::GRACE_SECONDS;
-use crate::words;
+use crate::alerts;
+use crate::alerts::Place;
+use crate::plan;
+use crate::plan::GRACE_SECONDS;
 
 /// How long the members wait, in seconds: longer than it takes to send them all and to end the incident.
 const SETTLE_SECONDS: u32 = 600;
-/// The latest alarm of an incident is known to this, in seconds.
-const BUCKET_SECONDS: i64 = 300;
 /// How long after its end the members of an incident are looked after, in seconds.
 const LOOKED_AFTER_SECONDS: i64 = 3 * 86_400;
 
@@ -44,13 +46,23 @@ pub(crate) struct Ended {
     pub(crate) in_alarm: u64,
 }
 
-impl AlarmWatch {
-    /// Ends the incidents that are over. What there is no time for is ended by the next look.
-    pub(crate) async fn end_incidents(&self, now: Millis, stop_at: Millis) -> Result<Vec<Ended>, Error> {
-        let settings = self.policy.alarms();
+/// Ends incidents, and has their members decided on.
+pub(crate) struct Incidents<'a> {
+    pub(crate) place: Place<'a>,
+    pub(crate) settings: AlarmSettings,
+    pub(crate) alarms: &'a Alarms,
+    pub(crate) queue: &'a Queue,
+    pub(crate) alerts: &'a Alerts,
+    pub(crate) clock: &'a Clock,
+}
+
+impl Incidents<'_> {
+    /// Ends the incidents that are over. What there is no time for is ended by the next run.
+    pub(crate) async fn end_calm(&self, now: Millis, stop_at: Millis) -> Result<Vec<Ended>, Error> {
+        let settings = &self.settings;
         let mut ended = Vec::new();
         for incident in self.alarms.incidents(now).await? {
-            let is_calm = incident.ended_at.is_none() && is_calm(&incident, &settings, now);
+            let is_calm = incident.ended_at.is_none() && plan::is_calm(&incident, settings, now);
             if !is_calm || self.clock.now() >= stop_at {
                 continue;
             }
@@ -75,9 +87,9 @@ impl AlarmWatch {
                 in_alarm,
             };
             self.settle(&open, SETTLE_SECONDS).await?;
-            self.alerts.raise(&words::incident_over(&over, &self.account, &self.region)).await?;
+            self.alerts.raise(&alerts::incident_over(&over, self.place)).await?;
             self.alarms.end_incident(&id, None, now).await?;
-            tracing::info!(incident.id = id, in_alarm, "an incident is ended");
+            tracing::info!(incident.id = id, in_alarm, "ended an incident");
             ended.push(over);
         }
         Ok(ended)
@@ -85,7 +97,7 @@ impl AlarmWatch {
 
     /// Asks for a decision on what an incident that is over has left undecided: an alarm that joined it while it was being
     /// ended, or whose message was never sent. Says how many there were.
-    pub(crate) async fn settle_left(&self, now: Millis) -> Result<u64, Error> {
+    pub(crate) async fn settle_undecided(&self, now: Millis) -> Result<u64, Error> {
         let since = now.plus_seconds(-LOOKED_AFTER_SECONDS);
         // Within the grace the messages of the end are on their way.
         let grace = now.plus_seconds(-GRACE_SECONDS);
@@ -109,7 +121,7 @@ impl AlarmWatch {
         let left: Vec<&Life> = open.iter().filter(is_left).collect();
         self.settle(&left, 0).await?;
         if !left.is_empty() {
-            tracing::warn!(violations = left.len(), "incidents that are over had left these undecided");
+            tracing::warn!(violations = left.len(), "violations of ended incidents were still undecided");
         }
         Ok(left.len() as u64)
     }
@@ -123,15 +135,11 @@ impl AlarmWatch {
                 raised_at: life.raised_at?,
                 not_before,
                 round: None,
+                devices: None,
             };
             let body = serde_json::to_string(&AlarmMessage::Settle(settle)).unwrap_or_default();
             Some(Outgoing { body, delay_seconds })
         };
         self.queue.send(&lives.iter().filter_map(message).collect::<Vec<_>>()).await
     }
-}
-
-/// Whether no device has alarmed within the window.
-fn is_calm(incident: &Incident, settings: &AlarmSettings, now: Millis) -> bool {
-    incident.latest_at.plus_seconds(settings.incident_window_seconds + BUCKET_SECONDS) <= now
 }

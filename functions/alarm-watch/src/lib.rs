@@ -1,59 +1,53 @@
-//! `alarm-watch`: finds alarms of which no message told, ends alarms that are gone, and ends incidents.
+//! `alarm-watch`: finds alarms that no message announced, ends stale alarms, and ends incidents.
 //!
-//! Device Defender promises to deliver an alarm neither once nor in order, and says nothing of the alarms of a profile
-//! that is detached or deleted. So a schedule invokes this function each hour, or somebody who wants to know now. It
-//! holds the events that the service lists ([`events`]) and the violations that it lists as active ([`active`]) against
-//! the ledger, and sends what is missing to the alarm queue, from where `detect-alarm` takes it as if it had come in
-//! time. What the ledger has in alarm and the service no longer lists is ended ([`gone`]). Incidents that have calmed
-//! down are ended, and their members that are still in alarm are decided on by the policy ([`incidents`]). After it,
-//! people know what did not work ([`trouble`]), and the next look begins where this one got to ([`memory`]).
+//! Device Defender delivers alarms at least once and in any order, and announces nothing when a profile is detached or
+//! deleted. So a schedule invokes this function each hour, or a person does.
 //!
-//! Calls: one for each 250 events of the hours that are looked at, at least one an hour of them; one for each 250 active
-//! violations; and of a profile whose alarms seem to be gone, two for each 250 of its active violations. The ledger is
+//! The rooms, in the order of the work:
+//!
+//! - [`handler`]: the event, and the claim that makes a repeated delivery do nothing;
+//! - [`run`]: one run, from the [`snapshot`] of the run before to the next one;
+//! - [`incidents`]: those that have calmed down are ended, and the policy decides on members that are still in alarm;
+//! - [`events`] and [`active`]: what [`detect`] lists is compared ([`compare`]) with the ledger, and what is missing goes to
+//!   the alarm queue, from where `detect-alarm` takes it as if it had come in time;
+//! - [`stale`]: what the ledger has in alarm and the service no longer lists is ended;
+//! - [`plan`]: what of this needs no service;
+//! - [`alerts`]: what does not work.
+//!
+//! Calls: one for each 250 events of the hours that are compared, at least one an hour of them; one for each 250 active
+//! violations; and of a profile with alarms that may be stale, two for each 250 of its active violations. The ledger is
 //! read once for each 100 violations. It needs `iot:ListViolationEvents`, `iot:ListActiveViolations`, `sqs:SendMessage`
 //! on the alarm queue, `sns:Publish` on the alert topic with its key, and the ledger's `dynamodb:GetItem`,
 //! `BatchGetItem`, `Query`, `PutItem` and `UpdateItem`.
 
 mod active;
-mod calls;
+mod alerts;
+mod compare;
+mod detect;
 mod events;
-mod gone;
+mod handler;
 mod incidents;
-mod look;
-mod memory;
-mod send;
-#[cfg(test)]
-mod tests;
-mod trouble;
+mod plan;
+mod run;
+mod snapshot;
+mod stale;
 mod violation;
-mod words;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
-use fleetwarden_aws::invocation;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings::Common;
 use fleetwarden_aws::settings::required;
 use fleetwarden_aws::telemetry;
-use fleetwarden_core::metrics;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::timestamp::Millis;
-use lambda_runtime::Context;
-use serde::Deserialize;
-use serde_json::Value;
-use serde_json::json;
 
-const NAME: &str = "alarm-watch";
-/// What is left of an invocation when it ends its look: enough to keep and to tell. Of a short one it is a quarter.
-const MARGIN_MS: i64 = 30_000;
-/// How far back can be looked, in hours: 14 days. The quota page says that violations are kept for 30 days, the
+/// How far back events are compared at most, in hours: 14 days. The quota page says that violations are kept for 30 days, the
 /// developer guide 14.
 const MOST_HOURS: i64 = 14 * 24;
 
@@ -67,28 +61,18 @@ pub struct AlarmWatch {
     pub iot: aws_sdk_iot::Client,
     /// How fast it is called.
     pub pace: Pace,
-    /// What is known of alarms.
+    /// The alarms in the ledger.
     pub alarms: Alarms,
     /// The alarm queue.
     pub queue: Queue,
     /// When an incident is one.
     pub policy: Policy,
-    /// Who is told.
+    /// Where alerts are raised.
     pub alerts: Alerts,
     /// Its clock.
     pub clock: Clock,
     /// Where metric lines go.
     pub emit: fn(&str),
-}
-
-/// What woke the function.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-struct Wish {
-    /// The time of the schedule, in RFC 3339: a delivery that is repeated has the same.
-    scheduled_at: Option<String>,
-    /// How many hours to look back, 1 to 336; otherwise to where the last look got to.
-    hours: Option<i64>,
 }
 
 impl AlarmWatch {
@@ -114,35 +98,5 @@ impl AlarmWatch {
             clock,
             emit: telemetry::emit,
         })
-    }
-
-    /// Takes an invocation: of a schedule, or of somebody who wants to know. Gives what was seen.
-    ///
-    /// # Errors
-    /// What is wrong with the event, or that ledger or alert topic do not answer. What AWS IoT or the alarm queue do not
-    /// answer is a trouble of its own.
-    pub async fn handle(&self, event: Value, context: &Context) -> Result<Value, Error> {
-        let wish: Wish = invocation::wish(event, "{\"hours\": 24}")?;
-        let done = self.wished(wish, context).await;
-        let failed = u64::from(done.is_err());
-        (self.emit)(&metrics::invocation_line(NAME, self.clock.now(), 1, failed, 0));
-        done
-    }
-
-    async fn wished(&self, wish: Wish, context: &Context) -> Result<Value, Error> {
-        let slot = invocation::slot(wish.scheduled_at.as_deref(), context)?;
-        if let Some(hours) = wish.hours.filter(|hours| !(1..=MOST_HOURS).contains(hours)) {
-            return Err(Error::Input(format!("hours: {hours} is not from 1 to {MOST_HOURS}")));
-        }
-        let deadline = invocation::deadline(context);
-        let (about, lease) = (about::look(NAME, &slot), invocation::lease(deadline));
-        let look = Box::pin(self.look(deadline, wish.hours));
-        let watched = self.alarms.ledger().once(&about, self.clock.now(), lease, look).await?;
-        Ok(watched.map_or_else(|| json!({"slot": slot, "repeated": true}), |watched| json!(watched)))
-    }
-
-    /// When an invocation stops looking.
-    fn stop_at(&self, deadline: Millis) -> Millis {
-        invocation::stop_at(self.clock.now(), deadline, MARGIN_MS)
     }
 }

@@ -1,5 +1,4 @@
-//! The actions of a mitigation that is only tried or observed: what AWS would refuse or fail at the start is told here,
-//! so that nobody takes for good what could never be done.
+//! The actions of a mitigation in a dry run or in `observe`: what AWS would refuse at the start is refused here too.
 
 use std::collections::BTreeMap;
 
@@ -9,35 +8,31 @@ use fleetwarden_core::mitigation::ActionKind;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::AuditCommands;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
+use fleetwarden_commands::Service;
 
-impl AuditCommands {
-    /// Looks at each action: it has to be there, and to be for the check that it is named for.
-    pub(crate) async fn actions_fit(&self, command: &Command) -> Result<(), Failure> {
-        let mapping = command.input.get("auditCheckToActionsMapping").and_then(Value::as_object);
-        let named = mapping.into_iter().flatten().flat_map(|(check, names)| {
-            let names = names.as_array().into_iter().flatten().filter_map(Value::as_str).enumerate();
-            names.map(move |(at, name)| (check, at, name))
-        });
-        let mut known: BTreeMap<&str, Option<Value>> = BTreeMap::new();
-        let mut faults = Vec::new();
-        for (check, at, name) in named {
-            if !known.contains_key(name) {
-                let action = self
-                    .service
-                    .ask_if_there("DescribeMitigationAction", json!({"actionName": name}))
-                    .await?;
-                known.insert(name, action);
-            }
-            let action = known.get(name).and_then(Option::as_ref);
-            if let Some(what) = misfit(&CheckName::new(check), name, action) {
-                faults.push(Fault { path: format!("$.auditCheckToActionsMapping.{check}[{at}]"), what });
-            }
+/// Checks each action: it has to exist, and to be for the check that it is named for.
+pub(crate) async fn check_actions(service: &Service, command: &Command) -> Result<(), Failure> {
+    let mapping = command.input.get("auditCheckToActionsMapping").and_then(Value::as_object);
+    let named = mapping.into_iter().flatten().flat_map(|(check, names)| {
+        let names = names.as_array().into_iter().flatten().filter_map(Value::as_str).enumerate();
+        names.map(move |(at, name)| (check, at, name))
+    });
+    let mut known: BTreeMap<&str, Option<Value>> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (check, at, name) in named {
+        if !known.contains_key(name) {
+            let action =
+                service.ask_if_there("DescribeMitigationAction", json!({"actionName": name})).await?;
+            known.insert(name, action);
         }
-        if faults.is_empty() { Ok(()) } else { Err(Failure::Input(faults)) }
+        let action = known.get(name).and_then(Option::as_ref);
+        if let Some(what) = misfit(&CheckName::new(check), name, action) {
+            faults.push(Fault { path: format!("$.auditCheckToActionsMapping.{check}[{at}]"), what });
+        }
     }
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Input(faults)) }
 }
 
 /// Why an action does nothing for a check. What AWS does not document may be right.

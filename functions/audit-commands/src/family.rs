@@ -2,8 +2,8 @@
 
 use fleetwarden_commands::Commands;
 use fleetwarden_commands::Family;
-use fleetwarden_commands::subject::Subject;
-use fleetwarden_commands::subject::Verb;
+use fleetwarden_commands::target::Target;
+use fleetwarden_commands::target::Verb;
 use fleetwarden_core::api;
 use serde_json::Map;
 use serde_json::Value;
@@ -48,14 +48,14 @@ fn described(kind: &str, verb: Verb, there: Value) -> Option<Value> {
 }
 
 /// What an update changes beside what it names: a day goes with its frequency, and an end is either a time or never.
-fn becomes(subject: &Subject, there: &Value) -> Map<String, Value> {
-    let mut wanted = subject.wanted.clone();
+fn becomes(target: &Target, there: &Value) -> Map<String, Value> {
+    let mut wanted = target.wanted.clone();
     let mut imply = |member: &str, value: Value| {
         if there.get(member).is_some() {
             wanted.entry(member).or_insert(value);
         }
     };
-    if let Some(frequency) = subject.wanted.get("frequency").and_then(Value::as_str) {
+    if let Some(frequency) = target.wanted.get("frequency").and_then(Value::as_str) {
         let stays = match frequency {
             "WEEKLY" | "BIWEEKLY" => "dayOfWeek",
             "MONTHLY" => "dayOfMonth",
@@ -65,10 +65,10 @@ fn becomes(subject: &Subject, there: &Value) -> Map<String, Value> {
             imply(gone, Value::Null);
         }
     }
-    if subject.wanted.get("suppressIndefinitely") == Some(&Value::Bool(true)) {
+    if target.wanted.get("suppressIndefinitely") == Some(&Value::Bool(true)) {
         imply("expirationDate", Value::Null);
     }
-    if subject.wanted.contains_key("expirationDate") {
+    if target.wanted.contains_key("expirationDate") {
         imply("suppressIndefinitely", false.into());
     }
     wanted

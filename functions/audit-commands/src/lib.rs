@@ -1,19 +1,24 @@
 //! `audit-commands`: the audit commands of Device Defender, for people and workflows.
 //!
-//! Before it, somebody invoked it with the name and the members of one of the 30 operations. After it, the
-//! operation is done and its answer is given back as the service wrote it, or nothing is done and the error's name
-//! says why. On the way: the command is judged before any call (`fleetwarden_commands`) → [`account`] (what only a
-//! look at the account tells), [`mitigation`] (the gate) and [`task`] (the claim) → [`dry`] (what would change) or the
-//! call, which a repeat does not do twice ([`repeat`], [`on_demand`]). What is special about the operations is in
-//! [`family`].
-//! One command is no operation: [`report`] gathers what an audit came to.
+//! An event has the name and the members of one of the 30 operations. The operation is done and its answer is given back as
+//! the service wrote it, or nothing is done and the error's name says why. A command is judged before any call
+//! (`fleetwarden_commands`). The rooms after that:
+//!
+//! - [`handler`]: the command, and what it takes;
+//! - [`preconditions`]: what AWS demands of a change;
+//! - [`dry_run`]: what a change would change;
+//! - [`on_demand`] and [`repeat`]: changes that a repeat does not make twice;
+//! - [`gate`] with [`actions`]: whether a mitigation may start, and [`task`]: its claim, its start and its follow-up;
+//! - [`report`]: a command that is no operation, and gathers what came of an audit;
+//! - [`family`]: what is special about the operations.
 
-mod account;
 mod actions;
-mod dry;
+mod dry_run;
 mod family;
-mod mitigation;
+mod gate;
+mod handler;
 mod on_demand;
+mod preconditions;
 mod repeat;
 mod report;
 mod task;
@@ -28,33 +33,30 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings;
-use fleetwarden_commands::Command;
 pub use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
-use fleetwarden_core::api;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::timestamp::Millis;
-use lambda_runtime::Context;
-use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::family::FAMILY;
-use crate::repeat::is_repeated;
 
-/// Reads the policy. Only a start of mitigations needs it: all else works without a good one.
+/// Makes the ledger when it is needed.
+pub type MakeLedger = Arc<dyn Fn() -> Ledger + Send + Sync>;
+/// Makes a queue when it is needed.
+pub type MakeQueue = Arc<dyn Fn() -> Queue + Send + Sync>;
+/// Reads the policy. Only a start of mitigations needs it: all else works without a valid one.
 pub type ReadPolicy = Arc<dyn Fn() -> Result<Policy, Error> + Send + Sync>;
 
 /// The function with all that it needs from outside.
 pub struct AuditCommands {
     /// The operations on audits, at the service.
     pub service: Service,
-    /// The ledger, made when it is needed.
-    pub ledger: Arc<dyn Fn() -> Ledger + Send + Sync>,
-    /// What the operator allows now.
+    /// The ledger.
+    pub ledger: MakeLedger,
+    /// The policy of now.
     pub policy: ReadPolicy,
-    /// The mitigation queue, made when it is needed: what is started is followed from there.
-    pub mitigation_queue: Arc<dyn Fn() -> Queue + Send + Sync>,
-    /// How long until a started mitigation is looked at first, in seconds.
+    /// The mitigation queue: what is started is followed from there.
+    pub mitigation_queue: MakeQueue,
+    /// How long after its start a mitigation is followed up first, in seconds.
     pub follow_up_seconds: u32,
 }
 
@@ -80,52 +82,5 @@ impl AuditCommands {
     /// The operations on audits, for an account.
     pub const fn service(account: String, iot: IotApi, clock: Clock) -> Service {
         Service { family: &FAMILY, account, iot, clock }
-    }
-
-    /// Takes one command: `{"command": "ListAuditFindings", …members}`.
-    ///
-    /// # Errors
-    /// By the name of what is wrong: `InvalidInput`, `ConfirmationRequired`, the service's own code, and the others
-    /// of docs/commands.md.
-    pub async fn handle(&self, event: Value, context: &Context) -> Result<Box<RawValue>, Failure> {
-        let run = |command, deadline| self.run(command, &context.request_id, deadline);
-        self.service.handle(event, context, run).await
-    }
-
-    async fn run(
-        &self,
-        command: Command,
-        request_id: &str,
-        deadline: Millis,
-    ) -> Result<Box<RawValue>, Failure> {
-        let operation = command.operation;
-        if operation.name == api::REPORT.name {
-            // On the heap: it is larger than most commands together.
-            return Box::pin(self.report(&command, deadline)).await;
-        }
-        if !operation.changes() {
-            if command.all {
-                return self.service.all_pages(&command, deadline).await;
-            }
-            return Ok(self.service.iot.call(operation, &command.input).await?);
-        }
-        if operation.name == "StartAuditMitigationActionsTask" {
-            // So is this one.
-            return Box::pin(self.start_mitigation(&command)).await;
-        }
-        let loses = self.look(&command).await?;
-        if command.dry_run {
-            return self.dry_run(&command, loses).await;
-        }
-        if let Some(loses) = loses {
-            command.confirmed(&self.service.account, &loses)?;
-        }
-        match operation.name {
-            "StartOnDemandAuditTask" => self.start_audit(&command, request_id, deadline).await,
-            "CreateAuditSuppression" => {
-                self.service.create(&command, |there| is_repeated(&command, there)).await
-            }
-            _ => self.service.change(&command).await,
-        }
     }
 }

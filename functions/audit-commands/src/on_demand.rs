@@ -1,9 +1,9 @@
 //! `StartOnDemandAuditTask`, which has no token in AWS: a repeat would start a second audit.
 //!
-//! The token is ours. It is claimed in the ledger by one conditional write before the call, and the audit's id is
-//! written after it. Who finds a claim whose call may have had its effect looks among the audits that began since
-//! for one of the same checks, and starts one only if there is none. Another's audit of just these checks, begun
-//! meanwhile, is taken for it: it answers the same question.
+//! The token is Fleetwarden's. It is claimed in the ledger by one conditional write before the call, and the audit's id is
+//! written after it. If a claim is found whose call may have had its effect, the audits since then are searched for one of
+//! the same checks, and one is started only if there is none. An audit of just these checks that somebody else started
+//! meanwhile is taken for it: it answers the same question.
 
 use std::collections::BTreeSet;
 
@@ -21,10 +21,10 @@ use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::AuditCommands;
-use crate::account::target_checks;
+use crate::preconditions::target_checks;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
+use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::calls::is_not_started;
 use fleetwarden_commands::calls::value;
@@ -44,37 +44,42 @@ struct Claim {
     uncertain: bool,
 }
 
-impl AuditCommands {
+/// Starts on-demand audits, each once.
+pub(crate) struct OnDemandAudits<'a> {
+    pub(crate) service: &'a Service,
+    pub(crate) ledger: &'a Ledger,
+}
+
+impl OnDemandAudits<'_> {
     /// Starts an audit, or gives the id of the one that was started under the same token.
-    pub(crate) async fn start_audit(
+    pub(crate) async fn start(
         &self,
         command: &Command,
         request_id: &str,
         deadline: Millis,
     ) -> Result<Box<RawValue>, Failure> {
-        let ledger = (self.ledger)();
         let checks: BTreeSet<&str> = target_checks(command).into_iter().collect();
         let token = command.own.get(TOKEN).and_then(Value::as_str).unwrap_or(request_id);
-        let claim = match self.claim(&ledger, token, &checks, deadline).await? {
+        let claim = match self.claim(token, &checks, deadline).await? {
             Ok(claim) => claim,
             Err(task) => return answer(&json!({"taskId": task})),
         };
         if claim.uncertain
             && let Some(task) = self.begun_since(claim.claimed_at, &checks).await?
         {
-            self.settle(&ledger, &claim, Some(&task)).await;
+            self.settle(&claim, Some(&task)).await;
             return answer(&json!({"taskId": task}));
         }
         match self.service.iot.call_once(command.operation, &command.input).await {
             Ok(started) => {
                 let task = value(&started).get("taskId").and_then(Value::as_str).map(ToOwned::to_owned);
-                self.settle(&ledger, &claim, task.as_deref()).await;
+                self.settle(&claim, task.as_deref()).await;
                 Ok(started)
             }
             Err(error) => {
                 // What an earlier try started may only not be listed yet.
                 let certain = !claim.uncertain && is_not_started(&error);
-                self.free(&ledger, &claim, certain).await;
+                self.free(&claim, certain).await;
                 Err(error.into())
             }
         }
@@ -83,7 +88,6 @@ impl AuditCommands {
     /// Claims a token, or gives the id of the audit that was started under it.
     async fn claim(
         &self,
-        ledger: &Ledger,
         token: &str,
         checks: &BTreeSet<&str>,
         deadline: Millis,
@@ -92,7 +96,7 @@ impl AuditCommands {
         let now = self.service.clock.now();
         let checks =
             Digest::new("checks").parts(checks.iter().copied().collect::<Vec<_>>().into_iter()).hex();
-        let held = ledger.get(&about, SORT).await?;
+        let held = self.ledger.get(&about, SORT).await?;
         let mut claim = Claim { about, checks, claimed_at: now, uncertain: false };
         if let Some(held) = held {
             if held.get_text("checks") != Some(&claim.checks) {
@@ -105,7 +109,7 @@ impl AuditCommands {
             claim.claimed_at = held.get_number("claimed_at").map_or(now, Millis);
             claim.uncertain = held.get_text("outcome") != Some("none");
         }
-        let (client, table) = ledger.parts();
+        let (client, table) = self.ledger.parts();
         let nonce = nonce();
         let item = claim.item(now).number("lease_until", deadline.0).text("nonce", &nonce).into_attributes();
         let put = client
@@ -157,19 +161,19 @@ impl AuditCommands {
     }
 
     /// Writes which audit it is. If that fails, a repeat finds the audit by its checks.
-    async fn settle(&self, ledger: &Ledger, claim: &Claim, task: Option<&str>) {
+    async fn settle(&self, claim: &Claim, task: Option<&str>) {
         let Some(task) = task else { return };
         let item = claim.item(self.service.clock.now()).text("state", "done").text("task_id", task);
-        if let Err(error) = ledger.put(item).await {
+        if let Err(error) = self.ledger.put(item).await {
             tracing::warn!(audit.task_id = task, %error, "the audit is started and not written down");
         }
     }
 
     /// Gives a claim back. `certain` is whether nothing was started.
-    async fn free(&self, ledger: &Ledger, claim: &Claim, certain: bool) {
+    async fn free(&self, claim: &Claim, certain: bool) {
         let outcome = if certain { "none" } else { "unknown" };
         let item = claim.item(self.service.clock.now()).number("lease_until", 0).text("outcome", outcome);
-        if let Err(error) = ledger.put(item).await {
+        if let Err(error) = self.ledger.put(item).await {
             tracing::warn!(claim = claim.about, %error, "a claim could not be given back");
         }
     }

@@ -1,7 +1,7 @@
 //! `AuditReport`: what an audit came to, from the service and the ledger.
 //!
-//! The audit itself must be readable. All else is a source that may fail: what it would have told is then a gap of the
-//! report, which says so. On the way: [`audit`] (which one, by [`latest`] if it is not named, and how its checks ended)
+//! The audit itself must be readable. Any other source may fail: what it has is then listed as a gap of the report. On the
+//! way: [`audit`] (which one, by [`latest`] if it is not named, and how its checks ended)
 //! → [`checks`] (what triage counted, examples), [`mitigations`] (and [`not_started`]) and [`suppressions`], side by side.
 
 mod audit;
@@ -24,45 +24,49 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use serde_json::value::to_raw_value;
 
-use crate::AuditCommands;
+use crate::MakeLedger;
 use crate::report::sources::Sources;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
+use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
 
 /// What is kept of the time to write the report down. What has not answered by then is a gap.
 const WRITING: Duration = Duration::from_secs(5);
 
-impl AuditCommands {
-    /// `AuditReport`.
-    pub(crate) async fn report(&self, command: &Command, deadline: Millis) -> Result<Box<RawValue>, Failure> {
-        let now = self.service.clock.now();
-        let left = Duration::from_millis(u64::try_from(deadline.0.saturating_sub(now.0)).unwrap_or_default());
-        let sources = Sources::new(self, left.saturating_sub(WRITING));
-        let (task_id, task) = sources.audit(command).await?;
-        let mut report = sources.begin(task_id, &task, now);
-        let audit = Audit {
-            account: report.account.clone(),
-            region: report.region.clone(),
-            task_id: report.task_id.clone(),
-            schedule: report.schedule.clone(),
-            started_at: report.started_at,
-        };
-        let ended = report.task_status != "IN_PROGRESS";
-        let AuditReport { checks, mitigations, not_started, confirmed, suppressed, debt, .. } = &mut report;
-        let hidden: Vec<CheckName> =
-            checks.iter().filter(|check| check.suppressed > 0).map(|check| check.check.clone()).collect();
-        let ((), unknown, ()) = tokio::join!(
-            sources.checks(&audit, ended, checks, debt),
-            sources.mitigations(&audit, now, mitigations, not_started, confirmed),
-            sources.suppressions(&audit, &hidden, suppressed),
-        );
-        report.mitigations_unknown = unknown;
-        report.sum();
-        report.suppressed.findings = report.totals.suppressed;
-        report.gaps = sources.service.into_gaps();
-        written(&report, command.text("format"))
-    }
+/// `AuditReport`.
+pub(crate) async fn report(
+    service: &Service,
+    ledger: &MakeLedger,
+    command: &Command,
+    deadline: Millis,
+) -> Result<Box<RawValue>, Failure> {
+    let now = service.clock.now();
+    let left = Duration::from_millis(u64::try_from(deadline.0.saturating_sub(now.0)).unwrap_or_default());
+    let sources = Sources::new(service, ledger, left.saturating_sub(WRITING));
+    let (task_id, task) = sources.audit(command).await?;
+    let mut report = sources.begin(task_id, &task, now);
+    let audit = Audit {
+        account: report.account.clone(),
+        region: report.region.clone(),
+        task_id: report.task_id.clone(),
+        schedule: report.schedule.clone(),
+        started_at: report.started_at,
+    };
+    let ended = report.task_status != "IN_PROGRESS";
+    let AuditReport { checks, mitigations, not_started, confirmed, suppressed, debt, .. } = &mut report;
+    let hidden: Vec<CheckName> =
+        checks.iter().filter(|check| check.suppressed > 0).map(|check| check.check.clone()).collect();
+    let ((), unknown, ()) = tokio::join!(
+        sources.checks(&audit, ended, checks, debt),
+        sources.mitigations(&audit, now, mitigations, not_started, confirmed),
+        sources.suppressions(&audit, &hidden, suppressed),
+    );
+    report.mitigations_unknown = unknown;
+    report.sum();
+    report.suppressed.findings = report.totals.suppressed;
+    report.gaps = sources.into_gaps();
+    written(&report, command.text("format"))
 }
 
 /// The report in a format.

@@ -1,8 +1,8 @@
 //! A mitigation task that passed the gate: claimed in the ledger as those of the policy's rules are, started, and
 //! followed by `apply-mitigations` to its end.
 //!
-//! Its follow-up is on its way before its start, because nobody delivers a command again: whoever dies in between
-//! leaves a claim that the follow-up either finds to be a task's, or gives back.
+//! The follow-up is sent before the start, because nothing delivers a command again: after a crash in between, the
+//! follow-up finds either a task for the claim, or gives the claim back.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +11,7 @@ use fleetwarden_aws::mitigations::Holder;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
@@ -19,18 +20,26 @@ use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::AuditCommands;
-use crate::mitigation::OVERTAKEN;
-use crate::mitigation::overtaken;
+use crate::gate::OVERTAKEN;
+use crate::gate::overtaken;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
+use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
 
-impl AuditCommands {
-    /// Claims, starts and has followed what passed the gate; a repeat of it changes nothing.
-    pub(crate) async fn start_task(
+/// Starts mitigation tasks, each once, and has them followed.
+pub(crate) struct Tasks<'a> {
+    pub(crate) service: &'a Service,
+    /// The mitigation queue, made when it is needed.
+    pub(crate) queue: &'a (dyn Fn() -> Queue + Send + Sync),
+    pub(crate) follow_up_seconds: u32,
+}
+
+impl Tasks<'_> {
+    /// Claims and starts what passed the gate, and has it followed; a repeat of it changes nothing.
+    pub(crate) async fn start(
         &self,
         command: &Command,
         requests: &[MitigationRequest],
@@ -41,7 +50,7 @@ impl AuditCommands {
         // The members of a map stand in one order.
         let hash = Digest::new("mitigation command").part(&Value::Object(input.clone()).to_string()).hex();
         let claimed_at = self.service.clock.now();
-        // Nobody but this try can start what it is the first to claim.
+        // Only this try can start what it is the first to claim.
         let first = match mitigations.claim_whole(requests, &hash, claimed_at).await? {
             WholeClaim::Taken => true,
             WholeClaim::TakenAgain => false,
@@ -56,7 +65,7 @@ impl AuditCommands {
                 return Err(Failure::Refused { name: OVERTAKEN, what });
             }
         };
-        let started = match self.have_followed(requests).await {
+        let started = match self.send_follow_ups(requests).await {
             Ok(()) => {
                 let alike = |there: &Value| {
                     ["target", "auditCheckToActionsMapping"]
@@ -71,14 +80,14 @@ impl AuditCommands {
     }
 
     /// Sends the follow-ups of a task, one for each check that it is for.
-    async fn have_followed(&self, requests: &[MitigationRequest]) -> Result<(), Error> {
+    async fn send_follow_ups(&self, requests: &[MitigationRequest]) -> Result<(), Error> {
         let follow = |request: &MitigationRequest| {
             let message = MitigationMessage::new(request.clone(), Step::Follow);
             let body = serde_json::to_string(&message).map_err(|e| Error::Input(e.to_string()))?;
             Ok(Outgoing { body, delay_seconds: self.follow_up_seconds })
         };
         let messages: Vec<Outgoing> = requests.iter().map(follow).collect::<Result<_, Error>>()?;
-        (self.mitigation_queue)().send(&messages).await
+        (self.queue)().send(&messages).await
     }
 }
 

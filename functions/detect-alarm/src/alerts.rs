@@ -1,4 +1,4 @@
-//! What people are told: a device that is in alarm, one that flaps, many at once.
+//! The alerts on a device that is in alarm, on one that flaps, and on an incident.
 
 use fleetwarden_aws::alarms::Incident;
 use fleetwarden_core::alarm::Alarm;
@@ -38,7 +38,7 @@ pub(crate) fn raised(
     let alarm = &life.alarm;
     let state = match life.state() {
         Some(State::Cleared) => "was in alarm",
-        Some(State::Invalidated) => "was in alarm, and nothing is known of it any more",
+        Some(State::Invalidated) => "was in alarm, and its state is unknown now",
         _ => "is in alarm",
     };
     let until = life.ended_at().map(|ended| text!(", until {}", ended)).unwrap_or_default();
@@ -75,7 +75,7 @@ pub(crate) fn flapping(
         decided(decision, None),
     );
     let mut next_steps = vec![Text::own(
-        "See whether the threshold lies where the metric is every day: then raise it, or ask for more consecutive datapoints to alarm and to clear.",
+        "Compare the threshold with the metric's everyday values. If they overlap, raise it, or require more consecutive datapoints to alarm and to clear.",
     )];
     next_steps.extend(self::next_steps(alarm));
     Alert {
@@ -141,8 +141,8 @@ pub(crate) fn incident(
         description.push(text!("\nThe profile watches {}.", targets));
     }
     description.push(
-        "\nThat is more often a backend, a network or a threshold than as many compromised devices. While the incident \
-         lasts none of them is mitigated, and there is no alert of each.",
+        "\nThe cause is more often a backend, a network or a threshold than so many compromised devices. While the \
+         incident lasts, none of them is mitigated, and there is no alert on each.",
     );
     let devices = &raised.devices;
     if !devices.is_empty() {
@@ -165,7 +165,7 @@ pub(crate) fn incident(
         title: text!("Incident: {} devices alarm on {} of {}", incident.devices, name(&alarm.behavior), name(&alarm.profile)),
         description,
         next_steps: vec![
-            "See what they have in common: a deployment, a region, a firmware version, a broker.".into(),
+            "Find what they have in common: a deployment, a region, a firmware version, a broker.".into(),
             text!("If the devices are at fault, have the policy decide on each: `fleetwarden detect alarm-incident --incident-id {} --decision mitigate`.", id),
             text!("If they are not, close it: `fleetwarden detect alarm-incident --incident-id {} --decision leave`.", id),
             "Otherwise it ends by itself when no further device alarms within the window; then the policy decides on those that are still in alarm.".into(),
@@ -179,9 +179,9 @@ pub(crate) fn held(held: &AlarmHeld<'_>) -> Text {
     match held {
         AlarmHeld::ProtectedBy(protection) => text!("protected: {}", protection),
         AlarmHeld::ProtectionUnknown => {
-            "protected things or groups: nobody could say whether this is one".into()
+            "protected things or groups: it is unknown whether this is one".into()
         }
-        AlarmHeld::RegistrationUnknown => "nobody could say whether the thing is registered".into(),
+        AlarmHeld::RegistrationUnknown => "it is unknown whether the thing is registered".into(),
         AlarmHeld::RuleUnknown(rule) => text!("the earlier rule {} cannot be evaluated", name(rule)),
         AlarmHeld::Ended => "the alarm has ended".into(),
         AlarmHeld::NothingToMitigate => {
@@ -249,17 +249,17 @@ fn next_steps(alarm: &Alarm) -> Vec<Text> {
     let mut steps = Vec::new();
     if let Some(thing) = alarm.thing.as_deref().filter(|thing| is_thing_name(thing)) {
         steps.push(text!(
-            "See what else it does: `fleetwarden detect list-active-violations --thing-name {}`.",
+            "List its other violations: `fleetwarden detect list-active-violations --thing-name {}`.",
             thing
         ));
     }
     if alarm.source == Source::DeviceDefender {
         steps.push(text!(
-            "If the alarm is false, say so: `fleetwarden detect put-verification-state-on-violation --violation-id {} --verification-state FALSE_POSITIVE`.",
+            "If the alarm is false, mark it: `fleetwarden detect put-verification-state-on-violation --violation-id {} --verification-state FALSE_POSITIVE`.",
             id
         ));
     }
-    steps.push("If such alarms are to be handled otherwise, add a rule with `alarm:` to the policy.".into());
+    steps.push("To handle such alarms in another way, add a rule with `alarm:` to the policy.".into());
     steps
 }
 
@@ -309,3 +309,6 @@ fn words(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,12 @@
 
 use aws_sdk_iot::types::VerificationState;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::alarms::Alarms;
+use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alarm::Verification;
 use fleetwarden_core::alarm::message::AlarmMitigationMessage;
@@ -14,7 +18,6 @@ use fleetwarden_core::alarm::message::AlarmMitigationRequest;
 use fleetwarden_core::alarm::message::AlarmStep;
 use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::alarm::metrics;
-use fleetwarden_core::alarm::record::AlarmExportMessage;
 use fleetwarden_core::alarm::record::AlarmRecord;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::policy::AlarmDecision;
@@ -22,22 +25,31 @@ use fleetwarden_core::policy::AlarmMitigate;
 use fleetwarden_core::policy::AlarmOutcome;
 use fleetwarden_core::policy::AlarmSubject;
 use fleetwarden_core::policy::Mode;
+use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Report;
 use fleetwarden_core::policy::Verify;
 use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::Text;
-use serde_json::value::to_raw_value;
 
-use crate::DetectAlarm;
 use crate::alerts;
-use crate::decide::is_too_late;
 use crate::plan;
+use crate::records::Records;
 
-/// A record that is longer is written without the rules that were passed over, in bytes.
-const LONG_RECORD: usize = 200_000;
+/// Carries a decision out.
+pub(crate) struct Effects<'a> {
+    pub(crate) policy: &'a Policy,
+    pub(crate) alarms: &'a Alarms,
+    /// Device Defender, for verification states.
+    pub(crate) iot: &'a aws_sdk_iot::Client,
+    pub(crate) mitigations: &'a Queue,
+    pub(crate) records: Records<'a>,
+    pub(crate) alerts: &'a Alerts,
+    pub(crate) clock: &'a Clock,
+    pub(crate) emit: fn(&str),
+}
 
-impl DetectAlarm {
+impl Effects<'_> {
     /// Does what was decided. Gives what there is to say about it, if it is not just what the outcome says.
     pub(crate) async fn carry_out(
         &self,
@@ -46,7 +58,7 @@ impl DetectAlarm {
         raised_at: Millis,
     ) -> Result<Option<Text>, Error> {
         let mut reason = decision.held.as_ref().map(alerts::held);
-        if is_too_late(decision.outcome, raised_at, subject.at) {
+        if plan::is_too_late(decision.outcome, raised_at, subject.at) {
             reason = Some("the alarm began more than 30 days before it was heard of: nothing is done".into());
         } else {
             match decision.outcome {
@@ -60,7 +72,7 @@ impl DetectAlarm {
             }
         }
         self.alert(subject, decision, raised_at, reason.as_ref()).await?;
-        self.record(&AlarmRecord::of_decision(raised_at, subject, decision), raised_at).await?;
+        self.records.send(&AlarmRecord::of_decision(raised_at, subject, decision), raised_at).await?;
         Ok(reason)
     }
 
@@ -102,7 +114,7 @@ impl DetectAlarm {
 
     /// Sets a verification state (`PutVerificationStateOnViolation`).
     async fn verify(&self, life: &Life, verify: &Verify, mode: Mode) -> Result<Option<Text>, Error> {
-        let (id, now) = (&life.alarm.violation_id, self.consumer.clock.now());
+        let (id, now) = (&life.alarm.violation_id, self.clock.now());
         if mode == Mode::Observe {
             return Ok(Some(text!("observed: the state would be {}", verify.state.as_str())));
         }
@@ -135,7 +147,7 @@ impl DetectAlarm {
         raised_at: Millis,
         reason: Option<&Text>,
     ) -> Result<(), Error> {
-        let late = is_too_late(decision.outcome, raised_at, subject.at);
+        let late = plan::is_too_late(decision.outcome, raised_at, subject.at);
         let is_silent = match decision.outcome {
             AlarmOutcome::Report(Report::Silent) => true,
             AlarmOutcome::Verify(_) => !late,
@@ -155,26 +167,6 @@ impl DetectAlarm {
             (self.emit)(&metrics::flapping_line(&subject.life.alarm, subject.at));
         }
         self.alerts.raise(&alert).await
-    }
-
-    /// Sends a record to be exported.
-    pub(crate) async fn record(&self, record: &AlarmRecord<'_>, at: Millis) -> Result<(), Error> {
-        let wrong = |e: serde_json::Error| Error::Input(e.to_string());
-        let mut raw = to_raw_value(record).map_err(wrong)?;
-        let brief = record.decision.map(|decision| decision.brief());
-        if let Some(brief) = brief.as_ref().filter(|_| raw.get().len() > LONG_RECORD) {
-            raw = to_raw_value(&AlarmRecord { decision: Some(brief), ..record.clone() }).map_err(wrong)?;
-        }
-        let message = AlarmExportMessage {
-            account: record.alarm.account.clone(),
-            region: record.alarm.region.clone(),
-            violation_id: record.alarm.violation_id.clone(),
-            event: record.event.clone(),
-            at,
-            alarm_record: &raw,
-        };
-        let body = serde_json::to_string(&message).map_err(wrong)?;
-        self.findings.send(&[Outgoing::from(body)]).await
     }
 }
 

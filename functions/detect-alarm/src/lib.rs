@@ -1,30 +1,29 @@
-//! `detect-alarm`: hears alarms, waits until they have settled, and does what the policy decides.
+//! `detect-alarm`: records alarms, waits until they have settled, and does what the policy decides.
 //!
-//! Before it, Device Defender, CloudWatch or a tool of the operator's own has told the alarm topic that a device is in
-//! alarm or is no longer; the alarm queue has each message in SNS's envelope. `alarm-watch` puts events there that no
-//! message told of. After it stand the mitigation queue, the finding queue and the alert topic.
+//! Before it, Device Defender, CloudWatch or a tool of the operator's own has published to the alarm topic that a device is
+//! in alarm or no longer is; the alarm queue has each message in SNS's envelope. `alarm-watch` puts events
+//! there that no message announced. After it stand the mitigation queue, the finding queue and the alert topic.
 //!
-//! In the order of the work:
+//! The rooms, in the order of the work:
 //!
-//! - [`handler`]: what a record is;
-//! - [`hear`]: an event is written down; a begin is to settle, by a message that the function sends to itself;
-//! - [`settle`]: the ledger of now says whether the alarm is stale, one of an incident ([`incident`], with
-//!   [`population`]), or to be decided on;
-//! - [`decide`]: the policy decides, and [`effects`] carries it out; [`plan`] is what of this needs no service;
-//! - [`alerts`]: the words.
+//! - [`handler`]: a record is an event, which is written down, or a violation that has settled by a message
+//!   ([`settling`]) that the function sends to itself;
+//! - [`incidents`]: whether it is one of many;
+//! - [`decisions`]: otherwise the policy decides, and [`effects`] carries it out;
+//! - [`plan`]: what of this needs no service;
+//! - [`records`] for the log, and [`alerts`] for people.
 //!
 //! A record is done only when all that it causes is on its way. Whatever is delivered twice finds in the ledger what
 //! was done, or does again what has an identity of its own: an alert, a mitigation, a record.
 
 mod alerts;
-mod decide;
+mod decisions;
 mod effects;
 mod handler;
-mod hear;
-mod incident;
+mod incidents;
 mod plan;
-mod population;
-mod settle;
+mod records;
+mod settling;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -37,14 +36,21 @@ use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::policy;
+use fleetwarden_aws::populations::Populations;
+use fleetwarden_aws::profile_devices::ProfileDevices;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings::Common;
 use fleetwarden_aws::settings::required;
 use fleetwarden_aws::telemetry;
 use fleetwarden_core::policy::Policy;
 
-pub use population::Populations;
+use crate::decisions::Decisions;
+use crate::effects::Effects;
+use crate::incidents::Incidents;
+use crate::records::Records;
+use crate::settling::SettleQueue;
 
 /// How many records are handled side by side: each waits for the ledger most of the time.
 const PARALLEL: usize = 10;
@@ -57,7 +63,7 @@ pub struct DetectAlarm {
     pub region: String,
     /// What is known of alarms.
     pub alarms: Alarms,
-    /// Device Defender, for verification states and for what profiles watch.
+    /// Device Defender, for verification states.
     pub iot: aws_sdk_iot::Client,
     /// AWS IoT, for things, as the registry asks it.
     pub registry: IotApi,
@@ -69,16 +75,16 @@ pub struct DetectAlarm {
     pub mitigations: Queue,
     /// Where records are exported.
     pub findings: Queue,
-    /// Where people are told.
+    /// Where alerts are raised.
     pub alerts: Alerts,
     /// How batches are taken.
     pub consumer: Consumer,
     /// Takes a metric line.
     pub emit: fn(&str),
-    /// How many devices profiles watch, as far as this process has asked.
+    /// How many devices profiles watch.
     pub populations: Populations,
-    /// The incidents of which this process knows that people are told.
-    pub told_incidents: Mutex<BTreeSet<String>>,
+    /// The incidents for which this process knows that the alert was raised.
+    pub alerted_incidents: Mutex<BTreeSet<String>>,
 }
 
 impl DetectAlarm {
@@ -96,6 +102,10 @@ impl DetectAlarm {
             policy: policy::load(&alerts).await?,
             account: common.account,
             region: common.region,
+            populations: Populations::new(
+                ledger.clone(),
+                ProfileDevices::new(shared.iot(), Pace::from_env()?),
+            ),
             alarms: Alarms::new(ledger),
             iot: shared.iot(),
             registry: shared.iot_api(),
@@ -105,11 +115,49 @@ impl DetectAlarm {
             alerts,
             consumer: Consumer { function: "detect-alarm", parking, clock, parallel: PARALLEL },
             emit: telemetry::emit,
-            populations: Populations::default(),
-            told_incidents: Mutex::default(),
+            alerted_incidents: Mutex::default(),
         })
     }
-}
 
-#[cfg(test)]
-mod tests;
+    const fn records(&self) -> Records<'_> {
+        Records(&self.findings)
+    }
+
+    const fn settle_queue(&self) -> SettleQueue<'_> {
+        SettleQueue { queue: &self.own_queue, alarms: &self.alarms, clock: &self.consumer.clock }
+    }
+
+    const fn incidents(&self) -> Incidents<'_> {
+        Incidents {
+            policy: &self.policy,
+            alarms: &self.alarms,
+            populations: &self.populations,
+            alerts: &self.alerts,
+            alerted: &self.alerted_incidents,
+            records: self.records(),
+            emit: self.emit,
+        }
+    }
+
+    fn decisions(&self) -> Decisions<'_> {
+        let effects = Effects {
+            policy: &self.policy,
+            alarms: &self.alarms,
+            iot: &self.iot,
+            mitigations: &self.mitigations,
+            records: self.records(),
+            alerts: &self.alerts,
+            clock: &self.consumer.clock,
+            emit: self.emit,
+        };
+        Decisions {
+            account: &self.account,
+            region: &self.region,
+            policy: &self.policy,
+            registry: &self.registry,
+            alarms: &self.alarms,
+            effects,
+            settle_queue: self.settle_queue(),
+        }
+    }
+}

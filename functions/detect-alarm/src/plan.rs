@@ -4,13 +4,14 @@ use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::alarms::Known;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alarm::Series;
+use fleetwarden_core::policy::AlarmOutcome;
 use fleetwarden_core::policy::AlarmSettings;
 use fleetwarden_core::timestamp::Millis;
 
 /// From how many devices on the share of a profile's devices counts: of four, one is a quarter.
 const SHARE_FROM: u64 = AlarmSettings::SHARE_FROM;
-/// Device Defender keeps a violation for 30 days. One that was raised before is told of, and nothing is done to its
-/// device.
+/// Device Defender keeps a violation for 30 days. For one that was raised before there is an alert, and its device is not
+/// mitigated.
 const LATE_SECONDS: i64 = 30 * 86_400;
 /// The longest that SQS hides a message, in seconds.
 const LONGEST_DELAY: u32 = 900;
@@ -46,9 +47,44 @@ fn is_member(life: &Life, incident: Option<&Incident>) -> bool {
     incident.is_some_and(|incident| life.incident.as_ref() == Some(&incident.id))
 }
 
-/// Whether so many devices that alarm are an incident.
-pub(crate) fn is_incident(devices: u64, population: Option<u64>, settings: &AlarmSettings) -> bool {
-    settings.is_incident(devices, population)
+/// What the devices that alarm on one behavior are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Crowd {
+    /// An incident.
+    Incident,
+    /// At least half as many as make an incident, and more than when they were counted before.
+    Growing,
+    /// Each for itself.
+    Few,
+}
+
+/// What so many devices that alarm are. `before` is how many there were when the violation was last put off.
+///
+/// The alarms of an incident can be heard slowly, because service, topic or function are behind: those that are heard
+/// first have settled when the others have not been heard yet. So a violation among half as many devices as make an
+/// incident settles again, until the number no longer grows. A policy without a settling time does not wait.
+pub(crate) fn crowd(
+    devices: u64,
+    before: Option<u64>,
+    population: Option<u64>,
+    settings: &AlarmSettings,
+) -> Crowd {
+    if settings.is_incident(devices, population) {
+        return Crowd::Incident;
+    }
+    let is_growing = before.is_none_or(|before| devices > before);
+    let is_half = settings.is_incident(twice(devices), population);
+    if is_half && is_growing && settings.settle_seconds > 0 { Crowd::Growing } else { Crowd::Few }
+}
+
+/// As many devices again.
+pub(crate) const fn twice(devices: u64) -> u64 {
+    devices.saturating_mul(2)
+}
+
+/// Whether an outcome changes something that a raise is too old for.
+pub(crate) fn is_too_late(outcome: AlarmOutcome<'_>, raised_at: Millis, now: Millis) -> bool {
+    !matches!(outcome, AlarmOutcome::Report(_)) && raised_at < now.plus_seconds(-LATE_SECONDS)
 }
 
 /// How many devices of a profile are counted at most: of more, so many devices that alarm are no share that counts.
@@ -57,11 +93,6 @@ pub(crate) fn counted(devices: u64, settings: &AlarmSettings) -> Option<u64> {
     let most = devices as f64 / settings.incident_share;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and 2^52")]
     (devices >= SHARE_FROM).then(|| if most.is_finite() { most.clamp(0.0, 1e6).ceil() as u64 + 1 } else { 1 })
-}
-
-/// Whether a raise is too old to act on.
-pub(crate) fn is_late(raised_at: Millis, now: Millis) -> bool {
-    raised_at < now.plus_seconds(-LATE_SECONDS)
 }
 
 /// A device and behavior that raise alarms again and again.
@@ -107,7 +138,7 @@ mod tests {
 
     #[test]
     fn many_devices_or_a_large_share_are_an_incident() {
-        let is = |devices, population| is_incident(devices, population, &settings());
+        let is = |devices, population| settings().is_incident(devices, population);
         assert_eq!([is(20, None), is(21, None), is(21, Some(1_000_000))], [false, true, true]);
         assert_eq!(
             [is(4, Some(4)), is(5, Some(49)), is(5, Some(50)), is(5, None)],
@@ -120,7 +151,26 @@ mod tests {
             assert!(!is(devices, Some(most)) && is(devices, Some(most - 2)), "{devices} of {most}");
         }
         let all = AlarmSettings { incident_share: 0.0, ..settings() };
-        assert_eq!((counted(5, &all), is_incident(5, Some(1_000_000), &all)), (Some(1), true));
+        assert_eq!((counted(5, &all), all.is_incident(5, Some(1_000_000))), (Some(1), true));
+    }
+
+    #[test]
+    fn half_an_incident_is_waited_for_while_it_grows() {
+        let crowd = |devices, before, population| crowd(devices, before, population, &settings());
+        assert_eq!(
+            [10, 11, 20, 21].map(|devices| crowd(devices, None, None)),
+            [Crowd::Few, Crowd::Growing, Crowd::Growing, Crowd::Incident]
+        );
+        assert_eq!(
+            [10, 11, 12].map(|before| crowd(11, Some(before), None)),
+            [Crowd::Growing, Crowd::Few, Crowd::Few]
+        );
+        assert_eq!(
+            [2, 3, 4, 5].map(|devices| crowd(devices, None, Some(49))),
+            [Crowd::Few, Crowd::Growing, Crowd::Growing, Crowd::Incident]
+        );
+        let at_once = AlarmSettings { settle_seconds: 0, ..settings() };
+        assert_eq!(super::crowd(20, None, None, &at_once), Crowd::Few);
     }
 
     fn raises(minutes: &[i64]) -> Vec<Millis> {

@@ -2,6 +2,7 @@
 
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
+use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::is;
 use fleetwarden_commands::calls::members;
 use fleetwarden_commands::calls::value;
@@ -11,8 +12,6 @@ use fleetwarden_core::mitigation::ActionKind;
 use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 use serde_json::json;
-
-use crate::DetectCommands;
 
 /// An action that adds things to groups.
 #[derive(Debug)]
@@ -29,43 +28,41 @@ impl Action {
     }
 }
 
-impl DetectCommands {
-    /// Looks at each action of a command.
-    pub(crate) async fn actions(&self, command: &Command) -> Result<Vec<Action>, Failure> {
-        let names = command.input.get("actions").and_then(Value::as_array).into_iter().flatten();
-        let (mut actions, mut faults) = (Vec::new(), Vec::new());
-        for (at, name) in names.filter_map(Value::as_str).enumerate() {
-            match self.action(name).await? {
-                Ok(action) => actions.push(action),
-                Err(what) => faults.push(Fault { path: format!("$.actions[{at}]"), what }),
-            }
+/// Reads and checks each action of a command.
+pub(crate) async fn read_actions(service: &Service, command: &Command) -> Result<Vec<Action>, Failure> {
+    let names = command.input.get("actions").and_then(Value::as_array).into_iter().flatten();
+    let (mut actions, mut faults) = (Vec::new(), Vec::new());
+    for (at, name) in names.filter_map(Value::as_str).enumerate() {
+        match action(service, name).await? {
+            Ok(action) => actions.push(action),
+            Err(what) => faults.push(Fault { path: format!("$.actions[{at}]"), what }),
         }
-        if faults.is_empty() { Ok(actions) } else { Err(Failure::Input(faults)) }
     }
+    if faults.is_empty() { Ok(actions) } else { Err(Failure::Input(faults)) }
+}
 
-    async fn action(&self, name: &str) -> Result<Result<Action, String>, Failure> {
-        let describe = api::audit("DescribeMitigationAction");
-        let describe = describe.map_err(|what| Failure::Refused { name: "UnknownCommand", what })?;
-        let described = self.service.iot.call(describe, &members(json!({"actionName": name}))).await;
-        let action = match described {
-            Ok(action) => value(&action),
-            Err(error) if is(&error, "ResourceNotFoundException") => {
-                let name = shown(name);
-                return Ok(Err(format!(
-                    "there is no mitigation action '{name}'; CreateMitigationAction makes it"
-                )));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let wanted = ActionKind::AddThingsToThingGroup.as_str();
-        let kind = action.get("actionType").and_then(Value::as_str).unwrap_or_default();
-        if kind != wanted {
-            let (name, kind) = (shown(name), shown(kind));
-            return Ok(Err(format!("'{name}' is {kind}; a mitigation of alarms takes {wanted} only")));
+async fn action(service: &Service, name: &str) -> Result<Result<Action, String>, Failure> {
+    let describe = api::audit("DescribeMitigationAction");
+    let describe = describe.map_err(|what| Failure::Refused { name: "UnknownCommand", what })?;
+    let described = service.iot.call(describe, &members(json!({"actionName": name}))).await;
+    let action = match described {
+        Ok(action) => value(&action),
+        Err(error) if is(&error, "ResourceNotFoundException") => {
+            let name = shown(name);
+            return Ok(Err(format!(
+                "there is no mitigation action '{name}'; CreateMitigationAction makes it"
+            )));
         }
-        let groups = action.pointer("/actionParams/addThingsToThingGroupParams/thingGroupNames");
-        let groups = groups.and_then(Value::as_array).into_iter().flatten();
-        let groups = groups.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-        Ok(Ok(Action { name: name.to_owned(), groups }))
+        Err(error) => return Err(error.into()),
+    };
+    let wanted = ActionKind::AddThingsToThingGroup.as_str();
+    let kind = action.get("actionType").and_then(Value::as_str).unwrap_or_default();
+    if kind != wanted {
+        let (name, kind) = (shown(name), shown(kind));
+        return Ok(Err(format!("'{name}' is {kind}; a mitigation of alarms takes {wanted} only")));
     }
+    let groups = action.pointer("/actionParams/addThingsToThingGroupParams/thingGroupNames");
+    let groups = groups.and_then(Value::as_array).into_iter().flatten();
+    let groups = groups.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+    Ok(Ok(Action { name: name.to_owned(), groups }))
 }

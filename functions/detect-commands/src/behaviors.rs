@@ -8,13 +8,12 @@ use std::collections::BTreeSet;
 use fleetwarden_behaviors::Behaviors;
 use fleetwarden_behaviors::CustomMetricType;
 use fleetwarden_commands::Failure;
+use fleetwarden_commands::Service;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::untrusted::shown;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
-
-use crate::DetectCommands;
 
 /// The types of custom metrics, by name.
 pub(crate) type Types = BTreeMap<String, CustomMetricType>;
@@ -30,59 +29,55 @@ pub(crate) struct Judged {
     pub(crate) types: Types,
 }
 
-impl DetectCommands {
-    /// Judges behaviors, with the custom metrics and dimensions of the account.
-    pub(crate) async fn judge(&self, given: &[Value]) -> Result<Result<Judged, Vec<Fault>>, Failure> {
-        let types = self.types(given).await?;
-        let json = Value::from(given).to_string();
-        let mut faults = match Behaviors::parse(&json, |name| types.get(name).copied()) {
-            Ok(behaviors) => {
-                let faults = self.missing_dimensions(given).await?;
-                if faults.is_empty() {
-                    return Ok(Ok(Judged { given: given.to_vec(), behaviors, types }));
-                }
-                faults
+/// Judges behaviors, with the custom metrics and dimensions of the account.
+pub(crate) async fn judge(service: &Service, given: &[Value]) -> Result<Result<Judged, Vec<Fault>>, Failure> {
+    let types = types(service, given).await?;
+    let json = Value::from(given).to_string();
+    let mut faults = match Behaviors::parse(&json, |name| types.get(name).copied()) {
+        Ok(behaviors) => {
+            let faults = missing_dimensions(service, given).await?;
+            if faults.is_empty() {
+                return Ok(Ok(Judged { given: given.to_vec(), behaviors, types }));
             }
-            Err(invalid) => {
-                invalid.into_iter().map(|i| Fault { path: format!("$.{}", i.path), what: i.reason }).collect()
-            }
-        };
-        faults.dedup();
-        Ok(Err(faults))
-    }
-
-    async fn types(&self, given: &[Value]) -> Result<Types, Failure> {
-        let named = given.iter().filter_map(|behavior| behavior.get("metric")?.as_str());
-        let custom: BTreeSet<&str> = named.filter(|name| !name.starts_with("aws:")).collect();
-        let mut types = Types::new();
-        for name in custom {
-            let metric =
-                self.service.ask_if_there("DescribeCustomMetric", json!({"metricName": name})).await?;
-            let kind =
-                metric.and_then(|metric| serde_json::from_value(metric.get("metricType")?.clone()).ok());
-            types.extend(kind.map(|kind| (name.to_owned(), kind)));
+            faults
         }
-        Ok(types)
-    }
-
-    async fn missing_dimensions(&self, given: &[Value]) -> Result<Vec<Fault>, Failure> {
-        let mut known: BTreeMap<&str, bool> = BTreeMap::new();
-        let mut faults = Vec::new();
-        for (at, behavior) in given.iter().enumerate() {
-            let name = behavior.pointer("/metricDimension/dimensionName").and_then(Value::as_str);
-            let Some(name) = name else { continue };
-            if !known.contains_key(name) {
-                let there = self.service.ask_if_there("DescribeDimension", json!({"name": name})).await?;
-                known.insert(name, there.is_some());
-            }
-            if known.get(name) == Some(&false) {
-                let path = format!("$.behaviors[{at}].metricDimension.dimensionName");
-                let what = format!("there is no dimension '{}'; CreateDimension makes it", shown(name));
-                faults.push(Fault { path, what });
-            }
+        Err(invalid) => {
+            invalid.into_iter().map(|i| Fault { path: format!("$.{}", i.path), what: i.reason }).collect()
         }
-        Ok(faults)
+    };
+    faults.dedup();
+    Ok(Err(faults))
+}
+
+async fn types(service: &Service, given: &[Value]) -> Result<Types, Failure> {
+    let named = given.iter().filter_map(|behavior| behavior.get("metric")?.as_str());
+    let custom: BTreeSet<&str> = named.filter(|name| !name.starts_with("aws:")).collect();
+    let mut types = Types::new();
+    for name in custom {
+        let metric = service.ask_if_there("DescribeCustomMetric", json!({"metricName": name})).await?;
+        let kind = metric.and_then(|metric| serde_json::from_value(metric.get("metricType")?.clone()).ok());
+        types.extend(kind.map(|kind| (name.to_owned(), kind)));
     }
+    Ok(types)
+}
+
+async fn missing_dimensions(service: &Service, given: &[Value]) -> Result<Vec<Fault>, Failure> {
+    let mut known: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (at, behavior) in given.iter().enumerate() {
+        let name = behavior.pointer("/metricDimension/dimensionName").and_then(Value::as_str);
+        let Some(name) = name else { continue };
+        if !known.contains_key(name) {
+            let there = service.ask_if_there("DescribeDimension", json!({"name": name})).await?;
+            known.insert(name, there.is_some());
+        }
+        if known.get(name) == Some(&false) {
+            let path = format!("$.behaviors[{at}].metricDimension.dimensionName");
+            let what = format!("there is no dimension '{}'; CreateDimension makes it", shown(name));
+            faults.push(Fault { path, what });
+        }
+    }
+    Ok(faults)
 }
 
 /// Whether two lists of behaviors say the same, whatever their order and whether they write out defaults.

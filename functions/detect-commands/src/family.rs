@@ -2,8 +2,8 @@
 
 use fleetwarden_commands::Commands;
 use fleetwarden_commands::Family;
-use fleetwarden_commands::subject::Subject;
-use fleetwarden_commands::subject::Verb;
+use fleetwarden_commands::target::Target;
+use fleetwarden_commands::target::Verb;
 use fleetwarden_core::api;
 use serde_json::Map;
 use serde_json::Value;
@@ -62,9 +62,9 @@ fn described(kind: &str, _: Verb, mut there: Value) -> Option<Value> {
 
 /// What a change brings about beside what it names: what it deletes is gone, and behaviors that say the same in other
 /// words are the same.
-fn becomes(subject: &Subject, there: &Value) -> Map<String, Value> {
-    let mut wanted = subject.wanted.clone();
-    // It is told of the profile that the change begins with.
+fn becomes(target: &Target, there: &Value) -> Map<String, Value> {
+    let mut wanted = target.wanted.clone();
+    // It is the version of the profile before the change.
     wanted.remove("expectedVersion");
     for (deletion, members) in DELETIONS {
         if wanted.remove(deletion) != Some(Value::Bool(true)) {

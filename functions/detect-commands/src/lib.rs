@@ -1,21 +1,28 @@
 //! `detect-commands`: the commands of Device Defender Detect, for people and workflows.
 //!
-//! Before it, somebody invoked it with the name and the members of one of the 30 operations. After it, the operation is
-//! done and its answer is given back as the service wrote it, or nothing is done and the error's name says why. On the
-//! way: the command is judged before any call (`fleetwarden_commands`) → [`account`] (what only a look at the account
-//! tells: [`behaviors`] that are wrong, [`models`] that are lost, a [`trial`] on what things have reported) → [`dry`]
-//! (what would change) or the call, which a repeat does not do twice ([`profile`]). A mitigation goes by the gate
-//! ([`mitigation`], of [`violations`] by [`actions`]) to its claim ([`task`]). Two commands are no operations:
-//! [`incident`] ends an incident by a person's decision, and [`report`] tells of alarms.
+//! An event has the name and the members of one of the 30 operations. The operation is done and its answer is given back as
+//! the service wrote it, or nothing is done and the error's name says why. A command is judged before any call
+//! (`fleetwarden_commands`). The rooms after that:
+//!
+//! - [`handler`]: the command, and what it takes;
+//! - [`preconditions`]: [`behaviors`] that are wrong, [`models`] that would be lost, a [`trial`] on what things have reported;
+//! - [`dry_run`]: what a change would change;
+//! - [`profile`]: changes of a profile that a repeat does not make twice;
+//! - [`gate`], of [`violations`] by [`actions`]: whether a mitigation may start, and [`task`]: its claim, its start and its
+//!   follow-up;
+//! - [`incident`] and [`report`]: commands that are no operations; one ends an incident by a person's decision, the other
+//!   reports on alarms;
+//! - [`family`]: what is special about the operations.
 
-mod account;
 mod actions;
 mod behaviors;
-mod dry;
+mod dry_run;
 mod family;
+mod gate;
+mod handler;
 mod incident;
-mod mitigation;
 mod models;
+mod preconditions;
 mod profile;
 mod report;
 mod task;
@@ -29,27 +36,20 @@ use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::policy;
+use fleetwarden_aws::profile_devices::ProfileDevices;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings;
-use fleetwarden_commands::Command;
 pub use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
-use fleetwarden_commands::calls::answer;
-use fleetwarden_commands::calls::value;
-use fleetwarden_commands::subject::Subject;
-use fleetwarden_core::api;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::timestamp::Millis;
-use lambda_runtime::Context;
-use serde_json::Value;
-use serde_json::value::RawValue;
 
-use crate::account::Look;
-use crate::dry::is_repeated;
 use crate::family::FAMILY;
 
-/// Reads the policy. Only a start of mitigations needs it: all else works without a good one.
+/// Makes the ledger when it is needed.
+pub type MakeLedger = Arc<dyn Fn() -> Ledger + Send + Sync>;
+/// Reads the policy. Only a start of mitigations needs it: all else works without a valid one.
 pub type ReadPolicy = Arc<dyn Fn() -> Result<Policy, Error> + Send + Sync>;
 /// Makes a queue when it is needed.
 pub type MakeQueue = Arc<dyn Fn() -> Queue + Send + Sync>;
@@ -58,15 +58,17 @@ pub type MakeQueue = Arc<dyn Fn() -> Queue + Send + Sync>;
 pub struct DetectCommands {
     /// The operations of Detect, at the service.
     pub service: Service,
-    /// The ledger, made when it is needed.
-    pub ledger: Arc<dyn Fn() -> Ledger + Send + Sync>,
-    /// What the operator allows now.
+    /// The devices of security profiles.
+    pub devices: ProfileDevices,
+    /// The ledger.
+    pub ledger: MakeLedger,
+    /// The policy of now.
     pub policy: ReadPolicy,
     /// The mitigation queue: what is started is followed from there.
     pub mitigation_queue: MakeQueue,
     /// The alarm queue: members of an incident that a person ends are decided on from there.
     pub alarm_queue: MakeQueue,
-    /// How long until a started mitigation is looked at first, in seconds.
+    /// How long after its start a mitigation is followed up first, in seconds.
     pub follow_up_seconds: u32,
 }
 
@@ -84,6 +86,7 @@ impl DetectCommands {
         };
         Ok(Self {
             service: Self::service(settings::required("ACCOUNT_ID")?, shared.iot_api(), Clock::system()),
+            devices: ProfileDevices::new(shared.iot(), Pace::from_env()?),
             policy: Arc::new(policy::read_with_windows),
             mitigation_queue: make(settings::required("MITIGATION_QUEUE_URL")?),
             alarm_queue: make(settings::required("ALARM_QUEUE_URL")?),
@@ -96,85 +99,4 @@ impl DetectCommands {
     pub const fn service(account: String, iot: IotApi, clock: Clock) -> Service {
         Service { family: &FAMILY, account, iot, clock }
     }
-
-    /// Takes one command: `{"command": "ListActiveViolations", …members}`.
-    ///
-    /// # Errors
-    /// By the name of what is wrong: `InvalidInput`, `ConfirmationRequired`, the service's own code, and the others
-    /// of docs/commands.md.
-    pub async fn handle(&self, event: Value, context: &Context) -> Result<Box<RawValue>, Failure> {
-        self.service.handle(event, context, |command, deadline| self.run(command, deadline)).await
-    }
-
-    async fn run(&self, command: Command, deadline: Millis) -> Result<Box<RawValue>, Failure> {
-        let operation = command.operation;
-        if operation.name == api::INCIDENT.name {
-            return self.end_incident(&command).await;
-        }
-        if operation.name == api::ALARM_REPORT.name {
-            // On the heap: it is larger than most commands together.
-            return Box::pin(self.report(&command, deadline)).await;
-        }
-        if !operation.changes() {
-            if command.all {
-                return self.service.all_pages(&command, deadline).await;
-            }
-            let answer = self.service.iot.call(operation, &command.input).await?;
-            let notes = self.local_faults(&command).await?;
-            return said(answer, notes, None);
-        }
-        if operation.name == "StartDetectMitigationActionsTask" {
-            // On the heap: it is larger than most commands together.
-            return Box::pin(self.start_mitigation(&command)).await;
-        }
-        let mut look = Box::pin(self.look(&command, deadline)).await?;
-        let answer = if command.dry_run {
-            self.dry_run(&command, &look).await?
-        } else {
-            if let Some(loses) = look.loses() {
-                command.confirmed(&self.service.account, &loses)?;
-            }
-            self.change(&command, &look).await?
-        };
-        said(answer, std::mem::take(&mut look.notes), look.trial.as_ref().map(trial::Trial::json))
-    }
-
-    async fn change(&self, command: &Command, look: &Look) -> Result<Box<RawValue>, Failure> {
-        match command.operation.name {
-            "UpdateSecurityProfile" => self.update_profile(command, look.profile.as_ref()).await,
-            "DeleteSecurityProfile" => self.delete_profile(command, look.profile.as_ref()).await,
-            "AttachSecurityProfile" | "DetachSecurityProfile" => self.change_target(command).await,
-            "CreateCustomMetric" | "CreateDimension" => {
-                let subject = Subject::of(self.service.family, command)?;
-                let is_repeated = |there: &Value| {
-                    subject.as_ref().is_some_and(|subject| is_repeated(command, subject, there, &FAMILY))
-                };
-                self.service.create(command, is_repeated).await
-            }
-            _ => self.service.change(command).await,
-        }
-    }
-
-    /// What is found wrong here with behaviors that the service is asked to validate.
-    async fn local_faults(&self, command: &Command) -> Result<Vec<String>, Failure> {
-        if command.operation.name != "ValidateSecurityProfileBehaviors" {
-            return Ok(Vec::new());
-        }
-        let behaviors = command.input.get("behaviors").and_then(Value::as_array);
-        let judged = self.judge(behaviors.map_or(&[][..], Vec::as_slice)).await?;
-        Ok(judged.err().unwrap_or_default().iter().map(ToString::to_string).collect())
-    }
-}
-
-/// An answer with what there is to say beside it. Where there is nothing, it stays as the service wrote it.
-fn said(said: Box<RawValue>, notes: Vec<String>, tried: Option<Value>) -> Result<Box<RawValue>, Failure> {
-    if notes.is_empty() && tried.is_none() {
-        return Ok(said);
-    }
-    let Value::Object(mut members) = value(&said) else { return Ok(said) };
-    if !notes.is_empty() {
-        members.insert("notes".to_owned(), notes.into());
-    }
-    members.extend(tried.map(|tried| ("tried".to_owned(), tried)));
-    answer(&members.into())
 }

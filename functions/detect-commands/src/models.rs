@@ -2,20 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use fleetwarden_aws::profile_devices::ProfileDevices;
+use fleetwarden_aws::profile_devices::Target;
 use fleetwarden_behaviors::FEWEST_DATAPOINTS;
 use fleetwarden_commands::Failure;
-use fleetwarden_commands::calls::PAGE;
-use fleetwarden_commands::calls::members;
-use fleetwarden_commands::calls::value;
-use fleetwarden_commands::pages::turn;
-use fleetwarden_core::api;
+use fleetwarden_commands::Service;
 use fleetwarden_core::api::input::millis;
-use fleetwarden_core::pages::Pages;
 use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 use serde_json::json;
-
-use crate::DetectCommands;
 
 /// Datapoints of a device in 14 days, one each five minutes: no metric has more.
 pub(crate) const MOST_OF_EACH: u64 = 4_032;
@@ -52,7 +47,14 @@ pub(crate) fn names(behaviors: &[&Value]) -> String {
     behaviors.iter().filter_map(name).map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
 }
 
-impl DetectCommands {
+/// Asks for the models of profiles, and for the devices that train them.
+#[derive(Clone, Copy)]
+pub(crate) struct Models<'a> {
+    pub(crate) service: &'a Service,
+    pub(crate) devices: &'a ProfileDevices,
+}
+
+impl Models<'_> {
     /// What a deletion of the profile loses.
     pub(crate) async fn lost_by_deletion(&self, profile: &Value) -> Result<Option<String>, Failure> {
         let models = models(profile.get("behaviors"));
@@ -104,7 +106,7 @@ impl DetectCommands {
         if models.is_empty() {
             return Ok(None);
         }
-        let others = self.targets(profile).await?;
+        let others = targets(self.service, profile).await?;
         let others = others.iter().filter(|other| *other != target).count();
         let names = names(&models);
         Ok(Some(if others == 0 {
@@ -134,17 +136,17 @@ impl DetectCommands {
         }
         let each = of_each.unwrap_or(MOST_OF_EACH);
         let needed = if each == 0 { u64::MAX } else { FEWEST_DATAPOINTS.div_ceil(each) };
-        let mut targets = self.targets(profile).await?;
+        let mut targets = targets(self.service, profile).await?;
         if !targets.iter().any(|other| other == target) {
             targets.push(target.to_owned());
         }
-        let devices = match self.devices(&targets, needed).await {
+        let devices = match self.count(&targets, needed).await {
             Ok(Some(devices)) if devices < needed => devices,
             Ok(_) => return Ok(None),
             // It is advice: the profile can be attached without.
             Err(failure) => {
                 return Ok(Some(format!(
-                    "nobody knows whether the devices are enough to train a model: {failure}"
+                    "it is unknown whether the devices are enough to train a model: {failure}"
                 )));
             }
         };
@@ -168,67 +170,34 @@ impl DetectCommands {
         )))
     }
 
-    /// The ARNs of the targets of a profile.
-    pub(crate) async fn targets(&self, profile: &Value) -> Result<Vec<String>, Failure> {
-        let name = profile.get("securityProfileName").cloned().unwrap_or_default();
-        let targets = json!({"securityProfileName": name});
-        let targets = self.service.ask_all("ListTargetsForSecurityProfile", targets).await?;
-        let arn = |target: &Value| Some(target.get("arn")?.as_str()?.to_owned());
-        Ok(targets.iter().filter_map(arn).collect())
-    }
-
-    /// How many devices targets have, as far as that is below `enough`. None: nobody can count them.
-    async fn devices(&self, targets: &[String], enough: u64) -> Result<Option<u64>, Failure> {
+    /// How many devices targets have, as far as that is below `enough`. None: they cannot be counted.
+    async fn count(&self, targets: &[String], enough: u64) -> Result<Option<u64>, Failure> {
         let mut things = BTreeSet::new();
         let mut uncounted = false;
-        for target in targets {
-            let resource = target.splitn(6, ':').nth(5).unwrap_or_default();
-            match resource.split_once('/') {
-                Some(("thinggroup", group)) => {
-                    let input = json!({"thingGroupName": group, "recursive": true});
-                    self.count("ListThingsInThingGroup", input, enough, &mut things).await?;
-                }
-                Some(("all", which)) => {
+        for arn in targets {
+            match Target::of(arn) {
+                Target::Group(group) => drop(self.devices.add_group(group, enough, &mut things).await?),
+                Target::Registered => drop(self.devices.add_registered(enough, &mut things).await?),
+                Target::Everything => {
                     // Clients that are not registered are in no list.
-                    uncounted |= which != "registered-things";
-                    if which != "unregistered-things" {
-                        self.count("ListThings", json!({}), enough, &mut things).await?;
-                    }
+                    uncounted = true;
+                    self.devices.add_registered(enough, &mut things).await?;
                 }
-                _ => uncounted = true,
+                Target::Uncounted => uncounted = true,
             }
         }
         let devices = things.len() as u64;
         Ok(if uncounted && devices < enough { None } else { Some(devices) })
     }
+}
 
-    async fn count(
-        &self,
-        list: &'static str,
-        input: Value,
-        enough: u64,
-        things: &mut BTreeSet<String>,
-    ) -> Result<(), Failure> {
-        let Some(operation) = api::REGISTRY.iter().find(|operation| operation.name == list) else {
-            return Ok(());
-        };
-        let (mut input, mut pages) = (members(input), Pages::default());
-        input.insert("maxResults".to_owned(), PAGE.into());
-        while (things.len() as u64) < enough {
-            let page = value(&self.service.iot.call(operation, &input).await?);
-            let entries = page.get("things").and_then(Value::as_array).into_iter().flatten();
-            let name = |thing: &Value| {
-                let name = thing.as_str().or_else(|| thing.get("thingName")?.as_str());
-                name.map(ToOwned::to_owned)
-            };
-            things.extend(entries.filter_map(name));
-            let token = page.get("nextToken").and_then(Value::as_str).map(ToOwned::to_owned);
-            if !turn(list, &mut pages, &mut input, token)? {
-                break;
-            }
-        }
-        Ok(())
-    }
+/// The ARNs of the targets of a profile.
+pub(crate) async fn targets(service: &Service, profile: &Value) -> Result<Vec<String>, Failure> {
+    let name = profile.get("securityProfileName").cloned().unwrap_or_default();
+    let targets = json!({"securityProfileName": name});
+    let targets = service.ask_all("ListTargetsForSecurityProfile", targets).await?;
+    let arn = |target: &Value| Some(target.get("arn")?.as_str()?.to_owned());
+    Ok(targets.iter().filter_map(arn).collect())
 }
 
 /// Where a model stands, in words.

@@ -6,90 +6,89 @@
 
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
+use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::calls::is;
 use fleetwarden_commands::repeat::TRIES;
 use fleetwarden_commands::repeat::is_refusal;
-use fleetwarden_commands::subject::Subject;
+use fleetwarden_commands::target::Target;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::DetectCommands;
+use crate::models::targets;
 
 /// The member of an update with the version that it is of.
 pub(crate) const VERSION: &str = "expectedVersion";
 /// What the service says to another version.
 pub(crate) const CONFLICT: &str = "VersionConflictException";
 
-impl DetectCommands {
-    /// `UpdateSecurityProfile`, of a profile as it is now.
-    pub(crate) async fn update_profile(
-        &self,
-        command: &Command,
-        now: Option<&Value>,
-    ) -> Result<Box<RawValue>, Failure> {
-        let input = versioned(command, now);
-        let Some(subject) = Subject::of(self.service.family, command)? else {
-            return Ok(self.service.iot.call(command.operation, &input).await?);
+/// `UpdateSecurityProfile`, of a profile as it is now.
+pub(crate) async fn update_profile(
+    service: &Service,
+    command: &Command,
+    now: Option<&Value>,
+) -> Result<Box<RawValue>, Failure> {
+    let input = versioned(command, now);
+    let Some(target) = Target::of(service.family, command)? else {
+        return Ok(service.iot.call(command.operation, &input).await?);
+    };
+    let of = input.get(VERSION).and_then(Value::as_i64);
+    let mut tries = 1;
+    loop {
+        let error = match service.iot.call_once(command.operation, &input).await {
+            Err(error) if is(&error, CONFLICT) || !is_refusal(&error) => error,
+            answered => return Ok(answered?),
         };
-        let of = input.get(VERSION).and_then(Value::as_i64);
-        let mut tries = 1;
-        loop {
-            let error = match self.service.iot.call_once(command.operation, &input).await {
-                Err(error) if is(&error, CONFLICT) || !is_refusal(&error) => error,
-                answered => return Ok(answered?),
-            };
-            tracing::warn!(%error, "nobody knows whether the change was made");
-            // The look-up's own failure would be taken for the change's.
-            let Ok(Some(there)) = self.service.there(&subject).await else { return Err(error.into()) };
-            let version = there.get("version").and_then(Value::as_i64);
-            let is_next = version.is_some() && version == of.and_then(|of| of.checked_add(1));
-            if is_next && subject.is_done(self.service.family, Some(&there)) {
-                // It is described as an update answers.
-                return answer(&there);
-            }
-            if is(&error, CONFLICT) || version != of || tries == TRIES {
-                return Err(error.into());
-            }
-            tries += 1;
+        tracing::warn!(%error, "it is unknown whether the change was made");
+        // The look-up's own failure would be taken for the change's.
+        let Ok(Some(there)) = service.there(&target).await else { return Err(error.into()) };
+        let version = there.get("version").and_then(Value::as_i64);
+        let is_next = version.is_some() && version == of.and_then(|of| of.checked_add(1));
+        if is_next && target.is_done(service.family, Some(&there)) {
+            // It is described as an update answers.
+            return answer(&there);
+        }
+        if is(&error, CONFLICT) || version != of || tries == TRIES {
+            return Err(error.into());
+        }
+        tries += 1;
+    }
+}
+
+/// `DeleteSecurityProfile`, of a profile as it is now.
+pub(crate) async fn delete_profile(
+    service: &Service,
+    command: &Command,
+    now: Option<&Value>,
+) -> Result<Box<RawValue>, Failure> {
+    service.change_with(command, &versioned(command, now)).await
+}
+
+/// `AttachSecurityProfile` or `DetachSecurityProfile`.
+pub(crate) async fn change_target(service: &Service, command: &Command) -> Result<Box<RawValue>, Failure> {
+    let mut tries = 1;
+    loop {
+        let error = match service.iot.call_once(command.operation, &command.input).await {
+            Err(error) if !is_refusal(&error) => error,
+            answered => return Ok(answered?),
+        };
+        tracing::warn!(%error, "it is unknown whether the change was made");
+        let wanted = attaches(command);
+        match is_attached(service, command).await {
+            Ok(attached) if attached == wanted => return answer(&json!({})),
+            Ok(_) if tries < TRIES => tries += 1,
+            _ => return Err(error.into()),
         }
     }
+}
 
-    /// `DeleteSecurityProfile`, of a profile as it is now.
-    pub(crate) async fn delete_profile(
-        &self,
-        command: &Command,
-        now: Option<&Value>,
-    ) -> Result<Box<RawValue>, Failure> {
-        self.service.change_with(command, &versioned(command, now)).await
-    }
-
-    /// `AttachSecurityProfile` or `DetachSecurityProfile`.
-    pub(crate) async fn change_target(&self, command: &Command) -> Result<Box<RawValue>, Failure> {
-        let mut tries = 1;
-        loop {
-            let error = match self.service.iot.call_once(command.operation, &command.input).await {
-                Err(error) if !is_refusal(&error) => error,
-                answered => return Ok(answered?),
-            };
-            tracing::warn!(%error, "nobody knows whether the change was made");
-            let wanted = attaches(command);
-            match self.is_attached(command).await {
-                Ok(attached) if attached == wanted => return answer(&json!({})),
-                Ok(_) if tries < TRIES => tries += 1,
-                _ => return Err(error.into()),
-            }
-        }
-    }
-
-    /// Whether the profile of a command is attached to its target.
-    pub(crate) async fn is_attached(&self, command: &Command) -> Result<bool, Failure> {
-        let profile = json!({"securityProfileName": command.text("securityProfileName")});
-        let targets = self.targets(&profile).await?;
-        Ok(targets.iter().any(|target| target == command.text("securityProfileTargetArn")))
-    }
+/// Whether the profile of a command is attached to its target.
+pub(crate) async fn is_attached(service: &Service, command: &Command) -> Result<bool, Failure> {
+    let profile = json!({"securityProfileName": command.text("securityProfileName")});
+    let targets = targets(service, &profile).await?;
+    Ok(targets.iter().any(|target| target == command.text("securityProfileTargetArn")))
 }
 
 /// Whether a command attaches.

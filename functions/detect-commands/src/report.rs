@@ -10,8 +10,10 @@ mod series;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
+use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::sources::Sources;
 use fleetwarden_core::report::alarm::AlarmReport;
@@ -20,38 +22,41 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use serde_json::value::to_raw_value;
 
-use crate::DetectCommands;
 use crate::report::events::Events;
+use crate::report::ledger::fill_in;
 
 /// What is kept of the time to write the report down. What has not answered by then is a gap.
 const WRITING: Duration = Duration::from_secs(5);
-/// How far back a report goes if nobody says: a week.
+/// How far back a report goes by default, in hours: a week.
 const HOURS: i64 = 168;
 
-impl DetectCommands {
-    /// `AlarmReport`.
-    pub(crate) async fn report(&self, command: &Command, deadline: Millis) -> Result<Box<RawValue>, Failure> {
-        let now = self.service.clock.now();
-        let left = Duration::from_millis(u64::try_from(deadline.0.saturating_sub(now.0)).unwrap_or_default());
-        let sources = Sources::new(&self.service, left.saturating_sub(WRITING));
-        let hours = command.input.get("hours").and_then(serde_json::Value::as_i64).unwrap_or(HOURS);
-        let mut report = AlarmReport {
-            account: self.service.account.clone(),
-            region: self.service.iot.region().clone(),
-            since: now.plus_seconds(-hours * 3_600),
-            made_at: now,
-            ..AlarmReport::default()
-        };
-        let events = Events::read(&sources, command, &report).await;
-        report.active = events.active();
-        report.behaviors = events.behaviors();
-        report.flapping = events.flapping();
-        self.remember(&sources, &events, &mut report).await;
-        report.sum();
-        report.series = events.series(&sources, &report).await;
-        report.gaps = sources.into_gaps();
-        written(&report, command.text("format"))
-    }
+/// `AlarmReport`.
+pub(crate) async fn report(
+    service: &Service,
+    alarms: &Alarms,
+    command: &Command,
+    deadline: Millis,
+) -> Result<Box<RawValue>, Failure> {
+    let now = service.clock.now();
+    let left = Duration::from_millis(u64::try_from(deadline.0.saturating_sub(now.0)).unwrap_or_default());
+    let sources = Sources::new(service, left.saturating_sub(WRITING));
+    let hours = command.input.get("hours").and_then(serde_json::Value::as_i64).unwrap_or(HOURS);
+    let mut report = AlarmReport {
+        account: service.account.clone(),
+        region: service.iot.region().clone(),
+        since: now.plus_seconds(-hours * 3_600),
+        made_at: now,
+        ..AlarmReport::default()
+    };
+    let events = Events::read(&sources, command, &report).await;
+    report.active = events.active();
+    report.behaviors = events.behaviors();
+    report.flapping = events.flapping();
+    fill_in(alarms, &sources, &events, &mut report).await;
+    report.sum();
+    report.series = events.series(&sources, &report).await;
+    report.gaps = sources.into_gaps();
+    written(&report, command.text("format"))
 }
 
 /// The report in a format.

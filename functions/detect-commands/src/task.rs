@@ -1,12 +1,13 @@
 //! A mitigation task of alarms that passed the gate: claimed in the ledger as those of the policy's rules are, started,
 //! and followed by `apply-mitigations` to its end.
 //!
-//! Its follow-up is on its way before its start, because nobody delivers a command again: whoever dies in between leaves
-//! a claim that the follow-up either finds to be a task's, or gives back.
+//! The follow-up is sent before the start, because nothing delivers a command again: after a crash in between, the
+//! follow-up finds either a task for the claim, or gives the claim back.
 
 use std::collections::BTreeMap;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::mitigations::Holder;
@@ -15,8 +16,10 @@ use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_aws::queue::Queue;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
+use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
@@ -30,11 +33,18 @@ use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::DetectCommands;
+/// Starts mitigation tasks, each once, and has them followed.
+pub(crate) struct Tasks<'a> {
+    pub(crate) service: &'a Service,
+    pub(crate) ledger: &'a Ledger,
+    /// The mitigation queue, made when it is needed.
+    pub(crate) queue: &'a (dyn Fn() -> Queue + Send + Sync),
+    pub(crate) follow_up_seconds: u32,
+}
 
-impl DetectCommands {
-    /// Claims, starts and has followed what passed the gate; a repeat of it changes nothing.
-    pub(crate) async fn start_task(
+impl Tasks<'_> {
+    /// Claims and starts what passed the gate, and has it followed; a repeat of it changes nothing.
+    pub(crate) async fn start(
         &self,
         command: &Command,
         mut input: Map<String, Value>,
@@ -49,7 +59,7 @@ impl DetectCommands {
         }
         let hash = self.hash(command);
         let claimed_at = self.service.clock.now();
-        // Nobody but this try can start what it is the first to claim.
+        // Only this try can start what it is the first to claim.
         let first = match mitigations.claim_violations(request, additions, &hash, claimed_at).await? {
             WholeClaim::Taken => true,
             WholeClaim::TakenAgain => false,
@@ -63,7 +73,7 @@ impl DetectCommands {
                 return Err(Error::Later(format!("{id}: nothing overtakes an alarm")).into());
             }
         };
-        let started = match self.have_followed(request).await {
+        let started = match self.send_follow_up(request).await {
             Ok(()) => {
                 let alike = |there: &Value| {
                     let there = there.get("taskSummary").unwrap_or(there);
@@ -80,7 +90,7 @@ impl DetectCommands {
     /// what was done.
     pub(crate) async fn is_started(&self, command: &Command) -> Result<bool, Failure> {
         let id = command.text("taskId");
-        let Some(item) = (self.ledger)().get(&about::mitigation(id), "task").await? else { return Ok(false) };
+        let Some(item) = self.ledger.get(&about::mitigation(id), "task").await? else { return Ok(false) };
         if item.get_text(attribute::COMMAND_HASH) != Some(&self.hash(command)) {
             return Ok(false);
         }
@@ -102,11 +112,11 @@ impl DetectCommands {
     }
 
     /// Sends the follow-up of a task.
-    async fn have_followed(&self, request: &AlarmMitigationRequest) -> Result<(), Error> {
+    async fn send_follow_up(&self, request: &AlarmMitigationRequest) -> Result<(), Error> {
         let message = AlarmMitigationMessage::new(request.clone(), AlarmStep::Follow);
         let body = serde_json::to_string(&message).map_err(|e| Error::Input(e.to_string()))?;
         let message = Outgoing { body, delay_seconds: self.follow_up_seconds };
-        (self.mitigation_queue)().send(&[message]).await
+        (self.queue)().send(&[message]).await
     }
 }
 

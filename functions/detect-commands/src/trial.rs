@@ -11,6 +11,7 @@ use fleetwarden_behaviors::Datapoint;
 use fleetwarden_behaviors::FEWEST_DATAPOINTS;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
+use fleetwarden_commands::Service;
 use fleetwarden_core::api::own::TRY_HOURS;
 use fleetwarden_core::api::own::TRY_ON;
 use fleetwarden_core::timestamp::Millis;
@@ -18,7 +19,6 @@ use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::DetectCommands;
 use crate::behaviors::Judged;
 use crate::trial::read::Reader;
 use crate::trial::run::never;
@@ -80,35 +80,32 @@ impl Verdict {
     }
 }
 
-impl DetectCommands {
-    /// Tries behaviors on the things that the command names, if it names any.
-    pub(crate) async fn try_on(
-        &self,
-        command: &Command,
-        judged: &Judged,
-        deadline: Millis,
-    ) -> Result<Option<Trial>, Failure> {
-        let Some(Value::Array(things)) = command.own.get(TRY_ON) else { return Ok(None) };
-        let mut things: Vec<String> =
-            things.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-        things.sort_unstable();
-        things.dedup();
-        let hours = command.own.get(TRY_HOURS).and_then(Value::as_i64).unwrap_or(KEPT_HOURS);
-        let mut reader = Reader::new(self, hours, deadline)?;
-        let mut tried: Vec<Option<Tried>> = judged.behaviors.iter().map(|_| None).collect();
-        for at in 0..judged.behaviors.len() {
-            let (Some(behavior), Some(None)) = (judged.behaviors.get(at), tried.get(at)) else { continue };
-            // One stream at a time: what several things report in 14 days is much.
-            let values = reader.values(behavior, &things).await?;
-            let alike = judged.behaviors.iter().enumerate();
-            for (at, behavior) in alike.filter(|(_, other)| other.stream() == behavior.stream()) {
-                let (Some(given), Some(place)) = (judged.given.get(at), tried.get_mut(at)) else { continue };
-                *place = Some(Tried::new(behavior, given, judged, &values));
-            }
+/// Tries behaviors on the things that the command names, if it names any.
+pub(crate) async fn try_on(
+    service: &Service,
+    command: &Command,
+    judged: &Judged,
+    deadline: Millis,
+) -> Result<Option<Trial>, Failure> {
+    let Some(Value::Array(things)) = command.own.get(TRY_ON) else { return Ok(None) };
+    let mut things: Vec<String> = things.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+    things.sort_unstable();
+    things.dedup();
+    let hours = command.own.get(TRY_HOURS).and_then(Value::as_i64).unwrap_or(KEPT_HOURS);
+    let mut reader = Reader::new(service, hours, deadline)?;
+    let mut tried: Vec<Option<Tried>> = judged.behaviors.iter().map(|_| None).collect();
+    for at in 0..judged.behaviors.len() {
+        let (Some(behavior), Some(None)) = (judged.behaviors.get(at), tried.get(at)) else { continue };
+        // One stream at a time: what several things report in 14 days is much.
+        let values = reader.values(behavior, &things).await?;
+        let alike = judged.behaviors.iter().enumerate();
+        for (at, behavior) in alike.filter(|(_, other)| other.stream() == behavior.stream()) {
+            let (Some(given), Some(place)) = (judged.given.get(at), tried.get_mut(at)) else { continue };
+            *place = Some(Tried::new(behavior, given, judged, &values));
         }
-        let complete = reader.is_complete();
-        Ok(Some(Trial { things, hours, complete, behaviors: tried.into_iter().flatten().collect() }))
     }
+    let complete = reader.is_complete();
+    Ok(Some(Trial { things, hours, complete, behaviors: tried.into_iter().flatten().collect() }))
 }
 
 impl Tried {
@@ -176,7 +173,7 @@ impl Trial {
         json!({"things": self.things, "hours": self.hours, "complete": self.complete, "behaviors": behaviors})
     }
 
-    /// What of it nobody can have meant, in words; nothing if there is none.
+    /// What of it is surely not meant; nothing if there is none.
     pub(crate) fn danger(&self) -> Option<String> {
         let dangers = self.behaviors.iter().filter_map(|tried| {
             let name = shown(&tried.name);

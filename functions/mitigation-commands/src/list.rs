@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use fleetwarden_aws::ledger::IndexKey;
 use fleetwarden_aws::ledger::Item;
+use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::MITIGATIONS;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::mitigations::OF_AUDIT;
@@ -19,7 +20,6 @@ use fleetwarden_core::mitigation::view::Task;
 use fleetwarden_core::names::is_name;
 use fleetwarden_core::timestamp::Millis;
 
-use crate::MitigationCommands;
 use crate::page::Room;
 use crate::page::foreign;
 use crate::task::task;
@@ -48,65 +48,62 @@ struct Found {
     check: Option<String>,
 }
 
-impl MitigationCommands {
-    /// `MitigationList`.
-    pub(crate) async fn list(&self, command: &Command, deadline: Millis) -> Result<Listed, Failure> {
-        let wanted = Wanted::of(command);
-        let mut after = wanted.place(command.text("nextToken"))?;
-        let mut room = Room::of(command, &self.clock, deadline);
-        let mut tasks = Vec::new();
-        while !room.is_closed() {
-            let limit = if wanted.has_filter() { READ } else { room.limit(READ) };
-            let (found, more) = self.find(&wanted, after.as_deref(), limit).await?;
-            let items = self.items(&found).await?;
-            for Found { place, task_id, check } in found {
-                let of_task = items.get(&task_id).map(task);
-                if let Some(task) = of_task.filter(|task| wanted.takes(task, check.as_deref())) {
-                    if !room.take(&task) {
-                        return Ok(Listed { tasks, next_token: after });
-                    }
-                    tasks.push(task);
+/// `MitigationList`.
+pub(crate) async fn list(ledger: &Ledger, command: &Command, mut room: Room<'_>) -> Result<Listed, Failure> {
+    let wanted = Wanted::of(command);
+    let mut after = wanted.place(command.text("nextToken"))?;
+    let mut tasks = Vec::new();
+    while !room.is_closed() {
+        let limit = if wanted.has_filter() { READ } else { room.limit(READ) };
+        let (found, more) = find(ledger, &wanted, after.as_deref(), limit).await?;
+        let by_id = items(ledger, &found).await?;
+        for Found { place, task_id, check } in found {
+            let of_task = by_id.get(&task_id).map(task);
+            if let Some(task) = of_task.filter(|task| wanted.takes(task, check.as_deref())) {
+                if !room.take(&task) {
+                    return Ok(Listed { tasks, next_token: after });
                 }
-                after = Some(place);
+                tasks.push(task);
             }
-            if !more {
-                return Ok(Listed { tasks, next_token: None });
-            }
+            after = Some(place);
         }
-        // Without a place, nothing says that there is more.
-        let place = after.ok_or_else(Failure::out_of_time)?;
-        Ok(Listed { tasks, next_token: Some(place) })
+        if !more {
+            return Ok(Listed { tasks, next_token: None });
+        }
     }
+    // Without a place, nothing says that there is more.
+    let place = after.ok_or_else(Failure::out_of_time)?;
+    Ok(Listed { tasks, next_token: Some(place) })
+}
 
-    /// Some tasks after a place, and whether there may be more.
-    async fn find(
-        &self,
-        wanted: &Wanted<'_>,
-        after: Option<&str>,
-        limit: i32,
-    ) -> Result<(Vec<Found>, bool), Failure> {
-        let page = if let Some(audit) = wanted.audit {
-            self.ledger.query_page(&about::audit_task(audit), OF_AUDIT, after, Some(limit)).await?
-        } else {
-            let place = after.and_then(|after| after.split_once('/'));
-            let before = place.map(|(range, pk)| IndexKey { pk, sk: TASK, range });
-            let (first, last) = &wanted.period;
-            self.ledger.query_index(MITIGATIONS, TASK, (first, last), before, limit).await?
-        };
-        let found = page.items.iter().filter_map(|item| found(item, wanted.audit.is_some()));
-        Ok((found.collect(), page.more))
-    }
+/// Some tasks after a place, and whether there may be more.
+async fn find(
+    ledger: &Ledger,
+    wanted: &Wanted<'_>,
+    after: Option<&str>,
+    limit: i32,
+) -> Result<(Vec<Found>, bool), Failure> {
+    let page = if let Some(audit) = wanted.audit {
+        ledger.query_page(&about::audit_task(audit), OF_AUDIT, after, Some(limit)).await?
+    } else {
+        let place = after.and_then(|after| after.split_once('/'));
+        let before = place.map(|(range, pk)| IndexKey { pk, sk: TASK, range });
+        let (first, last) = &wanted.period;
+        ledger.query_index(MITIGATIONS, TASK, (first, last), before, limit).await?
+    };
+    let found = page.items.iter().filter_map(|item| found(item, wanted.audit.is_some()));
+    Ok((found.collect(), page.more))
+}
 
-    /// The items of tasks, by task id.
-    async fn items(&self, found: &[Found]) -> Result<BTreeMap<String, Item>, Failure> {
-        // A command's task stands with its audit once for each check, and one call takes a key only once.
-        let ids: BTreeMap<&str, String> =
-            found.iter().map(|found| (found.task_id.as_str(), about::mitigation(&found.task_id))).collect();
-        let keys: Vec<(String, &str)> = ids.into_values().map(|pk| (pk, TASK)).collect();
-        let items = self.ledger.get_all(&keys).await?;
-        let by_id = |item: Item| Some((item.get_text(attribute::TASK_ID)?.to_owned(), item));
-        Ok(items.into_iter().filter_map(by_id).collect())
-    }
+/// The items of tasks, by task id.
+async fn items(ledger: &Ledger, found: &[Found]) -> Result<BTreeMap<String, Item>, Failure> {
+    // A command's task stands with its audit once for each check, and one call takes a key only once.
+    let ids: BTreeMap<&str, String> =
+        found.iter().map(|found| (found.task_id.as_str(), about::mitigation(&found.task_id))).collect();
+    let keys: Vec<(String, &str)> = ids.into_values().map(|pk| (pk, TASK)).collect();
+    let items = ledger.get_all(&keys).await?;
+    let by_id = |item: Item| Some((item.get_text(attribute::TASK_ID)?.to_owned(), item));
+    Ok(items.into_iter().filter_map(by_id).collect())
 }
 
 /// What an item says of a task: the index has its keys, an audit has its id.

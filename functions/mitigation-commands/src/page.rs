@@ -11,7 +11,7 @@ use serde_json::Value;
 const MAX_ANSWER: usize = 5_000_000;
 /// Nothing more is read when less than this is left.
 const MARGIN_SECONDS: i64 = 10;
-/// How many entries a page has if nobody says.
+/// How many entries a page has by default.
 const ENTRIES: usize = 250;
 
 /// The room in a page.

@@ -5,6 +5,7 @@
 //! results, which stand in the order of their ids.
 
 use fleetwarden_aws::ledger::Item;
+use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
@@ -14,10 +15,8 @@ use fleetwarden_core::mitigation::view::Finding;
 use fleetwarden_core::mitigation::view::Shown;
 use fleetwarden_core::mitigation::view::Violation;
 use fleetwarden_core::names::is_name;
-use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
-use crate::MitigationCommands;
 use crate::page::Room;
 use crate::page::foreign;
 use crate::results;
@@ -60,120 +59,114 @@ enum Part {
     Waiting,
 }
 
-impl MitigationCommands {
-    /// `MitigationShow`.
-    pub(crate) async fn show(&self, command: &Command, deadline: Millis) -> Result<Shown, Failure> {
-        let id = command.text("taskId");
-        let begin = Place::read(command.text("nextToken"))?;
-        let pk = about::mitigation(id);
-        let Some(item) = self.ledger.get(&pk, "task").await? else {
-            let what =
-                format!("the ledger has no mitigation task '{id}': MitigationList has those of 400 days");
-            return Err(Failure::Refused { name: "NoMitigation", what });
-        };
-        let mut shown = Shown { task: task::task(&item), ..Shown::default() };
-        let mut room = Room::of(command, &self.clock, deadline);
-        let next = if shown.task.profile.is_some() {
-            let next = self.fill(&pk, &item, begin, &mut room, &mut shown.violations).await?;
-            self.add_releases(&pk, &mut shown.violations).await?;
-            next
-        } else {
-            self.fill(&pk, &item, begin, &mut room, &mut shown.findings).await?
-        };
-        shown.next_token = next.map(|place| place.token());
-        Ok(shown)
-    }
+/// `MitigationShow`.
+pub(crate) async fn show(ledger: &Ledger, command: &Command, mut room: Room<'_>) -> Result<Shown, Failure> {
+    let id = command.text("taskId");
+    let begin = Place::read(command.text("nextToken"))?;
+    let pk = about::mitigation(id);
+    let Some(item) = ledger.get(&pk, "task").await? else {
+        let what = format!("the ledger has no mitigation task '{id}': MitigationList has those of 400 days");
+        return Err(Failure::Refused { name: "NoMitigation", what });
+    };
+    let mut shown = Shown { task: task::task(&item), ..Shown::default() };
+    let next = if shown.task.profile.is_some() {
+        let next = fill(ledger, &pk, &item, begin, &mut room, &mut shown.violations).await?;
+        add_releases(ledger, &pk, &mut shown.violations).await?;
+        next
+    } else {
+        fill(ledger, &pk, &item, begin, &mut room, &mut shown.findings).await?
+    };
+    shown.next_token = next.map(|place| place.token());
+    Ok(shown)
+}
 
-    /// Fills a page, and says where the next one begins.
-    async fn fill<T: Target>(
-        &self,
-        pk: &str,
-        task: &Item,
-        mut place: Place,
-        room: &mut Room<'_>,
-        page: &mut Vec<T>,
-    ) -> Result<Option<Place>, Failure> {
-        while !room.is_closed() {
-            let (found, more) = match place.part {
-                Part::Waiting => (self.waiting(pk, task, place.after.as_deref()).await?, false),
-                part => self.results(pk, part, place.after.as_deref(), room.limit(READ)).await?,
-            };
-            for (id, target) in found {
-                if let Some(target) = target {
-                    if !room.take(&target) {
-                        return Ok(Some(place));
-                    }
-                    page.push(target);
+/// Fills a page, and says where the next one begins.
+async fn fill<T: Target>(
+    ledger: &Ledger,
+    pk: &str,
+    task: &Item,
+    mut place: Place,
+    room: &mut Room<'_>,
+    page: &mut Vec<T>,
+) -> Result<Option<Place>, Failure> {
+    while !room.is_closed() {
+        let (found, more) = match place.part {
+            Part::Waiting => (read_waiting(ledger, pk, task, place.after.as_deref()).await?, false),
+            part => read_results(ledger, pk, part, place.after.as_deref(), room.limit(READ)).await?,
+        };
+        for (id, target) in found {
+            if let Some(target) = target {
+                if !room.take(&target) {
+                    return Ok(Some(place));
                 }
-                place.after = Some(id);
+                page.push(target);
             }
-            if !more {
-                let Some(part) = place.part.next() else { return Ok(None) };
-                place = Place { part, after: None };
-            }
+            place.after = Some(id);
         }
-        Ok(Some(place))
-    }
-
-    /// Reads some results: the id of each, with what it is if it is of this part. Says whether there may be more.
-    async fn results<T: Target>(
-        &self,
-        pk: &str,
-        part: Part,
-        after: Option<&str>,
-        limit: i32,
-    ) -> Result<(Vec<(String, Option<T>)>, bool), Failure> {
-        let after = after.map(|id| format!("{}{id}", T::KEYS.0));
-        // Of what did not succeed there is little among much.
-        let limit = (part == Part::Good).then_some(limit);
-        let read = self.ledger.query_page(pk, T::KEYS, after.as_deref(), limit).await?;
-        let found = read.items.iter().filter_map(|item| {
-            let id = item.get_text("sk")?.strip_prefix(T::KEYS.0)?.to_owned();
-            let is_of_part = results::is_good(item) == (part == Part::Good);
-            Some((id, is_of_part.then(|| T::of_result(item))))
-        });
-        Ok((found.collect(), read.more))
-    }
-
-    /// What the task names after an id and has no result of.
-    async fn waiting<T: Target>(
-        &self,
-        pk: &str,
-        task: &Item,
-        after: Option<&str>,
-    ) -> Result<Vec<(String, Option<T>)>, Failure> {
-        let state = State::of(task);
-        let word =
-            if state.is_some_and(State::has_ended) { "unknown" } else { state.map_or("", State::as_str) };
-        let mut named = T::named(task, word);
-        named.retain(|target| after.is_none_or(|after| target.id() > after));
-        named.sort_by(|one, other| one.id().cmp(other.id()));
-        let keys: Vec<String> = named.iter().map(|target| format!("{}{}", T::KEYS.0, target.id())).collect();
-        let keys: Vec<(String, &str)> = keys.iter().map(|sk| (pk.to_owned(), sk.as_str())).collect();
-        let results = self.ledger.get_all(&keys).await?;
-        named.retain(|target| {
-            let is_its = |item: &Item| {
-                item.get_text("sk").and_then(|sk| sk.strip_prefix(T::KEYS.0)) == Some(target.id())
-            };
-            !results.iter().any(is_its)
-        });
-        Ok(named.into_iter().map(|target| (target.id().to_owned(), Some(target))).collect())
-    }
-
-    /// Adds what came of the release from the groups that the task has put things into.
-    async fn add_releases(&self, pk: &str, violations: &mut [Violation]) -> Result<(), Failure> {
-        let put = violations.iter().filter(|violation| !violation.groups.is_empty());
-        let keys: Vec<String> = put.map(|violation| format!("release#{}", violation.violation_id)).collect();
-        let keys: Vec<(String, &str)> = keys.iter().map(|sk| (pk.to_owned(), sk.as_str())).collect();
-        for item in self.ledger.get_all(&keys).await? {
-            let id = item.get_text(attribute::VIOLATION_ID);
-            let of_item = violations.iter_mut().find(|violation| Some(violation.violation_id.as_str()) == id);
-            if let Some(violation) = of_item {
-                violation.release = item.get_text(attribute::RELEASE).map(ToOwned::to_owned);
-            }
+        if !more {
+            let Some(part) = place.part.next() else { return Ok(None) };
+            place = Place { part, after: None };
         }
-        Ok(())
     }
+    Ok(Some(place))
+}
+
+/// Reads some results: the id of each, with what it is if it is of this part. Says whether there may be more.
+async fn read_results<T: Target>(
+    ledger: &Ledger,
+    pk: &str,
+    part: Part,
+    after: Option<&str>,
+    limit: i32,
+) -> Result<(Vec<(String, Option<T>)>, bool), Failure> {
+    let after = after.map(|id| format!("{}{id}", T::KEYS.0));
+    // Of what did not succeed there is little among much.
+    let limit = (part == Part::Good).then_some(limit);
+    let read = ledger.query_page(pk, T::KEYS, after.as_deref(), limit).await?;
+    let found = read.items.iter().filter_map(|item| {
+        let id = item.get_text("sk")?.strip_prefix(T::KEYS.0)?.to_owned();
+        let is_of_part = results::is_good(item) == (part == Part::Good);
+        Some((id, is_of_part.then(|| T::of_result(item))))
+    });
+    Ok((found.collect(), read.more))
+}
+
+/// What the task names after an id and has no result of.
+async fn read_waiting<T: Target>(
+    ledger: &Ledger,
+    pk: &str,
+    task: &Item,
+    after: Option<&str>,
+) -> Result<Vec<(String, Option<T>)>, Failure> {
+    let state = State::of(task);
+    let word = if state.is_some_and(State::has_ended) { "unknown" } else { state.map_or("", State::as_str) };
+    let mut named = T::named(task, word);
+    named.retain(|target| after.is_none_or(|after| target.id() > after));
+    named.sort_by(|one, other| one.id().cmp(other.id()));
+    let keys: Vec<String> = named.iter().map(|target| format!("{}{}", T::KEYS.0, target.id())).collect();
+    let keys: Vec<(String, &str)> = keys.iter().map(|sk| (pk.to_owned(), sk.as_str())).collect();
+    let results = ledger.get_all(&keys).await?;
+    named.retain(|target| {
+        let is_its =
+            |item: &Item| item.get_text("sk").and_then(|sk| sk.strip_prefix(T::KEYS.0)) == Some(target.id());
+        !results.iter().any(is_its)
+    });
+    Ok(named.into_iter().map(|target| (target.id().to_owned(), Some(target))).collect())
+}
+
+/// Adds what came of the release from the groups that the task has put things into.
+async fn add_releases(ledger: &Ledger, pk: &str, violations: &mut [Violation]) -> Result<(), Failure> {
+    let put = violations.iter().filter(|violation| !violation.groups.is_empty());
+    let keys: Vec<String> = put.map(|violation| format!("release#{}", violation.violation_id)).collect();
+    let keys: Vec<(String, &str)> = keys.iter().map(|sk| (pk.to_owned(), sk.as_str())).collect();
+    for item in ledger.get_all(&keys).await? {
+        let id = item.get_text(attribute::VIOLATION_ID);
+        let of_item = violations.iter_mut().find(|violation| Some(violation.violation_id.as_str()) == id);
+        if let Some(violation) = of_item {
+            violation.release = item.get_text(attribute::RELEASE).map(ToOwned::to_owned);
+        }
+    }
+    Ok(())
 }
 
 impl Target for Finding {

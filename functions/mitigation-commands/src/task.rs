@@ -1,4 +1,4 @@
-//! From the ledger's item of a task to what is told of it. Pure.
+//! From the ledger's item of a task to the answer. Pure.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use fleetwarden_core::mitigation::view::Task;
 use fleetwarden_core::mitigation::view::Violation;
 use fleetwarden_core::report::Outcomes;
 
-/// A task as it is told.
+/// A task as it is answered.
 pub(crate) fn task(item: &Item) -> Task {
     let text = |name| item.get_text(name).map(ToOwned::to_owned);
     let is_of_alarms = item.get_text(attribute::PROFILE).is_some();

@@ -1,36 +1,46 @@
 //! How many devices the targets of a security profile are.
 //!
-//! A target is a thing group, or all things of a kind. A group's things are counted once a look; of all things the fleet
-//! index has the number, if the account has one. Devices that are not registered are not counted.
+//! A group's things are counted once a run; of all things the fleet index has the number, if the account has one. Devices
+//! that are not registered are not counted.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::profile_devices::ProfileDevices;
+use fleetwarden_aws::profile_devices::Target;
 
-use crate::MlModelStatus;
+use crate::detect::if_there;
 
-/// What was counted in this look, by the ARN of the target.
-#[derive(Debug, Default)]
-pub(crate) struct Counted {
-    targets: HashMap<String, Option<u64>>,
+/// A group with more things is not counted.
+const MOST_THINGS: u64 = 20_000;
+
+/// Counts devices, and remembers those of each target, by its ARN.
+pub(crate) struct DeviceCounts<'a> {
+    devices: &'a ProfileDevices,
+    counted: HashMap<String, Option<u64>>,
 }
 
-impl MlModelStatus {
-    /// How many devices these targets are. None: not known. A device of two groups counts twice, which makes a forecast
-    /// more careful and a share smaller.
+impl<'a> DeviceCounts<'a> {
+    pub(crate) fn new(devices: &'a ProfileDevices) -> Self {
+        Self { devices, counted: HashMap::new() }
+    }
+
+    /// How many devices these targets are. None: unknown. A device of two groups counts twice, which makes a forecast more
+    /// careful and a share smaller.
     ///
-    /// What is refused is not known, and fails nothing: only forecast and share need it.
-    pub(crate) async fn devices(&self, targets: &[String], counted: &mut Counted) -> Option<u64> {
+    /// If a call is refused the number is unknown, and nothing fails: only forecast and share need it.
+    pub(crate) async fn of(&mut self, targets: &[String]) -> Option<u64> {
         let mut sum = 0_u64;
         for arn in targets {
-            let count = if let Some(count) = counted.targets.get(arn) {
+            let count = if let Some(count) = self.counted.get(arn) {
                 *count
             } else {
                 let count = self.count(arn).await.unwrap_or_else(|error| {
                     tracing::warn!(error.name = error.name(), %error, "the devices of a target are not counted");
                     None
                 });
-                counted.targets.insert(arn.clone(), count);
+                self.counted.insert(arn.clone(), count);
                 count
             };
             sum = sum.saturating_add(count?);
@@ -39,12 +49,14 @@ impl MlModelStatus {
     }
 
     async fn count(&self, arn: &str) -> Result<Option<u64>, Error> {
-        // arn:aws:iot:REGION:ACCOUNT:thinggroup/NAME, or …:all/registered-things.
-        let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
-        match resource.split_once('/') {
-            Some(("thinggroup", group)) => self.things_in(group).await,
-            Some(("all", "registered-things" | "things")) => self.all_things().await,
-            _ => Ok(None),
+        match Target::of(arn) {
+            Target::Group(group) => {
+                let mut things = BTreeSet::new();
+                let all = self.devices.add_group(group, MOST_THINGS, &mut things).await;
+                Ok(if_there(all)?.filter(|all| *all).map(|_| things.len() as u64))
+            }
+            Target::Registered | Target::Everything => self.devices.indexed().await,
+            Target::Uncounted => Ok(None),
         }
     }
 }

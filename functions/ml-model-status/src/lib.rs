@@ -1,10 +1,17 @@
 //! `ml-model-status`: watches the models of ML Detect.
 //!
-//! Before it, a schedule invoked it once a day, or somebody who wants to know now. Device Defender announces no change of
-//! a model, so it asks: all security profiles, the training summary of every behavior that a model judges, and the
-//! targets of those profiles ([`look`]). With what the ledger keeps of the days before ([`memory`]) each behavior gets
-//! its forecast and its troubles ([`judge`]). After it, people know of each trouble that began, lasts or is over
-//! ([`notify`]), metrics show each model, and the ledger has the status of all of them, which is also the answer.
+//! Device Defender announces no change of a model. So a schedule invokes this function once a day, or a person does, and it
+//! asks.
+//!
+//! The rooms, in the order of the work:
+//!
+//! - [`handler`]: the event, and the claim that makes a repeated delivery do nothing;
+//! - [`run`]: one run, from the [`snapshot`] of the run before to the next one;
+//! - [`detect`]: the security profiles and the training summary of every behavior with a model; [`devices`]: how many
+//!   devices the targets of a profile are;
+//! - [`plan`]: what of this needs no service: the forecast and the problems of each model, and the status of all of them,
+//!   which is the answer and in the ledger;
+//! - [`alerts`]: each problem that starts, persists or is fixed.
 //!
 //! Calls: one for each 250 profiles, one for each 10 behaviors with a model, two for each profile that has one, one for
 //! each 250 things of its target groups. Profiles without models cost no call of their own. It needs
@@ -12,38 +19,27 @@
 //! `iot:ListTargetsForSecurityProfile`, `iot:ListThingsInThingGroup`, `iot:GetStatistics`, `sns:Publish` on the alert
 //! topic, and the ledger's `dynamodb:GetItem`, `BatchGetItem`, `Query`, `PutItem`, `UpdateItem` and `BatchWriteItem`.
 
-mod calls;
+mod alerts;
+mod detect;
 mod devices;
-mod judge;
-mod look;
-mod memory;
-mod notify;
-#[cfg(test)]
-mod tests;
+mod handler;
+mod plan;
+mod run;
+mod snapshot;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
-use fleetwarden_aws::invocation;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::pace::Pace;
+use fleetwarden_aws::profile_devices::ProfileDevices;
 use fleetwarden_aws::settings::Common;
 use fleetwarden_aws::settings::SettingsError;
 use fleetwarden_aws::settings::optional;
 use fleetwarden_aws::telemetry;
-use fleetwarden_core::metrics;
-use fleetwarden_core::timestamp::Millis;
-use lambda_runtime::Context;
-use serde::Deserialize;
-use serde_json::Value;
-use serde_json::json;
 
-const NAME: &str = "ml-model-status";
-/// What is left of an invocation when it ends its look: enough to keep and to tell. Of a short one it is a quarter.
-const MARGIN_MS: i64 = 45_000;
 /// The share of devices in alarm from which a model is taken to be bad, in percent, unless the environment says another.
 const LIMIT_PERCENT: u32 = 20;
 /// How large the status may be in the ledger, whose items have 400 KB, and in an answer, which Lambda limits to 6 MB.
@@ -59,9 +55,11 @@ pub struct MlModelStatus {
     pub iot: aws_sdk_iot::Client,
     /// How fast it is called.
     pub pace: Pace,
-    /// What is known of the models, and of alarms.
+    /// The devices of security profiles.
+    pub devices: ProfileDevices,
+    /// The snapshot, the status and the alarms.
     pub ledger: Ledger,
-    /// Who is told.
+    /// Where alerts are raised.
     pub alerts: Alerts,
     /// Its clock.
     pub clock: Clock,
@@ -69,14 +67,6 @@ pub struct MlModelStatus {
     pub limit: f64,
     /// Where metric lines go.
     pub emit: fn(&str),
-}
-
-/// What woke the function.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-struct Wish {
-    /// The time of the schedule, in RFC 3339: a delivery that is repeated has the same.
-    scheduled_at: Option<String>,
 }
 
 impl MlModelStatus {
@@ -97,39 +87,13 @@ impl MlModelStatus {
             region: common.region,
             iot: shared.iot(),
             pace: Pace::from_env()?,
+            devices: ProfileDevices::new(shared.iot(), Pace::from_env()?),
             ledger,
             alerts,
             clock,
             limit: f64::from(limit_percent()?) / 100.0,
             emit: telemetry::emit,
         })
-    }
-
-    /// Takes an invocation: of a schedule, or of somebody who wants to know. Gives the status of all models.
-    ///
-    /// # Errors
-    /// What is wrong with the event, or that ledger or alert topic do not answer. What AWS IoT does not answer is a trouble
-    /// of its own.
-    pub async fn handle(&self, event: Value, context: &Context) -> Result<Value, Error> {
-        let wish: Wish = invocation::wish(event, "{}")?;
-        let done = self.wished(wish, context).await;
-        let failed = u64::from(done.is_err());
-        (self.emit)(&metrics::invocation_line(NAME, self.clock.now(), 1, failed, 0));
-        done
-    }
-
-    async fn wished(&self, wish: Wish, context: &Context) -> Result<Value, Error> {
-        let slot = invocation::slot(wish.scheduled_at.as_deref(), context)?;
-        let deadline = invocation::deadline(context);
-        let (about, lease) = (about::look(NAME, &slot), invocation::lease(deadline));
-        let look = Box::pin(self.look(deadline));
-        let status = self.ledger.once(&about, self.clock.now(), lease, look).await?;
-        Ok(status.map_or_else(|| json!({"slot": slot, "repeated": true}), |status| json!(status)))
-    }
-
-    /// When an invocation stops looking.
-    fn stop_at(&self, deadline: Millis) -> Millis {
-        invocation::stop_at(self.clock.now(), deadline, MARGIN_MS)
     }
 
     fn alarms(&self) -> Alarms {

@@ -16,7 +16,6 @@ mod incident;
 mod item;
 mod life;
 mod open;
-mod population;
 mod round;
 mod stored;
 

@@ -21,6 +21,8 @@ pub mod model_status;
 pub mod original_words;
 pub mod pace;
 pub mod policy;
+pub mod populations;
+pub mod profile_devices;
 pub mod queue;
 pub mod registry;
 mod rest;

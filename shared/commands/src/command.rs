@@ -115,7 +115,7 @@ impl Command {
         }
     }
 
-    /// Whether the account is named, so that nobody has to be told what is lost.
+    /// Whether the account is named, so that what is lost need not be said.
     pub fn is_confirmed(&self, account: &str) -> bool {
         self.confirm.as_deref() == Some(account)
     }

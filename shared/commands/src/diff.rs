@@ -63,7 +63,7 @@ fn by_name(list: &Value) -> Option<BTreeMap<&str, &Value>> {
     named.filter(|named| named.len() == list.len() && !named.is_empty())
 }
 
-/// Numbers are the same if they have the same value: a time comes back with a fraction that nobody wrote.
+/// Numbers are the same if they have the same value: a time comes back with a fraction that was not given.
 pub fn same(one: &Value, other: &Value) -> bool {
     match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => (one - other).abs() < 0.001,

@@ -12,30 +12,30 @@ use crate::failure::Failure;
 
 /// The name of a failure: something of it is protected.
 pub const PROTECTED: &str = "Protected";
-/// The name of a failure: nobody can say whether something of it is protected.
+/// The name of a failure: whether something of it is protected is unknown.
 pub const UNKNOWN: &str = "ProtectionUnknown";
 
-/// What keeps something from being mitigated.
+/// What blocks a mitigation.
 #[derive(Debug)]
-pub struct Held {
+pub struct Blocked {
     /// The failure's name.
     pub name: &'static str,
-    /// Why, for people.
+    /// Why.
     pub why: String,
 }
 
-/// Keeps a resource from being mitigated, unless it is known that nothing protects it. `nameless_may_be` says whether one
-/// that names nothing may be protected.
+/// Lets a resource pass only if it is known that nothing protects it. `nameless_may_be` says whether one that names nothing
+/// may be protected.
 ///
 /// # Errors
-/// What keeps it.
-pub async fn unprotected(
+/// What blocks it.
+pub async fn check_protection(
     policy: &Policy,
     identifier: &ResourceIdentifier,
     registry: &Registry,
     nameless_may_be: bool,
-) -> Result<(), Held> {
-    let unknown = |why: String| Err(Held { name: UNKNOWN, why });
+) -> Result<(), Blocked> {
+    let unknown = |why: String| Err(Blocked { name: UNKNOWN, why });
     if identifier.is_empty() {
         return if nameless_may_be {
             unknown("the finding names no resource that is known, so that it may be protected".to_owned())
@@ -44,38 +44,44 @@ pub async fn unprotected(
         };
     }
     let wants = |things: &Things| policy.protection(identifier, things).err().unwrap_or_default();
-    unprotected_by(policy, identifier, &registry.look_up(Some(identifier), wants).await)
+    check_protection_of(policy, identifier, &registry.look_up(Some(identifier), wants).await)
 }
 
-/// As [`unprotected`], with what is known of the things behind the resource.
+/// As [`check_protection`], with what is known of the things behind the resource.
 ///
 /// # Errors
-/// What keeps it.
-pub fn unprotected_by(policy: &Policy, identifier: &ResourceIdentifier, things: &Things) -> Result<(), Held> {
+/// What blocks it.
+pub fn check_protection_of(
+    policy: &Policy,
+    identifier: &ResourceIdentifier,
+    things: &Things,
+) -> Result<(), Blocked> {
     let label = identifier.label();
     match policy.protection(identifier, things) {
         Ok(None) => Ok(()),
         Ok(Some(protection)) => {
-            Err(Held { name: PROTECTED, why: format!("{label} is protected, by {protection}") })
+            Err(Blocked { name: PROTECTED, why: format!("{label} is protected, by {protection}") })
         }
         Err(_) => {
-            let why = if let Things::Unknown { unknown } = things { unknown } else { "nobody asked" };
-            let why = format!("nobody can say whether what is behind {label} is protected: {why}");
-            Err(Held { name: UNKNOWN, why })
+            let why = if let Things::Unknown { unknown } = things { unknown } else { "it was not asked for" };
+            let why = format!("it is unknown whether what is behind {label} is protected: {why}");
+            Err(Blocked { name: UNKNOWN, why })
         }
     }
 }
 
-/// Refuses a command because of what is held, if anything is.
+/// Refuses a command if anything of it is blocked.
 ///
 /// # Errors
-/// Everything that is held, under one name.
-pub fn refuse_held(held: &[Held]) -> Result<(), Failure> {
+/// All of it, under one name.
+pub fn refuse_blocked(blocked: &[Blocked]) -> Result<(), Failure> {
     // What is protected stays so, whatever is known another time.
-    let Some(Held { name, .. }) = held.iter().find(|held| held.name == PROTECTED).or(held.first()) else {
+    let Some(Blocked { name, .. }) =
+        blocked.iter().find(|blocked| blocked.name == PROTECTED).or(blocked.first())
+    else {
         return Ok(());
     };
-    let what = held.iter().map(|held| held.why.as_str()).collect::<Vec<_>>().join("\n");
+    let what = blocked.iter().map(|blocked| blocked.why.as_str()).collect::<Vec<_>>().join("\n");
     Err(Failure::Refused { name, what })
 }
 
@@ -83,7 +89,7 @@ pub fn refuse_held(held: &[Held]) -> Result<(), Failure> {
 ///
 /// # Errors
 /// `OutsideWindow`, with the time of the next opening.
-pub fn within_windows(policy: &Policy, now: Millis) -> Result<(), Failure> {
+pub fn check_windows(policy: &Policy, now: Millis) -> Result<(), Failure> {
     let Some(windows) = policy.windows() else { return Ok(()) };
     let calendar = Windows::calendar(windows);
     let calendar = calendar.map_err(|unknown| Error::Later(unknown.what))?;

@@ -1,24 +1,29 @@
 //! What the functions that do Device Defender's operations for people and workflows have in common.
 //!
-//! `audit-commands` and `detect-commands` take one command an invocation: the name of an operation and its members. On
-//! the way: [`invoke`](Service::handle) (time and metrics) → [`command`] (judged before any call) → [`dry`] (what would
-//! change) or [`repeat`] (the call, which a repeat does not do twice); a mitigation passes the [`gate`] before its [`task`]
-//! starts; lists go by [`pages`], looks at the account by
-//! [`calls`]; a report asks its [`sources`]. What a change is about is a [`subject`]. What differs between the two is a [`Family`].
+//! `audit-commands` and `detect-commands` take one command an invocation: the name of an operation and its members.
 //!
-//! `mitigation-commands` asks no service but the ledger: it shares how [`Commands`] are read and done in time.
+//! - [`invoke`](Service::handle): the invocation's time and metrics;
+//! - [`command`]: judged before any call;
+//! - [`target`]: what a change is about, with [`dry_run`] (what would change, by [`diff`]) or [`repeat`] (the call, which a
+//!   repeat does not do twice);
+//! - [`gate`]: what a mitigation has to pass before its [`task`] starts;
+//! - [`pages`]: lists; [`calls`]: other calls; [`sources`]: those of a report;
+//! - [`failure`]: why a command is not done.
+//!
+//! What differs between the two functions is a [`Family`]. `mitigation-commands` asks no service but the ledger: it shares
+//! how [`Commands`] are read and done in time.
 
 pub mod calls;
 pub mod command;
 pub mod diff;
-pub mod dry;
+pub mod dry_run;
 pub mod failure;
 pub mod gate;
 mod invoke;
 pub mod pages;
 pub mod repeat;
 pub mod sources;
-pub mod subject;
+pub mod target;
 pub mod task;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -31,15 +36,15 @@ use serde_json::Value;
 
 pub use crate::command::Command;
 pub use crate::failure::Failure;
-use crate::subject::Subject;
-use crate::subject::Verb;
+use crate::target::Target;
+use crate::target::Verb;
 
 /// The commands that a function takes.
 #[derive(Debug)]
 pub struct Commands {
     /// The function's name: in its metrics, and in the tokens that it makes.
     pub function: &'static str,
-    /// One of its commands, for whoever gives none.
+    /// One of its commands, for an error about an event without one.
     pub example: &'static str,
     /// The operation of a name, or what is wrong with the name.
     pub find: fn(&str) -> Result<&'static Operation, String>,
@@ -61,7 +66,7 @@ pub struct Family {
     /// What of a description is the thing, if there is one: by its kind and what is done to it.
     pub described: fn(&str, Verb, Value) -> Option<Value>,
     /// The members that a thing has after a change, as far as the change says: by the change and what is there.
-    pub becomes: fn(&Subject, &Value) -> Map<String, Value>,
+    pub becomes: fn(&Target, &Value) -> Map<String, Value>,
 }
 
 /// A family of operations, at the service.

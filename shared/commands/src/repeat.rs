@@ -15,8 +15,8 @@ use crate::calls::is;
 use crate::calls::members;
 use crate::command::Command;
 use crate::failure::Failure;
-use crate::subject::Subject;
-use crate::subject::Verb;
+use crate::target::Target;
+use crate::target::Verb;
 
 /// How often a change without an answer is made, at most.
 pub const TRIES: u32 = 3;
@@ -60,8 +60,8 @@ impl Service {
         input: &Map<String, Value>,
     ) -> Result<Box<RawValue>, Failure> {
         let operation = command.operation;
-        let subject = Subject::of(self.family, command)?;
-        let Some(subject) = subject.filter(|_| self.family.refused_twice.contains(&operation.name)) else {
+        let target = Target::of(self.family, command)?;
+        let Some(target) = target.filter(|_| self.family.refused_twice.contains(&operation.name)) else {
             return Ok(self.iot.call(operation, input).await?);
         };
         let mut tries = 1;
@@ -70,18 +70,18 @@ impl Service {
                 Err(error) if !is_refusal(&error) => error,
                 answered => return Ok(answered?),
             };
-            tracing::warn!(%error, "nobody knows whether the change was made");
-            match self.there(&subject).await {
-                Ok(there) if subject.is_done(self.family, there.as_ref()) => break there,
+            tracing::warn!(%error, "it is unknown whether the change was made");
+            match self.there(&target).await {
+                Ok(there) if target.is_done(self.family, there.as_ref()) => break there,
                 Ok(_) if tries < TRIES => tries += 1,
                 // The look-up's own failure would be taken for the change's.
                 _ => return Err(error.into()),
             }
         };
-        self.made(&subject, there)
+        self.made(&target, there)
     }
 
-    /// What an operation that makes something is told with a token. What exists just so, by `is_repeated`, was made by an
+    /// An operation that creates something, with a token. What exists just so, by `is_repeated`, was made by an
     /// earlier try of the same.
     ///
     /// # Errors
@@ -92,16 +92,16 @@ impl Service {
         is_repeated: impl Fn(&Value) -> bool,
     ) -> Result<Box<RawValue>, Failure> {
         let operation = command.operation;
-        let subject = Subject::of(self.family, command)?;
-        let (Some(input), Some(subject)) = (tokened(self.family, command, ""), subject) else {
+        let target = Target::of(self.family, command)?;
+        let (Some(input), Some(target)) = (tokened(self.family, command, ""), target) else {
             return Ok(self.iot.call(operation, &command.input).await?);
         };
         let error = match self.iot.call(operation, &input).await {
             Err(error) if is(&error, "ResourceAlreadyExistsException") => error,
             done => return Ok(done?),
         };
-        match self.there(&subject).await? {
-            Some(there) if is_repeated(&there) => self.made(&subject, Some(there)),
+        match self.there(&target).await? {
+            Some(there) if is_repeated(&there) => self.made(&target, Some(there)),
             Some(_) => Err(error.into()),
             // It was deleted since, and only its token is spent.
             None => {
@@ -112,8 +112,8 @@ impl Service {
     }
 
     /// The answer to a change that an earlier try has made.
-    fn made(&self, subject: &Subject, there: Option<Value>) -> Result<Box<RawValue>, Failure> {
-        let mut made = members(there.filter(|_| subject.verb == Verb::Create).unwrap_or_default());
+    fn made(&self, target: &Target, there: Option<Value>) -> Result<Box<RawValue>, Failure> {
+        let mut made = members(there.filter(|_| target.verb == Verb::Create).unwrap_or_default());
         made.retain(|name, _| self.family.made.contains(&name.as_str()));
         answer(&Value::Object(made))
     }

@@ -41,7 +41,7 @@ impl Service {
         let there = match self.ask_if_there(describe, id.clone()).await {
             Ok(there) => there,
             Err(unknown) => {
-                tracing::warn!(error = %unknown, "nobody knows whether the mitigation task was started");
+                tracing::warn!(error = %unknown, "it is unknown whether the mitigation task was started");
                 return Err((error.into(), false));
             }
         };
@@ -74,7 +74,7 @@ impl Service {
             Ok(started) => {
                 // If it cannot be written, the follow-up writes how it ended.
                 if let Err(error) = mitigations.started(id, now).await {
-                    tracing::warn!(mitigation.task_id = id, %error, "the task is started and not written down");
+                    tracing::warn!(mitigation.task_id = id, %error, "the mitigation task was started, and the ledger does not have it");
                 }
                 tracing::info!(mitigation.task_id = id, "the mitigation task is started");
                 Ok(started)

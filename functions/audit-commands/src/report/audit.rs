@@ -37,8 +37,8 @@ impl Sources<'_> {
     pub(super) fn begin(&self, task_id: String, task: &Value, now: Millis) -> AuditReport {
         let details = task.get("auditDetails").and_then(Value::as_object);
         AuditReport {
-            account: self.commands.service.account.clone(),
-            region: self.commands.service.iot.region(),
+            account: self.service.account.clone(),
+            region: self.service.iot.region(),
             task_id,
             task_status: text(task, "taskStatus").unwrap_or("UNKNOWN").to_owned(),
             schedule: text(task, "scheduledAuditName").map(ToOwned::to_owned),

@@ -101,7 +101,7 @@ impl Sources<'_> {
             runs.iter().map(|run| (about_audit.clone(), run.as_str())).collect();
         keys.push((about_audit, "audit"));
         keys.push((about::debt(), "latest"));
-        let ledger = (self.commands.ledger)();
+        let ledger = (self.ledger)();
         let items = ledger.get_all(&keys).await?;
         let text = items.iter().find_map(|item| item.get_text("debt"));
         *debt = text.and_then(|text| serde_json::from_str(text).ok());

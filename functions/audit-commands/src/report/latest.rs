@@ -90,7 +90,7 @@ impl Search<'_> {
     }
 
     async fn latest(&mut self, stage: Stage) -> Result<Option<Task>, Failure> {
-        let now = self.sources.commands.service.clock.now();
+        let now = self.sources.service.clock.now();
         // Clocks differ.
         let kept = Period { from: now.seconds() - KEPT_SECONDS, to: now.seconds() + 60 };
         let mut periods = vec![kept];
@@ -146,7 +146,7 @@ impl Search<'_> {
             return BTreeMap::new();
         }
         let keys: Vec<(String, &str)> = ids.iter().map(|id| (about::audit_task(id), "audit")).collect();
-        let items = (self.sources.commands.ledger)().get_all(&keys).await.unwrap_or_else(|error| {
+        let items = (self.sources.ledger)().get_all(&keys).await.unwrap_or_else(|error| {
             tracing::warn!(error.name = error.name(), %error, "the latest audit is found without the ledger");
             self.has_ledger = false;
             Vec::new()

@@ -48,7 +48,7 @@ impl Sources<'_> {
         confirmed: &mut Option<Outcomes>,
     ) -> Result<(), Failure> {
         report.unknown = true;
-        let ledger = (self.commands.ledger)();
+        let ledger = (self.ledger)();
         let of_audit = Mitigations::new(ledger.clone()).of_audit(audit).await?;
         let ended = of_audit.iter().filter_map(|task| task.confirmed);
         *confirmed = Some(ended.fold(Outcomes::default(), |sum, of| Outcomes {

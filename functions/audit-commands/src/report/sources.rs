@@ -1,22 +1,29 @@
-//! Where an audit's report comes from: the service, and what the function has beside it.
+//! Where an audit's report comes from: the service, and the ledger.
 
 use std::ops::Deref;
 use std::time::Duration;
 
+use fleetwarden_commands::Service;
 use fleetwarden_commands::sources;
 
-use crate::AuditCommands;
+use crate::MakeLedger;
 
 /// All that a report asks.
 pub(super) struct Sources<'c> {
-    pub(super) commands: &'c AuditCommands,
-    pub(super) service: sources::Sources<'c>,
+    pub(super) service: &'c Service,
+    pub(super) ledger: &'c MakeLedger,
+    calls: sources::Sources<'c>,
 }
 
 impl<'c> Sources<'c> {
     /// Sources that have this much time.
-    pub(super) fn new(commands: &'c AuditCommands, left: Duration) -> Self {
-        Self { commands, service: sources::Sources::new(&commands.service, left) }
+    pub(super) fn new(service: &'c Service, ledger: &'c MakeLedger, left: Duration) -> Self {
+        Self { service, ledger, calls: sources::Sources::new(service, left) }
+    }
+
+    /// What is missing in the report.
+    pub(super) fn into_gaps(self) -> Vec<String> {
+        self.calls.into_gaps()
     }
 }
 
@@ -24,6 +31,6 @@ impl<'c> Deref for Sources<'c> {
     type Target = sources::Sources<'c>;
 
     fn deref(&self) -> &Self::Target {
-        &self.service
+        &self.calls
     }
 }

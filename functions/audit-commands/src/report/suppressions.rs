@@ -79,7 +79,7 @@ impl Sources<'_> {
             return originals;
         }
         self.tell("the words of suppressions as they were written", async {
-            originals = original_words::find(&(self.commands.ledger)(), &wanted).await?;
+            originals = original_words::find(&(self.ledger)(), &wanted).await?;
             Ok(())
         })
         .await;

@@ -15,57 +15,58 @@ use fleetwarden_core::report::alarm::ModelReport;
 use fleetwarden_core::timestamp::Millis;
 
 use super::events::Events;
-use crate::DetectCommands;
 
 /// Of how many violations the ledger is asked: alarms that last first, then the newest.
 const VIOLATIONS: usize = 2_000;
-/// What is told as done, by the words of a life's actions.
+/// The actions that the report lists, by their words in the ledger.
 const DONE: [&str; 5] = ["mitigated", "mitigation-failed", "released", "release-failed", "verified"];
 
-impl DetectCommands {
-    /// Fills in what the ledger knows.
-    pub(super) async fn remember(&self, sources: &Sources<'_>, events: &Events, report: &mut AlarmReport) {
-        let alarms = Alarms::new((self.ledger)());
-        let since = report.since;
-        let AlarmReport { active, incidents, actions, models, .. } = report;
-        let lives = async {
-            let lives = alarms.lives(ids(sources, events)).await?;
-            let by_id: BTreeMap<&str, &Life> =
-                lives.iter().map(|life| (life.alarm.violation_id.as_str(), life)).collect();
-            for alarm in active.iter_mut() {
-                let Some(life) = by_id.get(alarm.violation_id.as_str()) else { continue };
-                alarm.incident.clone_from(&life.incident);
-                alarm.action = life.since_raise().last().map(in_words);
-            }
-            *actions = lives.iter().flat_map(|life| done(life, since)).collect();
-            Ok(())
-        };
-        sources.tell("what was done", lives).await;
-        let incidents = async {
-            let noticed = alarms.incidents(since).await?;
-            *incidents = noticed
-                .into_iter()
-                .map(|incident| IncidentReport {
-                    id: incident.id,
-                    profile: incident.profile,
-                    behavior: incident.behavior,
-                    devices: incident.devices,
-                    population: incident.population,
-                    first_at: incident.first_at,
-                    ended_at: incident.ended_at,
-                    decision: incident.decision,
-                })
-                .collect();
-            Ok(())
-        };
-        sources.tell("incidents", incidents).await;
-        let status = async {
-            let status = model_status::latest(alarms.ledger()).await?;
-            *models = status.iter().flat_map(|status| &status.models).map(ModelReport::from).collect();
-            Ok(())
-        };
-        sources.tell("models", status).await;
-    }
+/// Fills in what the ledger knows.
+pub(super) async fn fill_in(
+    alarms: &Alarms,
+    sources: &Sources<'_>,
+    events: &Events,
+    report: &mut AlarmReport,
+) {
+    let since = report.since;
+    let AlarmReport { active, incidents, actions, models, .. } = report;
+    let lives = async {
+        let lives = alarms.lives(ids(sources, events)).await?;
+        let by_id: BTreeMap<&str, &Life> =
+            lives.iter().map(|life| (life.alarm.violation_id.as_str(), life)).collect();
+        for alarm in active.iter_mut() {
+            let Some(life) = by_id.get(alarm.violation_id.as_str()) else { continue };
+            alarm.incident.clone_from(&life.incident);
+            alarm.action = life.since_raise().last().map(in_words);
+        }
+        *actions = lives.iter().flat_map(|life| done(life, since)).collect();
+        Ok(())
+    };
+    sources.tell("what was done", lives).await;
+    let incidents = async {
+        let noticed = alarms.incidents(since).await?;
+        *incidents = noticed
+            .into_iter()
+            .map(|incident| IncidentReport {
+                id: incident.id,
+                profile: incident.profile,
+                behavior: incident.behavior,
+                devices: incident.devices,
+                population: incident.population,
+                first_at: incident.first_at,
+                ended_at: incident.ended_at,
+                decision: incident.decision,
+            })
+            .collect();
+        Ok(())
+    };
+    sources.tell("incidents", incidents).await;
+    let status = async {
+        let status = model_status::latest(alarms.ledger()).await?;
+        *models = status.iter().flat_map(|status| &status.models).map(ModelReport::from).collect();
+        Ok(())
+    };
+    sources.tell("models", status).await;
 }
 
 /// Of which violations the ledger is asked.

@@ -10,6 +10,7 @@ use fleetwarden_behaviors::Metric;
 use fleetwarden_behaviors::MetricValue;
 use fleetwarden_behaviors::Stream;
 use fleetwarden_commands::Failure;
+use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::PAGE;
 use fleetwarden_commands::calls::is;
 use fleetwarden_commands::calls::members;
@@ -26,7 +27,6 @@ use tokio::time::Interval;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
 
-use crate::DetectCommands;
 use crate::trial::KEPT_HOURS;
 
 /// What is kept of the time for the change itself, in milliseconds.
@@ -36,7 +36,7 @@ const MARGIN_SECONDS: i64 = 60;
 
 /// Reads metric values.
 pub(super) struct Reader<'c> {
-    commands: &'c DetectCommands,
+    service: &'c Service,
     operation: &'static Operation,
     ticks: Interval,
     from: Millis,
@@ -47,15 +47,15 @@ pub(super) struct Reader<'c> {
 
 impl<'c> Reader<'c> {
     /// Reads those of the last hours.
-    pub(super) fn new(commands: &'c DetectCommands, hours: i64, deadline: Millis) -> Result<Self, Failure> {
-        let operation = commands.service.operation("ListMetricValues")?;
+    pub(super) fn new(service: &'c Service, hours: i64, deadline: Millis) -> Result<Self, Failure> {
+        let operation = service.operation("ListMetricValues")?;
         let mut ticks = interval(Duration::from_secs(1) / operation.per_second.max(1));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let to = commands.service.clock.now();
+        let to = service.clock.now();
         let seconds = (hours.min(KEPT_HOURS) * 3600).min(KEPT_HOURS * 3600 - MARGIN_SECONDS);
         let from = to.plus_seconds(-seconds);
         let until = Millis(deadline.0.saturating_sub(LAST_MS));
-        Ok(Self { commands, operation, ticks, from, to, until, complete: true })
+        Ok(Self { service, operation, ticks, from, to, until, complete: true })
     }
 
     /// Whether there was time for all that was asked for.
@@ -81,14 +81,14 @@ impl<'c> Reader<'c> {
         let mut datapoints = Vec::new();
         let mut pages = Pages::default();
         loop {
-            if self.commands.service.clock.now() > self.until {
+            if self.service.clock.now() > self.until {
                 self.complete = false;
                 break;
             }
             self.ticks.tick().await;
-            let page = match self.commands.service.iot.call(self.operation, &input).await {
+            let page = match self.service.iot.call(self.operation, &input).await {
                 Ok(page) => value(&page),
-                // Nobody has heard of the thing: it has no values.
+                // There is no such thing: it has no values.
                 Err(error) if is(&error, "ResourceNotFoundException") => break,
                 Err(error) => return Err(error.into()),
             };

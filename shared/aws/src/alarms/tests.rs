@@ -375,7 +375,7 @@ async fn what_is_raised_while_an_incident_lasts_joins_it() {
 async fn of_two_copies_of_a_message_one_goes_on() {
     let cloud = Cloud::default();
     let alarms = alarms(&cloud);
-    let first = Settle { violation_id: "v".into(), raised_at: START, not_before: START, round: None };
+    let first = Settle { violation_id: "v".into(), raised_at: START, not_before: START, round: None, devices: None };
     assert_eq!(alarms.take_round(&first, START).await.unwrap(), Taken::Yes);
     let one = alarms.next_round(&first, START).await.unwrap();
     let copy = alarms.next_round(&first, START).await.unwrap();

@@ -43,11 +43,11 @@ pub struct Bad {
     pub path: Vec<String>,
     /// What is put there; nothing: what is there is taken away.
     pub value: Option<Value>,
-    /// The JSON path at which it is told.
+    /// The JSON path that the error names.
     pub told: String,
 }
 
-/// The path as it is told.
+/// The path as the error has it.
 fn json_path(path: &[String]) -> String {
     path.iter().fold("$".to_owned(), |told, part| {
         let dot = if part.starts_with('[') { "" } else { "." };
@@ -133,7 +133,7 @@ fn bad_values(shape: &Shape, path: &[String], key: &str, found: &mut Vec<Bad>) {
     }
 }
 
-/// Each kind of bad input for each member, and one that nobody knows.
+/// Each kind of bad input for each member, and one that does not exist.
 fn bad_members(members: &[Member], path: &[String], key: &str, found: &mut Vec<Bad>) {
     let told = json_path(path);
     for member in members {

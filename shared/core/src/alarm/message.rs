@@ -12,7 +12,6 @@ use crate::timestamp::Millis;
 /// Alarm queue: what Fleetwarden's own functions put there, beside what comes by SNS.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::large_enum_variant, reason = "one is made at a time, to be written or read")]
 pub enum AlarmMessage {
     /// An event that no message told of: the watch found it at the service.
     Found(AlarmEvent),
@@ -33,6 +32,9 @@ pub struct Settle {
     /// Which message of its chain this is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub round: Option<Round>,
+    /// How many devices were in alarm on the behavior when the decision was last put off because of them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub devices: Option<u64>,
 }
 
 /// Mitigation queue: violations to mitigate, told from a [`MitigationMessage`](crate::message::MitigationMessage) by its

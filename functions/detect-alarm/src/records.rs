@@ -1,0 +1,54 @@
+//! Records for `export-findings`: one of each event and of each decision.
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_aws::queue::Queue;
+use fleetwarden_core::alarm::AlarmEvent;
+use fleetwarden_core::alarm::EventType;
+use fleetwarden_core::alarm::Life;
+use fleetwarden_core::alarm::record::AlarmExportMessage;
+use fleetwarden_core::alarm::record::AlarmRecord;
+use fleetwarden_core::timestamp::Millis;
+use serde_json::value::to_raw_value;
+
+/// A record that is longer is written without the rules that were passed over, in bytes.
+const LONG_RECORD: usize = 200_000;
+
+/// The finding queue.
+#[derive(Clone, Copy)]
+pub(crate) struct Records<'a>(pub(crate) &'a Queue);
+
+impl Records<'_> {
+    /// Sends a record.
+    pub(crate) async fn send(&self, record: &AlarmRecord<'_>, at: Millis) -> Result<(), Error> {
+        let wrong = |e: serde_json::Error| Error::Input(e.to_string());
+        let mut raw = to_raw_value(record).map_err(wrong)?;
+        let brief = record.decision.map(|decision| decision.brief());
+        if let Some(brief) = brief.as_ref().filter(|_| raw.get().len() > LONG_RECORD) {
+            raw = to_raw_value(&AlarmRecord { decision: Some(brief), ..record.clone() }).map_err(wrong)?;
+        }
+        let message = AlarmExportMessage {
+            account: record.alarm.account.clone(),
+            region: record.alarm.region.clone(),
+            violation_id: record.alarm.violation_id.clone(),
+            event: record.event.clone(),
+            at,
+            alarm_record: &raw,
+        };
+        let body = serde_json::to_string(&message).map_err(wrong)?;
+        self.0.send(&[Outgoing::from(body)]).await
+    }
+
+    /// Sends the record of a violation that is part of an incident: it has no decision.
+    pub(crate) async fn send_member(&self, life: &Life) -> Result<(), Error> {
+        let Some(at) = life.raised_at else { return Ok(()) };
+        let begin = AlarmEvent {
+            alarm: life.alarm.clone(),
+            event: EventType::InAlarm,
+            at,
+            value: life.value.clone(),
+            verification: None,
+        };
+        self.send(&AlarmRecord::of_event(&begin, life), at).await
+    }
+}

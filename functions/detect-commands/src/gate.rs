@@ -1,0 +1,264 @@
+//! The gate before a mitigation of alarms that a person or a workflow asks for: the one of the policy's own mitigations,
+//! as far as it is about the policy. Whether each alarm lasts, what is protected, whether a thing is registered, whether
+//! an incident holds it, when mitigation may happen, whether other tasks have the alarms, and at last the mode. Unknown
+//! protection status blocks. What passes goes on in [`task`](crate::task).
+//!
+//! A target that is a profile becomes the violations that it has now, so that what is started is what was asked about.
+
+use std::collections::BTreeMap;
+
+use fleetwarden_aws::alarms::Alarms;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::mitigations::Additions;
+use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::registry::Pace;
+use fleetwarden_aws::registry::Registry;
+use fleetwarden_commands::Command;
+use fleetwarden_commands::Failure;
+use fleetwarden_commands::Service;
+use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::diff::change;
+use fleetwarden_commands::gate::Blocked;
+use fleetwarden_commands::gate::check_protection_of;
+use fleetwarden_commands::gate::check_windows;
+use fleetwarden_commands::gate::refuse_blocked;
+use fleetwarden_core::alarm::message::AlarmMitigationRequest;
+use fleetwarden_core::api::input::Fault;
+use fleetwarden_core::message::Origin;
+use fleetwarden_core::names::is_thing_name;
+use fleetwarden_core::policy::Mode;
+use fleetwarden_core::policy::Policy;
+use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::thing::Things;
+use fleetwarden_core::thing::Wanted;
+use fleetwarden_core::untrusted::shown;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::ReadPolicy;
+use crate::actions::Action;
+use crate::actions::read_actions;
+use crate::task::Tasks;
+use crate::task::taken;
+use crate::violations::Violation;
+use crate::violations::read_violations;
+
+/// What a command is about to mitigate.
+struct Asked {
+    /// For the one who asks.
+    mitigates: Vec<Value>,
+    /// For the ledger and the follow-up.
+    request: AlarmMitigationRequest,
+    /// What the start adds.
+    additions: Additions,
+    /// The incidents that hold what is asked for.
+    incidents: Vec<String>,
+}
+
+/// What is wrong with a command so far.
+#[derive(Default)]
+struct Wrong {
+    faults: Vec<Fault>,
+    blocked: Vec<Blocked>,
+}
+
+/// The gate, and the start of what passes.
+pub(crate) struct Gate<'a> {
+    pub(crate) service: &'a Service,
+    /// Reads the policy of now.
+    pub(crate) policy: &'a ReadPolicy,
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) tasks: Tasks<'a>,
+}
+
+impl Gate<'_> {
+    /// `StartDetectMitigationActionsTask`, if the policy allows it.
+    pub(crate) async fn start(&self, command: &Command) -> Result<Box<RawValue>, Failure> {
+        if !command.dry_run && self.tasks.is_started(command).await? {
+            return answer(&json!({"taskId": command.text("taskId")}));
+        }
+        let policy = (self.policy)()?;
+        let actions = read_actions(self.service, command).await?;
+        let alarms = Alarms::new(self.ledger.clone());
+        let violations = read_violations(self.service, &alarms, command).await?;
+        let Asked { mitigates, request, additions, incidents } =
+            self.ask_about(&policy, command, &actions, &violations).await?;
+        check_windows(&policy, self.service.clock.now())?;
+        let loses = (!incidents.is_empty()).then(|| incidents.join("; "));
+        if let Some(loses) = loses.as_ref().filter(|_| !command.dry_run) {
+            command.confirmed(&self.service.account, loses)?;
+        }
+        let input = starts(command, &request);
+        let observed = policy.mode() == Mode::Observe;
+        let mitigations = Mitigations::new(self.ledger.clone());
+        if command.dry_run || observed {
+            let holders = mitigations.violation_holders(&request).await?;
+            if !holders.is_empty() {
+                return Err(taken(&request, &holders));
+            }
+        }
+        let name = command.operation.name;
+        if command.dry_run {
+            let changes = [change("$", &Value::Null, &Value::Object(input))];
+            let mut told = json!({
+                "dryRun": true, "command": name, "changes": changes, "mitigates": mitigates, "observed": observed,
+            });
+            if let (Some(loses), Some(told)) = (loses, told.as_object_mut()) {
+                told.insert("confirmationRequired".to_owned(), loses.into());
+            }
+            return answer(&told);
+        }
+        if observed {
+            mitigations.observed_violations(&request, self.service.clock.now()).await?;
+            tracing::info!(mitigation.task_id = command.text("taskId"), "would mitigate");
+            return answer(
+                &json!({"observed": true, "command": name, "wouldStart": input, "mitigates": mitigates}),
+            );
+        }
+        self.tasks.start(command, input, &request, &additions, &mitigations).await
+    }
+
+    /// Checks each violation and its thing.
+    async fn ask_about(
+        &self,
+        policy: &Policy,
+        command: &Command,
+        actions: &[Action],
+        violations: &[Violation],
+    ) -> Result<Asked, Failure> {
+        let region = self.service.iot.region();
+        let registry = Registry::new(self.service.iot.clone(), Pace::Prompt, &self.service.account, &region);
+        let mut wrong = Wrong::default();
+        let (mut additions, mut mitigates) = (Additions::new(), Vec::new());
+        for violation in violations {
+            let Some(groups) = groups_of(policy, violation, &registry, &mut wrong).await else { continue };
+            let adds: BTreeMap<String, Vec<String>> =
+                actions.iter().map(|action| (action.name.clone(), action.adds(&groups))).collect();
+            mitigates.push(json!({
+                "violationId": violation.id, "thingName": violation.thing,
+                "securityProfileName": violation.profile, "behaviorName": violation.behavior, "adds": adds,
+            }));
+            additions.insert(violation.id.clone(), adds);
+        }
+        if !wrong.faults.is_empty() {
+            return Err(Failure::Input(wrong.faults));
+        }
+        refuse_blocked(&wrong.blocked)?;
+        let incidents = violations.iter().filter_map(|violation| {
+            let incident = violation.incident.as_ref()?;
+            Some(format!(
+                "{}: '{}' is part of the incident '{}', which holds mitigations until it is over or AlarmIncident ends it",
+                violation.path, violation.id, shown(incident)
+            ))
+        });
+        let incidents = incidents.collect();
+        let request = request(command, &self.service.account, &region, violations)?;
+        Ok(Asked { mitigates, request, additions, incidents })
+    }
+}
+
+/// The groups that the thing of a violation is in, if it may be mitigated; else what is wrong is noted.
+async fn groups_of(
+    policy: &Policy,
+    violation: &Violation,
+    registry: &Registry,
+    wrong: &mut Wrong,
+) -> Option<Vec<String>> {
+    let path = &violation.path;
+    let thing = shown(&violation.thing);
+    let missing = || Fault {
+        path: path.clone(),
+        what: format!("no thing is registered as '{thing}': nothing can be added to a thing group"),
+    };
+    if !is_thing_name(&violation.thing) {
+        wrong.faults.push(missing());
+        return None;
+    }
+    let identifier = ResourceIdentifier { client_id: Some(violation.thing.clone()), ..Default::default() };
+    let wants = |things: &Things| match things {
+        Things::NotAsked => Wanted { names: true, groups: true, ..Wanted::default() },
+        Things::Known(known) if known.iter().any(|thing| thing.groups.is_none()) => {
+            Wanted { groups: true, ..Wanted::default() }
+        }
+        _ => Wanted::default(),
+    };
+    let things = registry.look_up(Some(&identifier), wants).await;
+    if let Err(Blocked { name, why }) = check_protection_of(policy, &identifier, &things) {
+        wrong.blocked.push(Blocked { name, why: format!("{path}: {why}") });
+        return None;
+    }
+    match things {
+        Things::Known(known) => {
+            let thing = known.into_iter().next();
+            if thing.is_none() {
+                wrong.faults.push(missing());
+            }
+            thing.map(|thing| thing.groups.unwrap_or_default())
+        }
+        // Nothing is protected, so that it may be mitigated; what it adds is what the actions say.
+        _ => Some(Vec::new()),
+    }
+}
+
+/// The request of a command. A task is for one behavior: its follow-up tells of it by its name.
+fn request(
+    command: &Command,
+    account: &str,
+    region: &str,
+    violations: &[Violation],
+) -> Result<AlarmMitigationRequest, Failure> {
+    let Some(first) = violations.first() else {
+        return Err(Failure::fault("$.target", "names no violation that is there"));
+    };
+    let others = violations
+        .iter()
+        .filter(|other| (&other.profile, &other.behavior) != (&first.profile, &first.behavior));
+    let faults: Vec<Fault> = others
+        .map(|other| Fault {
+            path: other.path.clone(),
+            what: format!(
+                "'{}' is of the behavior '{}' of '{}', and the first of '{}' of '{}': give each a task of its own",
+                other.id, shown(&other.behavior), shown(&other.profile), shown(&first.behavior), shown(&first.profile)
+            ),
+        })
+        .collect();
+    if !faults.is_empty() {
+        return Err(Failure::Input(faults));
+    }
+    let actions = command.input.get("actions").cloned().unwrap_or_default();
+    Ok(AlarmMitigationRequest {
+        account: account.to_owned(),
+        region: region.to_owned(),
+        profile: first.profile.clone(),
+        behavior: first.behavior.clone(),
+        origin: Origin::Command(command.text("taskId").to_owned()),
+        mode: Mode::Enforce,
+        policy: None,
+        actions: serde_json::from_value(actions).unwrap_or_default(),
+        violations: violations.iter().map(Violation::reference).collect(),
+        release_after_seconds: None,
+    })
+}
+
+/// What is sent to the service: violations by their ids, and both flags, because AWS does not say what it does without.
+fn starts(command: &Command, request: &AlarmMitigationRequest) -> Map<String, Value> {
+    let mut input = command.input.clone();
+    let ids: Vec<&str> = request.violations.iter().map(|violation| violation.violation_id.as_str()).collect();
+    input.insert("target".to_owned(), json!({"violationIds": ids}));
+    for (flag, default) in FLAGS {
+        input.entry(flag).or_insert(default.into());
+    }
+    input
+}
+
+/// The flags of a start, as they are if the command does not have them: the narrower of what each can be.
+pub(crate) const FLAGS: [(&str, bool); 2] =
+    [("includeOnlyActiveViolations", true), ("includeSuppressedAlerts", false)];
+
+/// A flag of a start.
+pub(crate) fn flag(command: &Command, name: &str) -> bool {
+    let default = FLAGS.iter().find(|(flag, _)| *flag == name).is_some_and(|(_, default)| *default);
+    command.input.get(name).and_then(Value::as_bool).unwrap_or(default)
+}
