@@ -35,7 +35,7 @@ use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
@@ -135,9 +135,9 @@ impl AlarmWatch {
             return Err(Error::Input(format!("hours: {hours} is not from 1 to {MOST_HOURS}")));
         }
         let deadline = invocation::deadline(context);
-        let (about, lease) = (about::look(NAME, &slot), invocation::lease(deadline));
+        let (about, lease) = (keys::look(NAME, &slot), invocation::lease(deadline));
         let look = Box::pin(self.look(deadline, wish.hours));
-        let watched = self.alarms.ledger().once(&about, self.clock.now(), lease, look).await?;
+        let watched = self.alarms.ledger().run_once(&about, self.clock.now(), lease, look).await?;
         Ok(watched.map_or_else(|| json!({"slot": slot, "repeated": true}), |watched| json!(watched)))
     }
 

@@ -1,8 +1,8 @@
 //! One look: incidents, events, active violations, and what is kept and told.
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::kept::Kept;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
+use fleetwarden_aws::state_item::StateItem;
 use fleetwarden_core::metrics::alarm_watch::AlarmWatch as Counts;
 use fleetwarden_core::metrics::alarm_watch::alarm_watch_line;
 use fleetwarden_core::timestamp::Millis;
@@ -69,7 +69,7 @@ impl AlarmWatch {
     /// Looks at everything, keeps where it got to, and tells what is due.
     pub(crate) async fn look(&self, deadline: Millis, hours: Option<i64>) -> Result<Watched, Error> {
         let (now, stop_at) = (self.clock.now(), self.stop_at(deadline));
-        let kept = Kept::new(self.alarms.ledger().clone(), about::alarm_watch());
+        let kept = StateItem::new(self.alarms.ledger().clone(), keys::alarm_watch());
         let memory: Memory = kept.read().await?;
         // What the ledger does not answer ends the look; what was found until then is found again by the next.
         let mut steps = self.steps(&memory, hours, (now, stop_at)).await?;
@@ -88,7 +88,7 @@ impl AlarmWatch {
                 trouble::notice(&mut memory.notices, &steps.troubles, place, now);
             })
             .await?;
-        kept.tell(&self.alerts, &mut after, now).await?;
+        kept.raise_pending(&self.alerts, &mut after, now).await?;
         Ok(Watched {
             at: now,
             from: steps.progress.map(|progress| progress.from),

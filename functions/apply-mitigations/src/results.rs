@@ -17,7 +17,7 @@ mod page;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
@@ -223,7 +223,7 @@ impl ApplyMitigations {
 
     /// What did not succeed, as it is written, for the alert.
     async fn failures(&self, request: &MitigationRequest, mark: &Mark) -> Result<Vec<FindingResult>, Error> {
-        let pk = about::mitigation(&request.task_id());
+        let pk = keys::mitigation(&request.task_id());
         let sks: Vec<String> = mark.failures.iter().map(|id| format!("finding#{id}")).collect();
         let keys: Vec<(String, &str)> = sks.iter().take(NAMED).map(|sk| (pk.clone(), sk.as_str())).collect();
         if keys.is_empty() {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::Audit;
@@ -58,7 +58,7 @@ impl Handler {
         deadline: Millis,
     ) -> Result<(), Error> {
         let work = self.dispatch(audit, ended, outcome);
-        self.ledger.once(&about::notification(audit), self.clock.now(), deadline, work).await.map(drop)
+        self.ledger.run_once(&keys::notification(audit), self.clock.now(), deadline, work).await.map(drop)
     }
 
     async fn dispatch(&self, audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) -> Result<(), Error> {
@@ -113,7 +113,7 @@ impl Handler {
         let asked: BTreeMap<String, &CheckName> = outcome
             .with(Verdict::Compliant)
             .filter(|check| !has_suppressed(check))
-            .map(|check| (about::history(&check.check), &check.check))
+            .map(|check| (keys::history(&check.check), &check.check))
             .collect();
         let keys: Vec<(String, &str)> = asked.keys().map(|pk| (pk.clone(), LATEST)).collect();
         let items = self.ledger.get_all(&keys).await?;
@@ -142,7 +142,7 @@ fn item(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>, now: Millis) -
         })
         .collect();
     let count = |verdict| i64::try_from(outcome.with(verdict).count()).unwrap_or(i64::MAX);
-    let item = Item::new(&about::audit(audit), "audit", now)
+    let item = Item::new(&keys::audit(audit), "audit", now)
         .text("account", &audit.account)
         .text("region", &audit.region)
         .text("task_id", &audit.task_id)

@@ -12,7 +12,7 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::digest::Digest;
@@ -221,9 +221,9 @@ impl Handler {
         deadline: Millis,
     ) -> Result<(), Error> {
         let body = json!({"Records": [record]}).to_string();
-        let about = about::parked(&Digest::new(FUNCTION).part(&body).part(request_id).hex());
+        let about = keys::parked(&Digest::new(FUNCTION).part(&body).part(request_id).hex());
         let reason = reason.to_string();
         let work = self.parking.park(&body, &reason);
-        self.ledger.once(&about, self.clock.now(), deadline, work).await.map(drop)
+        self.ledger.run_once(&about, self.clock.now(), deadline, work).await.map(drop)
     }
 }

@@ -5,7 +5,7 @@
 
 use aws_sdk_iot::types::VerificationState;
 use fleetwarden_aws::Error;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alarm::Verification;
@@ -150,7 +150,7 @@ impl DetectAlarm {
         let Some(since) = flaps.since else { return Ok(()) };
         let alert = alerts::flapping(subject, decision, flaps.times, since, &self.policy.alarms());
         let ledger = self.alarms.ledger();
-        let known = ledger.get(&about::alert(&alert.id()), "claim").await?;
+        let known = ledger.get(&keys::alert(&alert.id()), "claim").await?;
         if known.is_none() {
             (self.emit)(&metrics::flapping_line(&subject.life.alarm, subject.at));
         }

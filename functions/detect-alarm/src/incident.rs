@@ -10,7 +10,7 @@ use std::sync::PoisonError;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::ledger::Attempt;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alarm::metrics;
 use fleetwarden_core::timestamp::Millis;
@@ -78,7 +78,7 @@ impl DetectAlarm {
         let ledger = self.alarms.ledger();
         let lease = now.plus_seconds(LEASE_SECONDS);
         let work = Box::pin(self.tell(life, incident, now));
-        let attempt = ledger.try_once(&about::incident_alert(&incident.id), now, lease, work).await?;
+        let attempt = ledger.try_run_once(&keys::incident_alert(&incident.id), now, lease, work).await?;
         if let Attempt::Busy(_) = attempt {
             // The record of who tells is done only when people are told.
             return Ok(());

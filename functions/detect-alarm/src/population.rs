@@ -11,7 +11,7 @@ use std::sync::PoisonError;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::alarm::Alarm;
 use fleetwarden_core::alarm::Source;
 use fleetwarden_core::digest::Digest;
@@ -93,7 +93,7 @@ impl DetectAlarm {
     async fn look_up(&self, alarm: &Alarm, most: u64, now: Millis) -> Result<Population, Error> {
         let ledger = self.alarms.ledger();
         let key = Digest::new("profile").part(&alarm.account).part(&alarm.region).part(&alarm.profile).hex();
-        let kept = ledger.get(&about::profile(&key), POPULATION).await?;
+        let kept = ledger.get(&keys::profile(&key), POPULATION).await?;
         let fresh =
             |item: &Item| item.get_number("at").is_some_and(|at| at > now.plus_seconds(-LEDGER_SECONDS).0);
         let kept = kept.filter(fresh).and_then(|item| item.get_json::<Population>(POPULATION));
@@ -101,7 +101,7 @@ impl DetectAlarm {
             return Ok(population);
         }
         let population = self.ask(alarm, most).await?;
-        let item = Item::new(&about::profile(&key), POPULATION, now).number("at", now.0);
+        let item = Item::new(&keys::profile(&key), POPULATION, now).number("at", now.0);
         ledger.put(item.json(POPULATION, &population).until(now.plus_seconds(LEDGER_SECONDS))).await?;
         Ok(population)
     }

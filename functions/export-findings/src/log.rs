@@ -18,7 +18,7 @@ use aws_sdk_cloudwatchlogs::types::RejectedLogEventsInfo;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::retries::NoSecondAppend;
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::pack;
@@ -84,7 +84,7 @@ impl FindingsLog {
         let content = Digest::new("log stream").parts(events.iter().map(AsRef::as_ref)).hex();
         let lease = Millis(now.0.saturating_add(time_out));
         self.ledger
-            .once(&about::log_stream(stream, &content), now, lease, self.complete(stream, events))
+            .run_once(&keys::log_stream(stream, &content), now, lease, self.complete(stream, events))
             .await
             .map(drop)
     }

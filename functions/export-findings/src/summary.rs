@@ -4,7 +4,7 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::Tally;
@@ -26,7 +26,7 @@ impl Handler {
             (self.emit)(&line);
         }
         let now = self.clock.now();
-        let record = Item::new(&about::audit(audit), &format!("check#{check}"), now)
+        let record = Item::new(&keys::audit(audit), &format!("check#{check}"), now)
             .text("state", "done")
             .text("check", check.as_str())
             .text("task_id", &audit.task_id)

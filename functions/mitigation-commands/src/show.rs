@@ -5,7 +5,7 @@
 //! results, which stand in the order of their ids.
 
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_commands::Command;
@@ -65,7 +65,7 @@ impl MitigationCommands {
     pub(crate) async fn show(&self, command: &Command, deadline: Millis) -> Result<Shown, Failure> {
         let id = command.text("taskId");
         let begin = Place::read(command.text("nextToken"))?;
-        let pk = about::mitigation(id);
+        let pk = keys::mitigation(id);
         let Some(item) = self.ledger.get(&pk, "task").await? else {
             let what =
                 format!("the ledger has no mitigation task '{id}': MitigationList has those of 400 days");

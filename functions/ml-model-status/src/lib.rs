@@ -28,7 +28,7 @@ use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::settings::Common;
 use fleetwarden_aws::settings::SettingsError;
@@ -121,9 +121,9 @@ impl MlModelStatus {
     async fn wished(&self, wish: Wish, context: &Context) -> Result<Value, Error> {
         let slot = invocation::slot(wish.scheduled_at.as_deref(), context)?;
         let deadline = invocation::deadline(context);
-        let (about, lease) = (about::look(NAME, &slot), invocation::lease(deadline));
+        let (about, lease) = (keys::look(NAME, &slot), invocation::lease(deadline));
         let look = Box::pin(self.look(deadline));
-        let status = self.ledger.once(&about, self.clock.now(), lease, look).await?;
+        let status = self.ledger.run_once(&about, self.clock.now(), lease, look).await?;
         Ok(status.map_or_else(|| json!({"slot": slot, "repeated": true}), |status| json!(status)))
     }
 

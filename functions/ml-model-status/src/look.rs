@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use aws_sdk_iot::operation::describe_security_profile::DescribeSecurityProfileOutput;
 use fleetwarden_aws::Error;
-use fleetwarden_aws::kept::Kept;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::model_status;
+use fleetwarden_aws::state_item::StateItem;
 use fleetwarden_core::alarm::Confidence;
 use fleetwarden_core::metrics::models::model_lines;
 use fleetwarden_core::models::Model;
@@ -49,7 +49,7 @@ impl MlModelStatus {
     /// Looks at all models, keeps what it saw, and tells what is due.
     pub(crate) async fn look(&self, deadline: Millis) -> Result<ModelsStatus, Error> {
         let (now, stop_at) = (self.clock.now(), self.stop_at(deadline));
-        let kept = Kept::new(self.ledger.clone(), about::model_watch());
+        let kept = StateItem::new(self.ledger.clone(), keys::model_watch());
         let memory: Memory = kept.read().await?;
         let mut blind = Vec::new();
         let all = seen(self.profiles(stop_at).await, &mut blind);
@@ -82,7 +82,7 @@ impl MlModelStatus {
         for line in model_lines(&report) {
             (self.emit)(&line);
         }
-        let told = kept.tell(&self.alerts, &mut kept_now, now).await.map(drop);
+        let told = kept.raise_pending(&self.alerts, &mut kept_now, now).await.map(drop);
         let mut report = report;
         report.fit(STATUS_BYTES);
         Error::of_both(told, model_status::keep(&self.ledger, &report).await)?;

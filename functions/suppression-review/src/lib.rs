@@ -37,7 +37,7 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
@@ -154,7 +154,7 @@ impl SuppressionReview {
         // A dry run has a slot of its own: the review at that time is still to come.
         let slot = if wish.dry_run { context.request_id.clone() } else { slot };
         let deadline = invocation::deadline(context);
-        let about = about::review(&slot, 0);
+        let about = keys::review(&slot, 0);
         let review = async {
             let kept_by = if wish.dry_run { None } else { self.other_that_keeps(&slot).await? };
             let state = self.begin(slot.clone(), 0, wish.dry_run, kept_by);
@@ -171,7 +171,7 @@ impl SuppressionReview {
     }
 
     async fn resume(&self, resume: &Resume, deadline: Millis) -> Result<(), Error> {
-        let about = about::review(&resume.slot, resume.step);
+        let about = keys::review(&resume.slot, resume.step);
         let review = async {
             let state = Box::pin(self.take_up(resume)).await?;
             Box::pin(self.go_on(state, &self.budget(deadline))).await
@@ -186,7 +186,7 @@ impl SuppressionReview {
         deadline: Millis,
         work: impl Future<Output = Result<Value, Error>>,
     ) -> Result<Option<Value>, Error> {
-        self.ledger.once(about, self.clock.now(), invocation::lease(deadline), work).await
+        self.ledger.run_once(about, self.clock.now(), invocation::lease(deadline), work).await
     }
 
     fn budget(&self, deadline: Millis) -> Budget {

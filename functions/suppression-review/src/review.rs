@@ -6,7 +6,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::archive::known_suppressions_key;
 use fleetwarden_aws::archive::review_key;
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_aws::telemetry;
 use fleetwarden_core::check::CheckName;
@@ -115,7 +115,7 @@ impl SuppressionReview {
     /// The other review that keeps the standing suppressions, by its slot, if one is under way. Two would share the
     /// account's rates, and with a million members neither would end before the next one begins.
     pub(crate) async fn other_that_keeps(&self, slot: &str) -> Result<Option<String>, Error> {
-        let noted = self.ledger.get(&about::keeping_review(), "latest").await?;
+        let noted = self.ledger.get(&keys::keeping_review(), "latest").await?;
         let noted =
             noted.and_then(|noted| Some((noted.get_text("slot")?.to_owned(), noted.get_number("step_at")?)));
         let goes_on = |at: i64| self.clock.now().0 < at.saturating_add(SILENT_MS);
@@ -126,7 +126,7 @@ impl SuppressionReview {
         if state.dry_run || state.kept_by.is_some() {
             return Ok(());
         }
-        let item = Item::new(&about::keeping_review(), "latest", self.clock.now());
+        let item = Item::new(&keys::keeping_review(), "latest", self.clock.now());
         self.ledger.put(item.text("slot", &state.slot).number("step_at", at.0)).await
     }
 
@@ -260,7 +260,7 @@ impl SuppressionReview {
             alerts.extend(told::alerts(&self.policy, &state, &outcome));
             self.raise(&alerts).await?;
             self.remember(&outcome.memory).await?;
-            let debt = Item::new(&about::debt(), "latest", state.began).json("debt", &outcome.debt);
+            let debt = Item::new(&keys::debt(), "latest", state.began).json("debt", &outcome.debt);
             self.ledger.put(debt).await?;
             self.note_end(&state).await?;
             for line in metrics::debt_lines(&outcome.debt) {

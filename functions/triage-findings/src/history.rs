@@ -22,7 +22,7 @@ use fleetwarden_aws::archive;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::history;
 use fleetwarden_core::history::Change;
@@ -62,7 +62,7 @@ struct Place {
 impl Place {
     async fn look_up(ledger: &Ledger, message: &CheckMessage) -> Result<Self, Error> {
         let audit = &message.audit;
-        let latest = ledger.get(&about::history(&message.check), "latest").await?;
+        let latest = ledger.get(&keys::history(&message.check), "latest").await?;
         let text = |name| latest.as_ref().and_then(|item: &Item| item.get_text(name)).map(ToOwned::to_owned);
         let repeated = text("task_id").is_some_and(|task| task == audit.task_id);
         let started_at = latest.as_ref().and_then(|item| item.get_number("started_at"));
@@ -209,7 +209,7 @@ impl History {
         let (audit, check) = (&message.audit, &message.check);
         let object = archive::history_key(audit, check);
         archive.put_file(&object, &self.folder.file("after")).await?;
-        let item = Item::new(&about::history(check), "latest", audit.started_at)
+        let item = Item::new(&keys::history(check), "latest", audit.started_at)
             .text("task_id", &audit.task_id)
             .number("started_at", audit.started_at.0)
             .text("object", object)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::registry::OutOfTime;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
@@ -109,9 +109,9 @@ impl Triage {
         message.audit.verify(&self.account, &message.check).map_err(Error::Input)?;
         let (restarts, page) =
             message.resume.as_ref().map_or((0, 0), |resume| (resume.restarts, resume.page));
-        let about = about::triage(&message.audit, &message.check, restarts, page);
+        let about = keys::triage(&message.audit, &message.check, restarts, page);
         let work = self.step(&about, message, deadline);
-        self.ledger.once(&about, self.consumer.clock.now(), deadline, work).await.map(drop)
+        self.ledger.run_once(&about, self.consumer.clock.now(), deadline, work).await.map(drop)
     }
 
     /// Sends what a page or the end of a check makes.
@@ -279,7 +279,7 @@ impl<'t> Run<'t> {
 
     /// What is known of the next page, which may have been sent.
     async fn sent(&self) -> Result<Sent, Error> {
-        let about = about::page(&self.message.audit, &self.message.check, self.page);
+        let about = keys::page(&self.message.audit, &self.message.check, self.page);
         let item = self.triage.ledger.get(&about, PARTS).await?;
         let parts = item.as_ref().and_then(|item| item.get_text(PARTS));
         Ok(Sent::Maybe(parts.and_then(|parts| serde_json::from_str(parts).ok())))
@@ -288,11 +288,8 @@ impl<'t> Run<'t> {
     /// Records the parts of the next page before they are sent.
     async fn record(&self, parts: &[usize]) -> Result<(), Error> {
         let Self { triage, message, page, .. } = self;
-        let item = Item::new(
-            &about::page(&message.audit, &message.check, *page),
-            PARTS,
-            triage.consumer.clock.now(),
-        );
+        let item =
+            Item::new(&keys::page(&message.audit, &message.check, *page), PARTS, triage.consumer.clock.now());
         triage.ledger.put(item.json(PARTS, &parts)).await
     }
 

@@ -13,7 +13,7 @@ use crate::Error;
 use crate::clients::Sns;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
-use crate::ledger::about;
+use crate::ledger::keys;
 use crate::settings::SettingsError;
 use crate::settings::optional;
 use crate::settings::required;
@@ -84,9 +84,12 @@ impl Alerts {
     /// # Errors
     /// If ledger or topic do not answer, or if another telling of the same is under way.
     pub async fn raise(&self, alert: &Alert) -> Result<(), Error> {
-        let about = about::alert(&alert.id());
+        let about = keys::alert(&alert.id());
         let now = self.now();
-        self.ledger.once(&about, now, now.plus_seconds(LEASE_SECONDS), self.publish(alert)).await.map(drop)
+        self.ledger
+            .run_once(&about, now, now.plus_seconds(LEASE_SECONDS), self.publish(alert))
+            .await
+            .map(drop)
     }
 
     /// The time by the clock of the alerts.

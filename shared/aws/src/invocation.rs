@@ -1,7 +1,7 @@
 //! What an invocation says of itself: until when it may work, and which time of a schedule it is for.
 //!
 //! A function that a schedule wakes, and a person too, does the work of each time of the schedule once
-//! ([`Ledger::once`](crate::ledger::Ledger::once)), however often the schedule calls it.
+//! ([`Ledger::run_once`](crate::ledger::Ledger::run_once)), however often the schedule calls it.
 
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;

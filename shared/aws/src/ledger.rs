@@ -159,14 +159,14 @@ impl Ledger {
     ///
     /// # Errors
     /// If another worker works on it, if the table does not answer, or why the work failed.
-    pub async fn once<T>(
+    pub async fn run_once<T>(
         &self,
         about: &str,
         now: Millis,
         lease: Millis,
         work: impl Future<Output = Result<T, Error>>,
     ) -> Result<Option<T>, Error> {
-        match self.try_once(about, now, lease, work).await? {
+        match self.try_run_once(about, now, lease, work).await? {
             Attempt::Busy(until) => {
                 Err(Error::Later(format!("{about} is being worked on until {}", until.rfc3339())))
             }
@@ -175,11 +175,11 @@ impl Ledger {
         }
     }
 
-    /// As [`once`](Self::once), for who need not wait for another worker.
+    /// As [`run_once`](Self::run_once), for who need not wait for another worker.
     ///
     /// # Errors
     /// If the table does not answer, or why the work failed.
-    pub async fn try_once<T>(
+    pub async fn try_run_once<T>(
         &self,
         about: &str,
         now: Millis,
@@ -331,7 +331,7 @@ impl Ledger {
     /// # Errors
     /// If the table does not answer.
     pub async fn record_audit_of_check(&self, audit: &Audit, check: &CheckName) -> Result<bool, Error> {
-        let item = Item::new(&about::history(check), LATEST_AUDIT, audit.started_at)
+        let item = Item::new(&keys::history(check), LATEST_AUDIT, audit.started_at)
             .text("task_id", &audit.task_id)
             .number("started_at", audit.started_at.0);
         self.put_newer(item, audit).await
@@ -342,7 +342,7 @@ impl Ledger {
     /// # Errors
     /// If the table does not answer.
     pub async fn later_audit(&self, audit: &Audit, check: &CheckName) -> Result<Option<String>, Error> {
-        let latest = self.get(&about::history(check), LATEST_AUDIT).await?;
+        let latest = self.get(&keys::history(check), LATEST_AUDIT).await?;
         Ok(latest.and_then(|latest| {
             let later = latest.get_number("started_at").is_some_and(|began| began > audit.started_at.0);
             let task_id = latest.get_text("task_id").filter(|task_id| later && *task_id != audit.task_id);
@@ -459,7 +459,7 @@ pub fn key(pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
 }
 
 /// What the ledger's items are about: their partition keys, all in one place.
-pub mod about {
+pub mod keys {
     use fleetwarden_core::alarm::BehaviorKey;
     use fleetwarden_core::alarm::SeriesKey;
     use fleetwarden_core::check::CheckName;

@@ -40,8 +40,8 @@ use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::LATEST_AUDIT;
 use crate::ledger::Ledger;
-use crate::ledger::about;
 use crate::ledger::key;
+use crate::ledger::keys;
 use crate::ledger::written;
 pub use crate::mitigations::alarms::Additions;
 pub use crate::mitigations::alarms::AlarmClaim;
@@ -212,7 +212,7 @@ impl Mitigations {
         let update = client
             .update_item()
             .table_name(table)
-            .set_key(Some(key(&about::mitigation(task_id), "task")))
+            .set_key(Some(key(&keys::mitigation(task_id), "task")))
             .update_expression(format!("SET #state = :state{}", sets.concat()))
             .condition_expression(format!("#state IN ({list})"))
             .expression_attribute_names("#state", attribute::STATE)
@@ -383,7 +383,7 @@ impl Part for FindingRef {
     }
 
     fn about(&self) -> String {
-        about::finding(&self.finding_id)
+        keys::finding(&self.finding_id)
     }
 
     fn claim(&self, task_id: &str, state: State, now: Millis) -> Item {
@@ -456,7 +456,7 @@ struct Check {
 fn latest(audit: &Audit, check: &CheckName) -> Check {
     let values = HashMap::from([(":audit".to_owned(), text(&audit.task_id))]);
     let condition = Condition { expression: "task_id = :audit".to_owned(), values };
-    Check { pk: about::history(check), condition }
+    Check { pk: keys::history(check), condition }
 }
 
 /// For a task's item: it is new, or in one of these states.

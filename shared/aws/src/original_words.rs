@@ -13,7 +13,7 @@ use fleetwarden_core::suppression::Written;
 use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::Ledger;
-use crate::ledger::about;
+use crate::ledger::keys;
 
 const ORIGINAL: &str = "original";
 
@@ -33,7 +33,7 @@ impl Originals {
 /// # Errors
 /// If the table does not answer.
 pub async fn keep(ledger: &Ledger, written: &Written<'_>) -> Result<(), Error> {
-    let about = about::words(&written.maker().to_string());
+    let about = keys::words(&written.maker().to_string());
     for part in written.parts().filter(|part| part.is_changed()) {
         ledger.put(Item::lasting(&about, &part.text).text(ORIGINAL, part.original)).await?;
     }
@@ -48,7 +48,7 @@ pub async fn find(ledger: &Ledger, texts: &BTreeSet<(String, String)>) -> Result
     // Anybody can write a description: what was not made here may be longer than a key.
     let made_here = |text: &str| !text.is_empty() && text.is_ascii() && text.len() <= MAX_DESCRIPTION;
     let texts = texts.iter().filter(|(maker, text)| made_here(maker) && made_here(text));
-    let keys: Vec<(String, &str)> = texts.map(|(maker, text)| (about::words(maker), text.as_str())).collect();
+    let keys: Vec<(String, &str)> = texts.map(|(maker, text)| (keys::words(maker), text.as_str())).collect();
     let mut found = Originals::default();
     for item in ledger.get_all(&keys).await? {
         let text = |name: &str| item.get_text(name);

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::iot_api::UNREADABLE;
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::api;
 use fleetwarden_core::api::input::millis;
 use fleetwarden_core::check::CheckName;
@@ -252,7 +252,7 @@ impl Watch<'_> {
         &self,
         tasks: impl Iterator<Item = &str>,
     ) -> Result<BTreeMap<String, Item>, Error> {
-        let keys: Vec<(String, &str)> = tasks.map(|task| (about::audit_task(task), "audit")).collect();
+        let keys: Vec<(String, &str)> = tasks.map(|task| (keys::audit_task(task), "audit")).collect();
         let items = self.ledger.get_all(&keys).await?.into_iter();
         Ok(items.filter_map(|item| Some((item.get_text("task_id")?.to_owned(), item))).collect())
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;
@@ -62,7 +62,7 @@ struct Standing {
 impl Memory {
     /// Reads what was kept, or begins. What cannot be read was kept by another version, and it begins anew.
     pub(super) async fn recall(ledger: &Ledger, now: Millis) -> Result<Self, Error> {
-        let item = ledger.get(&about::audit_watch(), LATEST).await?;
+        let item = ledger.get(&keys::audit_watch(), LATEST).await?;
         let kept = item.and_then(|item| serde_json::from_str(item.get_text(MEMORY)?).ok());
         let mut memory: Self = kept.unwrap_or_else(|| Self {
             since: now,
@@ -123,6 +123,6 @@ impl Memory {
 
     /// Keeps it, each time anew: an item of the ledger ends.
     pub(super) async fn keep(&self, ledger: &Ledger, now: Millis) -> Result<(), Error> {
-        ledger.put(Item::new(&about::audit_watch(), LATEST, now).json(MEMORY, self)).await
+        ledger.put(Item::new(&keys::audit_watch(), LATEST, now).json(MEMORY, self)).await
     }
 }

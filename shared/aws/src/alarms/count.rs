@@ -12,7 +12,7 @@ use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::Range;
 use crate::ledger::Transaction;
-use crate::ledger::about;
+use crate::ledger::keys;
 
 /// How long a counter stays after its bucket, in seconds: longer than any window, and than most incidents.
 const KEPT_SECONDS: i64 = 31 * 86_400;
@@ -42,7 +42,7 @@ pub(super) fn move_device(
         let Some(bucket) = bucket else { continue };
         let end = bucket.start().plus_seconds(KEPT_SECONDS).seconds();
         let sk = format!("{}#{}", sort_key(bucket), shard(series));
-        transaction.add(&about::alarm_counts(behavior), &sk, (attribute::DEVICES, more), end);
+        transaction.add(&keys::alarm_counts(behavior), &sk, (attribute::DEVICES, more), end);
     }
 }
 
@@ -106,7 +106,7 @@ impl Alarms {
     ) -> Result<Vec<(Bucket, u64)>, Error> {
         let (first, last) = (sort_key(first), format!("{}#~", sort_key(last)));
         let range = Range::Between(&first, &last);
-        let items = self.ledger.query(&about::alarm_counts(behavior), range).await?;
+        let items = self.ledger.query(&keys::alarm_counts(behavior), range).await?;
         let mut buckets: Vec<(Bucket, u64)> = Vec::new();
         for item in &items {
             let devices = item.get_number(attribute::DEVICES).and_then(|n| u64::try_from(n).ok());

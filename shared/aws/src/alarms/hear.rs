@@ -17,7 +17,7 @@ use super::item::attribute;
 use super::stored::Stored;
 use crate::Error;
 use crate::ledger::Item;
-use crate::ledger::about;
+use crate::ledger::keys;
 use crate::ledger::pause;
 
 /// What came of hearing an event.
@@ -63,7 +63,7 @@ impl Alarms {
         let mut transaction = self.ledger.transaction();
         let before = stored.life.value.as_ref();
         if before != Some(&next.life) {
-            let item = Item::new(&about::alarm(id), LIFE, now).json(attribute::LIFE, &next.life);
+            let item = Item::new(&keys::alarm(id), LIFE, now).json(attribute::LIFE, &next.life);
             transaction.put_version(item, stored.life.version);
             let was_open = before.and_then(|life| item::open(life, &stored.behavior, now));
             match (was_open, item::open(&next.life, &stored.behavior, now)) {
@@ -73,12 +73,12 @@ impl Alarms {
             }
             let joined = next.life.incident.as_ref();
             if let Some(incident) = joined.filter(|id| before.and_then(|b| b.incident.as_ref()) != Some(id)) {
-                transaction.put(Item::new(&about::incident_members(incident), id, now));
+                transaction.put(Item::new(&keys::incident_members(incident), id, now));
             }
         }
         let before = stored.series.value.clone().unwrap_or_default();
         if before != next.series {
-            let item = Item::new(&about::alarm_series(&stored.series_key), SERIES, now);
+            let item = Item::new(&keys::alarm_series(&stored.series_key), SERIES, now);
             let item = item.json(attribute::SERIES, &next.series);
             transaction.put_version(item, stored.series.version);
             let moved = (before.counted, next.series.counted);

@@ -12,7 +12,7 @@ use super::item::LIFE;
 use super::item::attribute;
 use crate::Error;
 use crate::ledger::Item;
-use crate::ledger::about;
+use crate::ledger::keys;
 use crate::ledger::pause;
 
 impl Alarms {
@@ -102,10 +102,10 @@ impl Alarms {
                 return Ok(Some(life));
             }
             let mut transaction = self.ledger.transaction();
-            let item = Item::new(&about::alarm(violation_id), LIFE, now).json(attribute::LIFE, &life);
+            let item = Item::new(&keys::alarm(violation_id), LIFE, now).json(attribute::LIFE, &life);
             transaction.put_version(item, stored.version);
             if let Some(incident) = incident {
-                transaction.put(Item::new(&about::incident_members(incident), violation_id, now));
+                transaction.put(Item::new(&keys::incident_members(incident), violation_id, now));
             }
             if transaction.send().await? {
                 return Ok(Some(life));

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::Alarms;
 use crate::Error;
-use crate::ledger::about;
+use crate::ledger::keys;
 
 /// The sort key, and the attribute.
 const POPULATION: &str = "population";
@@ -34,7 +34,7 @@ impl Alarms {
         now: Millis,
     ) -> Result<Option<u64>, Error> {
         let key = Digest::new("profile").part(account).part(region).part(profile).hex();
-        let Some(item) = self.ledger.get(&about::profile(&key), POPULATION).await? else { return Ok(None) };
+        let Some(item) = self.ledger.get(&keys::profile(&key), POPULATION).await? else { return Ok(None) };
         let is_old = item.get_number("at").is_none_or(|at| at < now.plus_seconds(-OLD_SECONDS).0);
         let population =
             item.get_json::<Population>(POPULATION).filter(|population| population.all && !is_old);

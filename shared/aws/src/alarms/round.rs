@@ -14,7 +14,7 @@ use super::Alarms;
 use super::item::attribute;
 use crate::Error;
 use crate::ledger::Item;
-use crate::ledger::about;
+use crate::ledger::keys;
 use crate::ledger::nonce;
 use crate::ledger::written;
 
@@ -35,7 +35,7 @@ impl Alarms {
     pub async fn take_round(&self, settle: &Settle, now: Millis) -> Result<Taken, Error> {
         let Some(Round { number, id }) = &settle.round else { return Ok(Taken::Yes) };
         let number = i64::from(number.get());
-        let item = Item::new(&about::alarm(&settle.violation_id), &chain(settle), now)
+        let item = Item::new(&keys::alarm(&settle.violation_id), &chain(settle), now)
             .number(attribute::ROUND, number)
             .text(attribute::ROUND_ID, id);
         let value = |number: i64| AttributeValue::N(number.to_string());
@@ -66,7 +66,7 @@ impl Alarms {
         let number = if let Some(round) = &settle.round {
             round.number.saturating_add(1)
         } else {
-            let last = self.ledger.get(&about::alarm(&settle.violation_id), &chain(settle)).await?;
+            let last = self.ledger.get(&keys::alarm(&settle.violation_id), &chain(settle)).await?;
             let last = last.and_then(|last| last.get_number(attribute::ROUND)).unwrap_or_default();
             NonZeroU32::MIN.saturating_add(u32::try_from(last).unwrap_or_default())
         };

@@ -16,7 +16,7 @@ use super::item::attribute;
 use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::VERSION;
-use crate::ledger::about;
+use crate::ledger::keys;
 
 /// The items around a violation, as they were read.
 pub(super) struct Stored {
@@ -70,9 +70,9 @@ impl Alarms {
     pub(super) async fn read(&self, alarm: &Alarm) -> Result<Stored, Error> {
         let (series_key, behavior) = (alarm.series(), alarm.behavior_key());
         let keys = [
-            (about::alarm(&alarm.violation_id), LIFE),
-            (about::alarm_series(&series_key), SERIES),
-            (about::behavior_incident(&behavior), LATEST),
+            (keys::alarm(&alarm.violation_id), LIFE),
+            (keys::alarm_series(&series_key), SERIES),
+            (keys::behavior_incident(&behavior), LATEST),
         ];
         let items = self.ledger.get_all(&keys).await?;
         let at = |sk: &str| items.iter().find(|item| item.get_text("sk") == Some(sk));
@@ -87,7 +87,7 @@ impl Alarms {
 
     /// Reads a violation by its id alone.
     pub(super) async fn life(&self, violation_id: &str) -> Result<Versioned<Life>, Error> {
-        let item = self.ledger.get(&about::alarm(violation_id), LIFE).await?;
+        let item = self.ledger.get(&keys::alarm(violation_id), LIFE).await?;
         Versioned::of(item.as_ref(), attribute::LIFE)
     }
 
@@ -96,7 +96,7 @@ impl Alarms {
     /// # Errors
     /// If the table does not answer.
     pub async fn lives(&self, ids: Vec<String>) -> Result<Vec<Life>, Error> {
-        let keys: Vec<_> = ids.iter().map(|id| (about::alarm(id), LIFE)).collect();
+        let keys: Vec<_> = ids.iter().map(|id| (keys::alarm(id), LIFE)).collect();
         let items = self.ledger.get_all(&keys).await?;
         let mut lives: Vec<Life> = items.iter().filter_map(|item| item.get_json(attribute::LIFE)).collect();
         lives.sort_by(|one: &Life, other| one.alarm.violation_id.cmp(&other.alarm.violation_id));

@@ -22,7 +22,7 @@ fn ledger(aws: &Shared) -> Ledger {
 async fn work(cloud: &Cloud) -> Result<(), Error> {
     let (aws, now) = (cloud.clients(), cloud.clock().now());
     let publish = async { Topic::new(aws.sns(), TOPIC.into()).publish("done").await };
-    ledger(&aws).once("thing", now, now.plus_seconds(LEASE_SECONDS), publish).await.map(drop)
+    ledger(&aws).run_once("thing", now, now.plus_seconds(LEASE_SECONDS), publish).await.map(drop)
 }
 
 /// How often the work was done.
@@ -136,7 +136,7 @@ async fn a_worker_whose_lease_ended_leaves_the_claim_of_the_next_alone() {
                 second_works.notified().await;
                 if fails { Err(Error::Later("the first fails".into())) } else { Ok(()) }
             };
-            let ended = ledger(&aws).once("thing", now, now.plus_seconds(LEASE_SECONDS), work).await;
+            let ended = ledger(&aws).run_once("thing", now, now.plus_seconds(LEASE_SECONDS), work).await;
             first_ended.notify_one();
             ended
         };
@@ -154,7 +154,7 @@ async fn a_worker_whose_lease_ended_leaves_the_claim_of_the_next_alone() {
                 assert!(is_busy(&self::work(&cloud).await), "a third worker waits for the second");
                 Ok(())
             };
-            ledger(&aws).once("thing", now, lease, work).await
+            ledger(&aws).run_once("thing", now, lease, work).await
         };
         let (first, second) = join(first, second).await;
         assert_eq!((first.is_err(), second.is_ok()), (fails, true), "{first:?}");

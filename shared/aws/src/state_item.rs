@@ -26,7 +26,7 @@ const ROUNDS: u32 = 8;
 
 /// The item of one function.
 #[derive(Clone, Debug)]
-pub struct Kept {
+pub struct StateItem {
     ledger: Ledger,
     about: String,
 }
@@ -37,7 +37,7 @@ pub trait HasNotices: Default + Serialize + DeserializeOwned {
     fn notices(&mut self) -> &mut Notices;
 }
 
-impl Kept {
+impl StateItem {
     /// The item about this (`sk` `latest`, as JSON in `kept`).
     pub const fn new(ledger: Ledger, about: String) -> Self {
         Self { ledger, about }
@@ -84,7 +84,7 @@ impl Kept {
     ///
     /// # Errors
     /// If topic or table do not answer: what was not raised is still due.
-    pub async fn tell<T: HasNotices>(
+    pub async fn raise_pending<T: HasNotices>(
         &self,
         alerts: &Alerts,
         kept: &mut T,
@@ -118,8 +118,8 @@ mod tests {
     use crate::testing::cloud::START;
     use crate::testing::gate::Moment;
 
-    fn kept(cloud: &Cloud) -> Kept {
-        Kept::new(Ledger::new(cloud.clients().dynamodb(), "ledger".into()), "watch".into())
+    fn kept(cloud: &Cloud) -> StateItem {
+        StateItem::new(Ledger::new(cloud.clients().dynamodb(), "ledger".into()), "watch".into())
     }
 
     #[tokio::test(start_paused = true)]
