@@ -28,6 +28,8 @@ mod trouble;
 mod violation;
 mod words;
 
+use std::time::Duration;
+
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
@@ -52,7 +54,7 @@ use serde_json::json;
 
 const NAME: &str = "alarm-watch";
 /// What is left of an invocation when it ends its look: enough to keep and to tell. Of a short one it is a quarter.
-const MARGIN_MS: i64 = 30_000;
+const MARGIN: Duration = Duration::from_secs(30);
 /// How far back can be looked, in hours: 14 days. The quota page says that violations are kept for 30 days, the
 /// developer guide 14.
 const MOST_HOURS: i64 = 14 * 24;
@@ -125,7 +127,16 @@ impl AlarmWatch {
         let wish: Wish = invocation::wish(event, "{\"hours\": 24}")?;
         let done = self.wished(wish, context).await;
         let failed = u64::from(done.is_err());
-        (self.emit)(&metrics::invocation_line(NAME, self.clock.now(), 1, failed, 0));
+        (self.emit)(
+            &metrics::invocation::Invocation {
+                function: NAME,
+                at: self.clock.now(),
+                records: 1,
+                failed,
+                parked: 0,
+            }
+            .line(),
+        );
         done
     }
 
@@ -143,6 +154,6 @@ impl AlarmWatch {
 
     /// When an invocation stops looking.
     fn stop_at(&self, deadline: Millis) -> Millis {
-        invocation::stop_at(self.clock.now(), deadline, MARGIN_MS)
+        invocation::stop_at(self.clock.now(), deadline, MARGIN)
     }
 }

@@ -25,7 +25,7 @@ use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
-use fleetwarden_core::policy::Held;
+use fleetwarden_core::policy::Hold;
 use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Subject;
 use fleetwarden_core::thing::Things;
@@ -144,11 +144,11 @@ impl ApplyMitigations {
             if let Things::Unknown { unknown } = &things { unknown } else { "it was not looked up" };
         let rule = decision.rule.unwrap_or_default();
         Ok(match (decision.held, decision.outcome) {
-            (Some(Held::ProtectedBy(protection)), _) => Some(format!("it is protected by {protection}")),
-            (Some(Held::ProtectionUnknown), _) => {
+            (Some(Hold::ProtectedBy(protection)), _) => Some(format!("it is protected by {protection}")),
+            (Some(Hold::ProtectionUnknown), _) => {
                 Some(format!("whether it is protected is unknown: {unknown}"))
             }
-            (Some(Held::RuleUnknown(rule)), _) => Some(format!("rule {rule} cannot be evaluated: {unknown}")),
+            (Some(Hold::RuleUnknown(rule)), _) => Some(format!("rule {rule} cannot be evaluated: {unknown}")),
             (None, Outcome::Mitigate(mitigate)) if mitigate.actions == request.actions => None,
             (None, Outcome::Mitigate(_)) => Some(format!("rule {rule} mitigates it with other actions")),
             (None, Outcome::Suppressed) => Some("it is suppressed".to_owned()),

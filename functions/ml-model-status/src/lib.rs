@@ -21,6 +21,8 @@ mod notify;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
@@ -43,7 +45,7 @@ use serde_json::json;
 
 const NAME: &str = "ml-model-status";
 /// What is left of an invocation when it ends its look: enough to keep and to tell. Of a short one it is a quarter.
-const MARGIN_MS: i64 = 45_000;
+const MARGIN: Duration = Duration::from_secs(45);
 /// The share of devices in alarm from which a model is taken to be bad, in percent, unless the environment says another.
 const LIMIT_PERCENT: u32 = 20;
 /// How large the status may be in the ledger, whose items have 400 KB, and in an answer, which Lambda limits to 6 MB.
@@ -114,7 +116,16 @@ impl MlModelStatus {
         let wish: Wish = invocation::wish(event, "{}")?;
         let done = self.wished(wish, context).await;
         let failed = u64::from(done.is_err());
-        (self.emit)(&metrics::invocation_line(NAME, self.clock.now(), 1, failed, 0));
+        (self.emit)(
+            &metrics::invocation::Invocation {
+                function: NAME,
+                at: self.clock.now(),
+                records: 1,
+                failed,
+                parked: 0,
+            }
+            .line(),
+        );
         done
     }
 
@@ -129,7 +140,7 @@ impl MlModelStatus {
 
     /// When an invocation stops looking.
     fn stop_at(&self, deadline: Millis) -> Millis {
-        invocation::stop_at(self.clock.now(), deadline, MARGIN_MS)
+        invocation::stop_at(self.clock.now(), deadline, MARGIN)
     }
 
     fn alarms(&self) -> Alarms {

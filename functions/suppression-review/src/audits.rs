@@ -37,7 +37,7 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::telemetry;
 use fleetwarden_aws::topic::Topic;
 use fleetwarden_core::metrics;
-use fleetwarden_core::metrics::AuditWatch;
+use fleetwarden_core::metrics::audit_watch::AuditWatch;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
@@ -155,7 +155,7 @@ impl Watch<'_> {
         }
         let counts = trouble::counts(&troubles, checks_failed);
         if !self.dry_run {
-            telemetry::emit(&metrics::audit_watch_line(self.now, &counts));
+            telemetry::emit(&metrics::audit_watch::audit_watch_line(self.now, &counts));
             let told = self.tell(&troubles, &mut memory).await;
             Error::of_both(told, memory.keep(self.ledger, self.now).await)?;
         }

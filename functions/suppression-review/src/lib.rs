@@ -26,6 +26,8 @@ mod review;
 mod state;
 mod told;
 
+use std::time::Duration;
+
 use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
@@ -59,7 +61,7 @@ use crate::review::Resume;
 const NAME: &str = "suppression-review";
 /// What is left of an invocation when it puts the review aside: enough to write some 100 MB and to tell. Of a short
 /// one, as on one machine, it is a quarter.
-const MARGIN_MS: i64 = 60_000;
+const MARGIN: Duration = Duration::from_secs(60);
 
 /// The function with all that it needs from outside.
 pub struct SuppressionReview {
@@ -145,7 +147,16 @@ impl SuppressionReview {
         let wish: Wish = invocation::wish(event, "{\"dryRun\": true}")?;
         let done = self.wished(wish, context).await;
         let failed = u64::from(done.is_err());
-        telemetry::emit(&metrics::invocation_line(NAME, self.clock.now(), 1, failed, 0));
+        telemetry::emit(
+            &metrics::invocation::Invocation {
+                function: NAME,
+                at: self.clock.now(),
+                records: 1,
+                failed,
+                parked: 0,
+            }
+            .line(),
+        );
         done
     }
 
@@ -190,7 +201,7 @@ impl SuppressionReview {
     }
 
     fn budget(&self, deadline: Millis) -> Budget {
-        let stop_at = invocation::stop_at(self.clock.now(), deadline, MARGIN_MS);
+        let stop_at = invocation::stop_at(self.clock.now(), deadline, MARGIN);
         Budget { clock: self.clock.clone(), stop_at }
     }
 }

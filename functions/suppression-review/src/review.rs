@@ -263,7 +263,7 @@ impl SuppressionReview {
             let debt = Item::new(&keys::debt(), "latest", state.began).json("debt", &outcome.debt);
             self.ledger.put(debt).await?;
             self.note_end(&state).await?;
-            for line in metrics::debt_lines(&outcome.debt) {
+            for line in metrics::debt::debt_lines(&outcome.debt) {
                 telemetry::emit(&line);
             }
         }

@@ -4,6 +4,8 @@
 //! nowhere else. Who dies between the two tells again and logs then; who dies after both does both again. So an event
 //! may come twice, with the same id.
 
+use std::time::Duration;
+
 use aws_sdk_sns::types::MessageAttributeValue;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Place;
@@ -19,8 +21,8 @@ use crate::settings::optional;
 use crate::settings::required;
 use crate::telemetry;
 
-/// How long one telling may take before another may try.
-const LEASE_SECONDS: i64 = 60;
+/// How long a publication may take before another worker may try.
+const LEASE: Duration = Duration::from_secs(60);
 
 /// The alert topic.
 #[derive(Clone)]
@@ -86,10 +88,7 @@ impl Alerts {
     pub async fn raise(&self, alert: &Alert) -> Result<(), Error> {
         let about = keys::alert(&alert.id());
         let now = self.now();
-        self.ledger
-            .run_once(&about, now, now.plus_seconds(LEASE_SECONDS), self.publish(alert))
-            .await
-            .map(drop)
+        self.ledger.run_once(&about, now, now.plus(LEASE), self.publish(alert)).await.map(drop)
     }
 
     /// The time by the clock of the alerts.

@@ -1,5 +1,7 @@
 //! A batch of SQS records: each ends as done, retried, or parked with its reason, and none takes another along.
 
+use std::time::Duration;
+
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_lambda_events::sqs::SqsMessage;
@@ -16,8 +18,8 @@ use crate::invocation;
 use crate::queue::Queue;
 use crate::telemetry;
 
-/// No record is begun when less than this is left of the invocation, in milliseconds.
-const MARGIN_MS: i64 = 5_000;
+/// No record is begun when less than this is left of the invocation.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// How a function takes its batches.
 pub struct Consumer {
@@ -64,13 +66,16 @@ impl Consumer {
         let failed = response.batch_item_failures.len();
         let count = |n: usize| n as u64;
         let now = self.clock.now();
-        telemetry::emit(&metrics::invocation_line(
-            self.function,
-            now,
-            count(total),
-            count(failed),
-            count(parked),
-        ));
+        telemetry::emit(
+            &metrics::invocation::Invocation {
+                function: self.function,
+                at: now,
+                records: count(total),
+                failed: count(failed),
+                parked: count(parked),
+            }
+            .line(),
+        );
         if failed > 0 && failed == total {
             return Err(Error::Later(format!(
                 "all {total} records are to be delivered again; the log says why"
@@ -86,7 +91,7 @@ impl Consumer {
         handle: &impl AsyncFn(&str, Millis) -> Result<(), Error>,
     ) -> Fate {
         let id = record.message_id.as_deref().unwrap_or_default();
-        if self.clock.now().0 > deadline.0 - MARGIN_MS {
+        if !invocation::has_time(self.clock.now(), deadline, MARGIN) {
             tracing::info!(message.id = id, "no time is left for the record: it is delivered again");
             return Fate::Retried;
         }

@@ -52,7 +52,7 @@ pub async fn find(ledger: &Ledger, texts: &BTreeSet<(String, String)>) -> Result
     let mut found = Originals::default();
     for item in ledger.get_all(&keys).await? {
         let text = |name: &str| item.get_text(name);
-        let maker = text("pk").and_then(about::maker_of_words);
+        let maker = text("pk").and_then(keys::maker_of_words);
         if let (Some(maker), Some(text), Some(original)) = (maker, text("sk"), text(ORIGINAL)) {
             found.0.entry(maker.to_owned()).or_default().insert(text.to_owned(), original.to_owned());
         }

@@ -13,7 +13,7 @@ use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
 use fleetwarden_core::check::CheckName;
-use fleetwarden_core::metrics::AuditWatch;
+use fleetwarden_core::metrics::audit_watch::AuditWatch;
 use fleetwarden_core::schedule::Rhythm;
 use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;

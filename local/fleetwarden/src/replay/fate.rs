@@ -67,8 +67,8 @@ impl Fate {
             (Outcome::Suppressed, _) => Self::AlreadySuppressed,
             // What only a rule in shadow asks for changes nothing.
             _ if decision.asks.is_some_and(Rule::is_live) => Self::NeedsLookup,
-            (_, Some(Held::ProtectedBy(_))) => Self::Protected,
-            (_, Some(Held::ProtectionUnknown | Held::RuleUnknown(_))) => Self::Unknown,
+            (_, Some(Hold::ProtectedBy(_))) => Self::Protected,
+            (_, Some(Hold::ProtectionUnknown | Hold::RuleUnknown(_))) => Self::Unknown,
             (Outcome::Suppress(_), None) => Self::Suppress,
             (Outcome::Mitigate(_), None) => Self::Mitigate,
             (Outcome::Report(Report::Silent), None) => Self::Silent,

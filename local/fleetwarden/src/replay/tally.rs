@@ -100,7 +100,7 @@ impl<'p> PolicyTally<'p> {
     pub(crate) fn place(&self, decision: &Decision<'_, '_>) -> usize {
         let rule = match (Fate::of(decision), decision.held) {
             (Fate::NeedsLookup, _) => decision.asks.map(Rule::name),
-            (Fate::Unknown, Some(Held::RuleUnknown(rule))) => Some(rule),
+            (Fate::Unknown, Some(Hold::RuleUnknown(rule))) => Some(rule),
             _ => decision.rule,
         };
         let decided = rule.and_then(|name| self.places.get(name));

@@ -1,5 +1,7 @@
 //! How many devices alarm on a behavior: counters in buckets of five minutes, each spread over shards.
 
+use std::time::Duration;
+
 use fleetwarden_core::alarm::BehaviorKey;
 use fleetwarden_core::alarm::Bucket;
 use fleetwarden_core::alarm::SeriesKey;
@@ -14,8 +16,8 @@ use crate::ledger::Range;
 use crate::ledger::Transaction;
 use crate::ledger::keys;
 
-/// How long a counter stays after its bucket, in seconds: longer than any window, and than most incidents.
-const KEPT_SECONDS: i64 = 31 * 86_400;
+/// How long a counter stays after its bucket: longer than any window, and than most incidents.
+const RETENTION: Duration = Duration::from_secs(31 * 86_400);
 
 /// Devices of a behavior in a row of buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub(super) fn move_device(
     }
     for (bucket, more) in [(before, -1), (after, 1)] {
         let Some(bucket) = bucket else { continue };
-        let end = bucket.start().plus_seconds(KEPT_SECONDS).seconds();
+        let end = bucket.start().plus(RETENTION).seconds();
         let sk = format!("{}#{}", sort_key(bucket), shard(series));
         transaction.add(&keys::alarm_counts(behavior), &sk, (attribute::DEVICES, more), end);
     }

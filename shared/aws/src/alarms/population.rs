@@ -1,5 +1,7 @@
 //! How many devices a security profile watches, as `detect-alarm` has last counted them.
 
+use std::time::Duration;
+
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
@@ -10,8 +12,8 @@ use crate::ledger::keys;
 
 /// The sort key, and the attribute.
 const POPULATION: &str = "population";
-/// An older count says nothing, in seconds.
-const OLD_SECONDS: i64 = 86_400;
+/// An older count says nothing.
+const MAX_AGE: Duration = Duration::from_secs(86_400);
 
 /// What is needed here of a count.
 #[derive(Deserialize)]
@@ -35,7 +37,7 @@ impl Alarms {
     ) -> Result<Option<u64>, Error> {
         let key = Digest::new("profile").part(account).part(region).part(profile).hex();
         let Some(item) = self.ledger.get(&keys::profile(&key), POPULATION).await? else { return Ok(None) };
-        let is_old = item.get_number("at").is_none_or(|at| at < now.plus_seconds(-OLD_SECONDS).0);
+        let is_old = item.get_number("at").is_none_or(|at| at < now.minus(MAX_AGE).0);
         let population =
             item.get_json::<Population>(POPULATION).filter(|population| population.all && !is_old);
         Ok(population.and_then(|population| population.devices))

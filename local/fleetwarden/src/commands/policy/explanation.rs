@@ -263,13 +263,13 @@ fn named(source: &Source, rule: &Rule) -> String {
 /// Why a rule that would act does not.
 fn why_held(held: &Held<'_>) -> String {
     match held {
-        Held::ProtectedBy(by) => protection(by, ["a thing behind it", "a group of a thing behind it"]),
-        Held::ProtectionUnknown => {
+        Hold::ProtectedBy(by) => protection(by, ["a thing behind it", "a group of a thing behind it"]),
+        Hold::ProtectionUnknown => {
             "the rule would mitigate; things or groups are protected, and nobody knows what is behind the \
              resource"
                 .to_owned()
         }
-        Held::RuleUnknown(rule) => {
+        Hold::RuleUnknown(rule) => {
             format!("the rule would act; {rule} stands before it, and nobody knows whether that one matches")
         }
     }

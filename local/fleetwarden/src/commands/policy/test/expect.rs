@@ -271,9 +271,9 @@ fn until(suppress: &Suppress, subject: &Subject<'_>) -> String {
 
 fn why_held(held: &Held<'_>) -> String {
     match held {
-        Held::ProtectedBy(by) => protected_by(by),
-        Held::ProtectionUnknown => "protectionUnknown".to_owned(),
-        Held::RuleUnknown(rule) => format!("ruleUnknown {rule}"),
+        Hold::ProtectedBy(by) => protected_by(by),
+        Hold::ProtectionUnknown => "protectionUnknown".to_owned(),
+        Hold::RuleUnknown(rule) => format!("ruleUnknown {rule}"),
     }
 }
 

@@ -1,46 +1,46 @@
-//! Metric lines of alarms: what each event adds to the counts of its behavior.
+//! What each event adds to the counts of its behavior.
 //!
-//! They count events, so the statistic to read them with is Sum. An event that is delivered again is no news to the
+//! These count events, so the statistic to read them with is Sum. An event that is delivered again is no news to the
 //! ledger and has no line.
 
-use serde_json::Map;
-use serde_json::Value;
-use serde_json::json;
-
-use super::Alarm;
-use super::AlarmEvent;
-use super::EventType;
-use super::Life;
-use crate::metrics::NAMESPACE;
+use super::Dimensions;
+use super::Metric;
+use super::Record;
+use super::line;
+use crate::alarm::Alarm;
+use crate::alarm::AlarmEvent;
+use crate::alarm::Confidence;
+use crate::alarm::EventType;
+use crate::alarm::Life;
 use crate::timestamp::Millis;
 use crate::untrusted::visible;
 
 /// The metric line of an event that is news: one raised, cleared, invalidated or unknown, and the time to clear in
 /// seconds, by profile, behavior and confidence.
 pub fn event_line(event: &AlarmEvent, life: &Life, now: Millis) -> String {
-    let mut values = vec![(counted(&event.event), "Count", 1)];
+    let mut metrics = vec![Metric::count(counted(&event.event), 1)];
     let cleared = (event.event == EventType::AlarmCleared).then_some(event.at);
     if let Some((cleared, raised)) = cleared.zip(life.raised_at).filter(|(cleared, raised)| cleared >= raised)
     {
-        values.push(("TimeToClearSeconds", "Seconds", cleared.seconds() - raised.seconds()));
+        metrics.push(Metric::seconds("TimeToClearSeconds", cleared.seconds() - raised.seconds()));
     }
-    line(&event.alarm, now, &values)
+    line(&OfBehavior::new(&event.alarm, now, metrics))
 }
 
 /// The metric line of an alarm that people are alerted of as one that flaps.
 pub fn flapping_line(alarm: &Alarm, now: Millis) -> String {
-    line(alarm, now, &[("AlarmsFlapping", "Count", 1)])
+    line(&OfBehavior::new(alarm, now, vec![Metric::count("AlarmsFlapping", 1)]))
 }
 
 /// The metric line of a verification state that a rule has set.
 pub fn verified_line(alarm: &Alarm, now: Millis) -> String {
-    line(alarm, now, &[("AlarmsVerified", "Count", 1)])
+    line(&OfBehavior::new(alarm, now, vec![Metric::count("AlarmsVerified", 1)]))
 }
 
 /// The metric line of an incident that was opened, and of how many devices it had then.
 pub fn incident_line(alarm: &Alarm, devices: u64, now: Millis) -> String {
-    let devices = i64::try_from(devices).unwrap_or(i64::MAX);
-    line(alarm, now, &[("Incidents", "Count", 1), ("IncidentDevices", "Count", devices)])
+    let metrics = vec![Metric::count("Incidents", 1), Metric::count("IncidentDevices", devices)];
+    line(&OfBehavior::new(alarm, now, metrics))
 }
 
 const fn counted(event: &EventType) -> &'static str {
@@ -52,18 +52,41 @@ const fn counted(event: &EventType) -> &'static str {
     }
 }
 
-fn line(alarm: &Alarm, now: Millis, values: &[(&str, &str, i64)]) -> String {
-    let metrics: Vec<Value> =
-        values.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
-    let by = ["Profile", "Behavior", "Confidence"];
-    let told = json!([{"Namespace": NAMESPACE, "Dimensions": [by, []], "Metrics": metrics}]);
-    let mut line =
-        Map::from_iter([("_aws".to_owned(), json!({"Timestamp": now.0, "CloudWatchMetrics": told}))]);
-    let confidence = alarm.confidence.map_or("none", super::Confidence::as_str);
-    let names = [&*dimension(&alarm.profile), &*dimension(&alarm.behavior), confidence];
-    line.extend(by.iter().zip(names).map(|(name, value)| ((*name).to_owned(), value.into())));
-    line.extend(values.iter().map(|(name, _, value)| ((*name).to_owned(), (*value).into())));
-    Value::Object(line).to_string()
+/// Something of a behavior, and of a confidence if a model judges it.
+struct OfBehavior {
+    at: Millis,
+    profile: String,
+    behavior: String,
+    confidence: &'static str,
+    metrics: Vec<Metric>,
+}
+
+impl OfBehavior {
+    fn new(alarm: &Alarm, at: Millis, metrics: Vec<Metric>) -> Self {
+        Self {
+            at,
+            profile: dimension(&alarm.profile),
+            behavior: dimension(&alarm.behavior),
+            confidence: alarm.confidence.map_or("none", Confidence::as_str),
+            metrics,
+        }
+    }
+}
+
+impl Record for OfBehavior {
+    fn at(&self) -> Millis {
+        self.at
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        self.metrics.clone()
+    }
+
+    fn dimensions(&self) -> Dimensions<'_> {
+        let by =
+            [("Profile", &*self.profile), ("Behavior", &*self.behavior), ("Confidence", self.confidence)];
+        Dimensions { total: true, ..Dimensions::by(by) }
+    }
 }
 
 /// A dimension's value has 1 to 1,024 characters.
@@ -73,8 +96,10 @@ fn dimension(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+    use serde_json::json;
+
     use super::*;
-    use crate::alarm::AlarmEvent;
 
     const NOW: Millis = Millis(1_795_392_000_000);
 
