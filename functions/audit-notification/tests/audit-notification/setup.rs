@@ -1,10 +1,11 @@
-//! The function as Lambda runs it, on the SDK's own clients and a small AWS in memory.
+//! The function with the SDK's clients on an AWS in memory, and what its tests read there.
 
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 
+use audit_notification::Handler;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::ledger::Ledger;
@@ -19,26 +20,17 @@ use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::Handler;
-
-mod audits;
-mod confirming;
-mod events;
-mod faults;
-mod hostile;
-mod schedules;
-
-const CHECKS: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/checks";
-const ALERTS: &str = "arn:alerts";
-const PARKED: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/parked";
+pub(crate) const CHECKS: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/checks";
+pub(crate) const ALERTS: &str = "arn:alerts";
+pub(crate) const PARKED: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/parked";
 
 /// Device Defender: what it answers about each audit task, one answer after the other, the last one again and again.
 #[derive(Clone, Default)]
-struct Defender(Arc<Mutex<BTreeMap<String, VecDeque<Answer>>>>);
+pub(crate) struct Defender(Arc<Mutex<BTreeMap<String, VecDeque<Answer>>>>);
 
 impl Defender {
     /// With the audits that an event announces, as their notifications have them.
-    fn of(event: &Value) -> Self {
+    pub(crate) fn of(event: &Value) -> Self {
         let defender = Self::default();
         for record in event["Records"].as_array().into_iter().flatten() {
             let message = record.pointer("/Sns/Message").and_then(Value::as_str).unwrap_or_default();
@@ -52,11 +44,11 @@ impl Defender {
     }
 
     /// From now on it answers so about a task.
-    fn answers(&self, task: &str, answers: impl IntoIterator<Item = Answer>) {
+    pub(crate) fn answers(&self, task: &str, answers: impl IntoIterator<Item = Answer>) {
         self.0.lock().unwrap().insert(task.to_owned(), answers.into_iter().collect());
     }
 
-    fn describe(&self, task: &str) -> Answer {
+    pub(crate) fn describe(&self, task: &str) -> Answer {
         let mut tasks = self.0.lock().unwrap();
         let Some(answers) = tasks.get_mut(task) else {
             let message = json!({"message": format!("Audit task {task} does not exist")});
@@ -67,7 +59,7 @@ impl Defender {
 }
 
 /// An audit as `DescribeAuditTask` has it, from its notification: a map in place of the list, seconds, other counts.
-fn described(notification: &Value) -> Value {
+pub(crate) fn described(notification: &Value) -> Value {
     let details = notification["auditDetails"].as_array().unwrap().iter().map(|check| {
         let mut check = check.clone();
         let name = check.as_object_mut().unwrap().remove("checkName").unwrap();
@@ -88,7 +80,7 @@ fn described(notification: &Value) -> Value {
     description
 }
 
-fn handler(cloud: &Cloud, defender: &Defender) -> Handler {
+pub(crate) fn handler(cloud: &Cloud, defender: &Defender) -> Handler {
     let (others, defender, clock) = (cloud.clone(), defender.clone(), cloud.clock());
     let aws = cloud.clients_with(move |call| match call.operation.strip_prefix("GET /audit/tasks/") {
         Some(task) => defender.describe(task),
@@ -109,18 +101,18 @@ fn handler(cloud: &Cloud, defender: &Defender) -> Handler {
 }
 
 /// An invocation with the notifications of audits that have ended so.
-async fn invoke(cloud: &Cloud, event: Value) -> Result<(), Error> {
+pub(crate) async fn invoke(cloud: &Cloud, event: Value) -> Result<(), Error> {
     invoke_with(cloud, &Defender::of(&event), event).await
 }
 
-async fn invoke_with(cloud: &Cloud, defender: &Defender, event: Value) -> Result<(), Error> {
+pub(crate) async fn invoke_with(cloud: &Cloud, defender: &Defender, event: Value) -> Result<(), Error> {
     let mut context = Context::default();
     context.deadline = u64::try_from(cloud.clock().now().plus_seconds(30).0).unwrap();
     handler(cloud, defender).handle(LambdaEvent::new(event, context)).await
 }
 
 /// An audit of these checks, each with status, non-compliant and suppressed count.
-fn audit(task: &str, checks: &[(&str, &str, u64, u64)]) -> Value {
+pub(crate) fn audit(task: &str, checks: &[(&str, &str, u64, u64)]) -> Value {
     let checks: Vec<Value> = checks
         .iter()
         .map(|(name, status, found, suppressed)| {
@@ -132,17 +124,17 @@ fn audit(task: &str, checks: &[(&str, &str, u64, u64)]) -> Value {
         "scheduledAuditName": "weekly", "taskStartTime": START.0, "auditDetails": checks})
 }
 
-fn record(message: &Value) -> Value {
+pub(crate) fn record(message: &Value) -> Value {
     let message = if let Value::String(text) = message { text.clone() } else { message.to_string() };
     json!({"EventSource": "aws:sns", "Sns": {"Message": message}})
 }
 
-fn event(messages: &[Value]) -> Value {
+pub(crate) fn event(messages: &[Value]) -> Value {
     json!({"Records": messages.iter().map(record).collect::<Vec<_>>()})
 }
 
 /// What triage was asked to do, as `TASK CHECK`.
-fn asked(cloud: &Cloud) -> Vec<String> {
+pub(crate) fn triage_requests(cloud: &Cloud) -> Vec<String> {
     let words = |body: &String| {
         let body: Value = serde_json::from_str(body).unwrap();
         format!("{} {}", body["audit"]["taskId"].as_str().unwrap(), body["check"].as_str().unwrap())
@@ -151,7 +143,7 @@ fn asked(cloud: &Cloud) -> Vec<String> {
 }
 
 /// The metric lines of checks, as `CHECK COUNT`, and of the invocation, as `records/failed/parked`.
-fn metrics() -> (Vec<String>, Vec<String>) {
+pub(crate) fn metrics() -> (Vec<String>, Vec<String>) {
     let lines = emitted();
     let of =
         |name: &str| lines.iter().filter(move |line| line.get(name).is_some()).cloned().collect::<Vec<_>>();
@@ -164,7 +156,7 @@ fn metrics() -> (Vec<String>, Vec<String>) {
 }
 
 /// The records that were parked, each with its reason.
-fn parked(cloud: &Cloud) -> Vec<(Value, String)> {
+pub(crate) fn parked(cloud: &Cloud) -> Vec<(Value, String)> {
     let record = |body: &Value| serde_json::from_str(body["MessageBody"].as_str().unwrap()).unwrap();
     let reason =
         |body: &Value| body["MessageAttributes"]["reason"]["StringValue"].as_str().unwrap().to_owned();
@@ -172,6 +164,6 @@ fn parked(cloud: &Cloud) -> Vec<(Value, String)> {
 }
 
 /// The alerts that were published, as the topic got them.
-fn told(cloud: &Cloud) -> Vec<Value> {
+pub(crate) fn alerts(cloud: &Cloud) -> Vec<Value> {
     cloud.published_to(ALERTS).iter().map(|message| serde_json::from_str(message).unwrap()).collect()
 }

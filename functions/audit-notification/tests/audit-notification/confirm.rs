@@ -1,6 +1,23 @@
 //! Notifications that do not agree with what Device Defender says: forged, early, or of another audit.
 
-use super::*;
+use crate::setup::Defender;
+use crate::setup::alerts;
+use crate::setup::audit;
+use crate::setup::described;
+use crate::setup::event;
+use crate::setup::handler;
+use crate::setup::invoke;
+use crate::setup::invoke_with;
+use crate::setup::metrics;
+use crate::setup::parked;
+use crate::setup::triage_requests;
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_aws::testing::cloud::START;
+use lambda_runtime::Context;
+use lambda_runtime::LambdaEvent;
+use serde_json::Value;
+use serde_json::json;
 
 const KEYS: &str = "DEVICE_CERTIFICATE_KEY_QUALITY_CHECK";
 const LOGGING: &str = "LOGGING_DISABLED_CHECK";
@@ -28,7 +45,7 @@ fn written(cloud: &Cloud) -> Vec<String> {
 }
 
 fn titles(cloud: &Cloud) -> Vec<String> {
-    told(cloud).iter().map(|alert| alert["content"]["title"].as_str().unwrap().to_owned()).collect()
+    alerts(cloud).iter().map(|alert| alert["content"]["title"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,12 +60,12 @@ async fn an_early_notification_claims_nothing_and_the_true_one_is_handled() {
             assert_eq!(error.name(), "Fleetwarden.Later", "{error}");
             cloud.pass_seconds(61);
         }
-        assert_eq!((written(&cloud), asked(&cloud).len()), (vec![], 0));
+        assert_eq!((written(&cloud), triage_requests(&cloud).len()), (vec![], 0));
         assert_eq!(titles(&cloud), ["A notification says that audit task t-1 ended, and it has not"]);
         assert_eq!(metrics(), (vec![], vec!["1/1/0".into(); 3]));
         defender.answers("t-1", [Answer::ok(described(&ended))]);
         invoke_with(&cloud, &defender, event(std::slice::from_ref(&ended))).await.unwrap();
-        assert_eq!(asked(&cloud), [format!("t-1 {KEYS}")]);
+        assert_eq!(triage_requests(&cloud), [format!("t-1 {KEYS}")]);
         assert!(cloud.item("audit#t-1", "audit").is_some());
         assert_eq!(metrics().1, ["1/0/0"]);
     }
@@ -65,8 +82,8 @@ async fn an_end_that_shows_some_seconds_late_is_waited_for() {
         defender.answers("t-1", [late.clone(), late, Answer::ok(described(&ended))]);
         invoke_with(&cloud, &defender, event(std::slice::from_ref(&ended))).await.unwrap();
     }
-    assert_eq!(asked(&cloud), [format!("t-1 {KEYS}")]);
-    assert!(told(&cloud).is_empty() && parked(&cloud).is_empty());
+    assert_eq!(triage_requests(&cloud), [format!("t-1 {KEYS}")]);
+    assert!(alerts(&cloud).is_empty() && parked(&cloud).is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,16 +110,16 @@ async fn an_invented_audit_is_parked_and_nothing_counts_as_fixed() {
     let invented: Vec<Value> =
         (0..12).map(|n| audit(&format!("t-{n}"), &[(KEYS, "COMPLETED_COMPLIANT", 0, 0)])).collect();
     invoke_with(&cloud, &Defender::default(), event(&invented)).await.unwrap();
-    assert_eq!((written(&cloud), asked(&cloud).len()), (before, 0));
+    assert_eq!((written(&cloud), triage_requests(&cloud).len()), (before, 0));
     assert_eq!(metrics(), (vec![], vec!["12/0/12".into()]));
     let parked = parked(&cloud);
     assert_eq!(parked.len(), 12);
-    assert!(parked.iter().all(|(_, reason)| reason.ends_with("DescribeAuditTask knows no such audit task")));
-    assert_eq!(told(&cloud).len(), 1, "one alert a day, however many there are");
-    insta::assert_json_snapshot!(told(&cloud)[0]["content"]);
+    assert!(parked.iter().all(|(_, reason)| reason.ends_with("DescribeAuditTask finds no such audit task")));
+    assert_eq!(alerts(&cloud).len(), 1, "one alert a day, however many there are");
+    insta::assert_json_snapshot!(alerts(&cloud)[0]["content"]);
     cloud.pass_seconds(86_400);
     invoke_with(&cloud, &Defender::default(), event(&invented[..1])).await.unwrap();
-    assert_eq!(told(&cloud).len(), 2);
+    assert_eq!(alerts(&cloud).len(), 2);
 }
 
 /// What the service says counts, and the message only asks for a look.
@@ -111,16 +128,16 @@ async fn a_notification_with_other_results_is_parked_and_the_audit_handled_as_it
     let (ended, forged) = true_and_forged();
     let (cloud, defender) = (Cloud::default(), Defender::of(&event(std::slice::from_ref(&ended))));
     invoke_with(&cloud, &defender, event(&[forged])).await.unwrap();
-    assert_eq!(asked(&cloud), [format!("t-1 {KEYS}")]);
+    assert_eq!(triage_requests(&cloud), [format!("t-1 {KEYS}")]);
     let item = cloud.item("audit#t-1", "audit").unwrap();
     assert_eq!((&item["non_compliant_checks"], &item["compliant_checks"]), (&json!(1), &json!(1)));
     assert_eq!(metrics(), (vec![format!("{LOGGING} 0")], vec!["1/0/1".into()]));
     let [(_, reason)] = <[_; 1]>::try_from(parked(&cloud)).unwrap();
     insta::assert_snapshot!(reason);
-    insta::assert_json_snapshot!(told(&cloud)[0]["content"]);
+    insta::assert_json_snapshot!(alerts(&cloud)[0]["content"]);
     // The true one comes later and finds its audit handled, once.
     invoke_with(&cloud, &defender, event(&[ended])).await.unwrap();
-    assert_eq!((asked(&cloud).len(), told(&cloud).len(), parked(&cloud).len()), (1, 1, 1));
+    assert_eq!((triage_requests(&cloud).len(), alerts(&cloud).len(), parked(&cloud).len()), (1, 1, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,7 +148,7 @@ async fn each_member_that_matters_is_compared() {
         *forged.pointer_mut(member).unwrap() = value;
         let (cloud, defender) = (Cloud::default(), Defender::of(&event(std::slice::from_ref(&ended))));
         invoke_with(&cloud, &defender, event(&[forged])).await.unwrap();
-        assert_eq!(asked(&cloud), [format!("t-1 {KEYS}")], "{member}");
+        assert_eq!(triage_requests(&cloud), [format!("t-1 {KEYS}")], "{member}");
         assert_eq!(cloud.item("audit#t-1", "audit").unwrap()["started_at"], START.0, "{member}");
         parked(&cloud).pop().map(|(_, reason)| reason.rsplit("used: ").next().unwrap().to_owned())
     };
@@ -184,10 +201,14 @@ async fn nothing_is_done_while_the_service_does_not_answer_as_it_should() {
         defender.answers("t-1", [answer]);
         let error = invoke_with(&cloud, &defender, event(std::slice::from_ref(&forged))).await.unwrap_err();
         assert!(!error.is_permanent(), "{error}");
-        assert_eq!((written(&cloud), asked(&cloud).len(), parked(&cloud).len()), (vec![], 0, 0), "{error}");
+        assert_eq!(
+            (written(&cloud), triage_requests(&cloud).len(), parked(&cloud).len()),
+            (vec![], 0, 0),
+            "{error}"
+        );
         defender.answers("t-1", [Answer::ok(described(&ended))]);
         invoke_with(&cloud, &defender, event(std::slice::from_ref(&ended))).await.unwrap();
-        assert_eq!(asked(&cloud), [format!("t-1 {KEYS}")]);
+        assert_eq!(triage_requests(&cloud), [format!("t-1 {KEYS}")]);
     }
 }
 
@@ -210,7 +231,7 @@ async fn an_alert_on_a_forgery_that_was_not_taken_is_raised_before_the_message_i
     invoke_with(&cloud, &Defender::default(), event(std::slice::from_ref(&forged))).await.unwrap_err();
     assert_eq!(parked(&cloud).len(), 0);
     invoke_with(&cloud, &Defender::default(), event(&[forged])).await.unwrap();
-    assert_eq!((parked(&cloud).len(), told(&cloud).len()), (1, 2));
+    assert_eq!((parked(&cloud).len(), alerts(&cloud).len()), (1, 2));
 }
 
 /// A record that was moved back by hand days later, and is still bad, is parked again: the first is no longer there.

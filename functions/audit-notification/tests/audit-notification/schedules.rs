@@ -2,7 +2,14 @@
 
 use fleetwarden_aws::testing::gate::Moment;
 
-use super::*;
+use crate::setup::alerts;
+use crate::setup::audit;
+use crate::setup::event;
+use crate::setup::invoke;
+use crate::setup::triage_requests;
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::cloud::Cloud;
+use serde_json::Value;
 
 const KEYS: &str = "DEVICE_CERTIFICATE_KEY_QUALITY_CHECK";
 const LOGGING: &str = "LOGGING_DISABLED_CHECK";
@@ -37,7 +44,7 @@ async fn an_audit_whose_messages_are_never_taken_has_no_item() {
         cloud.pass_seconds(2 * 86_400);
         invoke(&cloud, event(&[ended()])).await.unwrap();
         assert!(is_recorded(&cloud), "{operation}");
-        assert!(asked(&cloud).contains(&format!("t-1 {KEYS}")), "{operation}");
+        assert!(triage_requests(&cloud).contains(&format!("t-1 {KEYS}")), "{operation}");
     }
 }
 
@@ -49,7 +56,7 @@ async fn wherever_it_dies_the_item_comes_last_and_the_repeat_does_the_rest() {
         let cloud = Cloud::default();
         let killed = cloud.kill(moment.clone(), invoke(&cloud, event(&[ended()]))).await;
         if is_recorded(&cloud) {
-            assert_eq!((asked(&cloud).len(), told(&cloud).len()), (1, 1), "{moment:?}");
+            assert_eq!((triage_requests(&cloud).len(), alerts(&cloud).len()), (1, 1), "{moment:?}");
         }
         if killed.is_some() {
             break;
@@ -61,7 +68,7 @@ async fn wherever_it_dies_the_item_comes_last_and_the_repeat_does_the_rest() {
         assert!(is_recorded(&cloud), "{moment:?}");
         // Twice if their claims were not completed: triage and people's tools know them by their keys.
         assert!(
-            (1..=2).contains(&asked(&cloud).len()) && (1..=2).contains(&told(&cloud).len()),
+            (1..=2).contains(&triage_requests(&cloud).len()) && (1..=2).contains(&alerts(&cloud).len()),
             "{moment:?}"
         );
         assert_eq!(cloud.item("audit-notification#t-1", "claim").unwrap()["state"], "done", "{moment:?}");
@@ -84,7 +91,7 @@ async fn a_second_delivery_at_any_moment_changes_nothing() {
             invoke(&cloud, event(&[ended()])).await.unwrap();
         }
         assert!(is_recorded(&cloud), "{moment:?}");
-        assert_eq!((asked(&cloud).len(), told(&cloud).len()), (1, 1), "{moment:?}");
+        assert_eq!((triage_requests(&cloud).len(), alerts(&cloud).len()), (1, 1), "{moment:?}");
         if all_ended {
             break;
         }
@@ -106,7 +113,7 @@ async fn a_repeat_before_the_item_sends_nothing_twice() {
     assert!(!is_recorded(&cloud));
     invoke(&cloud, event(&[ended()])).await.unwrap();
     assert!(is_recorded(&cloud));
-    assert_eq!((asked(&cloud).len(), told(&cloud).len()), (1, 1));
+    assert_eq!((triage_requests(&cloud).len(), alerts(&cloud).len()), (1, 1));
 }
 
 /// Only checks that triage will look at, or that comply, count as looked at: any other would overtake the mitigations
@@ -132,6 +139,6 @@ async fn only_checks_with_a_result_are_marked_whatever_became_of_the_audit() {
         let marked: Vec<String> =
             cloud.items("history#").into_keys().map(|(pk, sk)| format!("{pk} {sk}")).collect();
         assert_eq!(marked, [format!("history#{KEYS} audit"), format!("history#{LOGGING} audit")], "{status}");
-        assert_eq!(asked(&cloud), [format!("t-1 {KEYS}")], "{status}");
+        assert_eq!(triage_requests(&cloud), [format!("t-1 {KEYS}")], "{status}");
     }
 }

@@ -1,6 +1,15 @@
 //! What becomes of the checks of an audit.
 
-use super::*;
+use crate::setup::CHECKS;
+use crate::setup::alerts;
+use crate::setup::audit;
+use crate::setup::event;
+use crate::setup::invoke;
+use crate::setup::metrics;
+use crate::setup::triage_requests;
+use fleetwarden_aws::testing::cloud::Cloud;
+use serde_json::Value;
+use serde_json::json;
 
 const KEYS: &str = "DEVICE_CERTIFICATE_KEY_QUALITY_CHECK";
 const LOGGING: &str = "LOGGING_DISABLED_CHECK";
@@ -18,7 +27,7 @@ async fn each_check_with_findings_is_one_message() {
     let sent: Vec<Value> = cloud.sent_to(CHECKS).iter().map(|b| serde_json::from_str(b).unwrap()).collect();
     insta::assert_json_snapshot!(sent);
     assert_eq!(metrics(), (vec![format!("{LOGGING} 0")], vec!["1/0/0".into()]));
-    assert!(told(&cloud).is_empty());
+    assert!(alerts(&cloud).is_empty());
     insta::assert_json_snapshot!(cloud.item("audit#t-1", "audit").unwrap());
 }
 
@@ -29,7 +38,7 @@ async fn a_fully_compliant_audit_is_a_result() {
     let cloud = Cloud::default();
     let checks = [(KEYS, "COMPLETED_COMPLIANT", 0, 0), (LOGGING, "COMPLETED_COMPLIANT", 0, 0)];
     invoke(&cloud, event(&[audit("t-1", &checks)])).await.unwrap();
-    assert!(asked(&cloud).is_empty());
+    assert!(triage_requests(&cloud).is_empty());
     assert_eq!(metrics().0, [format!("{KEYS} 0"), format!("{LOGGING} 0")]);
     assert_eq!(cloud.item("audit#t-1", "audit").unwrap()["compliant_checks"], 2);
     assert_eq!(cloud.calls("SendMessageBatch").len(), 0);
@@ -44,7 +53,7 @@ async fn a_compliant_check_with_findings_before_is_brought_up_to_date() {
     let compliant = |check, suppressed| (check, "COMPLETED_COMPLIANT", 0, suppressed);
     let checks = [compliant(KEYS, 0), compliant(LOGGING, 0), compliant(SHARED, 4)];
     invoke(&cloud, event(&[audit("t-1", &checks)])).await.unwrap();
-    assert_eq!(asked(&cloud), [format!("t-1 {KEYS}"), format!("t-1 {SHARED}")]);
+    assert_eq!(triage_requests(&cloud), [format!("t-1 {KEYS}"), format!("t-1 {SHARED}")]);
     let reads = cloud.calls("BatchGetItem");
     assert!(!reads[0].body.contains(SHARED), "what is suppressed is triaged anyway");
 }
@@ -69,7 +78,7 @@ async fn what_was_found_is_looked_at_whatever_the_check_ended_with() {
     ];
     invoke(&cloud, event(&[audit("t-1", &checks)])).await.unwrap();
     let expected = [KEYS, LOGGING, "QUANTUM_CHECK", "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK"];
-    assert_eq!(asked(&cloud), expected.map(|check| format!("t-1 {check}")));
+    assert_eq!(triage_requests(&cloud), expected.map(|check| format!("t-1 {check}")));
     assert!(metrics().0.is_empty());
     assert_eq!(cloud.item("audit#t-1", "audit").unwrap()["unclear_checks"], 1);
 }
@@ -89,8 +98,8 @@ async fn checks_that_were_not_done_are_one_alert() {
     ended["taskStatus"] = "FAILED".into();
     invoke(&cloud, event(&[ended])).await.unwrap();
     // Half of a check's findings would make triage take the other half as fixed.
-    assert_eq!(asked(&cloud), [format!("t-1 {KEYS}")]);
-    insta::assert_json_snapshot!(told(&cloud));
+    assert_eq!(triage_requests(&cloud), [format!("t-1 {KEYS}")]);
+    insta::assert_json_snapshot!(alerts(&cloud));
 }
 
 #[tokio::test]
@@ -102,6 +111,6 @@ async fn an_audit_that_somebody_canceled_is_said_so() {
     let mut bare = audit("t-2", &[]);
     bare["taskStatus"] = "FAILED".into();
     invoke(&cloud, event(&[ended, bare])).await.unwrap();
-    let said: Vec<_> = told(&cloud).into_iter().map(|alert| alert["content"].clone()).collect();
+    let said: Vec<_> = alerts(&cloud).into_iter().map(|alert| alert["content"].clone()).collect();
     insta::assert_json_snapshot!(said);
 }

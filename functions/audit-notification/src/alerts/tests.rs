@@ -8,11 +8,12 @@ use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 use serde_json::json;
 
-use crate::confirm::differences;
-use crate::confirm::not_ended;
+use super::failure_alert;
+use super::mismatch_alert;
+use crate::checks::Checks;
+use crate::compare::differences;
+use crate::compare::not_ended;
 use crate::mismatch::Mismatch;
-use crate::outcome::Outcome;
-use crate::trouble;
 
 fn ended(text: &str, status: &str, name: &str) -> AuditEnded {
     serde_json::from_value(json!({
@@ -26,7 +27,7 @@ fn ended(text: &str, status: &str, name: &str) -> AuditEnded {
 }
 
 /// Every alert, with a text for all that is from outside.
-fn every(text: &str) -> Vec<Alert> {
+fn all_alerts(text: &str) -> Vec<Alert> {
     let audit = |schedule: Option<&str>| Audit {
         account: text.to_owned(),
         region: text.to_owned(),
@@ -35,9 +36,9 @@ fn every(text: &str) -> Vec<Alert> {
         started_at: Millis(0),
     };
     let [failed, done] = ["FAILED", "COMPLETED"].map(|status| ended(text, status, text));
-    let mut told: Vec<Alert> = [(Some(text), &failed), (None, &failed), (Some(text), &done)]
+    let mut alerts: Vec<Alert> = [(Some(text), &failed), (None, &failed), (Some(text), &done)]
         .iter()
-        .filter_map(|(schedule, ended)| trouble::alert(&audit(*schedule), ended, &Outcome::of(ended)))
+        .filter_map(|(schedule, ended)| failure_alert(&audit(*schedule), ended, &Checks::of(ended)))
         .collect();
     let differs = differences(&done, &ended(text, "FAILED", "another"));
     let open = not_ended(&done, &ended(text, text, text));
@@ -45,9 +46,9 @@ fn every(text: &str) -> Vec<Alert> {
         [Some(Mismatch::NoSuchTask), open.map(Mismatch::NotEnded), Some(Mismatch::Different(differs))];
     for mismatch in mismatches.iter().flatten() {
         fleetwarden_hostile::assert_seen(&mismatch.error(text).to_string());
-        told.push(mismatch.alert(&done, text, Millis(0)));
+        alerts.push(mismatch_alert(mismatch, &done, text, Millis(0)));
     }
-    told
+    alerts
 }
 
 proptest! {
@@ -55,8 +56,8 @@ proptest! {
 
     #[test]
     fn nothing_from_outside_is_more_than_text(text in fleetwarden_hostile::texts()) {
-        let harmless = every("x");
+        let harmless = all_alerts("x");
         prop_assert_eq!(harmless.len(), 6);
-        fleetwarden_hostile::assert_same_alerts(&every(&text), &harmless, |alert| alert.publication(&Place::default(), Millis(0)).message);
+        fleetwarden_hostile::assert_same_alerts(&all_alerts(&text), &harmless, |alert| alert.publication(&Place::default(), Millis(0)).message);
     }
 }

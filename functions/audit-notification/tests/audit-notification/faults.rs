@@ -1,6 +1,20 @@
 //! Deliveries that repeat, and services that do not answer.
 
-use super::*;
+use crate::setup::Defender;
+use crate::setup::alerts;
+use crate::setup::audit;
+use crate::setup::event;
+use crate::setup::handler;
+use crate::setup::invoke;
+use crate::setup::metrics;
+use crate::setup::triage_requests;
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_aws::testing::cloud::START;
+use lambda_runtime::Context;
+use lambda_runtime::LambdaEvent;
+use serde_json::Value;
+use serde_json::json;
 
 const CHECK: &str = "LOGGING_DISABLED_CHECK";
 
@@ -18,8 +32,8 @@ async fn a_repeat_sends_nothing_and_tells_nothing_twice() {
     for _ in 0..3 {
         invoke(&cloud, event(&[with_trouble("t-1"), with_trouble("t-1")])).await.unwrap();
     }
-    assert_eq!(asked(&cloud), ["t-1 LOGGING_DISABLED_CHECK"]);
-    assert_eq!(told(&cloud).len(), 1);
+    assert_eq!(triage_requests(&cloud), ["t-1 LOGGING_DISABLED_CHECK"]);
+    assert_eq!(alerts(&cloud).len(), 1);
     assert_eq!(cloud.item("audit-notification#t-1", "claim").unwrap()["state"], "done");
 }
 
@@ -42,7 +56,7 @@ async fn a_failure_is_the_invocations_and_the_retry_heals_it() {
         // Lambda waits a minute before the first retry; by then no lease is left.
         cloud.pass_seconds(61);
         invoke(&cloud, event(&[ended])).await.unwrap();
-        assert!(asked(&cloud).contains(&format!("t-1 {CHECK}")), "{operation}");
+        assert!(triage_requests(&cloud).contains(&format!("t-1 {CHECK}")), "{operation}");
         let published = if operation == "Publish" { 2 } else { 1 };
         assert!(cloud.calls("Publish").len() >= published, "{operation}");
     }
@@ -63,11 +77,11 @@ async fn an_alert_that_was_not_taken_is_told_by_the_retry() {
     let cloud = Cloud::default();
     cloud.fail("Publish", 1, Answer::refused());
     invoke(&cloud, event(&[with_trouble("t-1")])).await.unwrap_err();
-    assert_eq!(asked(&cloud).len(), 1, "triage does not wait for the alert");
+    assert_eq!(triage_requests(&cloud).len(), 1, "triage does not wait for the alert");
     invoke(&cloud, event(&[with_trouble("t-1")])).await.unwrap();
     invoke(&cloud, event(&[with_trouble("t-1")])).await.unwrap();
-    assert_eq!(asked(&cloud).len(), 1);
-    assert_eq!(told(&cloud).len(), 2, "the first was not taken");
+    assert_eq!(triage_requests(&cloud).len(), 1);
+    assert_eq!(alerts(&cloud).len(), 2, "the first was not taken");
 }
 
 #[tokio::test]
@@ -79,7 +93,7 @@ async fn a_record_that_fails_lets_the_others_through() {
     assert_eq!(metrics().1, ["4/1/1"]);
     invoke(&cloud, messages).await.unwrap();
     // The first of t-1 was not taken; the others were, and are not sent again.
-    let mut tasks = asked(&cloud);
+    let mut tasks = triage_requests(&cloud);
     tasks.sort();
     assert_eq!(tasks, ["t-1", "t-1", "t-2", "t-3"].map(|task| format!("{task} {CHECK}")));
     let parked = cloud.calls("SendMessage").len();
@@ -101,10 +115,10 @@ async fn what_another_invocation_handles_is_left_to_it() {
     let lease = (START.0 + 20_000).to_string();
     cloud.put_item(json!({"pk": {"S": "audit-notification#t-1"}, "sk": {"S": "claim"}, "state": {"S": "running"}, "lease_until": {"N": lease}}));
     let error = invoke(&cloud, event(&[with_findings("t-1")])).await.unwrap_err();
-    assert_eq!(error.to_string(), "audit-notification#t-1 is being worked on until 2026-11-23T00:00:20Z");
+    assert_eq!(error.to_string(), "another worker holds audit-notification#t-1 until 2026-11-23T00:00:20Z");
     cloud.pass_seconds(21);
     invoke(&cloud, event(&[with_findings("t-1")])).await.unwrap();
-    assert_eq!(asked(&cloud).len(), 1);
+    assert_eq!(triage_requests(&cloud).len(), 1);
 }
 
 #[tokio::test]
@@ -117,7 +131,7 @@ async fn what_the_table_holds_back_is_asked_for_again() {
     let held_back = json!({"Responses": {"ledger": []}, "UnprocessedKeys": {"ledger": {"Keys": [key]}}});
     cloud.fail("BatchGetItem", 2, Answer::ok(&held_back));
     invoke(&cloud, event(&[audit("t-1", &[(CHECK, "COMPLETED_COMPLIANT", 0, 0)])])).await.unwrap();
-    assert_eq!(asked(&cloud), [format!("t-1 {CHECK}")]);
+    assert_eq!(triage_requests(&cloud), [format!("t-1 {CHECK}")]);
     cloud.fail("BatchGetItem", 9, Answer::ok(held_back));
     let error =
         invoke(&cloud, event(&[audit("t-2", &[(CHECK, "COMPLETED_COMPLIANT", 0, 0)])])).await.unwrap_err();
@@ -142,5 +156,5 @@ async fn what_sqs_never_takes_is_parked_and_the_alert_still_told() {
     cloud.fail("SendMessageBatch", 1, Answer::ok(failed));
     invoke(&cloud, event(&[with_trouble("t-1")])).await.unwrap();
     assert_eq!(metrics().1, ["1/0/1"]);
-    assert_eq!(told(&cloud).len(), 1);
+    assert_eq!(alerts(&cloud).len(), 1);
 }

@@ -2,7 +2,16 @@
 
 use std::path::Path;
 
-use super::*;
+use crate::setup::alerts;
+use crate::setup::audit;
+use crate::setup::event;
+use crate::setup::invoke;
+use crate::setup::metrics;
+use crate::setup::triage_requests;
+use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_aws::testing::emitted;
+use serde_json::Value;
+use serde_json::json;
 
 fn file(name: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events").join(name);
@@ -19,8 +28,8 @@ async fn left_behind(name: &str) -> Value {
     };
     let (zeros, counts) = metrics();
     json!({
-        "asked": asked(&cloud),
-        "alerts": told(&cloud).iter().map(|alert| alert["content"]["title"].clone()).collect::<Vec<_>>(),
+        "asked": triage_requests(&cloud),
+        "alerts": alerts(&cloud).iter().map(|alert| alert["content"]["title"].clone()).collect::<Vec<_>>(),
         "parked": cloud.calls("SendMessage").iter().map(reason).collect::<Vec<_>>(),
         "zeros": zeros,
         "records/failed/parked": counts,
@@ -72,7 +81,7 @@ async fn published_payloads_come_to_their_end() {
     let (start, rest) = text.split_once("REVOKED_DEVICE_CERT_CHECK|").unwrap();
     let (_, end) = rest.split_once("LOGGING_DISABLED_CHECK").unwrap();
     invoke(&cloud, event(&[format!("{start}LOGGING_DISABLED_CHECK{end}").into()])).await.unwrap();
-    assert_eq!(asked(&cloud), ["4e2bcd1ccbc2a5dd15292a82ab80c380 LOGGING_DISABLED_CHECK"]);
+    assert_eq!(triage_requests(&cloud), ["4e2bcd1ccbc2a5dd15292a82ab80c380 LOGGING_DISABLED_CHECK"]);
     // A device's acknowledgement, on the same topic by somebody's rule.
     metrics();
     invoke(&cloud, read("sns-workshop-lambda-event.json").unwrap()).await.unwrap();
@@ -112,7 +121,7 @@ async fn bad_records_do_not_take_the_others_along() {
         .unwrap()
         .extend([json!(null), json!({"EventSource": "aws:sns", "Sns": {}})]);
     invoke(&cloud, event).await.unwrap();
-    assert_eq!(asked(&cloud), ["t-1", "t-2"].map(|task| format!("{task} LOGGING_DISABLED_CHECK")));
+    assert_eq!(triage_requests(&cloud), ["t-1", "t-2"].map(|task| format!("{task} LOGGING_DISABLED_CHECK")));
     assert_eq!(metrics().1, ["9/0/6"]);
     let parked: Vec<_> = cloud.calls("SendMessage");
     let mut reasons: Vec<String> =
@@ -150,7 +159,7 @@ async fn members_that_the_service_cannot_have_sent_are_named() {
         .map(|c| c.json()["MessageAttributes"]["reason"]["StringValue"].to_string())
         .collect();
     assert_eq!(parked.len(), count);
-    assert!(asked(&cloud).is_empty());
+    assert!(triage_requests(&cloud).is_empty());
     insta::assert_snapshot!(parked.join("\n"));
 }
 
@@ -161,7 +170,7 @@ async fn a_bad_record_does_not_pass_for_the_audit_whose_id_it_has() {
     let mut other = good.clone();
     other["accountId"] = "210987654321".into();
     invoke(&cloud, event(&[other, good])).await.unwrap();
-    assert_eq!(asked(&cloud), ["t-1 LOGGING_DISABLED_CHECK"]);
+    assert_eq!(triage_requests(&cloud), ["t-1 LOGGING_DISABLED_CHECK"]);
 }
 
 #[tokio::test]
@@ -170,7 +179,7 @@ async fn a_thousand_records_are_handled_each_audit_once() {
     let checks = [("LOGGING_DISABLED_CHECK", "COMPLETED_NON_COMPLIANT", 1, 0)];
     let messages: Vec<Value> = (0..1000).map(|n| audit(&format!("t-{}", n % 250), &checks)).collect();
     invoke(&cloud, event(&messages)).await.unwrap();
-    assert_eq!(asked(&cloud).len(), 250);
+    assert_eq!(triage_requests(&cloud).len(), 250);
     assert_eq!(metrics().1, ["1000/0/0"]);
 }
 
