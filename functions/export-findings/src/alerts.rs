@@ -1,4 +1,4 @@
-//! The alert on a check's findings: how many need somebody, how bad they are, and where to look.
+//! The alert on the findings of a check: how many, how severe, and where they are.
 
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::archive::findings_prefix;
@@ -20,43 +20,43 @@ pub(crate) struct Places<'h> {
     pub(crate) archive: &'h Archive,
 }
 
-/// The alert of a check in an audit, if people should look: findings are reported aloud that are critical or
-/// high, or some of a severity that has news. What was reported before and is neither needs no second telling.
-pub(crate) fn alert(audit: &Audit, check: &CheckName, tally: &Tally, places: &Places<'_>) -> Option<Alert> {
-    let loud = |counts: &Counts| {
-        let grave = counts.loudest.is_some_and(|alert| alert <= AlertSeverity::High);
-        counts.aloud() > 0 && (grave || counts.new + counts.returned > 0)
+/// The alert on a check of an audit, if it has findings that are not silent, and critical, high, new or returned.
+pub(crate) fn findings_alert(
+    audit: &Audit,
+    check: &CheckName,
+    tally: &Tally,
+    places: &Places<'_>,
+) -> Option<Alert> {
+    let is_due = |counts: &Counts| {
+        let is_severe = counts.loudest.is_some_and(|alert| alert <= AlertSeverity::High);
+        counts.aloud() > 0 && (is_severe || counts.new + counts.returned > 0)
     };
-    if !tally.values().any(loud) {
+    if !tally.values().any(is_due) {
         return None;
     }
     let total = tally.values().fold(Counts::default(), Counts::plus);
     let findings = if total.aloud() == 1 { "finding" } else { "findings" };
     let need = if total.aloud() == 1 { "needs" } else { "need" };
-    let news = news(&total).map(|news| text!(" ({})", news)).unwrap_or_default();
+    let changes = changes(&total).map(|changes| text!(" ({})", changes)).unwrap_or_default();
     Some(Alert {
         kind: Kind::FindingsReported,
         severity: total.loudest?,
         about: check.as_str().to_owned(),
         thread: format!("audit {}", audit.task_id),
-        title: text!("{} {} of {} {} attention{}", total.aloud(), findings, check, need, news),
+        title: text!("{} {} of {} {} attention{}", total.aloud(), findings, check, need, changes),
         description: description(audit, tally),
         next_steps: vec![
+            text!("Query the log group `{}` with Logs Insights: {}", places.log_group, query(audit, check)),
             text!(
-                "Read them in the log group `{}` with Logs Insights: {}",
-                places.log_group,
-                query(audit, check)
-            ),
-            text!(
-                "Or in the archive: `s3://{}/{}-*.ndjson.gz`.",
+                "Or read the archive: `s3://{}/{}-*.ndjson.gz`.",
                 places.archive.bucket(),
                 findings_prefix(audit, check)
             ),
             text!(
-                "What it means and how to comply: `fleetwarden audit audit-report --task-id {}`.",
+                "For what the findings mean and how to fix them, run `fleetwarden audit audit-report --task-id {}`.",
                 audit.task_id
             ),
-            "What is accepted, or can be mitigated: give it a rule in the policy.".into(),
+            "Add a rule to the policy for findings that you accept or want to mitigate.".into(),
         ],
         subject: Subject::Findings { task_id: audit.task_id.clone(), check: check.clone() },
     })
@@ -75,7 +75,7 @@ fn query(audit: &Audit, check: &CheckName) -> Text {
 fn description(audit: &Audit, tally: &Tally) -> Text {
     let of = audit.schedule.as_deref().map(|name| text!(" of audit {}", name)).unwrap_or_default();
     let head = text!(
-        "Audit task `{}`{}, account {} in {}, begun {}.",
+        "Audit task `{}`{}, account {} in {}, started {}.",
         audit.task_id,
         of,
         audit.account,
@@ -87,23 +87,24 @@ fn description(audit: &Audit, tally: &Tally) -> Text {
 }
 
 fn line(severity: Severity, counts: &Counts) -> Text {
-    let news = news(counts).map(|news| text!(" ({})", news)).unwrap_or_default();
+    let changes = changes(counts).map(|changes| text!(" ({})", changes)).unwrap_or_default();
     let observed = |outcome| counts.observed(outcome);
     let others = [
         (counts.mitigate.saturating_sub(observed("mitigate")), "to be mitigated"),
         (counts.suppress.saturating_sub(observed("suppress")), "to be suppressed"),
-        (observed("mitigate"), "would be mitigated, but the mode is observe"),
-        (observed("suppress"), "would be suppressed, but the mode is observe"),
+        (observed("mitigate"), "would be mitigated (mode is observe)"),
+        (observed("suppress"), "would be suppressed (mode is observe)"),
         (counts.suppressed, "suppressed"),
-        (counts.fixed, "fixed since"),
+        (counts.fixed, "fixed"),
     ];
     let others = others.into_iter().filter(|(n, _)| *n > 0);
     let others = Text::joined(others.map(|(n, what)| text!("{} {}", n, Text::own(what))), ", ");
     let others = if others.is_empty() { others } else { text!("; {}", others) };
-    text!("- **{}**: {} reported of {}{}{}", severity, counts.reported, counts.non_compliant, news, others)
+    text!("- **{}**: {} reported of {}{}{}", severity, counts.reported, counts.non_compliant, changes, others)
 }
 
-fn news(counts: &Counts) -> Option<Text> {
+/// How many findings are new or returned.
+fn changes(counts: &Counts) -> Option<Text> {
     match (counts.new, counts.returned) {
         (0, 0) => None,
         (new, 0) => Some(text!("{} new", new)),
@@ -111,3 +112,6 @@ fn news(counts: &Counts) -> Option<Text> {
         (new, returned) => Some(text!("{} new, {} returned", new, returned)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,36 +1,26 @@
-//! The function as Lambda runs it, on the SDK's own clients and a small AWS in memory.
+//! The function with the SDK's clients on an AWS in memory, and what its tests read there.
 
 use aws_lambda_events::sqs::SqsEvent;
+use export_findings::FindingsLog;
+use export_findings::Handler;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_aws::testing::emit;
-use fleetwarden_aws::testing::emitted;
 use lambda_runtime::Context;
 use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::FindingsLog;
-use crate::Handler;
+pub(crate) const ALERTS: &str = "arn:alerts";
+pub(crate) const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
+pub(crate) const STREAM: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK/t-1/00003";
 
-mod alarms;
-mod hostile;
-mod pages;
-mod records;
-mod schedules;
-mod summaries;
-
-const ALERTS: &str = "arn:alerts";
-const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
-const STREAM: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK/t-1/00003";
-
-fn handler(cloud: &Cloud) -> Handler {
+pub(crate) fn handler(cloud: &Cloud) -> Handler {
     let (aws, clock) = (cloud.clients(), cloud.clock());
     let ledger = Ledger::new(aws.dynamodb(), "ledger".into());
     Handler {
@@ -46,7 +36,7 @@ fn handler(cloud: &Cloud) -> Handler {
 }
 
 /// Delivers bodies as one batch. Returns the places in the batch of those to be delivered again.
-async fn deliver(cloud: &Cloud, bodies: &[String]) -> Result<Vec<usize>, Error> {
+pub(crate) async fn deliver(cloud: &Cloud, bodies: &[String]) -> Result<Vec<usize>, Error> {
     let records: Vec<Value> = bodies
         .iter()
         .enumerate()
@@ -56,7 +46,7 @@ async fn deliver(cloud: &Cloud, bodies: &[String]) -> Result<Vec<usize>, Error> 
     deliver_event(cloud, event).await
 }
 
-async fn deliver_event(cloud: &Cloud, event: SqsEvent) -> Result<Vec<usize>, Error> {
+pub(crate) async fn deliver_event(cloud: &Cloud, event: SqsEvent) -> Result<Vec<usize>, Error> {
     let mut context = Context::default();
     context.deadline = u64::try_from(cloud.clock().now().plus_seconds(60).0).unwrap();
     let response = handler(cloud).handle(LambdaEvent::new(event, context)).await?;
@@ -66,24 +56,24 @@ async fn deliver_event(cloud: &Cloud, event: SqsEvent) -> Result<Vec<usize>, Err
     Ok(again)
 }
 
-fn message(export: &Value) -> Value {
+pub(crate) fn message(export: &Value) -> Value {
     let audit = json!({"account": "123456789012", "region": "us-east-1", "taskId": "t-1", "schedule": "weekly",
         "startedAt": START.0});
     json!({"audit": audit, "check": CHECK, "export": export})
 }
 
-fn finding(id: &str) -> Value {
+pub(crate) fn finding(id: &str) -> Value {
     json!({"kind": "finding", "findingId": id, "check": CHECK, "decision": {"outcome": "report"}})
 }
 
 /// Page 3 with these findings.
-fn page(ids: &[&str]) -> Value {
+pub(crate) fn page(ids: &[&str]) -> Value {
     let findings: Vec<Value> = ids.iter().map(|id| finding(id)).collect();
     message(&json!({"page": {"page": 3, "part": 0, "findings": findings}}))
 }
 
 /// The ids of the findings in a stream, in their order.
-fn logged(cloud: &Cloud, stream: &str) -> Vec<String> {
+pub(crate) fn logged(cloud: &Cloud, stream: &str) -> Vec<String> {
     let id = |event: &String| {
         let event: Value = serde_json::from_str(event).unwrap();
         event["findingId"].as_str().unwrap().to_owned()
@@ -92,7 +82,7 @@ fn logged(cloud: &Cloud, stream: &str) -> Vec<String> {
 }
 
 /// The reasons of what was parked.
-fn parked(cloud: &Cloud) -> Vec<String> {
+pub(crate) fn parked(cloud: &Cloud) -> Vec<String> {
     let reason =
         |body: Value| body["MessageAttributes"]["reason"]["StringValue"].as_str().unwrap().to_owned();
     cloud.calls("SendMessage").iter().map(|call| reason(call.json())).collect()

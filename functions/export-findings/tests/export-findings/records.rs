@@ -2,7 +2,18 @@
 
 use std::path::Path;
 
-use super::*;
+use crate::setup::STREAM;
+use crate::setup::deliver;
+use crate::setup::deliver_event;
+use crate::setup::finding;
+use crate::setup::logged;
+use crate::setup::message;
+use crate::setup::page;
+use crate::setup::parked;
+use aws_lambda_events::sqs::SqsEvent;
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::cloud::Cloud;
+use serde_json::json;
 
 fn file(name: &str) -> SqsEvent {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../events").join(name);

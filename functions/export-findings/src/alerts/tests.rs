@@ -13,7 +13,8 @@ use fleetwarden_core::message::Tally;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 
-use crate::report;
+use super::Places;
+use super::findings_alert;
 
 /// The alert, with a text for all that is from outside.
 fn alert(text: &str, archive: &Archive) -> Alert {
@@ -31,8 +32,7 @@ fn alert(text: &str, archive: &Archive) -> Alert {
         ..Counts::default()
     };
     let tally = Tally::from([(Severity::High, counts)]);
-    report::alert(&audit, &CheckName::new(text), &tally, &report::Places { log_group: text, archive })
-        .unwrap()
+    findings_alert(&audit, &CheckName::new(text), &tally, &Places { log_group: text, archive }).unwrap()
 }
 
 #[test]

@@ -4,7 +4,14 @@
 use fleetwarden_aws::testing::cloud::Stream;
 use fleetwarden_aws::testing::gate::Moment;
 
-use super::*;
+use crate::setup::STREAM;
+use crate::setup::deliver;
+use crate::setup::finding;
+use crate::setup::logged;
+use crate::setup::page;
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_aws::testing::cloud::START;
 
 /// What is delivered after this many seconds finds no live writer of an earlier delivery.
 const LATER: i64 = 61;

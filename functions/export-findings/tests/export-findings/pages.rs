@@ -2,7 +2,16 @@
 
 use fleetwarden_aws::testing::cloud::Stream;
 
-use super::*;
+use crate::setup::STREAM;
+use crate::setup::deliver;
+use crate::setup::finding;
+use crate::setup::logged;
+use crate::setup::page;
+use crate::setup::parked;
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_aws::testing::cloud::START;
+use serde_json::json;
 
 /// What is delivered when an earlier delivery's writer can no longer be alive.
 const LATER: i64 = 61;

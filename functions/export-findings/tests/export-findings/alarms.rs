@@ -1,6 +1,10 @@
 //! Alarms: each event in the log once and in the archive, told from findings by the message's shape.
 
-use super::*;
+use crate::setup::deliver;
+use crate::setup::parked;
+use fleetwarden_aws::testing::cloud::Cloud;
+use serde_json::Value;
+use serde_json::json;
 
 const STREAM_OF_ALARM: &str = "alarms/v-1-in-alarm-1795392000000";
 

@@ -1,8 +1,18 @@
 //! Summaries: metrics, the check's record, and the alert.
 
-use super::*;
+use crate::setup::ALERTS;
+use crate::setup::CHECK;
+use crate::setup::deliver;
+use crate::setup::message;
+use crate::setup::parked;
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_aws::testing::emitted;
+use serde_json::Value;
+use serde_json::json;
 
-fn told(cloud: &Cloud) -> Vec<Value> {
+fn published_alerts(cloud: &Cloud) -> Vec<Value> {
     cloud.published_to(ALERTS).iter().map(|message| serde_json::from_str(message).unwrap()).collect()
 }
 
@@ -24,7 +34,7 @@ async fn a_summary_is_metrics_a_record_and_an_alert() {
         "MEDIUM": {"nonCompliant": 20, "suppressed": 4, "loudest": "medium", "reported": 10, "mitigate": 7, "suppress": 3, "new": 2, "fixed": 5, "reasons": {"A": 17, "B": 3}},
     }))
     .await;
-    insta::assert_json_snapshot!("alert", told(&cloud));
+    insta::assert_json_snapshot!("alert", published_alerts(&cloud));
     insta::assert_json_snapshot!("record", cloud.item("audit#t-1", &format!("check#{CHECK}")).unwrap());
     let lines = emitted();
     let of_check = lines.iter().filter(|line| line["Check"] == CHECK);
@@ -40,10 +50,10 @@ async fn would_and_did_are_told_apart() {
         "decisions": [decided("mitigate", "observe", 50), decided("mitigate", "enforce", 4), decided("suppress", "observe", 5)],
     }}))
     .await;
-    let alert = told(&cloud).remove(0);
+    let alert = published_alerts(&cloud).remove(0);
     let description = alert["content"]["description"].as_str().unwrap();
-    let line = "1 reported of 60; 4 to be mitigated, 50 would be mitigated, but the mode is observe, \
-                5 would be suppressed, but the mode is observe";
+    let line = "1 reported of 60; 4 to be mitigated, 50 would be mitigated (mode is observe), \
+                5 would be suppressed (mode is observe)";
     assert!(description.contains(line), "{description}");
     let metrics = emitted().into_iter().rfind(|line| line["Severity"] == "HIGH").unwrap();
     let of = |names: [&str; 4]| names.map(|name| metrics[name].as_u64().unwrap());
@@ -62,7 +72,7 @@ async fn people_are_told_only_of_what_is_new_or_grave() {
         json!({"HIGH": {"suppressed": 9}, "LOW": {"fixed": 3}}),
     ];
     for tally in quiet {
-        assert!(told(&summarized(&tally).await).is_empty(), "{tally}");
+        assert!(published_alerts(&summarized(&tally).await).is_empty(), "{tally}");
     }
     let mut titles = vec![];
     let loud = [
@@ -73,7 +83,7 @@ async fn people_are_told_only_of_what_is_new_or_grave() {
         json!({"MEDIUM": {"nonCompliant": u64::MAX, "loudest": "medium", "reported": u64::MAX, "new": 1}, "HIGH": {"loudest": "high", "reported": u64::MAX}}),
     ];
     for tally in loud {
-        let alerts = told(&summarized(&tally).await);
+        let alerts = published_alerts(&summarized(&tally).await);
         titles.push(format!(
             "{} {}",
             alerts[0]["content"]["title"], alerts[0]["metadata"]["additionalContext"]
@@ -89,7 +99,7 @@ async fn a_summary_delivered_again_tells_nobody_twice() {
     deliver(&cloud, &body).await.unwrap();
     let record = cloud.item("audit#t-1", &format!("check#{CHECK}"));
     deliver(&cloud, &body).await.unwrap();
-    assert_eq!(told(&cloud).len(), 1);
+    assert_eq!(published_alerts(&cloud).len(), 1);
     assert_eq!(cloud.item("audit#t-1", &format!("check#{CHECK}")), record);
 }
 
@@ -101,7 +111,7 @@ async fn an_alert_that_was_not_taken_is_told_by_the_next_delivery() {
     cloud.fail("Publish", 1, Answer::refused());
     deliver(&cloud, &body).await.unwrap_err();
     assert!(deliver(&cloud, &body).await.unwrap().is_empty());
-    assert_eq!(told(&cloud).len(), 2, "the first was not taken");
+    assert_eq!(published_alerts(&cloud).len(), 2, "the first was not taken");
 }
 
 #[tokio::test]
