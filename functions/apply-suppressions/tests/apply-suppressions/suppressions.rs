@@ -1,130 +1,32 @@
-//! Every branch, against suppressions in memory and on a virtual clock.
+//! Every branch: created, updated, left alone, refused, retried.
 
-mod order;
-mod service;
-mod words;
-
-use std::time::Duration;
-
+use crate::service::Service;
+use crate::setup::END;
+use crate::setup::FAR;
+use crate::setup::LAB;
+use crate::setup::NOW;
+use crate::setup::OURS;
+use crate::setup::at;
+use crate::setup::calls;
+use crate::setup::certificate;
+use crate::setup::deliver;
+use crate::setup::existing;
+use crate::setup::forever;
+use crate::setup::message;
+use crate::setup::other;
+use crate::setup::under;
+use crate::setup::with;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_lambda_events::sqs::SqsMessage;
 use fleetwarden_aws::Error;
-use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clock::Clock;
-use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::pace::Pace;
-use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::Answer;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::finding::FindingKey;
-use fleetwarden_core::policy::Policy;
-use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
+use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use serde_json::json;
-
-use crate::ApplySuppressions;
-use service::Service;
-
-const NOW: i64 = 1_795_392_000;
-const DAY: i64 = 86_400;
-const END: i64 = NOW + 30 * DAY;
-const FAR: Millis = Millis::from_seconds(NOW + 300);
-const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
-const OURS: &str = "Fleetwarden: rule lab; devices are replaced";
-const LAB: &str = "
-version: 1
-mode: enforce
-rules:
-  - name: lab
-    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }
-    suppress: { for: 30d, reason: devices are replaced }
-";
-
-fn forever() -> String {
-    LAB.replace("for: 30d", "indefinitely: true")
-}
-
-fn under(service: &Service, policy: &str) -> ApplySuppressions {
-    at(service, policy, Clock::new(|| Millis::from_seconds(NOW)))
-}
-
-fn at(service: &Service, policy: &str, clock: Clock) -> ApplySuppressions {
-    let answers = service.clone();
-    let shared = service.cloud.clients_with(move |call| answers.answer(call));
-    let parking = Queue::new(shared.sqs(), "https://sqs.us-east-1.amazonaws.com/1/dead".into());
-    ApplySuppressions {
-        account: "123456789012".into(),
-        suppressions: shared.iot(),
-        iot: shared.iot_api(),
-        pace: Pace::new(None),
-        ledger: Ledger::new(shared.dynamodb(), "ledger".into()),
-        policy: Policy::parse(policy.as_bytes()).unwrap_or_else(|errors| panic!("{errors}")),
-        consumer: Consumer { function: "apply-suppressions", parking, clock, parallel: 1 },
-    }
-}
-
-/// A finding about a resource, as a message has it.
-fn about(id: &str, resource: &Value) -> Value {
-    let resource: ResourceIdentifier = serde_json::from_value(resource.clone()).unwrap();
-    let key = FindingKey::new(&CheckName::new(CHECK), Some(&resource), None, id);
-    json!({"findingId": id, "key": key, "past": {"firstSeen": NOW * 1000, "timesSeen": 1}})
-}
-
-fn certificate(n: u32) -> Value {
-    about(&format!("finding-{n}"), &json!({"deviceCertificateId": format!("{n:064x}")}))
-}
-
-/// The finding of a message that is about another resource.
-fn other(service: &Service, id: &str, resource: &Value) -> Value {
-    let mut finding = service::finding(0);
-    finding["findingId"] = id.into();
-    finding["nonCompliantResource"]["resourceIdentifier"] = resource.clone();
-    service.state().findings.insert(id.to_owned(), Some(finding));
-    about(id, resource)
-}
-
-fn message(findings: &[Value]) -> Value {
-    json!({
-        "audit": {"account": "123456789012", "region": "us-east-1", "taskId": "4e2b", "startedAt": NOW * 1000},
-        "check": CHECK,
-        "rule": "lab",
-        "policy": "0123",
-        "mode": "enforce",
-        "expiresAt": END,
-        "words": {"reason": "devices are replaced"},
-        "findings": findings,
-    })
-}
-
-fn with(mut message: Value, member: &str, value: impl Into<Value>) -> Value {
-    message[member] = value.into();
-    message
-}
-
-async fn deliver(service: &Service, message: &Value) -> Result<(), Error> {
-    under(service, LAB).message(&message.to_string(), FAR).await
-}
-
-/// Suppressions that are there already, for the certificate 1.
-fn existing(description: &str, end: Option<i64>) -> Service {
-    let service = Service::default();
-    let resource = json!({"deviceCertificateId": format!("{:064x}", 1)});
-    let key = format!("\"{CHECK}\" {resource}");
-    let mut is = json!({"suppressIndefinitely": end.is_none(), "description": description});
-    if let Some(end) = end {
-        // The service may answer with a fraction of a second.
-        is["expirationDate"] = json!(f64::from(u32::try_from(end).unwrap()) + 0.25);
-    }
-    service.state().suppressions.insert(key, is);
-    service
-}
-
-async fn calls(service: &Service, message: &Value) -> String {
-    deliver(service, message).await.unwrap();
-    service.calls()
-}
+use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
 async fn a_new_suppression_costs_one_call_and_is_exact() {
@@ -379,7 +281,7 @@ async fn a_bad_record_takes_no_other_along() {
     event.records = vec![record("bad", "{".into()), record("good", message(&[certificate(1)]).to_string())];
     let mut context = Context::default();
     context.deadline = u64::try_from(FAR.0).unwrap();
-    let response = under(&service, LAB).handle(event, &context).await.unwrap();
+    let response = under(&service, LAB).handle(LambdaEvent::new(event, context)).await.unwrap();
     assert!(response.batch_item_failures.is_empty());
     let state = service.state();
     assert_eq!((state.parked.len(), state.suppressions.len()), (1, 1));

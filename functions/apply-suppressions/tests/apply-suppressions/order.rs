@@ -10,27 +10,28 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
+use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::CHECK;
-use super::DAY;
-use super::END;
-use super::FAR;
-use super::LAB;
-use super::NOW;
-use super::OURS;
-use super::about;
-use super::at;
-use super::certificate;
-use super::deliver;
-use super::existing;
-use super::forever;
-use super::message;
-use super::service::Service;
-use super::under;
-use super::with;
+use crate::service::Service;
+use crate::setup::CHECK;
+use crate::setup::DAY;
+use crate::setup::END;
+use crate::setup::FAR;
+use crate::setup::LAB;
+use crate::setup::NOW;
+use crate::setup::OURS;
+use crate::setup::about;
+use crate::setup::at;
+use crate::setup::certificate;
+use crate::setup::deliver;
+use crate::setup::existing;
+use crate::setup::forever;
+use crate::setup::message;
+use crate::setup::under;
+use crate::setup::with;
 
 const NOTHING: &str = "version: 1\nmode: enforce\nrules: []\n";
 
@@ -73,7 +74,7 @@ async fn what_another_policy_does_not_suppress_alike_is_left_to_the_next_audit()
 async fn of_some_findings_the_rest_is_suppressed() {
     let service = Service::default();
     service.state().findings.insert("finding-2".into(), None);
-    let mut suppressed = super::service::finding(3);
+    let mut suppressed = crate::service::finding(3);
     suppressed["isSuppressed"] = true.into();
     service.state().findings.insert("finding-3".into(), Some(suppressed));
     deliver(&service, &message(&[1, 2, 3, 4].map(certificate))).await.unwrap();
@@ -109,9 +110,9 @@ async fn what_has_lapsed_is_not_renewed_by_a_late_message() {
 async fn a_message_is_no_authority_whatever_hash_it_carries() {
     let hash = under(&Service::default(), LAB).policy.hash().to_owned();
     let forged = with(message(&[certificate(1)]), "policy", hash);
-    let mut other_check = super::service::finding(1);
+    let mut other_check = crate::service::finding(1);
     other_check["checkName"] = "DEVICE_CERTIFICATE_SHARED_CHECK".into();
-    let mut other_audit = super::service::finding(1);
+    let mut other_audit = crate::service::finding(1);
     other_audit["taskId"] = "older".into();
     let resource = about("finding-1", &json!({"deviceCertificateId": "b".repeat(64)}));
     let later = (NOW + 60) * 1000;
@@ -265,7 +266,7 @@ async fn what_exists_already_fits_into_an_invocation_while_others_call_too() {
                 event.records = taken.iter().map(|n| record(*n)).collect();
                 let mut context = Context::default();
                 context.deadline = u64::try_from(clock.now().0).unwrap() + timeout * 1000;
-                let failed: Vec<u32> = match function.handle(event, &context).await {
+                let failed: Vec<u32> = match function.handle(LambdaEvent::new(event, context)).await {
                     Ok(response) => response
                         .batch_item_failures
                         .iter()

@@ -15,67 +15,67 @@ use serde_json::json;
 use tokio::time::Instant;
 
 #[derive(Clone, Default)]
-pub(super) struct Service {
+pub(crate) struct Service {
     state: Arc<Mutex<State>>,
-    pub(super) cloud: Cloud,
+    pub(crate) cloud: Cloud,
 }
 
 #[derive(Default)]
-pub(super) struct State {
+pub(crate) struct State {
     /// By check and resource.
-    pub(super) suppressions: BTreeMap<String, Value>,
+    pub(crate) suppressions: BTreeMap<String, Value>,
     tokens: BTreeSet<String>,
     /// The operations that were called, in order.
-    pub(super) calls: Vec<String>,
+    pub(crate) calls: Vec<String>,
     /// How often the state was changed.
-    pub(super) changes: usize,
+    pub(crate) changes: usize,
     /// What was parked, with its reason.
-    pub(super) parked: Vec<(Value, String)>,
+    pub(crate) parked: Vec<(Value, String)>,
     /// An operation that answers with this when its body or its path contains that.
-    pub(super) faults: Vec<(&'static str, String, Answer)>,
+    pub(crate) faults: Vec<(&'static str, String, Answer)>,
     /// Operations that somebody else precedes with a deletion of everything.
-    pub(super) deleted_before: Vec<&'static str>,
+    pub(crate) deleted_before: Vec<&'static str>,
     /// An operation that a later audit of the check precedes.
-    pub(super) overtaken_before: Option<&'static str>,
+    pub(crate) overtaken_before: Option<&'static str>,
     /// The process dies at this call, before or after it takes effect.
-    pub(super) dies: Option<(usize, bool)>,
+    pub(crate) dies: Option<(usize, bool)>,
     /// Findings that are otherwise than [`finding`] says, by id; none if it is gone.
-    pub(super) findings: BTreeMap<String, Option<Value>>,
+    pub(crate) findings: BTreeMap<String, Option<Value>>,
     /// How many calls of each operation of AWS IoT a second the account may make; then each call takes 0.1 s.
-    pub(super) per_second: Option<usize>,
+    pub(crate) per_second: Option<usize>,
     recent: BTreeMap<String, Vec<Instant>>,
 }
 
 /// A finding of the audit is about the certificate of its number.
-pub(super) fn finding(n: u32) -> Value {
+pub(crate) fn finding(n: u32) -> Value {
     let resource = json!({"resourceIdentifier": {"deviceCertificateId": format!("{n:064x}")}});
     json!({
-        "findingId": format!("finding-{n}"), "taskId": "4e2b", "taskStartTime": super::NOW, "checkName": super::CHECK,
-        "severity": "MEDIUM", "isSuppressed": false, "findingTime": super::NOW, "nonCompliantResource": resource,
+        "findingId": format!("finding-{n}"), "taskId": "4e2b", "taskStartTime": crate::setup::NOW, "checkName": crate::setup::CHECK,
+        "severity": "MEDIUM", "isSuppressed": false, "findingTime": crate::setup::NOW, "nonCompliantResource": resource,
     })
 }
 
 impl Service {
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
     /// A later audit has looked at the check.
-    pub(super) fn overtake(&self) {
+    pub(crate) fn overtake(&self) {
         self.cloud.put_item(json!({
-            "pk": {"S": format!("history#{}", super::CHECK)}, "sk": {"S": "audit"},
-            "task_id": {"S": "later"}, "started_at": {"N": (super::NOW * 1000 + 1).to_string()},
+            "pk": {"S": format!("history#{}", crate::setup::CHECK)}, "sk": {"S": "audit"},
+            "task_id": {"S": "later"}, "started_at": {"N": (crate::setup::NOW * 1000 + 1).to_string()},
         }));
     }
 
     /// The calls about suppressions, and those that park, in order.
-    pub(super) fn calls(&self) -> String {
+    pub(crate) fn calls(&self) -> String {
         let calls = self.state().calls.clone();
         let looks = ["GetItem", "PutItem", "finding"];
         calls.into_iter().filter(|call| !looks.contains(&call.as_str())).collect::<Vec<_>>().join(" ")
     }
 
-    pub(super) fn answer(&self, call: Call) -> Answer {
+    pub(crate) fn answer(&self, call: Call) -> Answer {
         let mut state = self.state();
         let at = state.calls.len();
         let finding = call.operation.strip_prefix("GET /audit/findings/").map(ToOwned::to_owned);

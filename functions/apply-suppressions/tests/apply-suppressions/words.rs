@@ -3,13 +3,13 @@
 use serde_json::Value;
 use serde_json::json;
 
-use super::FAR;
-use super::LAB;
-use super::certificate;
-use super::message;
-use super::service::Service;
-use super::under;
-use super::with;
+use crate::service::Service;
+use crate::setup::FAR;
+use crate::setup::LAB;
+use crate::setup::certificate;
+use crate::setup::message;
+use crate::setup::under;
+use crate::setup::with;
 
 const DESCRIBED: &str = "Fleetwarden: rule lab; owner jurgen.muller@example.com; She Bei Jiang Geng Huan";
 
@@ -67,7 +67,7 @@ async fn no_words_are_kept_of_what_is_not_made() {
         assert_eq!(service.cloud.items("suppression-words#").len(), 0);
     }
     let service = Service::default();
-    super::deliver(&service, &message(&[certificate(1)])).await.unwrap();
+    crate::setup::deliver(&service, &message(&[certificate(1)])).await.unwrap();
     assert_eq!((service.state().changes, service.cloud.items("suppression-words#").len()), (1, 0));
 }
 
