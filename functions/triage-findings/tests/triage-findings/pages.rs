@@ -1,22 +1,19 @@
-//! A check's triage, from its message to what it leaves on the queues, in the archive and in the ledger.
-
-mod house;
-mod schedules;
-mod things;
+//! The pages of a check, and how it ends.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
+use crate::setup::Fixture;
+use crate::setup::check_message;
+use crate::setup::fixture;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::START;
-use house::check_message;
-use house::house;
 use serde_json::json;
 
-const EXPIRING: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
+pub(crate) const EXPIRING: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
 const REVOKED: &str = "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK";
 
-const POLICY: &str = "\
+pub(crate) const POLICY: &str = "\
 version: 1
 mode: enforce
 rules:
@@ -33,26 +30,26 @@ rules:
 
 #[tokio::test]
 async fn every_finding_is_decided_and_exported_once_in_as_few_calls_as_can_be() {
-    let house = house(4000, POLICY);
-    let task = house.audit(&[EXPIRING]);
-    let (count, _) = house.count(&task, EXPIRING);
+    let fixture = fixture(4000, POLICY);
+    let task = fixture.audit(&[EXPIRING]);
+    let (count, _) = fixture.count(&task, EXPIRING);
     assert!(count > 600, "{count} findings are too few for three pages");
-    assert_eq!(house.deliver(&check_message(&task, EXPIRING, count, START).to_string()).await.unwrap(), 0);
+    assert_eq!(fixture.deliver(&check_message(&task, EXPIRING, count, START).to_string()).await.unwrap(), 0);
 
-    let exported = house.exported();
+    let exported = fixture.exported();
     assert_eq!(exported.len() as u64, count);
     assert_eq!(exported.iter().collect::<BTreeSet<_>>().len() as u64, count);
-    assert_eq!(house.lists(), count.div_ceil(250));
+    assert_eq!(fixture.lists(), count.div_ceil(250));
 
     let suppressed: usize =
-        house.sent("suppression").iter().map(|m| m["findings"].as_array().unwrap().len()).sum();
-    let groups: Vec<usize> = house
+        fixture.sent("suppression").iter().map(|m| m["findings"].as_array().unwrap().len()).sum();
+    let groups: Vec<usize> = fixture
         .sent("mitigation")
         .iter()
         .map(|m| m["request"]["target"]["findings"].as_array().unwrap().len())
         .collect();
     assert!(groups.iter().rev().skip(1).all(|group| *group == 25), "{groups:?}");
-    let summary = house.summary();
+    let summary = fixture.summary();
     let medium = &summary["MEDIUM"];
     assert_eq!(medium["suppress"], suppressed);
     let mitigated = groups.iter().sum::<usize>();
@@ -71,11 +68,11 @@ async fn every_finding_is_decided_and_exported_once_in_as_few_calls_as_can_be() 
 
 #[tokio::test]
 async fn a_rule_without_conditions_makes_one_task_for_the_whole_check() {
-    let house = house(3000, POLICY);
-    let task = house.audit(&[REVOKED]);
-    let (count, _) = house.count(&task, REVOKED);
-    house.deliver(&check_message(&task, REVOKED, count, START).to_string()).await.unwrap();
-    let sent = house.sent("mitigation");
+    let fixture = fixture(3000, POLICY);
+    let task = fixture.audit(&[REVOKED]);
+    let (count, _) = fixture.count(&task, REVOKED);
+    fixture.deliver(&check_message(&task, REVOKED, count, START).to_string()).await.unwrap();
+    let sent = fixture.sent("mitigation");
     assert_eq!(sent.len(), 1, "{sent:?}");
     assert_eq!(
         sent[0]["request"]["target"],
@@ -85,12 +82,12 @@ async fn a_rule_without_conditions_makes_one_task_for_the_whole_check() {
 
 #[tokio::test]
 async fn near_the_deadline_the_rest_goes_to_a_new_message_and_the_end_is_the_same() {
-    let whole = house(4000, POLICY);
+    let whole = fixture(4000, POLICY);
     let task = whole.audit(&[EXPIRING]);
     let (count, _) = whole.count(&task, EXPIRING);
     whole.deliver(&check_message(&task, EXPIRING, count, START).to_string()).await.unwrap();
 
-    let cut = house(4000, POLICY);
+    let cut = fixture(4000, POLICY);
     assert_eq!(cut.audit(&[EXPIRING]), task, "the endpoint's ids follow its seed");
     // Each listing takes 100 of the 120 seconds.
     cut.step.store(100_000, Ordering::Relaxed);
@@ -111,42 +108,42 @@ async fn near_the_deadline_the_rest_goes_to_a_new_message_and_the_end_is_the_sam
 
 #[tokio::test]
 async fn the_next_audit_knows_what_is_new_fixed_and_returned() {
-    let house = house(2000, POLICY);
-    let first = house.audit(&[EXPIRING]);
-    let (count, _) = house.count(&first, EXPIRING);
-    house.deliver(&check_message(&first, EXPIRING, count, START).to_string()).await.unwrap();
+    let fixture = fixture(2000, POLICY);
+    let first = fixture.audit(&[EXPIRING]);
+    let (count, _) = fixture.count(&first, EXPIRING);
+    fixture.deliver(&check_message(&first, EXPIRING, count, START).to_string()).await.unwrap();
 
     let later = START.plus_seconds(86_400);
-    let second = house.audit(&[EXPIRING]);
-    house.deliver(&check_message(&second, EXPIRING, count, later).to_string()).await.unwrap();
-    let medium = house.summary()["MEDIUM"].clone();
+    let second = fixture.audit(&[EXPIRING]);
+    fixture.deliver(&check_message(&second, EXPIRING, count, later).to_string()).await.unwrap();
+    let medium = fixture.summary()["MEDIUM"].clone();
     assert_eq!((&medium["new"], &medium["fixed"]), (&json!(0), &json!(0)));
     assert_eq!(medium["oldest"], START.0);
 
     // A compliant audit: nothing is listed, all that was open is fixed.
-    let before = house.lists();
+    let before = fixture.lists();
     let mut compliant = check_message("third", EXPIRING, 0, later.plus_seconds(86_400));
     compliant["suppressed"] = json!(0);
-    house.deliver(&compliant.to_string()).await.unwrap();
-    assert_eq!(house.lists(), before);
-    assert_eq!(house.summary()["MEDIUM"]["fixed"], count);
+    fixture.deliver(&compliant.to_string()).await.unwrap();
+    assert_eq!(fixture.lists(), before);
+    assert_eq!(fixture.summary()["MEDIUM"]["fixed"], count);
 
-    let fourth = house.audit(&[EXPIRING]);
+    let fourth = fixture.audit(&[EXPIRING]);
     let message = check_message(&fourth, EXPIRING, count, later.plus_seconds(2 * 86_400));
-    house.deliver(&message.to_string()).await.unwrap();
-    let medium = house.summary()["MEDIUM"].clone();
+    fixture.deliver(&message.to_string()).await.unwrap();
+    let medium = fixture.summary()["MEDIUM"].clone();
     assert_eq!((&medium["new"], &medium["returned"]), (&json!(0), &json!(count)));
 
     // Only the latest history and the one that it was made from are kept.
-    let histories = house.cloud.objects().into_iter().filter(|path| path.contains("/snapshots/")).count();
+    let histories = fixture.cloud.objects().into_iter().filter(|path| path.contains("/snapshots/")).count();
     assert_eq!(histories, 2);
 }
 
 /// What the records of an audit say of the rule that suppresses the lab: how many findings it decided on, how many it
 /// passed over and why, and the ends that its messages give.
 #[expect(clippy::indexing_slicing, reason = "a test fails by panicking")]
-fn told(house: &house::House, task: &str) -> serde_json::Value {
-    let records: Vec<serde_json::Value> = house
+fn told(fixture: &Fixture, task: &str) -> serde_json::Value {
+    let records: Vec<serde_json::Value> = fixture
         .sent("finding")
         .iter()
         .filter(|message| message["audit"]["taskId"] == task)
@@ -156,7 +153,7 @@ fn told(house: &house::House, task: &str) -> serde_json::Value {
     let of = |rule: &str| records.iter().filter(|record| record["decision"]["rule"] == rule).count();
     let passed: BTreeSet<String> =
         records.iter().map(|record| record["decision"]["passedOver"][0].to_string()).collect();
-    let ends: BTreeSet<String> = house
+    let ends: BTreeSet<String> = fixture
         .sent("suppression")
         .iter()
         .filter(|message| message["audit"]["taskId"] == task)
@@ -168,17 +165,17 @@ fn told(house: &house::House, task: &str) -> serde_json::Value {
 #[tokio::test]
 async fn no_audit_prolongs_a_suppression_and_what_has_lapsed_is_loud_until_its_words_change() {
     const DAY: i64 = 86_400;
-    let mut house = house(1000, POLICY);
+    let mut fixture = fixture(1000, POLICY);
     let mut seen = Vec::new();
     for (day, ticket) in
         [(0, ""), (7, ""), (30, ""), (37, ""), (44, "ticket: SEC-7, "), (51, "ticket: SEC-7, ")]
     {
         let text = POLICY.replace("{ for: 30d, ", &format!("{{ for: 30d, {ticket}"));
-        house.triage.policy = fleetwarden_core::policy::Policy::parse(text.as_bytes()).unwrap();
-        let task = house.audit(&[EXPIRING]);
+        fixture.handler.policy = fleetwarden_core::policy::Policy::parse(text.as_bytes()).unwrap();
+        let task = fixture.audit(&[EXPIRING]);
         let message = check_message(&task, EXPIRING, 1, START.plus_seconds(day * DAY));
-        house.deliver(&message.to_string()).await.unwrap();
-        let told = told(&house, &task);
+        fixture.deliver(&message.to_string()).await.unwrap();
+        let told = told(&fixture, &task);
         assert_eq!(told["all"], seen.first().map_or(&told, |first: &serde_json::Value| first)["all"]);
         seen.push(told);
     }
@@ -197,55 +194,55 @@ async fn no_audit_prolongs_a_suppression_and_what_has_lapsed_is_loud_until_its_w
 
 #[tokio::test]
 async fn a_repeat_of_a_message_that_is_done_does_nothing() {
-    let house = house(1000, POLICY);
-    let task = house.audit(&[EXPIRING]);
+    let fixture = fixture(1000, POLICY);
+    let task = fixture.audit(&[EXPIRING]);
     let body = check_message(&task, EXPIRING, 1, START).to_string();
-    house.deliver(&body).await.unwrap();
-    let (sent, lists) = (house.sent("finding").len(), house.lists());
-    house.deliver(&body).await.unwrap();
-    assert_eq!((house.sent("finding").len(), house.lists()), (sent, lists));
+    fixture.deliver(&body).await.unwrap();
+    let (sent, lists) = (fixture.sent("finding").len(), fixture.lists());
+    fixture.deliver(&body).await.unwrap();
+    assert_eq!((fixture.sent("finding").len(), fixture.lists()), (sent, lists));
 }
 
 #[tokio::test]
 async fn a_try_that_died_is_taken_up_when_its_claim_has_ended() {
-    let house = house(1000, POLICY);
-    let task = house.audit(&[EXPIRING]);
+    let fixture = fixture(1000, POLICY);
+    let task = fixture.audit(&[EXPIRING]);
     let body = check_message(&task, EXPIRING, 1, START).to_string();
     // The process dies when it sends: after its claim, before anything is done.
-    house.cloud.fail("SendMessageBatch", 1, Answer::Never);
-    let dies = tokio::time::timeout(std::time::Duration::from_millis(200), house.deliver(&body));
+    fixture.cloud.fail("SendMessageBatch", 1, Answer::Never);
+    let dies = tokio::time::timeout(std::time::Duration::from_millis(200), fixture.deliver(&body));
     assert!(dies.await.is_err());
-    assert!(house.deliver(&body).await.is_err(), "the dead one's claim still holds");
-    house.cloud.pass_seconds(121);
-    house.deliver(&body).await.unwrap();
-    let exported = house.exported();
-    assert_eq!(exported.iter().collect::<BTreeSet<_>>().len() as u64, house.count(&task, EXPIRING).0);
+    assert!(fixture.deliver(&body).await.is_err(), "the dead one's claim still holds");
+    fixture.cloud.pass_seconds(121);
+    fixture.deliver(&body).await.unwrap();
+    let exported = fixture.exported();
+    assert_eq!(exported.iter().collect::<BTreeSet<_>>().len() as u64, fixture.count(&task, EXPIRING).0);
 }
 
 #[tokio::test]
 async fn a_failure_gives_the_claim_back_at_once() {
-    let house = house(1000, POLICY);
-    let task = house.audit(&[EXPIRING]);
+    let fixture = fixture(1000, POLICY);
+    let task = fixture.audit(&[EXPIRING]);
     let body = check_message(&task, EXPIRING, 1, START).to_string();
-    house.cloud.fail("SendMessageBatch", 1, Answer::error(400, "AccessDenied", json!({"message": "no"})));
-    assert!(house.deliver(&body).await.is_err());
+    fixture.cloud.fail("SendMessageBatch", 1, Answer::error(400, "AccessDenied", json!({"message": "no"})));
+    assert!(fixture.deliver(&body).await.is_err());
     // Also when it fails before the first page, at the history.
-    house.cloud.fail("GetItem", 1, Answer::error(400, "AccessDenied", json!({"message": "no"})));
-    assert!(house.deliver(&body).await.is_err());
-    house.deliver(&body).await.unwrap();
+    fixture.cloud.fail("GetItem", 1, Answer::error(400, "AccessDenied", json!({"message": "no"})));
+    assert!(fixture.deliver(&body).await.is_err());
+    fixture.deliver(&body).await.unwrap();
 }
 
 #[tokio::test]
 async fn what_is_no_check_message_is_parked_with_the_path_of_what_is_wrong() {
-    let house = house(10, POLICY);
+    let fixture = fixture(10, POLICY);
     let other = check_message("t", EXPIRING, 1, START).to_string().replace("123456789012", "210987654321");
     for (body, reason) in [
         ("", "the top level of the check message"),
         ("{\"audit\":{\"account\":1}}", "audit.account of the check message"),
         (other.as_str(), "audit.account: this is account 123456789012, not '210987654321'"),
     ] {
-        assert_eq!(house.deliver(body).await.unwrap(), 0);
-        let parked = house.cloud.calls("SendMessage").pop().unwrap().json();
+        assert_eq!(fixture.deliver(body).await.unwrap(), 0);
+        let parked = fixture.cloud.calls("SendMessage").pop().unwrap().json();
         let said = parked["MessageAttributes"]["reason"]["StringValue"].as_str().unwrap().to_owned();
         assert!(said.contains(reason), "{said}");
     }
@@ -253,26 +250,26 @@ async fn what_is_no_check_message_is_parked_with_the_path_of_what_is_wrong() {
 
 #[tokio::test]
 async fn a_page_token_that_repeats_ends_the_listing() {
-    let house = house(4000, POLICY);
-    let task = house.audit(&[EXPIRING]);
-    house.ask(
+    let fixture = fixture(4000, POLICY);
+    let task = fixture.audit(&[EXPIRING]);
+    fixture.ask(
         "POST",
         "/_control/faults",
         &json!({"faults": [{"operation": "ListAuditFindings", "kind": "repeat-token"}]}),
     );
-    assert!(house.deliver(&check_message(&task, EXPIRING, 1, START).to_string()).await.is_err());
-    assert!(house.lists() < 5);
+    assert!(fixture.deliver(&check_message(&task, EXPIRING, 1, START).to_string()).await.is_err());
+    assert!(fixture.lists() < 5);
 }
 
 #[tokio::test]
 async fn a_finding_without_resource_is_only_reported() {
-    let house = house(4000, POLICY);
-    let task = house.audit(&[REVOKED]);
-    house.ask(
+    let fixture = fixture(4000, POLICY);
+    let task = fixture.audit(&[REVOKED]);
+    fixture.ask(
         "POST",
         "/_control/faults",
         &json!({"faults": [{"operation": "ListAuditFindings", "kind": "no-resource", "count": 1}]}),
     );
-    house.deliver(&check_message(&task, REVOKED, 1, START).to_string()).await.unwrap();
-    assert!(house.summary()["MEDIUM"]["reported"].as_u64() > Some(0));
+    fixture.deliver(&check_message(&task, REVOKED, 1, START).to_string()).await.unwrap();
+    assert!(fixture.summary()["MEDIUM"]["reported"].as_u64() > Some(0));
 }

@@ -1,16 +1,14 @@
 //! What triage learns of the things behind a finding, what it costs, and what it does when nobody can say.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::house::AnswerInstead;
-use crate::house::House;
-use crate::house::check_message;
-use crate::house::house;
-use crate::house::house_with;
+use crate::setup::AnswerInstead;
+use crate::setup::Fixture;
+use crate::setup::check_message;
+use crate::setup::fixture;
+use crate::setup::fixture_with;
 use device_defender::Clock as EndpointClock;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::START;
@@ -30,11 +28,11 @@ fn policy(check: &str, conditions: &str) -> String {
 }
 
 /// Audits and triages a check.
-async fn triage(house: &House, check: &str) -> Vec<Value> {
-    let task = house.audit(&[check]);
-    let (count, _) = house.count(&task, check);
-    assert_eq!(house.deliver(&check_message(&task, check, count, START).to_string()).await.unwrap(), 0);
-    let records = house.records();
+async fn triage(fixture: &Fixture, check: &str) -> Vec<Value> {
+    let task = fixture.audit(&[check]);
+    let (count, _) = fixture.count(&task, check);
+    assert_eq!(fixture.deliver(&check_message(&task, check, count, START).to_string()).await.unwrap(), 0);
+    let records = fixture.records();
     assert_eq!(records.len() as u64, count);
     records
 }
@@ -58,8 +56,8 @@ fn certificate(record: &Value) -> &str {
 
 #[tokio::test]
 async fn a_rule_on_a_group_takes_the_things_of_the_groups_below_it() {
-    let house = house(1000, &policy(EXPIRING, "group: production"));
-    let records = triage(&house, EXPIRING).await;
+    let fixture = fixture(1000, &policy(EXPIRING, "group: production"));
+    let records = triage(&fixture, EXPIRING).await;
     let mut outcomes = BTreeSet::new();
     for record in &records {
         let groups = things(record, "groups");
@@ -72,16 +70,16 @@ async fn a_rule_on_a_group_takes_the_things_of_the_groups_below_it() {
     assert!(outcomes.contains(r#"["fleet","lab"]"#) && outcomes.contains("[]"), "{outcomes:?}");
     // One call for each certificate, one for each thing, one for each group.
     let found: usize = records.iter().map(|record| things(record, "name").len()).sum();
-    assert_eq!(house.answered("ListPrincipalThings"), records.len() as u64);
-    assert_eq!(house.answered("ListThingGroupsForThing"), found as u64);
-    assert!(house.answered("DescribeThingGroup") <= 6);
-    assert_eq!(house.answered("DescribeThing"), 0);
+    assert_eq!(fixture.answered("ListPrincipalThings"), records.len() as u64);
+    assert_eq!(fixture.answered("ListThingGroupsForThing"), found as u64);
+    assert!(fixture.answered("DescribeThingGroup") <= 6);
+    assert_eq!(fixture.answered("DescribeThing"), 0);
 }
 
 #[tokio::test]
 async fn a_shared_certificate_is_mitigated_only_if_every_thing_is_meant() {
-    let house = house(4000, &policy(SHARED, "thingType: sensor"));
-    let records = triage(&house, SHARED).await;
+    let fixture = fixture(4000, &policy(SHARED, "thingType: sensor"));
+    let records = triage(&fixture, SHARED).await;
     let mut mixed = 0;
     for record in &records {
         let types = things(record, "type");
@@ -91,7 +89,7 @@ async fn a_shared_certificate_is_mitigated_only_if_every_thing_is_meant() {
         assert!(things(record, "name").is_sorted_by_key(|name| name.as_str()));
     }
     assert!(mixed > 0, "no certificate has things of several types");
-    assert_eq!(house.answered("ListThingGroupsForThing"), 0);
+    assert_eq!(fixture.answered("ListThingGroupsForThing"), 0);
 }
 
 #[tokio::test]
@@ -99,25 +97,25 @@ async fn nothing_is_looked_up_that_no_rule_asks_for() {
     for rule in
         [policy(EXPIRING, "severity: CRITICAL, group: production"), policy(SHARED, "group: production")]
     {
-        let house = house(1000, &rule);
-        let records = triage(&house, EXPIRING).await;
+        let fixture = fixture(1000, &rule);
+        let records = triage(&fixture, EXPIRING).await;
         assert!(records.iter().all(|record| record.get("things").is_none()));
-        assert_eq!(house.registry.lock().unwrap().calls(), 0);
+        assert_eq!(fixture.registry.lock().unwrap().calls(), 0);
     }
 }
 
 #[tokio::test]
 async fn a_name_that_rules_a_rule_out_is_all_that_is_looked_up() {
-    let house = house(1000, &policy(EXPIRING, "thing: 'pump-*', group: production, thingType: sensor"));
-    let records = triage(&house, EXPIRING).await;
+    let fixture = fixture(1000, &policy(EXPIRING, "thing: 'pump-*', group: production, thingType: sensor"));
+    let records = triage(&fixture, EXPIRING).await;
     assert!(records.iter().all(|record| outcome(record) == "report"));
-    assert_eq!(u64::from(house.registry.lock().unwrap().calls()), records.len() as u64);
+    assert_eq!(u64::from(fixture.registry.lock().unwrap().calls()), records.len() as u64);
 }
 
 #[tokio::test]
 async fn a_thing_is_asked_for_once_however_many_findings_lead_to_it() {
-    let house = house(1000, &policy(EXPIRING, "group: production, attribute: { stage: production }"));
-    house.registry.lock().unwrap().answer = Some(|path| {
+    let fixture = fixture(1000, &policy(EXPIRING, "group: production, attribute: { stage: production }"));
+    fixture.registry.lock().unwrap().answer = Some(|path| {
         let one = json!({"things": ["one"]});
         path.starts_with("/principals").then(|| Answer::ok(one)).or_else(|| {
             let path = path.strip_prefix("/things/one")?;
@@ -127,10 +125,10 @@ async fn a_thing_is_asked_for_once_however_many_findings_lead_to_it() {
             }))
         })
     });
-    house.registry.lock().unwrap().delay = Some(|_| Duration::from_millis(1));
-    let records = triage(&house, EXPIRING).await;
+    fixture.registry.lock().unwrap().delay = Some(|_| Duration::from_millis(1));
+    let records = triage(&fixture, EXPIRING).await;
     assert!(records.len() > 250 && records.iter().all(|record| outcome(record) == "mitigate"));
-    let paths = house.registry.lock().unwrap().paths.clone();
+    let paths = fixture.registry.lock().unwrap().paths.clone();
     let principals = paths.iter().filter(|path| *path == "/principals/things").count();
     assert_eq!((principals, paths.len()), (records.len(), records.len() + 3));
 }
@@ -164,9 +162,9 @@ async fn what_nobody_can_say_is_no_reason_to_act_and_no_reason_to_fail() {
         ("thing: x", |_| Some(many()), "the certificate is attached to more than 25 things"),
     ];
     for (asked, answer, why) in answers {
-        let house = house(300, &policy(EXPIRING, asked));
-        house.registry.lock().unwrap().answer = Some(answer);
-        let records = triage(&house, EXPIRING).await;
+        let fixture = fixture(300, &policy(EXPIRING, asked));
+        fixture.registry.lock().unwrap().answer = Some(answer);
+        let records = triage(&fixture, EXPIRING).await;
         let without: Vec<&Value> = records.iter().filter(|record| unknown(record) == Some(why)).collect();
         assert!(!without.is_empty(), "{why}: {}", records[0]);
         for record in without {
@@ -174,7 +172,7 @@ async fn what_nobody_can_say_is_no_reason_to_act_and_no_reason_to_fail() {
             assert_eq!(record["decision"]["passedOver"][0]["unknown"], why, "{record}");
         }
         assert!(records.iter().all(|record| outcome(record) == "report"));
-        assert!(house.sent("mitigation").is_empty());
+        assert!(fixture.sent("mitigation").is_empty());
     }
 }
 
@@ -194,11 +192,11 @@ fn many() -> Answer {
 #[tokio::test]
 async fn an_unknown_protection_holds_what_a_rule_would_mitigate() {
     let protected = "version: 1\nmode: enforce\nprotect: { groups: critical }\nrules:\n  - name: all\n    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }\n    mitigate: { actions: Quarantine }\n";
-    let house = house(1000, protected);
+    let fixture = fixture(1000, protected);
     let fault =
         json!({"operation": "ListThingGroupsForThing", "kind": "internal-failure", "count": 50, "skip": 20});
-    house.ask("POST", "/_control/faults", &json!({ "faults": [fault] }));
-    let records = triage(&house, EXPIRING).await;
+    fixture.ask("POST", "/_control/faults", &json!({ "faults": [fault] }));
+    let records = triage(&fixture, EXPIRING).await;
     let mut held = BTreeMap::<String, usize>::new();
     for record in &records {
         let critical = record["things"].as_array().is_some_and(|things| {
@@ -221,8 +219,8 @@ async fn an_unknown_protection_holds_what_a_rule_would_mitigate() {
 
 #[tokio::test]
 async fn the_thing_of_a_client_is_the_one_of_its_name() {
-    let house = house(4000, &policy(CLIENTS, "group: production"));
-    house.registry.lock().unwrap().answer = Some(|path| match path {
+    let fixture = fixture(4000, &policy(CLIENTS, "group: production"));
+    fixture.registry.lock().unwrap().answer = Some(|path| match path {
         path if path.ends_with("/thing-groups") => {
             Some(Answer::ok(json!({"thingGroups": [{"groupName": "production", "groupArn": "arn:g"}]})))
         }
@@ -232,7 +230,7 @@ async fn the_thing_of_a_client_is_the_one_of_its_name() {
         }
         _ => None,
     });
-    let records = triage(&house, CLIENTS).await;
+    let records = triage(&fixture, CLIENTS).await;
     let taken = records.iter().filter(|record| outcome(record) == "mitigate").count();
     for record in &records {
         let client = &record["resource"]["resourceIdentifier"]["clientId"];
@@ -242,24 +240,24 @@ async fn the_thing_of_a_client_is_the_one_of_its_name() {
         }
     }
     assert!(taken > 0 && taken < records.len());
-    assert_eq!(house.answered("ListPrincipalThings"), 0);
+    assert_eq!(fixture.answered("ListPrincipalThings"), 0);
 }
 
 #[tokio::test]
 async fn what_stands_for_a_whole_fleet_is_not_looked_up() {
-    let house = house(2000, &policy(POLICIES, "group: production"));
-    let records = triage(&house, POLICIES).await;
+    let fixture = fixture(2000, &policy(POLICIES, "group: production"));
+    let records = triage(&fixture, POLICIES).await;
     let why = "the resource stands for too many things to look up";
     assert!(!records.is_empty() && records.iter().all(|record| unknown(record) == Some(why)));
-    assert_eq!(house.registry.lock().unwrap().calls(), 0);
+    assert_eq!(fixture.registry.lock().unwrap().calls(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn lookups_of_a_page_run_side_by_side_and_change_nothing_in_its_order() {
     let asked = policy(EXPIRING, "group: production");
-    let plain = house(1000, &asked);
+    let plain = fixture(1000, &asked);
     triage(&plain, EXPIRING).await;
-    let slow = house(1000, &asked);
+    let slow = fixture(1000, &asked);
     // Up to a second each, the later ones often sooner.
     slow.registry.lock().unwrap().delay = Some(|call| Duration::from_millis(u64::from(call * 7919 % 1000)));
     let started = tokio::time::Instant::now();
@@ -275,10 +273,10 @@ async fn lookups_of_a_page_run_side_by_side_and_change_nothing_in_its_order() {
 #[tokio::test]
 async fn lookups_that_outlast_the_deadline_lose_nothing_and_do_nothing_twice() {
     let asked = policy(EXPIRING, "group: production");
-    let whole = house(3000, &asked);
+    let whole = fixture(3000, &asked);
     triage(&whole, EXPIRING).await;
 
-    let cut = house(3000, &asked);
+    let cut = fixture(3000, &asked);
     let task = cut.audit(&[EXPIRING]);
     let (count, _) = cut.count(&task, EXPIRING);
     assert!(count > 750, "{count} findings are too few for four pages");
@@ -306,27 +304,27 @@ async fn lookups_that_outlast_the_deadline_lose_nothing_and_do_nothing_twice() {
 
 #[tokio::test]
 async fn a_page_that_no_invocation_has_time_for_is_decided_without_what_is_not_known() {
-    let house = house(2000, &policy(EXPIRING, "group: production"));
-    let task = house.audit(&[EXPIRING]);
-    let (count, _) = house.count(&task, EXPIRING);
-    house.registry.lock().unwrap().every = Some((1, 1));
+    let fixture = fixture(2000, &policy(EXPIRING, "group: production"));
+    let task = fixture.audit(&[EXPIRING]);
+    let (count, _) = fixture.count(&task, EXPIRING);
+    fixture.registry.lock().unwrap().every = Some((1, 1));
     let mut body = check_message(&task, EXPIRING, count, START).to_string();
     for round in 0..count.div_ceil(250) {
-        house.deliver(&body).await.unwrap();
-        assert_eq!(house.exported().len() as u64, count.min(250 * (round + 1)));
-        body = house.sent("check").last().unwrap().to_string();
+        fixture.deliver(&body).await.unwrap();
+        assert_eq!(fixture.exported().len() as u64, count.min(250 * (round + 1)));
+        body = fixture.sent("check").last().unwrap().to_string();
     }
-    let records = house.records();
+    let records = fixture.records();
     let late = records.iter().filter(|record| unknown(record) == Some("the time was up")).count();
     assert!(late > 0 && late < records.len());
-    assert_eq!(house.summary()["MEDIUM"]["nonCompliant"], count);
+    assert_eq!(fixture.summary()["MEDIUM"]["nonCompliant"], count);
 }
 
 #[tokio::test]
 async fn calls_are_made_as_fast_as_the_service_takes_them() {
     let system = EndpointClock::system();
-    let house = house_with(300, &policy(EXPIRING, "group: production"), system, Some(5.0));
-    let records = triage(&house, EXPIRING).await;
+    let fixture = fixture_with(300, &policy(EXPIRING, "group: production"), system, Some(5.0));
+    let records = triage(&fixture, EXPIRING).await;
     assert!(records.len() > 60, "{} findings pass in a burst", records.len());
     assert!(records.iter().all(|record| unknown(record).is_none()));
     let known: BTreeSet<&str> = records.iter().map(certificate).collect();

@@ -20,19 +20,19 @@ pub(crate) struct Text {
     pub(crate) brief: Option<Box<RawValue>>,
 }
 
-/// What is known of a page before it is sent.
-pub(crate) enum Sent {
-    /// No try has sent it.
-    Never,
+/// Whether a page may have been sent before.
+pub(crate) enum Attempt {
+    /// It was not.
+    First,
     /// An earlier try may have sent it, in parts of these many records if it was more than one.
-    Maybe(Option<Vec<usize>>),
+    Repeat(Option<Vec<usize>>),
 }
 
 /// The parts of a page.
-pub(crate) fn cut<'t>(texts: &'t [Text], sent: &Sent) -> Vec<Vec<&'t RawValue>> {
-    match sent {
-        Sent::Never => full(pack::runs(texts, PART, |text| text.full.get().len())),
-        Sent::Maybe(lengths) => {
+pub(crate) fn split<'t>(texts: &'t [Text], attempt: &Attempt) -> Vec<Vec<&'t RawValue>> {
+    match attempt {
+        Attempt::First => full(pack::runs(texts, PART, |text| text.full.get().len())),
+        Attempt::Repeat(lengths) => {
             let (mut rest, mut parts) = (texts, Vec::new());
             for length in lengths.iter().flatten() {
                 let (part, after) = rest.split_at((*length).min(rest.len()));
@@ -78,21 +78,21 @@ mod tests {
     #[test]
     fn a_page_that_was_not_sent_is_cut_where_a_message_is_full() {
         let page = texts(&[(200, 1); 10]);
-        assert_eq!(lengths(&cut(&page, &Sent::Never)), [4, 4, 2]);
-        assert!(cut(&[], &Sent::Never).is_empty());
+        assert_eq!(lengths(&split(&page, &Attempt::First)), [4, 4, 2]);
+        assert!(split(&[], &Attempt::First).is_empty());
     }
 
     #[test]
     fn a_page_that_may_have_been_sent_keeps_its_parts() {
         let page = texts(&[(200, 1); 10]);
-        let sent = |lengths: &[usize]| Sent::Maybe((!lengths.is_empty()).then(|| lengths.to_vec()));
-        assert_eq!(lengths(&cut(&page, &sent(&[]))), [10], "it was sent whole");
-        let parts = cut(&page, &sent(&[6, 4]));
+        let sent = |lengths: &[usize]| Attempt::Repeat((!lengths.is_empty()).then(|| lengths.to_vec()));
+        assert_eq!(lengths(&split(&page, &sent(&[]))), [10], "it was sent whole");
+        let parts = split(&page, &sent(&[6, 4]));
         assert_eq!(lengths(&parts), [6, 4]);
         assert!(parts[0].iter().all(|text| text.get().len() == 1 << 10), "brief, because it does not fit");
         assert!(parts[1].iter().all(|text| text.get().len() == 200 << 10));
         assert_eq!(
-            lengths(&cut(&texts(&[(1, 1); 10]), &sent(&[6, 4]))),
+            lengths(&split(&texts(&[(1, 1); 10]), &sent(&[6, 4]))),
             [6, 4],
             "also if it would fit in one"
         );
@@ -100,6 +100,6 @@ mod tests {
 
     #[test]
     fn what_never_fitted_into_one_message_is_cut() {
-        assert_eq!(lengths(&cut(&texts(&[(200, 200); 10]), &Sent::Maybe(None))), [4, 4, 2]);
+        assert_eq!(lengths(&split(&texts(&[(200, 200); 10]), &Attempt::Repeat(None))), [4, 4, 2]);
     }
 }

@@ -1,8 +1,6 @@
 //! Triage in one process: the local Device Defender endpoint behind the SDK's IoT client, and a cloud in memory
 //! behind the others.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicI64;
@@ -29,20 +27,21 @@ use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
+use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use serde_json::json;
+use triage_findings::Handler;
 use triage_findings::Queues;
-use triage_findings::Triage;
 
 pub(crate) const ACCOUNT: &str = "123456789012";
 const SIGNED: &str =
     "AWS4-HMAC-SHA256 Credential=a/20261123/us-east-1/iot/aws4_request, SignedHeaders=host, Signature=0";
 
 /// The function and all around it.
-pub(crate) struct House {
+pub(crate) struct Fixture {
     pub(crate) cloud: Cloud,
     pub(crate) endpoint: Arc<DeviceDefender>,
-    pub(crate) triage: Triage,
+    pub(crate) handler: Handler,
     /// How far the function's clock goes at each listing, in milliseconds.
     pub(crate) step: Arc<AtomicI64>,
     /// What is special about calls of the registry.
@@ -72,18 +71,18 @@ impl Registry {
     }
 }
 
-/// A house with a fleet that has this many findings.
-pub(crate) fn house(findings: u32, policy: &str) -> House {
-    house_with(findings, policy, EndpointClock::manual(START.0), None)
+/// A fixture with a fleet that has this many findings.
+pub(crate) fn fixture(findings: u32, policy: &str) -> Fixture {
+    fixture_with(findings, policy, EndpointClock::manual(START.0), None)
 }
 
-/// A house whose endpoint has a clock of its own and AWS's calls per second, times a factor.
-pub(crate) fn house_with(
+/// A fixture whose endpoint has a clock of its own and AWS's calls per second, times a factor.
+pub(crate) fn fixture_with(
     findings: u32,
     policy: &str,
     clock: EndpointClock,
     rate_scale: Option<f64>,
-) -> House {
+) -> Fixture {
     let cloud = Cloud::default();
     let fleet = FleetSpec { findings, seed: 7 };
     let settings =
@@ -92,8 +91,8 @@ pub(crate) fn house_with(
     let step = Arc::new(AtomicI64::new(0));
     let registry = Arc::default();
     let shared = connect(cloud.clone(), Arc::clone(&endpoint), Arc::clone(&step), Arc::clone(&registry));
-    let triage = triage(&shared, cloud.clock(), policy);
-    House { cloud, endpoint, triage, step, registry }
+    let handler = handler(&shared, cloud.clock(), policy);
+    Fixture { cloud, endpoint, handler, step, registry }
 }
 
 fn connect(
@@ -134,7 +133,7 @@ fn connect(
     })
 }
 
-fn triage(shared: &Shared, clock: Clock, policy: &str) -> Triage {
+fn handler(shared: &Shared, clock: Clock, policy: &str) -> Handler {
     let queue = |name: &str| Queue::new(shared.sqs(), name.to_owned());
     let queues = Queues {
         check: queue("check"),
@@ -142,7 +141,7 @@ fn triage(shared: &Shared, clock: Clock, policy: &str) -> Triage {
         mitigation: queue("mitigation"),
         finding: queue("finding"),
     };
-    Triage {
+    Handler {
         account: ACCOUNT.into(),
         iot: shared.iot_api(),
         queues,
@@ -153,7 +152,7 @@ fn triage(shared: &Shared, clock: Clock, policy: &str) -> Triage {
     }
 }
 
-impl House {
+impl Fixture {
     /// Runs an audit of these checks at the endpoint, and gives its task id.
     pub(crate) fn audit(&self, checks: &[&str]) -> String {
         let enabled =
@@ -187,12 +186,15 @@ impl House {
 
     /// Delivers a check message, with two minutes to go.
     pub(crate) async fn deliver(&self, body: &str) -> Result<usize, Error> {
-        let now = self.triage.consumer.clock.now();
+        let now = self.handler.consumer.clock.now();
         let mut context = Context::default();
         context.deadline = u64::try_from(now.plus_seconds(120).0).unwrap();
         let record = json!({"messageId": "m", "body": body, "attributes": {}, "messageAttributes": {}});
         let event: SqsEvent = serde_json::from_value(json!({"Records": [record]})).unwrap();
-        self.triage.handle(event, &context).await.map(|response| response.batch_item_failures.len())
+        self.handler
+            .handle(LambdaEvent::new(event, context))
+            .await
+            .map(|response| response.batch_item_failures.len())
     }
 
     /// The bodies sent to a queue, as JSON.
