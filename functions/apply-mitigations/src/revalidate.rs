@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::invocation;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::message::FindingRef;
@@ -34,8 +35,8 @@ use fleetwarden_core::timestamp::Millis;
 use crate::ApplyMitigations;
 use crate::described::Described;
 
-/// What is left of an invocation for all that comes after, in milliseconds.
-const MARGIN_MS: i64 = 5_000;
+/// What is left of an invocation for all that comes after.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// What the policy of now makes of a mitigation.
 #[derive(Debug)]
@@ -70,8 +71,7 @@ impl ApplyMitigations {
         request: &MitigationRequest,
         deadline: Millis,
     ) -> Result<Revalidated, Error> {
-        let left = deadline.0.saturating_sub(MARGIN_MS).saturating_sub(self.consumer.clock.now().0);
-        let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+        let left = invocation::time_left(self.consumer.clock.now(), deadline, MARGIN);
         let decided = tokio::time::timeout(left, Box::pin(self.decide(request))).await;
         decided.unwrap_or(Ok(Revalidated::OutOfTime))
     }

@@ -1,7 +1,7 @@
 //! The policy of now decides on a finding again, right before its resource is suppressed.
 //!
 //! A message is a request and never an authority: it may have waited in a queue for weeks, another policy may be
-//! deployed, or somebody else may have sent it. So the finding is looked up, its resource and its check are taken from
+//! deployed, or another sender may have sent it. So the finding is looked up, its resource and its check are taken from
 //! the service, and the policy decides as it would have at the audit. What it does not suppress with the same end and
 //! words is left to the next audit: the history of findings has the terms that triage decided on, and another
 //! length would be given twice.

@@ -45,9 +45,9 @@ impl<'n> Checks<'n> {
         let mut checks: BTreeMap<_, (Verdict, &CheckEnded)> = BTreeMap::new();
         for check in &ended.audit_details {
             let verdict = Verdict::of(check);
-            let kept = checks.entry(&check.check).or_insert((verdict, check));
-            if verdict > kept.0 {
-                *kept = (verdict, check);
+            let entry = checks.entry(&check.check).or_insert((verdict, check));
+            if verdict > entry.0 {
+                *entry = (verdict, check);
             }
         }
         Self(checks.into_values().collect())

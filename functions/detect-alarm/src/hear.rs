@@ -4,7 +4,7 @@
 //! it ends is seen when the begin has settled, and before a mitigation starts.
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::alarms::Heard;
+use fleetwarden_aws::alarms::Update;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::alarm::EventType;
@@ -21,7 +21,7 @@ impl DetectAlarm {
     /// Hears of an event.
     pub(crate) async fn hear(&self, event: &AlarmEvent) -> Result<(), Error> {
         let now = self.consumer.clock.now();
-        let Heard { known, is_news } = self.alarms.hear(event, now).await?;
+        let Update { known, is_news } = self.alarms.record(event, now).await?;
         if is_news {
             (self.emit)(&alarms::event_line(event, &known.life, now));
         }

@@ -3,7 +3,7 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::alarms::Known;
-use fleetwarden_aws::alarms::Taken;
+use fleetwarden_aws::alarms::Turn;
 use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::alarm::EventType;
 use fleetwarden_core::alarm::Life;
@@ -19,7 +19,7 @@ impl DetectAlarm {
     /// Decides on a violation, if it is still to be decided on.
     pub(crate) async fn settle(&self, settle: &Settle) -> Result<(), Error> {
         let now = self.consumer.clock.now();
-        if self.alarms.take_round(settle, now).await? == Taken::Passed {
+        if self.alarms.take_round(settle, now).await? == Turn::Passed {
             tracing::info!(
                 violation.id = settle.violation_id,
                 "nothing to do: a copy of the message has gone on"

@@ -212,7 +212,7 @@ impl Watch<'_> {
                     Err(lacks) => Err(lacks),
                 };
                 tracing::warn!(
-                    task.id = run.task_id,
+                    audit.task_id = run.task_id,
                     sent = sent.is_ok() && !self.dry_run,
                     error = sent.as_ref().err(),
                     "an audit was not heard of"

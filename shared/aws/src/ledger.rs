@@ -105,7 +105,7 @@ impl Ledger {
     }
 
     /// The client and the table's name, for what only one function does.
-    pub const fn parts(&self) -> (&Client, &String) {
+    pub const fn client_and_table(&self) -> (&Client, &String) {
         (&self.client, &self.table)
     }
 }

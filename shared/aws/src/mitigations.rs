@@ -206,7 +206,7 @@ impl Mitigations {
         from: &[State],
         attributes: &[(&'static str, String)],
     ) -> Result<bool, Error> {
-        let (client, table) = self.ledger.parts();
+        let (client, table) = self.ledger.client_and_table();
         let sets: Vec<String> = attributes.iter().map(|(name, _)| format!(", #{name} = :{name}")).collect();
         let (list, values) = listed(from);
         let update = client
@@ -309,7 +309,7 @@ impl Mitigations {
         puts: Vec<(Item, Condition)>,
         checks: &[Check],
     ) -> Result<Option<Vec<Option<Item>>>, Error> {
-        let (client, table) = self.ledger.parts();
+        let (client, table) = self.ledger.client_and_table();
         let puts = puts.into_iter().map(|(item, condition)| {
             let put = Put::builder()
                 .table_name(table)

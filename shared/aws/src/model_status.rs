@@ -1,4 +1,4 @@
-//! The status of all models of ML Detect, as `ml-model-status` leaves it in the ledger for whoever reports it.
+//! The status of all models of ML Detect, as `ml-model-status` leaves it in the ledger for reports.
 
 use fleetwarden_core::models::ModelsStatus;
 
@@ -10,7 +10,7 @@ use crate::ledger::keys;
 const LATEST: &str = "latest";
 const STATUS: &str = "status";
 
-/// Keeps the status in place of the one before.
+/// Writes the status in place of the one before.
 ///
 /// # Errors
 /// If the table does not answer.

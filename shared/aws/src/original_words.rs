@@ -1,8 +1,8 @@
 //! The operator's words on suppressions, where Device Defender has them only transliterated or cut.
 //!
-//! A suppression outlives the policy that made it, so its words are kept in the ledger: an item for each text of a maker,
-//! as it stands in the description. Whoever makes a suppression keeps its words before, so that no suppression is there
-//! without them; words that no suppression came after harm nobody.
+//! A suppression outlives the policy that made it, so its words are in the ledger: an item for each text of a maker,
+//! as it stands in the description. The words are written before the suppression is made, so that no suppression is there
+//! without them; words without a suppression do no harm.
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -28,14 +28,14 @@ impl Originals {
     }
 }
 
-/// Keeps what of the words on a suppression Device Defender will not have as it was written.
+/// Writes those words on a suppression that Device Defender will not have as they were written.
 ///
 /// # Errors
 /// If the table does not answer.
 pub async fn keep(ledger: &Ledger, written: &Written<'_>) -> Result<(), Error> {
-    let about = keys::words(&written.maker().to_string());
+    let key = keys::words(&written.maker().to_string());
     for part in written.parts().filter(|part| part.is_changed()) {
-        ledger.put(Item::lasting(&about, &part.text).text(ORIGINAL, part.original)).await?;
+        ledger.put(Item::lasting(&key, &part.text).text(ORIGINAL, part.original)).await?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! What a function keeps from one invocation to the next, in one item of the ledger, as JSON.
+//! The state of a function from one invocation to the next: one item of the ledger, as JSON.
 //!
-//! Two invocations may keep something at once. A change is made on what was read and written only in its place; if
-//! another was faster, it is made again on what that one wrote.
+//! Two invocations may change it at once. A change is applied to what was read and written only in its place; if
+//! another invocation was faster, it is applied again to what that one wrote.
 
 use std::time::Duration;
 
@@ -18,41 +18,42 @@ use crate::ledger::Ledger;
 use crate::ledger::nonce;
 
 const LATEST: &str = "latest";
-const KEPT: &str = "kept";
-/// Which write it was.
+/// The attribute of the state.
+const STATE: &str = "kept";
+/// The attribute that says which write it was.
 const WRITTEN: &str = "written";
-/// How often a change is made again, because another was faster.
+/// How often a change is applied again, because another invocation was faster.
 const ROUNDS: u32 = 8;
 
-/// The item of one function.
+/// The state of one function.
 #[derive(Clone, Debug)]
 pub struct StateItem {
     ledger: Ledger,
-    about: String,
+    key: String,
 }
 
-/// What has [`Notices`] among what a function keeps.
+/// A state that has [`Notices`].
 pub trait HasNotices: Default + Serialize + DeserializeOwned {
     /// The notices.
     fn notices(&mut self) -> &mut Notices;
 }
 
 impl StateItem {
-    /// The item about this (`sk` `latest`, as JSON in `kept`).
-    pub const fn new(ledger: Ledger, about: String) -> Self {
-        Self { ledger, about }
+    /// The state in the item with this partition key (`sk` `latest`, as JSON in `kept`).
+    pub const fn new(ledger: Ledger, key: String) -> Self {
+        Self { ledger, key }
     }
 
-    /// What is kept, or the default. What cannot be read was kept by another version, and it begins anew.
+    /// The state, or the default. A state that cannot be read was written by another version: it starts over.
     ///
     /// # Errors
     /// If the table does not answer.
     pub async fn read<T: Default + DeserializeOwned>(&self) -> Result<T, Error> {
-        Ok(self.ledger.get(&self.about, LATEST).await?.as_ref().and_then(value).unwrap_or_default())
+        Ok(self.ledger.get(&self.key, LATEST).await?.as_ref().and_then(value).unwrap_or_default())
     }
 
-    /// Changes what is kept. Gives what is kept then. The change may be made several times, each time on what is kept by
-    /// then.
+    /// Changes the state, and gives the state after it. The change may be applied several times, each time to the state of
+    /// that moment.
     ///
     /// # Errors
     /// If the table does not answer, or others write the item as often as this is tried.
@@ -61,53 +62,53 @@ impl StateItem {
         now: Millis,
         mut change: impl FnMut(&mut T),
     ) -> Result<T, Error> {
-        let mut found = self.ledger.get(&self.about, LATEST).await?;
+        let mut found = self.ledger.get(&self.key, LATEST).await?;
         for round in 0..ROUNDS {
-            let mut kept: T = found.as_ref().and_then(value).unwrap_or_default();
-            change(&mut kept);
+            let mut state: T = found.as_ref().and_then(value).unwrap_or_default();
+            change(&mut state);
             let own = nonce();
-            let item = Item::new(&self.about, LATEST, now).json(KEPT, &kept).text(WRITTEN, &own);
+            let item = Item::new(&self.key, LATEST, now).json(STATE, &state).text(WRITTEN, &own);
             let read = found.as_ref().and_then(|item| item.get_text(WRITTEN));
             match self.ledger.put_in_place(item, WRITTEN, read).await? {
-                None => return Ok(kept),
+                None => return Ok(state),
                 // An answer was lost, and the SDK sent the item again.
-                Some(there) if there.get_text(WRITTEN) == Some(&own) => return Ok(kept),
+                Some(there) if there.get_text(WRITTEN) == Some(&own) => return Ok(state),
                 there => found = there,
             }
             tokio::time::sleep(Duration::from_millis(20) * 2_u32.pow(round)).await;
         }
-        Err(Error::Later(format!("{}: others write it, {ROUNDS} times", self.about)))
+        Err(Error::Later(format!("{}: still written by others after {ROUNDS} tries", self.key)))
     }
 
-    /// Raises the alerts that are due, and takes them out when the topic has taken them. One that fails keeps no other
-    /// back. Says how many were due.
+    /// Raises the pending alerts, and removes those that the topic has taken. One that fails does not stop the others.
+    /// Says how many were pending.
     ///
     /// # Errors
-    /// If topic or table do not answer: what was not raised is still due.
+    /// If topic or table do not answer: what was not raised is still pending.
     pub async fn raise_pending<T: HasNotices>(
         &self,
         alerts: &Alerts,
-        kept: &mut T,
+        state: &mut T,
         now: Millis,
     ) -> Result<usize, Error> {
-        let due: Vec<Alert> = kept.notices().pending().to_vec();
-        if due.is_empty() {
+        let pending: Vec<Alert> = state.notices().pending().to_vec();
+        if pending.is_empty() {
             return Ok(0);
         }
-        let (mut raised, mut outcome) = (Vec::new(), Ok(()));
-        for alert in &due {
+        let (mut raised, mut result) = (Vec::new(), Ok(()));
+        for alert in &pending {
             match alerts.raise(alert).await {
                 Ok(()) => raised.push(alert.clone()),
-                error => outcome = Error::of_both(outcome, error),
+                error => result = Error::of_both(result, error),
             }
         }
-        let taken = self.change(now, |kept: &mut T| kept.notices().told(&raised)).await.map(drop);
-        Error::of_both(outcome, taken).map(|()| due.len())
+        let removed = self.change(now, |state: &mut T| state.notices().told(&raised)).await.map(drop);
+        Error::of_both(result, removed).map(|()| pending.len())
     }
 }
 
 fn value<T: DeserializeOwned>(item: &Item) -> Option<T> {
-    item.get_text(KEPT).and_then(|text| serde_json::from_str(text).ok())
+    item.get_text(STATE).and_then(|text| serde_json::from_str(text).ok())
 }
 
 #[cfg(test)]
@@ -118,29 +119,29 @@ mod tests {
     use crate::testing::cloud::START;
     use crate::testing::gate::Moment;
 
-    fn kept(cloud: &Cloud) -> StateItem {
+    fn state(cloud: &Cloud) -> StateItem {
         StateItem::new(Ledger::new(cloud.clients().dynamodb(), "ledger".into()), "watch".into())
     }
 
     #[tokio::test(start_paused = true)]
     async fn of_two_changes_at_once_none_is_lost() {
         let cloud = Cloud::default();
-        let kept = kept(&cloud);
+        let state = state(&cloud);
         let add = async |number: u32| {
-            kept.change(START, |numbers: &mut Vec<u32>| numbers.push(number)).await.unwrap()
+            state.change(START, |numbers: &mut Vec<u32>| numbers.push(number)).await.unwrap()
         };
         assert_eq!(add(1).await, [1]);
         let (one, other) = cloud.interleave(Moment::before("PutItem", 0), add(2), add(3)).await;
         assert_eq!((one, other), (vec![1, 3, 2], Some(vec![1, 3])));
-        assert_eq!(kept.read::<Vec<u32>>().await.unwrap(), [1, 3, 2]);
+        assert_eq!(state.read::<Vec<u32>>().await.unwrap(), [1, 3, 2]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_change_whose_answer_is_lost_is_made_once() {
         let cloud = Cloud::default();
-        let kept = kept(&cloud);
+        let state = state(&cloud);
         cloud.lose("PutItem", Answer::broken());
-        let numbers = kept.change(START, |numbers: &mut Vec<u32>| numbers.push(1)).await.unwrap();
-        assert_eq!((numbers, kept.read::<Vec<u32>>().await.unwrap()), (vec![1], vec![1]));
+        let numbers = state.change(START, |numbers: &mut Vec<u32>| numbers.push(1)).await.unwrap();
+        assert_eq!((numbers, state.read::<Vec<u32>>().await.unwrap()), (vec![1], vec![1]));
     }
 }

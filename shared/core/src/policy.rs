@@ -29,7 +29,7 @@ pub mod yaml;
 
 pub use alarm::AlarmDecision;
 pub use alarm::AlarmEffect;
-pub use alarm::AlarmHeld;
+pub use alarm::AlarmHold;
 pub use alarm::AlarmMitigate;
 pub use alarm::AlarmOutcome;
 pub use alarm::AlarmRule;

@@ -59,7 +59,7 @@ async fn opened(house: &House, violations: &[&str]) -> String {
     let behavior = event("v", EventType::InAlarm, now).alarm.behavior_key();
     let (incident, _) = alarms(house).open_incident(&behavior, &noticed, now).await.unwrap();
     for violation in violations {
-        alarms(house).hear(&event(violation, EventType::InAlarm, now), now).await.unwrap();
+        alarms(house).record(&event(violation, EventType::InAlarm, now), now).await.unwrap();
     }
     incident.id
 }
@@ -87,7 +87,7 @@ async fn to_mitigate_has_each_member_in_alarm_decided_on() {
     let began = house.function.service.clock.now();
     house.pass(60);
     let now = house.function.service.clock.now();
-    alarms(&house).hear(&event("v2", EventType::AlarmCleared, now), now).await.unwrap();
+    alarms(&house).record(&event("v2", EventType::AlarmCleared, now), now).await.unwrap();
     let mut dry = end(&id, "mitigate");
     dry["dryRun"] = true.into();
     let told = house.ok(dry).await;

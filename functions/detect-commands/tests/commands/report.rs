@@ -33,7 +33,7 @@ fn now(house: &House) -> Millis {
 async fn heard(house: &House, violation: &Value, actions: &[(&str, Option<&str>)]) {
     let alarms = Alarms::new((house.function.ledger)());
     let event = AlarmEvent::parse(&violation.to_string(), ACCOUNT, "us-east-1").unwrap();
-    alarms.hear(&event, now(house)).await.unwrap();
+    alarms.record(&event, now(house)).await.unwrap();
     for (what, rule) in actions {
         let action = Action {
             at: now(house),

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::policy::{
-    AlarmDecision, AlarmHeld, AlarmOutcome, AlarmRule, Decision, Held, Outcome, Report, Rule,
+    AlarmDecision, AlarmHold, AlarmOutcome, AlarmRule, Decision, Hold, Outcome, Report, Rule,
 };
 use serde::Serialize;
 
@@ -92,20 +92,20 @@ impl Fate {
         match (decision.outcome, decision.held) {
             // What only a rule in shadow asks for changes nothing.
             _ if decision.asks.is_some_and(AlarmRule::is_live) => Self::NeedsLookup,
-            (_, Some(AlarmHeld::ProtectedBy(_))) => Self::Protected,
+            (_, Some(AlarmHold::ProtectedBy(_))) => Self::Protected,
             (
                 _,
                 Some(
-                    AlarmHeld::ProtectionUnknown | AlarmHeld::RegistrationUnknown | AlarmHeld::RuleUnknown(_),
+                    AlarmHold::ProtectionUnknown | AlarmHold::RegistrationUnknown | AlarmHold::RuleUnknown(_),
                 ),
             ) => Self::Unknown,
             (
                 _,
                 Some(
-                    AlarmHeld::Ended
-                    | AlarmHeld::NothingToMitigate
-                    | AlarmHeld::NothingToVerify
-                    | AlarmHeld::Verified(_),
+                    AlarmHold::Ended
+                    | AlarmHold::NothingToMitigate
+                    | AlarmHold::NothingToVerify
+                    | AlarmHold::Verified(_),
                 ),
             ) => Self::Held,
             (outcome, None) => Self::meant(outcome),

@@ -2,7 +2,7 @@
 
 use super::distinct::Distinct;
 use super::fate::Fate;
-use fleetwarden_core::policy::{Decision, Held, Outcome, Policy, Rule};
+use fleetwarden_core::policy::{Decision, Hold, Outcome, Policy, Rule};
 use fleetwarden_core::record::RecordedFinding;
 use fleetwarden_core::timestamp::Millis;
 use serde::ser::SerializeMap as _;

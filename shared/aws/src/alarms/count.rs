@@ -21,7 +21,7 @@ const RETENTION: Duration = Duration::from_secs(31 * 86_400);
 
 /// Devices of a behavior in a row of buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counted {
+pub(super) struct DeviceCount {
     /// How many devices.
     pub(super) devices: u64,
     /// The first bucket that has some.
@@ -65,7 +65,7 @@ impl Alarms {
         window_seconds: i64,
         now: Millis,
     ) -> Result<u64, Error> {
-        Ok(Counted::of(&self.count(behavior, Bucket::window(window_seconds, now)).await?).devices)
+        Ok(DeviceCount::of(&self.count(behavior, Bucket::window(window_seconds, now)).await?).devices)
     }
 
     /// How many devices alarm on a behavior within a window that has this moment in it: of all such windows, the one with
@@ -88,13 +88,13 @@ impl Alarms {
         behavior: &BehaviorKey,
         window_seconds: i64,
         at: Millis,
-    ) -> Result<Counted, Error> {
+    ) -> Result<DeviceCount, Error> {
         let (first, last) = (at.plus_seconds(-window_seconds), at.plus_seconds(window_seconds));
         let buckets = self.count(behavior, (Bucket::of(first), Bucket::of(last))).await?;
         let (span, around) = (Bucket::of(at).0 - Bucket::of(first).0, Bucket::of(at).0);
         let windows = (around - span..=around).map(|first| {
             let within = buckets.iter().filter(|(bucket, _)| (first..=first + span).contains(&bucket.0));
-            Counted::of(&within.copied().collect::<Vec<_>>())
+            DeviceCount::of(&within.copied().collect::<Vec<_>>())
         });
         // Of equals the earliest: it has the first alarm.
         Ok(windows.rev().max_by_key(|counted| counted.devices).unwrap_or_default())
@@ -124,7 +124,7 @@ impl Alarms {
     }
 }
 
-impl Counted {
+impl DeviceCount {
     /// The sum of a row of buckets.
     pub(super) fn of(buckets: &[(Bucket, u64)]) -> Self {
         let devices = buckets.iter().fold(0_u64, |sum, (_, devices)| sum.saturating_add(*devices));

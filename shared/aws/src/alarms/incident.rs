@@ -15,11 +15,11 @@ use serde::Serialize;
 
 use super::Alarms;
 use super::ROUNDS;
-use super::count::Counted;
+use super::count::DeviceCount;
 use super::item::LATEST;
 use super::item::attribute;
 use super::open;
-use super::stored::Versioned;
+use super::snapshot::Versioned;
 use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::Range;
@@ -150,7 +150,7 @@ impl Alarms {
     }
 
     /// The incidents that last, and those that ended since a moment, the first noticed first. Of those that last the
-    /// count and the latest alarm are those of now; the latest alarm is told to five minutes.
+    /// count and the latest alarm are those of now; the latest alarm is exact to five minutes.
     ///
     /// # Errors
     /// If the table does not answer.
@@ -170,7 +170,7 @@ impl Alarms {
     async fn counted(&self, Numbered { mut incident, behavior, .. }: Numbered) -> Result<Incident, Error> {
         if incident.ended_at.is_none() {
             let since = (Bucket::of(incident.first_at), Bucket(i64::MAX));
-            let counted = Counted::of(&self.count(&behavior, since).await?);
+            let counted = DeviceCount::of(&self.count(&behavior, since).await?);
             incident.devices = incident.devices.max(counted.devices);
             incident.latest_at = incident.latest_at.max(counted.last.map_or(Millis(0), Bucket::start));
         }

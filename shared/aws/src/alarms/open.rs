@@ -26,7 +26,7 @@ impl Alarms {
     }
 
     /// The ids of those of one behavior that were raised at this moment or later, in order. There may be many: the lists
-    /// are read one after the other, and nothing else of them is kept.
+    /// are read one after the other, and nothing else of them stays in memory.
     ///
     /// # Errors
     /// If the table does not answer.

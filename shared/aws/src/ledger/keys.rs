@@ -17,7 +17,7 @@ pub fn audit_task(task_id: &str) -> String {
     format!("audit#{task_id}")
 }
 
-/// What the watch on audits remembers (`sk` `latest`, as JSON in `memory`).
+/// The state of the watch on audits (`sk` `latest`, as JSON in `memory`).
 pub fn audit_watch() -> String {
     "audit-watch".to_owned()
 }
@@ -27,7 +27,7 @@ pub fn notification(audit: &Audit) -> String {
     format!("audit-notification#{}", audit.task_id)
 }
 
-/// A record that is put aside, by a hash of what it says, so that a retry does not put it aside again.
+/// A record that is parked, by a hash of its content, so that a retry does not park it again.
 pub fn parked(digest: &str) -> String {
     format!("parked#{digest}")
 }
@@ -108,7 +108,7 @@ pub fn incident_members(incident_id: &str) -> String {
     format!("incident-members#{incident_id}")
 }
 
-/// Telling people of an incident, with all that belongs to it.
+/// The alert on an incident, with all that belongs to it.
 pub fn incident_alert(incident_id: &str) -> String {
     format!("incident-alert#{incident_id}")
 }
@@ -124,7 +124,7 @@ pub fn debt() -> String {
 }
 
 /// The operator's words on the suppressions of a maker, `rule NAME` or `standing NAME` (`sk`: the text as it stands
-/// in the description; in `original` as it was written). They have no end: a suppression may have none.
+/// in the description; in `original` as it was written). They do not expire: a suppression may not expire either.
 pub fn words(maker: &str) -> String {
     format!("{WORDS}{maker}")
 }
@@ -134,13 +134,13 @@ pub fn maker_of_words(pk: &str) -> Option<&str> {
     pk.strip_prefix(WORDS)
 }
 
-/// The review that keeps standing suppressions, if it takes more than one step (`sk` `latest`: the review's slot
+/// The review that reconciles standing suppressions, if it takes more than one step (`sk` `latest`: the review's slot
 /// in `slot`, the time of its last step in `step_at`).
 pub fn keeping_review() -> String {
     "keeping-review".to_owned()
 }
 
-/// What the watch on alarms keeps (`sk` `latest`, as JSON in `kept`).
+/// The state of the watch on alarms (`sk` `latest`, as JSON in `kept`).
 pub fn alarm_watch() -> String {
     "alarm-watch".to_owned()
 }
@@ -150,7 +150,7 @@ pub fn look(function: &str, slot: &str) -> String {
     format!("look#{function}#{slot}")
 }
 
-/// What the watch on models keeps (`sk` `latest`, as JSON in `kept`).
+/// The state of the watch on models (`sk` `latest`, as JSON in `kept`).
 pub fn model_watch() -> String {
     "model-watch".to_owned()
 }

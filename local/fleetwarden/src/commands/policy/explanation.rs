@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::policy::{
-    Decision, Effect, Held, Mode, Outcome, Policy, Protection, Report, Rule, Shadow, Subject, Suppress,
+    Decision, Effect, Hold, Mode, Outcome, Policy, Protection, Report, Rule, Shadow, Subject, Suppress,
 };
 use fleetwarden_core::record::RecordedDecision;
 use fleetwarden_core::resource::ResourceIdentifier;
@@ -261,7 +261,7 @@ fn named(source: &Source, rule: &Rule) -> String {
 }
 
 /// Why a rule that would act does not.
-fn why_held(held: &Held<'_>) -> String {
+fn why_held(held: &Hold<'_>) -> String {
     match held {
         Hold::ProtectedBy(by) => protection(by, ["a thing behind it", "a group of a thing behind it"]),
         Hold::ProtectionUnknown => {

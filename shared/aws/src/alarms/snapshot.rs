@@ -19,7 +19,7 @@ use crate::ledger::VERSION;
 use crate::ledger::keys;
 
 /// The items around a violation, as they were read.
-pub(super) struct Stored {
+pub(super) struct Snapshot {
     pub(super) series_key: SeriesKey,
     pub(super) behavior: BehaviorKey,
     pub(super) life: Versioned<Life>,
@@ -50,7 +50,7 @@ impl<T: serde::de::DeserializeOwned> Versioned<T> {
     }
 }
 
-impl Stored {
+impl Snapshot {
     /// The incident that is open, if there is one.
     pub(super) fn open_incident(&self) -> Option<&Incident> {
         self.incident.as_ref().filter(|incident| incident.ended_at.is_none())
@@ -67,7 +67,7 @@ impl Stored {
 
 impl Alarms {
     /// Reads all that is known of an alarm, in one call.
-    pub(super) async fn read(&self, alarm: &Alarm) -> Result<Stored, Error> {
+    pub(super) async fn read(&self, alarm: &Alarm) -> Result<Snapshot, Error> {
         let (series_key, behavior) = (alarm.series(), alarm.behavior_key());
         let keys = [
             (keys::alarm(&alarm.violation_id), LIFE),
@@ -76,7 +76,7 @@ impl Alarms {
         ];
         let items = self.ledger.get_all(&keys).await?;
         let at = |sk: &str| items.iter().find(|item| item.get_text("sk") == Some(sk));
-        Ok(Stored {
+        Ok(Snapshot {
             life: Versioned::of(at(LIFE), attribute::LIFE)?,
             series: Versioned::of(at(SERIES), attribute::SERIES)?,
             incident: at(LATEST).and_then(|item| item.get_json(attribute::INCIDENT)),

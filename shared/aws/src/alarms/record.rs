@@ -1,4 +1,4 @@
-//! Hearing an event: what the ledger has after it, and the transaction that makes it so.
+//! Recording an event: what the ledger has after it, and the transaction that writes it.
 
 use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::alarm::EventType;
@@ -14,18 +14,18 @@ use super::item;
 use super::item::LIFE;
 use super::item::SERIES;
 use super::item::attribute;
-use super::stored::Stored;
+use super::snapshot::Snapshot;
 use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::keys;
 use crate::ledger::pause;
 
-/// What came of hearing an event.
+/// What an event changed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Heard {
-    /// What is known then.
+pub struct Update {
+    /// What is known after it.
     pub known: Known,
-    /// Whether the event said anything that was not known.
+    /// Whether the event was not known yet.
     pub is_news: bool,
 }
 
@@ -43,30 +43,30 @@ impl Alarms {
     ///
     /// # Errors
     /// If the table does not answer, or others write the same items as often as this is tried.
-    pub async fn hear(&self, event: &AlarmEvent, now: Millis) -> Result<Heard, Error> {
+    pub async fn record(&self, event: &AlarmEvent, now: Millis) -> Result<Update, Error> {
         for round in 0..ROUNDS {
-            let stored = self.read(&event.alarm).await?;
-            let next = next(&stored, event, now);
+            let snapshot = self.read(&event.alarm).await?;
+            let next = next(&snapshot, event, now);
             let Next { life, series, is_news } = &next;
-            if !is_news || self.write(&stored, &next, now).await? {
-                return Ok(Heard { known: stored.known(life.clone(), series), is_news: *is_news });
+            if !is_news || self.write(&snapshot, &next, now).await? {
+                return Ok(Update { known: snapshot.known(life.clone(), series), is_news: *is_news });
             }
             pause(round).await;
         }
         let id = &event.alarm.violation_id;
-        Err(Error::Later(format!("violation {id}: others write what is known of it, {ROUNDS} times")))
+        Err(Error::Later(format!("violation {id}: still written by others after {ROUNDS} tries")))
     }
 
-    /// Writes what has changed. Says whether it did: otherwise somebody else has.
-    async fn write(&self, stored: &Stored, next: &Next, now: Millis) -> Result<bool, Error> {
+    /// Writes what has changed. Says whether it did: otherwise another worker has.
+    async fn write(&self, snapshot: &Snapshot, next: &Next, now: Millis) -> Result<bool, Error> {
         let id = &next.life.alarm.violation_id;
         let mut transaction = self.ledger.transaction();
-        let before = stored.life.value.as_ref();
+        let before = snapshot.life.value.as_ref();
         if before != Some(&next.life) {
             let item = Item::new(&keys::alarm(id), LIFE, now).json(attribute::LIFE, &next.life);
-            transaction.put_version(item, stored.life.version);
-            let was_open = before.and_then(|life| item::open(life, &stored.behavior, now));
-            match (was_open, item::open(&next.life, &stored.behavior, now)) {
+            transaction.put_version(item, snapshot.life.version);
+            let was_open = before.and_then(|life| item::open(life, &snapshot.behavior, now));
+            match (was_open, item::open(&next.life, &snapshot.behavior, now)) {
                 (was, Some(is)) if was.as_ref() != Some(&is) => transaction.put(is),
                 (Some(_), None) => transaction.delete(&item::open_list(id), id),
                 _ => {}
@@ -76,24 +76,24 @@ impl Alarms {
                 transaction.put(Item::new(&keys::incident_members(incident), id, now));
             }
         }
-        let before = stored.series.value.clone().unwrap_or_default();
+        let before = snapshot.series.value.clone().unwrap_or_default();
         if before != next.series {
-            let item = Item::new(&keys::alarm_series(&stored.series_key), SERIES, now);
+            let item = Item::new(&keys::alarm_series(&snapshot.series_key), SERIES, now);
             let item = item.json(attribute::SERIES, &next.series);
-            transaction.put_version(item, stored.series.version);
+            transaction.put_version(item, snapshot.series.version);
             let moved = (before.counted, next.series.counted);
-            count::move_device(&mut transaction, &stored.behavior, &stored.series_key, moved);
+            count::move_device(&mut transaction, &snapshot.behavior, &snapshot.series_key, moved);
         }
         transaction.send().await
     }
 }
 
 /// What the ledger is to have after an event. Pure.
-fn next(stored: &Stored, event: &AlarmEvent, now: Millis) -> Next {
-    let mut life = stored.life.value.clone().unwrap_or_else(|| Life::of(event));
-    let raised_before = life.raised_at.filter(|_| stored.life.value.is_some());
+fn next(snapshot: &Snapshot, event: &AlarmEvent, now: Millis) -> Next {
+    let mut life = snapshot.life.value.clone().unwrap_or_else(|| Life::of(event));
+    let raised_before = life.raised_at.filter(|_| snapshot.life.value.is_some());
     life.hear(event);
-    let mut series = stored.series.value.clone().unwrap_or_default();
+    let mut series = snapshot.series.value.clone().unwrap_or_default();
     if event.event == EventType::InAlarm {
         series.raise(event.at, now);
         if raised_before != life.raised_at {
@@ -101,13 +101,13 @@ fn next(stored: &Stored, event: &AlarmEvent, now: Millis) -> Next {
             life.incident = None;
         }
         let is_latest = life.raised_at == Some(event.at);
-        let incident = stored.open_incident().filter(|incident| is_latest && incident.covers(event.at));
+        let incident = snapshot.open_incident().filter(|incident| is_latest && incident.covers(event.at));
         // What an earlier incident held is decided on, or was left: a repeat says nothing new of it.
         if let Some(incident) = incident.filter(|_| life.incident.is_none()) {
             life.incident = Some(incident.id.clone());
         }
     }
-    let is_news = stored.life.value.as_ref() != Some(&life)
-        || stored.series.value.as_ref().unwrap_or(&Series::default()) != &series;
+    let is_news = snapshot.life.value.as_ref() != Some(&life)
+        || snapshot.series.value.as_ref().unwrap_or(&Series::default()) != &series;
     Next { life, series, is_news }
 }
