@@ -10,7 +10,7 @@ use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::shown;
 
 /// How far ahead of our clock an audit may have begun: clocks differ, but not by a day.
-const AHEAD: Duration = Duration::from_secs(86_400);
+const AHEAD: Duration = Duration::from_hours(24);
 
 /// The audit that a notification or a description names.
 ///

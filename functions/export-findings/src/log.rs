@@ -28,7 +28,7 @@ use fleetwarden_core::untrusted::shown;
 use serde::Deserialize;
 
 /// How long an invocation lives at least: the time-out that the template gives.
-const TIME_OUT: Duration = Duration::from_secs(60);
+const TIME_OUT: Duration = Duration::from_mins(1);
 /// The largest event, in bytes: what a request holds, without what the service counts for each event.
 const MAX_EVENT: usize = pack::LOGS.bytes - pack::LOGS.overhead;
 

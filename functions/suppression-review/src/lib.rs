@@ -61,7 +61,7 @@ use crate::review::Resume;
 const NAME: &str = "suppression-review";
 /// What is left of an invocation when it puts the review aside: enough to write some 100 MB and to tell. Of a short
 /// one, as on one machine, it is a quarter.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// The function with all that it needs from outside.
 pub struct SuppressionReview {

@@ -181,7 +181,7 @@ impl<'t> Run<'t> {
             match things {
                 None => self.add(found, subject.things, decision)?,
                 Some(things) => {
-                    self.add(found, things, &policy.decide(&Subject { things, ..subject.clone() }))?
+                    self.add(found, things, &policy.decide(&Subject { things, ..subject.clone() }))?;
                 }
             }
         }

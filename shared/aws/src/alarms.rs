@@ -6,9 +6,9 @@
 //! violation comes on or off the list of open ones, and joins the incident of its behavior if one is open. Counters are
 //! added to, never read first, and spread over shards: workers that record events of other devices do not meet.
 //!
-//! - [`Alarms::record`]: events;
+//! - [`Alarms::record`] for events;
 //! - [`Alarms::devices_in_alarm`] and [`Alarms::open`]: for the check before a mitigation, and for the watch on alarms;
-//! - [`Incident`]s: opened once, by one conditional write.
+//! - [`Incident`]s, opened once, by one conditional write.
 
 mod count;
 mod incident;

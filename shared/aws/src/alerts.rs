@@ -22,7 +22,7 @@ use crate::settings::required;
 use crate::telemetry;
 
 /// How long a publication may take before another worker may try.
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 /// The alert topic.
 #[derive(Clone)]

@@ -17,7 +17,7 @@ use crate::ledger::Transaction;
 use crate::ledger::keys;
 
 /// How long a counter stays after its bucket: longer than any window, and than most incidents.
-const RETENTION: Duration = Duration::from_secs(31 * 86_400);
+const RETENTION: Duration = Duration::from_hours(31 * 24);
 
 /// Devices of a behavior in a row of buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

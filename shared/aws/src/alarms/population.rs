@@ -13,7 +13,7 @@ use crate::ledger::keys;
 /// The sort key, and the attribute.
 const POPULATION: &str = "population";
 /// An older count says nothing.
-const MAX_AGE: Duration = Duration::from_secs(86_400);
+const MAX_AGE: Duration = Duration::from_hours(24);
 
 /// What is needed here of a count.
 #[derive(Deserialize)]

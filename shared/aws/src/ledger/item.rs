@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use fleetwarden_core::timestamp::Millis;
 
 /// How long an item stays: 400 days, longer than Device Defender keeps a finding (90 days).
-const RETENTION: Duration = Duration::from_secs(400 * 86_400);
+const RETENTION: Duration = Duration::from_hours(400 * 24);
 
 /// An item, by attribute name.
 #[derive(Clone, Debug, PartialEq)]

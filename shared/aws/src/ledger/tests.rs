@@ -15,7 +15,7 @@ use crate::testing::cloud::Cloud;
 use crate::testing::gate::Moment;
 use crate::topic::Topic;
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 const TOPIC: &str = "arn:topic";
 
 fn ledger(aws: &Shared) -> Ledger {

@@ -19,20 +19,20 @@ use crate::timestamp::Millis;
 /// The metric lines of one check in one audit: one by check and severity for each severity, and one by check.
 pub fn check_lines(audit: &Audit, check: &CheckName, tally: &Tally) -> Vec<String> {
     let total = tally.values().fold(Counts::default(), Counts::plus);
-    let of = |severity, counts: &Counts| line(&Check { audit, check, severity, counts });
+    let of = |severity, counts: &Counts| line(&OfCheck { audit, check, severity, counts });
     let by_severity = tally.iter().map(|(severity, counts)| of(Some(*severity), counts));
     by_severity.chain([of(None, &total)]).collect()
 }
 
 /// The findings of a check, of one severity or of all.
-struct Check<'a> {
+struct OfCheck<'a> {
     audit: &'a Audit,
     check: &'a CheckName,
     severity: Option<Severity>,
     counts: &'a Counts,
 }
 
-impl Record for Check<'_> {
+impl Record for OfCheck<'_> {
     fn at(&self) -> Millis {
         self.audit.started_at
     }
