@@ -1,7 +1,7 @@
 //! Metrics in the embedded metric format: lines that CloudWatch Logs turns into metrics, without a call.
 //!
 //! A metric stands in one place: the record that has its value also gives its name and its unit ([`Record`]), and
-//! [`line`] writes any record. Records by what they measure: [`check`]s of an audit, [`mitigations`] of a check, the
+//! [`line()`] writes any record. Records by what they measure: [`check`]s of an audit, [`mitigations`] of a check, the
 //! [`debt`] of suppressions, [`invocation`]s, [`alarms`], [`models`], and what the schedules see of audits
 //! ([`audit_watch`]) and alarms ([`alarm_watch`]).
 
