@@ -48,7 +48,7 @@ OPERATIONS = {
 ALERT = {"publish", "put_item", "update_item"}
 THINGS = {"describe_thing", "describe_thing_group", "list_principal_things", "list_thing_groups_for_thing"}
 ADAPTERS = {
-    r"\bledger(\(\))?\s*\.once\(": {"put_item", "update_item"},
+    r"\bledger(\(\))?\s*\.(try_)?run_once\(": {"put_item", "update_item"},
     r"\bledger(\(\))?\s*\.put(_in_place|_newer)?\(": {"put_item"},
     r"\bledger(\(\))?\s*\.(get|later_audit)\(": {"get_item"},
     r"\.get_all\(": {"batch_get_item"},
@@ -65,7 +65,7 @@ ADAPTERS = {
     r"\bmitigations\s*\.(observed_violations|set_alarms_aside|settle_alarms)\(": {"transact_write_items"},
     r"\bmitigations\s*\.(claim_violations|violation_holders)\(": {"batch_get_item"},
     r"\bmitigations\s*\.(alarm_task|is_of_alarm_command)\(": {"get_item"},
-    r"\balarms(\(\))?\s*\.hear\(": {"batch_get_item", "delete_item", "transact_write_items", "update_item"},
+    r"\balarms(\(\))?\s*\.record\(": {"batch_get_item", "delete_item", "transact_write_items", "update_item"},
     r"\balarms(\(\))?\s*\.known\(": {"batch_get_item", "get_item"},
     r"\balarms(\(\))?\s*\.(join|note|verified)\(": {"get_item", "transact_write_items"},
     r"\balarms(\(\))?\s*\.(members|open|open_since)\(": {"batch_get_item", "query"},
@@ -79,7 +79,7 @@ ADAPTERS = {
     r"\barchive(\(\))?\s*\.delete\(": {"delete_object"},
     r"\.get_file\(|\barchive\s*\.read\(": {"get_object"},
     r"\bAlerts\b": ALERT,
-    r"\bKept\b": {"get_item", "put_item"},
+    r"\bStateItem\b": {"get_item", "put_item"},
     r"\bPopulations\b": {
         "get_item",
         "list_targets_for_security_profile",

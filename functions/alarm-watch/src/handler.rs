@@ -1,8 +1,10 @@
 //! An invocation: what is asked, and the claim by which a repeated delivery of one schedule does nothing.
 
+use std::time::Duration;
+
 use fleetwarden_aws::Error;
 use fleetwarden_aws::invocation;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::metrics;
 use lambda_runtime::Context;
 use serde::Deserialize;
@@ -15,7 +17,7 @@ use crate::MOST_HOURS;
 const NAME: &str = "alarm-watch";
 /// What is left of an invocation when it stops comparing, in milliseconds: enough for the snapshot and the alerts. Of a
 /// short one it is a quarter.
-const MARGIN_MS: i64 = 30_000;
+const MARGIN: Duration = Duration::from_secs(30);
 
 /// The event.
 #[derive(Debug, Default, Deserialize)]
@@ -37,7 +39,16 @@ impl AlarmWatch {
         let request: Request = invocation::wish(event, "{\"hours\": 24}")?;
         let outcome = self.run_once(request, context).await;
         let failed = u64::from(outcome.is_err());
-        (self.emit)(&metrics::invocation_line(NAME, self.clock.now(), 1, failed, 0));
+        (self.emit)(
+            &metrics::invocation::Invocation {
+                function: NAME,
+                at: self.clock.now(),
+                records: 1,
+                failed,
+                parked: 0,
+            }
+            .line(),
+        );
         outcome
     }
 
@@ -47,10 +58,10 @@ impl AlarmWatch {
             return Err(Error::Input(format!("hours: {hours} is not from 1 to {MOST_HOURS}")));
         }
         let (now, deadline) = (self.clock.now(), invocation::deadline(context));
-        let (about, lease) = (about::look(NAME, &slot), invocation::lease(deadline));
-        let stop_at = invocation::stop_at(now, deadline, MARGIN_MS);
+        let (about, lease) = (keys::look(NAME, &slot), invocation::lease(deadline));
+        let stop_at = invocation::stop_at(now, deadline, MARGIN);
         let run = Box::pin(self.run(request.hours, (now, stop_at)));
-        let answer = self.alarms.ledger().once(&about, now, lease, run).await?;
+        let answer = self.alarms.ledger().run_once(&about, now, lease, run).await?;
         Ok(answer.map_or_else(|| json!({"slot": slot, "repeated": true}), |answer| json!(answer)))
     }
 }

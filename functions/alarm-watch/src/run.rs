@@ -1,8 +1,8 @@
 //! One run: incidents, events, active violations, stale alarms; then the snapshot and the alerts.
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::kept::Kept;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
+use fleetwarden_aws::state_item::StateItem;
 use fleetwarden_core::metrics::alarm_watch::AlarmWatch as Counts;
 use fleetwarden_core::metrics::alarm_watch::alarm_watch_line;
 use fleetwarden_core::timestamp::Millis;
@@ -79,7 +79,7 @@ impl AlarmWatch {
         hours: Option<i64>,
         (now, stop_at): (Millis, Millis),
     ) -> Result<Answer, Error> {
-        let kept = Kept::new(self.alarms.ledger().clone(), about::alarm_watch());
+        let kept = StateItem::new(self.alarms.ledger().clone(), keys::alarm_watch());
         let snapshot: Snapshot = kept.read().await?;
         // If the ledger does not answer, the run ends; the next one finds again what this one found.
         let mut steps = self.steps(&snapshot, hours, (now, stop_at)).await?;
@@ -97,7 +97,7 @@ impl AlarmWatch {
                 alerts::notice(&mut snapshot.notices, &steps.troubles, self.place(), now);
             })
             .await?;
-        kept.tell(&self.alerts, &mut after, now).await?;
+        kept.raise_pending(&self.alerts, &mut after, now).await?;
         Ok(answer(steps, counts, after.heard_until, now))
     }
 

@@ -156,7 +156,15 @@ impl ApplyMitigations {
         let confirmed = Confirmed { succeeded: count(all.succeeded), failed: count(all.not_succeeded()) };
         let Confirmed { succeeded, failed } =
             self.mitigations.confirm(request, confirmed, self.consumer.clock.now()).await?;
-        (self.emit)(&metrics::mitigation_line(&request.audit, &request.check, succeeded, failed));
+        (self.emit)(
+            &metrics::mitigations::Mitigations {
+                audit: &request.audit,
+                check: &request.check,
+                succeeded,
+                failed,
+            }
+            .line(),
+        );
         Ok(())
     }
 

@@ -17,7 +17,8 @@ mod page;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::invocation;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
@@ -41,8 +42,8 @@ use crate::results::page::Part;
 use crate::task::Task;
 pub(crate) use finding::FindingResult;
 
-/// No finding is asked for when less than this is left, in milliseconds.
-const MARGIN_MS: i64 = 5_000;
+/// No finding is asked for when less than this is left.
+const MARGIN: Duration = Duration::from_secs(5);
 /// How many findings that did not succeed are kept for the alert.
 pub(crate) const NAMED: usize = 10;
 /// A finding is asked about so often: two functions side by side stay below what the account may ask, for triage and
@@ -123,8 +124,7 @@ impl ApplyMitigations {
         let all = part.findings.len();
         let before = usize::try_from(mark.done).unwrap_or(usize::MAX).min(all);
         for finding in part.findings.into_iter().skip(before) {
-            let left = deadline.0.saturating_sub(MARGIN_MS).saturating_sub(self.consumer.clock.now().0);
-            let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+            let left = invocation::time_left(self.consumer.clock.now(), deadline, MARGIN);
             if left.is_zero() {
                 break;
             }
@@ -223,7 +223,7 @@ impl ApplyMitigations {
 
     /// What did not succeed, as it is written, for the alert.
     async fn failures(&self, request: &MitigationRequest, mark: &Mark) -> Result<Vec<FindingResult>, Error> {
-        let pk = about::mitigation(&request.task_id());
+        let pk = keys::mitigation(&request.task_id());
         let sks: Vec<String> = mark.failures.iter().map(|id| format!("finding#{id}")).collect();
         let keys: Vec<(String, &str)> = sks.iter().take(NAMED).map(|sk| (pk.clone(), sk.as_str())).collect();
         if keys.is_empty() {

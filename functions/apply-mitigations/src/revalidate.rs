@@ -20,12 +20,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::invocation;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
-use fleetwarden_core::policy::Held;
+use fleetwarden_core::policy::Hold;
 use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Subject;
 use fleetwarden_core::thing::Things;
@@ -34,8 +35,8 @@ use fleetwarden_core::timestamp::Millis;
 use crate::ApplyMitigations;
 use crate::described::Described;
 
-/// What is left of an invocation for all that comes after, in milliseconds.
-const MARGIN_MS: i64 = 5_000;
+/// What is left of an invocation for all that comes after.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// What the policy of now makes of a mitigation.
 #[derive(Debug)]
@@ -70,8 +71,7 @@ impl ApplyMitigations {
         request: &MitigationRequest,
         deadline: Millis,
     ) -> Result<Revalidated, Error> {
-        let left = deadline.0.saturating_sub(MARGIN_MS).saturating_sub(self.consumer.clock.now().0);
-        let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+        let left = invocation::time_left(self.consumer.clock.now(), deadline, MARGIN);
         let decided = tokio::time::timeout(left, Box::pin(self.decide(request))).await;
         decided.unwrap_or(Ok(Revalidated::OutOfTime))
     }
@@ -144,11 +144,11 @@ impl ApplyMitigations {
             if let Things::Unknown { unknown } = &things { unknown } else { "it was not looked up" };
         let rule = decision.rule.unwrap_or_default();
         Ok(match (decision.held, decision.outcome) {
-            (Some(Held::ProtectedBy(protection)), _) => Some(format!("it is protected by {protection}")),
-            (Some(Held::ProtectionUnknown), _) => {
+            (Some(Hold::ProtectedBy(protection)), _) => Some(format!("it is protected by {protection}")),
+            (Some(Hold::ProtectionUnknown), _) => {
                 Some(format!("whether it is protected is unknown: {unknown}"))
             }
-            (Some(Held::RuleUnknown(rule)), _) => Some(format!("rule {rule} cannot be evaluated: {unknown}")),
+            (Some(Hold::RuleUnknown(rule)), _) => Some(format!("rule {rule} cannot be evaluated: {unknown}")),
             (None, Outcome::Mitigate(mitigate)) if mitigate.actions == request.actions => None,
             (None, Outcome::Mitigate(_)) => Some(format!("rule {rule} mitigates it with other actions")),
             (None, Outcome::Suppressed) => Some("it is suppressed".to_owned()),

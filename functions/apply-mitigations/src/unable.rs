@@ -4,10 +4,10 @@
 //! starts. Nothing of an audit is parked, since the next audit finds again what is still there.
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::kept::HasNotices;
-use fleetwarden_aws::kept::Kept;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
+use fleetwarden_aws::state_item::HasNotices;
+use fleetwarden_aws::state_item::StateItem;
 use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::AlertSeverity;
@@ -93,7 +93,7 @@ impl ApplyMitigations {
                 }
             })
             .await?;
-        kept.tell(&self.alerts, &mut refusals, now).await?;
+        kept.raise_pending(&self.alerts, &mut refusals, now).await?;
         tracing::error!(
             rule,
             actions = actions.join(", "),
@@ -121,9 +121,9 @@ impl ApplyMitigations {
         kept.change(now, forget).await.map(drop)
     }
 
-    fn refusals(&self) -> Kept {
+    fn refusals(&self) -> StateItem {
         let ledger: Ledger = self.alarms.ledger().clone();
-        Kept::new(ledger, about::refusals())
+        StateItem::new(ledger, keys::refusals())
     }
 }
 

@@ -1,17 +1,12 @@
-//! The binary of `apply-suppressions`: the library with the clients and settings of the environment.
+//! Wires the function `apply-suppressions` to its environment.
 
-use apply_suppressions::ApplySuppressions;
-use aws_lambda_events::sqs::SqsEvent;
+use apply_suppressions::Handler;
 use fleetwarden_aws::telemetry;
-use lambda_runtime::LambdaEvent;
 use lambda_runtime::service_fn;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
-    let function = &ApplySuppressions::from_env().await?;
-    lambda_runtime::run(service_fn(async move |event: LambdaEvent<SqsEvent>| {
-        function.handle(event.payload, &event.context).await
-    }))
-    .await
+    let handler = &Handler::from_env().await?;
+    lambda_runtime::run(service_fn(async |event| handler.handle(event).await)).await
 }

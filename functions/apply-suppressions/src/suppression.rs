@@ -1,196 +1,142 @@
 //! One suppression: created, updated, or left alone.
 //!
 //! The first call is the one that changes something, because most suppressions are new: N of them cost N
-//! calls. What exists is looked at before it is touched, since "already exists" says neither that it is still
+//! calls. What exists is looked at before it is changed, since "already exists" says neither that it is still
 //! in force nor whose it is. Before each change the ledger is asked for a later audit: a suppression does not say which
 //! audit decided on it, and an older decision must not replace a newer one.
 
 use aws_sdk_iot::operation::describe_audit_suppression::DescribeAuditSuppressionOutput;
 use aws_sdk_iot::primitives::DateTime;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::pace::Pace;
 use fleetwarden_core::api;
 use fleetwarden_core::digest::Digest;
-use fleetwarden_core::message::SuppressionMessage;
 use fleetwarden_core::policy::Mode;
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::suppression::Described;
-use fleetwarden_core::suppression::MARK;
-use fleetwarden_core::suppression::Maker;
-use fleetwarden_core::timestamp::Millis;
-use fleetwarden_core::untrusted::shown;
+use fleetwarden_core::policy::Policy;
 
-use crate::ApplySuppressions;
-use crate::convert;
-use crate::message::Asked;
+use crate::identifier::identifier;
+use crate::plan::Existing;
+use crate::plan::Wish;
+use crate::summary::Effect;
 
 /// How often a suppression is tried that is deleted between two calls.
 const TRIES: usize = 2;
 
-/// What came of one finding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The suppression was created, or would have been.
-    Created,
-    /// It was a rule's or had lapsed, and now says what the policy says, or would have.
-    Updated,
-    /// It was there just so.
-    Unchanged,
-    /// It is in force, and was made by a person or by a standing suppression of the policy.
-    LeftAlone,
-    /// The policy of now decides otherwise, for this reason.
-    Superseded(String),
-    /// This later audit has looked at the check.
-    Overtaken(String),
+/// The suppressions of the account.
+#[derive(Clone, Copy)]
+pub(crate) struct Suppressions<'h> {
+    /// AWS IoT.
+    pub(crate) client: &'h aws_sdk_iot::Client,
+    /// How fast it is called.
+    pub(crate) pace: &'h Pace,
+    /// What is known of audits.
+    pub(crate) ledger: &'h Ledger,
+    /// What the operator wants now.
+    pub(crate) policy: &'h Policy,
+    /// The time.
+    pub(crate) clock: &'h Clock,
 }
 
-/// One suppression as it should be.
-pub(crate) struct Wish<'m> {
-    function: &'m ApplySuppressions,
-    message: &'m SuppressionMessage,
-    description: String,
-    resource: &'m ResourceIdentifier,
-    mode: Mode,
-}
-
-impl<'m> Wish<'m> {
-    /// The suppression of one resource of a message.
-    pub(crate) fn new(
-        function: &'m ApplySuppressions,
-        asked: &Asked<'m>,
-        resource: &'m ResourceIdentifier,
-    ) -> Self {
-        let Asked { message, written, mode, .. } = *asked;
-        Self { function, message, description: written.description(), resource, mode }
-    }
-
-    /// Sees to it that the suppression is as it should be.
+impl Suppressions<'_> {
+    /// Makes a suppression what it should be; in observe, says what that would take.
     ///
     /// # Errors
     /// What the service said.
-    pub(crate) async fn fulfil(&self) -> Result<Outcome, Error> {
+    pub(crate) async fn apply(&self, wish: &Wish<'_>, mode: Mode) -> Result<Effect, Error> {
         for _ in 0..TRIES {
-            if self.mode == Mode::Enforce {
-                if let Some(later) = self.later_audit().await? {
-                    return Ok(Outcome::Overtaken(later));
+            if mode == Mode::Enforce {
+                if let Some(later) = self.later_audit(wish).await? {
+                    return Ok(Effect::Overtaken(later));
                 }
-                if self.create().await? {
-                    return Ok(Outcome::Created);
+                if self.create(wish).await? {
+                    return Ok(Effect::Created);
                 }
             }
-            let Some(current) = self.describe().await? else {
-                if self.mode == Mode::Observe {
-                    return Ok(Outcome::Created);
+            let Some(current) = self.describe(wish).await? else {
+                if mode == Mode::Observe {
+                    return Ok(Effect::Created);
                 }
                 continue;
             };
-            let outcome = self.compare(&current, self.function.consumer.clock.now());
-            if outcome != Outcome::Updated || self.mode == Mode::Observe {
-                return Ok(outcome);
+            match (wish.compare(&current, self.policy, self.clock.now()), mode) {
+                (Existing::Keep, _) => return Ok(Effect::Unchanged),
+                (Existing::LeaveAlone, _) => return Ok(Effect::LeftAlone),
+                (Existing::Update, Mode::Observe) => return Ok(Effect::Updated),
+                (Existing::Update, Mode::Enforce) => {}
             }
-            if let Some(later) = self.later_audit().await? {
-                return Ok(Outcome::Overtaken(later));
+            if let Some(later) = self.later_audit(wish).await? {
+                return Ok(Effect::Overtaken(later));
             }
-            if self.update().await? {
-                return Ok(outcome);
+            if self.update(wish).await? {
+                return Ok(Effect::Updated);
             }
         }
-        Err(Error::Later(format!("the suppression of {} is deleted as often as it is created", self.label())))
+        Err(Error::Later(format!("the suppression of {} is deleted as often as it is created", wish.label())))
     }
 
-    async fn later_audit(&self) -> Result<Option<String>, Error> {
-        let function = self.function;
-        function.ledger.later_audit(&self.message.audit, &self.message.check).await
+    async fn later_audit(&self, wish: &Wish<'_>) -> Result<Option<String>, Error> {
+        self.ledger.later_audit(&wish.message.audit, &wish.message.check).await
     }
 
-    /// What the existing suppression asks for. Pure.
-    fn compare(&self, current: &DescribeAuditSuppressionOutput, now: Millis) -> Outcome {
-        let indefinite = current.suppress_indefinitely() == Some(true);
-        // The service keeps seconds; a fraction that comes back says nothing.
-        let end = current.expiration_date().map(DateTime::secs).filter(|_| !indefinite);
-        let description = current.description().unwrap_or_default();
-        let same_end = match self.message.expires_at {
-            None => indefinite,
-            wanted => !indefinite && end == wanted,
-        };
-        if same_end && description == self.description {
-            return Outcome::Unchanged;
-        }
-        // One without any end is taken as in force: nothing says that it is not.
-        let in_force = indefinite || end.is_none_or(|end| end > now.seconds());
-        if in_force && !self.may_replace(description) { Outcome::LeftAlone } else { Outcome::Updated }
-    }
-
-    /// Whether a rule may replace what has this description. What the policy has standing is the more exact statement.
-    fn may_replace(&self, description: &str) -> bool {
-        match Described::read(description).map(|described| described.maker) {
-            Some(Maker::Standing(name)) => {
-                let standing = self.function.policy.standing();
-                !standing.iter().any(|standing| standing.name() == name && standing.is_live())
-            }
-            _ => description.starts_with(MARK),
-        }
-    }
-
-    /// Whether it was created; else there is one already.
-    async fn create(&self) -> Result<bool, Error> {
+    /// Creates a suppression. Says whether it did: otherwise there is one already.
+    async fn create(&self, wish: &Wish<'_>) -> Result<bool, Error> {
         // A token that was used can never be used again, so the time is part of it: what was deleted meanwhile can be
         // created again by the next delivery.
         let token = Digest::new("suppression")
-            .part(self.message.check.as_str())
-            .part(&self.function.consumer.clock.now().0.to_string());
+            .part(wish.message.check.as_str())
+            .part(&self.clock.now().0.to_string());
         let create = self
-            .function
-            .suppressions
+            .client
             .create_audit_suppression()
-            .check_name(self.message.check.as_str())
-            .resource_identifier(convert::identifier(self.resource))
-            .set_expiration_date(self.message.expires_at.map(DateTime::from_secs))
-            .suppress_indefinitely(self.message.expires_at.is_none())
-            .description(&self.description)
-            .client_request_token(self.resource.add_to(token).hex());
+            .check_name(wish.message.check.as_str())
+            .resource_identifier(identifier(wish.resource))
+            .set_expiration_date(wish.message.expires_at.map(DateTime::from_secs))
+            .suppress_indefinitely(wish.message.expires_at.is_none())
+            .description(&wish.description)
+            .client_request_token(wish.resource.add_to(token).hex());
         let name = "CreateAuditSuppression";
-        let send = async || create.clone().send().await.map_err(Error::aws(name, &self.label()));
+        let send = async || create.clone().send().await.map_err(Error::aws(name, &wish.label()));
         match self.paced(name, send).await {
             Ok(_) => Ok(true),
             Err(error) if error.is_code("ResourceAlreadyExistsException") => Ok(false),
             Err(error) if error.is_code("LimitExceededException") => Err(Error::Later(format!(
-                "CreateAuditSuppression on {}: LimitExceededException: the account holds as many audit \
-                 suppressions as it may; delete some that are not needed, or ask AWS Support for more; the \
-                 message is tried again",
-                self.label()
+                "CreateAuditSuppression on {}: LimitExceededException: the account has reached its quota of audit \
+                 suppressions; delete suppressions that are not needed, or ask AWS Support for a higher quota; the \
+                 message is retried",
+                wish.label()
             ))),
             Err(error) => Err(error),
         }
     }
 
-    async fn describe(&self) -> Result<Option<DescribeAuditSuppressionOutput>, Error> {
+    async fn describe(&self, wish: &Wish<'_>) -> Result<Option<DescribeAuditSuppressionOutput>, Error> {
         let describe = self
-            .function
-            .suppressions
+            .client
             .describe_audit_suppression()
-            .check_name(self.message.check.as_str())
-            .resource_identifier(convert::identifier(self.resource));
+            .check_name(wish.message.check.as_str())
+            .resource_identifier(identifier(wish.resource));
         let name = "DescribeAuditSuppression";
-        let send = async || describe.clone().send().await.map_err(Error::aws(name, &self.label()));
+        let send = async || describe.clone().send().await.map_err(Error::aws(name, &wish.label()));
         match self.paced(name, send).await {
             Err(error) if error.is_code("ResourceNotFoundException") => Ok(None),
             current => current.map(Some),
         }
     }
 
-    /// Whether it was updated; else it has gone meanwhile.
-    async fn update(&self) -> Result<bool, Error> {
+    /// Updates a suppression. Says whether it did: otherwise it has been deleted meanwhile.
+    async fn update(&self, wish: &Wish<'_>) -> Result<bool, Error> {
         let update = self
-            .function
-            .suppressions
+            .client
             .update_audit_suppression()
-            .check_name(self.message.check.as_str())
-            .resource_identifier(convert::identifier(self.resource))
-            .set_expiration_date(self.message.expires_at.map(DateTime::from_secs))
-            .suppress_indefinitely(self.message.expires_at.is_none())
-            .description(&self.description);
+            .check_name(wish.message.check.as_str())
+            .resource_identifier(identifier(wish.resource))
+            .set_expiration_date(wish.message.expires_at.map(DateTime::from_secs))
+            .suppress_indefinitely(wish.message.expires_at.is_none())
+            .description(&wish.description);
         let name = "UpdateAuditSuppression";
-        let send = async || update.clone().send().await.map_err(Error::aws(name, &self.label()));
+        let send = async || update.clone().send().await.map_err(Error::aws(name, &wish.label()));
         match self.paced(name, send).await {
             Err(error) if error.is_code("ResourceNotFoundException") => Ok(false),
             updated => updated.map(|_| true),
@@ -203,10 +149,6 @@ impl<'m> Wish<'m> {
         call: impl AsyncFn() -> Result<T, Error>,
     ) -> Result<T, Error> {
         let operation = api::audit(name).map_err(Error::Input)?;
-        self.function.pace.call(operation, call).await
-    }
-
-    fn label(&self) -> String {
-        format!("{} {}", self.message.check, shown(&self.resource.label()))
+        self.pace.call(operation, call).await
     }
 }

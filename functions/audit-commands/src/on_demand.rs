@@ -109,7 +109,7 @@ impl OnDemandAudits<'_> {
             claim.claimed_at = held.get_number("claimed_at").map_or(now, Millis);
             claim.uncertain = held.get_text("outcome") != Some("none");
         }
-        let (client, table) = self.ledger.parts();
+        let (client, table) = self.ledger.client_and_table();
         let nonce = nonce();
         let item = claim.item(now).number("lease_until", deadline.0).text("nonce", &nonce).into_attributes();
         let put = client

@@ -7,59 +7,56 @@
 //! One call of `DescribeAuditTask` for each audit. Until the description shows an end, it is asked again for some
 //! seconds, since AWS does not say that it does so before the notification is sent.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::invocation;
+use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::iot_api::UNREADABLE;
-use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::notification;
 use fleetwarden_core::notification::AuditEnded;
-use fleetwarden_core::notification::CheckEnded;
-use fleetwarden_core::notification::CheckStatus;
-use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
-use fleetwarden_core::untrusted::Piece;
 use fleetwarden_core::untrusted::Text;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::handler::Handler;
+use crate::compare::differences;
+use crate::compare::not_ended;
 use crate::mismatch::Mismatch;
-use crate::outcome;
+use crate::validate::validate;
 
 const DESCRIBE: &str = "DescribeAuditTask";
 /// How often one invocation looks for the end of an audit.
 const LOOKS: u32 = 3;
 /// How long it waits between two looks.
 const PAUSE: Duration = Duration::from_secs(2);
-/// The API may give the start in whole seconds.
-const SAME_START_MS: u64 = 1_000;
-
-/// What stands for a value that is not there.
-const NONE: &str = "(none)";
-
-/// A count of a check, if it has it.
-type Count = fn(&CheckEnded) -> Option<u64>;
-
-/// The counts of a check, by their names.
-const COUNTS: [(&str, Count); 3] = [
-    ("nonCompliantResourcesCount", |check| check.non_compliant_resources_count),
-    ("totalResourcesCount", |check| check.total_resources_count),
-    ("suppressedNonCompliantResourcesCount", |check| check.suppressed_non_compliant_resources_count),
-];
-
 /// An audit that has ended, as the service describes it.
 pub(crate) struct Confirmed {
     pub(crate) audit: Audit,
     pub(crate) ended: AuditEnded,
-    /// In what the notification differs.
+    /// How the notification differs from it.
     pub(crate) differences: Vec<Text>,
 }
 
-impl Handler {
+/// Asks Device Defender about audits.
+#[derive(Clone, Copy)]
+pub(crate) struct Confirmation<'h> {
+    /// Where audits are described.
+    pub(crate) iot: &'h IotApi,
+    /// The account: 12 digits.
+    pub(crate) account: &'h str,
+    /// Where the function runs.
+    pub(crate) region: &'h str,
+    /// The time.
+    pub(crate) clock: &'h Clock,
+    /// How much of the invocation has to be left for another look.
+    pub(crate) margin: Duration,
+}
+
+impl Confirmation<'_> {
     /// Looks up the audit that a notification names.
     ///
     /// # Errors
@@ -70,16 +67,16 @@ impl Handler {
         deadline: Millis,
     ) -> Result<Result<Confirmed, Mismatch>, Error> {
         for _ in 1..LOOKS {
-            let seen = self.look(notified).await?;
-            if seen.is_ok() || !self.has_time(deadline) {
-                return Ok(seen);
+            let described = self.describe(notified).await?;
+            if described.is_ok() || !invocation::has_time(self.clock.now(), deadline, self.margin) {
+                return Ok(described);
             }
             tokio::time::sleep(PAUSE).await;
         }
-        self.look(notified).await
+        self.describe(notified).await
     }
 
-    async fn look(&self, notified: &AuditEnded) -> Result<Result<Confirmed, Mismatch>, Error> {
+    async fn describe(&self, notified: &AuditEnded) -> Result<Result<Confirmed, Mismatch>, Error> {
         let task_id = &notified.task_id;
         let answer = match self.iot.ask::<Value>(DESCRIBE, json!({"taskId": task_id})).await {
             Err(Error::Aws { code, .. }) if code == "ResourceNotFoundException" => {
@@ -93,79 +90,14 @@ impl Handler {
             code: UNREADABLE.to_owned(),
             message,
         };
-        let made = notification::from_description(&self.account, task_id, &answer).map_err(unreadable)?;
-        let ended = AuditEnded::deserialize(made).map_err(|error| unreadable(error.to_string()))?;
+        let ended = notification::from_description(self.account, task_id, &answer).map_err(unreadable)?;
+        let ended = AuditEnded::deserialize(ended).map_err(|error| unreadable(error.to_string()))?;
         if let Some(why) = not_ended(notified, &ended) {
             return Ok(Err(Mismatch::NotEnded(why)));
         }
-        let audit = outcome::audit(&ended, &self.account, &self.region, self.clock.now());
+        let audit = validate(&ended, self.account, self.region, self.clock.now());
         let audit = audit.map_err(|what| unreadable(format!("in the answer, {what}")))?;
         let differences = differences(notified, &ended);
         Ok(Ok(Confirmed { audit, ended, differences }))
     }
-}
-
-/// Why an audit has not ended yet, if that is so. A check can end a moment later than its description shows.
-pub(crate) fn not_ended(notified: &AuditEnded, described: &AuditEnded) -> Option<Text> {
-    let status = &described.task_status;
-    if !notification::has_ended(status) {
-        return Some(text!("the status of the audit task is {}", word(status)));
-    }
-    let notified = checks(notified);
-    let open = described.audit_details.iter().find(|check| {
-        let notified = notified.get(&check.check).map(|check| check.status);
-        check.status == CheckStatus::Unknown && notified.is_some_and(|status| status != CheckStatus::Unknown)
-    });
-    open.map(|check| text!("the status of {} is not that of a check that ended", check.check))
-}
-
-/// In what a notification differs from the description. What a notification leaves out is not compared.
-pub(crate) fn differences(notified: &AuditEnded, described: &AuditEnded) -> Vec<Text> {
-    let mut found = Vec::new();
-    let mut compare = |what: &dyn Piece, said: &str, is: &str| {
-        if said != is {
-            found.push(text!("{} is {}, not {}", what, word(is), word(said)));
-        }
-    };
-    compare(&Text::own("taskStatus"), &notified.task_status, &described.task_status);
-    compare(&Text::own("taskType"), &notified.task_type, &described.task_type);
-    let [said, is] = [notified, described].map(|ended| ended.scheduled_audit_name.as_deref().unwrap_or(NONE));
-    compare(&Text::own("scheduledAuditName"), said, is);
-    let [Millis(said), Millis(is)] = [notified, described].map(|ended| ended.task_start_time);
-    if said.abs_diff(is) >= SAME_START_MS {
-        compare(&Text::own("taskStartTime"), &said.to_string(), &is.to_string());
-    }
-    let (mut said, is) = (checks(notified), checks(described));
-    for (name, is) in is {
-        let Some(said) = said.remove(name) else {
-            compare(name, NONE, is.status.as_str());
-            continue;
-        };
-        compare(&text!("the status of {}", name), said.status.as_str(), is.status.as_str());
-        for (what, count) in COUNTS {
-            if let Some(said) = count(said) {
-                let is = count(is).unwrap_or_default();
-                compare(&text!("{} of {}", Text::own(what), name), &said.to_string(), &is.to_string());
-            }
-        }
-    }
-    for (name, said) in said {
-        compare(name, said.status.as_str(), NONE);
-    }
-    found
-}
-
-/// A value of a message as people may see it: the alphabet of a status, a name or a number, and nothing else.
-fn word(value: &str) -> Text {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    match value {
-        NONE => Text::own(NONE),
-        value if value.chars().all(plain) => text!("{}", value),
-        _ => Text::own("another text"),
-    }
-}
-
-/// The checks by name.
-fn checks(ended: &AuditEnded) -> BTreeMap<&CheckName, &CheckEnded> {
-    outcome::Outcome::of(ended).all().map(|check| (&check.check, check)).collect()
 }

@@ -1,30 +1,28 @@
-//! What is done once for each audit: a message for each check that triage is to look at, a zero for each check that is
-//! well; and the audit's item in the ledger, which says that all of it is on its way.
+//! What is done once for each audit: a message for each check that triage has to look at, zeros for each compliant check,
+//! and the audit's item in the ledger, which says that all of it is sent.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
-use fleetwarden_aws::queue::Outgoing;
+use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::ledger::keys;
+use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::Tally;
-use fleetwarden_core::metrics;
+use fleetwarden_core::metrics::check::check_lines;
 use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::notification::CheckEnded;
-use fleetwarden_core::notification::CheckStatus;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::StreamExt as _;
 use futures_util::TryStreamExt as _;
 use futures_util::stream;
-use serde::Serialize;
 
-use crate::handler::Handler;
-use crate::outcome::Outcome;
-use crate::outcome::Verdict;
-use crate::outcome::message;
+use crate::checks::Checks;
+use crate::checks::Verdict;
+use crate::plan;
 
 /// The sort key of a check's latest history.
 const LATEST: &str = "latest";
@@ -34,65 +32,58 @@ const OPEN: &str = "open";
 /// How many checks are recorded at once.
 const RECORDS: usize = 8;
 
-/// How a check ended, in the audit's item.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CheckRecord<'n> {
-    status: CheckStatus,
-    non_compliant: Option<u64>,
-    suppressed: Option<u64>,
-    total: Option<u64>,
-    error_code: Option<&'n str>,
+/// Where an audit is dispatched to.
+#[derive(Clone, Copy)]
+pub(crate) struct Dispatch<'h> {
+    /// Where triage waits.
+    pub(crate) queue: &'h Queue,
+    /// What was done before.
+    pub(crate) ledger: &'h Ledger,
+    /// The time.
+    pub(crate) clock: &'h Clock,
+    /// Takes a metric line.
+    pub(crate) emit: fn(&str),
 }
 
-impl Handler {
-    /// Does the audit's part, unless an earlier delivery of the notification did it.
+impl Dispatch<'_> {
+    /// Dispatches an audit, unless an earlier delivery of the notification did.
     ///
-    /// The claim lasts as long as this invocation can live; a try that fails gives it back, so that the next
+    /// The claim lasts as long as this invocation can live; a try that fails releases it, so that the next
     /// need not wait. Triage claims each check for itself: a send that half failed repeats harmlessly.
-    pub(crate) async fn dispatch_once(
+    pub(crate) async fn run_once(
         &self,
         audit: &Audit,
-        ended: &AuditEnded,
-        outcome: &Outcome<'_>,
+        checks: &Checks<'_>,
         deadline: Millis,
     ) -> Result<(), Error> {
-        let work = self.dispatch(audit, ended, outcome);
-        self.ledger.once(&about::notification(audit), self.clock.now(), deadline, work).await.map(drop)
+        let work = self.run(audit, checks);
+        self.ledger.run_once(&keys::notification(audit), self.clock.now(), deadline, work).await.map(drop)
     }
 
-    async fn dispatch(&self, audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) -> Result<(), Error> {
-        let open = self.open_before(outcome).await?;
-        let stale = |check: &&CheckEnded| has_suppressed(check) || open.contains(&check.check);
-        let to_triage = outcome
-            .with(Verdict::NonCompliant)
-            .chain(outcome.with(Verdict::Compliant).filter(stale))
-            .map(|check| serde_json::to_string(&message(audit, check)).map(Outgoing::from));
-        let to_triage: Vec<Outgoing> =
-            to_triage.collect::<Result<_, _>>().map_err(|e| Error::Input(e.to_string()))?;
+    async fn run(&self, audit: &Audit, checks: &Checks<'_>) -> Result<(), Error> {
+        let messages = plan::messages(audit, checks, &self.open_before(checks).await?)?;
         // Before the messages: what triage decides for this audit must not look overtaken by an earlier one.
-        let looked_at = outcome.with(Verdict::NonCompliant).chain(outcome.with(Verdict::Compliant));
+        let complete = checks.with(Verdict::NonCompliant).chain(checks.with(Verdict::Compliant));
         let record = async |check: &CheckEnded| self.ledger.record_audit_of_check(audit, &check.check).await;
-        stream::iter(looked_at).map(record).buffer_unordered(RECORDS).try_for_each(async |_| Ok(())).await?;
-        self.checks.send(&to_triage).await?;
-        for check in outcome.with(Verdict::Compliant) {
+        stream::iter(complete).map(record).buffer_unordered(RECORDS).try_for_each(async |_| Ok(())).await?;
+        self.queue.send(&messages).await?;
+        for check in checks.with(Verdict::Compliant) {
             // Without severities: a severity that was never seen would be a metric that is paid for.
-            for line in metrics::check_lines(audit, &check.check, &Tally::new()) {
+            for line in check_lines(audit, &check.check, &Tally::new()) {
                 (self.emit)(&line);
             }
         }
-        for check in outcome.with(Verdict::Unclear) {
+        for check in checks.with(Verdict::Unclear) {
             tracing::warn!(
-                task.id = audit.task_id,
+                audit.task_id = audit.task_id,
                 check = check.check.as_str(),
-                "the check ended in a way that is not known here, with nothing found"
+                "the check has an unknown status and no findings"
             );
         }
-        let triaged = to_triage.len();
         tracing::info!(
-            task.id = audit.task_id,
-            checks = ended.audit_details.len(),
-            triaged,
+            audit.task_id = audit.task_id,
+            audit.checks = checks.all().count(),
+            audit.checks_to_triage = messages.len(),
             "an audit ended"
         );
         Ok(())
@@ -103,60 +94,21 @@ impl Handler {
         &self,
         audit: &Audit,
         ended: &AuditEnded,
-        outcome: &Outcome<'_>,
+        checks: &Checks<'_>,
     ) -> Result<(), Error> {
-        self.ledger.put(item(audit, ended, outcome, self.clock.now())).await
+        self.ledger.put(plan::item(audit, ended, checks, self.clock.now())).await
     }
 
     /// The compliant checks that had findings at the audit before: those are fixed now, and triage says so.
-    async fn open_before(&self, outcome: &Outcome<'_>) -> Result<BTreeSet<CheckName>, Error> {
-        let asked: BTreeMap<String, &CheckName> = outcome
+    async fn open_before(&self, checks: &Checks<'_>) -> Result<BTreeSet<CheckName>, Error> {
+        let asked: BTreeMap<String, &CheckName> = checks
             .with(Verdict::Compliant)
-            .filter(|check| !has_suppressed(check))
-            .map(|check| (about::history(&check.check), &check.check))
+            .filter(|check| !plan::has_suppressed(check))
+            .map(|check| (keys::history(&check.check), &check.check))
             .collect();
         let keys: Vec<(String, &str)> = asked.keys().map(|pk| (pk.clone(), LATEST)).collect();
         let items = self.ledger.get_all(&keys).await?;
         let open = items.iter().filter(|item| item.get_number(OPEN).is_some_and(|open| open > 0));
         Ok(open.filter_map(|item| asked.get(item.get_text("pk")?).map(|c| (*c).clone())).collect())
-    }
-}
-
-fn has_suppressed(check: &CheckEnded) -> bool {
-    check.suppressed_non_compliant_resources_count.is_some_and(|count| count > 0)
-}
-
-/// The audit's item, also of one in which everything is well.
-fn item(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>, now: Millis) -> Item {
-    let checks: BTreeMap<&str, CheckRecord<'_>> = outcome
-        .all()
-        .map(|check| {
-            let record = CheckRecord {
-                status: check.status,
-                non_compliant: check.non_compliant_resources_count,
-                suppressed: check.suppressed_non_compliant_resources_count,
-                total: check.total_resources_count,
-                error_code: check.error_code.as_deref(),
-            };
-            (check.check.as_str(), record)
-        })
-        .collect();
-    let count = |verdict| i64::try_from(outcome.with(verdict).count()).unwrap_or(i64::MAX);
-    let item = Item::new(&about::audit(audit), "audit", now)
-        .text("account", &audit.account)
-        .text("region", &audit.region)
-        .text("task_id", &audit.task_id)
-        .text("status", &ended.task_status)
-        .text("type", &ended.task_type)
-        .number("started_at", audit.started_at.0)
-        .number("notified_at", now.0)
-        .number("non_compliant_checks", count(Verdict::NonCompliant))
-        .number("compliant_checks", count(Verdict::Compliant))
-        .number("failed_checks", count(Verdict::Broken))
-        .number("unclear_checks", count(Verdict::Unclear))
-        .json("checks", &checks);
-    match &audit.schedule {
-        Some(schedule) => item.text("schedule", schedule),
-        None => item,
     }
 }

@@ -1,6 +1,6 @@
 //! The records of an SNS event, read one by one.
 //!
-//! The event types of `aws_lambda_events` read all records at once and want members that nobody here uses:
+//! The event types of `aws_lambda_events` read all records at once and require members that are not used here:
 //! one record without them would fail its whole event before a line of ours has run.
 
 use fleetwarden_aws::Error;
@@ -12,13 +12,13 @@ const SOURCE: &str = "aws:sns";
 /// The records of an event.
 ///
 /// # Errors
-/// If it is no event of SNS, with the path of what says so. SNS and no other service may invoke the function,
-/// so this is a wrong wiring or a test by hand, and nothing in the event can be handled.
+/// If it is not an event of SNS, with the path of what says so. Only SNS may invoke the function, so this is a wrong
+/// wiring or a test by hand, and nothing in the event can be handled.
 pub(crate) fn records(event: &Value) -> Result<&[Value], Error> {
     let wrong = |path: &str, what: String| Err(Error::Input(format!("{path} of the event: {what}")));
     let records = match event.get("Records") {
         Some(Value::Array(records)) => records,
-        Some(_) => return wrong("Records", "it is no list; the function takes events of Amazon SNS".into()),
+        Some(_) => return wrong("Records", "not a list; the function takes events of Amazon SNS".into()),
         None => return wrong("Records", format!("missing; {}", members(event))),
     };
     let sources: Vec<&str> = records.iter().map(source).collect();
@@ -43,7 +43,9 @@ pub(crate) fn message(at: usize, record: &Value) -> Result<&str, Error> {
         )));
     }
     let text = record.pointer("/Sns/Message").and_then(Value::as_str);
-    text.ok_or_else(|| Error::Input(format!("Records[{at}].Sns.Message of the event: missing, or no text")))
+    text.ok_or_else(|| {
+        Error::Input(format!("Records[{at}].Sns.Message of the event: missing, or not a string"))
+    })
 }
 
 /// Who sent a record. SNS writes the member with a capital, SQS and others without.
@@ -58,7 +60,7 @@ fn members(event: &Value) -> String {
             let names: Vec<String> = members.keys().take(10).map(|name| shown(name)).collect();
             format!("the event's members are: {}", names.join(", "))
         }
-        _ => "the event is no JSON object".into(),
+        _ => "the event is not a JSON object".into(),
     }
 }
 

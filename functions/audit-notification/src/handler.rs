@@ -5,6 +5,7 @@
 //! ledger make the repeat harmless. After its retries Lambda puts the event on the dead-letter queue.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
@@ -12,11 +13,11 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::digest::Digest;
-use fleetwarden_core::metrics;
+use fleetwarden_core::metrics::invocation::Invocation;
 use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::notification::Notification;
 use fleetwarden_core::timestamp::Millis;
@@ -26,17 +27,20 @@ use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::alerts::failure_alert;
+use crate::alerts::mismatch_alert;
+use crate::checks::Checks;
+use crate::confirm::Confirmation;
 use crate::confirm::Confirmed;
+use crate::dispatch::Dispatch;
 use crate::event;
 use crate::mismatch::Mismatch;
-use crate::outcome;
-use crate::outcome::Outcome;
-use crate::trouble;
+use crate::validate::validate;
 
 /// The function's name.
 pub(crate) const FUNCTION: &str = "audit-notification";
-/// No audit is begun when less than this is left of the invocation, in milliseconds.
-const MARGIN_MS: i64 = 5_000;
+/// No audit is begun when less than this is left of the invocation.
+const MARGIN: Duration = Duration::from_secs(5);
 /// How many audits are handled side by side.
 const PARALLEL: usize = 8;
 
@@ -54,7 +58,7 @@ pub struct Handler {
     pub parking: Queue,
     /// What was done before.
     pub ledger: Ledger,
-    /// Where people are told.
+    /// Where alerts go.
     pub alerts: Alerts,
     /// The time.
     pub clock: Clock,
@@ -122,8 +126,9 @@ impl Handler {
             parked = count.parked,
             "the event is handled"
         );
-        let [total, failed, parked] = [records.len(), count.failed, count.parked].map(|n| n as u64);
-        (self.emit)(&metrics::invocation_line(FUNCTION, self.clock.now(), total, failed, parked));
+        let [records, failed, parked] = [records.len(), count.failed, count.parked].map(|n| n as u64);
+        let invocation = Invocation { function: FUNCTION, at: self.clock.now(), records, failed, parked };
+        (self.emit)(&invocation.line());
         outcome
     }
 
@@ -134,7 +139,7 @@ impl Handler {
         match Notification::parse(message).map_err(|error| wrong(&error))? {
             Notification::PublishedFinding(_) => Ok(None),
             Notification::AuditEnded(notified) => {
-                let audit = outcome::audit(&notified, &self.account, &self.region, self.clock.now());
+                let audit = validate(&notified, &self.account, &self.region, self.clock.now());
                 audit.map_err(|what| wrong(&what)).map(|_| Some(notified))
             }
         }
@@ -143,32 +148,36 @@ impl Handler {
     /// One audit, as the service describes it. The messages to triage and the alert to people do not wait for each
     /// other; the audit's item waits for both.
     async fn audit(&self, notified: &AuditEnded, deadline: Millis) -> Result<(), Failure> {
-        if !self.has_time(deadline) {
+        if !invocation::has_time(self.clock.now(), deadline, MARGIN) {
             return Err(Error::Later(format!("audit {}: no time is left for it", notified.task_id)).into());
         }
         let disagrees = |mismatch: &Mismatch| Failure {
             error: mismatch.error(&notified.task_id),
-            alert: Some(mismatch.alert(notified, &self.region, self.clock.now())),
+            alert: Some(mismatch_alert(mismatch, notified, &self.region, self.clock.now())),
         };
-        let confirmed = self.confirm(notified, deadline).await?;
+        let confirmed = self.confirmation().confirm(notified, deadline).await?;
         let Confirmed { audit, ended, differences } = confirmed.map_err(|mismatch| disagrees(&mismatch))?;
-        let outcome = Outcome::of(&ended);
-        let alerted = async {
-            match trouble::alert(&audit, &ended, &outcome) {
+        let (checks, dispatch) = (Checks::of(&ended), self.dispatch());
+        let alert = async {
+            match failure_alert(&audit, &ended, &checks) {
                 Some(alert) => self.alerts.raise(&alert).await,
                 None => Ok(()),
             }
         };
-        let dispatched = self.dispatch_once(&audit, &ended, &outcome, deadline);
-        let (dispatched, alerted) = future::join(dispatched, alerted).await;
-        Error::of_both(dispatched, alerted)?;
-        self.record(&audit, &ended, &outcome).await?;
+        let (sent, alerted) = future::join(dispatch.run_once(&audit, &checks, deadline), alert).await;
+        Error::of_both(sent, alerted)?;
+        dispatch.record(&audit, &ended, &checks).await?;
         if differences.is_empty() { Ok(()) } else { Err(disagrees(&Mismatch::Different(differences))) }
     }
 
-    /// Whether there is time for a step.
-    pub(crate) fn has_time(&self, deadline: Millis) -> bool {
-        self.clock.now().0 <= deadline.0 - MARGIN_MS
+    fn confirmation(&self) -> Confirmation<'_> {
+        let Self { iot, account, region, clock, .. } = self;
+        Confirmation { iot, account, region, clock, margin: MARGIN }
+    }
+
+    fn dispatch(&self) -> Dispatch<'_> {
+        let Self { checks, ledger, clock, emit, .. } = self;
+        Dispatch { queue: checks, ledger, clock, emit: *emit }
     }
 
     /// Raises the alerts, parks what can never be handled, and gives back the first failure that a retry may heal.
@@ -221,9 +230,9 @@ impl Handler {
         deadline: Millis,
     ) -> Result<(), Error> {
         let body = json!({"Records": [record]}).to_string();
-        let about = about::parked(&Digest::new(FUNCTION).part(&body).part(request_id).hex());
+        let about = keys::parked(&Digest::new(FUNCTION).part(&body).part(request_id).hex());
         let reason = reason.to_string();
         let work = self.parking.park(&body, &reason);
-        self.ledger.once(&about, self.clock.now(), deadline, work).await.map(drop)
+        self.ledger.run_once(&about, self.clock.now(), deadline, work).await.map(drop)
     }
 }

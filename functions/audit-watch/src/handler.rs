@@ -1,12 +1,14 @@
 //! An invocation by the schedule, done once for each of its times, or by somebody who wants to know now.
 
+use std::time::Duration;
+
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::topic::Topic;
 use fleetwarden_core::metrics;
@@ -21,7 +23,7 @@ use crate::watch::Watch;
 const FUNCTION: &str = "audit-watch";
 /// No audit task is described when less than this is left of the invocation: enough to wait for notifications on their
 /// way, to publish, and to alert. Of a short invocation it is a quarter.
-const MARGIN_MS: i64 = 120_000;
+const MARGIN: Duration = Duration::from_secs(120);
 
 /// The function with all that it talks to.
 pub struct Handler {
@@ -68,20 +70,29 @@ impl Handler {
         let event: Event = invocation::wish(payload, "{\"dryRun\": true}")?;
         let done = self.run(event, &context).await;
         let failed = u64::from(done.is_err());
-        (self.emit)(&metrics::invocation_line(FUNCTION, self.clock.now(), 1, failed, 0));
+        (self.emit)(
+            &metrics::invocation::Invocation {
+                function: FUNCTION,
+                at: self.clock.now(),
+                records: 1,
+                failed,
+                parked: 0,
+            }
+            .line(),
+        );
         done
     }
 
     async fn run(&self, event: Event, context: &Context) -> Result<Value, Error> {
         let slot = invocation::slot(event.scheduled_at.as_deref(), context)?;
         let (now, deadline) = (self.clock.now(), invocation::deadline(context));
-        let watch = Watch { handler: self, now, stop_at: invocation::stop_at(now, deadline, MARGIN_MS) };
+        let watch = Watch { handler: self, now, stop_at: invocation::stop_at(now, deadline, MARGIN) };
         if event.dry_run {
             // Without a claim: a dry run leaves no trace, and the run at that time is still to come.
             return Ok(json!(Box::pin(watch.dry_run()).await?));
         }
-        let (about, lease) = (about::look(FUNCTION, &slot), invocation::lease(deadline));
-        let seen = self.ledger.once(&about, now, lease, Box::pin(watch.run())).await?;
+        let (about, lease) = (keys::look(FUNCTION, &slot), invocation::lease(deadline));
+        let seen = self.ledger.run_once(&about, now, lease, Box::pin(watch.run())).await?;
         Ok(seen.map_or_else(|| json!({"slot": slot, "repeated": true}), |seen| json!(seen)))
     }
 }

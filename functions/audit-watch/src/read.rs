@@ -9,7 +9,7 @@ use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::iot_api::UNREADABLE;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_core::api;
 use fleetwarden_core::check::CheckName;
@@ -150,7 +150,7 @@ pub(crate) async fn ledger_items(
     ledger: &Ledger,
     tasks: impl Iterator<Item = &str>,
 ) -> Result<BTreeMap<String, Item>, Error> {
-    let keys: Vec<(String, &str)> = tasks.map(|task| (about::audit_task(task), "audit")).collect();
+    let keys: Vec<(String, &str)> = tasks.map(|task| (keys::audit_task(task), "audit")).collect();
     let items = ledger.get_all(&keys).await?.into_iter();
     Ok(items.filter_map(|item| Some((item.get_text("task_id")?.to_owned(), item))).collect())
 }

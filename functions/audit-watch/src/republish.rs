@@ -34,7 +34,7 @@ impl Notifications<'_> {
         for run in audits {
             let sent = self.publish_one(run).await;
             tracing::warn!(
-                task.id = run.task_id,
+                audit.task_id = run.task_id,
                 sent = sent.is_ok() && !self.dry_run,
                 error = sent.as_ref().err(),
                 "no notification of the audit was handled"

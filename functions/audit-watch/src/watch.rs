@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::kept::Kept;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
+use fleetwarden_aws::state_item::StateItem;
 use fleetwarden_core::metrics;
-use fleetwarden_core::metrics::AuditWatch as Counts;
+use fleetwarden_core::metrics::audit_watch::AuditWatch as Counts;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 
@@ -89,10 +89,10 @@ impl Watch<'_> {
     pub(crate) async fn run(self) -> Result<Report, Error> {
         let Handler { account, region, topic, ledger, alerts, .. } = self.handler;
         let now = self.now;
-        let kept = Kept::new(ledger.clone(), about::audit_watch());
+        let kept = StateItem::new(ledger.clone(), keys::audit_watch());
         let state: State = kept.read().await?;
         let Look { read, republished, report } = self.look(state, false).await?;
-        (self.handler.emit)(&metrics::audit_watch_line(now, &report.counts));
+        (self.handler.emit)(&metrics::audit_watch::audit_watch_line(now, &report.counts));
         let place = Place { account, region, topic: topic.arn() };
         let mut after: State = kept
             .change(now, |state: &mut State| {
@@ -104,7 +104,7 @@ impl Watch<'_> {
                 alerts::note(&mut state.notices, &report.problems, &place, now);
             })
             .await?;
-        kept.tell(alerts, &mut after, now).await?;
+        kept.raise_pending(alerts, &mut after, now).await?;
         Ok(report)
     }
 
@@ -113,7 +113,7 @@ impl Watch<'_> {
     /// # Errors
     /// If the ledger does not answer.
     pub(crate) async fn dry_run(self) -> Result<Report, Error> {
-        let kept = Kept::new(self.handler.ledger.clone(), about::audit_watch());
+        let kept = StateItem::new(self.handler.ledger.clone(), keys::audit_watch());
         self.look(kept.read().await?, true).await.map(|look| look.report)
     }
 

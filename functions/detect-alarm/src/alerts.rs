@@ -12,7 +12,7 @@ use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
 use fleetwarden_core::names::is_thing_name;
 use fleetwarden_core::policy::AlarmDecision;
-use fleetwarden_core::policy::AlarmHeld;
+use fleetwarden_core::policy::AlarmHold;
 use fleetwarden_core::policy::AlarmOutcome;
 use fleetwarden_core::policy::AlarmSettings;
 use fleetwarden_core::policy::AlarmSubject;
@@ -175,20 +175,20 @@ pub(crate) fn incident(
 }
 
 /// What keeps a rule from acting, in words.
-pub(crate) fn held(held: &AlarmHeld<'_>) -> Text {
+pub(crate) fn held(held: &AlarmHold<'_>) -> Text {
     match held {
-        AlarmHeld::ProtectedBy(protection) => text!("protected: {}", protection),
-        AlarmHeld::ProtectionUnknown => {
+        AlarmHold::ProtectedBy(protection) => text!("protected: {}", protection),
+        AlarmHold::ProtectionUnknown => {
             "protected things or groups: it is unknown whether this is one".into()
         }
-        AlarmHeld::RegistrationUnknown => "it is unknown whether the thing is registered".into(),
-        AlarmHeld::RuleUnknown(rule) => text!("the earlier rule {} cannot be evaluated", name(rule)),
-        AlarmHeld::Ended => "the alarm has ended".into(),
-        AlarmHeld::NothingToMitigate => {
+        AlarmHold::RegistrationUnknown => "it is unknown whether the thing is registered".into(),
+        AlarmHold::RuleUnknown(rule) => text!("the earlier rule {} cannot be evaluated", name(rule)),
+        AlarmHold::Ended => "the alarm has ended".into(),
+        AlarmHold::NothingToMitigate => {
             "there is no registered thing, or the alarm is not Device Defender's".into()
         }
-        AlarmHeld::NothingToVerify => "the alarm is not Device Defender's".into(),
-        AlarmHeld::Verified(said) => text!("its verification state is {}", said.as_str()),
+        AlarmHold::NothingToVerify => "the alarm is not Device Defender's".into(),
+        AlarmHold::Verified(said) => text!("its verification state is {}", said.as_str()),
     }
 }
 

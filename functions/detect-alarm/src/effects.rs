@@ -8,7 +8,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clock::Clock;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::alarm::Life;
@@ -17,9 +17,9 @@ use fleetwarden_core::alarm::message::AlarmMitigationMessage;
 use fleetwarden_core::alarm::message::AlarmMitigationRequest;
 use fleetwarden_core::alarm::message::AlarmStep;
 use fleetwarden_core::alarm::message::ViolationRef;
-use fleetwarden_core::alarm::metrics;
 use fleetwarden_core::alarm::record::AlarmRecord;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::metrics::alarms;
 use fleetwarden_core::policy::AlarmDecision;
 use fleetwarden_core::policy::AlarmMitigate;
 use fleetwarden_core::policy::AlarmOutcome;
@@ -125,7 +125,7 @@ impl Effects<'_> {
         match put.map_err(Error::aws(name, id)) {
             Ok(_) => {
                 self.alarms.verified(id, verify.state, now).await?;
-                (self.emit)(&metrics::verified_line(&life.alarm, now));
+                (self.emit)(&alarms::verified_line(&life.alarm, now));
                 Ok(None)
             }
             // The service no longer has the violation: there is nothing to say it of.
@@ -162,9 +162,9 @@ impl Effects<'_> {
         let Some(since) = flaps.since else { return Ok(()) };
         let alert = alerts::flapping(subject, decision, flaps.times, since, &self.policy.alarms());
         let ledger = self.alarms.ledger();
-        let known = ledger.get(&about::alert(&alert.id()), "claim").await?;
+        let known = ledger.get(&keys::alert(&alert.id()), "claim").await?;
         if known.is_none() {
-            (self.emit)(&metrics::flapping_line(&subject.life.alarm, subject.at));
+            (self.emit)(&alarms::flapping_line(&subject.life.alarm, subject.at));
         }
         self.alerts.raise(&alert).await
     }

@@ -3,16 +3,16 @@
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::Error;
-use fleetwarden_aws::alarms::Heard;
 use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::alarms::Known;
-use fleetwarden_aws::alarms::Taken;
+use fleetwarden_aws::alarms::Turn;
+use fleetwarden_aws::alarms::Update;
 use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::alarm::EventType;
 use fleetwarden_core::alarm::Incoming;
 use fleetwarden_core::alarm::message::Settle;
-use fleetwarden_core::alarm::metrics;
 use fleetwarden_core::alarm::record::AlarmRecord;
+use fleetwarden_core::metrics::alarms;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 
@@ -50,9 +50,9 @@ impl DetectAlarm {
     /// ends is read when the begin has settled, and again before a mitigation starts.
     async fn event(&self, event: &AlarmEvent) -> Result<(), Error> {
         let now = self.consumer.clock.now();
-        let Heard { known, is_news } = self.alarms.hear(event, now).await?;
+        let Update { known, is_news } = self.alarms.record(event, now).await?;
         if is_news {
-            (self.emit)(&metrics::event_line(event, &known.life, now));
+            (self.emit)(&alarms::event_line(event, &known.life, now));
         }
         if let EventType::Unknown(word) = &event.event {
             let id = &event.alarm.violation_id;
@@ -89,7 +89,7 @@ impl DetectAlarm {
     async fn settled(&self, settle: &Settle) -> Result<(), Error> {
         let now = self.consumer.clock.now();
         let id = &settle.violation_id;
-        if self.alarms.take_round(settle, now).await? == Taken::Passed {
+        if self.alarms.take_round(settle, now).await? == Turn::Passed {
             tracing::info!(violation.id = id, "nothing to do: another copy of the message was handled");
             return Ok(());
         }

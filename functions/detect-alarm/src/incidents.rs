@@ -13,10 +13,10 @@ use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::ledger::Attempt;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::populations::Populations;
 use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::metrics;
+use fleetwarden_core::metrics::alarms;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::StreamExt as _;
@@ -90,7 +90,7 @@ impl Incidents<'_> {
         let (incident, is_new) = self.alarms.open_incident(&behavior, &noticed, now).await?;
         if is_new {
             tracing::warn!(incident.id = incident.id, devices, "opened an incident");
-            (self.emit)(&metrics::incident_line(&life.alarm, incident.devices, now));
+            (self.emit)(&alarms::incident_line(&life.alarm, incident.devices, now));
         }
         Ok(Noticed::Incident(incident))
     }
@@ -115,7 +115,7 @@ impl Incidents<'_> {
         let ledger = self.alarms.ledger();
         let lease = now.plus_seconds(LEASE_SECONDS);
         let work = Box::pin(self.alert(life, incident, now));
-        let attempt = ledger.try_once(&about::incident_alert(&incident.id), now, lease, work).await?;
+        let attempt = ledger.try_run_once(&keys::incident_alert(&incident.id), now, lease, work).await?;
         if let Attempt::Busy(_) = attempt {
             // The record that raises the alert is done only when the topic has taken it.
             return Ok(());

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::mitigations::Holder;
 use fleetwarden_aws::mitigations::Mitigations;
@@ -90,7 +90,7 @@ impl Tasks<'_> {
     /// what was done.
     pub(crate) async fn is_started(&self, command: &Command) -> Result<bool, Failure> {
         let id = command.text("taskId");
-        let Some(item) = self.ledger.get(&about::mitigation(id), "task").await? else { return Ok(false) };
+        let Some(item) = self.ledger.get(&keys::mitigation(id), "task").await? else { return Ok(false) };
         if item.get_text(attribute::COMMAND_HASH) != Some(&self.hash(command)) {
             return Ok(false);
         }

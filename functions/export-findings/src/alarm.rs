@@ -1,6 +1,7 @@
 //! One event of an alarm: one log event in a stream of its own, and one archive object.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::archive;
@@ -17,7 +18,7 @@ pub(crate) async fn export(
     message: &AlarmExportMessage<'_>,
     log: &FindingsLog,
     to: &Archive,
-    time_out: i64,
+    time_out: Duration,
 ) -> Result<(), Error> {
     let lines: [Cow<'_, str>; 1] = [one_line(message.alarm_record.get())];
     let object = gzip(&lines).map_err(|source| Error::Disk { what: "compressing an alarm", source })?;

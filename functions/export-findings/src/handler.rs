@@ -1,5 +1,7 @@
 //! A batch of the finding queue: each message read, verified and exported.
 
+use std::time::Duration;
+
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::Error;
@@ -22,6 +24,7 @@ use serde::de::IgnoredAny;
 use crate::alarm;
 use crate::log::FindingsLog;
 use crate::page::Page;
+use crate::summary::Summaries;
 
 /// The function's name.
 const FUNCTION: &str = "export-findings";
@@ -38,7 +41,7 @@ pub struct Handler {
     pub archive: Archive,
     /// Where the check's record is.
     pub ledger: Ledger,
-    /// Where people are told.
+    /// Where alerts go.
     pub alerts: Alerts,
     /// Where a record goes that can never be handled.
     pub parking: Queue,
@@ -69,7 +72,7 @@ impl Handler {
     /// If every record is to be delivered again.
     pub async fn handle(&self, event: LambdaEvent<SqsEvent>) -> Result<SqsBatchResponse, Error> {
         let deadline = invocation::deadline(&event.context);
-        let time_out = deadline.0.saturating_sub(self.clock.now().0);
+        let time_out = deadline.since(self.clock.now());
         let export = async |body: &str, _: Millis| self.export(body, time_out).await;
         let consumer = Consumer {
             function: FUNCTION,
@@ -80,8 +83,8 @@ impl Handler {
         consumer.consume(event.payload, &event.context, export).await
     }
 
-    /// Exports what one message holds. `time_out` is how long an invocation can live, in milliseconds.
-    async fn export(&self, body: &str, time_out: i64) -> Result<(), Error> {
+    /// Exports what one message holds. `time_out` is how long an invocation can live.
+    async fn export(&self, body: &str, time_out: Duration) -> Result<(), Error> {
         let refused = |what: String| Error::Input(format!("export message: {what}"));
         if is_alarm(body)? {
             let message: AlarmExportMessage<'_> = batch::parse("export message", body)?;
@@ -96,7 +99,11 @@ impl Handler {
                 let page = Page { audit, check, number: *page, part: *part, findings };
                 page.export(&self.log, &self.archive, time_out).await
             }
-            Export::Summary(tally) => self.summarize(audit, check, tally).await,
+            Export::Summary(tally) => self.summaries().export(audit, check, tally).await,
         }
+    }
+    fn summaries(&self) -> Summaries<'_> {
+        let Self { log, archive, ledger, alerts, clock, emit, .. } = self;
+        Summaries { log_group: log.group(), archive, ledger, alerts, clock, emit: *emit }
     }
 }

@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config;
@@ -18,7 +19,7 @@ use aws_sdk_cloudwatchlogs::types::RejectedLogEventsInfo;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::retries::NoSecondAppend;
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::pack;
@@ -26,8 +27,8 @@ use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::shown;
 use serde::Deserialize;
 
-/// How long an invocation lives at least, in milliseconds: the time-out that the template gives.
-const TIME_OUT_MS: i64 = 60_000;
+/// How long an invocation lives at least: the time-out that the template gives.
+const TIME_OUT: Duration = Duration::from_mins(1);
 /// The largest event, in bytes: what a request holds, without what the service counts for each event.
 const MAX_EVENT: usize = pack::LOGS.bytes - pack::LOGS.overhead;
 
@@ -67,24 +68,24 @@ impl FindingsLog {
         &self,
         stream: &str,
         events: &[Cow<'_, str>],
-        time_out: i64,
+        time_out: Duration,
     ) -> Result<(), Error> {
         if self.create(stream).await? {
             return self.put(stream, &events.iter().collect::<Vec<_>>()).await;
         }
-        let until = self.created(stream).await?.0.saturating_add(time_out.max(TIME_OUT_MS));
+        let until = self.created(stream).await?.plus(time_out.max(TIME_OUT));
         let now = self.clock.now();
-        if now.0 <= until {
+        if now <= until {
             return Err(Error::Later(format!(
-                "the log stream {stream} may be being written by another delivery until {}",
-                Millis(until).rfc3339()
+                "another delivery may be writing the log stream {stream} until {}",
+                until.rfc3339()
             )));
         }
         // The claim is one of the content: the same page, exported again with other findings, is read again.
         let content = Digest::new("log stream").parts(events.iter().map(AsRef::as_ref)).hex();
-        let lease = Millis(now.0.saturating_add(time_out));
+        let lease = now.plus(time_out);
         self.ledger
-            .once(&about::log_stream(stream, &content), now, lease, self.complete(stream, events))
+            .run_once(&keys::log_stream(stream, &content), now, lease, self.complete(stream, events))
             .await
             .map(drop)
     }
@@ -121,7 +122,7 @@ impl FindingsLog {
         let created = found.and_then(aws_sdk_cloudwatchlogs::types::LogStream::creation_time);
         created.map(Millis).ok_or_else(|| {
             Error::Later(format!(
-                "the log stream {stream} exists, and DescribeLogStreams does not list it yet"
+                "the log stream {stream} exists, but DescribeLogStreams does not list it yet"
             ))
         })
     }
@@ -152,7 +153,7 @@ impl FindingsLog {
             .iter()
             .map(|event| {
                 let (id, bytes) = (shown(identity(event)), event.len());
-                format!("finding {id} has {bytes} bytes and a log event takes {MAX_EVENT}")
+                format!("finding {id} has {bytes} bytes; a log event takes {MAX_EVENT}")
             })
             .collect();
         for run in pack::runs(&fitting, pack::LOGS, |event| event.len()) {
@@ -173,7 +174,7 @@ impl FindingsLog {
 
 /// The page is parked as a whole and loses nothing by it: delivered again, it adds only what is missing.
 fn not_taken(stream: &str, refused: &[String]) -> Error {
-    Error::Input(format!("PutLogEvents on {stream}: {}; all others are written", refused.join("; ")))
+    Error::Input(format!("PutLogEvents on {stream}: {}; all other events are written", refused.join("; ")))
 }
 
 /// How many events of a request the service did not take, in words. It gives places in the list: those before

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::io::Write as _;
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::GzBuilder;
@@ -16,7 +17,7 @@ use serde_json::value::RawValue;
 
 use crate::log::FindingsLog;
 
-/// A page, or the part of one that fitted a message.
+/// A page, or the part of one that fits into a message.
 pub(crate) struct Page<'m> {
     pub(crate) audit: &'m Audit,
     pub(crate) check: &'m CheckName,
@@ -27,7 +28,12 @@ pub(crate) struct Page<'m> {
 
 impl Page<'_> {
     /// Writes the page to the log and to the archive, side by side: neither waits for the other.
-    pub(crate) async fn export(&self, log: &FindingsLog, to: &Archive, time_out: i64) -> Result<(), Error> {
+    pub(crate) async fn export(
+        &self,
+        log: &FindingsLog,
+        to: &Archive,
+        time_out: Duration,
+    ) -> Result<(), Error> {
         if self.findings.is_empty() {
             return Ok(());
         }

@@ -9,7 +9,7 @@ use fleetwarden_aws::ledger::IndexKey;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::MITIGATIONS;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::OF_AUDIT;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_commands::Command;
@@ -84,7 +84,7 @@ async fn find(
     limit: i32,
 ) -> Result<(Vec<Found>, bool), Failure> {
     let page = if let Some(audit) = wanted.audit {
-        ledger.query_page(&about::audit_task(audit), OF_AUDIT, after, Some(limit)).await?
+        ledger.query_page(&keys::audit_task(audit), OF_AUDIT, after, Some(limit)).await?
     } else {
         let place = after.and_then(|after| after.split_once('/'));
         let before = place.map(|(range, pk)| IndexKey { pk, sk: TASK, range });
@@ -99,7 +99,7 @@ async fn find(
 async fn items(ledger: &Ledger, found: &[Found]) -> Result<BTreeMap<String, Item>, Failure> {
     // A command's task stands with its audit once for each check, and one call takes a key only once.
     let ids: BTreeMap<&str, String> =
-        found.iter().map(|found| (found.task_id.as_str(), about::mitigation(&found.task_id))).collect();
+        found.iter().map(|found| (found.task_id.as_str(), keys::mitigation(&found.task_id))).collect();
     let keys: Vec<(String, &str)> = ids.into_values().map(|pk| (pk, TASK)).collect();
     let items = ledger.get_all(&keys).await?;
     let by_id = |item: Item| Some((item.get_text(attribute::TASK_ID)?.to_owned(), item));
@@ -117,7 +117,7 @@ fn found(item: &Item, of_audit: bool) -> Option<Found> {
         });
     }
     let pk = text("pk")?;
-    let task_id = pk.strip_prefix(&about::mitigation("")).unwrap_or_default().to_owned();
+    let task_id = pk.strip_prefix(&keys::mitigation("")).unwrap_or_default().to_owned();
     Some(Found { place: format!("{}/{pk}", text(attribute::DECIDED_AT)?), task_id, check: None })
 }
 
@@ -157,7 +157,7 @@ impl<'c> Wanted<'c> {
         } else {
             let fits = |(at, pk): (&str, &str)| {
                 let in_period = first.as_str() <= at && at <= last.as_str();
-                let id = pk.strip_prefix(&about::mitigation(""));
+                let id = pk.strip_prefix(&keys::mitigation(""));
                 Millis::parse(at).is_some() && in_period && id.is_some_and(is_name)
             };
             token.split_once('/').is_some_and(fits)

@@ -6,7 +6,7 @@
 
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_commands::Command;
@@ -63,7 +63,7 @@ enum Part {
 pub(crate) async fn show(ledger: &Ledger, command: &Command, mut room: Room<'_>) -> Result<Shown, Failure> {
     let id = command.text("taskId");
     let begin = Place::read(command.text("nextToken"))?;
-    let pk = about::mitigation(id);
+    let pk = keys::mitigation(id);
     let Some(item) = ledger.get(&pk, "task").await? else {
         let what = format!("the ledger has no mitigation task '{id}': MitigationList has those of 400 days");
         return Err(Failure::Refused { name: "NoMitigation", what });

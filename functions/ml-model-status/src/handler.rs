@@ -1,8 +1,10 @@
 //! An invocation: what is asked, and the claim by which a repeated delivery of one schedule does nothing.
 
+use std::time::Duration;
+
 use fleetwarden_aws::Error;
 use fleetwarden_aws::invocation;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::metrics;
 use lambda_runtime::Context;
 use serde::Deserialize;
@@ -14,7 +16,7 @@ use crate::MlModelStatus;
 const NAME: &str = "ml-model-status";
 /// What is left of an invocation when it stops asking, in milliseconds: enough for the snapshot and the alerts. Of a short
 /// one it is a quarter.
-const MARGIN_MS: i64 = 45_000;
+const MARGIN: Duration = Duration::from_secs(45);
 
 /// The event.
 #[derive(Debug, Default, Deserialize)]
@@ -34,17 +36,26 @@ impl MlModelStatus {
         let request: Request = invocation::wish(event, "{}")?;
         let outcome = self.run_once(request, context).await;
         let failed = u64::from(outcome.is_err());
-        (self.emit)(&metrics::invocation_line(NAME, self.clock.now(), 1, failed, 0));
+        (self.emit)(
+            &metrics::invocation::Invocation {
+                function: NAME,
+                at: self.clock.now(),
+                records: 1,
+                failed,
+                parked: 0,
+            }
+            .line(),
+        );
         outcome
     }
 
     async fn run_once(&self, request: Request, context: &Context) -> Result<Value, Error> {
         let slot = invocation::slot(request.scheduled_at.as_deref(), context)?;
         let (now, deadline) = (self.clock.now(), invocation::deadline(context));
-        let (about, lease) = (about::look(NAME, &slot), invocation::lease(deadline));
-        let stop_at = invocation::stop_at(now, deadline, MARGIN_MS);
+        let (about, lease) = (keys::look(NAME, &slot), invocation::lease(deadline));
+        let stop_at = invocation::stop_at(now, deadline, MARGIN);
         let run = Box::pin(self.run((now, stop_at)));
-        let status = self.ledger.once(&about, now, lease, run).await?;
+        let status = self.ledger.run_once(&about, now, lease, run).await?;
         Ok(status.map_or_else(|| json!({"slot": slot, "repeated": true}), |status| json!(status)))
     }
 }

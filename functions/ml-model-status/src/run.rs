@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::kept::Kept;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::model_status;
+use fleetwarden_aws::state_item::StateItem;
 use fleetwarden_core::metrics::models::model_lines;
 use fleetwarden_core::models::ModelsStatus;
 use fleetwarden_core::timestamp::Millis;
@@ -40,7 +40,7 @@ impl MlModelStatus {
     /// Asks for all models, writes the snapshot and the status, and raises the alerts that are due.
     pub(crate) async fn run(&self, (now, stop_at): (Millis, Millis)) -> Result<ModelsStatus, Error> {
         let detect = Detect { iot: &self.iot, pace: &self.pace, clock: &self.clock, stop_at };
-        let kept = Kept::new(self.ledger.clone(), about::model_watch());
+        let kept = StateItem::new(self.ledger.clone(), keys::model_watch());
         let snapshot: Snapshot = kept.read().await?;
         let mut blind = Vec::new();
         let all = answered(detect.profiles().await, &mut blind);
@@ -86,7 +86,7 @@ impl MlModelStatus {
         for line in model_lines(&status) {
             (self.emit)(&line);
         }
-        let alerted = kept.tell(&self.alerts, &mut after, now).await.map(drop);
+        let alerted = kept.raise_pending(&self.alerts, &mut after, now).await.map(drop);
         status.fit(STATUS_BYTES);
         Error::of_both(alerted, model_status::keep(&self.ledger, &status).await)?;
         Ok(status)

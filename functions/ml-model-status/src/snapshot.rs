@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::kept::HasNotices;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
+use fleetwarden_aws::state_item::HasNotices;
 use fleetwarden_core::alarm::Confidence;
 use fleetwarden_core::models::Sample;
 use fleetwarden_core::notices::Notices;
@@ -79,7 +79,7 @@ pub(crate) async fn read_profiles(
     ledger: &Ledger,
     profiles: impl Iterator<Item = &String>,
 ) -> Result<BTreeMap<String, Profile>, Error> {
-    let keys: Vec<(String, &str)> = profiles.map(|profile| (about::models(profile), LATEST)).collect();
+    let keys: Vec<(String, &str)> = profiles.map(|profile| (keys::models(profile), LATEST)).collect();
     let items = ledger.get_all(&keys).await?.into_iter();
     let read = |item: Item| {
         let profile = serde_json::from_str(item.get_text(MODELS)?).ok()?;
@@ -95,7 +95,7 @@ pub(crate) async fn write_profiles(
     now: Millis,
 ) -> Result<(), Error> {
     let item = |(name, profile): (&String, &Profile)| {
-        Item::new(&about::models(name), LATEST, now).text(PROFILE, name).json(MODELS, profile)
+        Item::new(&keys::models(name), LATEST, now).text(PROFILE, name).json(MODELS, profile)
     };
     ledger.put_all(profiles.iter().map(item).collect()).await
 }

@@ -1,6 +1,8 @@
 //! An invocation: by the schedule, once for each of its times, by somebody who wants to know now, or by the function's
 //! own queue, which continues a review.
 
+use std::time::Duration;
+
 use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
@@ -11,7 +13,7 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::metrics;
@@ -30,7 +32,7 @@ use crate::store::Continuation;
 const FUNCTION: &str = "suppression-review";
 /// What is left of an invocation when it stores the review: enough to write some 100 MB and to alert. Of a short
 /// invocation, as on one machine, it is a quarter.
-const MARGIN_MS: i64 = 60_000;
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// The function with all that it talks to.
 pub struct Handler {
@@ -83,7 +85,16 @@ impl Handler {
         let event: Event = invocation::wish(payload, "{\"dryRun\": true}")?;
         let done = self.begin(event, &context).await;
         let failed = u64::from(done.is_err());
-        (self.emit)(&metrics::invocation_line(FUNCTION, self.clock.now(), 1, failed, 0));
+        (self.emit)(
+            &metrics::invocation::Invocation {
+                function: FUNCTION,
+                at: self.clock.now(),
+                records: 1,
+                failed,
+                parked: 0,
+            }
+            .line(),
+        );
         done
     }
 
@@ -110,12 +121,12 @@ impl Handler {
         let slot = if event.dry_run { context.request_id.clone() } else { slot };
         let deadline = invocation::deadline(context);
         let review = self.review(deadline).begin(slot.clone(), event.dry_run);
-        let answer = self.once(&about::review(&slot, 0), deadline, Box::pin(review)).await?;
+        let answer = self.once(&keys::review(&slot, 0), deadline, Box::pin(review)).await?;
         Ok(answer.unwrap_or_else(|| json!({"slot": slot, "repeated": true})))
     }
 
     async fn resume(&self, message: &Continuation, deadline: Millis) -> Result<(), Error> {
-        let about = about::review(&message.slot, message.step);
+        let about = keys::review(&message.slot, message.step);
         let review = self.review(deadline).resume(message);
         self.once(&about, deadline, Box::pin(review)).await.map(drop)
     }
@@ -127,11 +138,11 @@ impl Handler {
         deadline: Millis,
         work: impl Future<Output = Result<Value, Error>>,
     ) -> Result<Option<Value>, Error> {
-        self.ledger.once(about, self.clock.now(), invocation::lease(deadline), work).await
+        self.ledger.run_once(about, self.clock.now(), invocation::lease(deadline), work).await
     }
 
     fn review(&self, deadline: Millis) -> Review<'_> {
-        let stop_at = invocation::stop_at(self.clock.now(), deadline, MARGIN_MS);
+        let stop_at = invocation::stop_at(self.clock.now(), deadline, MARGIN);
         Review { handler: self, budget: Budget { clock: &self.clock, stop_at } }
     }
 }

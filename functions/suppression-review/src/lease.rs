@@ -7,7 +7,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::state::State;
@@ -24,7 +24,7 @@ pub(crate) struct Lease<'a> {
 impl Lease<'_> {
     /// The other review that holds the lease, by its slot.
     pub(crate) async fn other_holder(&self, slot: &str) -> Result<Option<String>, Error> {
-        let item = self.ledger.get(&about::keeping_review(), "latest").await?;
+        let item = self.ledger.get(&keys::keeping_review(), "latest").await?;
         let held =
             item.and_then(|item| Some((item.get_text("slot")?.to_owned(), item.get_number("step_at")?)));
         let lasts = |at: i64| self.clock.now().0 < at.saturating_add(LEASE_MS);
@@ -45,7 +45,7 @@ impl Lease<'_> {
         if state.dry_run || state.reconciler.is_some() {
             return Ok(());
         }
-        let item = Item::new(&about::keeping_review(), "latest", self.clock.now());
+        let item = Item::new(&keys::keeping_review(), "latest", self.clock.now());
         self.ledger.put(item.text("slot", &state.slot).number("step_at", at.0)).await
     }
 }

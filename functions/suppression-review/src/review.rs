@@ -2,7 +2,7 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::metrics;
 use serde_json::Value;
@@ -199,10 +199,10 @@ impl<'h> Review<'h> {
             alerts.extend(alerts::at_end(policy, &state, &summary));
             self.raise(&alerts).await?;
             self.store().save_snapshot(&summary.snapshot).await?;
-            let debt = Item::new(&about::debt(), "latest", state.began).json("debt", &summary.debt);
+            let debt = Item::new(&keys::debt(), "latest", state.began).json("debt", &summary.debt);
             ledger.put(debt).await?;
             self.lease().release(&state).await?;
-            for line in metrics::debt_lines(&summary.debt) {
+            for line in metrics::debt::debt_lines(&summary.debt) {
                 (self.handler.emit)(&line);
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! `before` is the history after the audits before, fetched once; keys of this audit are noted in `seen` as
 //! they come. At the end both are merged to the history after this audit. An invocation that stops early
-//! keeps its keys as a segment in the archive, and the last one gathers them.
+//! saves its keys as a segment in the archive, and the last one loads them all.
 //!
 //! Two audits of a check can be triaged at the same time. The second to end merges again, with the history that the
 //! first one left. Once the history of a later audit is there, an earlier audit leaves it as it is.
@@ -22,7 +22,7 @@ use fleetwarden_aws::archive;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::history;
 use fleetwarden_core::history::Change;
@@ -33,7 +33,7 @@ use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::Tally;
 
-use crate::sorted;
+use crate::sort;
 
 /// How often a history is merged, if other audits of the check keep ending meanwhile.
 const ROUNDS: u32 = 4;
@@ -62,7 +62,7 @@ struct Place {
 impl Place {
     async fn look_up(ledger: &Ledger, message: &CheckMessage) -> Result<Self, Error> {
         let audit = &message.audit;
-        let latest = ledger.get(&about::history(&message.check), "latest").await?;
+        let latest = ledger.get(&keys::history(&message.check), "latest").await?;
         let text = |name| latest.as_ref().and_then(|item: &Item| item.get_text(name)).map(ToOwned::to_owned);
         let repeated = text("task_id").is_some_and(|task| task == audit.task_id);
         let started_at = latest.as_ref().and_then(|item| item.get_number("started_at"));
@@ -111,8 +111,8 @@ impl History {
         self.seen.write_all(&record.encode()).map_err(disk)
     }
 
-    /// Keeps what was noted as a segment in the archive: the findings of these pages.
-    pub(crate) async fn keep(
+    /// Saves what was noted as a segment in the archive: the findings of these pages.
+    pub(crate) async fn save(
         mut self,
         archive: &Archive,
         message: &CheckMessage,
@@ -123,8 +123,12 @@ impl History {
         archive.put_file(&key, &self.folder.file("seen")).await
     }
 
-    /// Gathers the segments that earlier invocations kept. The error `NoSuchKey` says that one has expired.
-    pub(crate) async fn gather(&mut self, archive: &Archive, message: &CheckMessage) -> Result<(), Error> {
+    /// Loads the segments that earlier invocations saved. The error `NoSuchKey` says that one has expired.
+    pub(crate) async fn load_segments(
+        &mut self,
+        archive: &Archive,
+        message: &CheckMessage,
+    ) -> Result<(), Error> {
         self.seen.flush().map_err(disk)?;
         for pages in message.resume.iter().flat_map(|resume| &resume.segments) {
             let key = archive::segment_key(&message.audit, &message.check, restarts(message), pages);
@@ -147,7 +151,7 @@ impl History {
             tally.clone_from(&counted);
             let open = self.merge(message, tally)?;
             if self.place.overtaken {
-                tracing::warn!(check = %message.check, task = message.audit.task_id, "the history of a later audit stays");
+                tracing::warn!(check = %message.check, audit.task_id = message.audit.task_id, "the history of a later audit stays");
                 return Ok(());
             }
             if self.put(ledger, archive, message, open).await? {
@@ -156,7 +160,7 @@ impl History {
                     None => Ok(()),
                 };
             }
-            tracing::info!(check = %message.check, "another audit of the check has ended meanwhile: its history is merged");
+            tracing::info!(check = %message.check, "another audit of the check ended meanwhile: its history is merged");
             self.place = Place::look_up(ledger, message).await?;
             (self.before, self.records) = fetch(archive, &self.folder, &self.place).await?;
         }
@@ -174,8 +178,8 @@ impl History {
         let mut open = 0;
         let mut merge = || {
             let mut out = BufWriter::new(File::create(file("after"))?);
-            let before = sorted::records(File::open(file("before"))?);
-            let current = sorted::sort(&File::open(file("seen"))?, &file("runs"))?;
+            let before = sort::records(File::open(file("before"))?);
+            let current = sort::sort(&File::open(file("seen"))?, &file("runs"))?;
             let count = |change| match change {
                 Change::Found { status: Status::New, severity, .. } if overtaken => {
                     Counts::change(tally, change);
@@ -209,7 +213,7 @@ impl History {
         let (audit, check) = (&message.audit, &message.check);
         let object = archive::history_key(audit, check);
         archive.put_file(&object, &self.folder.file("after")).await?;
-        let item = Item::new(&about::history(check), "latest", audit.started_at)
+        let item = Item::new(&keys::history(check), "latest", audit.started_at)
             .text("task_id", &audit.task_id)
             .number("started_at", audit.started_at.0)
             .text("object", object)
@@ -230,7 +234,7 @@ async fn fetch(archive: &Archive, folder: &Folder, place: &Place) -> Result<(Fil
         match archive.get_file(object, &path).await {
             // Without its history a check is triaged as if for the first time: that is better than never.
             Err(Error::Aws { code, .. }) if code == "NoSuchKey" => {
-                tracing::error!(object, "the history is gone from the archive: every finding counts as new");
+                tracing::error!(object, "the history is missing in the archive: every finding counts as new");
             }
             fetched => fetched?,
         }
@@ -240,7 +244,7 @@ async fn fetch(archive: &Archive, folder: &Folder, place: &Place) -> Result<(Fil
     if bytes % RECORD_BYTES as u64 != 0 {
         let object = place.base.as_deref().unwrap_or_default();
         return Err(Error::Later(format!(
-            "{object}: {bytes} bytes are no history; delete the object to start anew"
+            "{object}: an object of {bytes} bytes is not a history; delete it to start a new one"
         )));
     }
     Ok((before, bytes / RECORD_BYTES as u64))

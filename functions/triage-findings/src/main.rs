@@ -1,16 +1,14 @@
-//! Wires `triage-findings` to Lambda.
+//! Wires the function `triage-findings` to its environment.
 
-use aws_lambda_events::sqs::SqsEvent;
-use lambda_runtime::LambdaEvent;
+use fleetwarden_aws::telemetry;
 use lambda_runtime::service_fn;
-use triage_findings::Triage;
+use triage_findings::Handler;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    fleetwarden_aws::telemetry::init();
-    let triage = &Triage::from_env()
+    telemetry::init();
+    let handler = &Handler::from_env()
         .await
         .inspect_err(|error| tracing::error!(%error, "the function does not start"))?;
-    let handle = async |event: LambdaEvent<SqsEvent>| triage.handle(event.payload, &event.context).await;
-    lambda_runtime::run(service_fn(handle)).await
+    lambda_runtime::run(service_fn(async |event| handler.handle(event).await)).await
 }

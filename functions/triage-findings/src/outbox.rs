@@ -5,6 +5,8 @@
 //! tasks, however often triage was interrupted. If more waits than a continuation can hold, the fullest group goes:
 //! that depends on the findings, too, and on nothing else.
 
+mod text;
+
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -33,16 +35,13 @@ use fleetwarden_core::policy::Mitigate;
 use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Suppress;
-use fleetwarden_core::thing::Things;
-use serde_json::value::RawValue;
 
-use crate::parts;
-use crate::parts::Sent;
-use crate::parts::Text;
+use crate::outbox::text::brief;
+use crate::outbox::text::full;
+use crate::split::Attempt;
+use crate::split::Text;
+use crate::split::split;
 
-/// A record larger than this loses what is not needed to act on it (bytes): CloudWatch Logs took events of
-/// 256 KiB for years, and tools that read them may still count on it.
-const MAX_RECORD: usize = 240 << 10;
 /// How many findings go into one suppression message: at ten calls a second, some seconds of work.
 const SUPPRESSIONS: usize = 25;
 /// How much may wait, in bytes. A continuation is an item of the ledger (400 KB at most), in which the counts can take
@@ -119,7 +118,7 @@ impl<'p> Outbox<'p> {
         decision: &Decision<'p, '_>,
     ) -> Result<(), Error> {
         let brief = if self.repeated { Some(brief(record)?) } else { None };
-        self.records.push(Text { full: raw(record)?, brief });
+        self.records.push(Text { full: full(record)?, brief });
         let rule = decision.rule.unwrap_or_default();
         match (decision.outcome, record.finding.identifier()) {
             (Outcome::Suppress(suppress), Some(_)) => {
@@ -194,11 +193,11 @@ impl<'p> Outbox<'p> {
     }
 
     /// The messages of a page, and how many records each of its parts has. What waits for more stays.
-    pub(crate) fn page(&mut self, page: u32, sent: &Sent) -> Result<(Messages, Vec<usize>), Error> {
+    pub(crate) fn page(&mut self, page: u32, attempt: &Attempt) -> Result<(Messages, Vec<usize>), Error> {
         let records = std::mem::take(&mut self.records);
         let mut messages =
             Messages { mitigation: std::mem::take(&mut self.mitigations), ..Messages::default() };
-        let parts = parts::cut(&records, sent);
+        let parts = split(&records, attempt);
         let lengths = parts.iter().map(Vec::len).collect();
         for (part, findings) in (0..).zip(parts) {
             messages.finding.push(self.export(Export::Page { page, part, findings })?);
@@ -284,168 +283,9 @@ const fn finding_bytes(finding: &FindingRef) -> usize {
     PENDING_OVERHEAD + finding.finding_id.len()
 }
 
-/// A record's text. One that is far too large is brief.
-fn raw(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
-    let text = serde_json::value::to_raw_value(record).map_err(unwritable(record))?;
-    if text.get().len() <= MAX_RECORD { Ok(text) } else { brief(record) }
-}
-
-/// A record's text without its related resources, its additional information, the rules that were passed over, and
-/// all of its things but their names.
-fn brief(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
-    let mut finding = record.finding.clone();
-    finding.related.clear();
-    finding.reason = finding.reason.map(|reason| reason.chars().take(1000).collect());
-    if let Some(resource) = &mut finding.resource {
-        resource.additional_info.clear();
-    }
-    let mut things = record.things.clone();
-    if let Things::Known(things) = &mut things {
-        for thing in things {
-            (thing.described, thing.groups) = (None, None);
-        }
-    }
-    let decision = record.decision.brief();
-    let brief = FindingRecord { finding: &finding, things: &things, decision: &decision, ..record.clone() };
-    serde_json::value::to_raw_value(&brief).map_err(unwritable(record))
-}
-
-fn unwritable(record: &FindingRecord<'_>) -> impl FnOnce(serde_json::Error) -> Error {
-    move |e| Error::Input(format!("finding {}: {e}", record.finding.finding_id))
-}
-
 fn json(message: &impl serde::Serialize) -> Result<Outgoing, Error> {
     serde_json::to_string(message).map(Outgoing::from).map_err(|e| Error::Input(e.to_string()))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-    use std::collections::BTreeSet;
-
-    use fleetwarden_core::finding::Finding;
-    use fleetwarden_core::history::Status;
-    use fleetwarden_core::listing::Listing;
-    use fleetwarden_core::message::Resume;
-    use fleetwarden_core::policy::Subject;
-    use fleetwarden_core::timestamp::Millis;
-    use serde_json::Value;
-    use serde_json::json;
-
-    use super::*;
-
-    const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
-
-    fn finding(number: usize, rules: usize, reason: &str) -> Finding {
-        let certificate = format!("{:03x}{number:061x}", number % rules);
-        let finding = json!({
-            "findingId": format!("{number:032x}"), "severity": "MEDIUM", "isSuppressed": false,
-            "reasonForNonComplianceCode": reason,
-            "nonCompliantResource": {
-                "resourceType": "DEVICE_CERTIFICATE",
-                "resourceIdentifier": {"deviceCertificateId": certificate},
-            },
-        });
-        let page = Listing::read(&json!({"findings": [finding]}).to_string()).unwrap();
-        page.findings.into_iter().next().unwrap().into_finding(&CheckName::new(CHECK), String::new)
-    }
-
-    /// What the policy decides on these findings, page by page, each page after a continuation if there are any. Gives
-    /// the mitigations and the size of the largest continuation.
-    fn mitigations(policy: &str, findings: &[Finding], continued: bool) -> (Vec<Value>, usize) {
-        let policy = Policy::parse(policy.as_bytes()).unwrap();
-        let audit = json!({"account": "123456789012", "region": "us-east-1", "taskId": "t", "startedAt": 1});
-        let message = json!({"audit": audit, "check": CHECK, "nonCompliant": 1});
-        let mut message: CheckMessage = serde_json::from_value(message).unwrap();
-        let mut outbox = Outbox::new(&message, &policy, false);
-        let (mut sent, mut largest) = (Vec::new(), 0);
-        for (page, findings) in (0..).zip(findings.chunks(250)) {
-            for finding in findings {
-                add(&mut outbox, &policy, finding);
-            }
-            sent.extend(outbox.page(page, &Sent::Never).unwrap().0.mitigation);
-            if continued {
-                let reason_codes = outbox.reason_codes.iter().cloned().collect();
-                let resume = Resume { pending: outbox.pending.clone(), reason_codes, ..Resume::default() };
-                message.resume = Some(resume);
-                largest = largest.max(serde_json::to_string(&message).unwrap().len());
-                outbox = Outbox::new(&message, &policy, false);
-            }
-        }
-        sent.extend(outbox.end().unwrap().mitigation);
-        (sent.iter().map(|sent| serde_json::from_str(&sent.body).unwrap()).collect(), largest)
-    }
-
-    fn add<'p>(outbox: &mut Outbox<'p>, policy: &'p Policy, finding: &Finding) {
-        let at = Millis(1_795_392_000_000);
-        let subject = Subject {
-            finding,
-            account: "123456789012",
-            region: "us-east-1",
-            at,
-            first_seen: at,
-            times_seen: 1,
-            first_suppressed: None,
-            things: &Things::NotAsked,
-        };
-        let decision = policy.decide(&subject);
-        let record = FindingRecord {
-            kind: "finding",
-            account: subject.account,
-            region: subject.region,
-            task_id: "t",
-            schedule: None,
-            audit_started_at: at,
-            key: finding.key(),
-            status: Status::New,
-            first_seen: at,
-            times_seen: 1,
-            first_suppressed: None,
-            things: subject.things,
-            finding,
-            decision: &decision,
-        };
-        outbox.add(&record, &decision).unwrap();
-    }
-
-    #[test]
-    fn what_waits_for_hundreds_of_rules_fits_into_a_continuation() {
-        const RULES: usize = 300;
-        let rules: Vec<String> = (0..RULES)
-            .map(|n| format!("  - name: rule-{n}\n    match: {{ check: {CHECK}, resource: '{n:03x}*' }}\n    mitigate: {{ actions: Quarantine }}\n"))
-            .collect();
-        let policy = format!("version: 1\nmode: enforce\nrules:\n{}", rules.concat());
-        // 24 findings of each rule: one fewer than a task takes.
-        let findings: Vec<Finding> = (0..RULES * 24).map(|number| finding(number, RULES, "CODE")).collect();
-        let (sent, largest) = mitigations(&policy, &findings, true);
-        assert!(largest < 256 << 10, "{largest} bytes");
-        let named = |message: &Value| {
-            let findings = message["request"]["target"]["findings"].as_array().unwrap().clone();
-            findings.into_iter().map(|finding| finding["findingId"].as_str().unwrap().to_owned())
-        };
-        let ids: Vec<String> = sent.iter().flat_map(named).collect();
-        assert_eq!((ids.len(), ids.iter().collect::<BTreeSet<_>>().len()), (findings.len(), findings.len()));
-        assert!(mitigations(&policy, &findings, false).0 == sent, "interruptions change nothing");
-    }
-
-    #[test]
-    fn reason_codes_without_end_do_not_fill_a_continuation() {
-        let policy = format!(
-            "version: 1\nmode: enforce\nrules:\n  - name: all\n    match: {{ check: {CHECK} }}\n    mitigate: {{ actions: Quarantine }}\n"
-        );
-        let findings: Vec<Finding> =
-            (0..1000).map(|number| finding(number, 1, &format!("{number}{}", "X".repeat(200)))).collect();
-        let (sent, largest) = mitigations(&policy, &findings, true);
-        assert!(largest < 64 << 10, "{largest} bytes");
-        let mut counts = BTreeMap::<&str, usize>::new();
-        for message in &sent {
-            let target = message["request"]["target"].as_object().unwrap();
-            let (kind, list) = match target.get("wholeCheck") {
-                Some(whole) => ("codes", &whole["reasonCodes"]),
-                None => ("findings", &target["findings"]),
-            };
-            *counts.entry(kind).or_default() += list.as_array().unwrap().len();
-        }
-        assert_eq!(counts, BTreeMap::from([("codes", MAX_CODES), ("findings", 1000 - MAX_CODES)]));
-    }
-}
+mod tests;

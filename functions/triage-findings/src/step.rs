@@ -9,16 +9,22 @@
 //! [`MAX_RESTARTS`] times at most. These are the bounds of the loop through triage's own queue.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch;
+use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Item;
+use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::Resume;
+use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
+use futures_util::future::try_join3;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::Triage;
+use crate::handler::Queues;
 use crate::outbox::Messages;
 use crate::outbox::Outbox;
 use crate::run::Run;
@@ -57,27 +63,39 @@ impl Next {
         if restarts >= MAX_RESTARTS {
             return Err(Error::Input(format!("{} was restarted {restarts} times: {why}", message.check)));
         }
-        tracing::warn!(check = %message.check, task = message.audit.task_id, %why, "the check is restarted from its first page");
+        tracing::warn!(check = %message.check, audit.task_id = message.audit.task_id, %why, "the check is restarted from its first page");
         let resume = Resume { restarts: restarts + 1, repeated: true, ..Resume::default() };
         Ok(Self::Pages(CheckMessage { resume: Some(resume), ..message }))
     }
 }
 
-impl Triage {
+/// What a step of a check needs.
+#[derive(Clone, Copy)]
+pub(crate) struct Triage<'h> {
+    /// AWS IoT.
+    pub(crate) iot: &'h IotApi,
+    /// Where decisions go.
+    pub(crate) queues: &'h Queues,
+    /// The steps, and the place of each check's history.
+    pub(crate) ledger: &'h Ledger,
+    /// The histories.
+    pub(crate) archive: &'h Archive,
+    /// What decides.
+    pub(crate) policy: &'h Policy,
+    /// The time.
+    pub(crate) clock: &'h Clock,
+}
+
+impl Triage<'_> {
     /// Does a step, unless it is known already what it leaves; then sends that.
-    pub(crate) async fn step(
-        &self,
-        about: &str,
-        message: CheckMessage,
-        deadline: Millis,
-    ) -> Result<(), Error> {
-        let item = Item::new(about, STEP, self.consumer.clock.now());
+    pub(crate) async fn step(&self, key: &str, message: CheckMessage, deadline: Millis) -> Result<(), Error> {
+        let item = Item::new(key, STEP, self.clock.now());
         let before = self.ledger.put_in_place(item.clone(), "pk", None).await?;
         if let Some(next) = before.as_ref().and_then(|item| item.get_text(NEXT)) {
             return self.leave(next).await;
         }
         // On the heap, as what follows: what a run holds is large.
-        let next = Box::pin(Run::start(self, message, before.is_some())).await?;
+        let next = Box::pin(Run::start(*self, message, before.is_some())).await?;
         let next = Box::pin(next.go(deadline)).await?;
         let next = serde_json::to_string(&next).map_err(|e| Error::Input(e.to_string()))?;
         let first = self.ledger.put_in_place(item.text(NEXT, &next), NEXT, None).await?;
@@ -98,11 +116,14 @@ impl Triage {
     /// Ends a check: the last mitigations, unless a later audit has looked at it by now, and the summary.
     async fn end(&self, message: &CheckMessage) -> Result<(), Error> {
         let Messages { finding, suppression, mut mitigation } =
-            Outbox::new(message, &self.policy, false).end()?;
+            Outbox::new(message, self.policy, false).end()?;
         if !mitigation.is_empty()
             && let Some(later) = self.ledger.later_audit(&message.audit, &message.check).await?
         {
-            tracing::info!(check = %message.check, later, "a later audit has looked at the check: nothing is mitigated");
+            tracing::info!(
+                check = %message.check, audit.task_id = message.audit.task_id, later_audit.task_id = later,
+                "overtaken by a later audit: nothing is mitigated"
+            );
             mitigation.clear();
         }
         let resume = message.resume.as_ref();
@@ -110,7 +131,7 @@ impl Triage {
             resume.iter().flat_map(|resume| resume.tally.values()).fold(Counts::default(), Counts::plus);
         tracing::info!(
             check = %message.check,
-            task = message.audit.task_id,
+            audit.task_id = message.audit.task_id,
             pages = resume.map_or(0, |resume| resume.page),
             non_compliant = total.non_compliant,
             suppressed = total.suppressed,
@@ -124,5 +145,16 @@ impl Triage {
             "the check is triaged"
         );
         self.send(Messages { finding, suppression, mitigation }).await
+    }
+    /// Sends what a page or the end of a check makes.
+    pub(crate) async fn send(&self, messages: Messages) -> Result<(), Error> {
+        let Messages { finding, suppression, mitigation } = &messages;
+        let queues = self.queues;
+        let all = try_join3(
+            queues.finding.send(finding),
+            queues.suppression.send(suppression),
+            queues.mitigation.send(mitigation),
+        );
+        all.await.map(drop)
     }
 }

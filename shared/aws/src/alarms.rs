@@ -4,27 +4,27 @@
 //! the versions that were read, so that of two writers one reads again and merges; a repeat finds what it would write
 //! and writes nothing. In the same transaction the device moves from one counter of its behavior to another, the
 //! violation comes on or off the list of open ones, and joins the incident of its behavior if one is open. Counters are
-//! added to, never read first, and spread over shards: workers that hear of other devices do not meet.
+//! added to, never read first, and spread over shards: workers that record events of other devices do not meet.
 //!
-//! - [`hear`](self): events;
-//! - [`Alarms::devices_in_alarm`] and [`Alarms::open`]: what is asked before a mitigation, and by the watch;
-//! - [`Incident`]s: opened once, by one conditional write.
+//! - [`Alarms::record`] for events;
+//! - [`Alarms::devices_in_alarm`] and [`Alarms::open`]: for the check before a mitigation, and for the watch on alarms;
+//! - [`Incident`]s, opened once, by one conditional write.
 
 mod count;
-mod hear;
 mod incident;
 mod item;
 mod life;
 mod open;
+mod record;
 mod round;
-mod stored;
+mod snapshot;
 
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::timestamp::Millis;
 
-pub use self::hear::Heard;
 pub use self::incident::Incident;
-pub use self::round::Taken;
+pub use self::record::Update;
+pub use self::round::Turn;
 use crate::ledger::Ledger;
 
 /// How often a transaction is planned again, because what it was planned on has changed.

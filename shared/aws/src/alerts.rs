@@ -1,8 +1,10 @@
-//! Alerts: told once, and told again only if the first telling may have been lost.
+//! Alerts: published once, and again only if the first publication may have been lost.
 //!
-//! Each alert that the topic has taken is one event of the function's log, with all its words: what is published is kept
-//! nowhere else. Who dies between the two tells again and logs then; who dies after both does both again. So an event
-//! may come twice, with the same id.
+//! Each alert that the topic has taken is also one event of the function's log, with all its text: what is published is
+//! stored nowhere else. A worker that dies between the two publishes again and logs then; one that dies after both, but
+//! before its claim is completed, does both again. So an event may come twice, with the same id.
+
+use std::time::Duration;
 
 use aws_sdk_sns::types::MessageAttributeValue;
 use fleetwarden_core::alert::Alert;
@@ -13,14 +15,14 @@ use crate::Error;
 use crate::clients::Sns;
 use crate::clock::Clock;
 use crate::ledger::Ledger;
-use crate::ledger::about;
+use crate::ledger::keys;
 use crate::settings::SettingsError;
 use crate::settings::optional;
 use crate::settings::required;
 use crate::telemetry;
 
-/// How long one telling may take before another may try.
-const LEASE_SECONDS: i64 = 60;
+/// How long a publication may take before another worker may try.
+const LEASE: Duration = Duration::from_mins(1);
 
 /// The alert topic.
 #[derive(Clone)]
@@ -76,17 +78,17 @@ impl Alerts {
         Self { sns, topic, ledger, clock }
     }
 
-    /// Tells people, unless they were told the same before.
+    /// Publishes an alert, unless it was published before.
     ///
-    /// The claim comes first and is completed after the topic has taken the message: who dies in between has
-    /// told nobody, and the next try tells.
+    /// The claim comes first and is completed after the topic has taken the message: a worker that dies in between has
+    /// published nothing, and the next try does.
     ///
     /// # Errors
-    /// If ledger or topic do not answer, or if another telling of the same is under way.
+    /// If ledger or topic do not answer, or if another worker is publishing it.
     pub async fn raise(&self, alert: &Alert) -> Result<(), Error> {
-        let about = about::alert(&alert.id());
+        let key = keys::alert(&alert.id());
         let now = self.now();
-        self.ledger.once(&about, now, now.plus_seconds(LEASE_SECONDS), self.publish(alert)).await.map(drop)
+        self.ledger.run_once(&key, now, now.plus(LEASE), self.publish(alert)).await.map(drop)
     }
 
     /// The time by the clock of the alerts.

@@ -1,5 +1,7 @@
 //! A batch of SQS records: each ends as done, retried, or parked with its reason, and none takes another along.
 
+use std::time::Duration;
+
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_lambda_events::sqs::SqsMessage;
@@ -16,8 +18,8 @@ use crate::invocation;
 use crate::queue::Queue;
 use crate::telemetry;
 
-/// No record is begun when less than this is left of the invocation, in milliseconds.
-const MARGIN_MS: i64 = 5_000;
+/// No record is begun when less than this is left of the invocation.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// How a function takes its batches.
 pub struct Consumer {
@@ -31,8 +33,8 @@ pub struct Consumer {
     pub parallel: usize,
 }
 
-/// How a record ended.
-enum Fate {
+/// What became of a record.
+enum Disposition {
     Done,
     Retried,
     Parked,
@@ -51,29 +53,36 @@ impl Consumer {
     ) -> Result<SqsBatchResponse, Error> {
         let deadline = invocation::deadline(context);
         let total = event.records.len();
-        let fates = futures_util::stream::iter(event.records).map(async |record| {
-            let fate = self.record(&record, deadline, &handle).await;
-            (record.message_id.unwrap_or_default(), fate)
+        let dispositions = futures_util::stream::iter(event.records).map(async |record| {
+            let disposition = self.record(&record, deadline, &handle).await;
+            (record.message_id.unwrap_or_default(), disposition)
         });
-        let fates: Vec<(String, Fate)> = fates.buffer_unordered(self.parallel).collect().await;
-        let parked = fates.iter().filter(|(_, fate)| matches!(fate, Fate::Parked)).count();
+        let dispositions: Vec<(String, Disposition)> =
+            dispositions.buffer_unordered(self.parallel).collect().await;
+        let parked =
+            dispositions.iter().filter(|(_, disposition)| matches!(disposition, Disposition::Parked)).count();
         let mut response = SqsBatchResponse::default();
-        for (id, _) in fates.into_iter().filter(|(_, fate)| matches!(fate, Fate::Retried)) {
+        for (id, _) in
+            dispositions.into_iter().filter(|(_, disposition)| matches!(disposition, Disposition::Retried))
+        {
             response.add_failure(id);
         }
         let failed = response.batch_item_failures.len();
         let count = |n: usize| n as u64;
         let now = self.clock.now();
-        telemetry::emit(&metrics::invocation_line(
-            self.function,
-            now,
-            count(total),
-            count(failed),
-            count(parked),
-        ));
+        telemetry::emit(
+            &metrics::invocation::Invocation {
+                function: self.function,
+                at: now,
+                records: count(total),
+                failed: count(failed),
+                parked: count(parked),
+            }
+            .line(),
+        );
         if failed > 0 && failed == total {
             return Err(Error::Later(format!(
-                "all {total} records are to be delivered again; the log says why"
+                "all {total} records are retried; the log has the reason of each"
             )));
         }
         Ok(response)
@@ -84,29 +93,29 @@ impl Consumer {
         record: &SqsMessage,
         deadline: Millis,
         handle: &impl AsyncFn(&str, Millis) -> Result<(), Error>,
-    ) -> Fate {
+    ) -> Disposition {
         let id = record.message_id.as_deref().unwrap_or_default();
-        if self.clock.now().0 > deadline.0 - MARGIN_MS {
-            tracing::info!(message.id = id, "no time is left for the record: it is delivered again");
-            return Fate::Retried;
+        if !invocation::has_time(self.clock.now(), deadline, MARGIN) {
+            tracing::info!(message.id = id, "no time is left for the record: it is retried");
+            return Disposition::Retried;
         }
         let body = record.body.as_deref().unwrap_or_default();
         let error = match handle(body, deadline).await {
-            Ok(()) => return Fate::Done,
+            Ok(()) => return Disposition::Done,
             Err(error) => error,
         };
         if !error.is_permanent() {
-            tracing::warn!(message.id = id, error.name = error.name(), %error, "the record is delivered again");
-            return Fate::Retried;
+            tracing::warn!(message.id = id, error.name = error.name(), %error, "the record is retried");
+            return Disposition::Retried;
         }
         match self.parking.park(body, &error.to_string()).await {
             Ok(()) => {
                 tracing::error!(message.id = id, error.name = error.name(), %error, "the record is parked");
-                Fate::Parked
+                Disposition::Parked
             }
-            Err(unparked) => {
-                tracing::error!(message.id = id, %error, parking = %unparked, "the record could not be parked: it is delivered again");
-                Fate::Retried
+            Err(failure) => {
+                tracing::error!(message.id = id, %error, parking.error = %failure, "the record could not be parked: it is retried");
+                Disposition::Retried
             }
         }
     }

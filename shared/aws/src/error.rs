@@ -48,7 +48,7 @@ pub enum Error {
         /// What the service said.
         message: String,
     },
-    /// The input can never be handled, whoever tries.
+    /// The input can never be handled, however often it is tried.
     #[error("{0}")]
     Input(String),
     /// The work is not done and goes on later: the record is to be delivered again.

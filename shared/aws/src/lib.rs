@@ -14,7 +14,6 @@ pub mod clock;
 pub mod error;
 pub mod invocation;
 pub mod iot_api;
-pub mod kept;
 pub mod ledger;
 pub mod mitigations;
 pub mod model_status;
@@ -29,6 +28,7 @@ mod rest;
 pub mod retries;
 pub mod s3;
 pub mod settings;
+pub mod state_item;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

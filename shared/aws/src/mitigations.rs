@@ -40,8 +40,8 @@ use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::LATEST_AUDIT;
 use crate::ledger::Ledger;
-use crate::ledger::about;
 use crate::ledger::key;
+use crate::ledger::keys;
 use crate::ledger::written;
 pub use crate::mitigations::alarms::Additions;
 pub use crate::mitigations::alarms::AlarmClaim;
@@ -206,13 +206,13 @@ impl Mitigations {
         from: &[State],
         attributes: &[(&'static str, String)],
     ) -> Result<bool, Error> {
-        let (client, table) = self.ledger.parts();
+        let (client, table) = self.ledger.client_and_table();
         let sets: Vec<String> = attributes.iter().map(|(name, _)| format!(", #{name} = :{name}")).collect();
         let (list, values) = listed(from);
         let update = client
             .update_item()
             .table_name(table)
-            .set_key(Some(key(&about::mitigation(task_id), "task")))
+            .set_key(Some(key(&keys::mitigation(task_id), "task")))
             .update_expression(format!("SET #state = :state{}", sets.concat()))
             .condition_expression(format!("#state IN ({list})"))
             .expression_attribute_names("#state", attribute::STATE)
@@ -309,7 +309,7 @@ impl Mitigations {
         puts: Vec<(Item, Condition)>,
         checks: &[Check],
     ) -> Result<Option<Vec<Option<Item>>>, Error> {
-        let (client, table) = self.ledger.parts();
+        let (client, table) = self.ledger.client_and_table();
         let puts = puts.into_iter().map(|(item, condition)| {
             let put = Put::builder()
                 .table_name(table)
@@ -383,7 +383,7 @@ impl Part for FindingRef {
     }
 
     fn about(&self) -> String {
-        about::finding(&self.finding_id)
+        keys::finding(&self.finding_id)
     }
 
     fn claim(&self, task_id: &str, state: State, now: Millis) -> Item {
@@ -456,7 +456,7 @@ struct Check {
 fn latest(audit: &Audit, check: &CheckName) -> Check {
     let values = HashMap::from([(":audit".to_owned(), text(&audit.task_id))]);
     let condition = Condition { expression: "task_id = :audit".to_owned(), values };
-    Check { pk: about::history(check), condition }
+    Check { pk: keys::history(check), condition }
 }
 
 /// For a task's item: it is new, or in one of these states.

@@ -1,8 +1,8 @@
 //! The operator's words on suppressions, where Device Defender has them only transliterated or cut.
 //!
-//! A suppression outlives the policy that made it, so its words are kept in the ledger: an item for each text of a maker,
-//! as it stands in the description. Whoever makes a suppression keeps its words before, so that no suppression is there
-//! without them; words that no suppression came after harm nobody.
+//! A suppression outlives the policy that made it, so its words are in the ledger: an item for each text of a maker,
+//! as it stands in the description. The words are written before the suppression is made, so that no suppression is there
+//! without them; words without a suppression do no harm.
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use fleetwarden_core::suppression::Written;
 use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::Ledger;
-use crate::ledger::about;
+use crate::ledger::keys;
 
 const ORIGINAL: &str = "original";
 
@@ -28,14 +28,14 @@ impl Originals {
     }
 }
 
-/// Keeps what of the words on a suppression Device Defender will not have as it was written.
+/// Writes those words on a suppression that Device Defender will not have as they were written.
 ///
 /// # Errors
 /// If the table does not answer.
 pub async fn keep(ledger: &Ledger, written: &Written<'_>) -> Result<(), Error> {
-    let about = about::words(&written.maker().to_string());
+    let key = keys::words(&written.maker().to_string());
     for part in written.parts().filter(|part| part.is_changed()) {
-        ledger.put(Item::lasting(&about, &part.text).text(ORIGINAL, part.original)).await?;
+        ledger.put(Item::lasting(&key, &part.text).text(ORIGINAL, part.original)).await?;
     }
     Ok(())
 }
@@ -48,11 +48,11 @@ pub async fn find(ledger: &Ledger, texts: &BTreeSet<(String, String)>) -> Result
     // Anybody can write a description: what was not made here may be longer than a key.
     let made_here = |text: &str| !text.is_empty() && text.is_ascii() && text.len() <= MAX_DESCRIPTION;
     let texts = texts.iter().filter(|(maker, text)| made_here(maker) && made_here(text));
-    let keys: Vec<(String, &str)> = texts.map(|(maker, text)| (about::words(maker), text.as_str())).collect();
+    let keys: Vec<(String, &str)> = texts.map(|(maker, text)| (keys::words(maker), text.as_str())).collect();
     let mut found = Originals::default();
     for item in ledger.get_all(&keys).await? {
         let text = |name: &str| item.get_text(name);
-        let maker = text("pk").and_then(about::maker_of_words);
+        let maker = text("pk").and_then(keys::maker_of_words);
         if let (Some(maker), Some(text), Some(original)) = (maker, text("sk"), text(ORIGINAL)) {
             found.0.entry(maker.to_owned()).or_default().insert(text.to_owned(), original.to_owned());
         }

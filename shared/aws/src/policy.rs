@@ -1,7 +1,6 @@
 //! The policy of a function that acts, read once at start from the layer.
 //!
-//! A policy that cannot be used keeps the function from starting: what waits on its queue stays there, and
-//! people are told.
+//! A policy that cannot be used keeps the function from starting: messages stay on its queue, and an alert goes out.
 
 use std::io::Read as _;
 
@@ -50,7 +49,7 @@ pub async fn load_file_with_windows(path: &str, alerts: &Alerts) -> Result<Polic
     load_from(path, alerts, has_its_zone).await
 }
 
-/// As [`load_with_windows`], for a function whose caller is told: no alert goes out.
+/// As [`load_with_windows`], for a function that answers its caller: no alert goes out.
 ///
 /// # Errors
 /// As [`load_with_windows`].
@@ -102,8 +101,8 @@ async fn load_from(
         ],
         subject: Subject::Log,
     };
-    if let Err(untold) = alerts.raise(&alert).await {
-        tracing::error!(error = %untold, "the alert on the policy could not be sent");
+    if let Err(unsent) = alerts.raise(&alert).await {
+        tracing::error!(error = %unsent, "the alert on the policy could not be sent");
     }
     Err(error)
 }

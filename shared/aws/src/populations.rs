@@ -20,7 +20,7 @@ use crate::Error;
 use crate::alarms::Alarms;
 use crate::ledger::Item;
 use crate::ledger::Ledger;
-use crate::ledger::about;
+use crate::ledger::keys;
 use crate::profile_devices::ProfileDevices;
 use crate::profile_devices::Target;
 use crate::profile_devices::resource;
@@ -154,7 +154,7 @@ impl Alarms {
 }
 
 fn key((account, region): (&str, &str), profile: &str) -> String {
-    about::profile(&Digest::new("profile").part(account).part(region).part(profile).hex())
+    keys::profile(&Digest::new("profile").part(account).part(region).part(profile).hex())
 }
 
 fn read(item: &Item, now: Millis, valid_seconds: i64) -> Option<Population> {

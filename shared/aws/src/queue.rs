@@ -25,7 +25,7 @@ pub struct Queue {
 pub struct Outgoing {
     /// The body.
     pub body: String,
-    /// For how long nobody may see it, in seconds; at most 900 (`SendMessage`).
+    /// `DelaySeconds` of the message: for how long it is not delivered, at most 900.
     pub delay_seconds: u32,
 }
 
@@ -84,7 +84,7 @@ impl Queue {
         )))
     }
 
-    /// Puts a record aside with the reason, as the attribute `reason`: it is done here, and a person decides.
+    /// Parks a record with the reason, as the attribute `reason`: it is done here, and a person decides.
     ///
     /// # Errors
     /// If the queue does not take it: then the record is not done.

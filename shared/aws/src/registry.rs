@@ -5,10 +5,12 @@
 //! [`Things::Unknown`], which lets nothing happen; it fails nothing, because all that needs no answer is still to be
 //! done.
 
-use std::collections::BTreeMap;
+mod answer;
+mod cache;
+mod denials;
+
 use std::collections::BTreeSet;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
@@ -24,27 +26,27 @@ use fleetwarden_core::thing::Thing;
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::thing::Wanted;
 use fleetwarden_core::untrusted::shown;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::sync::OnceCell;
 
 use crate::Error;
 use crate::iot_api::IotApi;
 use crate::iot_api::UNREADABLE;
 use crate::iot_api::known;
+use crate::registry::answer::GroupAnswer;
+use crate::registry::answer::GroupsPage;
+use crate::registry::answer::ThingAnswer;
+use crate::registry::answer::ThingsPage;
+use crate::registry::answer::names_of;
+use crate::registry::cache::Cache;
+use crate::registry::denials::Denials;
 
 /// More things behind one certificate are not looked up: that is no device, and costs 50 calls and more.
 const MAX_THINGS: usize = 25;
-/// A cache with so many entries is emptied: some megabytes.
-const FULL: usize = 10_000;
 /// Names, descriptions and groups: no decision has more to ask.
 const STEPS: usize = 3;
-/// An operation that was denied so often, and never answered, is denied for all resources: it is not asked again. A
-/// few are asked about before that, because one resource can be denied by itself.
-const DENIALS: u32 = 10;
 /// The error codes of what is not permitted.
 const DENIED: [&str; 2] = ["AccessDeniedException", "UnauthorizedException"];
 /// The error code of what does not exist.
@@ -57,7 +59,7 @@ const NOTHING: &str = "an answer without content";
 pub enum Pace {
     /// As fast as the service takes many, however long that is.
     Patient,
-    /// As any other call, because somebody waits for the answer.
+    /// As any other call, because a person waits for the answer.
     Prompt,
 }
 
@@ -74,21 +76,12 @@ pub struct Registry {
     denials: Mutex<HashMap<&'static str, Denials>>,
     calls: AtomicU64,
     unknown: AtomicU64,
-    told: Mutex<BTreeSet<String>>,
+    /// The reasons that were logged.
+    logged: Mutex<BTreeSet<String>>,
 }
 
-/// Why nobody can say: the same words for the same cause, so that the same inputs give the same bytes.
+/// Why the answer is unknown: the same text for the same cause, so that the same inputs give the same bytes.
 type Unknown = String;
-
-/// How often an operation was denied.
-#[derive(Debug, Default)]
-struct Denials {
-    count: u32,
-    /// In words.
-    last: Unknown,
-    /// It was answered for some resource, so that each may be worth a call.
-    answered: bool,
-}
 
 /// The time is up before the answer is there.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +101,7 @@ impl Registry {
             denials: Mutex::default(),
             calls: AtomicU64::new(0),
             unknown: AtomicU64::new(0),
-            told: Mutex::default(),
+            logged: Mutex::default(),
         }
     }
 
@@ -152,7 +145,7 @@ impl Registry {
     pub fn give_up(&self, unknown: impl Into<String>) -> Things {
         let unknown = unknown.into();
         self.unknown.fetch_add(1, Ordering::Relaxed);
-        if self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(unknown.clone()) {
+        if self.logged.lock().unwrap_or_else(PoisonError::into_inner).insert(unknown.clone()) {
             tracing::warn!(reason = unknown, "the things behind a resource stay unknown");
         }
         Things::Unknown { unknown }
@@ -326,62 +319,6 @@ impl Registry {
     }
 }
 
-impl Denials {
-    fn add(&mut self, why: &Unknown) {
-        self.count += 1;
-        self.last.clone_from(why);
-    }
-
-    /// Why no resource is worth a call, if it is so.
-    fn for_all(&mut self) -> Option<Unknown> {
-        (self.count >= DENIALS && !self.answered).then(|| self.last.clone())
-    }
-}
-
-/// A page of `ListPrincipalThings`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ThingsPage {
-    things: Option<Vec<String>>,
-    next_token: Option<String>,
-}
-
-/// `DescribeThing`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ThingAnswer {
-    thing_name: Option<String>,
-    thing_type_name: Option<String>,
-    attributes: Option<BTreeMap<String, String>>,
-}
-
-/// A page of `ListThingGroupsForThing`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GroupsPage {
-    thing_groups: Option<Vec<Group>>,
-    next_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Group {
-    group_name: Option<String>,
-}
-
-/// `DescribeThingGroup`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GroupAnswer {
-    thing_group_metadata: Option<GroupMetadata>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GroupMetadata {
-    root_to_parent_thing_groups: Option<Vec<Group>>,
-}
-
 /// An input that asks for the page of a token.
 fn paged(mut input: Value, token: Option<&str>) -> Value {
     if let (Value::Object(members), Some(token)) = (&mut input, token) {
@@ -399,11 +336,6 @@ fn partition(region: &str) -> &'static str {
     }
 }
 
-/// The names of groups. None if one has no name.
-fn names_of(groups: Vec<Group>) -> Option<Vec<String>> {
-    groups.into_iter().map(|group| group.group_name).collect()
-}
-
 /// A failure in words that are the same each time: without request ids and what else the service says.
 fn failed(operation: &str, code: &str) -> Unknown {
     format!("{operation}: {}", shown(code))
@@ -414,139 +346,5 @@ fn turn(pages: &mut Pages, operation: &str, token: Option<String>) -> Result<boo
     pages.turn(token).map_err(|endless| format!("{operation}: {endless}"))
 }
 
-/// Answers by what was asked. Who asks while another waits for the same answer waits too; a failure is no answer.
-struct Cache<V>(Mutex<HashMap<String, Arc<OnceCell<V>>>>);
-
-impl<V> Default for Cache<V> {
-    fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<V: Clone> Cache<V> {
-    async fn get(&self, key: &str, ask: impl Future<Output = Result<V, Unknown>>) -> Result<V, Unknown> {
-        let cell = {
-            let mut cells = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if cells.len() >= FULL && !cells.contains_key(key) {
-                cells.clear();
-            }
-            Arc::clone(cells.entry(key.to_owned()).or_default())
-        };
-        // On the heap: an answer often needs others, and each call is large.
-        cell.get_or_try_init(|| Box::pin(ask)).await.cloned()
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::Answer;
-    use crate::testing::clients;
-
-    /// A registry of a region in which every certificate has one thing, and the principals that it was asked for.
-    fn registry(region: &str) -> (Registry, Arc<Mutex<Vec<String>>>) {
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let principals = Arc::clone(&asked);
-        let shared = clients(move |call| {
-            let mut headers = call.headers.into_iter();
-            let principal = headers.find(|(name, _)| name == "x-amzn-principal").unwrap().1;
-            principals.lock().unwrap().push(principal);
-            Answer::ok(json!({"things": ["pump"]}))
-        });
-        (Registry::new(shared.iot_api(), Pace::Prompt, "123456789012", region), asked)
-    }
-
-    #[tokio::test]
-    async fn a_certificate_is_the_same_by_id_and_by_arn() {
-        let id = "a".repeat(64);
-        for (region, partition) in
-            [("us-east-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")]
-        {
-            let (registry, asked) = registry(region);
-            let arn = format!("arn:{partition}:iot:{region}:123456789012:cert/{id}");
-            for certificate in [&id, &arn] {
-                let things = registry.behind(Behind::Certificate(certificate)).await.unwrap();
-                assert_eq!(things, [Thing { name: "pump".into(), ..Thing::default() }]);
-            }
-            assert_eq!((asked.lock().unwrap().as_slice(), registry.calls()), ([arn].as_slice(), 1));
-        }
-    }
-
-    #[tokio::test]
-    async fn what_can_be_no_name_is_not_asked_for() {
-        let (registry, asked) = registry("us-east-1");
-        let elsewhere = format!("arn:aws:iot:eu-west-1:123456789012:cert/{}", "a".repeat(64));
-        let long = "a".repeat(129);
-        for behind in [
-            Behind::Certificate(""),
-            Behind::Certificate("../things"),
-            Behind::Certificate(&elsewhere),
-            Behind::Client(""),
-            Behind::Client("a/b"),
-            Behind::Client("ä"),
-            Behind::Client(&long),
-            Behind::Many,
-        ] {
-            assert!(registry.behind(behind).await.is_err(), "{behind:?}");
-        }
-        assert_eq!(registry.behind(Behind::Nothing).await.unwrap(), []);
-        assert!(asked.lock().unwrap().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_cache_never_holds_more_than_it_may_and_no_failure() {
-        let cache = Cache::default();
-        for number in 0..=FULL {
-            cache.get(&number.to_string(), async { Ok(number) }).await.unwrap();
-        }
-        assert_eq!(cache.0.lock().unwrap().len(), 1);
-        assert!(cache.get("new", async { Err("no".into()) }).await.is_err());
-        assert_eq!(cache.get("new", async { Ok(7) }).await, Ok(7));
-        assert_eq!(cache.get("new", async { Ok(8) }).await, Ok(7));
-    }
-
-    #[tokio::test]
-    async fn pages_that_come_again_are_no_answer() {
-        let calls = Arc::new(Mutex::new(0));
-        let shared = clients(move |_| {
-            let mut calls = calls.lock().unwrap();
-            *calls += 1;
-            assert!(*calls < 100, "it goes round for ever");
-            Answer::ok(json!({"things": ["pump"], "nextToken": (*calls % 3).to_string()}))
-        });
-        let registry = Registry::new(shared.iot_api(), Pace::Prompt, "123456789012", "us-east-1");
-        let unknown = registry.behind(Behind::Certificate(&"a".repeat(64))).await.unwrap_err();
-        assert!(
-            unknown.starts_with("ListPrincipalThings: the service gave the same token twice"),
-            "{unknown}"
-        );
-    }
-
-    #[tokio::test]
-    async fn what_is_denied_for_all_is_not_asked_for_ever() {
-        let certificate = |number: u32| format!("{number:064x}");
-        // Denied for the first so many.
-        for (denied, calls) in [(u32::MAX, DENIALS), (DENIALS - 1, 50)] {
-            let shared = clients(move |call| {
-                let principal =
-                    call.headers.into_iter().find(|(name, _)| name == "x-amzn-principal").unwrap().1;
-                let (_, number) = principal.rsplit_once('/').unwrap();
-                if u32::from_str_radix(number, 16).unwrap() < denied {
-                    return Answer::error(403, "AccessDeniedException", "{}");
-                }
-                Answer::ok(json!({"things": []}))
-            });
-            let registry = Registry::new(shared.iot_api(), Pace::Prompt, "123456789012", "us-east-1");
-            for number in 0..50 {
-                let things = registry.behind(Behind::Certificate(&certificate(number))).await;
-                let wanted = if number < denied {
-                    Err("ListPrincipalThings: AccessDeniedException".to_owned())
-                } else {
-                    Ok(Vec::new())
-                };
-                assert_eq!(things, wanted);
-            }
-            assert_eq!(registry.calls(), u64::from(calls));
-        }
-    }
-}
+mod tests;

@@ -42,7 +42,7 @@ impl<W: Write> Write for Seen<W> {
 /// Prints a line, whatever the level: of metrics, which CloudWatch takes from nothing else, or of an alert.
 pub fn emit(line: &str) {
     let mut out = io::stdout().lock();
-    // Standard output is a pipe to the Lambda service: if it is gone, so is everyone who could be told.
+    // Standard output is a pipe to the Lambda service: if it is gone, nothing can be reported.
     let _ = writeln!(out, "{}", visible_lines(line));
 }
 
@@ -71,8 +71,8 @@ mod tests {
     fn no_value_of_a_log_line_commands_a_terminal_and_its_json_stays() {
         for name in fleetwarden_hostile::TEXTS {
             for json in [true, false] {
-                let kept = Lines::default();
-                let lines = kept.clone();
+                let written = Lines::default();
+                let lines = written.clone();
                 let log = tracing_subscriber::fmt().without_time().with_writer(move || Seen(lines.clone()));
                 let log: Box<dyn tracing::Subscriber + Send + Sync> = if json {
                     Box::new(log.json().finish())
@@ -82,7 +82,7 @@ mod tests {
                 tracing::subscriber::with_default(log, || {
                     tracing::warn!(thing = name, error = %crate::Error::Input(name.to_owned()), "{name}");
                 });
-                let bytes = kept.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                let bytes = written.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 let line = String::from_utf8(bytes).unwrap();
                 fleetwarden_hostile::assert_seen(&line);
                 if json {

@@ -1,4 +1,4 @@
-//! A topic that a function publishes to as others do.
+//! An SNS topic that a function publishes to in place of Device Defender.
 
 use crate::Error;
 use crate::clients::Sns;

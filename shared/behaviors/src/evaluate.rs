@@ -12,7 +12,7 @@ use fleetwarden_core::timestamp::Millis;
 use crate::behavior::{Behavior, Behaviors};
 use crate::criteria::{Criteria, Expectation};
 use crate::datapoint::{Datapoint, Reading};
-use crate::event::{Band, Event, EventType, Measurement, Outcome};
+use crate::event::{Band, Event, EventType, Measurement, Results};
 use crate::fleet::Fleet;
 use crate::metric::Kind;
 use crate::state::{Alarm, BehaviorState, ThingState};
@@ -38,7 +38,7 @@ pub fn evaluate(
     state: &mut ThingState,
     datapoints: &[Datapoint],
     until: Millis,
-    outcome: &mut Outcome,
+    outcome: &mut Results,
 ) {
     state.align(behaviors);
     for (at, (behavior, state)) in behaviors.iter().zip(&mut state.behaviors).enumerate() {
@@ -56,7 +56,7 @@ pub fn evaluate(
 /// Ends the alarms of behaviors that the thing is no longer evaluated for: those of `old` that are not in `new`.
 ///
 /// AWS does not say whether a detached or deleted profile sends an event; the caller may keep these to itself.
-pub fn retire(old: &Behaviors, new: &Behaviors, state: &mut ThingState, at: Millis, outcome: &mut Outcome) {
+pub fn retire(old: &Behaviors, new: &Behaviors, state: &mut ThingState, at: Millis, outcome: &mut Results) {
     let is_kept = |behavior: &Behavior| new.iter().any(|kept| kept.identity == behavior.identity);
     for (index, behavior) in old.iter().enumerate().filter(|(_, behavior)| !is_kept(behavior)) {
         let Some(state) = state.behaviors.iter_mut().find(|state| state.identity == behavior.identity) else {
@@ -80,7 +80,7 @@ struct Evaluation<'a> {
     criteria: &'a Criteria,
     fleet: &'a Fleet,
     state: &'a mut BehaviorState,
-    outcome: &'a mut Outcome,
+    outcome: &'a mut Results,
 }
 
 impl Evaluation<'_> {

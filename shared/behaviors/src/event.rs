@@ -70,7 +70,7 @@ pub struct Unused {
 
 /// What an evaluation gives out. One can be used again and again, and then costs no allocation.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Outcome {
+pub struct Results {
     /// Alarms that begin and end, by behavior and time.
     pub events: Vec<Event>,
     /// For [`Fleet::learn`](crate::Fleet::learn).
@@ -79,7 +79,7 @@ pub struct Outcome {
     pub unused: Unused,
 }
 
-impl Outcome {
+impl Results {
     /// Makes it empty.
     pub fn clear(&mut self) {
         self.events.clear();

@@ -6,7 +6,7 @@
 //! gives the same output.
 //!
 //! The way through the modules: [`Behaviors::parse`] (the service's JSON, valid once read) and [`Datapoint`] →
-//! [`evaluate()`] with a [`ThingState`] → [`Outcome`]: events for people, measurements for [`Fleet::learn`], which
+//! [`evaluate()`] with a [`ThingState`] → [`Results`]: events for people, measurements for [`Fleet::learn`], which
 //! gives the next evaluation its percentiles and models. What AWS says of its models and where these differ is in
 //! docs/decisions.md.
 
@@ -35,7 +35,7 @@ pub use criteria::{Confidence, Criteria, ElementSet, Expectation, Statistic};
 pub use datapoint::{Datapoint, MOST_SHOWN};
 pub use error::Invalid;
 pub use evaluate::{AHEAD, BEHIND, MOST_PENDING, SILENCE, evaluate, retire};
-pub use event::{Band, Event, EventType, Measurement, Outcome, Unused, violation_id};
+pub use event::{Band, Event, EventType, Measurement, Results, Unused, violation_id};
 pub use fleet::Fleet;
 pub use metric::{
     BuiltIn, CustomMetricType, Dimension, DimensionOperator, DurationRule, Kind, Metric, Stream,

@@ -4,7 +4,7 @@
 
 use fleetwarden_behaviors::{
     Band, Behaviors, CustomMetricType, Datapoint, Event, EventType, Fleet, Measured, Metric, MetricValue,
-    Outcome, Stream, ThingState, Unused, evaluate, retire, violation_id,
+    Results, Stream, ThingState, Unused, evaluate, retire, violation_id,
 };
 use fleetwarden_core::timestamp::Millis;
 use serde_json::{Value, json};
@@ -40,7 +40,7 @@ impl Bench {
         let stream = self.behaviors[0].stream().clone();
         let datapoints: Vec<Datapoint> =
             values.iter().map(|(minute, value)| datapoint(&stream, *minute, value)).collect();
-        let mut outcome = Outcome::default();
+        let mut outcome = Results::default();
         let until = Millis(until * MINUTE);
         evaluate(&self.behaviors, &self.fleet, &mut self.state, &datapoints, until, &mut outcome);
         self.state = serde_json::from_str(&serde_json::to_string(&self.state).unwrap()).unwrap();
@@ -163,7 +163,7 @@ fn sizes_are_compared_by_the_end_that_could_violate() {
         let stream = bench.behaviors[0].stream().clone();
         let sizes = Measured::Sizes { least: 100, most: 900 };
         let datapoint = Datapoint::new(stream, Millis(0), sizes).unwrap();
-        let mut outcome = Outcome::default();
+        let mut outcome = Results::default();
         evaluate(&bench.behaviors, &bench.fleet, &mut bench.state, &[datapoint], Millis(0), &mut outcome);
         outcome.events.first().map(|event| event.value.clone().unwrap().count.unwrap())
     };
@@ -210,7 +210,7 @@ fn a_percentile_of_the_window_before_is_the_threshold() {
     let mut others = vec![ThingState::default(); 9];
     let mut alarms = Vec::new();
     for minute in [5, 10, 15] {
-        let mut outcome = Outcome::default();
+        let mut outcome = Results::default();
         for (device, state) in others.iter_mut().enumerate() {
             let stream = bench.behaviors[0].stream().clone();
             let datapoint = datapoint(&stream, minute, &json!({ "count": device + 1 }));
@@ -244,7 +244,7 @@ fn without_a_model_nothing_alarms_and_everything_is_learned() {
     let mut bench = Bench::new("aws:num-messages-sent", &criteria);
     assert_eq!(bench.each_five(&counts([1_000_000, 0])), []);
     let before = serde_json::to_string(&bench.fleet).unwrap();
-    let mut outcome = Outcome::default();
+    let mut outcome = Results::default();
     let datapoint = datapoint(bench.behaviors[0].stream(), 15, &json!({ "count": 4 }));
     evaluate(
         &bench.behaviors,
@@ -293,7 +293,7 @@ fn changed_criteria_count_anew_and_keep_the_alarm() {
 fn what_is_evaluated_no_longer_ends() {
     let mut bench = Bench::new("aws:num-messages-sent", &less_than_50());
     bench.run(&[(5, json!({ "count": 50 }))], 5);
-    let mut outcome = Outcome::default();
+    let mut outcome = Results::default();
     let mut same = bench.state.clone();
     retire(&bench.behaviors, &bench.behaviors, &mut same, Millis(HOUR), &mut outcome);
     assert_eq!((&outcome.events[..], &same), (&[][..], &bench.state));
@@ -317,7 +317,7 @@ fn what_cannot_be_used_is_counted() {
             Datapoint::new(stream.clone(), Millis(10 * MINUTE + second * 1000), Measured::Count(1)).unwrap(),
         );
     }
-    let (mut fresh, mut outcome) = (ThingState::default(), Outcome::default());
+    let (mut fresh, mut outcome) = (ThingState::default(), Results::default());
     evaluate(&bench.behaviors, &bench.fleet, &mut fresh, &many, Millis(15 * MINUTE), &mut outcome);
     assert_eq!(outcome.unused, Unused::default(), "what is evaluated at once needs no place");
     evaluate(&bench.behaviors, &bench.fleet, &mut bench.state, &many, Millis(11 * MINUTE), &mut outcome);
@@ -339,7 +339,7 @@ fn datapoints_of_another_dimension_are_of_another_stream() {
         "metricDimension": { "dimensionName": "admin", "operator": "NOT_IN" },
     }]));
     let metric = Metric::named("aws:num-messages-sent", custom).unwrap();
-    let (mut state, mut outcome) = (ThingState::default(), Outcome::default());
+    let (mut state, mut outcome) = (ThingState::default(), Results::default());
     let datapoint = datapoint(&Stream { metric, dimension: None }, 5, &json!({ "count": 99 }));
     evaluate(&behaviors, &Fleet::new(&behaviors), &mut state, &[datapoint], Millis(5 * MINUTE), &mut outcome);
     assert_eq!(outcome.events, []);
@@ -363,7 +363,7 @@ fn a_state_is_a_few_hundred_bytes() {
     let behaviors = behaviors(&Value::from(profile));
     let fleet = Fleet::new(&behaviors);
     let size = |count: u64| {
-        let (mut state, mut outcome) = (ThingState::default(), Outcome::default());
+        let (mut state, mut outcome) = (ThingState::default(), Results::default());
         for period in 0..100 {
             let at = Millis(1_795_420_800_000 + period * 5 * MINUTE);
             let datapoints: Vec<Datapoint> = behaviors
@@ -385,7 +385,7 @@ fn a_state_is_a_few_hundred_bytes() {
 fn a_datapoint_from_long_ago_does_not_end_a_training() {
     let criteria = json!({ "mlDetectionConfig": { "confidenceLevel": "LOW" } });
     let mut bench = Bench::new("aws:num-messages-sent", &criteria);
-    let mut outcome = Outcome::default();
+    let mut outcome = Results::default();
     let now = Millis(1_795_420_800_000);
     for at in [Millis(i64::MIN), Millis(0), now, Millis(i64::MAX)] {
         let datapoint = Datapoint::new(bench.behaviors[0].stream().clone(), at, Measured::Count(1)).unwrap();

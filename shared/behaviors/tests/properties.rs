@@ -6,8 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use fleetwarden_behaviors::{
-    Behaviors, BuiltIn, Datapoint, Event, EventType, Finite, Fleet, Measured, Measurement, Metric, Outcome,
-    Quantity, RELATIVE_ERROR, Sketch, Stream, ThingState, evaluate,
+    Behaviors, BuiltIn, Datapoint, Event, EventType, Finite, Fleet, Measured, Measurement, Metric, Quantity,
+    RELATIVE_ERROR, Results, Sketch, Stream, ThingState, evaluate,
 };
 use fleetwarden_behaviors::{CustomMetricType, EventType::*};
 use fleetwarden_core::timestamp::Millis;
@@ -41,7 +41,7 @@ fn violates(metric: &str, operator: &str, value: Value, measured: Measured) -> b
         criteria["durationSeconds"] = 300.into();
     }
     let behaviors = behavior(metric, &criteria);
-    let (mut state, mut outcome) = (ThingState::default(), Outcome::default());
+    let (mut state, mut outcome) = (ThingState::default(), Results::default());
     let datapoint = Datapoint::new(stream(metric), Millis(PERIOD), measured).unwrap();
     evaluate(&behaviors, &Fleet::new(&behaviors), &mut state, &[datapoint], Millis(PERIOD), &mut outcome);
     !outcome.events.is_empty()
@@ -98,7 +98,7 @@ fn evaluated(
     datapoints: &[Datapoint],
     until: i64,
 ) -> (Vec<Event>, Vec<Measurement>) {
-    let mut outcome = Outcome::default();
+    let mut outcome = Results::default();
     evaluate(behaviors, &Fleet::new(behaviors), state, datapoints, Millis(until), &mut outcome);
     (outcome.events, outcome.measurements)
 }

@@ -70,7 +70,16 @@ impl Commands {
             tracing::warn!(error.name = failure.name(), error = %failure, "the command failed");
         }
         let failed = u64::from(outcome.is_err());
-        telemetry::emit(&metrics::invocation_line(self.function, now, 1, failed, 0));
+        telemetry::emit(
+            &metrics::invocation::Invocation {
+                function: self.function,
+                at: now,
+                records: 1,
+                failed,
+                parked: 0,
+            }
+            .line(),
+        );
         outcome
     }
 }

@@ -7,7 +7,6 @@
 mod incoming;
 mod life;
 pub mod message;
-pub mod metrics;
 mod parse;
 pub mod record;
 mod series;

@@ -29,7 +29,7 @@ pub mod yaml;
 
 pub use alarm::AlarmDecision;
 pub use alarm::AlarmEffect;
-pub use alarm::AlarmHeld;
+pub use alarm::AlarmHold;
 pub use alarm::AlarmMitigate;
 pub use alarm::AlarmOutcome;
 pub use alarm::AlarmRule;
@@ -40,7 +40,7 @@ pub use alarm::Verify;
 pub use alarm::length::lasting;
 pub use alarm::length::seconds;
 pub use decision::Decision;
-pub use decision::Held;
+pub use decision::Hold;
 pub use decision::Outcome;
 pub use decision::Shadow;
 pub use diagnostic::Diagnostic;
@@ -401,13 +401,13 @@ impl Policy {
         outcome: Outcome<'_>,
         unknown: Option<&'p str>,
         subject: &Subject<'_>,
-    ) -> (Option<Held<'p>>, Wanted) {
+    ) -> (Option<Hold<'p>>, Wanted) {
         let held = match (outcome, unknown, subject.finding.identifier()) {
-            (Outcome::Suppress(_) | Outcome::Mitigate(_), Some(rule), _) => Some(Held::RuleUnknown(rule)),
+            (Outcome::Suppress(_) | Outcome::Mitigate(_), Some(rule), _) => Some(Hold::RuleUnknown(rule)),
             (Outcome::Mitigate(_), None, Some(identifier)) => {
                 match self.protection(identifier, subject.things) {
-                    Ok(protection) => protection.map(Held::ProtectedBy),
-                    Err(wanted) => return (Some(Held::ProtectionUnknown), wanted),
+                    Ok(protection) => protection.map(Hold::ProtectedBy),
+                    Err(wanted) => return (Some(Hold::ProtectionUnknown), wanted),
                 }
             }
             _ => None,

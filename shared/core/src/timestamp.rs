@@ -3,6 +3,8 @@
 //! Device Defender's SNS messages carry epoch milliseconds, its API epoch seconds with fractions. Inside,
 //! time is epoch milliseconds; where people read it, RFC 3339 in UTC.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::Serialize;
 use time::Date;
@@ -48,6 +50,23 @@ impl Millis {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
     }
 
+    /// Moved later by a duration.
+    #[must_use]
+    pub const fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(millis(by)))
+    }
+
+    /// Moved earlier by a duration.
+    #[must_use]
+    pub const fn minus(self, by: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(by)))
+    }
+
+    /// How long it is from an earlier moment to this one; nothing if that one is later.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or_default())
+    }
+
     /// The day in UTC.
     pub(crate) fn date(self) -> Date {
         self.date_time().date()
@@ -57,6 +76,13 @@ impl Millis {
     fn date_time(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(self.seconds()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
+}
+
+/// Whole milliseconds of a duration; the most that there can be of one that is longer.
+#[expect(clippy::cast_possible_truncation, reason = "what is longer than an i64 holds is its maximum")]
+const fn millis(duration: Duration) -> i64 {
+    let millis = duration.as_millis();
+    if millis > i64::MAX as u128 { i64::MAX } else { millis as i64 }
 }
 
 #[cfg(test)]

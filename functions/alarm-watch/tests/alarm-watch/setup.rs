@@ -166,7 +166,7 @@ impl Setup {
         let at = message["violationEventTime"].as_i64().unwrap() * 1_000;
         message["violationEventTime"] = at.into();
         let event = AlarmEvent::parse(&message.to_string(), ACCOUNT, REGION).unwrap();
-        self.alarms().hear(&event, self.now()).await.unwrap();
+        self.alarms().record(&event, self.now()).await.unwrap();
     }
 
     /// The messages on the alarm queue are handled. Gives them.
@@ -175,7 +175,7 @@ impl Setup {
         for message in self.cloud.waiting(QUEUE) {
             let read: AlarmMessage = serde_json::from_str(&message.body).unwrap();
             match &read {
-                AlarmMessage::Found(event) => drop(self.alarms().hear(event, self.now()).await.unwrap()),
+                AlarmMessage::Found(event) => drop(self.alarms().record(event, self.now()).await.unwrap()),
                 AlarmMessage::Settle(settle) => {
                     let at = self.now();
                     let decided =

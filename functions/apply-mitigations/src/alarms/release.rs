@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::AlarmTask;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Taken;
@@ -150,7 +150,7 @@ impl ApplyMitigations {
 
     /// What of a task is still to be released, by the ledger: the message says nothing of it.
     async fn pending(&self, id: &str, task: &AlarmTask) -> Result<Vec<Pending>, Error> {
-        let pk = about::mitigation(id);
+        let pk = keys::mitigation(id);
         let results: Vec<String> = task.violations.iter().map(|of| result_key(&of.violation_id)).collect();
         let releases: Vec<String> = task.violations.iter().map(release_key).collect();
         let keys: Vec<(String, &str)> =
@@ -316,7 +316,7 @@ fn release_key(violation: &ViolationRef) -> String {
 }
 
 fn release_item(id: &str, violation: &ViolationRef, now: Millis) -> Item {
-    Item::new(&about::mitigation(id), &release_key(violation), now)
+    Item::new(&keys::mitigation(id), &release_key(violation), now)
         .text(attribute::TASK_ID, id)
         .text(attribute::VIOLATION_ID, &violation.violation_id)
         .text(attribute::THING, &violation.thing)

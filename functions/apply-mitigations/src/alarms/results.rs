@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use aws_sdk_iot::types::DetectMitigationActionExecution as Execution;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::AlarmTask;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::alarm::message::ViolationRef;
@@ -100,7 +100,7 @@ pub(super) fn result_key(violation_id: &str) -> String {
 /// The item of what became of a violation.
 fn item(task_id: &str, result: &ViolationResult, now: Millis) -> Item {
     let ViolationRef { violation_id, thing, raised_at } = &result.violation;
-    Item::new(&about::mitigation(task_id), &result_key(violation_id), now)
+    Item::new(&keys::mitigation(task_id), &result_key(violation_id), now)
         .text(attribute::TASK_ID, task_id)
         .text(attribute::VIOLATION_ID, violation_id)
         .text(attribute::THING, thing)

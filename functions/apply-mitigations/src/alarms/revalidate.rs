@@ -14,6 +14,7 @@ use std::time::Duration;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::alarms::Known;
+use fleetwarden_aws::invocation;
 use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
@@ -25,7 +26,7 @@ use fleetwarden_core::alarm::State;
 use fleetwarden_core::alarm::message::AlarmMitigationRequest;
 use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::names::is_thing_name;
-use fleetwarden_core::policy::AlarmHeld;
+use fleetwarden_core::policy::AlarmHold;
 use fleetwarden_core::policy::AlarmOutcome;
 use fleetwarden_core::policy::AlarmSettings;
 use fleetwarden_core::policy::AlarmSubject;
@@ -35,8 +36,8 @@ use fleetwarden_core::timestamp::Millis;
 
 use crate::ApplyMitigations;
 
-/// What is left of an invocation for all that comes after, in milliseconds.
-const MARGIN_MS: i64 = 5_000;
+/// What is left of an invocation for all that comes after.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// Why what an incident holds is not mitigated.
 const PART: &str = "it is part of an incident";
@@ -124,8 +125,7 @@ impl ApplyMitigations {
         request: &AlarmMitigationRequest,
         deadline: Millis,
     ) -> Result<Asked, Error> {
-        let left = deadline.0.saturating_sub(MARGIN_MS).saturating_sub(self.consumer.clock.now().0);
-        let left = Duration::from_millis(u64::try_from(left).unwrap_or_default());
+        let left = invocation::time_left(self.consumer.clock.now(), deadline, MARGIN);
         let asked = tokio::time::timeout(left, Box::pin(self.ask_all(request))).await;
         asked.unwrap_or_else(|_| Ok(Asked::Unknown("no time is left to ask about it again".to_owned())))
     }
@@ -225,20 +225,20 @@ impl ApplyMitigations {
         let rule = decision.rule.unwrap_or_default();
         let not = |why: String| One::Not(Why::Aloud(why));
         match (decision.held, decision.outcome) {
-            (Some(AlarmHeld::ProtectedBy(protection)), _) => not(format!("it is protected by {protection}")),
-            (Some(AlarmHeld::ProtectionUnknown), _) => {
+            (Some(AlarmHold::ProtectedBy(protection)), _) => not(format!("it is protected by {protection}")),
+            (Some(AlarmHold::ProtectionUnknown), _) => {
                 One::Unknown(format!("whether it is protected is unknown: {unknown}"))
             }
-            (Some(AlarmHeld::RuleUnknown(rule)), _) => {
+            (Some(AlarmHold::RuleUnknown(rule)), _) => {
                 One::Unknown(format!("rule {rule} cannot be evaluated: {unknown}"))
             }
-            (Some(AlarmHeld::RegistrationUnknown), _) => {
+            (Some(AlarmHold::RegistrationUnknown), _) => {
                 One::Unknown(format!("whether its thing is registered is unknown: {unknown}"))
             }
-            (Some(AlarmHeld::Verified(said)), _) => not(format!("people said of it: {}", said.as_str())),
-            (Some(AlarmHeld::NothingToVerify), _) => not("a rule verifies it now".to_owned()),
-            (Some(AlarmHeld::Ended), _) => One::Not(Why::Quiet("the alarm has ended")),
-            (Some(AlarmHeld::NothingToMitigate), _) => not("its thing is not registered".to_owned()),
+            (Some(AlarmHold::Verified(said)), _) => not(format!("people said of it: {}", said.as_str())),
+            (Some(AlarmHold::NothingToVerify), _) => not("a rule verifies it now".to_owned()),
+            (Some(AlarmHold::Ended), _) => One::Not(Why::Quiet("the alarm has ended")),
+            (Some(AlarmHold::NothingToMitigate), _) => not("its thing is not registered".to_owned()),
             (None, AlarmOutcome::Mitigate(_)) if Some(rule) != request.origin.rule() => {
                 not(format!("rule {rule} mitigates it now"))
             }

@@ -1,7 +1,7 @@
 //! What became of one finding, and its item in the ledger.
 
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::message::MitigationRequest;
@@ -44,7 +44,7 @@ impl FindingResult {
     pub(super) fn item(&self, request: &MitigationRequest, ended_at: Millis, now: Millis) -> Item {
         let id = request.task_id();
         let sk = format!("finding#{}", self.finding_id);
-        let mut item = Item::new(&about::mitigation(&id), &sk, now)
+        let mut item = Item::new(&keys::mitigation(&id), &sk, now)
             .text(attribute::TASK_ID, &id)
             .text(attribute::FINDING_ID, &self.finding_id)
             .text(attribute::CHECK, request.check.as_str())

@@ -6,7 +6,7 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::pages::Pages;
@@ -33,15 +33,14 @@ pub(super) struct Mark {
 impl ApplyMitigations {
     /// Where the results of a request go on. The beginning, if there is none.
     pub(super) async fn mark(&self, request: &MitigationRequest) -> Result<Mark, Error> {
-        let item =
-            self.mitigations.ledger().get(&about::mitigation(&request.task_id()), &sk(request)).await?;
+        let item = self.mitigations.ledger().get(&keys::mitigation(&request.task_id()), &sk(request)).await?;
         Ok(item.and_then(|item| item.get_json(attribute::MARK)).unwrap_or_default())
     }
 
     /// Writes where the results of a request go on.
     pub(super) async fn set_mark(&self, request: &MitigationRequest, mark: &Mark) -> Result<(), Error> {
         let now = self.consumer.clock.now();
-        let item = Item::new(&about::mitigation(&request.task_id()), &sk(request), now);
+        let item = Item::new(&keys::mitigation(&request.task_id()), &sk(request), now);
         self.mitigations.ledger().put(item.json(attribute::MARK, mark)).await
     }
 }

@@ -122,7 +122,7 @@ impl Detect {
     async fn hear(&self, what: &str, behavior: &str, of: (&str, &str)) {
         let (now, alarms) = (self.now(), self.alarms());
         let event = event(what, behavior, of, now);
-        Box::pin(async { alarms.hear(&event, now).await }).await.unwrap();
+        Box::pin(async { alarms.record(&event, now).await }).await.unwrap();
     }
 
     /// A violation begins now.

@@ -1,7 +1,7 @@
 //! What is known of each check beyond its counts: what triage counted, or else the findings themselves.
 
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::debt::Debt;
 use fleetwarden_core::finding::Severity;
 use fleetwarden_core::message::Audit;
@@ -95,12 +95,12 @@ impl Sources<'_> {
         checks: &[CheckReport],
         debt: &mut Option<Debt>,
     ) -> Result<Known, Failure> {
-        let about_audit = about::audit(audit);
+        let about_audit = keys::audit(audit);
         let runs: Vec<String> = checks.iter().map(|check| format!("check#{}", check.check)).collect();
         let mut keys: Vec<(String, &str)> =
             runs.iter().map(|run| (about_audit.clone(), run.as_str())).collect();
         keys.push((about_audit, "audit"));
-        keys.push((about::debt(), "latest"));
+        keys.push((keys::debt(), "latest"));
         let ledger = (self.ledger)();
         let items = ledger.get_all(&keys).await?;
         let text = items.iter().find_map(|item| item.get_text("debt"));

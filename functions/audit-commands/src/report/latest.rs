@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::api::input::millis;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
@@ -145,7 +145,7 @@ impl Search<'_> {
         if ids.is_empty() || !self.has_ledger {
             return BTreeMap::new();
         }
-        let keys: Vec<(String, &str)> = ids.iter().map(|id| (about::audit_task(id), "audit")).collect();
+        let keys: Vec<(String, &str)> = ids.iter().map(|id| (keys::audit_task(id), "audit")).collect();
         let items = (self.sources.ledger)().get_all(&keys).await.unwrap_or_else(|error| {
             tracing::warn!(error.name = error.name(), %error, "the latest audit is found without the ledger");
             self.has_ledger = false;

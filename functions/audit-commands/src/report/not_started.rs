@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
@@ -64,7 +64,7 @@ impl Sources<'_> {
             self.gap("mitigations that were not started", why);
         }
         ids.extend(started.iter().map(|task| task.task_id.clone()));
-        let keys: Vec<(String, &str)> = ids.iter().map(|id| (about::mitigation(id), "task")).collect();
+        let keys: Vec<(String, &str)> = ids.iter().map(|id| (keys::mitigation(id), "task")).collect();
         let items = if keys.is_empty() { Vec::new() } else { ledger.get_all(&keys).await? };
         let found = |(pk, _): &(String, _)| items.iter().find(|item| item.get_text("pk") == Some(pk));
         let items: BTreeMap<&str, &Item> =

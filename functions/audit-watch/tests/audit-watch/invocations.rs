@@ -82,7 +82,7 @@ async fn an_invalid_event_says_what_is_wrong() {
     for (event, error) in [
         (json!([]), "the event: it must be an object, such as {\"dryRun\": true}"),
         (json!({"dryrun": true}), "the event: unknown field `dryrun`, expected `scheduledAt` or `dryRun`"),
-        (json!({"scheduledAt": "soon"}), "scheduledAt: 'soon' is no time in RFC 3339"),
+        (json!({"scheduledAt": "soon"}), "scheduledAt: 'soon' is not a time in RFC 3339 format"),
     ] {
         assert_eq!(setup.invoke(event).await.unwrap_err().to_string(), error);
     }

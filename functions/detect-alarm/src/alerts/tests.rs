@@ -5,7 +5,7 @@ use fleetwarden_core::alarm::AlarmEvent;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Place;
-use fleetwarden_core::policy::AlarmHeld;
+use fleetwarden_core::policy::AlarmHold;
 use fleetwarden_core::policy::AlarmSubject;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Protection;
@@ -38,7 +38,7 @@ fn every(text: &str) -> Vec<Alert> {
     let decision = policy.decide_alarm(&subject);
     let protection = Protection::Group(text);
     let reasons =
-        [AlarmHeld::RuleUnknown(text), AlarmHeld::ProtectedBy(protection)].map(|held| alerts::held(&held));
+        [AlarmHold::RuleUnknown(text), AlarmHold::ProtectedBy(protection)].map(|held| alerts::held(&held));
     let mut told: Vec<Alert> = reasons
         .iter()
         .map(Some)

@@ -9,8 +9,8 @@ use fleetwarden_behaviors::Datapoint;
 use fleetwarden_behaviors::EventType;
 use fleetwarden_behaviors::Expectation;
 use fleetwarden_behaviors::Fleet;
-use fleetwarden_behaviors::Outcome;
 use fleetwarden_behaviors::Quantity;
+use fleetwarden_behaviors::Results;
 use fleetwarden_behaviors::ThingState;
 use fleetwarden_behaviors::evaluate;
 use fleetwarden_core::timestamp::Millis;
@@ -65,7 +65,7 @@ fn replay(behaviors: &Behaviors, things: &[Vec<Datapoint>]) -> Ran {
     }
     let mut fleet = Fleet::new(behaviors);
     let mut states: BTreeMap<usize, (ThingState, u64, u64)> = BTreeMap::new();
-    let mut outcome = Outcome::default();
+    let mut outcome = Results::default();
     let mut ran = Ran::default();
     let mut now = None;
     for ((until, thing), datapoints) in &windows {

@@ -59,7 +59,7 @@ async fn opened(setup: &Setup, violations: &[&str]) -> String {
     let behavior = event("v", EventType::InAlarm, now).alarm.behavior_key();
     let (incident, _) = alarms(setup).open_incident(&behavior, &noticed, now).await.unwrap();
     for violation in violations {
-        alarms(setup).hear(&event(violation, EventType::InAlarm, now), now).await.unwrap();
+        alarms(setup).record(&event(violation, EventType::InAlarm, now), now).await.unwrap();
     }
     incident.id
 }
@@ -87,7 +87,7 @@ async fn to_mitigate_has_each_member_in_alarm_decided_on() {
     let began = setup.function.service.clock.now();
     setup.pass(60);
     let now = setup.function.service.clock.now();
-    alarms(&setup).hear(&event("v2", EventType::AlarmCleared, now), now).await.unwrap();
+    alarms(&setup).record(&event("v2", EventType::AlarmCleared, now), now).await.unwrap();
     let mut dry = end(&id, "mitigate");
     dry["dryRun"] = true.into();
     let told = setup.ok(dry).await;

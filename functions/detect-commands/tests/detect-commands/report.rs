@@ -33,7 +33,7 @@ fn now(setup: &Setup) -> Millis {
 async fn heard(setup: &Setup, violation: &Value, actions: &[(&str, Option<&str>)]) {
     let alarms = Alarms::new((setup.function.ledger)());
     let event = AlarmEvent::parse(&violation.to_string(), ACCOUNT, "us-east-1").unwrap();
-    alarms.hear(&event, now(setup)).await.unwrap();
+    alarms.record(&event, now(setup)).await.unwrap();
     for (what, rule) in actions {
         let action = Action {
             at: now(setup),

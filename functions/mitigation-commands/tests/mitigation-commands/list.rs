@@ -1,7 +1,7 @@
 //! `MitigationList`.
 
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
 use serde_json::Value;
@@ -94,11 +94,11 @@ async fn a_commands_task_on_two_checks_is_told_once() {
     let setup = Setup::default();
     let whole = json!({"wholeCheck": {"reasonCodes": [], "count": 1}});
     let id = setup.task(&request(LOGGING, "rule", &whole), State::Observed, None).await;
-    let item = setup.ledger.get(&about::mitigation(&id), "task").await.unwrap().unwrap();
+    let item = setup.ledger.get(&keys::mitigation(&id), "task").await.unwrap().unwrap();
     let target = json!({LOGGING: whole, SHARED: whole});
     setup.ledger.put(item.json(attribute::TARGET, &target)).await.unwrap();
     for check in [LOGGING, SHARED] {
-        let found = Item::new(&about::audit_task(AUDIT), &format!("mitigation#{check}#{id}"), setup.now());
+        let found = Item::new(&keys::audit_task(AUDIT), &format!("mitigation#{check}#{id}"), setup.now());
         let found = found.text(attribute::TASK_ID, &id).text(attribute::CHECK, check);
         setup.ledger.put(found).await.unwrap();
     }
@@ -113,7 +113,7 @@ async fn what_names_no_task_is_passed_over() {
     let (setup, ids) = setup(2).await;
     let now = setup.now();
     for sk in ["mitigation#A", "mitigation#B"] {
-        setup.ledger.put(Item::new(&about::audit_task(AUDIT), sk, now)).await.unwrap();
+        setup.ledger.put(Item::new(&keys::audit_task(AUDIT), sk, now)).await.unwrap();
     }
     let stranger = Item::new("stranger", "task", now).text(attribute::DECIDED_AT, "2026-11-23T01:30:00Z");
     setup.ledger.put(stranger).await.unwrap();

@@ -2,7 +2,7 @@
 
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::about;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::AlarmsSettled;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Settled;
@@ -92,7 +92,7 @@ impl Setup {
         }
         let id = request.task_id();
         let found = Item::new(
-            &about::audit(&request.audit),
+            &keys::audit(&request.audit),
             &format!("mitigation#{}#{id}", request.check),
             self.now(),
         );
@@ -132,7 +132,7 @@ impl Setup {
 
     /// An item of a task.
     pub(crate) fn item(&self, task_id: &str, sk: &str) -> Item {
-        Item::new(&about::mitigation(task_id), sk, self.now()).text(attribute::TASK_ID, task_id)
+        Item::new(&keys::mitigation(task_id), sk, self.now()).text(attribute::TASK_ID, task_id)
     }
 
     /// Writes what became of a finding.

@@ -217,7 +217,7 @@ impl Setup {
                 "violationEventType": "in-alarm", "violationEventTime": self.now().0,
             });
             let event = AlarmEvent::parse(&event.to_string(), ACCOUNT, "us-east-1").unwrap();
-            Alarms::new(self.ledger()).hear(&event, self.now()).await.unwrap();
+            Alarms::new(self.ledger()).record(&event, self.now()).await.unwrap();
         }
     }
 

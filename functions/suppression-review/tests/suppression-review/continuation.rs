@@ -74,7 +74,7 @@ async fn a_repeated_delivery_does_nothing_twice() {
     assert_eq!(again, json!({"slot": "2026-11-23T06:00:00Z", "repeated": true}));
     assert_eq!(setup.suppressions().len(), 3);
     let wrong = setup.invoke("third", json!({"scheduledAt": "soon"})).await.unwrap_err();
-    assert_eq!(wrong.to_string(), "scheduledAt: 'soon' is no time in RFC 3339");
+    assert_eq!(wrong.to_string(), "scheduledAt: 'soon' is not a time in RFC 3339 format");
     let wrong = setup.invoke("fourth", json!({"dryrun": true})).await.unwrap_err();
     assert!(wrong.to_string().contains("unknown field `dryrun`"), "{wrong}");
 }

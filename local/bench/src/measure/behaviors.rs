@@ -10,7 +10,7 @@ use std::time::Instant;
 use anyhow::{Result, anyhow};
 use fleetwarden_behaviors::simulation::{Quality, SEEDS, Workload, measure as simulate};
 use fleetwarden_behaviors::{
-    Behaviors, Confidence, Datapoint, Fleet, Measured, Outcome, ThingState, evaluate,
+    Behaviors, Confidence, Datapoint, Fleet, Measured, Results, ThingState, evaluate,
 };
 use fleetwarden_core::timestamp::Millis;
 use serde_json::{Value, json};
@@ -105,7 +105,7 @@ fn datapoints(behaviors: &Behaviors, thing: u64, period: i64) -> Result<Vec<Data
 fn trained(behaviors: &Behaviors) -> Result<Fleet> {
     let mut fleet = Fleet::new(behaviors);
     let mut states = vec![ThingState::default(); 10];
-    let mut outcome = Outcome::default();
+    let mut outcome = Results::default();
     for period in 0..WARM_UP {
         let until = Millis((period + 1) * PERIOD);
         for (thing, state) in (0..).zip(&mut states) {
@@ -123,7 +123,7 @@ fn run(behaviors: &Behaviors, fleet: &Fleet) -> Result<(f64, ThingState)> {
     let mut fleet = fleet.clone();
     let things = usize::try_from(THINGS)?;
     let mut states = vec![ThingState::default(); things];
-    let mut outcome = Outcome::default();
+    let mut outcome = Results::default();
     let mut seconds = 0.0;
     let mut evaluations = 0_u32;
     for period in WARM_UP..WARM_UP + PERIODS {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fleetwarden_behaviors::{
-    Behaviors, Datapoint, Event, Expectation, Fleet, MetricValue, Outcome, Stream, ThingState, evaluate,
+    Behaviors, Datapoint, Event, Expectation, Fleet, MetricValue, Results, Stream, ThingState, evaluate,
     retire,
 };
 use fleetwarden_core::timestamp::Millis;
@@ -91,7 +91,7 @@ pub(crate) struct Watch {
     members: BTreeMap<Device, Member>,
     pub(crate) topic: Option<String>,
     datapoints: Vec<Datapoint>,
-    outcome: Outcome,
+    outcome: Results,
 }
 
 impl Watch {
@@ -106,7 +106,7 @@ impl Watch {
             members: BTreeMap::new(),
             topic: None,
             datapoints: Vec::new(),
-            outcome: Outcome::default(),
+            outcome: Results::default(),
         }
     }
 
@@ -264,7 +264,7 @@ fn retire_member(
     now: i64,
     ended: &mut Vec<Raised>,
 ) {
-    let mut outcome = Outcome::default();
+    let mut outcome = Results::default();
     retire(old, new, &mut member.state, Millis(now), &mut outcome);
     collect((name, definitions), (device, member), &mut outcome.events, ended);
 }

@@ -11,7 +11,7 @@ use super::{Plan, changes::Side};
 use crate::fleet::Fleet;
 use fleetwarden_core::alarm::record::RecordedAlarm;
 use fleetwarden_core::alarm::{EventType, Life};
-use fleetwarden_core::policy::{AlarmDecision, AlarmHeld, AlarmOutcome, AlarmRule, AlarmSubject, Policy};
+use fleetwarden_core::policy::{AlarmDecision, AlarmHold, AlarmOutcome, AlarmRule, AlarmSubject, Policy};
 use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
@@ -201,7 +201,7 @@ impl<'p> AlarmTally<'p> {
     fn place(&self, decision: &AlarmDecision<'_, '_>) -> usize {
         let rule = match (Fate::of_alarm(decision), decision.held) {
             (Fate::NeedsLookup, _) => decision.asks.map(AlarmRule::name),
-            (Fate::Unknown, Some(AlarmHeld::RuleUnknown(rule))) => Some(rule),
+            (Fate::Unknown, Some(AlarmHold::RuleUnknown(rule))) => Some(rule),
             _ => decision.rule,
         };
         rule.and_then(|name| self.places.get(name)).copied().unwrap_or(self.places.len())

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::policy::{
-    AlarmDecision, AlarmHeld, AlarmOutcome, AlarmRule, Decision, Held, Outcome, Report, Rule,
+    AlarmDecision, AlarmHold, AlarmOutcome, AlarmRule, Decision, Hold, Outcome, Report, Rule,
 };
 use serde::Serialize;
 
@@ -67,8 +67,8 @@ impl Fate {
             (Outcome::Suppressed, _) => Self::AlreadySuppressed,
             // What only a rule in shadow asks for changes nothing.
             _ if decision.asks.is_some_and(Rule::is_live) => Self::NeedsLookup,
-            (_, Some(Held::ProtectedBy(_))) => Self::Protected,
-            (_, Some(Held::ProtectionUnknown | Held::RuleUnknown(_))) => Self::Unknown,
+            (_, Some(Hold::ProtectedBy(_))) => Self::Protected,
+            (_, Some(Hold::ProtectionUnknown | Hold::RuleUnknown(_))) => Self::Unknown,
             (Outcome::Suppress(_), None) => Self::Suppress,
             (Outcome::Mitigate(_), None) => Self::Mitigate,
             (Outcome::Report(Report::Silent), None) => Self::Silent,
@@ -92,20 +92,20 @@ impl Fate {
         match (decision.outcome, decision.held) {
             // What only a rule in shadow asks for changes nothing.
             _ if decision.asks.is_some_and(AlarmRule::is_live) => Self::NeedsLookup,
-            (_, Some(AlarmHeld::ProtectedBy(_))) => Self::Protected,
+            (_, Some(AlarmHold::ProtectedBy(_))) => Self::Protected,
             (
                 _,
                 Some(
-                    AlarmHeld::ProtectionUnknown | AlarmHeld::RegistrationUnknown | AlarmHeld::RuleUnknown(_),
+                    AlarmHold::ProtectionUnknown | AlarmHold::RegistrationUnknown | AlarmHold::RuleUnknown(_),
                 ),
             ) => Self::Unknown,
             (
                 _,
                 Some(
-                    AlarmHeld::Ended
-                    | AlarmHeld::NothingToMitigate
-                    | AlarmHeld::NothingToVerify
-                    | AlarmHeld::Verified(_),
+                    AlarmHold::Ended
+                    | AlarmHold::NothingToMitigate
+                    | AlarmHold::NothingToVerify
+                    | AlarmHold::Verified(_),
                 ),
             ) => Self::Held,
             (outcome, None) => Self::meant(outcome),

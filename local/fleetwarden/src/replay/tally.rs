@@ -2,7 +2,7 @@
 
 use super::distinct::Distinct;
 use super::fate::Fate;
-use fleetwarden_core::policy::{Decision, Held, Outcome, Policy, Rule};
+use fleetwarden_core::policy::{Decision, Hold, Outcome, Policy, Rule};
 use fleetwarden_core::record::RecordedFinding;
 use fleetwarden_core::timestamp::Millis;
 use serde::ser::SerializeMap as _;
@@ -100,7 +100,7 @@ impl<'p> PolicyTally<'p> {
     pub(crate) fn place(&self, decision: &Decision<'_, '_>) -> usize {
         let rule = match (Fate::of(decision), decision.held) {
             (Fate::NeedsLookup, _) => decision.asks.map(Rule::name),
-            (Fate::Unknown, Some(Held::RuleUnknown(rule))) => Some(rule),
+            (Fate::Unknown, Some(Hold::RuleUnknown(rule))) => Some(rule),
             _ => decision.rule,
         };
         let decided = rule.and_then(|name| self.places.get(name));

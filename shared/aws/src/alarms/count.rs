@@ -1,5 +1,7 @@
 //! How many devices alarm on a behavior: counters in buckets of five minutes, each spread over shards.
 
+use std::time::Duration;
+
 use fleetwarden_core::alarm::BehaviorKey;
 use fleetwarden_core::alarm::Bucket;
 use fleetwarden_core::alarm::SeriesKey;
@@ -12,14 +14,14 @@ use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::Range;
 use crate::ledger::Transaction;
-use crate::ledger::about;
+use crate::ledger::keys;
 
-/// How long a counter stays after its bucket, in seconds: longer than any window, and than most incidents.
-const KEPT_SECONDS: i64 = 31 * 86_400;
+/// How long a counter stays after its bucket: longer than any window, and than most incidents.
+const RETENTION: Duration = Duration::from_hours(31 * 24);
 
 /// Devices of a behavior in a row of buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counted {
+pub(super) struct DeviceCount {
     /// How many devices.
     pub(super) devices: u64,
     /// The first bucket that has some.
@@ -40,9 +42,9 @@ pub(super) fn move_device(
     }
     for (bucket, more) in [(before, -1), (after, 1)] {
         let Some(bucket) = bucket else { continue };
-        let end = bucket.start().plus_seconds(KEPT_SECONDS).seconds();
+        let end = bucket.start().plus(RETENTION).seconds();
         let sk = format!("{}#{}", sort_key(bucket), shard(series));
-        transaction.add(&about::alarm_counts(behavior), &sk, (attribute::DEVICES, more), end);
+        transaction.add(&keys::alarm_counts(behavior), &sk, (attribute::DEVICES, more), end);
     }
 }
 
@@ -63,7 +65,7 @@ impl Alarms {
         window_seconds: i64,
         now: Millis,
     ) -> Result<u64, Error> {
-        Ok(Counted::of(&self.count(behavior, Bucket::window(window_seconds, now)).await?).devices)
+        Ok(DeviceCount::of(&self.count(behavior, Bucket::window(window_seconds, now)).await?).devices)
     }
 
     /// How many devices alarm on a behavior within a window that has this moment in it: of all such windows, the one with
@@ -86,13 +88,13 @@ impl Alarms {
         behavior: &BehaviorKey,
         window_seconds: i64,
         at: Millis,
-    ) -> Result<Counted, Error> {
+    ) -> Result<DeviceCount, Error> {
         let (first, last) = (at.plus_seconds(-window_seconds), at.plus_seconds(window_seconds));
         let buckets = self.count(behavior, (Bucket::of(first), Bucket::of(last))).await?;
         let (span, around) = (Bucket::of(at).0 - Bucket::of(first).0, Bucket::of(at).0);
         let windows = (around - span..=around).map(|first| {
             let within = buckets.iter().filter(|(bucket, _)| (first..=first + span).contains(&bucket.0));
-            Counted::of(&within.copied().collect::<Vec<_>>())
+            DeviceCount::of(&within.copied().collect::<Vec<_>>())
         });
         // Of equals the earliest: it has the first alarm.
         Ok(windows.rev().max_by_key(|counted| counted.devices).unwrap_or_default())
@@ -106,7 +108,7 @@ impl Alarms {
     ) -> Result<Vec<(Bucket, u64)>, Error> {
         let (first, last) = (sort_key(first), format!("{}#~", sort_key(last)));
         let range = Range::Between(&first, &last);
-        let items = self.ledger.query(&about::alarm_counts(behavior), range).await?;
+        let items = self.ledger.query(&keys::alarm_counts(behavior), range).await?;
         let mut buckets: Vec<(Bucket, u64)> = Vec::new();
         for item in &items {
             let devices = item.get_number(attribute::DEVICES).and_then(|n| u64::try_from(n).ok());
@@ -122,7 +124,7 @@ impl Alarms {
     }
 }
 
-impl Counted {
+impl DeviceCount {
     /// The sum of a row of buckets.
     pub(super) fn of(buckets: &[(Bucket, u64)]) -> Self {
         let devices = buckets.iter().fold(0_u64, |sum, (_, devices)| sum.saturating_add(*devices));

@@ -15,15 +15,15 @@ use serde::Serialize;
 
 use super::Alarms;
 use super::ROUNDS;
-use super::count::Counted;
+use super::count::DeviceCount;
 use super::item::LATEST;
 use super::item::attribute;
 use super::open;
-use super::stored::Versioned;
+use super::snapshot::Versioned;
 use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::Range;
-use crate::ledger::about;
+use crate::ledger::keys;
 use crate::ledger::pause;
 
 /// What a person decides of an incident about whose alarms nothing is to be done.
@@ -105,7 +105,7 @@ impl Alarms {
         now: Millis,
     ) -> Result<(Incident, bool), Error> {
         for round in 0..ROUNDS {
-            let item = self.ledger.get(&about::behavior_incident(behavior), LATEST).await?;
+            let item = self.ledger.get(&keys::behavior_incident(behavior), LATEST).await?;
             let latest: Versioned<Incident> = Versioned::of(item.as_ref(), attribute::INCIDENT)?;
             if let Some(open) = latest.value.filter(|latest| latest.ended_at.is_none()) {
                 return Ok((open, false));
@@ -131,9 +131,9 @@ impl Alarms {
         now: Millis,
     ) -> Result<bool, Error> {
         let mut transaction = self.ledger.transaction();
-        let of_behavior = about::behavior_incident(&numbered.behavior);
+        let of_behavior = keys::behavior_incident(&numbered.behavior);
         transaction.put_version(numbered.item(&of_behavior, LATEST, now), latest);
-        transaction.put_version(numbered.item(&about::incidents(), &numbered.incident.id, now), listed);
+        transaction.put_version(numbered.item(&keys::incidents(), &numbered.incident.id, now), listed);
         transaction.send().await
     }
 
@@ -142,7 +142,7 @@ impl Alarms {
     /// # Errors
     /// If the table does not answer.
     pub async fn incident(&self, incident_id: &str) -> Result<Option<Incident>, Error> {
-        let item = self.ledger.get(&about::incidents(), incident_id).await?;
+        let item = self.ledger.get(&keys::incidents(), incident_id).await?;
         match item.as_ref().and_then(Numbered::of) {
             Some(numbered) => self.counted(numbered).await.map(Some),
             None => Ok(None),
@@ -150,12 +150,12 @@ impl Alarms {
     }
 
     /// The incidents that last, and those that ended since a moment, the first noticed first. Of those that last the
-    /// count and the latest alarm are those of now; the latest alarm is told to five minutes.
+    /// count and the latest alarm are those of now; the latest alarm is exact to five minutes.
     ///
     /// # Errors
     /// If the table does not answer.
     pub async fn incidents(&self, since: Millis) -> Result<Vec<Incident>, Error> {
-        let items = self.ledger.query(&about::incidents(), Range::All).await?;
+        let items = self.ledger.query(&keys::incidents(), Range::All).await?;
         let mut incidents = Vec::new();
         for numbered in items.iter().filter_map(Numbered::of) {
             if numbered.incident.ended_at.is_none_or(|ended| ended >= since) {
@@ -170,7 +170,7 @@ impl Alarms {
     async fn counted(&self, Numbered { mut incident, behavior, .. }: Numbered) -> Result<Incident, Error> {
         if incident.ended_at.is_none() {
             let since = (Bucket::of(incident.first_at), Bucket(i64::MAX));
-            let counted = Counted::of(&self.count(&behavior, since).await?);
+            let counted = DeviceCount::of(&self.count(&behavior, since).await?);
             incident.devices = incident.devices.max(counted.devices);
             incident.latest_at = incident.latest_at.max(counted.last.map_or(Millis(0), Bucket::start));
         }
@@ -210,7 +210,7 @@ impl Alarms {
     /// # Errors
     /// If the table does not answer.
     pub async fn members(&self, incident_id: &str) -> Result<Vec<Life>, Error> {
-        let items = self.ledger.query(&about::incident_members(incident_id), Range::All).await?;
+        let items = self.ledger.query(&keys::incident_members(incident_id), Range::All).await?;
         self.lives(items.iter().filter_map(open::id).collect()).await
     }
 
@@ -226,14 +226,14 @@ impl Alarms {
         now: Millis,
     ) -> Result<Option<Incident>, Error> {
         for round in 0..ROUNDS {
-            let listed = self.ledger.get(&about::incidents(), incident_id).await?;
+            let listed = self.ledger.get(&keys::incidents(), incident_id).await?;
             let read: Versioned<Incident> = Versioned::of(listed.as_ref(), attribute::INCIDENT)?;
             let Some(mut numbered) = listed.as_ref().and_then(Numbered::of) else { return Ok(None) };
             if numbered.incident.ended_at.is_some() {
                 return Ok(Some(numbered.incident));
             }
             let (behavior, number) = (numbered.behavior.clone(), numbered.number);
-            let latest = self.ledger.get(&about::behavior_incident(&behavior), LATEST).await?;
+            let latest = self.ledger.get(&keys::behavior_incident(&behavior), LATEST).await?;
             let latest: Versioned<Incident> = Versioned::of(latest.as_ref(), attribute::INCIDENT)?;
             numbered = Numbered { incident: self.counted(numbered).await?, behavior, number };
             numbered.incident.ended_at = Some(now);

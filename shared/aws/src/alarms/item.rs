@@ -7,7 +7,7 @@ use fleetwarden_core::alarm::State;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::ledger::Item;
-use crate::ledger::about;
+use crate::ledger::keys;
 
 /// The sort keys.
 pub(super) const LIFE: &str = "life";
@@ -48,7 +48,7 @@ fn spread(text: &str, over: u8) -> u8 {
 
 /// The list on which an open violation stands.
 pub(super) fn open_list(violation_id: &str) -> String {
-    about::open_alarms(spread(violation_id, PARTS))
+    keys::open_alarms(spread(violation_id, PARTS))
 }
 
 /// The shard in which a device is counted: always the same one.

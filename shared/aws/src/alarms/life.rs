@@ -12,7 +12,7 @@ use super::item::LIFE;
 use super::item::attribute;
 use crate::Error;
 use crate::ledger::Item;
-use crate::ledger::about;
+use crate::ledger::keys;
 use crate::ledger::pause;
 
 impl Alarms {
@@ -22,10 +22,10 @@ impl Alarms {
     /// If the table does not answer.
     pub async fn known(&self, violation_id: &str) -> Result<Option<Known>, Error> {
         let Some(life) = self.life(violation_id).await?.value else { return Ok(None) };
-        let stored = self.read(&life.alarm).await?;
-        let life = stored.life.value.clone().unwrap_or(life);
-        let series = stored.series.value.clone().unwrap_or_default();
-        Ok(Some(stored.known(life, &series)))
+        let snapshot = self.read(&life.alarm).await?;
+        let life = snapshot.life.value.clone().unwrap_or(life);
+        let series = snapshot.series.value.clone().unwrap_or_default();
+        Ok(Some(snapshot.known(life, &series)))
     }
 
     /// Records what was decided or done about a violation. The same action again (by `what` and `task_id`, since the
@@ -94,24 +94,24 @@ impl Alarms {
         change: impl Fn(&mut Life),
     ) -> Result<Option<Life>, Error> {
         for round in 0..ROUNDS {
-            let stored = self.life(violation_id).await?;
-            let Some(before) = stored.value else { return Ok(None) };
+            let snapshot = self.life(violation_id).await?;
+            let Some(before) = snapshot.value else { return Ok(None) };
             let mut life = before.clone();
             change(&mut life);
             if life == before {
                 return Ok(Some(life));
             }
             let mut transaction = self.ledger.transaction();
-            let item = Item::new(&about::alarm(violation_id), LIFE, now).json(attribute::LIFE, &life);
-            transaction.put_version(item, stored.version);
+            let item = Item::new(&keys::alarm(violation_id), LIFE, now).json(attribute::LIFE, &life);
+            transaction.put_version(item, snapshot.version);
             if let Some(incident) = incident {
-                transaction.put(Item::new(&about::incident_members(incident), violation_id, now));
+                transaction.put(Item::new(&keys::incident_members(incident), violation_id, now));
             }
             if transaction.send().await? {
                 return Ok(Some(life));
             }
             pause(round).await;
         }
-        Err(Error::Later(format!("violation {violation_id}: others write it, {ROUNDS} times")))
+        Err(Error::Later(format!("violation {violation_id}: still written by others after {ROUNDS} tries")))
     }
 }

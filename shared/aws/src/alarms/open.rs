@@ -11,7 +11,7 @@ use super::item::attribute;
 use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::Range;
-use crate::ledger::about;
+use crate::ledger::keys;
 
 impl Alarms {
     /// The violations that are in alarm as far as the ledger knows, by id.
@@ -26,7 +26,7 @@ impl Alarms {
     }
 
     /// The ids of those of one behavior that were raised at this moment or later, in order. There may be many: the lists
-    /// are read one after the other, and nothing else of them is kept.
+    /// are read one after the other, and nothing else of them stays in memory.
     ///
     /// # Errors
     /// If the table does not answer.
@@ -37,7 +37,7 @@ impl Alarms {
         };
         let mut ids = Vec::new();
         for part in 0..PARTS {
-            let items = self.ledger.query(&about::open_alarms(part), Range::All).await?;
+            let items = self.ledger.query(&keys::open_alarms(part), Range::All).await?;
             ids.extend(items.iter().filter(is_wanted).filter_map(id));
         }
         ids.sort_unstable();
@@ -46,7 +46,7 @@ impl Alarms {
 
     async fn open_items(&self) -> Result<Vec<Item>, Error> {
         let parts =
-            (0..PARTS).map(async |part| self.ledger.query(&about::open_alarms(part), Range::All).await);
+            (0..PARTS).map(async |part| self.ledger.query(&keys::open_alarms(part), Range::All).await);
         Ok(try_join_all(parts).await?.into_iter().flatten().collect())
     }
 }

@@ -14,16 +14,16 @@ use super::Alarms;
 use super::item::attribute;
 use crate::Error;
 use crate::ledger::Item;
-use crate::ledger::about;
+use crate::ledger::keys;
 use crate::ledger::nonce;
 use crate::ledger::written;
 
-/// What came of taking a round.
+/// Whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Taken {
-    /// The message goes on.
-    Yes,
-    /// Another copy of the message has gone on.
+pub enum Turn {
+    /// The message's: it goes on.
+    Ours,
+    /// It has passed: another copy of the message has gone on.
     Passed,
 }
 
@@ -32,14 +32,14 @@ impl Alarms {
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn take_round(&self, settle: &Settle, now: Millis) -> Result<Taken, Error> {
-        let Some(Round { number, id }) = &settle.round else { return Ok(Taken::Yes) };
+    pub async fn take_round(&self, settle: &Settle, now: Millis) -> Result<Turn, Error> {
+        let Some(Round { number, id }) = &settle.round else { return Ok(Turn::Ours) };
         let number = i64::from(number.get());
-        let item = Item::new(&about::alarm(&settle.violation_id), &chain(settle), now)
+        let item = Item::new(&keys::alarm(&settle.violation_id), &chain(settle), now)
             .number(attribute::ROUND, number)
             .text(attribute::ROUND_ID, id);
         let value = |number: i64| AttributeValue::N(number.to_string());
-        let (client, table) = self.ledger.parts();
+        let (client, table) = self.ledger.client_and_table();
         let put = client
             .put_item()
             .table_name(table)
@@ -54,8 +54,8 @@ impl Alarms {
             let put = put.expression_attribute_values(":before", value(number - 1));
             put.condition_expression(format!("#round = :before OR {again}"))
         };
-        let taken = written(put.send().await.map_err(Error::aws("PutItem", table)))?;
-        Ok(if taken { Taken::Yes } else { Taken::Passed })
+        let is_ours = written(put.send().await.map_err(Error::aws("PutItem", table)))?;
+        Ok(if is_ours { Turn::Ours } else { Turn::Passed })
     }
 
     /// The message that comes after this one, to be seen not before a moment.
@@ -66,7 +66,7 @@ impl Alarms {
         let number = if let Some(round) = &settle.round {
             round.number.saturating_add(1)
         } else {
-            let last = self.ledger.get(&about::alarm(&settle.violation_id), &chain(settle)).await?;
+            let last = self.ledger.get(&keys::alarm(&settle.violation_id), &chain(settle)).await?;
             let last = last.and_then(|last| last.get_number(attribute::ROUND)).unwrap_or_default();
             NonZeroU32::MIN.saturating_add(u32::try_from(last).unwrap_or_default())
         };

@@ -61,8 +61,8 @@ fn cleared(violation: &str, thing: &str, second: i64) -> AlarmEvent {
     event(violation, thing, EventType::AlarmCleared, second)
 }
 
-async fn hear(cloud: &Cloud, event: &AlarmEvent) -> Heard {
-    alarms(cloud).hear(event, cloud.clock().now()).await.unwrap()
+async fn record(cloud: &Cloud, event: &AlarmEvent) -> Update {
+    alarms(cloud).record(event, cloud.clock().now()).await.unwrap()
 }
 
 async fn devices(cloud: &Cloud) -> u64 {
@@ -114,7 +114,7 @@ async fn every_order_and_repeat_of_two_violations_of_a_thing_leaves_the_same() {
         let cloud = Cloud::default();
         cloud.pass_seconds(900);
         for event in &order {
-            hear(&cloud, event).await;
+            record(&cloud, event).await;
         }
         let left = contents(&cloud);
         assert_eq!(devices(&cloud).await, 1, "the device counts once, where it was raised last");
@@ -129,10 +129,10 @@ async fn a_repeat_writes_nothing_and_costs_one_read() {
     for event in
         [raised("v", "t", 0), cleared("v", "t", 5), event("v", "t", EventType::Unknown("odd".into()), 6)]
     {
-        let is_first = hear(&cloud, &event).await.is_news;
+        let is_first = record(&cloud, &event).await.is_news;
         assert_eq!(is_first, !matches!(event.event, EventType::Unknown(_)));
         let before = (cloud.calls("BatchGetItem").len(), cloud.calls("").len());
-        let again = hear(&cloud, &event).await;
+        let again = record(&cloud, &event).await;
         assert!(!again.is_news);
         assert_eq!((cloud.calls("BatchGetItem").len(), cloud.calls("").len()), (before.0 + 1, before.1 + 1));
     }
@@ -143,7 +143,7 @@ async fn a_repeat_writes_nothing_and_costs_one_read() {
 #[tokio::test]
 async fn a_violation_that_only_an_odd_event_tells_of_is_kept() {
     let cloud = Cloud::default();
-    assert!(hear(&cloud, &event("v", "t", EventType::Unknown("odd".into()), 6)).await.is_news);
+    assert!(record(&cloud, &event("v", "t", EventType::Unknown("odd".into()), 6)).await.is_news);
     let known = alarms(&cloud).known("v").await.unwrap().unwrap();
     assert_eq!((known.life.state(), known.life.alarm.thing.as_deref()), (None, Some("t")));
 }
@@ -152,10 +152,10 @@ async fn a_violation_that_only_an_odd_event_tells_of_is_kept() {
 async fn what_is_open_is_listed_and_nothing_else() {
     let cloud = Cloud::default();
     for n in 0..150 {
-        hear(&cloud, &raised(&format!("v-{n}"), &format!("t-{n}"), n)).await;
+        record(&cloud, &raised(&format!("v-{n}"), &format!("t-{n}"), n)).await;
     }
-    hear(&cloud, &cleared("v-7", "t-7", 500)).await;
-    hear(&cloud, &cleared("early", "t", 500)).await;
+    record(&cloud, &cleared("v-7", "t-7", 500)).await;
+    record(&cloud, &cleared("early", "t", 500)).await;
     let open: BTreeSet<String> =
         alarms(&cloud).open().await.unwrap().into_iter().map(|life| life.alarm.violation_id).collect();
     assert_eq!(open.len(), 149);
@@ -163,21 +163,21 @@ async fn what_is_open_is_listed_and_nothing_else() {
     let since =
         alarms(&cloud).open_since(&alarm("v", "t").behavior_key(), START.plus_seconds(140)).await.unwrap();
     assert_eq!(since.len(), 10);
-    hear(&cloud, &raised("v-7", "t-7", 600)).await;
+    record(&cloud, &raised("v-7", "t-7", 600)).await;
     assert_eq!(alarms(&cloud).open().await.unwrap().len(), 150, "an id that is used again is open again");
 }
 
 #[tokio::test]
 async fn devices_are_counted_once_in_the_window_of_their_latest_raise() {
     let cloud = Cloud::default();
-    hear(&cloud, &raised("a", "one", 0)).await;
-    hear(&cloud, &raised("b", "two", 10)).await;
-    hear(&cloud, &raised("c", "one", 20)).await;
+    record(&cloud, &raised("a", "one", 0)).await;
+    record(&cloud, &raised("b", "two", 10)).await;
+    record(&cloud, &raised("c", "one", 20)).await;
     assert_eq!(devices(&cloud).await, 2);
     cloud.pass_seconds(1_000);
-    hear(&cloud, &raised("d", "one", 1_000)).await;
-    hear(&cloud, &raised("e", "three", -60 * 86_400)).await;
-    hear(&cloud, &raised("f", "four", 365 * 86_400)).await;
+    record(&cloud, &raised("d", "one", 1_000)).await;
+    record(&cloud, &raised("e", "three", -60 * 86_400)).await;
+    record(&cloud, &raised("f", "four", 365 * 86_400)).await;
     assert_eq!(
         devices(&cloud).await,
         2,
@@ -194,7 +194,7 @@ async fn what_is_heard_late_is_counted_around_its_own_time() {
     let cloud = Cloud::default();
     cloud.pass_seconds(86_400);
     for (n, second) in [0, 10, 700, 800, 900, 1_500, 4_000].into_iter().enumerate() {
-        hear(&cloud, &raised(&format!("v-{n}"), &format!("t-{n}"), second)).await;
+        record(&cloud, &raised(&format!("v-{n}"), &format!("t-{n}"), second)).await;
     }
     let around = async |second| {
         let (behavior, at) = (alarm("v", "t").behavior_key(), START.plus_seconds(second));
@@ -216,9 +216,9 @@ async fn a_lost_answer_counts_nothing_twice() {
         (0..times).for_each(|_| cloud.lose("TransactWriteItems", answer.clone()));
         let event = raised("v", "t", 0);
         let now = cloud.clock().now();
-        let first = alarms(&cloud).hear(&event, now).await;
+        let first = alarms(&cloud).record(&event, now).await;
         assert_eq!(first.is_err(), times == 3, "{first:?}");
-        hear(&cloud, &event).await;
+        record(&cloud, &event).await;
         assert_eq!(devices(&cloud).await, 1);
     }
 }
@@ -230,10 +230,10 @@ async fn a_transaction_that_meets_another_is_sent_again() {
     let body =
         json!({"__type": "TransactionCanceledException", "message": "x", "CancellationReasons": reasons});
     cloud.fail("TransactWriteItems", 2, Answer::error(400, "TransactionCanceledException", &body));
-    hear(&cloud, &raised("v", "t", 0)).await;
+    record(&cloud, &raised("v", "t", 0)).await;
     assert_eq!((cloud.calls("TransactWriteItems").len(), devices(&cloud).await), (3, 1));
     cloud.fail("TransactWriteItems", 99, Answer::error(400, "TransactionCanceledException", &body));
-    let missed = alarms(&cloud).hear(&raised("w", "u", 0), START).await;
+    let missed = alarms(&cloud).record(&raised("w", "u", 0), START).await;
     assert!(matches!(missed, Err(Error::Later(_))), "{missed:?}");
 }
 
@@ -241,10 +241,10 @@ async fn a_transaction_that_meets_another_is_sent_again() {
 async fn two_workers_that_hear_of_one_violation_merge() {
     for at in Moment::all() {
         let cloud = Cloud::default();
-        let first = async { hear(&cloud, &raised("one", "thing", 0)).await };
+        let first = async { record(&cloud, &raised("one", "thing", 0)).await };
         let second = async {
-            hear(&cloud, &cleared("one", "thing", 5)).await;
-            hear(&cloud, &raised("two", "thing", 400)).await;
+            record(&cloud, &cleared("one", "thing", 5)).await;
+            record(&cloud, &raised("two", "thing", 400)).await;
         };
         let ran = cloud.interleave(at, first, second).await.1;
         let known = alarms(&cloud).known("one").await.unwrap().unwrap();
@@ -262,10 +262,10 @@ async fn two_workers_that_hear_of_one_violation_merge() {
 async fn fifty_deliveries_at_once_are_one_event() {
     let cloud = Cloud::default();
     let same = raised("v", "t", 0);
-    let news = join_all((0..50).map(|_| hear(&cloud, &same))).await;
+    let news = join_all((0..50).map(|_| record(&cloud, &same))).await;
     assert_eq!(news.iter().filter(|heard| heard.is_news).count(), 1);
     let others: Vec<_> = (0..50).map(|n| raised(&format!("w-{n}"), &format!("t-{n}"), n)).collect();
-    join_all(others.iter().map(|event| hear(&cloud, event))).await;
+    join_all(others.iter().map(|event| record(&cloud, event))).await;
     assert_eq!(devices(&cloud).await, 51);
 }
 
@@ -273,10 +273,10 @@ async fn fifty_deliveries_at_once_are_one_event() {
 async fn a_killed_worker_leaves_all_or_nothing() {
     for at in Moment::all() {
         let cloud = Cloud::default();
-        let ended = cloud.kill(at, hear(&cloud, &raised("v", "t", 0))).await;
+        let ended = cloud.kill(at, record(&cloud, &raised("v", "t", 0))).await;
         let left = cloud.items("").len();
         assert!([0, 4].contains(&left), "{left}");
-        hear(&cloud, &raised("v", "t", 0)).await;
+        record(&cloud, &raised("v", "t", 0)).await;
         assert_eq!((cloud.items("").len(), devices(&cloud).await), (4, 1));
         if ended.is_some() {
             break;
@@ -293,7 +293,7 @@ async fn what_is_done_is_noted_once_for_each_raise() {
     let cloud = Cloud::default();
     let alarms = alarms(&cloud);
     alarms.note("nobody", &action("report", None, START)).await.unwrap();
-    hear(&cloud, &raised("v", "t", 0)).await;
+    record(&cloud, &raised("v", "t", 0)).await;
     for (what, task) in
         [("report", None), ("report", None), ("mitigated", Some("a")), ("mitigated", Some("b"))]
     {
@@ -304,7 +304,7 @@ async fn what_is_done_is_noted_once_for_each_raise() {
     let life = alarms.known("v").await.unwrap().unwrap().life;
     assert_eq!(actions(&life), ["report", "mitigated", "mitigated"]);
     assert_eq!(life.verification, Some(Verification::TruePositive));
-    hear(&cloud, &raised("v", "t", 10)).await;
+    record(&cloud, &raised("v", "t", 10)).await;
     alarms.note("v", &action("report", None, START.plus_seconds(11))).await.unwrap();
     assert_eq!(alarms.known("v").await.unwrap().unwrap().life.actions.len(), 4);
 }
@@ -320,7 +320,7 @@ async fn open(cloud: &Cloud, violation: &str) -> (Incident, bool) {
 async fn an_incident_is_opened_once_whoever_notices_it() {
     let cloud = Cloud::default();
     let events: Vec<_> = (0..30).map(|n| raised(&format!("v-{n}"), &format!("t-{n}"), n)).collect();
-    join_all(events.iter().map(|event| hear(&cloud, event))).await;
+    join_all(events.iter().map(|event| record(&cloud, event))).await;
     cloud.pass_seconds(120);
     let names: Vec<String> = (0..30).map(|n| format!("v-{n}")).collect();
     let opened = join_all(names.iter().map(|name| open(&cloud, name))).await;
@@ -336,15 +336,15 @@ async fn an_incident_is_opened_once_whoever_notices_it() {
 async fn what_is_raised_while_an_incident_lasts_joins_it() {
     let cloud = Cloud::default();
     let alarms = alarms(&cloud);
-    hear(&cloud, &raised("a", "one", 0)).await;
+    record(&cloud, &raised("a", "one", 0)).await;
     let (incident, _) = open(&cloud, "a").await;
     alarms.join("a", START, &incident.id, START).await.unwrap();
     alarms.join("a", START.plus_seconds(9), "another", START).await.unwrap();
     cloud.pass_seconds(600);
-    let joined = hear(&cloud, &raised("b", "two", 600)).await.known;
+    let joined = record(&cloud, &raised("b", "two", 600)).await.known;
     assert_eq!(joined.life.incident.as_deref(), Some(incident.id.as_str()));
-    assert_eq!(hear(&cloud, &raised("old", "three", -86_400)).await.known.life.incident, None);
-    hear(&cloud, &cleared("b", "two", 601)).await;
+    assert_eq!(record(&cloud, &raised("old", "three", -86_400)).await.known.life.incident, None);
+    record(&cloud, &cleared("b", "two", 601)).await;
     let members = alarms.members(&incident.id).await.unwrap();
     assert_eq!(members.iter().map(|life| life.alarm.violation_id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     let lasting = alarms.incident(&incident.id).await.unwrap().unwrap();
@@ -359,13 +359,13 @@ async fn what_is_raised_while_an_incident_lasts_joins_it() {
     assert_eq!(alarms.incidents(now).await.unwrap(), std::slice::from_ref(&ended));
     assert_eq!(alarms.incidents(now.plus_seconds(1)).await.unwrap(), []);
 
-    let known = hear(&cloud, &raised("c", "four", 610)).await.known;
+    let known = record(&cloud, &raised("c", "four", 610)).await.known;
     assert_eq!((known.life.incident, known.incident), (None, None), "it is over");
     assert_eq!(
         alarms.known("b").await.unwrap().unwrap().life.incident.as_deref(),
         Some(incident.id.as_str())
     );
-    hear(&cloud, &raised("b", "two", 620)).await;
+    record(&cloud, &raised("b", "two", 620)).await;
     assert_eq!(alarms.known("b").await.unwrap().unwrap().life.incident, None, "a new raise is of none");
     let (second, own) = open(&cloud, "c").await;
     assert!(own && second.id != incident.id);
@@ -375,16 +375,17 @@ async fn what_is_raised_while_an_incident_lasts_joins_it() {
 async fn of_two_copies_of_a_message_one_goes_on() {
     let cloud = Cloud::default();
     let alarms = alarms(&cloud);
-    let first = Settle { violation_id: "v".into(), raised_at: START, not_before: START, round: None, devices: None };
-    assert_eq!(alarms.take_round(&first, START).await.unwrap(), Taken::Yes);
+    let first =
+        Settle { violation_id: "v".into(), raised_at: START, not_before: START, round: None, devices: None };
+    assert_eq!(alarms.take_round(&first, START).await.unwrap(), Turn::Ours);
     let one = alarms.next_round(&first, START).await.unwrap();
     let copy = alarms.next_round(&first, START).await.unwrap();
     assert_ne!(one, copy);
-    assert_eq!(alarms.take_round(&one, START).await.unwrap(), Taken::Yes);
-    assert_eq!(alarms.take_round(&one, START).await.unwrap(), Taken::Yes, "delivered again");
-    assert_eq!(alarms.take_round(&copy, START).await.unwrap(), Taken::Passed);
+    assert_eq!(alarms.take_round(&one, START).await.unwrap(), Turn::Ours);
+    assert_eq!(alarms.take_round(&one, START).await.unwrap(), Turn::Ours, "delivered again");
+    assert_eq!(alarms.take_round(&copy, START).await.unwrap(), Turn::Passed);
     let two = alarms.next_round(&one, START).await.unwrap();
-    assert_eq!(alarms.take_round(&two, START).await.unwrap(), Taken::Yes);
-    assert_eq!(alarms.take_round(&one, START).await.unwrap(), Taken::Passed);
+    assert_eq!(alarms.take_round(&two, START).await.unwrap(), Turn::Ours);
+    assert_eq!(alarms.take_round(&one, START).await.unwrap(), Turn::Passed);
     assert_eq!(alarms.next_round(&first, START).await.unwrap().round.unwrap().number.get(), 3);
 }

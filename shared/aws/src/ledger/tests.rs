@@ -1,5 +1,9 @@
 //! Work that is done once, under every schedule: answers lost, processes killed, two workers.
 
+use std::time::Duration;
+
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::message::Audit;
 use futures_util::future::join;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -11,7 +15,7 @@ use crate::testing::cloud::Cloud;
 use crate::testing::gate::Moment;
 use crate::topic::Topic;
 
-const LEASE_SECONDS: i64 = 60;
+const LEASE: Duration = Duration::from_mins(1);
 const TOPIC: &str = "arn:topic";
 
 fn ledger(aws: &Shared) -> Ledger {
@@ -22,7 +26,7 @@ fn ledger(aws: &Shared) -> Ledger {
 async fn work(cloud: &Cloud) -> Result<(), Error> {
     let (aws, now) = (cloud.clients(), cloud.clock().now());
     let publish = async { Topic::new(aws.sns(), TOPIC.into()).publish("done").await };
-    ledger(&aws).once("thing", now, now.plus_seconds(LEASE_SECONDS), publish).await.map(drop)
+    ledger(&aws).run_once("thing", now, now.plus(LEASE), publish).await.map(drop)
 }
 
 /// How often the work was done.
@@ -81,7 +85,7 @@ async fn the_claim_of_a_killed_worker_ends_with_its_lease() {
         let before = done(&cloud);
         let at_once = work(&cloud).await;
         assert!(at_once.is_ok() || is_busy(&at_once), "{at_once:?}");
-        cloud.pass_seconds(LEASE_SECONDS + 1);
+        cloud.pass_seconds(61);
         work(&cloud).await.unwrap();
         work(&cloud).await.unwrap();
         at_call.push((before, at_once.is_ok(), done(&cloud)));
@@ -136,14 +140,14 @@ async fn a_worker_whose_lease_ended_leaves_the_claim_of_the_next_alone() {
                 second_works.notified().await;
                 if fails { Err(Error::Later("the first fails".into())) } else { Ok(()) }
             };
-            let ended = ledger(&aws).once("thing", now, now.plus_seconds(LEASE_SECONDS), work).await;
+            let ended = ledger(&aws).run_once("thing", now, now.plus(LEASE), work).await;
             first_ended.notify_one();
             ended
         };
         let second = async {
-            cloud.pass_seconds(LEASE_SECONDS + 1);
+            cloud.pass_seconds(61);
             let now = cloud.clock().now();
-            let lease = now.plus_seconds(LEASE_SECONDS);
+            let lease = now.plus(LEASE);
             let work = async {
                 second_works.notify_one();
                 first_ended.notified().await;
@@ -154,7 +158,7 @@ async fn a_worker_whose_lease_ended_leaves_the_claim_of_the_next_alone() {
                 assert!(is_busy(&self::work(&cloud).await), "a third worker waits for the second");
                 Ok(())
             };
-            ledger(&aws).once("thing", now, lease, work).await
+            ledger(&aws).run_once("thing", now, lease, work).await
         };
         let (first, second) = join(first, second).await;
         assert_eq!((first.is_err(), second.is_ok()), (fails, true), "{first:?}");

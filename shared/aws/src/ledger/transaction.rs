@@ -84,7 +84,7 @@ impl Transaction<'_> {
     /// # Errors
     /// If the table does not answer, or if the transaction met others as often as it was sent.
     pub(crate) async fn send(self) -> Result<bool, Error> {
-        let (client, table) = self.ledger.parts();
+        let (client, table) = self.ledger.client_and_table();
         let items = self.items.into_iter().collect::<Result<Vec<_>, _>>();
         let items = items.map_err(|e| Error::Input(e.to_string()))?;
         if items.is_empty() {

@@ -31,7 +31,7 @@ use super::item::attribute;
 use super::unless_held;
 use crate::Error;
 use crate::ledger::Item;
-use crate::ledger::about;
+use crate::ledger::keys;
 
 /// Of each violation and action of a task, the thing groups that the thing was not in before the start.
 pub type Additions = BTreeMap<String, BTreeMap<String, Vec<String>>>;
@@ -199,7 +199,7 @@ impl Mitigations {
     /// # Errors
     /// If the table does not answer.
     pub async fn is_of_alarm_command(&self, request: &AlarmMitigationRequest) -> Result<bool, Error> {
-        let Some(task) = self.ledger.get(&about::mitigation(&request.task_id()), "task").await? else {
+        let Some(task) = self.ledger.get(&keys::mitigation(&request.task_id()), "task").await? else {
             return Ok(false);
         };
         let of = |name| task.get_text(name).unwrap_or_default();
@@ -216,7 +216,7 @@ impl Mitigations {
     /// # Errors
     /// If the table does not answer.
     pub async fn alarm_task(&self, task_id: &str) -> Result<Option<AlarmTask>, Error> {
-        let task = self.ledger.get(&about::mitigation(task_id), "task").await?;
+        let task = self.ledger.get(&keys::mitigation(task_id), "task").await?;
         Ok(task.map(|task| AlarmTask {
             state: State::of(&task),
             violations: item::violations(&task),

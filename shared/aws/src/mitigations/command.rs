@@ -23,7 +23,7 @@ use super::of_audit::mention;
 use super::text;
 use crate::Error;
 use crate::ledger::Item;
-use crate::ledger::about;
+use crate::ledger::keys;
 
 /// How often a claim is tried while other tasks end or take findings meanwhile.
 const ROUNDS: usize = 4;
@@ -189,7 +189,7 @@ impl Mitigations {
 
     /// Whether a command has asked for this: its task's item says so. A message alone does not.
     pub async fn is_of_command(&self, request: &MitigationRequest) -> Result<bool, Error> {
-        let Some(task) = self.ledger.get(&about::mitigation(&request.task_id()), "task").await? else {
+        let Some(task) = self.ledger.get(&keys::mitigation(&request.task_id()), "task").await? else {
             return Ok(false);
         };
         let of_command = task.get_text(attribute::ORIGIN) == Some(item::COMMAND);
@@ -205,7 +205,7 @@ impl Mitigations {
         before: Millis,
         now: Millis,
     ) -> Result<Option<State>, Error> {
-        let Some(task) = self.ledger.get(&about::mitigation(task_id), "task").await? else { return Ok(None) };
+        let Some(task) = self.ledger.get(&keys::mitigation(task_id), "task").await? else { return Ok(None) };
         let claimed_at = task.get_text(attribute::DECIDED_AT).unwrap_or_default().to_owned();
         let state = State::of(&task);
         if state != Some(State::Claimed) || Millis::parse(&claimed_at).is_some_and(|at| at > before) {
@@ -236,7 +236,7 @@ impl Mitigations {
     /// Of these, those whose task has not ended: what is ended holds nothing against a person.
     async fn running(&self, holders: &[Holder]) -> Result<Vec<Holder>, Error> {
         let ids: BTreeSet<&str> = holders.iter().map(|holder| holder.task_id.as_str()).collect();
-        let keys: Vec<_> = ids.iter().map(|id| (about::mitigation(id), "task")).collect();
+        let keys: Vec<_> = ids.iter().map(|id| (keys::mitigation(id), "task")).collect();
         let tasks = self.ledger.get_all(&keys).await?;
         let ended = tasks.iter().filter(|task| State::of(task).is_some_and(State::has_ended));
         let ended: BTreeSet<&str> = ended.filter_map(|task| task.get_text(attribute::TASK_ID)).collect();
@@ -285,7 +285,7 @@ fn not_overtaken(request: &MitigationRequest) -> Check {
     ]);
     let expression =
         "attribute_not_exists(task_id) OR task_id = :audit OR started_at <= :started_at".to_owned();
-    Check { pk: about::history(&request.check), condition: Condition { expression, values } }
+    Check { pk: keys::history(&request.check), condition: Condition { expression, values } }
 }
 
 fn mentions(requests: &[MitigationRequest], now: Millis) -> Vec<(Item, Condition)> {

@@ -25,7 +25,7 @@ use fleetwarden_core::timestamp::Millis;
 
 use super::Settled;
 use crate::ledger::Item;
-use crate::ledger::about;
+use crate::ledger::keys;
 
 /// The names of the attributes, besides `pk`, `sk` and `expires_at`.
 pub mod attribute {
@@ -218,7 +218,7 @@ pub(super) fn state(
     until: Option<Millis>,
     now: Millis,
 ) -> Item {
-    let item = Item::new(&about::mitigation(id), "task", now)
+    let item = Item::new(&keys::mitigation(id), "task", now)
         .text(attribute::TASK_ID, id)
         .text(attribute::STATE, state.as_str())
         .text(attribute::DECIDED_AT, now.rfc3339());
@@ -268,7 +268,7 @@ pub(super) fn asks(task: &Item, request: &MitigationRequest) -> bool {
 
 /// The claim of a finding by a task.
 pub(super) fn claim(task_id: &str, finding: &FindingRef, state: State, now: Millis) -> Item {
-    Item::new(&about::finding(&finding.finding_id), "mitigation", now)
+    Item::new(&keys::finding(&finding.finding_id), "mitigation", now)
         .text(attribute::TASK_ID, task_id)
         .text(attribute::STATE, state.as_str())
         .text(attribute::FINDING_KEY, finding.key.to_string())

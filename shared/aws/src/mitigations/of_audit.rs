@@ -17,7 +17,7 @@ use super::item::attribute;
 use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::Range;
-use crate::ledger::about;
+use crate::ledger::keys;
 
 /// The sort keys of the mitigations of an audit: what they begin with, and what comes after all of them.
 pub const OF_AUDIT: (&str, &str) = ("mitigation#", "mitigation$");
@@ -46,7 +46,7 @@ impl Mitigations {
     /// # Errors
     /// If the table does not answer.
     pub async fn of_audit(&self, audit: &Audit) -> Result<Vec<TaskOfAudit>, Error> {
-        let items = self.ledger.query(&about::audit(audit), Range::Between(OF_AUDIT.0, OF_AUDIT.1)).await?;
+        let items = self.ledger.query(&keys::audit(audit), Range::Between(OF_AUDIT.0, OF_AUDIT.1)).await?;
         Ok(items.iter().filter_map(read).collect())
     }
 
@@ -66,7 +66,7 @@ impl Mitigations {
             .number(attribute::FAILED, count(confirmed.failed));
         self.ledger.put(item).await?;
         let (first, last) = (prefix(&request.check, '#'), prefix(&request.check, '$'));
-        let items = self.ledger.query(&about::audit(&request.audit), Range::Between(&first, &last)).await?;
+        let items = self.ledger.query(&keys::audit(&request.audit), Range::Between(&first, &last)).await?;
         let ended = items.iter().filter_map(read).filter_map(|task| task.confirmed);
         Ok(ended.fold(Confirmed::default(), |sum, of| Confirmed {
             succeeded: sum.succeeded.saturating_add(of.succeeded),
@@ -84,7 +84,7 @@ pub(super) fn mention(request: &MitigationRequest, now: Millis) -> (Item, Condit
 fn item(request: &MitigationRequest, now: Millis) -> Item {
     let task_id = request.task_id();
     let sk = format!("{}{task_id}", prefix(&request.check, '#'));
-    Item::new(&about::audit(&request.audit), &sk, now)
+    Item::new(&keys::audit(&request.audit), &sk, now)
         .text(attribute::TASK_ID, &task_id)
         .text(attribute::CHECK, request.check.as_str())
 }

@@ -26,7 +26,7 @@ use super::latest;
 use super::text;
 use crate::Error;
 use crate::ledger::Item;
-use crate::ledger::about;
+use crate::ledger::keys;
 
 /// What came of taking a round.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl Chain {
         };
         let starts = step != Step::Follow && matches!(request.origin, Origin::Rule(_));
         let checks = starts.then(|| latest(&request.audit, &request.check)).into_iter().collect();
-        Self { pk: about::mitigation(&request.task_id()), sk, checks }
+        Self { pk: keys::mitigation(&request.task_id()), sk, checks }
     }
 
     /// Of a step of a mitigation of alarms.
@@ -67,7 +67,7 @@ impl Chain {
             AlarmStep::Follow => "round#follow",
             AlarmStep::Release => "round#release",
         };
-        Self { pk: about::mitigation(&request.task_id()), sk: sk.to_owned(), checks: Vec::new() }
+        Self { pk: keys::mitigation(&request.task_id()), sk: sk.to_owned(), checks: Vec::new() }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::criteria::Confidence;
 use crate::datapoint::Datapoint;
 use crate::metric::{BuiltIn, Metric, Stream};
 use crate::value::Measured;
-use crate::{Behaviors, EventType, Fleet, Outcome, ThingState, evaluate};
+use crate::{Behaviors, EventType, Fleet, Results, ThingState, evaluate};
 
 use super::{Anomaly, SimulatedFleet, Workload};
 
@@ -125,7 +125,7 @@ pub fn measure(seed: u64, workload: Workload, devices: usize) -> Quality {
     let mut states = vec![ThingState::default(); devices];
     let mut naive = Naive { beyond: vec![0; devices], ..Naive::default() };
     let mut first_alarms = vec![[None; LEVELS + 1]; devices];
-    let mut outcome = Outcome::default();
+    let mut outcome = Results::default();
     let mut evaluations = 0;
     for at in simulated.moments() {
         for (device, (state, alarms)) in states.iter_mut().zip(&mut first_alarms).enumerate() {

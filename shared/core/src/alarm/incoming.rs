@@ -120,7 +120,13 @@ mod tests {
         let found = serde_json::to_value(AlarmMessage::Found(*event.clone())).unwrap();
         assert_eq!(parse(&found).unwrap(), alone);
         let raised_at = Life::of(&event).raised_at.unwrap();
-        let settle = Settle { violation_id: "v-1".into(), raised_at, not_before: raised_at, round: None, devices: None };
+        let settle = Settle {
+            violation_id: "v-1".into(),
+            raised_at,
+            not_before: raised_at,
+            round: None,
+            devices: None,
+        };
         let message = serde_json::to_value(AlarmMessage::Settle(settle.clone())).unwrap();
         assert_eq!(parse(&message), Ok(Incoming::Settle(settle)));
     }

@@ -1,9 +1,11 @@
-//! The metrics of a look of the watch on alarms.
+//! What the watch on the alarms of an account sees at one look.
 
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::gauges;
+use super::Metric;
+use super::Record;
+use super::line;
 use crate::timestamp::Millis;
 
 /// What a watch on the alarms of an account sees at one look.
@@ -26,16 +28,29 @@ pub struct AlarmWatch {
     pub looks_refused: u64,
 }
 
+/// A look with its time.
+struct Look<'l>(Millis, &'l AlarmWatch);
+
+impl Record for Look<'_> {
+    fn at(&self) -> Millis {
+        self.0
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        let Self(_, seen) = self;
+        vec![
+            Metric::count("AlarmsUnheard", seen.alarms_unheard),
+            Metric::count("AlarmsUndelivered", seen.alarms_undelivered),
+            Metric::count("AlarmsGone", seen.alarms_gone),
+            Metric::count("ActiveViolations", seen.active_violations),
+            Metric::count("IncidentsEnded", seen.incidents_ended),
+            Metric::seconds("AlarmWatchBehindSeconds", seen.behind_seconds),
+            Metric::count("AlarmLooksRefused", seen.looks_refused),
+        ]
+    }
+}
+
 /// The metric line of a look at the alarms.
 pub fn alarm_watch_line(at: Millis, seen: &AlarmWatch) -> String {
-    let values = [
-        ("AlarmsUnheard", "Count", seen.alarms_unheard),
-        ("AlarmsUndelivered", "Count", seen.alarms_undelivered),
-        ("AlarmsGone", "Count", seen.alarms_gone),
-        ("ActiveViolations", "Count", seen.active_violations),
-        ("IncidentsEnded", "Count", seen.incidents_ended),
-        ("AlarmWatchBehindSeconds", "Seconds", seen.behind_seconds),
-        ("AlarmLooksRefused", "Count", seen.looks_refused),
-    ];
-    gauges(at, None, &values.map(|(name, unit, count)| (name, unit, count.into())))
+    line(&Look(at, seen))
 }

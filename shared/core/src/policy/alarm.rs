@@ -154,7 +154,7 @@ pub struct Verify {
 /// Why a rule that would mitigate or verify does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum AlarmHeld<'p> {
+pub enum AlarmHold<'p> {
     /// The thing is protected from mitigation.
     ProtectedBy(Protection<'p>),
     /// Things or groups are protected, and nobody could say what is behind the name.
@@ -180,7 +180,7 @@ pub struct AlarmShadow<'p> {
     /// The rule.
     pub rule: &'p AlarmRule,
     /// What would have kept it from acting.
-    pub held: Option<AlarmHeld<'p>>,
+    pub held: Option<AlarmHold<'p>>,
 }
 
 /// A decision on an alarm. Making one allocates nothing; its explanation is worked out when it is written.
@@ -196,7 +196,7 @@ pub struct AlarmDecision<'p, 's> {
     /// The rule that decided, if one matched.
     pub rule: Option<&'p str>,
     /// What keeps the rule from acting, if something does: then the outcome is a report.
-    pub held: Option<AlarmHeld<'p>>,
+    pub held: Option<AlarmHold<'p>>,
     /// The first rule in shadow that would have decided.
     pub shadow: Option<AlarmShadow<'p>>,
     /// What has to be looked up before this decision is final.

@@ -36,7 +36,7 @@ pub struct Decision<'p, 's> {
     /// The rule that decided. None if Device Defender had suppressed the finding, or if no rule matched.
     pub rule: Option<&'p str>,
     /// What keeps the rule from acting, if something does: then the outcome is a report.
-    pub held: Option<Held<'p>>,
+    pub held: Option<Hold<'p>>,
     /// The first rule in shadow that would have decided.
     pub shadow: Option<Shadow<'p>>,
     /// What has to be looked up before this decision is final. Decide again with it, or take it as it is: what is
@@ -109,13 +109,13 @@ pub struct Shadow<'p> {
     /// The rule.
     pub rule: &'p Rule,
     /// What would have kept it from acting.
-    pub held: Option<Held<'p>>,
+    pub held: Option<Hold<'p>>,
 }
 
 /// Why a rule that would suppress or mitigate does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Held<'p> {
+pub enum Hold<'p> {
     /// The resource is protected from mitigation.
     ProtectedBy(Protection<'p>),
     /// Things or groups are protected, and nobody could say what is behind the resource.

@@ -208,7 +208,7 @@ async fn a_burst_that_is_hours_late_starts_nothing() {
     for n in 1..=400 {
         detect.state().things.insert(format!("camera-{n}"), BTreeSet::new());
         let event = event("in-alarm", "messages", (&format!("v-{n}"), &format!("camera-{n}")), START);
-        alarms.hear(&event, detect.now()).await.unwrap();
+        alarms.record(&event, detect.now()).await.unwrap();
     }
     for late in [0, 3_600, 86_400] {
         detect.cloud.pass_seconds(late);

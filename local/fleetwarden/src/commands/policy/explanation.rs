@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use comfy_table::{Cell, ContentArrangement, Table, presets};
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::policy::{
-    Decision, Effect, Held, Mode, Outcome, Policy, Protection, Report, Rule, Shadow, Subject, Suppress,
+    Decision, Effect, Hold, Mode, Outcome, Policy, Protection, Report, Rule, Shadow, Subject, Suppress,
 };
 use fleetwarden_core::record::RecordedDecision;
 use fleetwarden_core::resource::ResourceIdentifier;
@@ -261,15 +261,15 @@ fn named(source: &Source, rule: &Rule) -> String {
 }
 
 /// Why a rule that would act does not.
-fn why_held(held: &Held<'_>) -> String {
+fn why_held(held: &Hold<'_>) -> String {
     match held {
-        Held::ProtectedBy(by) => protection(by, ["a thing behind it", "a group of a thing behind it"]),
-        Held::ProtectionUnknown => {
+        Hold::ProtectedBy(by) => protection(by, ["a thing behind it", "a group of a thing behind it"]),
+        Hold::ProtectionUnknown => {
             "the rule would mitigate; things or groups are protected, and nobody knows what is behind the \
              resource"
                 .to_owned()
         }
-        Held::RuleUnknown(rule) => {
+        Hold::RuleUnknown(rule) => {
             format!("the rule would act; {rule} stands before it, and nobody knows whether that one matches")
         }
     }

@@ -1,7 +1,7 @@
 //! Deciding on an alarm: rules in order, the first that matches decides.
 
 use super::AlarmDecision;
-use super::AlarmHeld;
+use super::AlarmHold;
 use super::AlarmOutcome;
 use super::AlarmRule;
 use super::AlarmSettings;
@@ -100,11 +100,11 @@ impl Policy {
         outcome: AlarmOutcome<'_>,
         unknown: Option<&'p str>,
         subject: &AlarmSubject<'_>,
-    ) -> (Option<AlarmHeld<'p>>, Wanted) {
+    ) -> (Option<AlarmHold<'p>>, Wanted) {
         let nothing = |held| (held, Wanted::default());
         match (outcome, unknown) {
             (AlarmOutcome::Report(_), _) => nothing(None),
-            (_, Some(rule)) => nothing(Some(AlarmHeld::RuleUnknown(rule))),
+            (_, Some(rule)) => nothing(Some(AlarmHold::RuleUnknown(rule))),
             (AlarmOutcome::Verify(verify), None) => nothing(subject.keeps_from_verifying(verify.state)),
             (AlarmOutcome::Mitigate(_), None) => match subject.keeps_from_mitigating() {
                 Some(held) => nothing(Some(held)),
@@ -114,21 +114,21 @@ impl Policy {
     }
 
     /// What is to be known of the thing before it is mitigated: that it is registered, and not protected.
-    fn keeps_thing<'p>(&'p self, subject: &AlarmSubject<'_>) -> (Option<AlarmHeld<'p>>, Wanted) {
+    fn keeps_thing<'p>(&'p self, subject: &AlarmSubject<'_>) -> (Option<AlarmHold<'p>>, Wanted) {
         match self.protect.of_things(subject.things) {
-            Protected::Unknown(wanted) => return (Some(AlarmHeld::ProtectionUnknown), wanted),
+            Protected::Unknown(wanted) => return (Some(AlarmHold::ProtectionUnknown), wanted),
             Protected::By(protection) => {
-                return (Some(AlarmHeld::ProtectedBy(protection)), Wanted::default());
+                return (Some(AlarmHold::ProtectedBy(protection)), Wanted::default());
             }
             Protected::No => {}
         }
         match subject.registration() {
             Registration::Thing => (None, Wanted::default()),
             Registration::None | Registration::NoDevice => {
-                (Some(AlarmHeld::NothingToMitigate), Wanted::default())
+                (Some(AlarmHold::NothingToMitigate), Wanted::default())
             }
             Registration::Unknown => {
-                (Some(AlarmHeld::RegistrationUnknown), Condition::Registered.wanted(subject.things))
+                (Some(AlarmHold::RegistrationUnknown), Condition::Registered.wanted(subject.things))
             }
         }
     }
@@ -136,29 +136,29 @@ impl Policy {
 
 impl AlarmSubject<'_> {
     /// What of the alarm itself keeps every mitigation from its device.
-    fn keeps_from_mitigating<'p>(&self) -> Option<AlarmHeld<'p>> {
+    fn keeps_from_mitigating<'p>(&self) -> Option<AlarmHold<'p>> {
         let life = self.life;
         if !matches!(life.alarm.source, Source::DeviceDefender) || life.alarm.thing.is_none() {
-            return Some(AlarmHeld::NothingToMitigate);
+            return Some(AlarmHold::NothingToMitigate);
         }
         if !matches!(life.state(), Some(State::Raised)) {
-            return Some(AlarmHeld::Ended);
+            return Some(AlarmHold::Ended);
         }
         match life.verification {
             Some(said @ (Verification::FalsePositive | Verification::BenignPositive)) => {
-                Some(AlarmHeld::Verified(said))
+                Some(AlarmHold::Verified(said))
             }
             _ => None,
         }
     }
 
     /// What keeps a verification state from the alarm.
-    fn keeps_from_verifying<'p>(&self, state: Verification) -> Option<AlarmHeld<'p>> {
+    fn keeps_from_verifying<'p>(&self, state: Verification) -> Option<AlarmHold<'p>> {
         if self.life.alarm.source != Source::DeviceDefender {
-            return Some(AlarmHeld::NothingToVerify);
+            return Some(AlarmHold::NothingToVerify);
         }
         let said = self.life.verification.filter(|said| *said != Verification::Unknown && *said != state);
-        said.map(AlarmHeld::Verified)
+        said.map(AlarmHold::Verified)
     }
 }
 

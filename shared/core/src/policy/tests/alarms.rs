@@ -463,7 +463,7 @@ proptest! {
         let subject = about(&life, &things);
         let decision = policy.decide_alarm(&subject);
         prop_assert_eq!(decision.outcome, AlarmOutcome::Report(Report::Alert(None)));
-        prop_assert_eq!(decision.held, Some(AlarmHeld::RuleUnknown("a")));
+        prop_assert_eq!(decision.held, Some(AlarmHold::RuleUnknown("a")));
     }
 
     /// Whoever comes back at `againAt` finds the rule; whoever comes before finds the same decision as now.

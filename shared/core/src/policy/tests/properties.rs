@@ -117,6 +117,6 @@ proptest! {
         let subject = subject(&finding, &things);
         let decision = policy.decide(&subject);
         prop_assert_eq!(decision.outcome, Outcome::Report(Report::Alert(None)));
-        prop_assert_eq!(decision.held, Some(Held::RuleUnknown("a")));
+        prop_assert_eq!(decision.held, Some(Hold::RuleUnknown("a")));
     }
 }

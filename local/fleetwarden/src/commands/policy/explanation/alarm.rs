@@ -7,7 +7,7 @@ use super::{
 use crate::output::wrapped;
 use fleetwarden_core::alarm::{CriteriaType, Life, Source as AlarmSource, State};
 use fleetwarden_core::policy::{
-    AlarmDecision, AlarmEffect, AlarmHeld, AlarmOutcome, AlarmRule, AlarmShadow, AlarmSubject, Report,
+    AlarmDecision, AlarmEffect, AlarmHold, AlarmOutcome, AlarmRule, AlarmShadow, AlarmSubject, Report,
     lasting,
 };
 use fleetwarden_core::record::RecordedDecision;
@@ -130,27 +130,27 @@ fn sentence(outcome: AlarmOutcome<'_>, told: &Explained<'_>, [device, alarm]: [&
 }
 
 /// Why a rule that would act does not.
-pub(in super::super) fn why_held(held: &AlarmHeld<'_>) -> String {
+pub(in super::super) fn why_held(held: &AlarmHold<'_>) -> String {
     match held {
-        AlarmHeld::ProtectedBy(by) => protection(by, ["the thing", "a group of the thing"]),
-        AlarmHeld::ProtectionUnknown => {
+        AlarmHold::ProtectedBy(by) => protection(by, ["the thing", "a group of the thing"]),
+        AlarmHold::ProtectionUnknown => {
             "the rule would mitigate; things or groups are protected, and nobody knows what this thing is".to_owned()
         }
-        AlarmHeld::RegistrationUnknown => {
+        AlarmHold::RegistrationUnknown => {
             "the rule would mitigate, and nobody knows whether a thing of this name is registered".to_owned()
         }
-        AlarmHeld::RuleUnknown(rule) => {
+        AlarmHold::RuleUnknown(rule) => {
             format!("the rule would act; {rule} stands before it, and nobody knows whether that one matches")
         }
-        AlarmHeld::Ended => "the rule would mitigate, and the alarm has ended".to_owned(),
-        AlarmHeld::NothingToMitigate => {
+        AlarmHold::Ended => "the rule would mitigate, and the alarm has ended".to_owned(),
+        AlarmHold::NothingToMitigate => {
             "the rule would mitigate; only an alarm of Device Defender about a registered thing can be mitigated"
                 .to_owned()
         }
-        AlarmHeld::NothingToVerify => {
+        AlarmHold::NothingToVerify => {
             "the rule would verify; only an alarm of Device Defender has a verification state".to_owned()
         }
-        AlarmHeld::Verified(state) => format!("the rule would act, and the alarm is verified as {}", state.as_str()),
+        AlarmHold::Verified(state) => format!("the rule would act, and the alarm is verified as {}", state.as_str()),
     }
 }
 

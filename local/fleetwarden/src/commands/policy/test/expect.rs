@@ -9,7 +9,7 @@ use super::case::Case;
 use super::file::{Expect, Held as SaidHeld, Protection as SaidProtection};
 use fleetwarden_core::policy::yaml::Spanned;
 use fleetwarden_core::policy::{
-    Decision, Held, Outcome, Protection, Report, Rule, Subject, Suppress, lasting, seconds,
+    Decision, Hold, Outcome, Protection, Report, Rule, Subject, Suppress, lasting, seconds,
 };
 use fleetwarden_core::timestamp::Millis;
 use std::fmt;
@@ -269,11 +269,11 @@ fn until(suppress: &Suppress, subject: &Subject<'_>) -> String {
     end.map_or_else(|| "indefinitely".to_owned(), |end| Millis::from_seconds(end).rfc3339())
 }
 
-fn why_held(held: &Held<'_>) -> String {
+fn why_held(held: &Hold<'_>) -> String {
     match held {
-        Held::ProtectedBy(by) => protected_by(by),
-        Held::ProtectionUnknown => "protectionUnknown".to_owned(),
-        Held::RuleUnknown(rule) => format!("ruleUnknown {rule}"),
+        Hold::ProtectedBy(by) => protected_by(by),
+        Hold::ProtectionUnknown => "protectionUnknown".to_owned(),
+        Hold::RuleUnknown(rule) => format!("ruleUnknown {rule}"),
     }
 }
 

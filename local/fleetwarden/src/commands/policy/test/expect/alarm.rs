@@ -7,7 +7,7 @@ use super::super::case::Case;
 use super::{Failure, Key, differences, opens, protected_by};
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::policy::{
-    AlarmDecision, AlarmHeld, AlarmOutcome, AlarmRule, AlarmSubject, Report, lasting,
+    AlarmDecision, AlarmHold, AlarmOutcome, AlarmRule, AlarmSubject, Report, lasting,
 };
 
 /// Compares a decision with what a case expects.
@@ -59,15 +59,15 @@ fn got(key: Key, decision: &AlarmDecision<'_, '_>, subject: &AlarmSubject<'_>, o
     }
 }
 
-fn why_held(held: &AlarmHeld<'_>) -> String {
+fn why_held(held: &AlarmHold<'_>) -> String {
     match held {
-        AlarmHeld::ProtectedBy(by) => protected_by(by),
-        AlarmHeld::ProtectionUnknown => "protectionUnknown".to_owned(),
-        AlarmHeld::RegistrationUnknown => "registrationUnknown".to_owned(),
-        AlarmHeld::RuleUnknown(rule) => format!("ruleUnknown {rule}"),
-        AlarmHeld::Ended => "ended".to_owned(),
-        AlarmHeld::NothingToMitigate => "nothingToMitigate".to_owned(),
-        AlarmHeld::NothingToVerify => "nothingToVerify".to_owned(),
-        AlarmHeld::Verified(state) => format!("verified {}", state.as_str()),
+        AlarmHold::ProtectedBy(by) => protected_by(by),
+        AlarmHold::ProtectionUnknown => "protectionUnknown".to_owned(),
+        AlarmHold::RegistrationUnknown => "registrationUnknown".to_owned(),
+        AlarmHold::RuleUnknown(rule) => format!("ruleUnknown {rule}"),
+        AlarmHold::Ended => "ended".to_owned(),
+        AlarmHold::NothingToMitigate => "nothingToMitigate".to_owned(),
+        AlarmHold::NothingToVerify => "nothingToVerify".to_owned(),
+        AlarmHold::Verified(state) => format!("verified {}", state.as_str()),
     }
 }

@@ -1,0 +1,50 @@
+//! What Device Defender has confirmed of the mitigations of a check in one audit.
+
+use serde_json::Value;
+
+use super::Dimensions;
+use super::Metric;
+use super::Record;
+use super::check::of_audit;
+use super::line;
+use crate::check::CheckName;
+use crate::message::Audit;
+use crate::timestamp::Millis;
+
+/// The mitigated findings of a check: a gauge of the audit, stamped with its start.
+#[derive(Clone, Copy, Debug)]
+pub struct Mitigations<'a> {
+    /// The audit that found them.
+    pub audit: &'a Audit,
+    /// The check.
+    pub check: &'a CheckName,
+    /// On how many findings every action succeeded.
+    pub succeeded: u64,
+    /// On how many not.
+    pub failed: u64,
+}
+
+impl Mitigations<'_> {
+    /// The metric line.
+    pub fn line(&self) -> String {
+        line(self)
+    }
+}
+
+impl Record for Mitigations<'_> {
+    fn at(&self) -> Millis {
+        self.audit.started_at
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        vec![Metric::count("Mitigated", self.succeeded), Metric::count("MitigateFailed", self.failed)]
+    }
+
+    fn dimensions(&self) -> Dimensions<'_> {
+        Dimensions::by([("Check", self.check.as_str())])
+    }
+
+    fn properties(&self) -> Vec<(&'static str, Value)> {
+        of_audit(self.audit)
+    }
+}
