@@ -10,6 +10,7 @@ use crate::aws::Again;
 use crate::aws::function::Function;
 use crate::aws::settings::Settings;
 use crate::cloud::{ACCOUNT, REGION};
+use crate::exit::Exit;
 use crate::input::{self, Input};
 use crate::nowhere::{Nowhere, WORDS};
 use crate::output::{line, note};
@@ -27,11 +28,15 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Arguments of `invoke`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden invoke triage-findings -e events/sqs-check.json
+  fleetwarden invoke audit-commands -e events/invoke-list-findings.json --deployed")]
 pub(crate) struct Arguments {
     /// The function's name, such as triage-findings
     function: String,
@@ -58,7 +63,7 @@ pub(crate) struct Arguments {
 }
 
 /// Runs the function once.
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     let event = Bytes::from(input::read(&arguments.event)?.text);
     if !arguments.deployed {
         let given = if at_endpoint() { of_stack(&arguments).await? } else { BTreeMap::new() };
@@ -71,9 +76,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     line(String::from_utf8_lossy(&answer.body));
     if answer.failed {
         note(format!("fleetwarden: {} failed", arguments.function));
-        return Ok(ExitCode::FAILURE);
+        return Ok(Exit::Failed);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// Whether the shell names an endpoint of AWS.
@@ -98,7 +103,7 @@ async fn of_stack(arguments: &Arguments) -> Result<BTreeMap<String, String>> {
     }
 }
 
-async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, String>) -> Result<ExitCode> {
+async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, String>) -> Result<Exit> {
     let root = arguments.places.root()?;
     let binary = arguments.places.binaries(&root).join(&arguments.function);
     let nowhere = Nowhere::start().await?;
@@ -129,12 +134,12 @@ async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, Stri
         outcome = api.outcome() => match outcome {
             Some(Outcome::Answer(answer)) => {
                 line(String::from_utf8_lossy(&answer));
-                Ok(ExitCode::SUCCESS)
+                Ok(Exit::Done)
             }
             Some(Outcome::Failure(failure)) => {
                 line(String::from_utf8_lossy(&failure));
                 note(format!("fleetwarden: {} failed", arguments.function));
-                Ok(ExitCode::FAILURE)
+                Ok(Exit::Failed)
             }
             None => bail!("the runtime API ended"),
         },

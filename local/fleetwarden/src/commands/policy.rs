@@ -13,6 +13,7 @@ mod short;
 mod test;
 mod things;
 
+use crate::exit::Exit;
 use crate::output::note;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
@@ -20,10 +21,15 @@ use fleetwarden_core::policy::{MAX_BYTES, Policy};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// Arguments of `policy`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden policy check
+  fleetwarden policy explain -f finding.json
+  fleetwarden policy test
+  fleetwarden policy replay --archive s3://BUCKET --since 2026-11-01")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -38,15 +44,17 @@ enum Command {
     /// Run the operator's own cases: findings and alarms with what the policy should decide on them
     Test(test::Arguments),
     /// Print every key of the policy file, in Markdown
+    #[command(after_help = "Example:\n  fleetwarden policy reference > policy-reference.md")]
     Reference,
     /// Print the JSON Schema of the policy file
+    #[command(after_help = "Example:\n  fleetwarden policy schema > policy.schema.json")]
     Schema,
     /// Run the findings of past audits and past alarms through a policy, or say what another one changes
     Replay(replay::Arguments),
 }
 
 /// Runs a subcommand.
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

@@ -2,6 +2,7 @@
 
 use crate::aws::registry::Registry;
 use crate::aws::settings::Settings;
+use crate::exit::Exit;
 use crate::fleet::export::{Counts, Wanted, export};
 use crate::fleet::schema;
 use crate::output::line;
@@ -11,11 +12,14 @@ use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::shown;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Arguments of `things`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden things export
+  fleetwarden things schema > things.schema.json")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -26,11 +30,16 @@ enum Command {
     /// Write the things and groups of an account to a file, for --things of the commands of `policy`
     Export(Export),
     /// Print the JSON Schema of the file
+    #[command(after_help = "Example:\n  fleetwarden things schema > things.schema.json")]
     Schema,
 }
 
 /// Arguments of `things export`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden things export
+  fleetwarden things export --without-certificates --per-second 2 -o fleet.json")]
 struct Export {
     /// The file. Until it is complete it is called FILE.part, and the same command goes on with that
     #[arg(short, long, default_value = "things.json", value_name = "FILE")]
@@ -47,17 +56,17 @@ struct Export {
 }
 
 /// Runs a subcommand.
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     match arguments.command {
         Command::Export(arguments) => run_export(arguments).await,
         Command::Schema => {
             line(serde_json::to_string_pretty(&schema())?);
-            Ok(ExitCode::SUCCESS)
+            Ok(Exit::Done)
         }
     }
 }
 
-async fn run_export(arguments: Export) -> Result<ExitCode> {
+async fn run_export(arguments: Export) -> Result<Exit> {
     let Export { output, without_certificates, per_second, restart } = arguments;
     let registry = Registry::new(&Settings::find().await?, per_second);
     let wanted = Wanted { certificates: !without_certificates, restart };
@@ -67,5 +76,5 @@ async fn run_export(arguments: Export) -> Result<ExitCode> {
         format!("{} is not complete; the same command goes on with what there is of it", output.display())
     })?;
     line(format!("{}: {things} things, {groups} groups", shown(&output.display().to_string())));
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }

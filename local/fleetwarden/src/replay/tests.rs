@@ -3,6 +3,7 @@
 use super::folder::Folder;
 use super::report::Report;
 use super::*;
+use crate::output::Layout;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use fleetwarden_core::check::CheckName;
@@ -163,11 +164,21 @@ fn replay<'p>(archive: &TempDir, plan: Plan<'p>) -> Report<'p> {
     Report::new(replay, "archive".into(), "policy.yaml".into(), Some("other.yaml".into()))
 }
 
+/// The tables of a report on terminals of 80 and of 120 columns.
+pub(super) fn both(report: &Report<'_>, top: usize) -> String {
+    let tables = [80, 120].map(|columns| {
+        let text = table::tables(report, top, Layout::Columns(columns));
+        assert!(text.lines().all(|line| line.chars().count() <= columns.into()), "{columns}\n{text}");
+        text
+    });
+    tables.join("\n\n----\n\n")
+}
+
 #[test]
 fn a_policy_is_told_by_audit_and_by_rule() {
     let policy = policy(POLICY);
     let report = replay(&archive(), plan(&policy));
-    insta::assert_snapshot!(table::tables(&report, 2));
+    insta::assert_snapshot!(both(&report, 2));
     assert_eq!((report.objects, report.findings, report.audits.len()), (12, 72, 3));
     assert!(!report.damage.is_any());
 }
@@ -185,7 +196,7 @@ fn every_finding_has_one_fate() {
 fn another_policy_is_told_by_what_changes() {
     let (policy, other) = (policy(POLICY), policy(OTHER));
     let report = replay(&archive(), Plan { against: Some(&other), top: 8, ..plan(&policy) });
-    insta::assert_snapshot!(table::tables(&report, 8));
+    insta::assert_snapshot!(both(&report, 8));
 }
 
 #[test]
@@ -197,7 +208,7 @@ fn the_same_policy_changes_nothing() {
     assert_eq!((against.changed, against.by_rule.len(), against.by_finding.len()), (0, 0, 0));
     // Nobody knows the groups of every third certificate that expires.
     assert_eq!(against.not_comparable, 9);
-    assert!(table::tables(&report, 20).contains("nothing changes"));
+    assert!(table::tables(&report, 20, Layout::Columns(100)).contains("nothing changes"));
 }
 
 #[test]
@@ -348,7 +359,7 @@ fn names_from_devices_are_not_obeyed_in_tables() {
     put(folder.path(), &key(0, "CONFLICTING_CLIENT_IDS_CHECK"), &gzip(&lines.collect::<String>()));
     let report = replay(&folder, Plan { top: 1000, ..plan(&one) });
     assert_eq!(report.audits.len(), names.len());
-    assert_plain("replay", &table::tables(&report, 1000));
+    assert_plain("replay", &table::tables(&report, 1000, Layout::Columns(100)));
     let report = replay(&folder, Plan { top: 1000, against: Some(&other), ..plan(&one) });
-    assert_plain("replay --against", &table::tables(&report, 1000));
+    assert_plain("replay --against", &table::tables(&report, 1000, Layout::Columns(100)));
 }

@@ -174,6 +174,8 @@ fn what_is_wrong_on_the_line_is_told_before_any_call() {
         &["list-audit-findings", "--resource-identifier", "account"],
         &["start-on-demand-audit-task", "--target-check-names", "[\"A\""],
         &["describe-audit-task", "--cli-input-json", "file::params.json"],
+        &["describe-audit-task", "--cli-input-json", "params.json"],
+        &["describe-audit-task", "--cli-input-json", "taskId=1"],
         &["describe-audit-task", "--cli-input-json", "[]"],
         &["describe-audit-task", "--cli-input-json", "{\"command\": \"ListAuditTasks\"}"],
         &["describe-audit-task", "--task-id", "file:///no/such"],
@@ -427,4 +429,45 @@ fn every_command_that_people_are_told_is_one() {
         }
     }
     assert!(told > 20, "{told}");
+}
+
+#[test]
+fn each_command_has_an_example_that_is_one() {
+    for commands in [Audit::COMMANDS, Detect::COMMANDS] {
+        for operation in (commands.all)() {
+            let example = examples::example(commands.family, operation);
+            let lines = example.strip_prefix("Example:\n  ").unwrap();
+            assert!(example.lines().all(|line| line.len() <= 78), "{example}");
+            let lines = lines.replace(" \\\n", " ");
+            let words = &words(&lines)[2..].to_vec();
+            let has_file = words.iter().any(|word| word.starts_with("file://"));
+            let line =
+                if commands.family == "audit" { parsed::<Audit>(words) } else { parsed::<Detect>(words) };
+            let line = line.unwrap_or_else(|error| panic!("{example}: {error}"));
+            assert!(has_file || line.event().is_ok(), "{example}: {:?}", line.event());
+            let is_short = words.len() == 1;
+            let needs_nothing = operation.members.iter().all(|member| !member.required);
+            assert!(!is_short || needs_nothing, "{example}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stack_without_detect_is_told_with_how_to_turn_it_on() {
+    let missing = r"<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>Resource
+        DetectCommandsFunction does not exist for stack s</Message></Error></ErrorResponse>";
+    let endpoint = serve(move |_| Some(said(400, missing))).await;
+    let line = parsed::<Detect>(&["list-custom-metrics"]).unwrap();
+    let request = Request::new(line.commands, line.operation, line.event().unwrap().0);
+    let error = format!("{:#}", request.send(at(&endpoint), "s", Pages::One).await.unwrap_err());
+    assert!(error.starts_with("the stack s was deployed without EnableDetect"), "{error}");
+    let audit = request_of_audit(&endpoint).await;
+    assert!(!audit.contains("EnableDetect"), "{audit}");
+}
+
+async fn request_of_audit(endpoint: &str) -> String {
+    format!(
+        "{:#}",
+        request(&["list-scheduled-audits"]).send(at(endpoint), "s", Pages::One).await.unwrap_err()
+    )
 }

@@ -3,6 +3,7 @@
 use super::deployment;
 use super::read_bytes;
 use crate::commands::above;
+use crate::exit::Exit;
 use crate::fleet::Fleet;
 use crate::output::{line, note};
 use crate::template;
@@ -12,11 +13,15 @@ use fleetwarden_core::policy::{Actions, Checked, Diagnostic, Known, Level, Polic
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Arguments of `policy check`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden policy check
+  fleetwarden policy check --strict --parameter CreateMitigationActions=true
+  fleetwarden policy check --things things.json --json")]
 pub(crate) struct Arguments {
     /// The policy file
     #[arg(default_value = "policies/policy.yaml")]
@@ -59,7 +64,7 @@ struct Looked {
 }
 
 /// Checks a policy file.
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let looked = look(arguments)?;
     let Looked { file, text, checked } = &looked;
     let found = &checked.found;
@@ -73,21 +78,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         }
         line(verdict(file, checked));
     }
-    Ok(if looked.is_good(arguments.strict) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if looked.is_good(arguments.strict) { Exit::Done } else { Exit::Failed })
 }
 
 fn look(arguments: &Arguments) -> Result<Looked> {
     let bytes = read_bytes(&arguments.policy)?;
     let actions = arguments.actions()?;
     let fleet = arguments.things.as_deref().map(Fleet::read).transpose()?;
-    let known =
-        Known { at: now(), actions: actions.as_ref(), inventory: fleet.as_ref().map(Fleet::inventory) };
-    let mut checked = Policy::check(&bytes, &known);
-    if let (Some(actions), Ok(policy)) = (&actions, Policy::parse(&bytes)) {
-        let deployment = deployment::read(&arguments.parameters, arguments.template_path().as_deref())?;
-        checked.found.extend(policy.lint_deployment(actions, deployment));
-        checked.found.sort();
-    }
+    let deployment = match &actions {
+        Some(_) => Some(deployment::read(&arguments.parameters, arguments.template_path().as_deref())?),
+        None => None,
+    };
+    let inventory = fleet.as_ref().map(Fleet::inventory);
+    let checked =
+        Policy::check(&bytes, &Known { at: now(), actions: actions.as_ref(), inventory, deployment });
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok(Looked { file: arguments.policy.display().to_string(), text, checked })
 }

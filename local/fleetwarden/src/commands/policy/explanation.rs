@@ -3,9 +3,8 @@
 pub(super) mod alarm;
 
 use super::Source;
-use crate::output::wrapped;
+use crate::output::{Layout, Table, wrapped};
 use anyhow::{Result, anyhow};
-use comfy_table::{Cell, ContentArrangement, Table, presets};
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::policy::{
     Decision, Effect, Held, Mode, Outcome, Policy, Protection, Report, Rule, Shadow, Subject, Suppress,
@@ -19,8 +18,10 @@ use fleetwarden_core::untrusted::visible;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How many columns a text takes at most: 100 where it is indented.
-const WIDTH: u16 = 96;
+/// The columns that `policy test` has beside its indentation, on the narrowest terminal that is usual.
+pub(crate) const OF_TEST: Layout = Layout::Columns(76);
+/// Before each line of a table.
+const INDENT: &str = "  ";
 
 /// What is told.
 #[derive(Debug)]
@@ -69,13 +70,13 @@ pub(crate) fn opening(policy: &Policy, asked: Millis) -> Result<Opening> {
 }
 
 /// The explanation: a sentence, what it rests on, and the rules before the one that decided.
-pub(crate) fn text(told: &Explained<'_>) -> String {
+pub(crate) fn text(told: &Explained<'_>, layout: Layout) -> String {
     let Explained { source, subject, decision, .. } = told;
     let rule = decision.rule.and_then(|name| source.policy.rules().iter().find(|rule| rule.name() == name));
-    let mut table = table();
+    let mut table = Table::untitled(2);
     let mut row = |name: &str, text: String| {
         if !text.is_empty() {
-            table.add_row([name.to_owned(), text]);
+            table.row([name.to_owned(), text]);
         }
     };
     row("rule", rule.map_or_else(|| no_rule(decision), |rule| decided(source, rule)));
@@ -94,12 +95,13 @@ pub(crate) fn text(told: &Explained<'_>) -> String {
     row("assumed", told.assumed.to_owned());
     row("mode", mode(source.policy.mode()).to_owned());
     row("policy", source.policy.hash().to_owned());
-    let mut text = format!("{}\n\n{}\n", wrapped(&headline(told), WIDTH.into()), laid_out(&table));
+    let mut text =
+        format!("{}\n\n{}\n", wrapped(&headline(told), layout.of_text()), laid_out(&table, layout));
     let find = |name: &str| {
         let rule = told.source.policy.rules().iter().find(|rule| rule.name() == name)?;
         Some((rule.place().line, rule.is_live()))
     };
-    let passed = passed_over(decision, find, seen);
+    let passed = passed_over(decision, find, seen, layout);
     if !passed.is_empty() {
         let before = if rule.is_some() { "before it " } else { "" };
         let head = format!("Rules {before}for this check, with the first condition that each fails on:");
@@ -180,6 +182,7 @@ fn passed_over(
     decision: &impl Serialize,
     find: impl Fn(&str) -> Option<(u32, bool)>,
     seen: impl Fn(&str, &Value) -> String,
+    layout: Layout,
 ) -> String {
     let written = serde_json::to_value(decision).unwrap_or_default();
     let passed = written.get("passedOver").cloned().unwrap_or_default();
@@ -187,16 +190,15 @@ fn passed_over(
     if passed.is_empty() {
         return String::new();
     }
-    let mut table = table();
-    table.set_header(["line", "rule", "fails on", "value"].map(Cell::new));
+    let mut table = Table::new(["line", "rule", "fails on", "value"]);
     for Passed { rule, failed_on, saw, unknown } in passed {
         let found = find(&rule);
         let line = found.map(|(line, _)| line.to_string()).unwrap_or_default();
         let stage = if found.is_some_and(|(_, is_live)| !is_live) { " (shadow)" } else { "" };
         let saw = unknown.map_or_else(|| seen(&failed_on, &saw), |why| format!("unknown: {}", visible(&why)));
-        table.add_row([line, format!("{rule}{stage}"), failed_on, saw]);
+        table.row([line, format!("{rule}{stage}"), failed_on, saw]);
     }
-    laid_out(&table)
+    laid_out(&table, layout)
 }
 
 /// The value that a condition looked at.
@@ -380,16 +382,10 @@ const fn mode(mode: Mode) -> &'static str {
     }
 }
 
-/// A table without lines.
-pub(crate) fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-    table
-}
-
-/// A table's text.
-pub(crate) fn laid_out(table: &Table) -> String {
-    table.lines().map(|line| format!(" {}", line.trim_end())).collect::<Vec<_>>().join("\n")
+/// A table's text, indented.
+pub(crate) fn laid_out(table: &Table, layout: Layout) -> String {
+    let within = Layout::Columns(u16::try_from(layout.of_text() - INDENT.len()).unwrap_or(u16::MAX));
+    table.render(within).plain().lines().map(|line| format!("{INDENT}{line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn lowered(sentence: &str) -> String {

@@ -1,10 +1,10 @@
 //! `fleetwarden policy reference`: every key of the policy file, in Markdown, made from its JSON Schema.
 
+use crate::exit::Exit;
 use crate::output::{line, wrapped};
 use fleetwarden_core::policy;
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::process::ExitCode;
 
 const HEAD: &str = "\
 # Every key of the policy
@@ -17,9 +17,9 @@ them. `policies/policy.schema.json` says the same to editors: they complete keys
 const WIDTH: usize = 110;
 
 /// Prints the reference.
-pub(crate) fn run() -> ExitCode {
+pub(crate) fn run() -> Exit {
     line(text(&policy::schema()).trim_end());
-    ExitCode::SUCCESS
+    Exit::Done
 }
 
 /// The reference of a schema: the file, then every block below it, then the kinds of values.

@@ -12,6 +12,7 @@ mod junit;
 mod told;
 
 use super::Source;
+use crate::exit::Exit;
 use crate::fleet::Fleet;
 use crate::input::{self, Input};
 use crate::output::line;
@@ -23,13 +24,17 @@ use expect::Failure;
 use fleetwarden_core::policy::Place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// The name of the folders that hold cases.
 const FOLDER: &str = "tests";
 
 /// Arguments of `policy test`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden policy test
+  fleetwarden policy test --policy new.yaml policies/tests/policy.yaml
+  fleetwarden policy test --junit results.xml")]
 pub(crate) struct Arguments {
     /// Files of cases, or folders: of a folder, the *.yaml files in each folder named tests
     #[arg(default_value = "policies")]
@@ -43,7 +48,7 @@ pub(crate) struct Arguments {
 }
 
 /// Runs the cases. The exit code tells whether all passed.
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let files = files(&arguments.paths)?;
     let results = Results::of(&files, arguments.policy.as_deref());
     line(told::text(&results));
@@ -51,7 +56,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         let written = junit::xml(&results)?;
         std::fs::write(path, written).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(if results.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if results.passed() { Exit::Done } else { Exit::Failed })
 }
 
 /// What came out.

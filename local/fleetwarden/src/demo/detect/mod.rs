@@ -16,7 +16,7 @@ mod report;
 mod table;
 mod told;
 
-use crate::output::{line, note};
+use crate::output::{Layout, line, note};
 use crate::stack::Stack;
 use anyhow::{Context as _, Result, bail};
 use hyper::body::Bytes;
@@ -52,7 +52,7 @@ pub(crate) async fn run(stack: &Stack, figures: &Path, limit: Duration) -> Resul
         report: pages.told.clone(),
     };
     let account = Account::of(&observed, started.elapsed());
-    line(table::table(&account));
+    line(table::table(&account, Layout::of_terminal()));
     let text = serde_json::to_string_pretty(&account)?;
     fs::write(figures, text + "\n").with_context(|| format!("cannot write {}", figures.display()))?;
     line(format!("figures: {}", figures.display()));

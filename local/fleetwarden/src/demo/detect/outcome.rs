@@ -345,6 +345,7 @@ fn titles(told: &[&Told]) -> String {
 mod tests {
     use super::super::records::Decided;
     use super::*;
+    use crate::output::Layout;
     use serde_json::json;
 
     fn event(violation: &str, kind: &str, thing: &str, (profile, behavior): (&str, &str)) -> Event {
@@ -441,7 +442,9 @@ mod tests {
     #[test]
     fn what_ends_as_it_should_has_no_fault() {
         assert_eq!(faults(|_| ()), [""; 0]);
-        insta::assert_snapshot!(super::super::table::table(&Account::of(&good(), Duration::ZERO)));
+        insta::assert_snapshot!(
+            super::super::table::table(&Account::of(&good(), Duration::ZERO), Layout::Columns(80)).plain()
+        );
     }
 
     #[test]

@@ -3,11 +3,12 @@
 use super::super::fate::Fate;
 use super::super::report::{AlarmReport, AlarmsAgainst};
 use super::super::tally::Counts;
-use super::{cut, difference, seen, side, table};
+use super::{BROAD, cut, difference, seen, shown, side, table};
+use crate::output::{Kind, Layout, Table};
 use fleetwarden_core::untrusted::visible;
 
 /// The tables of the alarms of a report, with the last `top` days.
-pub(super) fn tables(report: &AlarmReport<'_>, top: usize) -> String {
+pub(super) fn tables(report: &AlarmReport<'_>, top: usize, layout: Layout) -> String {
     let mut out = vec![format!("{} alarms", report.alarms)];
     if report.in_incidents > 0 {
         let count = report.in_incidents;
@@ -15,14 +16,14 @@ pub(super) fn tables(report: &AlarmReport<'_>, top: usize) -> String {
     }
     match &report.against {
         None => {
-            out.push(by_day(report, top));
-            out.push(by_rule(report));
+            out.push(by_day(report, top, layout));
+            out.push(by_rule(report, layout));
             if !report.took_nothing.is_empty() {
                 out.push(format!("took nothing: {}", report.took_nothing.join(", ")));
             }
             out.extend(lookups(&report.totals.0));
         }
-        Some(against) => compared(report, against, &mut out),
+        Some(against) => compared(report, against, layout, &mut out),
     }
     out.join("\n")
 }
@@ -32,7 +33,7 @@ fn columns(all: &[&Counts]) -> Vec<Fate> {
     Fate::OF_ALARMS.into_iter().filter(|fate| all.iter().any(|counts| counts.of(*fate) > 0)).collect()
 }
 
-fn by_day(report: &AlarmReport<'_>, top: usize) -> String {
+fn by_day(report: &AlarmReport<'_>, top: usize, layout: Layout) -> String {
     let totals = &report.totals.0;
     let (fates, shadow) = (columns(&[totals]), totals.shadow > 0);
     let mut header = vec!["day", "alarms"];
@@ -47,16 +48,19 @@ fn by_day(report: &AlarmReport<'_>, top: usize) -> String {
     let mut table = table(&header, 1);
     let left_out = report.days.len().saturating_sub(top.max(1));
     for day in report.days.iter().skip(left_out) {
-        table.add_row(row(&day.day, &day.counts.0));
+        table.row(row(&day.day, &day.counts.0));
     }
-    table.add_row(row("all", totals));
+    table.row(row("all", totals));
     match left_out {
-        0 => table.to_string(),
-        _ => format!("{table}\nearlier days, which count in the last line: {left_out} (--json has all)"),
+        0 => shown(&table, layout),
+        _ => format!(
+            "{}earlier days, which count in the last line: {left_out} (--json has all)",
+            shown(&table, layout)
+        ),
     }
 }
 
-fn by_rule(report: &AlarmReport<'_>) -> String {
+fn by_rule(report: &AlarmReport<'_>, layout: Layout) -> String {
     // What a rule takes has its own fate, unless something holds it.
     let held = [Fate::Protected, Fate::Held, Fate::Unknown, Fate::NeedsLookup];
     let held: Vec<_> = held.into_iter().filter(|fate| report.totals.0.of(*fate) > 0).collect();
@@ -72,9 +76,9 @@ fn by_rule(report: &AlarmReport<'_>) -> String {
         let mut row = vec![rule.rule.unwrap_or("(no rule)").to_owned(), does, acted.to_string()];
         row.extend(held.iter().map(|fate| counts.of(*fate).to_string()));
         row.extend(shadow.then(|| counts.shadow.to_string()));
-        table.add_row(row);
+        table.row(row);
     }
-    table.to_string()
+    shown(&table, layout)
 }
 
 fn lookups(totals: &Counts) -> Option<String> {
@@ -83,37 +87,38 @@ fn lookups(totals: &Counts) -> Option<String> {
     (count > 0).then(|| format!("needs a lookup: {count} alarms; {why}"))
 }
 
-fn compared(report: &AlarmReport<'_>, against: &AlarmsAgainst<'_>, out: &mut Vec<String>) {
+fn compared(report: &AlarmReport<'_>, against: &AlarmsAgainst<'_>, layout: Layout, out: &mut Vec<String>) {
     let (from, to) = (&report.totals.0, &against.totals.0);
     let mut totals = table(&["alarms", "from", "to", "difference"], 1);
     for fate in columns(&[from, to]) {
-        totals.add_row(difference(fate.words(), from.of(fate), to.of(fate)));
+        totals.row(difference(fate.words(), from.of(fate), to.of(fate)));
     }
     if from.shadow + to.shadow > 0 {
-        totals.add_row(difference("in shadow", from.shadow, to.shadow));
+        totals.row(difference("in shadow", from.shadow, to.shadow));
     }
-    out.push(totals.to_string());
+    out.push(shown(&totals, layout));
     if against.changed == 0 {
         out.push("no alarm changes".to_owned());
     } else {
         out.push(format!("{} alarms change, by behavior:", against.changed));
-        let header =
-            ["change", "profile", "behavior", "from", "to", "last device", "last", "alarms", "devices"];
-        let mut rows = table(&header, 7);
+        let is_broad = layout.columns() >= BROAD;
+        let mut header = vec!["change", "profile, behavior", "from, to", "alarms", "devices"];
+        header.extend(is_broad.then_some(["last device", "last"]).into_iter().flatten());
+        let mut rows = Table::new(&header).with(Kind::Number, [3, 4]).with(Kind::Word, [6]);
         for change in &against.by_behavior {
-            rows.add_row([
+            let mut row = vec![
                 change.change.words().to_owned(),
-                seen(&change.profile),
-                seen(&change.behavior),
-                side(change.from),
-                side(change.to),
-                change.thing.as_deref().map(|thing| cut(&visible(thing))).unwrap_or_default(),
-                change.raised_at.get(..10).unwrap_or_default().to_owned(),
+                format!("{}\n{}", seen(&change.profile), seen(&change.behavior)),
+                format!("{}\n{}", side(change.from), side(change.to)),
                 change.alarms.to_string(),
                 change.devices.to_string(),
-            ]);
+            ];
+            let device = change.thing.as_deref().map(|thing| cut(&visible(thing))).unwrap_or_default();
+            let last = change.raised_at.get(..10).unwrap_or_default().to_owned();
+            row.extend(is_broad.then_some([device, last]).into_iter().flatten());
+            rows.row(row);
         }
-        out.push(rows.to_string());
+        out.push(shown(&rows, layout));
     }
     out.extend(lookups(to));
     if against.not_comparable > 0 {

@@ -3,6 +3,7 @@
 use super::super::explanation;
 use super::expect::{Difference, Failure};
 use super::{Counts, Ran, Results, Suite};
+use crate::output::Table;
 use fleetwarden_core::untrusted::visible;
 use std::fmt::Write as _;
 
@@ -69,12 +70,11 @@ fn told_of(suite: &Suite, out: &mut String) {
 
 /// What was expected beside what came out, a key a line.
 pub(super) fn differences(failure: &Failure) -> String {
-    let mut table = explanation::table();
-    table.set_header(["", "expected", "got"]);
+    let mut table = Table::new(["", "expected", "got"]);
     for Difference { key, expected, got } in &failure.differences {
-        table.add_row([key, &*visible(expected), &*visible(got)]);
+        table.row([key, &*visible(expected), &*visible(got)]);
     }
-    explanation::laid_out(&table)
+    explanation::laid_out(&table, explanation::OF_TEST)
 }
 
 fn indented(text: &str) -> String {
