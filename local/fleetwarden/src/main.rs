@@ -57,9 +57,9 @@ enum Command {
     /// Run an audit command in a stack, in AWS or on this machine
     #[command(after_help = "\
 Examples:
-  fleetwarden audit list-audit-findings --task-id 8850eced986ec360f9b350835a621bcf
-  fleetwarden audit audit-report --scheduled-audit-name nightly
-  fleetwarden audit start-on-demand-audit-task --cli-input-json file://audit.json")]
+  fleetwarden audit list-audit-findings --check-name LOGGING_DISABLED_CHECK
+  fleetwarden audit audit-report --format html > report.html
+  fleetwarden audit create-scheduled-audit --cli-input-json file://audit.json")]
     Audit(commands::audit::Arguments<commands::audit::Audit>),
     /// Run a command of Detect in a stack, in AWS or on this machine
     #[command(after_help = "\

@@ -9,7 +9,7 @@ mod table;
 mod wrap;
 
 pub(crate) use layout::{Layout, Width};
-pub(crate) use painted::{BAD, GOOD, Painted, of_state};
+pub(crate) use painted::{BAD, DOUBTFUL, GOOD, Painted, of_state};
 pub(crate) use table::{Cell, Kind, Table};
 pub(crate) use wrap::{width, wrapped};
 

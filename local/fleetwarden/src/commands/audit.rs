@@ -254,4 +254,6 @@ pub(super) fn why(function: &str, body: &[u8]) -> String {
 }
 
 #[cfg(test)]
+mod example_tests;
+#[cfg(test)]
 mod tests;

@@ -14,10 +14,10 @@ mod test;
 mod things;
 
 use crate::exit::Exit;
-use crate::output::note;
+use crate::output::{BAD, DOUBTFUL, Painted, note};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use fleetwarden_core::policy::{MAX_BYTES, Policy};
+use fleetwarden_core::policy::{Diagnostic, Level, MAX_BYTES, Policy};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -84,12 +84,26 @@ impl Source {
             Err(errors) => {
                 let text = String::from_utf8_lossy(&bytes);
                 for error in errors.all() {
-                    note(error.render(&shown.to_string(), &text));
+                    note(painted(error, &shown.to_string(), &text));
                 }
                 bail!("{shown} is no policy: {} to mend", errors.all().len())
             }
         }
     }
+}
+
+/// What is wrong at a place of a file, with its level in color.
+fn painted(diagnostic: &Diagnostic, file: &str, text: &str) -> Painted {
+    let rendered = diagnostic.render(file, text);
+    let (level, style) = match diagnostic.level {
+        Level::Error => ("error", BAD),
+        Level::Warning => ("warning", DOUBTFUL),
+        Level::Note => return rendered.into(),
+    };
+    let Some((place, what)) = rendered.split_once(&format!(": {level}: ")) else { return rendered.into() };
+    let mut painted = Painted::from(place);
+    painted.push(": ").push_styled(style, level).push(": ").push(what);
+    painted
 }
 
 /// The bytes of a policy file, as far as one may reach and a byte more.

@@ -1,7 +1,7 @@
 //! `fleetwarden policy check`: everything that is wrong with a policy file, as an editor shows it.
 
 use super::deployment;
-use super::read_bytes;
+use super::{painted, read_bytes};
 use crate::commands::above;
 use crate::exit::Exit;
 use crate::fleet::Fleet;
@@ -74,7 +74,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
         checked.unseen.map(not_looked_at).into_iter().for_each(note);
     } else {
         for diagnostic in found {
-            note(diagnostic.render(file, text));
+            note(painted(diagnostic, file, text));
         }
         line(verdict(file, checked));
     }

@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let files = files(&arguments.paths)?;
     let results = Results::of(&files, arguments.policy.as_deref());
-    line(told::text(&results));
+    line(told::painted(&results));
     if let Some(path) = &arguments.junit {
         let written = junit::xml(&results)?;
         std::fs::write(path, written).with_context(|| format!("cannot write {}", path.display()))?;

@@ -3,9 +3,28 @@
 use super::super::explanation;
 use super::expect::{Difference, Failure};
 use super::{Counts, Ran, Results, Suite};
-use crate::output::Table;
+use crate::output::{BAD, GOOD, Painted, Table};
 use fleetwarden_core::untrusted::visible;
 use std::fmt::Write as _;
+
+const PASSED: &str = "  ✓";
+const FAILED: &str = "  ✗";
+
+/// The results with the marks of cases in color.
+pub(super) fn painted(results: &Results) -> Painted {
+    let mut painted = Painted::default();
+    for (at, line) in text(results).lines().enumerate() {
+        if at > 0 {
+            painted.push("\n");
+        }
+        let mark = [(PASSED, GOOD), (FAILED, BAD)].into_iter().find(|(mark, _)| line.starts_with(mark));
+        match mark.and_then(|(mark, style)| Some((mark, style, line.strip_prefix(mark)?))) {
+            Some((mark, style, rest)) => painted.push_styled(style, mark).push(rest),
+            None => painted.push(line),
+        };
+    }
+    painted
+}
 
 /// Every case, every difference with its explanation, the sums, and the rules that no case reached.
 pub(super) fn text(results: &Results) -> String {
@@ -52,10 +71,10 @@ fn told_of(suite: &Suite, out: &mut String) {
                 let name = visible(name);
                 match failure {
                     None => {
-                        let _ = writeln!(out, "  ✓ {name}");
+                        let _ = writeln!(out, "{PASSED} {name}");
                     }
                     Some(failure) => {
-                        let _ = writeln!(out, "  ✗ {name} (line {})", place.line);
+                        let _ = writeln!(out, "{FAILED} {name} (line {})", place.line);
                         let _ = writeln!(out, "{}", indented(&differences(failure)));
                         let _ = writeln!(out, "\n{}\n", indented(failure.why.trim_end()));
                     }
