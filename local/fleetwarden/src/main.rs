@@ -14,7 +14,7 @@ mod exit;
 mod fleet;
 mod http;
 mod input;
-mod nowhere;
+mod no_stack;
 mod output;
 mod process;
 mod replay;
@@ -66,7 +66,7 @@ Examples:
 Examples:
   fleetwarden detect list-active-violations --security-profile-name lamps
   fleetwarden detect alarm-report --hours 24
-  fleetwarden detect alarm-incident --incident-id 4e2bcd1ccbc2a5dd --decision leave")]
+  fleetwarden detect alarm-incident --incident-id 7 --decision leave")]
     Detect(commands::audit::Arguments<commands::detect::Detect>),
     /// Show what a mitigation did, or list mitigations, of a stack in AWS or on this machine
     Mitigation(commands::mitigation::Arguments),
@@ -169,7 +169,10 @@ mod tests {
         fn look(command: &Command, path: &str) {
             let path = format!("{path}{} ", command.get_name());
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains(&format!("\n  {}", path.trim_end())) || command.has_subcommands(), "{path}: {help}");
+            assert!(
+                help.contains(&format!("\n  {}", path.trim_end())) || command.has_subcommands(),
+                "{path}: {help}"
+            );
             assert!(help.starts_with("Example"), "{path}: {help}");
             assert!(help.lines().all(|line| line.len() <= 80), "{path} is broken by a terminal: {help}");
             command.get_subcommands().for_each(|command| look(command, &path));

@@ -116,7 +116,7 @@ struct Request {
     commands: &'static Commands,
     operation: &'static Operation,
     event: Map<String, Value>,
-    /// The token that nobody gave and that an audit is started under.
+    /// The token under which an audit is started if none is given.
     token: Option<String>,
 }
 
@@ -181,7 +181,7 @@ impl Request {
         self.operation.changes() && self.event.get("dryRun") != Some(&Value::Bool(true))
     }
 
-    /// Whether it may be sent again when nobody knows what became of it: if it changes nothing, or the function
+    /// Whether it may be sent again when it is unknown what became of it: if it changes nothing, or the function
     /// knows a repeat by a token.
     fn again(&self) -> Again {
         let Operation { name, members, .. } = self.operation;
@@ -193,20 +193,20 @@ impl Request {
         }
     }
 
-    /// What is said when nobody knows what became of it.
+    /// The error when it is unknown what became of it.
     fn doubt(&self) -> String {
         let repeat = match (self.once(), self.again()) {
             (Some(once), _) => once,
-            (None, Again::Always) => "the same command again does nothing twice".to_owned(),
-            (None, Again::Unharmed) => "look before you repeat it".to_owned(),
+            (None, Again::Always) => "it is safe to repeat the command".to_owned(),
+            (None, Again::Unharmed) => "check before you repeat the command".to_owned(),
         };
-        format!("nobody knows whether {} was done; {repeat}", self.operation.name)
+        format!("it is unknown whether {} was done; {repeat}", self.operation.name)
     }
 
-    /// How to repeat what nobody gave a token.
+    /// How to repeat a command that was given no token.
     fn once(&self) -> Option<String> {
         let token = self.token.as_ref()?;
-        Some(format!("the same command with --{} {token} starts no second audit", hyphenated(TOKEN)))
+        Some(format!("to repeat the command without a second audit, add --{} {token}", hyphenated(TOKEN)))
     }
 }
 
@@ -220,10 +220,10 @@ fn show(view: &View, request: &Request, answer: &Answer) -> Result<Exit> {
         once.into_iter().for_each(note);
         return Ok(Exit::Failed);
     }
-    let value: Value = serde_json::from_slice(&answer.body).context("the answer is no JSON")?;
+    let value: Value = serde_json::from_slice(&answer.body).context("the answer is not JSON")?;
     shown(view, request.operation, &value)?.into_iter().for_each(line);
     if let Some(token) = value.get(line::TOKEN).and_then(Value::as_str) {
-        note(format!("there is more: go on with --starting-token {token}"));
+        note(format!("there is more: continue with --starting-token {token}"));
     }
     Ok(Exit::Done)
 }

@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show a mitigation task: who asked for it, where it stands, and what became of each finding or device
+    /// Show a mitigation task: who asked for it, its state, and the result for each finding or device
     Show(Show),
     /// List mitigation tasks, the newest first
     List(List),
@@ -75,10 +75,10 @@ struct List {
     /// Only those in this state
     #[arg(long, value_parser = PossibleValuesParser::new(STATES))]
     state: Option<String>,
-    /// Only those decided on since then, such as 2026-11-23 or 2026-11-23T08:00:00Z
+    /// Only those decided since this time, such as 2026-11-23 or 2026-11-23T08:00:00Z
     #[arg(long, value_name = "TIME")]
     start_time: Option<String>,
-    /// Only those decided on until then
+    /// Only those decided until this time
     #[arg(long, value_name = "TIME")]
     end_time: Option<String>,
     /// How many tasks to list at most
@@ -166,7 +166,7 @@ async fn all<T: Pages>(function: &Function, mut event: Map<String, Value>, most:
             return Ok(None);
         }
         let page: T =
-            serde_json::from_slice(&answer.body).context("the answer is none of mitigation-commands")?;
+            serde_json::from_slice(&answer.body).context("the answer is not one of mitigation-commands")?;
         let mut so_far = match all.take() {
             Some(mut all) => {
                 all.add(page);

@@ -14,7 +14,7 @@ mod test;
 mod things;
 
 use crate::exit::Exit;
-use crate::output::{BAD, DOUBTFUL, Painted, note};
+use crate::output::{BAD, DOUBTFUL, Painted, counted, note};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use fleetwarden_core::policy::{Diagnostic, Level, MAX_BYTES, Policy};
@@ -37,19 +37,19 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say everything that is wrong with a policy file
+    /// Check a policy file for errors and likely mistakes
     Check(check::Arguments),
-    /// Say what a policy decides on a finding or an alarm, and why
+    /// Show what a policy decides on a finding or an alarm, and why
     Explain(explain::Arguments),
-    /// Run the operator's own cases: findings and alarms with what the policy should decide on them
+    /// Run your own cases: findings and alarms with the decision that you expect
     Test(test::Arguments),
-    /// Print every key of the policy file, in Markdown
+    /// Print the reference of the policy file, in Markdown
     #[command(after_help = "Example:\n  fleetwarden policy reference > policy-reference.md")]
     Reference,
     /// Print the JSON Schema of the policy file
     #[command(after_help = "Example:\n  fleetwarden policy schema > policy.schema.json")]
     Schema,
-    /// Run the findings of past audits and past alarms through a policy, or say what another one changes
+    /// Decide again on past findings and alarms by a policy, or compare two policies
     Replay(replay::Arguments),
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     }
 }
 
-/// A policy file that was read.
+/// A policy file.
 #[derive(Debug)]
 pub(crate) struct Source {
     /// Where it is.
@@ -75,7 +75,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Reads a policy file. One that is refused is told line by line on standard error.
+    /// Reads a policy file. The errors of one that is refused go to standard error.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let bytes = read_bytes(path)?;
@@ -86,7 +86,7 @@ impl Source {
                 for error in errors.all() {
                     note(painted(error, &shown.to_string(), &text));
                 }
-                bail!("{shown} is no policy: {} to mend", errors.all().len())
+                bail!("{shown} is not a valid policy: {}", counted(errors.all().len() as u64, "error"))
             }
         }
     }

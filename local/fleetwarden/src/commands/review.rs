@@ -45,7 +45,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
         note(format!("fleetwarden: {}", super::audit::why(FUNCTION, &answer.body)));
         return Ok(Exit::Failed);
     }
-    let answer: Value = serde_json::from_slice(&answer.body).context("the answer is no JSON")?;
+    let answer: Value = serde_json::from_slice(&answer.body).context("the answer is not JSON")?;
     let shown = view.show(
         &answer,
         |layout| table::text(&answer, layout),

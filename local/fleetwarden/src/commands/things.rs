@@ -41,16 +41,16 @@ Examples:
   fleetwarden things export
   fleetwarden things export --without-certificates --per-second 2 -o fleet.json")]
 struct Export {
-    /// The file. Until it is complete it is called FILE.part, and the same command goes on with that
+    /// The file. Until it is complete it is FILE.part, with which the same command continues
     #[arg(short, long, default_value = "things.json", value_name = "FILE")]
     output: PathBuf,
-    /// Leave out the certificates of each thing, which take a call for each: the things behind a certificate stay unknown
+    /// Leave out certificates, which take a call for each thing: the things behind a certificate stay unknown
     #[arg(long)]
     without_certificates: bool,
-    /// Calls of each operation a second. The account has 10 of the slowest ones, for everybody in it
+    /// Calls of each operation a second. The limit of the account is 10 for the slowest ones
     #[arg(long, default_value = "5", value_name = "CALLS")]
     per_second: NonZeroU32,
-    /// Begin anew, whatever an earlier export has left
+    /// Start from the beginning, even if an earlier export was stopped halfway
     #[arg(long)]
     restart: bool,
 }
@@ -72,9 +72,9 @@ async fn run_export(arguments: Export) -> Result<Exit> {
     let wanted = Wanted { certificates: !without_certificates, restart };
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let now = Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)).rfc3339();
-    let Counts { things, groups } = export(&registry, &output, wanted, now).await.with_context(|| {
-        format!("{} is not complete; the same command goes on with what there is of it", output.display())
-    })?;
+    let Counts { things, groups } = export(&registry, &output, wanted, now)
+        .await
+        .with_context(|| format!("{} is not complete; the same command continues it", output.display()))?;
     line(format!("{}: {things} things, {groups} groups", shown(&output.display().to_string())));
     Ok(Exit::Done)
 }

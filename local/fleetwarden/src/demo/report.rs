@@ -58,7 +58,7 @@ impl Report {
         let ask = async |format: &str| {
             let event = json!({"command": "AuditReport", "taskId": task, "format": format});
             let answer = stack.cloud().invoke(function, Bytes::from(event.to_string())).await?;
-            let answer: Value = serde_json::from_slice(&answer).context("the report is no JSON")?;
+            let answer: Value = serde_json::from_slice(&answer).context("the report is not JSON")?;
             if answer.get("errorType").is_some() {
                 bail!("there is no report of audit {task}: {answer}");
             }

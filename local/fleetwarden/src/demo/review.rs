@@ -31,7 +31,7 @@ impl Review {
     pub(crate) async fn ask(stack: &Stack) -> Result<Self> {
         let function = stack.output("SuppressionReviewFunctionName")?;
         let answer = stack.cloud().invoke(function, Bytes::from_static(b"{}")).await?;
-        let answer: Value = serde_json::from_slice(&answer).context("the review's answer is no JSON")?;
+        let answer: Value = serde_json::from_slice(&answer).context("the review's answer is not JSON")?;
         if answer.get("errorType").is_some() {
             bail!("the suppressions could not be reviewed: {answer}");
         }

@@ -2,7 +2,7 @@
 
 mod alarms;
 
-use super::fate::Fate;
+use super::disposition::Disposition;
 use super::report::{Against, Decided, FindingChange, PolicyReport, Report};
 use super::tally::{AuditTally, Counts};
 use crate::output::{Kind, Layout, Table, width, wrapped};
@@ -56,7 +56,7 @@ fn parts(report: &Report<'_>, top: usize, layout: Layout) -> Vec<String> {
             }
             out.push(by_rule(&report.policy, layout));
             out.extend(took_nothing(&report.policy));
-            out.extend(lookups(report.policy.totals.of(Fate::NeedsLookup)));
+            out.extend(lookups(report.policy.totals.of(Disposition::NeedsLookup)));
         }
         Some(against) => compared(report, against, layout, &mut out),
     }
@@ -70,24 +70,27 @@ fn policy_line(policy: &PolicyReport<'_>) -> String {
 }
 
 /// The columns of counts that hold a number somewhere: what no audit has needs no room.
-fn columns(all: &[&Counts]) -> Vec<Fate> {
-    Fate::OF_FINDINGS.into_iter().filter(|fate| all.iter().any(|counts| counts.of(*fate) > 0)).collect()
+fn columns(all: &[&Counts]) -> Vec<Disposition> {
+    Disposition::OF_FINDINGS
+        .into_iter()
+        .filter(|disposition| all.iter().any(|counts| counts.of(*disposition) > 0))
+        .collect()
 }
 
 fn by_audit(audits: &[AuditTally], totals: &Counts, layout: Layout) -> String {
     let places: BTreeSet<_> = audits.iter().map(|audit| (&audit.account, &audit.region)).collect();
-    let (fates, shadow, several) = (columns(&[totals]), totals.shadow > 0, places.len() > 1);
+    let (dispositions, shadow, several) = (columns(&[totals]), totals.shadow > 0, places.len() > 1);
     let mut header = vec!["audit", "of"];
     if several {
         header.extend(["account", "region"]);
     }
     let words = header.len();
     header.push("findings");
-    header.extend(fates.iter().map(|fate| fate.words()));
+    header.extend(dispositions.iter().map(|disposition| disposition.words()));
     header.extend(shadow.then_some("shadow"));
     let numbers = |counts: &Counts| {
         let mut numbers = vec![counts.all().to_string()];
-        numbers.extend(fates.iter().map(|fate| counts.of(*fate).to_string()));
+        numbers.extend(dispositions.iter().map(|disposition| counts.of(*disposition).to_string()));
         numbers.extend(shadow.then(|| counts.shadow.to_string()));
         numbers
     };
@@ -108,20 +111,20 @@ fn by_audit(audits: &[AuditTally], totals: &Counts, layout: Layout) -> String {
 }
 
 fn by_rule(policy: &PolicyReport<'_>, layout: Layout) -> String {
-    // What a rule takes has its own fate, unless something holds it.
-    let held = [Fate::Protected, Fate::Unknown, Fate::NeedsLookup];
-    let held: Vec<_> = held.into_iter().filter(|fate| policy.totals.of(*fate) > 0).collect();
+    // What a rule takes has its own disposition, unless something holds it.
+    let held = [Disposition::Protected, Disposition::Unknown, Disposition::NeedsLookup];
+    let held: Vec<_> = held.into_iter().filter(|disposition| policy.totals.of(*disposition) > 0).collect();
     let mut header = vec!["rule", "does", "took", "different"];
-    header.extend(held.iter().map(|fate| fate.words()));
+    header.extend(held.iter().map(|disposition| disposition.words()));
     header.extend((policy.totals.shadow > 0).then_some("shadow"));
     let mut table = table(&header, 2);
     for rule in &policy.rules {
         let counts = &rule.counts;
-        let acted = counts.all() - held.iter().map(|fate| counts.of(*fate)).sum::<u64>();
+        let acted = counts.all() - held.iter().map(|disposition| counts.of(*disposition)).sum::<u64>();
         let does = format!("{}{}", rule.does.words(), if rule.live { "" } else { " (shadow)" });
         let mut row = vec![rule.rule.unwrap_or("(no rule)").to_owned(), does];
         row.extend([acted.to_string(), rule.distinct.to_string()]);
-        row.extend(held.iter().map(|fate| counts.of(*fate).to_string()));
+        row.extend(held.iter().map(|disposition| counts.of(*disposition).to_string()));
         row.extend((policy.totals.shadow > 0).then(|| counts.shadow.to_string()));
         table.row(row);
     }
@@ -134,8 +137,7 @@ fn took_nothing(policy: &PolicyReport<'_>) -> Option<String> {
 }
 
 fn lookups(count: u64) -> Option<String> {
-    let why =
-        "the rule asks what things are behind a resource, and the record does not say; --things FILE does";
+    let why = "the rule asks for the things behind a resource, which the record does not have; give them with --things FILE";
     (count > 0).then(|| format!("needs a lookup: {count} findings; {why}"))
 }
 
@@ -144,8 +146,8 @@ fn compared(report: &Report<'_>, against: &Against<'_>, layout: Layout, out: &mu
     out.push(format!("from {}", policy_line(from)));
     out.push(format!("to   {}", policy_line(to)));
     let mut totals = table(&["", "from", "to", "difference"], 1);
-    for fate in columns(&[&from.totals, &to.totals]) {
-        totals.row(difference(fate.words(), from.totals.of(fate), to.totals.of(fate)));
+    for disposition in columns(&[&from.totals, &to.totals]) {
+        totals.row(difference(disposition.words(), from.totals.of(disposition), to.totals.of(disposition)));
     }
     if from.totals.shadow + to.totals.shadow > 0 {
         totals.row(difference("in shadow", from.totals.shadow, to.totals.shadow));
@@ -168,12 +170,10 @@ fn compared(report: &Report<'_>, against: &Against<'_>, layout: Layout, out: &mu
         out.push(by_finding(&against.by_finding, layout));
     }
     out.extend(took_nothing(to).map(|names| format!("{}: {names}", visible(&to.file))));
-    out.extend(lookups(to.totals.of(Fate::NeedsLookup)));
+    out.extend(lookups(to.totals.of(Disposition::NeedsLookup)));
     if against.not_comparable > 0 {
         let count = against.not_comparable;
-        out.push(format!(
-            "nobody can say whether {count} findings change: they need a lookup under both policies"
-        ));
+        out.push(format!("{count} findings may change: they need a lookup under both policies"));
     }
 }
 
@@ -206,7 +206,7 @@ fn by_finding(findings: &[FindingChange<'_>], layout: Layout) -> String {
 }
 
 fn side(decided: Decided<'_>) -> String {
-    format!("{}: {}", decided.rule.unwrap_or("(no rule)"), decided.fate.words())
+    format!("{}: {}", decided.rule.unwrap_or("(no rule)"), decided.disposition.words())
 }
 
 fn cut(resource: &str) -> String {

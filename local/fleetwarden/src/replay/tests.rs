@@ -313,14 +313,20 @@ rules:
 ";
     let policy = policy(text);
     let report = replay(&archive(), plan(&policy));
-    let of = |report: &Report<'_>, name: &str, fate| {
-        report.policy.rules.iter().find(|rule| rule.rule == Some(name)).unwrap().counts.of(fate)
+    let of = |report: &Report<'_>, name: &str, disposition| {
+        report.policy.rules.iter().find(|rule| rule.rule == Some(name)).unwrap().counts.of(disposition)
     };
     // In each of three audits: of nine that expire three lookups failed and three were not made.
-    assert_eq!((of(&report, "lab", Fate::NeedsLookup), of(&report, "lab", Fate::Unknown)), (9, 9));
-    assert_eq!((of(&report, "others", Fate::NeedsLookup), of(&report, "others", Fate::Unknown)), (0, 0));
-    assert_eq!(of(&report, "revoked", Fate::NeedsLookup), 12);
-    assert_eq!(of(&report, "aged", Fate::Silent), 18);
+    assert_eq!(
+        (of(&report, "lab", Disposition::NeedsLookup), of(&report, "lab", Disposition::Unknown)),
+        (9, 9)
+    );
+    assert_eq!(
+        (of(&report, "others", Disposition::NeedsLookup), of(&report, "others", Disposition::Unknown)),
+        (0, 0)
+    );
+    assert_eq!(of(&report, "revoked", Disposition::NeedsLookup), 12);
+    assert_eq!(of(&report, "aged", Disposition::Silent), 18);
 
     let certificates = |numbers: [usize; 3]| {
         numbers.map(|n| certificate(n)["deviceCertificateId"].as_str().unwrap().to_owned())
@@ -335,10 +341,19 @@ rules:
     });
     let fleet = Fleet::parse("fleet.json", &fleet.to_string()).unwrap();
     let report = replay(&archive(), Plan { fleet: Some(&fleet), ..plan(&policy) });
-    assert_eq!(report.policy.totals.of(Fate::NeedsLookup) + report.policy.totals.of(Fate::Unknown), 0);
+    assert_eq!(
+        report.policy.totals.of(Disposition::NeedsLookup) + report.policy.totals.of(Disposition::Unknown),
+        0
+    );
     // Certificates 0, 3 and 6 were looked up; 1, 2 and 4 are in a group below, but 2 is shared with another thing.
-    assert_eq!((of(&report, "lab", Fate::Silent), of(&report, "others", Fate::Suppress)), (15, 12));
-    assert_eq!((of(&report, "revoked", Fate::Protected), of(&report, "revoked", Fate::Mitigate)), (9, 3));
+    assert_eq!(
+        (of(&report, "lab", Disposition::Silent), of(&report, "others", Disposition::Suppress)),
+        (15, 12)
+    );
+    assert_eq!(
+        (of(&report, "revoked", Disposition::Protected), of(&report, "revoked", Disposition::Mitigate)),
+        (9, 3)
+    );
 }
 
 #[test]

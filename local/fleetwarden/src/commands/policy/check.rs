@@ -29,21 +29,21 @@ pub(crate) struct Arguments {
     /// Fail on warnings too
     #[arg(long)]
     strict: bool,
-    /// Template that defines the mitigation actions; the nearest above the policy or the working folder if left out
+    /// Template with the mitigation actions; the nearest above the policy or the working folder if left out
     #[arg(long)]
     template: Option<PathBuf>,
-    /// Know no mitigation actions, and say nothing of them
+    /// Do not check the names of mitigation actions
     #[arg(long, conflicts_with = "template")]
     no_template: bool,
-    /// File with the things and groups of the fleet, as `fleetwarden things export` makes it, to look for names that match
+    /// File with the things and groups of the fleet, as `fleetwarden things export` makes it, to find names that match
     /// nothing
     #[arg(long, value_name = "FILE")]
     things: Option<PathBuf>,
-    /// A parameter that the stack is deployed with, as CreateMitigationActions=true, to say which mitigations it would
-    /// refuse; those of samconfig.toml beside the template if left out
+    /// Parameter of the stack, such as CreateMitigationActions=true, to find mitigations that it would refuse; those of
+    /// samconfig.toml beside the template if left out
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = deployment::parameter)]
     parameters: Vec<(String, String)>,
-    /// Print what is found as a JSON list, for tools
+    /// Print the errors and warnings as JSON
     #[arg(long)]
     json: bool,
 }

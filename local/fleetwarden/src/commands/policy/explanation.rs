@@ -167,12 +167,12 @@ fn why_held(held: &Held<'_>) -> String {
     match held {
         Held::ProtectedBy(by) => protection(by, ["a thing behind it", "a group of a thing behind it"]),
         Held::ProtectionUnknown => {
-            "the rule would mitigate; things or groups are protected, and nobody knows what is behind the \
-             resource"
+            "the rule would mitigate, but things or groups are protected, and what is behind the resource is \
+             unknown"
                 .to_owned()
         }
         Held::RuleUnknown(rule) => {
-            format!("the rule would act; {rule} stands before it, and nobody knows whether that one matches")
+            format!("the rule would act, but {rule} comes first and cannot be evaluated")
         }
     }
 }

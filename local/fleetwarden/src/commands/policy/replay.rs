@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::fleet::Fleet;
 use crate::output::{Width, line, note};
 use crate::replay::bucket::Bucket;
-use crate::replay::fate::FailOn;
+use crate::replay::disposition::FailOn;
 use crate::replay::folder::Folder;
 use crate::replay::partition::Days;
 use crate::replay::report::Report;

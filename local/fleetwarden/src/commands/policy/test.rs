@@ -1,7 +1,7 @@
 //! `fleetwarden policy test`: the operator's own cases, each a finding or an alarm and what the policy should decide on
 //! it.
 //!
-//! `file` is what a file of cases says, `case` and `about` make it ready, `expect` compares, `told` and `junit` write what
+//! `file` is what a file of cases says, `case` and `about` make it ready, `expect` compares, `text` and `junit` write what
 //! came out.
 
 pub(super) mod about;
@@ -9,7 +9,7 @@ pub(super) mod case;
 mod expect;
 mod file;
 mod junit;
-mod told;
+mod text;
 
 use super::Source;
 use crate::exit::Exit;
@@ -51,7 +51,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let files = files(&arguments.paths)?;
     let results = Results::of(&files, arguments.policy.as_deref());
-    line(told::painted(&results));
+    line(text::painted(&results));
     if let Some(path) = &arguments.junit {
         let written = junit::xml(&results)?;
         std::fs::write(path, written).with_context(|| format!("cannot write {}", path.display()))?;

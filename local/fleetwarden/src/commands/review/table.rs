@@ -70,7 +70,7 @@ struct Group {
 /// # Errors
 /// If the answer is none of a review.
 pub(super) fn text(answer: &Value, layout: Layout) -> Result<Painted> {
-    let review = Review::deserialize(answer).context("the answer is none of suppression-review")?;
+    let review = Review::deserialize(answer).context("the answer is not one of suppression-review")?;
     if review.continues {
         let text = "The review has more to do than one invocation has time for. It continues by itself; its result is in \
                     the log of suppression-review.";

@@ -1,6 +1,6 @@
 //! What became of alarms, as people read it.
 
-use super::super::fate::Fate;
+use super::super::disposition::Disposition;
 use super::super::report::{AlarmReport, AlarmsAgainst};
 use super::super::tally::Counts;
 use super::{BROAD, cut, difference, seen, shown, side, table};
@@ -29,19 +29,22 @@ pub(super) fn tables(report: &AlarmReport<'_>, top: usize, layout: Layout) -> St
 }
 
 /// The columns of counts that hold a number somewhere.
-fn columns(all: &[&Counts]) -> Vec<Fate> {
-    Fate::OF_ALARMS.into_iter().filter(|fate| all.iter().any(|counts| counts.of(*fate) > 0)).collect()
+fn columns(all: &[&Counts]) -> Vec<Disposition> {
+    Disposition::OF_ALARMS
+        .into_iter()
+        .filter(|disposition| all.iter().any(|counts| counts.of(*disposition) > 0))
+        .collect()
 }
 
 fn by_day(report: &AlarmReport<'_>, top: usize, layout: Layout) -> String {
     let totals = &report.totals.0;
-    let (fates, shadow) = (columns(&[totals]), totals.shadow > 0);
+    let (dispositions, shadow) = (columns(&[totals]), totals.shadow > 0);
     let mut header = vec!["day", "alarms"];
-    header.extend(fates.iter().map(|fate| fate.words()));
+    header.extend(dispositions.iter().map(|disposition| disposition.words()));
     header.extend(shadow.then_some("shadow"));
     let row = |name: &str, counts: &Counts| {
         let mut row = vec![name.to_owned(), counts.all().to_string()];
-        row.extend(fates.iter().map(|fate| counts.of(*fate).to_string()));
+        row.extend(dispositions.iter().map(|disposition| counts.of(*disposition).to_string()));
         row.extend(shadow.then(|| counts.shadow.to_string()));
         row
     };
@@ -61,20 +64,20 @@ fn by_day(report: &AlarmReport<'_>, top: usize, layout: Layout) -> String {
 }
 
 fn by_rule(report: &AlarmReport<'_>, layout: Layout) -> String {
-    // What a rule takes has its own fate, unless something holds it.
-    let held = [Fate::Protected, Fate::Held, Fate::Unknown, Fate::NeedsLookup];
-    let held: Vec<_> = held.into_iter().filter(|fate| report.totals.0.of(*fate) > 0).collect();
+    // What a rule takes has its own disposition, unless something holds it.
+    let held = [Disposition::Protected, Disposition::Held, Disposition::Unknown, Disposition::NeedsLookup];
+    let held: Vec<_> = held.into_iter().filter(|disposition| report.totals.0.of(*disposition) > 0).collect();
     let shadow = report.totals.0.shadow > 0;
     let mut header = vec!["rule on alarms", "does", "took"];
-    header.extend(held.iter().map(|fate| fate.words()));
+    header.extend(held.iter().map(|disposition| disposition.words()));
     header.extend(shadow.then_some("shadow"));
     let mut table = table(&header, 2);
     for rule in &report.rules {
         let counts = &rule.counts.0;
-        let acted = counts.all() - held.iter().map(|fate| counts.of(*fate)).sum::<u64>();
+        let acted = counts.all() - held.iter().map(|disposition| counts.of(*disposition)).sum::<u64>();
         let does = format!("{}{}", rule.does.words(), if rule.live { "" } else { " (shadow)" });
         let mut row = vec![rule.rule.unwrap_or("(no rule)").to_owned(), does, acted.to_string()];
-        row.extend(held.iter().map(|fate| counts.of(*fate).to_string()));
+        row.extend(held.iter().map(|disposition| counts.of(*disposition).to_string()));
         row.extend(shadow.then(|| counts.shadow.to_string()));
         table.row(row);
     }
@@ -82,16 +85,16 @@ fn by_rule(report: &AlarmReport<'_>, layout: Layout) -> String {
 }
 
 fn lookups(totals: &Counts) -> Option<String> {
-    let count = totals.of(Fate::NeedsLookup);
-    let why = "the rule asks for the thing of the device, and the record does not say; --things FILE does";
+    let count = totals.of(Disposition::NeedsLookup);
+    let why = "the rule asks for the thing of the device, which the record does not have; give it with --things FILE";
     (count > 0).then(|| format!("needs a lookup: {count} alarms; {why}"))
 }
 
 fn compared(report: &AlarmReport<'_>, against: &AlarmsAgainst<'_>, layout: Layout, out: &mut Vec<String>) {
     let (from, to) = (&report.totals.0, &against.totals.0);
     let mut totals = table(&["alarms", "from", "to", "difference"], 1);
-    for fate in columns(&[from, to]) {
-        totals.row(difference(fate.words(), from.of(fate), to.of(fate)));
+    for disposition in columns(&[from, to]) {
+        totals.row(difference(disposition.words(), from.of(disposition), to.of(disposition)));
     }
     if from.shadow + to.shadow > 0 {
         totals.row(difference("in shadow", from.shadow, to.shadow));
@@ -123,8 +126,6 @@ fn compared(report: &AlarmReport<'_>, against: &AlarmsAgainst<'_>, layout: Layou
     out.extend(lookups(to));
     if against.not_comparable > 0 {
         let count = against.not_comparable;
-        out.push(format!(
-            "nobody can say whether {count} alarms change: they need a lookup under both policies"
-        ));
+        out.push(format!("{count} alarms may change: they need a lookup under both policies"));
     }
 }

@@ -136,10 +136,10 @@ pub(in super::super) fn why_held(held: &AlarmHeld<'_>) -> String {
             "the rule would mitigate; things or groups are protected, and nobody knows what this thing is".to_owned()
         }
         AlarmHeld::RegistrationUnknown => {
-            "the rule would mitigate, and nobody knows whether a thing of this name is registered".to_owned()
+            "the rule would mitigate, but it is unknown whether a thing of this name is registered".to_owned()
         }
         AlarmHeld::RuleUnknown(rule) => {
-            format!("the rule would act; {rule} stands before it, and nobody knows whether that one matches")
+            format!("the rule would act, but {rule} comes first and cannot be evaluated")
         }
         AlarmHeld::Ended => "the rule would mitigate, and the alarm has ended".to_owned(),
         AlarmHeld::NothingToMitigate => {
