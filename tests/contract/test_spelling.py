@@ -33,7 +33,7 @@ FAMILIES |= {xform_name(name, "-"): "detect" for name in DETECT_OPERATIONS}
 MODEL = Session().get_service_model("iot")
 OPERATIONS = {xform_name(name, "-"): MODEL.operation_model(name) for name in AUDIT_OPERATIONS + DETECT_OPERATIONS}
 # Options that are ours.
-OURS = {"stack", "region", "profile", "endpoint-url", "output", "query", "dry-run", "confirm", "try-on", "try-hours", "help", "no-paginate"}
+OURS = {"stack", "region", "profile", "endpoint-url", "output", "query", "wide", "dry-run", "confirm", "try-on", "try-hours", "help", "no-paginate"}
 DOCUMENTED = sorted(
     path.stem for path in FOLDER.glob("*.rst") if any(words[0] in FAMILIES for words in examples(path.stem)[0])
 )

@@ -121,7 +121,7 @@ def numbers(value):
 def test_a_command_is_done_from_the_command_line(stack):
     environment = clean() | stack.variables
     run = fleetwarden("audit", "list-mitigation-actions", env=environment)
-    assert run.returncode == 0 and "actionName" in run.stdout, run.stdout + run.stderr
+    assert run.returncode == 0 and "ACTION" in run.stdout, run.stdout + run.stderr
     run = fleetwarden("audit", "list-mitigation-actions", "--max-results", "1", "--output", "json", env=environment)
     assert len(json.loads(run.stdout)["actionIdentifiers"]) == 1
     run = fleetwarden("audit", "delete-account-audit-configuration", env=environment)

@@ -10,10 +10,11 @@ mod commands;
 mod defender;
 mod demo;
 mod emulator;
+mod exit;
 mod fleet;
 mod http;
 mod input;
-mod nowhere;
+mod no_stack;
 mod output;
 mod process;
 mod replay;
@@ -24,12 +25,20 @@ mod template;
 
 use clap::builder::Resettable;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use exit::Exit;
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Acts on what AWS IoT Device Defender finds: tools for the operator and for one machine.
 #[derive(Debug, Parser)]
 #[command(name = "fleetwarden", version)]
+#[command(after_help = "\
+Examples:
+  fleetwarden policy check policies/policy.yaml
+  fleetwarden audit list-audit-suppressions
+  fleetwarden mitigation list --state failed
+  fleetwarden review --dry-run
+  fleetwarden demo")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -45,38 +54,60 @@ enum Command {
     Things(commands::things::Arguments),
     /// Bring the whole stack up on this machine and keep it up
     Up(commands::up::Arguments),
-    /// Have an audit command done by a stack, in AWS or on this machine
+    /// Run an audit command in a stack, in AWS or on this machine
+    #[command(after_help = "\
+Examples:
+  fleetwarden audit list-audit-findings --check-name LOGGING_DISABLED_CHECK
+  fleetwarden audit audit-report --format html > report.html
+  fleetwarden audit create-scheduled-audit --cli-input-json file://audit.json")]
     Audit(commands::audit::Arguments<commands::audit::Audit>),
-    /// Have a command of Detect done by a stack, in AWS or on this machine
+    /// Run a command of Detect in a stack, in AWS or on this machine
+    #[command(after_help = "\
+Examples:
+  fleetwarden detect list-active-violations --security-profile-name lamps
+  fleetwarden detect alarm-report --hours 24
+  fleetwarden detect alarm-incident --incident-id 7 --decision leave")]
     Detect(commands::audit::Arguments<commands::detect::Detect>),
     /// Show what a mitigation did, or list mitigations, of a stack in AWS or on this machine
     Mitigation(commands::mitigation::Arguments),
+    /// Review the suppressions of a stack now, or show what a review would do
+    Review(commands::review::Arguments),
     /// Run one function with an event and print its answer
     Invoke(commands::invoke::Arguments),
     /// Run two audits through the stack on this machine and count what became of every finding
     Demo(commands::demo::Arguments),
+    /// Print a script by which a shell completes commands and options
+    Completion(commands::completion::Arguments),
+    /// Write a manual page for each command
+    Man(commands::man::Arguments),
+}
+
+/// The whole command line.
+fn command() -> clap::Command {
+    Arguments::command()
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let matches = without_empty(Arguments::command()).try_get_matches();
+    let matches = without_empty(command()).try_get_matches();
     let command = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments.command,
-        Err(unparsed) => return output::of_parser(&unparsed),
+        Err(unparsed) => return output::of_parser(&unparsed).into(),
     };
     // Dropping a command that was interrupted ends everything that it started.
     let ended = tokio::select! {
         ended = run(command) => ended,
-        name = interrupted() => {
+        (name, number) = interrupted() => {
             output::note(format!("fleetwarden: stopped by {name}"));
-            Ok(ExitCode::from(130))
+            Ok(Exit::Stopped(number))
         }
     };
     let complete = output::finish();
-    complete.and(ended).unwrap_or_else(|error| {
+    let exit = complete.and(ended).unwrap_or_else(|error| {
         output::note(format!("fleetwarden: {error:#}"));
-        ExitCode::FAILURE
-    })
+        Exit::Failed
+    });
+    exit.into()
 }
 
 /// Takes a variable that is empty for one that is not set: so a file of variables says that there is none.
@@ -88,7 +119,7 @@ fn without_empty(command: clap::Command) -> clap::Command {
     command.mut_args(reset).mut_subcommands(without_empty)
 }
 
-async fn run(command: Command) -> anyhow::Result<ExitCode> {
+async fn run(command: Command) -> anyhow::Result<Exit> {
     match command {
         Command::DeviceDefender(arguments) => commands::device_defender::run(arguments).await,
         Command::Policy(arguments) => commands::policy::run(arguments).await,
@@ -96,14 +127,17 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Audit(arguments) => commands::audit::run(arguments).await,
         Command::Detect(arguments) => commands::audit::run(arguments).await,
         Command::Mitigation(arguments) => commands::mitigation::run(arguments).await,
+        Command::Review(arguments) => commands::review::run(arguments).await,
         Command::Up(arguments) => commands::up::run(arguments).await,
         Command::Invoke(arguments) => commands::invoke::run(arguments).await,
         Command::Demo(arguments) => commands::demo::run(arguments).await,
+        Command::Completion(arguments) => commands::completion::run(&arguments, self::command()),
+        Command::Man(arguments) => commands::man::run(&arguments, self::command()),
     }
 }
 
-/// Waits until somebody wants this process to end, and says how.
-async fn interrupted() -> &'static str {
+/// Waits until somebody wants this process to end, and gives the signal's name and number.
+async fn interrupted() -> (&'static str, u8) {
     let on = |kind| async move {
         match signal(kind) {
             Ok(mut signals) => {
@@ -114,8 +148,35 @@ async fn interrupted() -> &'static str {
         }
     };
     tokio::select! {
-        () = on(SignalKind::interrupt()) => "Ctrl-C",
-        () = on(SignalKind::terminate()) => "SIGTERM",
-        () = on(SignalKind::hangup()) => "SIGHUP",
+        () = on(SignalKind::interrupt()) => ("Ctrl-C", 2),
+        () = on(SignalKind::terminate()) => ("SIGTERM", 15),
+        () = on(SignalKind::hangup()) => ("SIGHUP", 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+    use clap::Command;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn each_help_has_an_example() {
+        fn look(command: &Command, path: &str) {
+            let path = format!("{path}{} ", command.get_name());
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                help.contains(&format!("\n  {}", path.trim_end())) || command.has_subcommands(),
+                "{path}: {help}"
+            );
+            assert!(help.starts_with("Example"), "{path}: {help}");
+            assert!(help.lines().all(|line| line.len() <= 80), "{path} is broken by a terminal: {help}");
+            command.get_subcommands().for_each(|command| look(command, &path));
+        }
+        look(&command(), "");
     }
 }

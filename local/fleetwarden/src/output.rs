@@ -1,12 +1,23 @@
 //! What the operator reads: lines on standard output, progress and remarks on standard error.
 //!
-//! Results go to standard output, so that they can be piped; everything about the way there does not.
+//! Results go to standard output, so that they can be piped; everything about the way there does not. Styles are written
+//! where `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE` and the terminal want them.
 
+mod layout;
+mod painted;
+mod table;
+mod wrap;
+
+pub(crate) use layout::{Layout, Width};
+pub(crate) use painted::{BAD, DOUBTFUL, GOOD, Painted, of_state};
+pub(crate) use table::{Cell, Kind, Table};
+pub(crate) use wrap::{width, wrapped};
+
+use crate::exit::Exit;
 use anyhow::{Context as _, Result};
-use fleetwarden_core::untrusted::visible_lines;
+use fleetwarden_core::timestamp::Millis;
 use indicatif::ProgressBar;
 use std::io::{self, ErrorKind, Write as _};
-use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -16,14 +27,10 @@ static LOST: Mutex<Option<(&str, io::Error)>> = Mutex::new(None);
 const RESULT: &str = "standard output";
 const REMARKS: &str = "standard error";
 
-/// A line of the result. A failure to write it is reported by [`finish`]. Nothing in it commands the terminal.
-pub(crate) fn line(text: impl std::fmt::Display) {
-    written(RESULT, writeln!(io::stdout().lock(), "{}", seen(&text.to_string())));
-}
-
-/// A text of lines and tabs, of which nothing else that is not seen reaches the terminal.
-fn seen(text: &str) -> String {
-    text.split('\t').map(visible_lines).collect::<Vec<_>>().join("\t")
+/// A line of the result. A failure to write it is reported by [`finish`]. Nothing in it but our styles commands the
+/// terminal.
+pub(crate) fn line(text: impl Into<Painted>) {
+    written(RESULT, writeln!(anstream::stdout().lock(), "{}", text.into().styled()));
 }
 
 /// Writes what is left of the result.
@@ -38,13 +45,14 @@ pub(crate) fn finish() -> Result<()> {
 }
 
 /// Prints what the parser of the command line says, help included, and gives its exit code.
-pub(crate) fn of_parser(said: &clap::Error) -> ExitCode {
+pub(crate) fn of_parser(said: &clap::Error) -> Exit {
     written(if said.use_stderr() { REMARKS } else { RESULT }, said.print());
     match finish() {
-        Ok(()) => ExitCode::from(u8::try_from(said.exit_code()).unwrap_or(2)),
+        Ok(()) if said.use_stderr() => Exit::Usage,
+        Ok(()) => Exit::Done,
         Err(error) => {
             note(format!("fleetwarden: {error:#}"));
-            ExitCode::FAILURE
+            Exit::Failed
         }
     }
 }
@@ -56,28 +64,9 @@ fn written(place: &'static str, result: io::Result<()>) {
     }
 }
 
-/// A text in lines of at most so many columns, broken between words.
-pub(crate) fn wrapped(text: &str, width: usize) -> String {
-    let mut out = String::new();
-    let mut used = 0;
-    for word in text.split(' ') {
-        let wide = word.chars().count();
-        if used > 0 && used + 1 + wide > width {
-            out.push('\n');
-            used = 0;
-        } else if used > 0 {
-            out.push(' ');
-            used += 1;
-        }
-        out.push_str(word);
-        used += wide;
-    }
-    out
-}
-
 /// A remark on the way there. A failure to write it is reported by [`finish`], at least by the exit code.
-pub(crate) fn note(text: impl std::fmt::Display) {
-    written(REMARKS, writeln!(io::stderr().lock(), "{}", visible_lines(&text.to_string())));
+pub(crate) fn note(text: impl Into<Painted>) {
+    written(REMARKS, writeln!(anstream::stderr().lock(), "{}", text.into().styled()));
 }
 
 /// Shows that something is waited for, where somebody looks: it hides itself when standard error is no terminal.
@@ -87,12 +76,12 @@ pub(crate) fn waiting(what: impl Into<String>) -> ProgressBar {
     spinner
 }
 
-#[cfg(test)]
-mod tests {
-    use super::seen;
+/// A moment as people read it and as options take it: `2026-11-23T08:00:00Z`. What is no time stays as it is.
+pub(crate) fn moment(text: &str) -> String {
+    Millis::parse(text).map_or_else(|| text.to_owned(), Millis::rfc3339)
+}
 
-    #[test]
-    fn tabs_and_lines_stay_and_what_commands_a_terminal_does_not() {
-        assert_eq!(seen("a\tb\nc\u{1b}[2J\td\r"), "a\tb\nc\\u001b[2J\td\\r");
-    }
+/// A number of things: `1 device`, `2 devices`.
+pub(crate) fn counted(count: u64, one: &str) -> String {
+    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
 }

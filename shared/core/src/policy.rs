@@ -236,6 +236,9 @@ impl Policy {
                 let good = errors.is_empty();
                 let mut found = errors;
                 found.extend(policy.lint(known));
+                if let (true, Some(actions), Some(deployment)) = (good, known.actions, known.deployment) {
+                    found.extend(policy.lint_deployment(actions, deployment));
+                }
                 found.sort();
                 Checked {
                     size: good

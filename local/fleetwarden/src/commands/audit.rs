@@ -2,23 +2,25 @@
 //! machine.
 //!
 //! [`mod@line`] makes the event of the command line ([`value`], [`shorthand`]), the functions `audit-commands` and
-//! `detect-commands` do the rest, a list by [`pages`]; [`output`] shows the answer. A [`skeleton`] asks nobody.
+//! `detect-commands` do the rest, a list by [`pages`]; a list is shown by [`table`]. A [`skeleton`] asks nobody.
 
 mod about;
+mod columns;
+mod examples;
 mod line;
-mod output;
 mod pages;
 mod shorthand;
 mod skeleton;
-mod text;
+mod table;
 mod value;
 
 use self::line::{Line, Pages};
-use self::output::{Format, Query};
 use crate::aws::Again;
 use crate::aws::function::{Answer, Function};
 use crate::aws::settings::Settings;
-use crate::output::{line, note, waiting};
+use crate::commands::answer::{self, Format, View};
+use crate::exit::Exit;
+use crate::output::{Painted, line, note, waiting};
 use anyhow::{Context as _, Result};
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 use fleetwarden_core::api::{self, Operation, hyphenated, input::TOKEN};
@@ -26,7 +28,6 @@ use serde_json::{Map, Value};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::marker::PhantomData;
-use std::process::ExitCode;
 
 /// What AWS has no token for, and `audit-commands` has one.
 const START_AUDIT: &str = "StartOnDemandAuditTask";
@@ -34,12 +35,31 @@ const START_AUDIT: &str = "StartOnDemandAuditTask";
 /// Commands that one function does.
 #[derive(Debug)]
 pub(crate) struct Commands {
+    /// What the command line calls them.
+    pub(crate) family: &'static str,
     /// The function.
     pub(crate) function: &'static str,
     /// The commands.
     pub(crate) all: fn() -> Vec<&'static Operation>,
     /// Commands that the function knows a repeat of without a token.
     pub(crate) repeated: &'static [&'static str],
+    /// The parameter of the template without which a stack does not have the function.
+    pub(crate) parameter: Option<&'static str>,
+}
+
+impl Commands {
+    /// Why the function was not found, with what to do if the stack is there and was deployed without it.
+    fn missing(&self, error: anyhow::Error, stack: &str) -> anyhow::Error {
+        let why = format!("{error:#}");
+        // CloudFormation says "Resource DetectCommandsFunction does not exist for stack fleetwarden".
+        match self.parameter.filter(|_| why.contains("Resource") && why.contains("does not exist")) {
+            Some(parameter) => error.context(format!(
+                "the stack {stack} was deployed without {parameter}; to turn it on: sam deploy --parameter-overrides \
+                 {parameter}=true, beside the parameters that the stack has"
+            )),
+            None => error,
+        }
+    }
 }
 
 /// Whose commands a command line has.
@@ -54,9 +74,11 @@ pub(crate) struct Arguments<F>(Line, PhantomData<F>);
 
 /// The commands on audits.
 static AUDIT: Commands = Commands {
+    family: "audit",
     function: "audit-commands",
     all: || api::audit_commands().collect(),
     repeated: &[START_AUDIT],
+    parameter: None,
 };
 
 /// The family of the commands on audits.
@@ -94,33 +116,31 @@ struct Request {
     commands: &'static Commands,
     operation: &'static Operation,
     event: Map<String, Value>,
-    /// The token that nobody gave and that an audit is started under.
+    /// The token under which an audit is started if none is given.
     token: Option<String>,
 }
 
 /// Has a command done.
-pub(crate) async fn run<F: Family>(Arguments(given, _): Arguments<F>) -> Result<ExitCode> {
+pub(crate) async fn run<F: Family>(Arguments(given, _): Arguments<F>) -> Result<Exit> {
     let Line { operation, common, .. } = &given;
     if given.skeleton() == Some("input") {
         line(serde_json::to_string_pretty(&skeleton::of(operation))?);
-        return Ok(ExitCode::SUCCESS);
+        return Ok(Exit::Done);
     }
-    // Whether it is an expression is told before anything is done.
-    common.query.as_deref().map(Query::parse).transpose()?;
+    // Whether the query is an expression is told before anything is done.
+    let view = common.view()?;
     let (event, pages) = given.event()?;
     if given.skeleton().is_some() {
-        let output = common.output.or(Some(Format::Json));
-        let shown =
-            output::shown(operation, &skeleton::of_answer(operation)?, output, common.query.as_deref())?;
-        shown.into_iter().for_each(line);
-        return Ok(ExitCode::SUCCESS);
+        let view = view.or(Format::Json);
+        shown(&view, operation, &skeleton::of_answer(operation)?)?.into_iter().for_each(line);
+        return Ok(Exit::Done);
     }
     let request = Request::new(given.commands, given.operation, event);
     let settings = Settings::of(&common.aws).await?;
     let spinner = waiting(format!("{} in {}", operation.name, settings.region()));
     let answer = request.send(settings, &common.stack, pages).await;
     spinner.finish_and_clear();
-    show(&given, &request, &answer?)
+    show(&view, &request, &answer?)
 }
 
 impl Request {
@@ -140,7 +160,8 @@ impl Request {
     }
 
     async fn send(&self, settings: Settings, stack: &str, pages: Pages) -> Result<Answer> {
-        let function = Function::find(settings, stack, self.commands.function).await?;
+        let found = Function::find(settings, stack, self.commands.function).await;
+        let function = found.map_err(|error| self.commands.missing(error, stack))?;
         self.answer(&function, pages).await
     }
 
@@ -160,7 +181,7 @@ impl Request {
         self.operation.changes() && self.event.get("dryRun") != Some(&Value::Bool(true))
     }
 
-    /// Whether it may be sent again when nobody knows what became of it: if it changes nothing, or the function
+    /// Whether it may be sent again when it is unknown what became of it: if it changes nothing, or the function
     /// knows a repeat by a token.
     fn again(&self) -> Again {
         let Operation { name, members, .. } = self.operation;
@@ -172,41 +193,52 @@ impl Request {
         }
     }
 
-    /// What is said when nobody knows what became of it.
+    /// The error when it is unknown what became of it.
     fn doubt(&self) -> String {
         let repeat = match (self.once(), self.again()) {
             (Some(once), _) => once,
-            (None, Again::Always) => "the same command again does nothing twice".to_owned(),
-            (None, Again::Unharmed) => "look before you repeat it".to_owned(),
+            (None, Again::Always) => "it is safe to repeat the command".to_owned(),
+            (None, Again::Unharmed) => "check before you repeat the command".to_owned(),
         };
-        format!("nobody knows whether {} was done; {repeat}", self.operation.name)
+        format!("it is unknown whether {} was done; {repeat}", self.operation.name)
     }
 
-    /// How to repeat what nobody gave a token.
+    /// How to repeat a command that was given no token.
     fn once(&self) -> Option<String> {
         let token = self.token.as_ref()?;
-        Some(format!("the same command with --{} {token} starts no second audit", hyphenated(TOKEN)))
+        Some(format!("to repeat the command without a second audit, add --{} {token}", hyphenated(TOKEN)))
     }
 }
 
 /// Shows an answer.
-fn show(given: &Line, request: &Request, answer: &Answer) -> Result<ExitCode> {
+fn show(view: &View, request: &Request, answer: &Answer) -> Result<Exit> {
     if answer.failed {
         let why = why(request.commands.function, &answer.body);
         note(format!("fleetwarden: {why}"));
         // An input that has to be mended is none to repeat.
         let once = request.once().filter(|_| !why.starts_with("InvalidInput\n"));
         once.into_iter().for_each(note);
-        return Ok(ExitCode::FAILURE);
+        return Ok(Exit::Failed);
     }
-    let value: Value = serde_json::from_slice(&answer.body).context("the answer is no JSON")?;
-    let Line { operation, common, .. } = given;
-    let shown = output::shown(operation, &value, common.output, common.query.as_deref())?;
-    shown.into_iter().for_each(line);
+    let value: Value = serde_json::from_slice(&answer.body).context("the answer is not JSON")?;
+    shown(view, request.operation, &value)?.into_iter().for_each(line);
     if let Some(token) = value.get(line::TOKEN).and_then(Value::as_str) {
-        note(format!("there is more: go on with --starting-token {token}"));
+        note(format!("there is more: continue with --starting-token {token}"));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
+}
+
+/// What is shown of an answer: a report as it is written, a list as a table, all else as JSON, unless the view is of
+/// another kind.
+fn shown(view: &View, operation: &Operation, answer: &Value) -> Result<Option<Painted>> {
+    let usual = |layout| {
+        let body = answer.get("contentType").and_then(|_| answer.get("body")).and_then(Value::as_str);
+        match body.map(Painted::from).or_else(|| table::table(operation, answer, layout)) {
+            Some(shown) => Ok(shown),
+            None => answer::json(answer),
+        }
+    };
+    view.show(answer, usual, |layout| table::table(operation, answer, layout))
 }
 
 /// Why a function failed: the name of it, and the words below.
@@ -221,5 +253,7 @@ pub(super) fn why(function: &str, body: &[u8]) -> String {
     }
 }
 
+#[cfg(test)]
+mod example_tests;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use crate::demo::report::Report;
 use crate::demo::review::Review;
 use crate::demo::summary::{Observed, Rest, Summary};
 use crate::demo::{archive, crash, detect, drain, table};
-use crate::output::{line, note};
+use crate::exit::Exit;
+use crate::output::{Layout, line, note};
 use crate::stack::Stack;
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
@@ -13,7 +14,6 @@ use device_defender::Clock;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// The policy of the demonstration.
@@ -23,6 +23,11 @@ const DETECT: &str = include_str!("../demo/detect.yaml");
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden demo
+  fleetwarden demo --observe --findings 200
+  fleetwarden demo --detect --stay")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     local: Local,
@@ -49,7 +54,7 @@ pub(crate) struct Arguments {
 
 /// Runs the demonstration: of audits, or of Detect. The exit code is a failure when anything was lost, parked or done
 /// twice, or a scenario ended otherwise than it should.
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     let started = Instant::now();
     let root = arguments.local.places.root()?;
     let folder = root.join("target/demo");
@@ -73,12 +78,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
             return Err(error.context(keep_log(&stack, &folder)));
         }
     };
-    line(table::table(&first, &second));
+    let layout = Layout::of_terminal();
+    line(table::table(&first, &second, layout));
     let archive = folder.join("archive");
     let archived = archive::keep(stack.cloud(), stack.output("ArchiveBucketName")?, &archive).await?;
     let review = Review::ask(&stack).await?;
     let report = Report::ask(&stack, &second.task).await?;
-    line(report.table());
+    line(report.table(layout));
     line(review.line());
     let report_faults = [review.faults(&second.found), report.faults(&first.found, &second.found)].concat();
     let rest = Rest {
@@ -108,7 +114,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
 }
 
 /// The demonstration of Detect.
-async fn alarms(stack: &Stack, arguments: &Arguments, folder: &Path, limit: Duration) -> Result<ExitCode> {
+async fn alarms(stack: &Stack, arguments: &Arguments, folder: &Path, limit: Duration) -> Result<Exit> {
     let account = match detect::run(stack, &figures(arguments, folder, "detect.json")?, limit).await {
         Ok(account) => account,
         Err(error) => {
@@ -134,7 +140,7 @@ fn figures(arguments: &Arguments, folder: &Path, name: &str) -> Result<PathBuf> 
 }
 
 /// Says what went wrong, keeps the stack up if that is wanted, and gives the exit code.
-async fn ended(stack: &Stack, arguments: &Arguments, folder: &Path, faults: &[String]) -> Result<ExitCode> {
+async fn ended(stack: &Stack, arguments: &Arguments, folder: &Path, faults: &[String]) -> Result<Exit> {
     for fault in faults {
         note(format!("fleetwarden: {fault}"));
     }
@@ -145,7 +151,7 @@ async fn ended(stack: &Stack, arguments: &Arguments, folder: &Path, faults: &[St
         note("fleetwarden: the stack stays up; Ctrl-C ends it");
         std::future::pending::<()>().await;
     }
-    Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if faults.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 /// The policy file that the functions read: the demonstration's own, in the mode that was asked for.

@@ -5,9 +5,11 @@ use fleetwarden_core::api;
 
 /// The commands of Detect.
 static DETECT: Commands = Commands {
+    family: "detect",
     function: "detect-commands",
     all: || api::detect_commands().collect(),
     repeated: &["AlarmIncident"],
+    parameter: Some("EnableDetect"),
 };
 
 /// The family of the commands of Detect.

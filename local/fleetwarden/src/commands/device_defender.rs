@@ -1,11 +1,11 @@
 //! `fleetwarden device-defender`: the endpoint alone, for any client of Device Defender's audit API.
 
+use crate::exit::Exit;
 use crate::output::{self, line, note};
 use crate::shell;
 use ::device_defender::{Endpoint, FleetSpec, HttpPublisher, NoPublisher, Publisher, Settings};
 use anyhow::{Context as _, Result};
 use clap::Args;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +45,10 @@ impl Fleet {
 
 /// Arguments of `device-defender`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden device-defender --port 4567 --findings 500
+  fleetwarden device-defender --sns-endpoint-url http://127.0.0.1:4566")]
 pub(crate) struct Arguments {
     /// Port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 4567)]
@@ -63,7 +67,7 @@ pub(crate) struct Arguments {
 }
 
 /// Answers until it is stopped.
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     let publisher: Arc<dyn Publisher> = match &arguments.sns_endpoint_url {
         Some(url) => Arc::new(HttpPublisher::new(url)?),
         None => Arc::new(NoPublisher),

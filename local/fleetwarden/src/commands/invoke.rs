@@ -2,7 +2,7 @@
 //!
 //! Alone, the function's release binary runs against a Runtime API made for it. With a stack up and its
 //! variables in the shell, it has the environment of that stack's function. Without, what the template puts
-//! into its environment gets a placeholder, and its calls to AWS are refused by [`nowhere`](crate::nowhere): an event tried
+//! into its environment gets a placeholder, and its calls to AWS are refused by [`no_stack`](crate::no_stack): an event tried
 //! at a desk must not act on an account by accident.
 
 use super::{Places, pair};
@@ -10,8 +10,9 @@ use crate::aws::Again;
 use crate::aws::function::Function;
 use crate::aws::settings::Settings;
 use crate::cloud::{ACCOUNT, REGION};
+use crate::exit::Exit;
 use crate::input::{self, Input};
-use crate::nowhere::{Nowhere, WORDS};
+use crate::no_stack::{HINT, NoStack};
 use crate::output::{line, note};
 use crate::process::Guarded;
 use crate::runtime::{Outcome, RuntimeApi};
@@ -27,11 +28,15 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Arguments of `invoke`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden invoke triage-findings -e events/sqs-check.json
+  fleetwarden invoke alarm-watch -e events/invoke-alarm-watch.json --deployed")]
 pub(crate) struct Arguments {
     /// The function's name, such as triage-findings
     function: String,
@@ -58,7 +63,7 @@ pub(crate) struct Arguments {
 }
 
 /// Runs the function once.
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     let event = Bytes::from(input::read(&arguments.event)?.text);
     if !arguments.deployed {
         let given = if at_endpoint() { of_stack(&arguments).await? } else { BTreeMap::new() };
@@ -71,9 +76,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     line(String::from_utf8_lossy(&answer.body));
     if answer.failed {
         note(format!("fleetwarden: {} failed", arguments.function));
-        return Ok(ExitCode::FAILURE);
+        return Ok(Exit::Failed);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// Whether the shell names an endpoint of AWS.
@@ -98,11 +103,11 @@ async fn of_stack(arguments: &Arguments) -> Result<BTreeMap<String, String>> {
     }
 }
 
-async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, String>) -> Result<ExitCode> {
+async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, String>) -> Result<Exit> {
     let root = arguments.places.root()?;
     let binary = arguments.places.binaries(&root).join(&arguments.function);
-    let nowhere = Nowhere::start().await?;
-    let environment = environment(arguments, &root, given, &nowhere.url())?;
+    let no_stack = NoStack::start().await?;
+    let environment = environment(arguments, &root, given, &no_stack.url())?;
     if !binary.exists() {
         bail!("no function binary at {}: build it with cargo build --release", binary.display());
     }
@@ -129,12 +134,12 @@ async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, Stri
         outcome = api.outcome() => match outcome {
             Some(Outcome::Answer(answer)) => {
                 line(String::from_utf8_lossy(&answer));
-                Ok(ExitCode::SUCCESS)
+                Ok(Exit::Done)
             }
             Some(Outcome::Failure(failure)) => {
                 line(String::from_utf8_lossy(&failure));
                 note(format!("fleetwarden: {} failed", arguments.function));
-                Ok(ExitCode::FAILURE)
+                Ok(Exit::Failed)
             }
             None => bail!("the runtime API ended"),
         },
@@ -143,29 +148,29 @@ async fn alone(arguments: &Arguments, event: Bytes, given: BTreeMap<String, Stri
             bail!("{} did not answer in {} s", arguments.function, arguments.timeout_seconds)
         }
     };
-    if nowhere.was_asked() {
-        note(format!("fleetwarden: {} asked AWS, and {WORDS}", arguments.function));
+    if no_stack.was_asked() {
+        note(format!("fleetwarden: {} asked AWS, and {HINT}", arguments.function));
     }
     done
 }
 
 /// The function's environment beside this process's own. `given` is what the function has in a stack that is up,
-/// `nowhere` is where it asks AWS without one; what the caller says is stronger.
+/// `endpoint` is where it asks AWS without one; what the caller says is stronger.
 fn environment(
     arguments: &Arguments,
     root: &Path,
     given: BTreeMap<String, String>,
-    nowhere: &str,
+    endpoint: &str,
 ) -> Result<BTreeMap<String, String>> {
     let policy = arguments.policy.clone().unwrap_or_else(|| root.join("policies/policy.yaml"));
     let policy = std::path::absolute(policy)?.to_string_lossy().into_owned();
-    let mut all = placeholders(root, &arguments.function, nowhere)?;
+    let mut all = placeholders(root, &arguments.function, endpoint)?;
     for (name, value) in [
         ("ACCOUNT_ID", ACCOUNT),
         ("AWS_REGION", REGION),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_ENDPOINT_URL", nowhere),
+        ("AWS_ENDPOINT_URL", endpoint),
         ("AWS_LAMBDA_FUNCTION_NAME", &arguments.function),
         ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256"),
@@ -191,7 +196,7 @@ fn environment(
 }
 
 /// A value for every variable that the template gives the function.
-fn placeholders(root: &Path, function: &str, nowhere: &str) -> Result<BTreeMap<String, String>> {
+fn placeholders(root: &Path, function: &str, endpoint: &str) -> Result<BTreeMap<String, String>> {
     let path = root.join("template.yaml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let template = yaml::read(&text)?;
@@ -213,7 +218,7 @@ fn placeholders(root: &Path, function: &str, nowhere: &str) -> Result<BTreeMap<S
     let of_this = resource.pointer("/Properties/Environment/Variables");
     let variables = [of_all, of_this].into_iter().flatten().filter_map(Value::as_object).flatten();
     let given = |name: &str, value: &Value| {
-        default(&template, value).unwrap_or_else(|| placeholder(name, value, nowhere))
+        default(&template, value).unwrap_or_else(|| placeholder(name, value, endpoint))
     };
     Ok(variables.map(|(name, value)| (name.clone(), given(name, value))).collect())
 }
@@ -227,13 +232,13 @@ fn default(template: &Value, value: &Value) -> Option<String> {
     }
 }
 
-fn placeholder(name: &str, value: &Value, nowhere: &str) -> String {
+fn placeholder(name: &str, value: &Value, endpoint: &str) -> String {
     if let Some(text) = value.as_str() {
         return text.to_owned();
     }
     let word = name.to_ascii_lowercase().replace('_', "-");
     match () {
-        () if name.ends_with("_URL") => format!("{nowhere}/{ACCOUNT}/{word}"),
+        () if name.ends_with("_URL") => format!("{endpoint}/{ACCOUNT}/{word}"),
         () if name.ends_with("_ARN") => format!("arn:aws:sns:{REGION}:{ACCOUNT}:{word}"),
         () if name.ends_with("_SECONDS") => "60".to_owned(),
         () => word,
@@ -257,10 +262,10 @@ Resources:
     Properties: { Environment: { Variables: { QUEUE_URL: !Ref Q, FIXED: x, SHARE: !Ref Percent } } }
 ";
         fs::write(root.path().join("template.yaml"), template).unwrap();
-        let given = placeholders(root.path(), "export-findings", "http://nowhere").unwrap();
+        let given = placeholders(root.path(), "export-findings", "http://endpoint").unwrap();
         assert_eq!(given["LEDGER_TABLE"], "ledger-table");
         assert_eq!((given["FIXED"].as_str(), given["SHARE"].as_str()), ("x", "20"));
-        assert!(given["QUEUE_URL"].starts_with("http://nowhere/"));
+        assert!(given["QUEUE_URL"].starts_with("http://endpoint/"));
         let wrong = |function: &str| placeholders(root.path(), function, "").unwrap_err().to_string();
         assert_eq!(
             [wrong("export"), wrong("x\u{1b}")],

@@ -1,7 +1,7 @@
 //! `fleetwarden mitigation`: what the ledger of a stack knows of mitigation tasks, in AWS or on this machine.
 //!
 //! It asks the function `mitigation-commands` page by page, until there is as much as is wanted. [`task`] and [`list`]
-//! are what people read; programs take the same as JSON.
+//! are what people read; programs take the same as JSON or text.
 
 mod list;
 mod task;
@@ -11,17 +11,17 @@ mod words;
 
 use crate::aws::Again;
 use crate::aws::function::Function;
-use crate::aws::settings::{Settings, Wanted};
-use crate::output::{line, note, waiting};
-use crate::stack;
+use crate::aws::settings::Settings;
+use crate::commands::answer::Common;
+use crate::exit::Exit;
+use crate::output::{Layout, Painted, line, note, waiting};
 use anyhow::{Context as _, Result, bail};
-use clap::{Args, Subcommand, ValueEnum, builder::PossibleValuesParser};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use fleetwarden_core::mitigation::STATES;
 use fleetwarden_core::mitigation::view::{Listed, Shown};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
-use std::process::ExitCode;
 
 /// The function.
 const FUNCTION: &str = "mitigation-commands";
@@ -30,31 +30,44 @@ const PAGE: usize = 250;
 
 /// Arguments of `mitigation`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden mitigation list --state failed
+  fleetwarden mitigation show fw-4e2bcd1ccbc2a5dd15292a82ab80c380")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show a mitigation task: who asked for it, where it stands, and what became of each finding or device
+    /// Show a mitigation task: who asked for it, its state, and the result for each finding or device
     Show(Show),
     /// List mitigation tasks, the newest first
     List(List),
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden mitigation show fw-4e2bcd1ccbc2a5dd15292a82ab80c380
+  fleetwarden mitigation show fw-4e2bcd1ccbc2a5dd15292a82ab80c380 \\
+      --query 'findings[?state==`failed`].things' --output text")]
 struct Show {
     /// The task's id, such as fw-4e2bcd1ccbc2a5dd15292a82ab80c380
     task: String,
     /// How many findings or devices to show at most, first those that did not succeed
     #[arg(long, value_name = "N", default_value_t = 1000)]
     max_items: usize,
-    #[command(flatten)]
-    common: Common,
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden mitigation list --state failed --start-time 2026-11-16
+  fleetwarden mitigation list --audit-task-id 8850eced986ec360f9b350835a621bcf")]
 struct List {
     /// Only those on findings of this audit, by check
     #[arg(long, value_name = "ID")]
@@ -62,37 +75,15 @@ struct List {
     /// Only those in this state
     #[arg(long, value_parser = PossibleValuesParser::new(STATES))]
     state: Option<String>,
-    /// Only those decided on since then, such as 2026-11-23 or 2026-11-23T08:00:00Z
+    /// Only those decided since this time, such as 2026-11-23 or 2026-11-23T08:00:00Z
     #[arg(long, value_name = "TIME")]
     start_time: Option<String>,
-    /// Only those decided on until then
+    /// Only those decided until this time
     #[arg(long, value_name = "TIME")]
     end_time: Option<String>,
     /// How many tasks to list at most
     #[arg(long, value_name = "N", default_value_t = 50)]
     max_items: usize,
-    #[command(flatten)]
-    common: Common,
-}
-
-#[derive(Debug, Args)]
-struct Common {
-    /// The stack: in the account and region that the AWS CLI would use, or at `AWS_ENDPOINT_URL`
-    #[arg(long, env = "FLEETWARDEN_STACK", default_value = stack::NAME, hide_env_values = true,
-        value_parser = stack::name)]
-    stack: String,
-    #[command(flatten)]
-    aws: Wanted,
-    /// How the answer is shown: as a table for people, or as JSON for programs
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    output: Format,
-}
-
-/// How an answer is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Table,
-    Json,
 }
 
 /// What comes in pages.
@@ -108,11 +99,12 @@ trait Pages: DeserializeOwned + Serialize {
 }
 
 /// Shows or lists.
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     let (event, most) = event(&arguments.command);
+    let common = &arguments.common;
     match arguments.command {
-        Command::Show(Show { common, .. }) => print::<Shown>(&common, event, most, task::told).await,
-        Command::List(List { common, .. }) => print::<Listed>(&common, event, most, list::told).await,
+        Command::Show(_) => print::<Shown>(common, event, most, task::text).await,
+        Command::List(_) => print::<Listed>(common, event, most, list::text).await,
     }
 }
 
@@ -138,17 +130,17 @@ async fn print<T: Pages>(
     common: &Common,
     event: Map<String, Value>,
     most: usize,
-    told: fn(&T) -> String,
-) -> Result<ExitCode> {
-    let Some(mut answer) = ask::<T>(common, event, most).await? else { return Ok(ExitCode::FAILURE) };
-    line(match common.output {
-        Format::Table => told(&answer),
-        Format::Json => serde_json::to_string_pretty(&answer)?,
-    });
+    text: fn(&T, Layout) -> Painted,
+) -> Result<Exit> {
+    let view = common.view()?;
+    let Some(mut answer) = ask::<T>(common, event, most).await? else { return Ok(Exit::Failed) };
+    let value = serde_json::to_value(&answer)?;
+    let table = |layout| text(&answer, layout);
+    view.show(&value, |layout| Ok(table(layout)), |layout| Some(table(layout)))?.into_iter().for_each(line);
     if answer.token().is_some() {
         note(format!("these are the first {}: --max-items shows more", answer.count()));
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// Asks a stack's function. Nothing, if it fails: why is told.
@@ -174,7 +166,7 @@ async fn all<T: Pages>(function: &Function, mut event: Map<String, Value>, most:
             return Ok(None);
         }
         let page: T =
-            serde_json::from_slice(&answer.body).context("the answer is none of mitigation-commands")?;
+            serde_json::from_slice(&answer.body).context("the answer is not one of mitigation-commands")?;
         let mut so_far = match all.take() {
             Some(mut all) => {
                 all.add(page);

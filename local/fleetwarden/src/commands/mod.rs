@@ -1,12 +1,16 @@
 //! One module per subcommand: its arguments, and what it does with them.
 
+pub(crate) mod answer;
 pub(crate) mod audit;
+pub(crate) mod completion;
 pub(crate) mod demo;
 pub(crate) mod detect;
 pub(crate) mod device_defender;
 pub(crate) mod invoke;
+pub(crate) mod man;
 pub(crate) mod mitigation;
 pub(crate) mod policy;
+pub(crate) mod review;
 pub(crate) mod things;
 pub(crate) mod up;
 

@@ -13,17 +13,23 @@ mod short;
 mod test;
 mod things;
 
-use crate::output::note;
+use crate::exit::Exit;
+use crate::output::{BAD, DOUBTFUL, Painted, counted, note};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use fleetwarden_core::policy::{MAX_BYTES, Policy};
+use fleetwarden_core::policy::{Diagnostic, Level, MAX_BYTES, Policy};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// Arguments of `policy`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden policy check
+  fleetwarden policy explain -f finding.json
+  fleetwarden policy test
+  fleetwarden policy replay --archive s3://BUCKET --since 2026-11-01")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -31,22 +37,24 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say everything that is wrong with a policy file
+    /// Check a policy file for errors and likely mistakes
     Check(check::Arguments),
-    /// Say what a policy decides on a finding or an alarm, and why
+    /// Show what a policy decides on a finding or an alarm, and why
     Explain(explain::Arguments),
-    /// Run the operator's own cases: findings and alarms with what the policy should decide on them
+    /// Run your own cases: findings and alarms with the decision that you expect
     Test(test::Arguments),
-    /// Print every key of the policy file, in Markdown
+    /// Print the reference of the policy file, in Markdown
+    #[command(after_help = "Example:\n  fleetwarden policy reference > policy-reference.md")]
     Reference,
     /// Print the JSON Schema of the policy file
+    #[command(after_help = "Example:\n  fleetwarden policy schema > policy.schema.json")]
     Schema,
-    /// Run the findings of past audits and past alarms through a policy, or say what another one changes
+    /// Decide again on past findings and alarms by a policy, or compare two policies
     Replay(replay::Arguments),
 }
 
 /// Runs a subcommand.
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     match arguments.command {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
@@ -57,7 +65,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     }
 }
 
-/// A policy file that was read.
+/// A policy file.
 #[derive(Debug)]
 pub(crate) struct Source {
     /// Where it is.
@@ -67,7 +75,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Reads a policy file. One that is refused is told line by line on standard error.
+    /// Reads a policy file. The errors of one that is refused go to standard error.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let bytes = read_bytes(path)?;
@@ -76,12 +84,26 @@ impl Source {
             Err(errors) => {
                 let text = String::from_utf8_lossy(&bytes);
                 for error in errors.all() {
-                    note(error.render(&shown.to_string(), &text));
+                    note(painted(error, &shown.to_string(), &text));
                 }
-                bail!("{shown} is no policy: {} to mend", errors.all().len())
+                bail!("{shown} is not a valid policy: {}", counted(errors.all().len() as u64, "error"))
             }
         }
     }
+}
+
+/// What is wrong at a place of a file, with its level in color.
+fn painted(diagnostic: &Diagnostic, file: &str, text: &str) -> Painted {
+    let rendered = diagnostic.render(file, text);
+    let (level, style) = match diagnostic.level {
+        Level::Error => ("error", BAD),
+        Level::Warning => ("warning", DOUBTFUL),
+        Level::Note => return rendered.into(),
+    };
+    let Some((place, what)) = rendered.split_once(&format!(": {level}: ")) else { return rendered.into() };
+    let mut painted = Painted::from(place);
+    painted.push(": ").push_styled(style, level).push(": ").push(what);
+    painted
 }
 
 /// The bytes of a policy file, as far as one may reach and a byte more.

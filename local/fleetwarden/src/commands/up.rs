@@ -1,6 +1,7 @@
 //! `fleetwarden up`: one machine instead of AWS, until it is stopped.
 
 use super::Local;
+use crate::exit::Exit;
 use crate::output::{self, line, note};
 use crate::shell;
 use crate::stack::Stack;
@@ -8,10 +9,13 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use std::fs;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Arguments of `up`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden up --env-file env
+  fleetwarden up --detect --policy policies/policy.yaml")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     local: Local,
@@ -30,7 +34,7 @@ pub(crate) struct Arguments {
 }
 
 /// Brings the stack up, says where it is and keeps it until it is stopped.
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     let root = arguments.local.places.root()?;
     let policy = arguments.policy.unwrap_or_else(|| root.join("policies/policy.yaml"));
     let plan = arguments.local.plan(&policy, arguments.port, arguments.defender_port)?;

@@ -1,9 +1,9 @@
 //! The report of an audit, from the function that people ask for it, held against what the endpoint found.
 
 use super::truth::Found;
+use crate::output::{Kind, Layout, Painted, Table};
 use crate::stack::Stack;
 use anyhow::{Context as _, Result, bail};
-use comfy_table::{CellAlignment, Table, presets};
 use hyper::body::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ impl Report {
         let ask = async |format: &str| {
             let event = json!({"command": "AuditReport", "taskId": task, "format": format});
             let answer = stack.cloud().invoke(function, Bytes::from(event.to_string())).await?;
-            let answer: Value = serde_json::from_slice(&answer).context("the report is no JSON")?;
+            let answer: Value = serde_json::from_slice(&answer).context("the report is not JSON")?;
             if answer.get("errorType").is_some() {
                 bail!("there is no report of audit {task}: {answer}");
             }
@@ -75,20 +75,16 @@ impl Report {
     }
 
     /// The checks in short.
-    pub(crate) fn table(&self) -> String {
-        let mut table = Table::new();
-        table.load_style(presets::UTF8_BORDERS_ONLY).set_header(COLUMNS);
-        for column in table.column_iter_mut().skip(2) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+    pub(crate) fn table(&self, layout: Layout) -> Painted {
+        let mut table = Table::new(COLUMNS).with(Kind::Number, 2..COLUMNS.len());
         for check in &self.told.checks {
             let mut cells = vec![check.check.clone(), check.status.clone()];
             cells.extend([check.non_compliant, check.suppressed].map(|count| count.to_string()));
             let changes = check.changes.map(|Changes { new, fixed, returned }| [new, fixed, returned]);
             cells.extend(changes.into_iter().flatten().map(|count| count.to_string()));
-            table.add_row(cells);
+            table.row(cells);
         }
-        table.to_string()
+        table.render(layout)
     }
 
     /// What the report says otherwise than the endpoint, and what it does not know. What is found was found before,

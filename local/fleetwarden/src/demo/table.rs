@@ -2,7 +2,7 @@
 //! found.
 
 use super::summary::Observed;
-use comfy_table::{CellAlignment, Table, presets};
+use crate::output::{Kind, Layout, Painted, Table};
 use std::collections::BTreeSet;
 
 const COLUMNS: [&str; 9] = [
@@ -18,12 +18,8 @@ const COLUMNS: [&str; 9] = [
 ];
 
 /// The table for two audits.
-pub(crate) fn table(first: &Observed, second: &Observed) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(COLUMNS);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
+pub(crate) fn table(first: &Observed, second: &Observed, layout: Layout) -> Painted {
+    let mut table = Table::new(COLUMNS).with(Kind::Number, 1..COLUMNS.len());
     let mut total = [0; 8];
     let checks: BTreeSet<&String> = first.found.checks.keys().chain(second.found.checks.keys()).collect();
     for check in checks {
@@ -43,10 +39,10 @@ pub(crate) fn table(first: &Observed, second: &Observed) -> String {
         for (sum, number) in total.iter_mut().zip(row) {
             *sum += number;
         }
-        table.add_row(cells(check, row));
+        table.row(cells(check, row));
     }
-    table.add_row(cells("all", total));
-    table.to_string()
+    table.row(cells("all", total));
+    table.render(layout)
 }
 
 fn cells(name: &str, numbers: [u64; 8]) -> Vec<String> {

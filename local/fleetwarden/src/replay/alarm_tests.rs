@@ -2,8 +2,9 @@
 
 use super::folder::Folder;
 use super::report::Report;
-use super::tests::{gzip, key, objects, plan};
+use super::tests::{both, gzip, key, objects, plan};
 use super::*;
+use crate::output::Layout;
 use fleetwarden_core::alarm::record::AlarmRecord;
 use fleetwarden_core::alarm::{Alarm, AlarmEvent, Confidence, CriteriaType, EventType, Life, Source};
 use fleetwarden_core::policy::AlarmSubject;
@@ -142,7 +143,7 @@ fn alarms_are_told_by_day_and_by_rule_under_the_decision_that_matters() {
     let policy = policy(POLICY);
     let report = replay(&archive(), plan(&policy));
     assert_eq!((report.findings, report.damage.is_any()), (0, false));
-    insta::assert_snapshot!(table::tables(&report, 2));
+    insta::assert_snapshot!(both(&report, 2));
     let alarms = report.alarms.unwrap();
     let by_rule: u64 = alarms.rules.iter().map(|rule| rule.counts.0.all()).sum();
     let by_day: u64 = alarms.days.iter().map(|day| day.counts.0.all()).sum();
@@ -154,7 +155,7 @@ fn another_policy_is_told_by_the_behaviors_that_change() {
     let (policy, other) = (policy(POLICY), policy(OTHER));
     let report = replay(&archive(), Plan { against: Some(&other), ..plan(&policy) });
     // Ports that stay open for an hour are told by `lasts`, which the other policy asks for two.
-    insta::assert_snapshot!(table::tables(&report, 20));
+    insta::assert_snapshot!(both(&report, 20));
     let kinds = report.alarms.unwrap().against.unwrap().kinds;
     assert!(kinds.contains(&Change::NewlyMitigated) && kinds.contains(&Change::VerifiedOtherwise));
     let again = super::alarm_tests::policy(POLICY);
@@ -186,7 +187,7 @@ fn findings_and_alarms_of_one_archive_are_both_replayed_for_the_days_that_are_wa
     }
     let report = replay(&archive, plan(&policy));
     assert_eq!((report.findings, report.alarms.as_ref().unwrap().alarms), (72, 27));
-    let text = table::tables(&report, 20);
+    let text = table::tables(&report, 20, Layout::Columns(100));
     assert!(text.starts_with("72 findings of 3 audits") && text.contains("\n27 alarms\n"), "{text}");
     let day = "2026-11-22".parse().ok();
     let some = replay(&archive, Plan { days: Days { since: day, until: day }, ..plan(&policy) });

@@ -4,8 +4,8 @@
 //! when the alarm has lasted for longer; then the end of the alarm says whether it did. Begins and ends are in different objects, which different
 //! threads read: what has to be decided again waits until all are read.
 
+use super::disposition::{Change, Disposition};
 use super::distinct::Distinct;
-use super::fate::{Change, Fate};
 use super::tally::{Counts, RuleTally};
 use super::{Plan, changes::Side};
 use crate::fleet::Fleet;
@@ -90,22 +90,22 @@ impl<'p> AlarmReplay<'p> {
         let alarm = &subject.life.alarm;
         let key = hash(&alarm.violation_id);
         let before = self.plan.policy.decide_alarm(subject);
-        let fate = Fate::of_alarm(&before);
+        let disposition = Disposition::of_alarm(&before);
         self.alarms += 1;
         let began = subject.life.raised_at.unwrap_or(subject.at);
         let day = self.days.entry(began.day()).or_default();
-        day.count(fate);
+        day.count(disposition);
         day.shadow += u64::from(before.shadow.is_some());
         self.tally.count(&before, key);
         let (Some(policy), Some((tally, changes))) = (self.plan.against, &mut self.other) else { return };
         let after = policy.decide_alarm(of_other);
         tally.count(&after, key);
-        let to = Fate::of_alarm(&after);
-        if (fate, to) == (Fate::NeedsLookup, Fate::NeedsLookup) {
+        let to = Disposition::of_alarm(&after);
+        if (disposition, to) == (Disposition::NeedsLookup, Disposition::NeedsLookup) {
             changes.unknown += 1;
         } else if let Some(change) = Change::between_alarms(&before, &after) {
-            let from = Side { rule: self.tally.place(&before), fate };
-            changes.count(subject.life, change, [from, Side { rule: tally.place(&after), fate: to }]);
+            let from = Side { rule: self.tally.place(&before), disposition };
+            changes.count(subject.life, change, [from, Side { rule: tally.place(&after), disposition: to }]);
         }
     }
 
@@ -199,9 +199,9 @@ impl<'p> AlarmTally<'p> {
     /// The place of the rule that decided, or the one behind all rules. What nobody can decide is the matter of the rule
     /// that asks for what is not known, and not of a later one.
     fn place(&self, decision: &AlarmDecision<'_, '_>) -> usize {
-        let rule = match (Fate::of_alarm(decision), decision.held) {
-            (Fate::NeedsLookup, _) => decision.asks.map(AlarmRule::name),
-            (Fate::Unknown, Some(AlarmHold::RuleUnknown(rule))) => Some(rule),
+        let rule = match (Disposition::of_alarm(decision), decision.held) {
+            (Disposition::NeedsLookup, _) => decision.asks.map(AlarmRule::name),
+            (Disposition::Unknown, Some(AlarmHold::RuleUnknown(rule))) => Some(rule),
             _ => decision.rule,
         };
         rule.and_then(|name| self.places.get(name)).copied().unwrap_or(self.places.len())
@@ -210,7 +210,7 @@ impl<'p> AlarmTally<'p> {
     fn count(&mut self, decision: &AlarmDecision<'_, '_>, key: u64) {
         let place = self.place(decision);
         if let Some(rule) = self.rules.get_mut(place) {
-            rule.counts.count(Fate::of_alarm(decision));
+            rule.counts.count(Disposition::of_alarm(decision));
             rule.distinct.add(key);
         }
         let shadow = decision.shadow.and_then(|shadow| self.places.get(shadow.rule.name()));

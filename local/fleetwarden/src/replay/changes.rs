@@ -1,18 +1,18 @@
 //! What changes from one policy to another: by pair of rules, and the most consequential by finding.
 
+use super::disposition::{Change, Disposition};
 use super::distinct::Distinct;
-use super::fate::{Change, Fate};
 use fleetwarden_core::finding::{FindingKey, Severity};
 use fleetwarden_core::record::RecordedFinding;
 use fleetwarden_core::timestamp::Millis;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-/// What a policy makes of a finding: the place of its rule, and the fate.
+/// What a policy makes of a finding: the place of its rule, and the disposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Side {
     pub(crate) rule: usize,
-    pub(crate) fate: Fate,
+    pub(crate) disposition: Disposition,
 }
 
 /// A way in which findings change.

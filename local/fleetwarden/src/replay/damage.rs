@@ -1,5 +1,6 @@
 //! What of an archive could not be read. It is counted and named, and hides nothing else.
 
+use crate::exit::Exit;
 use fleetwarden_core::untrusted::visible;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -67,7 +68,8 @@ impl Damage {
         }
         let Self { objects, lines, named } = self;
         let mut remarks = vec![format!(
-            "damaged: {objects} objects, {lines} lines; what they hold is not counted, so the exit code is 2"
+            "damaged: {objects} objects, {lines} lines; what they hold is not counted, so the exit code is {code}",
+            code = Exit::Damaged.code()
         )];
         remarks.extend(named.iter().take(SHOWN).map(Damaged::words));
         let more = (objects + lines).saturating_sub(remarks.len() as u64 - 1);

@@ -8,8 +8,8 @@ pub(crate) mod alarms;
 pub(crate) mod bucket;
 pub(crate) mod changes;
 pub(crate) mod damage;
+pub(crate) mod disposition;
 pub(crate) mod distinct;
-pub(crate) mod fate;
 pub(crate) mod folder;
 pub(crate) mod lines;
 pub(crate) mod partition;
@@ -20,7 +20,7 @@ pub(crate) mod tally;
 use self::alarms::AlarmReplay;
 use self::changes::{Changes, Pair, Side};
 use self::damage::Damage;
-use self::fate::{Change, Fate};
+use self::disposition::{Change, Disposition};
 use self::partition::Days;
 use self::tally::{Audits, PolicyTally};
 use crate::fleet::Fleet;
@@ -167,7 +167,7 @@ impl<'p> Replay<'p> {
             };
             // A list of the values of all members would pass for a record.
             if !line.trim_start().starts_with('{') {
-                return self.damage.line(key, number, "it is no JSON object".into());
+                return self.damage.line(key, number, "it is not a JSON object".into());
             }
             // Few findings hold the word: most lines are read once.
             if line.contains(ALARM) && is_alarm(line) {
@@ -194,19 +194,19 @@ impl<'p> Replay<'p> {
         let subject = record.subject();
         let key = u64::from_be_bytes(record.key.0.first_chunk().copied().unwrap_or_default());
         let before = self.plan.policy.decide(&subject);
-        let fate = Fate::of(&before);
-        self.audits.count(record, fate, before.shadow.is_some());
+        let disposition = Disposition::of(&before);
+        self.audits.count(record, disposition, before.shadow.is_some());
         self.tally.count(&before, key);
         let (Some(policy), Some((tally, changes))) = (self.plan.against, &mut self.other) else { return };
         let after = policy.decide(&subject);
         tally.count(&after, key);
         let own = record.finding.severity.into();
-        let to = Fate::of(&after);
-        if (fate, to) == (Fate::NeedsLookup, Fate::NeedsLookup) {
+        let to = Disposition::of(&after);
+        if (disposition, to) == (Disposition::NeedsLookup, Disposition::NeedsLookup) {
             changes.unknown += 1;
         } else if let Some(change) = Change::between(&before, &after, own) {
-            let from = Side { rule: self.tally.place(&before), fate };
-            let to = Side { rule: tally.place(&after), fate: to };
+            let from = Side { rule: self.tally.place(&before), disposition };
+            let to = Side { rule: tally.place(&after), disposition: to };
             changes.count(record, Pair { change, from, to }, key);
         }
     }

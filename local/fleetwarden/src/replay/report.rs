@@ -3,8 +3,8 @@
 use super::alarms::{AlarmReplay, AlarmTally};
 use super::changes::Side;
 use super::damage::Damage;
+use super::disposition::{Change, Disposition};
 use super::distinct::Distinct;
-use super::fate::{Change, Fate};
 use super::tally::{AlarmCounts, AuditTally, Counts, PolicyTally, RuleTally};
 use super::{Plan, Replay};
 use fleetwarden_core::finding::{FindingKey, Severity};
@@ -64,7 +64,7 @@ pub(crate) struct AlarmRuleReport<'p> {
     /// None for what no rule decided.
     pub(crate) rule: Option<&'p str>,
     /// What it means to do.
-    pub(crate) does: Fate,
+    pub(crate) does: Disposition,
     /// Whether it decides, or is in shadow.
     pub(crate) live: bool,
     #[serde(flatten)]
@@ -125,7 +125,7 @@ pub(crate) struct RuleReport<'p> {
     /// None for what no rule decided.
     pub(crate) rule: Option<&'p str>,
     /// What it means to do.
-    pub(crate) does: Fate,
+    pub(crate) does: Disposition,
     /// Whether it decides, or is in shadow.
     pub(crate) live: bool,
     #[serde(flatten)]
@@ -153,7 +153,7 @@ pub(crate) struct Against<'p> {
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Decided<'p> {
     pub(crate) rule: Option<&'p str>,
-    pub(crate) fate: Fate,
+    pub(crate) disposition: Disposition,
 }
 
 /// Findings that change in the same way.
@@ -198,7 +198,7 @@ impl<'p> Report<'p> {
             let policy = PolicyReport::new(other, &tally, other_file.unwrap_or_default());
             let decided = |policy: &'p Policy, side: Side| Decided {
                 rule: policy.rules().get(side.rule).map(Rule::name),
-                fate: side.fate,
+                disposition: side.disposition,
             };
             let Plan { policy: first, .. } = plan;
             let by_rule = changes.sorted().into_iter().map(|(pair, tally)| RuleChange {
@@ -239,16 +239,18 @@ impl<'p> PolicyReport<'p> {
     fn new(policy: &'p Policy, tally: &PolicyTally<'p>, file: String) -> Self {
         let of_rules = policy.rules().iter().zip(&tally.rules).map(|(rule, tally)| RuleReport {
             rule: Some(rule.name()),
-            does: Fate::meant_by(rule),
+            does: Disposition::meant_by(rule),
             live: rule.is_live(),
             counts: tally.counts,
             distinct: tally.distinct.clone(),
         });
         let rest = tally.rules.get(policy.rules().len()..).unwrap_or_default();
-        let of_none = [Fate::Report, Fate::AlreadySuppressed].into_iter().zip(rest).map(|(does, tally)| {
-            let RuleTally { counts, distinct } = tally.clone();
-            RuleReport { rule: None, does, live: true, counts, distinct }
-        });
+        let of_none = [Disposition::Report, Disposition::AlreadySuppressed].into_iter().zip(rest).map(
+            |(does, tally)| {
+                let RuleTally { counts, distinct } = tally.clone();
+                RuleReport { rule: None, does, live: true, counts, distinct }
+            },
+        );
         let rules: Vec<_> = of_rules.chain(of_none).collect();
         let nothing = |rule: &&RuleReport<'p>| rule.counts.all() + rule.counts.shadow == 0;
         let took_nothing = rules.iter().filter(nothing).filter_map(|rule| rule.rule).collect();
@@ -269,7 +271,7 @@ impl<'p> AlarmReport<'p> {
         let against = plan.against.zip(replay.other.as_ref()).map(|(other, (tally, changes))| {
             let decided = |policy: &'p Policy, side: Side| Decided {
                 rule: policy.alarm_rules().get(side.rule).map(AlarmRule::name),
-                fate: side.fate,
+                disposition: side.disposition,
             };
             let mut kinds: Vec<_> = changes.kinds().collect();
             kinds.dedup();
@@ -310,8 +312,8 @@ impl<'p> AlarmRuleReport<'p> {
         let rules = policy
             .alarm_rules()
             .iter()
-            .map(|rule| (Some(rule.name()), Fate::meant_by_alarm(rule), rule.is_live()));
-        let all = rules.chain([(None, Fate::Report, true)]).zip(&tally.rules);
+            .map(|rule| (Some(rule.name()), Disposition::meant_by_alarm(rule), rule.is_live()));
+        let all = rules.chain([(None, Disposition::Report, true)]).zip(&tally.rules);
         all.map(|((rule, does, live), tally)| Self { rule, does, live, counts: AlarmCounts(tally.counts) })
             .collect()
     }

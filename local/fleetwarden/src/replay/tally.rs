@@ -1,7 +1,7 @@
 //! The counts of a policy: by audit and by rule. Each thread has its own, and their sum is the same in any order.
 
+use super::disposition::Disposition;
 use super::distinct::Distinct;
-use super::fate::Fate;
 use fleetwarden_core::policy::{Decision, Hold, Outcome, Policy, Rule};
 use fleetwarden_core::record::RecordedFinding;
 use fleetwarden_core::timestamp::Millis;
@@ -9,64 +9,69 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use std::collections::HashMap;
 
-/// Findings by their fate, and how many of them a rule in shadow would have taken.
+/// Findings by their disposition, and how many of them a rule in shadow would have taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
-    fates: [u64; Fate::COUNT],
-    /// Findings that a rule in shadow would have taken, whatever their fate.
+    dispositions: [u64; Disposition::COUNT],
+    /// Findings that a rule in shadow would have taken, whatever their disposition.
     pub(crate) shadow: u64,
 }
 
 impl Counts {
-    pub(super) fn count(&mut self, fate: Fate) {
-        if let Some(count) = self.fates.get_mut(fate as usize) {
+    pub(super) fn count(&mut self, disposition: Disposition) {
+        if let Some(count) = self.dispositions.get_mut(disposition as usize) {
             *count += 1;
         }
     }
 
-    /// How many have this fate.
-    pub(crate) fn of(&self, fate: Fate) -> u64 {
-        self.fates.get(fate as usize).copied().unwrap_or_default()
+    /// How many have this disposition.
+    pub(crate) fn of(&self, disposition: Disposition) -> u64 {
+        self.dispositions.get(disposition as usize).copied().unwrap_or_default()
     }
 
     /// How many there are.
     pub(crate) fn all(&self) -> u64 {
-        self.fates.iter().sum()
+        self.dispositions.iter().sum()
     }
 
     /// Adds the counts of another.
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.fates.iter_mut().zip(other.fates).for_each(|(sum, count)| *sum += count);
+        self.dispositions.iter_mut().zip(other.dispositions).for_each(|(sum, count)| *sum += count);
         self.shadow += other.shadow;
     }
 }
 
-/// Flat: `findings`, each fate, and `shadow`.
+/// Flat: `findings`, each disposition, and `shadow`.
 impl Serialize for Counts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.write("findings", &Fate::OF_FINDINGS, serializer)
+        self.write("findings", &Disposition::OF_FINDINGS, serializer)
     }
 }
 
 impl Counts {
-    fn write<S: Serializer>(&self, all: &str, fates: &[Fate], serializer: S) -> Result<S::Ok, S::Error> {
+    fn write<S: Serializer>(
+        &self,
+        all: &str,
+        dispositions: &[Disposition],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let mut out = serializer.serialize_map(None)?;
         out.serialize_entry(all, &self.all())?;
-        for fate in fates {
-            out.serialize_entry(fate, &self.of(*fate))?;
+        for disposition in dispositions {
+            out.serialize_entry(disposition, &self.of(*disposition))?;
         }
         out.serialize_entry("shadow", &self.shadow)?;
         out.end()
     }
 }
 
-/// Alarms by their fate, flat: `alarms`, each fate, and `shadow`.
+/// Alarms by their disposition, flat: `alarms`, each disposition, and `shadow`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AlarmCounts(pub(crate) Counts);
 
 impl Serialize for AlarmCounts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.write("alarms", &Fate::OF_ALARMS, serializer)
+        self.0.write("alarms", &Disposition::OF_ALARMS, serializer)
     }
 }
 
@@ -98,9 +103,9 @@ impl<'p> PolicyTally<'p> {
     /// The place of the rule that decided, or one behind all rules. What nobody can decide is the matter of the rule
     /// that asks for what is not known, and not of a later one.
     pub(crate) fn place(&self, decision: &Decision<'_, '_>) -> usize {
-        let rule = match (Fate::of(decision), decision.held) {
-            (Fate::NeedsLookup, _) => decision.asks.map(Rule::name),
-            (Fate::Unknown, Some(Hold::RuleUnknown(rule))) => Some(rule),
+        let rule = match (Disposition::of(decision), decision.held) {
+            (Disposition::NeedsLookup, _) => decision.asks.map(Rule::name),
+            (Disposition::Unknown, Some(Hold::RuleUnknown(rule))) => Some(rule),
             _ => decision.rule,
         };
         let decided = rule.and_then(|name| self.places.get(name));
@@ -112,7 +117,7 @@ impl<'p> PolicyTally<'p> {
     pub(crate) fn count(&mut self, decision: &Decision<'_, '_>, key: u64) {
         let place = self.place(decision);
         if let Some(rule) = self.rules.get_mut(place) {
-            rule.counts.count(Fate::of(decision));
+            rule.counts.count(Disposition::of(decision));
             rule.distinct.add(key);
         }
         let shadow = decision.shadow.and_then(|shadow| self.places.get(shadow.rule.name()));
@@ -166,7 +171,7 @@ pub(crate) struct Audits {
 
 impl Audits {
     /// Counts a finding.
-    pub(crate) fn count(&mut self, record: &RecordedFinding, fate: Fate, shadow: bool) {
+    pub(crate) fn count(&mut self, record: &RecordedFinding, disposition: Disposition, shadow: bool) {
         // All findings of an object are of one audit.
         let is_current = |audit: &AuditTally| {
             audit.task_id == record.task_id
@@ -177,7 +182,7 @@ impl Audits {
             self.current = self.place(record);
         }
         if let Some(audit) = self.list.get_mut(self.current) {
-            audit.counts.count(fate);
+            audit.counts.count(disposition);
             audit.counts.shadow += u64::from(shadow);
             // Two objects can only differ here if one of them was damaged.
             audit.started_at = audit.started_at.min(record.audit_started_at);

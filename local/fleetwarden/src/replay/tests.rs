@@ -3,6 +3,7 @@
 use super::folder::Folder;
 use super::report::Report;
 use super::*;
+use crate::output::Layout;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use fleetwarden_core::check::CheckName;
@@ -163,11 +164,21 @@ fn replay<'p>(archive: &TempDir, plan: Plan<'p>) -> Report<'p> {
     Report::new(replay, "archive".into(), "policy.yaml".into(), Some("other.yaml".into()))
 }
 
+/// The tables of a report on terminals of 80 and of 120 columns.
+pub(super) fn both(report: &Report<'_>, top: usize) -> String {
+    let tables = [80, 120].map(|columns| {
+        let text = table::tables(report, top, Layout::Columns(columns));
+        assert!(text.lines().all(|line| line.chars().count() <= columns.into()), "{columns}\n{text}");
+        text
+    });
+    tables.join("\n\n----\n\n")
+}
+
 #[test]
 fn a_policy_is_told_by_audit_and_by_rule() {
     let policy = policy(POLICY);
     let report = replay(&archive(), plan(&policy));
-    insta::assert_snapshot!(table::tables(&report, 2));
+    insta::assert_snapshot!(both(&report, 2));
     assert_eq!((report.objects, report.findings, report.audits.len()), (12, 72, 3));
     assert!(!report.damage.is_any());
 }
@@ -185,7 +196,7 @@ fn every_finding_has_one_fate() {
 fn another_policy_is_told_by_what_changes() {
     let (policy, other) = (policy(POLICY), policy(OTHER));
     let report = replay(&archive(), Plan { against: Some(&other), top: 8, ..plan(&policy) });
-    insta::assert_snapshot!(table::tables(&report, 8));
+    insta::assert_snapshot!(both(&report, 8));
 }
 
 #[test]
@@ -197,7 +208,7 @@ fn the_same_policy_changes_nothing() {
     assert_eq!((against.changed, against.by_rule.len(), against.by_finding.len()), (0, 0, 0));
     // Nobody knows the groups of every third certificate that expires.
     assert_eq!(against.not_comparable, 9);
-    assert!(table::tables(&report, 20).contains("nothing changes"));
+    assert!(table::tables(&report, 20, Layout::Columns(100)).contains("nothing changes"));
 }
 
 #[test]
@@ -302,14 +313,20 @@ rules:
 ";
     let policy = policy(text);
     let report = replay(&archive(), plan(&policy));
-    let of = |report: &Report<'_>, name: &str, fate| {
-        report.policy.rules.iter().find(|rule| rule.rule == Some(name)).unwrap().counts.of(fate)
+    let of = |report: &Report<'_>, name: &str, disposition| {
+        report.policy.rules.iter().find(|rule| rule.rule == Some(name)).unwrap().counts.of(disposition)
     };
     // In each of three audits: of nine that expire three lookups failed and three were not made.
-    assert_eq!((of(&report, "lab", Fate::NeedsLookup), of(&report, "lab", Fate::Unknown)), (9, 9));
-    assert_eq!((of(&report, "others", Fate::NeedsLookup), of(&report, "others", Fate::Unknown)), (0, 0));
-    assert_eq!(of(&report, "revoked", Fate::NeedsLookup), 12);
-    assert_eq!(of(&report, "aged", Fate::Silent), 18);
+    assert_eq!(
+        (of(&report, "lab", Disposition::NeedsLookup), of(&report, "lab", Disposition::Unknown)),
+        (9, 9)
+    );
+    assert_eq!(
+        (of(&report, "others", Disposition::NeedsLookup), of(&report, "others", Disposition::Unknown)),
+        (0, 0)
+    );
+    assert_eq!(of(&report, "revoked", Disposition::NeedsLookup), 12);
+    assert_eq!(of(&report, "aged", Disposition::Silent), 18);
 
     let certificates = |numbers: [usize; 3]| {
         numbers.map(|n| certificate(n)["deviceCertificateId"].as_str().unwrap().to_owned())
@@ -324,10 +341,19 @@ rules:
     });
     let fleet = Fleet::parse("fleet.json", &fleet.to_string()).unwrap();
     let report = replay(&archive(), Plan { fleet: Some(&fleet), ..plan(&policy) });
-    assert_eq!(report.policy.totals.of(Fate::NeedsLookup) + report.policy.totals.of(Fate::Unknown), 0);
+    assert_eq!(
+        report.policy.totals.of(Disposition::NeedsLookup) + report.policy.totals.of(Disposition::Unknown),
+        0
+    );
     // Certificates 0, 3 and 6 were looked up; 1, 2 and 4 are in a group below, but 2 is shared with another thing.
-    assert_eq!((of(&report, "lab", Fate::Silent), of(&report, "others", Fate::Suppress)), (15, 12));
-    assert_eq!((of(&report, "revoked", Fate::Protected), of(&report, "revoked", Fate::Mitigate)), (9, 3));
+    assert_eq!(
+        (of(&report, "lab", Disposition::Silent), of(&report, "others", Disposition::Suppress)),
+        (15, 12)
+    );
+    assert_eq!(
+        (of(&report, "revoked", Disposition::Protected), of(&report, "revoked", Disposition::Mitigate)),
+        (9, 3)
+    );
 }
 
 #[test]
@@ -348,7 +374,7 @@ fn names_from_devices_are_not_obeyed_in_tables() {
     put(folder.path(), &key(0, "CONFLICTING_CLIENT_IDS_CHECK"), &gzip(&lines.collect::<String>()));
     let report = replay(&folder, Plan { top: 1000, ..plan(&one) });
     assert_eq!(report.audits.len(), names.len());
-    assert_plain("replay", &table::tables(&report, 1000));
+    assert_plain("replay", &table::tables(&report, 1000, Layout::Columns(100)));
     let report = replay(&folder, Plan { top: 1000, against: Some(&other), ..plan(&one) });
-    assert_plain("replay --against", &table::tables(&report, 1000));
+    assert_plain("replay --against", &table::tables(&report, 1000, Layout::Columns(100)));
 }

@@ -107,7 +107,7 @@ pub(crate) fn rich() -> AuditReport {
             .collect(),
         mitigations: vec![
             mitigation("fw-7f21c0de", "IN_PROGRESS", None, Some("rule quarantine-shared")),
-            mitigation("by-hand-3", "FAILED", Some(BEGAN.plus_seconds(5_400)), Some("a command")),
+            mitigation("by-hand-3", "FAILED", Some(BEGAN.plus_seconds(3_647)), Some("a command")),
         ],
         not_started: not_started(),
         confirmed: Some(Outcomes { succeeded: 71, failed: 4, ..Outcomes::default() }),

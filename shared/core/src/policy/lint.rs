@@ -46,6 +46,8 @@ pub struct Known<'k> {
     pub actions: Option<&'k Actions>,
     /// What is in the fleet. None: names are not looked for in it.
     pub inventory: Option<&'k Inventory>,
+    /// What the stack may do, to find what it would refuse. None: it is not looked for.
+    pub deployment: Option<Deployment>,
 }
 
 /// The mitigation actions that a template defines.

@@ -15,6 +15,7 @@ use super::page::Word;
 use super::page::Words;
 use super::page::grouped;
 use super::page::moment;
+use super::page::second;
 use super::page::severity_word;
 use super::page::status_word;
 use crate::finding::Severity;
@@ -185,6 +186,7 @@ fn word(word: &Word) -> String {
             format!("<code{long}>{}</code>", breakable(name))
         }
         Word::Time(at) => format!("<time datetime=\"{}\">{}</time>", at.rfc3339(), moment(*at)),
+        Word::Second(at) => format!("<time datetime=\"{}\">{}</time>", at.rfc3339(), second(*at)),
         Word::Severity(severity) => {
             let word = severity_word(*severity);
             format!("<span class=\"severity {word}\">{word}</span>")

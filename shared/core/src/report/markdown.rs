@@ -9,6 +9,7 @@ use super::page::Table;
 use super::page::Word;
 use super::page::grouped;
 use super::page::moment;
+use super::page::second;
 use super::page::severity_word;
 use super::page::status_word;
 use crate::untrusted::markdown as escaped;
@@ -102,6 +103,7 @@ fn word(word: &Word) -> String {
         Word::Number(n) => grouped(*n),
         Word::Code(name) => code(name),
         Word::Time(at) => moment(*at),
+        Word::Second(at) => second(*at),
         Word::Severity(severity) => severity_word(*severity).to_uppercase(),
         Word::Severe(severity, n) => format!("{} {}", grouped(*n), severity_word(*severity)),
         Word::Hidden => HIDDEN.into(),

@@ -104,6 +104,8 @@ pub(super) enum Word {
     /// A name for machines.
     Code(String),
     Time(Millis),
+    /// A time to the second, where a minute would not tell two apart.
+    Second(Millis),
     /// That there is nothing, or nothing known.
     Faint(&'static str),
     Severity(Severity),
@@ -207,6 +209,11 @@ pub(super) fn moment(at: Millis) -> String {
     format!("{} {} UTC", at.day(), text.get(11..16).unwrap_or_default())
 }
 
+/// A time to the second: `2026-11-23 08:00:59 UTC`.
+pub(super) fn second(at: Millis) -> String {
+    at.rfc3339().replace('T', " ").replace('Z', " UTC")
+}
+
 /// A number with commas between thousands.
 pub(super) fn grouped(n: u64) -> String {
     let digits = n.to_string();
@@ -245,6 +252,7 @@ mod tests {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(moment(Millis(1_795_392_000_123)), "2026-11-23 00:00 UTC");
         assert_eq!(moment(Millis(i64::MAX)), "1970-01-01 00:00 UTC");
+        assert_eq!(second(Millis(1_795_392_059_123)), "2026-11-23 00:00:59 UTC");
     }
 
     #[test]

@@ -2,10 +2,9 @@
 //! command and an option has the same name here.
 
 use super::about::about;
-use super::output::Format;
+use super::examples::example;
 use super::{Commands, value};
-use crate::aws::settings::Wanted;
-use crate::stack;
+use crate::commands::answer::Common;
 use anyhow::{Result, ensure};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches as _};
@@ -29,27 +28,6 @@ const NO_PAGINATE: &str = "no-paginate";
 pub(super) const TOKEN: &str = "nextToken";
 pub(super) const SIZE: &str = "maxResults";
 
-/// Options of every command.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Options of every command")]
-pub(super) struct Common {
-    /// The stack: in the account and region that the AWS CLI would use, or at `AWS_ENDPOINT_URL`
-    #[arg(long, env = "FLEETWARDEN_STACK", default_value = stack::NAME, hide_env_values = true,
-        value_parser = stack::name, global = true)]
-    pub(super) stack: String,
-    #[command(flatten)]
-    pub(super) aws: Wanted,
-    /// How the answer is shown; a list as a table and a report as Markdown if left out
-    #[arg(long, value_enum, global = true)]
-    pub(super) output: Option<Format>,
-    /// What of the answer is shown, in JMESPath
-    #[arg(long, value_name = "EXPRESSION", global = true)]
-    pub(super) query: Option<String>,
-    /// Taken as the AWS CLI takes it: there is no pager here
-    #[arg(long, global = true, hide = true)]
-    no_cli_pager: bool,
-}
-
 /// A command line that was read.
 #[derive(Debug)]
 pub(crate) struct Line {
@@ -72,13 +50,14 @@ pub(super) enum Pages {
 
 /// Puts the commands of a function below the name of their family.
 pub(super) fn augment(family: Command, commands: &Commands) -> Command {
-    let all = (commands.all)().into_iter().map(command);
+    let all = (commands.all)().into_iter().map(|operation| command(operation, commands.family));
     Common::augment_args(family).subcommand_required(true).arg_required_else_help(true).subcommands(all)
 }
 
-fn command(operation: &'static Operation) -> Command {
+fn command(operation: &'static Operation, family: &str) -> Command {
     let members = members(operation).flat_map(options);
     let command = Command::new(operation.command()).about(about(operation.name)).args(members);
+    let command = command.after_help(example(family, operation));
     let command = if operation.changes() { command.args(of_change()) } else { command };
     let command = if operation.is_list() { command.args(of_list()) } else { command };
     command.args(of_any())
@@ -133,8 +112,9 @@ fn flag(name: &'static str) -> Arg {
 fn options(member: &'static Member) -> Vec<Arg> {
     let name = hyphenated(member.name);
     if matches!(member.shape, Shape::Flag) {
-        let yes = flag(member.name).help("Yes");
-        let no = Arg::new(no(member)).long(no(member)).action(ArgAction::SetTrue).help("No");
+        let yes = flag(member.name).help(format!("{} is true", member.name));
+        let no = Arg::new(no(member)).long(no(member)).action(ArgAction::SetTrue);
+        let no = no.help(format!("{} is false", member.name));
         return vec![yes.conflicts_with(format!("no-{name}")), no];
     }
     let kind = match member.shape {

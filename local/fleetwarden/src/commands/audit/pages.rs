@@ -20,7 +20,7 @@ impl Request {
             if pages == Pages::One || answer.failed {
                 return Ok(answer);
             }
-            let page: Value = serde_json::from_slice(&answer.body).context("the answer is no JSON")?;
+            let page: Value = serde_json::from_slice(&answer.body).context("the answer is not JSON")?;
             let token = page.get("nextToken").and_then(Value::as_str).map(str::to_owned);
             let mut list = match gathered.take() {
                 Some(list) => joined(list, page),

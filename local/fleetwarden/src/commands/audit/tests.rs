@@ -16,7 +16,7 @@ struct Of<F: Family + Send + Sync> {
     arguments: Arguments<F>,
 }
 
-fn parsed<F: Family + Send + Sync>(words: &[&str]) -> Result<Line, clap::Error> {
+pub(super) fn parsed<F: Family + Send + Sync>(words: &[&str]) -> Result<Line, clap::Error> {
     let of = Of::<F>::try_parse_from([&["fleetwarden"], words].concat())?;
     Ok(of.arguments.0)
 }
@@ -174,6 +174,8 @@ fn what_is_wrong_on_the_line_is_told_before_any_call() {
         &["list-audit-findings", "--resource-identifier", "account"],
         &["start-on-demand-audit-task", "--target-check-names", "[\"A\""],
         &["describe-audit-task", "--cli-input-json", "file::params.json"],
+        &["describe-audit-task", "--cli-input-json", "params.json"],
+        &["describe-audit-task", "--cli-input-json", "taskId=1"],
         &["describe-audit-task", "--cli-input-json", "[]"],
         &["describe-audit-task", "--cli-input-json", "{\"command\": \"ListAuditTasks\"}"],
         &["describe-audit-task", "--task-id", "file:///no/such"],
@@ -234,7 +236,7 @@ fn request(words: &[&str]) -> Request {
 }
 
 /// A command without its members.
-fn bare<'a>(words: &[&'a str]) -> Vec<&'a str> {
+pub(super) fn bare<'a>(words: &[&'a str]) -> Vec<&'a str> {
     [words, &["--cli-input-json", "{}"]].concat()
 }
 
@@ -371,60 +373,22 @@ fn why_a_function_failed_is_told_whatever_it_answers() {
     insta::assert_snapshot!(told.map(|body| why("audit-commands", body.as_bytes())).join("\n"));
 }
 
-/// The commands of a text: those that stand alone in a line, and those in backticks.
-fn commands_of(text: &str) -> Vec<String> {
-    let alone = text.lines().filter(|line| line.starts_with("    fleetwarden ")).map(str::trim);
-    let quoted = text.split('`').skip(1).step_by(2).filter(|quoted| quoted.starts_with("fleetwarden "));
-    let of_family = |command: &&str| {
-        ["fleetwarden audit ", "fleetwarden detect "].iter().any(|name| command.starts_with(name))
-    };
-    alone.chain(quoted).filter(of_family).map(str::to_owned).collect()
+#[tokio::test]
+async fn a_stack_without_detect_is_told_with_how_to_turn_it_on() {
+    let missing = r"<ErrorResponse><Error><Type>Sender</Type><Code>ValidationError</Code><Message>Resource
+        DetectCommandsFunction does not exist for stack s</Message></Error></ErrorResponse>";
+    let endpoint = serve(move |_| Some(said(400, missing))).await;
+    let line = parsed::<Detect>(&["list-custom-metrics"]).unwrap();
+    let request = Request::new(line.commands, line.operation, line.event().unwrap().0);
+    let error = format!("{:#}", request.send(at(&endpoint), "s", Pages::One).await.unwrap_err());
+    assert!(error.starts_with("the stack s was deployed without EnableDetect"), "{error}");
+    let audit = request_of_audit(&endpoint).await;
+    assert!(!audit.contains("EnableDetect"), "{audit}");
 }
 
-/// The words of a command as a shell takes them: quoted or not, up to a remark or where its output goes.
-fn words(command: &str) -> Vec<&str> {
-    let (mut words, mut rest) = (Vec::new(), command.trim_start());
-    while !rest.is_empty() && !rest.starts_with(['#', '>']) {
-        let (word, after) = match rest.strip_prefix('\'') {
-            Some(quoted) => quoted.split_once('\'').unwrap(),
-            None => rest.split_once(' ').unwrap_or((rest, "")),
-        };
-        words.push(word);
-        rest = after.trim_start();
-    }
-    words
-}
-
-#[test]
-fn every_command_that_people_are_told_is_one() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut folders = vec![root.join("docs"), root.join("functions")];
-    let mut told = 0;
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            if !path.extension().is_some_and(|kind| kind == "md" || kind == "snap") {
-                continue;
-            }
-            for command in commands_of(&std::fs::read_to_string(&path).unwrap()) {
-                let words = words(&command);
-                // A command without its options is a name.
-                let is_name = words.len() == 3 || words.get(3) == Some(&"…");
-                let words = if is_name { bare(&words[2..3]) } else { words[2..].to_vec() };
-                let line = if command.starts_with("fleetwarden audit ") {
-                    parsed::<Audit>(&words)
-                } else {
-                    parsed::<Detect>(&words)
-                };
-                let line = line.unwrap_or_else(|error| panic!("{}: {command}: {error}", path.display()));
-                line.event().unwrap_or_else(|error| panic!("{}: {command}: {error}", path.display()));
-                told += 1;
-            }
-        }
-    }
-    assert!(told > 20, "{told}");
+async fn request_of_audit(endpoint: &str) -> String {
+    format!(
+        "{:#}",
+        request(&["list-scheduled-audits"]).send(at(endpoint), "s", Pages::One).await.unwrap_err()
+    )
 }

@@ -56,10 +56,22 @@ pub(super) fn members(option: &str, word: &str) -> Result<Map<String, Value>> {
 /// JSON text.
 fn json(option: &str, text: &str) -> Result<Value> {
     serde_json::from_str(text).map_err(|error| {
-        let is_path = text.starts_with("file:") && !text.starts_with("file://");
-        let hint = if is_path { "; what is in a file is named by file:// before its path" } else { "" };
+        let path = text.strip_prefix("file:").unwrap_or(text).trim_start_matches(':');
+        let hint = if is_path(text) {
+            format!("; to read a file, put file:// before its path: {option} file://{}", shown(path))
+        } else {
+            String::new()
+        };
         anyhow!("{option} is not valid JSON: {error}{hint}")
     })
+}
+
+/// Whether a text that is no JSON is the path of a file, without `file://` before it.
+fn is_path(text: &str) -> bool {
+    let path = Path::new(text);
+    let is_name = !text.is_empty() && !text.contains(['{', '[', '"', '\n']);
+    is_name
+        && (text.starts_with("file:") || path.extension().is_some_and(|end| end == "json") || path.exists())
 }
 
 /// One value.

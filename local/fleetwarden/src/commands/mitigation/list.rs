@@ -1,28 +1,21 @@
 //! Mitigation tasks for people, two or more lines each.
 
-use super::words::{asker, check, counted, laid_out, moment, names, table};
-use crate::output::wrapped;
+use super::words::{asker, check, names};
+use crate::output::{Cell, Kind, Layout, Painted, Table, counted, moment};
 use fleetwarden_core::mitigation::view::{Listed, Task};
 use fleetwarden_core::untrusted::visible;
 
-/// The most columns of a task's cell.
-const CELL: usize = 60;
-/// As `2026-11-23 08:00`.
-const TO_THE_MINUTE: usize = 16;
-
 /// All of them.
-pub(super) fn told(listed: &Listed) -> String {
+pub(super) fn text(listed: &Listed, layout: Layout) -> Painted {
     if listed.tasks.is_empty() {
-        return "There are no such mitigations.".to_owned();
+        return Painted::from("There are no such mitigations.");
     }
-    let mut table = table();
-    table.set_header(["decided, state", "task"]);
+    let mut table = Table::new(["decided", "state", "task"]).with(Kind::Word, [0, 1]);
     for task in &listed.tasks {
         let decided = task.decided_at.as_deref().map(moment).unwrap_or_default();
-        let decided: String = decided.chars().take(TO_THE_MINUTE).collect();
-        table.add_row([format!("{decided}\n{}", visible(&task.state)), cell(task)]);
+        table.row([decided.into(), Cell::state(&task.state), Cell::from(cell(task))]);
     }
-    laid_out(&table)
+    table.render(layout)
 }
 
 fn cell(task: &Task) -> String {
@@ -39,5 +32,5 @@ fn cell(task: &Task) -> String {
     }
     lines.extend(task.outcomes.map(super::words::outcomes));
     lines.extend(task.reason.as_ref().map(|reason| visible(reason).into_owned()));
-    lines.iter().map(|line| wrapped(line, CELL)).collect::<Vec<_>>().join("\n")
+    lines.join("\n")
 }

@@ -1,38 +1,34 @@
 //! A mitigation task for people: who, what, when and why; then each finding or device, first those that did not succeed.
 
-use super::words::{asker, check, counted, laid_out, length, moment, names, outcomes, table};
-use crate::output::wrapped;
+use super::words::{asker, check, length, names, outcomes};
+use crate::output::{Cell, Kind, Layout, Painted, Table, counted, moment, of_state, wrapped};
 use fleetwarden_core::mitigation::view::{ActionResult, Finding, Shown, Task, Violation};
 use fleetwarden_core::untrusted::visible;
-use std::fmt::Write as _;
-
-/// The most columns of a cell beside the state: as many as a certificate's id has.
-const CELL: usize = 64;
 
 /// All of it.
-pub(super) fn told(shown: &Shown) -> String {
+pub(super) fn text(shown: &Shown, layout: Layout) -> Painted {
     let task = &shown.task;
-    let mut out = format!("Mitigation {}: {}\n", visible(&task.task_id), visible(&task.state));
+    let mut out = Painted::from(format!("Mitigation {}: ", visible(&task.task_id)));
+    out.push_styled(of_state(&task.state), visible(&task.state)).push("\n");
     if let Some(reason) = &task.reason {
-        let _ = writeln!(out, "{}", wrapped(&visible(reason), 80));
+        out.push(wrapped(&visible(reason), layout.of_text())).push("\n");
     }
-    let _ = write!(out, "\n{}\n", facts(task));
+    out.push("\n").append(&facts(task, layout)).push("\n\n");
     if shown.findings.is_empty() && shown.violations.is_empty() {
-        let _ = write!(out, "\n{}", without_results(&task.state));
+        out.push(without_results(&task.state));
         return out;
     }
     let mut rows: Vec<(&str, String)> =
         shown.findings.iter().map(|of| (of.state.as_str(), finding(of))).collect();
     rows.extend(shown.violations.iter().map(|of| (of.state.as_str(), violation(of))));
     rows.sort_by_key(|(state, _)| rank(state));
-    let mut table = table();
-    let head =
+    let title =
         if shown.violations.is_empty() { "resource, things behind it, actions" } else { "thing, actions" };
-    table.set_header(["state", head]);
+    let mut table = Table::new(["state", title]).with(Kind::Word, [0]);
     for (state, cell) in rows {
-        table.add_row([visible(state).into_owned(), cell]);
+        table.row([Cell::state(state), cell.into()]);
     }
-    let _ = write!(out, "\n{}", laid_out(&table));
+    out.append(&table.render(layout));
     out
 }
 
@@ -47,10 +43,10 @@ fn without_results(state: &str) -> &'static str {
 }
 
 /// What there is to say of the task itself.
-fn facts(task: &Task) -> String {
-    let mut table = table();
+fn facts(task: &Task, layout: Layout) -> Painted {
+    let mut table = Table::untitled(2).with(Kind::Word, [0]);
     let mut fact = |name: &str, what: String| {
-        table.add_row([name.to_owned(), what]);
+        table.row([name.to_owned(), what]);
     };
     fact("asked for by", asker(task).unwrap_or_else(|| "not known".to_owned()));
     for (name, audit) in
@@ -85,7 +81,7 @@ fn facts(task: &Task) -> String {
             fact(name, moment(at));
         }
     }
-    laid_out(&table)
+    table.render(layout)
 }
 
 /// What did not succeed is what somebody looks for.
@@ -110,7 +106,7 @@ fn finding(of: &Finding) -> String {
         Some([thing]) => format!("thing: {}", visible(thing)),
         Some(things) => format!("things: {}", names(things)),
     };
-    cell([resource, things].into_iter().chain(actions(&of.actions)))
+    lines([resource, things].into_iter().chain(actions(&of.actions)))
 }
 
 fn violation(of: &Violation) -> String {
@@ -122,7 +118,7 @@ fn violation(of: &Violation) -> String {
         };
         format!("put into {}{release}", names(&of.groups))
     });
-    cell([visible(&of.thing).into_owned()].into_iter().chain(actions(&of.actions)).chain(groups))
+    lines([visible(&of.thing).into_owned()].into_iter().chain(actions(&of.actions)).chain(groups))
 }
 
 /// What became of each action; of those that were done, their names alone.
@@ -139,6 +135,6 @@ fn actions(results: &[ActionResult]) -> Vec<String> {
     bad.chain(done).collect()
 }
 
-fn cell(lines: impl Iterator<Item = String>) -> String {
-    lines.map(|line| wrapped(&line, CELL)).collect::<Vec<_>>().join("\n")
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -84,17 +84,21 @@ fn of_alarms() -> Value {
 
 #[test]
 fn a_task_is_told_with_its_devices_and_those_first_that_failed() {
-    let told = |value: Value| task::told(&serde_json::from_value(value).unwrap());
+    let text = |value: &Value, columns| {
+        task::text(&serde_json::from_value(value.clone()).unwrap(), Layout::Columns(columns)).plain()
+    };
     let refused = json!({"task": {
         "taskId": "fw-2", "state": "refused", "origin": "rule", "rule": "log", "decidedAt": "2026-11-23T00:00:00Z",
         "reason": "the stack may not start mitigations: deploy it with AllowMitigation=true, then move the message back to its queue",
         "checks": {"LOGGING_DISABLED_CHECK": {
             "actions": ["EnableLogging", "Tell"], "wholeCheck": true, "reasonCodes": ["LOGGING_DISABLED"], "count": 1}},
     }});
-    let all = [told(shown()), told(of_alarms()), told(refused)];
-    let all = all.join("\n\n----\n\n");
-    assert!(all.lines().all(|line| line.chars().count() <= 80), "{all}");
-    insta::assert_snapshot!(all);
+    let all = [shown(), of_alarms(), refused];
+    for columns in [80, 120] {
+        let all = all.each_ref().map(|task| text(task, columns)).join("\n\n----\n\n");
+        assert!(all.lines().all(|line| line.chars().count() <= columns.into()), "{all}");
+        insta::assert_snapshot!(format!("task_{columns}"), all);
+    }
 }
 
 #[test]
@@ -102,9 +106,11 @@ fn tasks_are_listed_with_who_asked_for_what() {
     let malformed =
         json!({"taskId": "fw-3", "state": "refused", "reason": "malformed", "decidedAt": "today"});
     let tasks = json!({"tasks": [shown()["task"], of_alarms()["task"], malformed]});
-    let listed = list::told(&serde_json::from_value(tasks).unwrap());
-    insta::assert_snapshot!(listed);
-    assert_eq!(list::told(&Listed::default()), "There are no such mitigations.");
+    let tasks: Listed = serde_json::from_value(tasks).unwrap();
+    let listed = [80, 120].map(|columns| list::text(&tasks, Layout::Columns(columns)).plain());
+    insta::assert_snapshot!(listed.join("\n\n"));
+    let none = list::text(&Listed::default(), Layout::Wide);
+    assert_eq!(none.plain(), "There are no such mitigations.");
 }
 
 /// A stack whose function answers one page after the other, by the token.
@@ -157,7 +163,8 @@ fn whatever_stands_in_the_ledger_commands_no_terminal() {
             replace(answer, &text);
             let answer: Shown = serde_json::from_value(answer.clone()).unwrap();
             let tasks = Listed { tasks: vec![answer.task.clone()], next_token: None };
-            for told in [task::told(&answer), list::told(&tasks)] {
+            let layout = Layout::Columns(80);
+            for told in [task::text(&answer, layout).plain(), list::text(&tasks, layout).plain()] {
                 assert!(!told.replace('\n', "").contains(is_unseen), "{told:?}");
             }
         }

@@ -1,25 +1,9 @@
 //! What is told of a mitigation task, in words. Names and reasons come from outside: none of them commands a terminal.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use crate::output::counted;
 use fleetwarden_core::mitigation::view::{CheckTask, Task};
 use fleetwarden_core::report::Outcomes;
-use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::visible;
-
-/// How many columns all of it takes at most.
-const WIDTH: u16 = 80;
-
-/// A table without lines.
-pub(super) fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-    table
-}
-
-/// The lines of a table, without spaces at their ends.
-pub(super) fn laid_out(table: &Table) -> String {
-    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
-}
 
 /// Who asked for a task. Of a request that is malformed the ledger does not say.
 pub(super) fn asker(task: &Task) -> Option<String> {
@@ -61,19 +45,6 @@ pub(super) fn outcomes(of: Outcomes) -> String {
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
     if told.is_empty() { "none was acted on".to_owned() } else { told.join(", ") }
-}
-
-/// A number of things.
-pub(super) fn counted(count: u64, one: &str) -> String {
-    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
-}
-
-/// A moment, to the second.
-pub(super) fn moment(text: &str) -> String {
-    match Millis::parse(text) {
-        Some(at) => at.rfc3339().replace('T', " ").replace('Z', " UTC"),
-        None => visible(text).into_owned(),
-    }
 }
 
 /// A length of time.

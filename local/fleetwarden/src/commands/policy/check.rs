@@ -1,8 +1,9 @@
 //! `fleetwarden policy check`: everything that is wrong with a policy file, as an editor shows it.
 
 use super::deployment;
-use super::read_bytes;
+use super::{painted, read_bytes};
 use crate::commands::above;
+use crate::exit::Exit;
 use crate::fleet::Fleet;
 use crate::output::{line, note};
 use crate::template;
@@ -12,11 +13,15 @@ use fleetwarden_core::policy::{Actions, Checked, Diagnostic, Known, Level, Polic
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Arguments of `policy check`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden policy check
+  fleetwarden policy check --strict --parameter CreateMitigationActions=true
+  fleetwarden policy check --things things.json --json")]
 pub(crate) struct Arguments {
     /// The policy file
     #[arg(default_value = "policies/policy.yaml")]
@@ -24,21 +29,21 @@ pub(crate) struct Arguments {
     /// Fail on warnings too
     #[arg(long)]
     strict: bool,
-    /// Template that defines the mitigation actions; the nearest above the policy or the working folder if left out
+    /// Template with the mitigation actions; the nearest above the policy or the working folder if left out
     #[arg(long)]
     template: Option<PathBuf>,
-    /// Know no mitigation actions, and say nothing of them
+    /// Do not check the names of mitigation actions
     #[arg(long, conflicts_with = "template")]
     no_template: bool,
-    /// File with the things and groups of the fleet, as `fleetwarden things export` makes it, to look for names that match
+    /// File with the things and groups of the fleet, as `fleetwarden things export` makes it, to find names that match
     /// nothing
     #[arg(long, value_name = "FILE")]
     things: Option<PathBuf>,
-    /// A parameter that the stack is deployed with, as CreateMitigationActions=true, to say which mitigations it would
-    /// refuse; those of samconfig.toml beside the template if left out
+    /// Parameter of the stack, such as CreateMitigationActions=true, to find mitigations that it would refuse; those of
+    /// samconfig.toml beside the template if left out
     #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = deployment::parameter)]
     parameters: Vec<(String, String)>,
-    /// Print what is found as a JSON list, for tools
+    /// Print the errors and warnings as JSON
     #[arg(long)]
     json: bool,
 }
@@ -59,7 +64,7 @@ struct Looked {
 }
 
 /// Checks a policy file.
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let looked = look(arguments)?;
     let Looked { file, text, checked } = &looked;
     let found = &checked.found;
@@ -69,25 +74,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         checked.unseen.map(not_looked_at).into_iter().for_each(note);
     } else {
         for diagnostic in found {
-            note(diagnostic.render(file, text));
+            note(painted(diagnostic, file, text));
         }
         line(verdict(file, checked));
     }
-    Ok(if looked.is_good(arguments.strict) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if looked.is_good(arguments.strict) { Exit::Done } else { Exit::Failed })
 }
 
 fn look(arguments: &Arguments) -> Result<Looked> {
     let bytes = read_bytes(&arguments.policy)?;
     let actions = arguments.actions()?;
     let fleet = arguments.things.as_deref().map(Fleet::read).transpose()?;
-    let known =
-        Known { at: now(), actions: actions.as_ref(), inventory: fleet.as_ref().map(Fleet::inventory) };
-    let mut checked = Policy::check(&bytes, &known);
-    if let (Some(actions), Ok(policy)) = (&actions, Policy::parse(&bytes)) {
-        let deployment = deployment::read(&arguments.parameters, arguments.template_path().as_deref())?;
-        checked.found.extend(policy.lint_deployment(actions, deployment));
-        checked.found.sort();
-    }
+    let deployment = match &actions {
+        Some(_) => Some(deployment::read(&arguments.parameters, arguments.template_path().as_deref())?),
+        None => None,
+    };
+    let inventory = fleet.as_ref().map(Fleet::inventory);
+    let checked =
+        Policy::check(&bytes, &Known { at: now(), actions: actions.as_ref(), inventory, deployment });
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok(Looked { file: arguments.policy.display().to_string(), text, checked })
 }

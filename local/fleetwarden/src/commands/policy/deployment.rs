@@ -41,7 +41,7 @@ fn overrides(path: &Path) -> Result<BTreeMap<String, String>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
         text => text.with_context(|| format!("cannot read {shown}"))?,
     };
-    let config: Table = text.parse().with_context(|| format!("{shown} is no TOML"))?;
+    let config: Table = text.parse().with_context(|| format!("{shown} is not valid TOML"))?;
     let of =
         |command: &str| config.get("default")?.get(command)?.get("parameters")?.get("parameter_overrides");
     Ok(of("deploy").or_else(|| of("global")).map(pairs).unwrap_or_default())

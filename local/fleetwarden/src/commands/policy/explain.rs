@@ -8,8 +8,9 @@ use super::explanation::{self, Explained};
 use super::test::about::{About, Instead};
 use super::test::case::{self, ToExplain};
 use super::things::Given as GivenThings;
+use crate::exit::Exit;
 use crate::input::Input;
-use crate::output::line;
+use crate::output::{Layout, line};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use fleetwarden_core::policy::{AlarmSubject, Subject};
@@ -17,10 +18,14 @@ use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::shown;
 use input::{Around, Given, wrong};
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 /// Arguments of `policy explain`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden policy explain -f finding.json
+  fleetwarden policy explain -f finding.json --at 2026-11-23T08:00:00Z
+  fleetwarden policy explain -f - --things things.json < finding.json")]
 pub(crate) struct Arguments {
     /// The policy file
     #[arg(long, default_value = "policies/policy.yaml")]
@@ -59,7 +64,7 @@ fn time(text: &str) -> Result<Millis, String> {
 }
 
 /// Explains a file's findings, or its alarms.
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let source = Source::read(&arguments.policy)?;
     let Input { name, text } = crate::input::read(&arguments.finding)?;
     let now = now();
@@ -97,13 +102,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         if at > 0 {
             line("");
         }
-        line(told(&source, given, arguments.at.unwrap_or(now))?.trim_end());
+        line(told(&source, given, arguments.at.unwrap_or(now), Layout::of_terminal())?.trim_end());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// Explains cases of `policy test`, whatever they expect.
-fn explain_cases(source: &Source, cases: ToExplain, arguments: &Arguments) -> Result<ExitCode> {
+fn explain_cases(source: &Source, cases: ToExplain, arguments: &Arguments) -> Result<Exit> {
     let named = cases.things_of(&arguments.finding);
     let fleet = match arguments.things.as_deref().or(named.as_deref()) {
         Some(path) => Some(GivenThings::read(path)?.into_fleet().with_context(|| {
@@ -129,20 +134,22 @@ fn explain_cases(source: &Source, cases: ToExplain, arguments: &Arguments) -> Re
                 .decided(&source.policy, |subject| told_of_alarm_case(source, subject, arguments.json))?,
         });
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn told_of_case(source: &Source, subject: &Subject<'_>, json: bool) -> Result<String> {
+    let layout = Layout::of_terminal();
     let decision = source.policy.decide(subject);
     if json {
         return Ok(serde_json::to_string(&decision)?);
     }
     let opening = explanation::opening(&source.policy, subject.at)?;
     let told = Explained { source, subject, decision: &decision, opening, recorded: None, assumed: "" };
-    Ok(explanation::text(&told).trim_end().to_owned())
+    Ok(explanation::text(&told, layout).trim_end().to_owned())
 }
 
 fn told_of_alarm_case(source: &Source, subject: &AlarmSubject<'_>, json: bool) -> Result<String> {
+    let layout = Layout::of_terminal();
     let decision = source.policy.decide_alarm(subject);
     if json {
         return Ok(serde_json::to_string(&decision)?);
@@ -156,10 +163,10 @@ fn told_of_alarm_case(source: &Source, subject: &AlarmSubject<'_>, json: bool) -
         recorded: None,
         assumed: "",
     };
-    Ok(explanation::alarm::text(&told).trim_end().to_owned())
+    Ok(explanation::alarm::text(&told, layout).trim_end().to_owned())
 }
 
-fn explain_alarms(source: &Source, found: &[alarms::Given], arguments: &Arguments) -> Result<ExitCode> {
+fn explain_alarms(source: &Source, found: &[alarms::Given], arguments: &Arguments) -> Result<Exit> {
     for (at, given) in found.iter().enumerate() {
         let subject = given.subject();
         let decision = source.policy.decide_alarm(&subject);
@@ -170,25 +177,26 @@ fn explain_alarms(source: &Source, found: &[alarms::Given], arguments: &Argument
         if at > 0 {
             line("");
         }
-        line(told_of_alarm(source, given, subject.at)?.trim_end());
+        line(told_of_alarm(source, given, subject.at, Layout::of_terminal())?.trim_end());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 /// The explanation of an alarm for people.
-fn told_of_alarm(source: &Source, given: &alarms::Given, now: Millis) -> Result<String> {
+fn told_of_alarm(source: &Source, given: &alarms::Given, now: Millis, layout: Layout) -> Result<String> {
     let subject = given.subject();
     let decision = source.policy.decide_alarm(&subject);
     let opening = explanation::opening(&source.policy, now)?;
     let assumed = given.assumed();
-    Ok(explanation::alarm::text(&explanation::alarm::Explained {
+    let told = explanation::alarm::Explained {
         source,
         subject: &subject,
         decision: &decision,
         opening,
         recorded: given.recorded.as_ref(),
         assumed: &assumed,
-    }))
+    };
+    Ok(explanation::alarm::text(&told, layout))
 }
 
 impl Arguments {
@@ -215,19 +223,20 @@ impl Arguments {
 }
 
 /// The explanation of a finding for people.
-fn told(source: &Source, given: &Given, now: Millis) -> Result<String> {
+fn told(source: &Source, given: &Given, now: Millis, layout: Layout) -> Result<String> {
     let subject = given.subject();
     let decision = source.policy.decide(&subject);
     let opening = explanation::opening(&source.policy, now)?;
     let assumed = given.assumed();
-    Ok(explanation::text(&Explained {
+    let told = Explained {
         source,
         subject: &subject,
         decision: &decision,
         opening,
         recorded: given.recorded.as_ref(),
         assumed: &assumed,
-    }))
+    };
+    Ok(explanation::text(&told, layout))
 }
 
 fn now() -> Millis {

@@ -1,14 +1,17 @@
 //! A decision told to people: what happens, which rule decided, and why none before it did.
 
 pub(super) mod alarm;
+mod opening;
+mod passed;
+
+pub(crate) use opening::{Opening, opening};
+use passed::{passed_over, plain, seen};
 
 use super::Source;
-use crate::output::wrapped;
-use anyhow::{Result, anyhow};
-use comfy_table::{Cell, ContentArrangement, Table, presets};
+use crate::output::{Layout, Table, wrapped};
 use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::policy::{
-    Decision, Effect, Hold, Mode, Outcome, Policy, Protection, Report, Rule, Shadow, Subject, Suppress,
+    Decision, Effect, Hold, Mode, Outcome, Protection, Report, Rule, Shadow, Subject, Suppress,
 };
 use fleetwarden_core::record::RecordedDecision;
 use fleetwarden_core::resource::ResourceIdentifier;
@@ -16,11 +19,11 @@ use fleetwarden_core::suppression::Words;
 use fleetwarden_core::thing::{Thing, Things, Wanted};
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::visible;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-/// How many columns a text takes at most: 100 where it is indented.
-const WIDTH: u16 = 96;
+/// The columns that `policy test` has beside its indentation, on the narrowest terminal that is usual.
+pub(crate) const OF_TEST: Layout = Layout::Columns(76);
+/// Before each line of a table.
+const INDENT: &str = "  ";
 
 /// What is told.
 #[derive(Debug)]
@@ -39,43 +42,14 @@ pub(crate) struct Explained<'a> {
     pub(crate) assumed: &'a str,
 }
 
-/// When mitigation can begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Opening {
-    /// The policy has no windows.
-    AtOnce,
-    /// A window is open, or opens then.
-    At {
-        /// When it was asked.
-        asked: Millis,
-        /// When it can begin.
-        opens: Millis,
-    },
-    /// No window opens for over a year.
-    Never,
-}
-
-/// When mitigation can begin, asked at a moment.
-///
-/// # Errors
-/// If the policy names a time zone that does not exist.
-pub(crate) fn opening(policy: &Policy, asked: Millis) -> Result<Opening> {
-    let Some(windows) = policy.windows() else { return Ok(Opening::AtOnce) };
-    let calendar = windows.calendar().map_err(|error| anyhow!("the policy's windows: {}", error.what))?;
-    Ok(match calendar.next_opening(asked) {
-        Some(opens) => Opening::At { asked, opens },
-        None => Opening::Never,
-    })
-}
-
 /// The explanation: a sentence, what it rests on, and the rules before the one that decided.
-pub(crate) fn text(told: &Explained<'_>) -> String {
+pub(crate) fn text(told: &Explained<'_>, layout: Layout) -> String {
     let Explained { source, subject, decision, .. } = told;
     let rule = decision.rule.and_then(|name| source.policy.rules().iter().find(|rule| rule.name() == name));
-    let mut table = table();
+    let mut table = Table::untitled(2);
     let mut row = |name: &str, text: String| {
         if !text.is_empty() {
-            table.add_row([name.to_owned(), text]);
+            table.row([name.to_owned(), text]);
         }
     };
     row("rule", rule.map_or_else(|| no_rule(decision), |rule| decided(source, rule)));
@@ -94,12 +68,13 @@ pub(crate) fn text(told: &Explained<'_>) -> String {
     row("assumed", told.assumed.to_owned());
     row("mode", mode(source.policy.mode()).to_owned());
     row("policy", source.policy.hash().to_owned());
-    let mut text = format!("{}\n\n{}\n", wrapped(&headline(told), WIDTH.into()), laid_out(&table));
+    let mut text =
+        format!("{}\n\n{}\n", wrapped(&headline(told), layout.of_text()), laid_out(&table, layout));
     let find = |name: &str| {
         let rule = told.source.policy.rules().iter().find(|rule| rule.name() == name)?;
         Some((rule.place().line, rule.is_live()))
     };
-    let passed = passed_over(decision, find, seen);
+    let passed = passed_over(decision, find, seen, layout);
     if !passed.is_empty() {
         let before = if rule.is_some() { "before it " } else { "" };
         let head = format!("Rules {before}for this check, with the first condition that each fails on:");
@@ -163,79 +138,6 @@ pub(crate) fn alert(subject: &Subject<'_>, outcome: Outcome<'_>) -> Option<Alert
     }
 }
 
-/// A rule that was passed over, as a decision is written.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Passed {
-    rule: String,
-    failed_on: String,
-    #[serde(default)]
-    saw: Value,
-    unknown: Option<String>,
-}
-
-/// The rules before the one that decided, each with the condition that it fails on, as a table; empty if none. `find` gives
-/// the line of a rule and whether it decides, and `seen` says what a condition looked at.
-fn passed_over(
-    decision: &impl Serialize,
-    find: impl Fn(&str) -> Option<(u32, bool)>,
-    seen: impl Fn(&str, &Value) -> String,
-) -> String {
-    let written = serde_json::to_value(decision).unwrap_or_default();
-    let passed = written.get("passedOver").cloned().unwrap_or_default();
-    let passed: Vec<Passed> = serde_json::from_value(passed).unwrap_or_default();
-    if passed.is_empty() {
-        return String::new();
-    }
-    let mut table = table();
-    table.set_header(["line", "rule", "fails on", "value"].map(Cell::new));
-    for Passed { rule, failed_on, saw, unknown } in passed {
-        let found = find(&rule);
-        let line = found.map(|(line, _)| line.to_string()).unwrap_or_default();
-        let stage = if found.is_some_and(|(_, is_live)| !is_live) { " (shadow)" } else { "" };
-        let saw = unknown.map_or_else(|| seen(&failed_on, &saw), |why| format!("unknown: {}", visible(&why)));
-        table.add_row([line, format!("{rule}{stage}"), failed_on, saw]);
-    }
-    laid_out(&table)
-}
-
-/// The value that a condition looked at.
-fn seen(condition: &str, saw: &Value) -> String {
-    match (condition, saw) {
-        ("except", _) => "the exception holds".to_owned(),
-        ("for", Value::Null) => "the suppression by a rule before it has lapsed".to_owned(),
-        ("for", day) => {
-            format!("its suppression lapsed on {}; another ticket, reason or length renews it", plain(day))
-        }
-        ("until", day) => format!("{}, and the suppression has ended", plain(day)),
-        ("resource", Value::Null) => "the finding names none".to_owned(),
-        ("expiresWithin", Value::Null) => "the finding says nothing of an expiry".to_owned(),
-        ("seenAtLeast", Value::Number(times)) if times.as_u64() == Some(1) => "seen once".to_owned(),
-        ("seenAtLeast", times) => format!("seen {} times", plain(times)),
-        ("olderThan", age) => format!("{} old", plain(age)),
-        (_, Value::Array(things)) if things.is_empty() => "there is no thing behind it".to_owned(),
-        (_, Value::String(text)) if text.is_empty() => "not given".to_owned(),
-        (_, Value::Null) => "none".to_owned(),
-        (_, Value::Array(things)) => things.iter().map(plain).collect::<Vec<_>>().join("; "),
-        (_, value) => plain(value),
-    }
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "none".to_owned(),
-        Value::String(text) => visible(text).into_owned(),
-        Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
-        Value::Object(members) if members.is_empty() => "none".to_owned(),
-        Value::Object(members) => {
-            let pairs = members.iter().map(|(name, value)| format!("{}={}", visible(name), plain(value)));
-            pairs.collect::<Vec<_>>().join(", ")
-        }
-        value => value.to_string(),
-    }
-}
-
 fn no_rule(decision: &Decision<'_, '_>) -> String {
     match decision.outcome {
         Outcome::Suppressed => String::new(),
@@ -265,12 +167,12 @@ fn why_held(held: &Hold<'_>) -> String {
     match held {
         Hold::ProtectedBy(by) => protection(by, ["a thing behind it", "a group of a thing behind it"]),
         Hold::ProtectionUnknown => {
-            "the rule would mitigate; things or groups are protected, and nobody knows what is behind the \
-             resource"
+            "the rule would mitigate, but things or groups are protected, and what is behind the resource is \
+             unknown"
                 .to_owned()
         }
         Hold::RuleUnknown(rule) => {
-            format!("the rule would act; {rule} stands before it, and nobody knows whether that one matches")
+            format!("the rule would act, but {rule} comes first and cannot be evaluated")
         }
     }
 }
@@ -380,16 +282,10 @@ const fn mode(mode: Mode) -> &'static str {
     }
 }
 
-/// A table without lines.
-pub(crate) fn table() -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
-    table
-}
-
-/// A table's text.
-pub(crate) fn laid_out(table: &Table) -> String {
-    table.lines().map(|line| format!(" {}", line.trim_end())).collect::<Vec<_>>().join("\n")
+/// A table's text, indented.
+pub(crate) fn laid_out(table: &Table, layout: Layout) -> String {
+    let within = Layout::Columns(u16::try_from(layout.of_text() - INDENT.len()).unwrap_or(u16::MAX));
+    table.render(within).plain().lines().map(|line| format!("{INDENT}{line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn lowered(sentence: &str) -> String {

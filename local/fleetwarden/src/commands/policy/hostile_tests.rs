@@ -77,15 +77,15 @@ fn an_explanation() {
             let recorded =
                 serde_json::from_value(json!({ "outcome": name, "rule": name, "policy": name })).unwrap();
             let decision = source.policy.decide(&subject);
-            let printed = explanation::text(&Explained {
+            let explained = Explained {
                 source: &source,
                 subject: &subject,
                 decision: &decision,
                 opening: Opening::AtOnce,
                 recorded: Some(&recorded),
                 assumed: "",
-            });
-            assert_plain("explain", &printed);
+            };
+            assert_plain("explain", &explanation::text(&explained, explanation::OF_TEST));
         }
     }
 }
@@ -122,15 +122,15 @@ fn an_explanation_of_an_alarm() {
             let recorded =
                 serde_json::from_value(json!({ "outcome": name, "rule": name, "policy": name })).unwrap();
             let decision = source.policy.decide_alarm(&subject);
-            let printed = explanation::alarm::text(&explanation::alarm::Explained {
+            let explained = explanation::alarm::Explained {
                 source: &source,
                 subject: &subject,
                 decision: &decision,
                 opening: Opening::AtOnce,
                 recorded: Some(&recorded),
                 assumed: "",
-            });
-            assert_plain("explain", &printed);
+            };
+            assert_plain("explain", &explanation::alarm::text(&explained, explanation::OF_TEST));
         }
     }
 }

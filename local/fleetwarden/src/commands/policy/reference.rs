@@ -1,10 +1,10 @@
 //! `fleetwarden policy reference`: every key of the policy file, in Markdown, made from its JSON Schema.
 
+use crate::exit::Exit;
 use crate::output::{line, wrapped};
 use fleetwarden_core::policy;
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::process::ExitCode;
 
 const HEAD: &str = "\
 # Every key of the policy
@@ -24,9 +24,9 @@ const NOTES: &str = include_str!("reference.json");
 const WIDTH: usize = 110;
 
 /// Prints the reference.
-pub(crate) fn run() -> ExitCode {
+pub(crate) fn run() -> Exit {
     line(text(&policy::schema()).trim_end());
-    ExitCode::SUCCESS
+    Exit::Done
 }
 
 /// The reference of a schema: the file, then every block below it, then the kinds of values.

@@ -2,10 +2,11 @@
 
 use super::Source;
 use crate::aws::settings::Settings;
+use crate::exit::Exit;
 use crate::fleet::Fleet;
-use crate::output::{line, note};
+use crate::output::{Width, line, note};
 use crate::replay::bucket::Bucket;
-use crate::replay::fate::FailOn;
+use crate::replay::disposition::FailOn;
 use crate::replay::folder::Folder;
 use crate::replay::partition::Days;
 use crate::replay::report::Report;
@@ -15,18 +16,18 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::civil::Date;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread;
 use tokio::runtime::Handle;
 
-/// Something of the archive could not be read.
-const DAMAGED: u8 = 2;
-
 /// Arguments of `policy replay`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden policy replay --archive s3://BUCKET --since 2026-11-01
+  fleetwarden policy replay --archive DIR --against new.yaml --fail-on mitigate")]
 pub(crate) struct Arguments {
     /// Folder of the archive, or of a part of it; or `s3://BUCKET[/PREFIX]`
     #[arg(long, value_name = "DIR|s3://BUCKET")]
@@ -56,10 +57,12 @@ pub(crate) struct Arguments {
     /// How many findings and behaviors that change are named, and how many audits and days are shown
     #[arg(long, default_value_t = 20, value_name = "N")]
     top: usize,
+    #[command(flatten)]
+    width: Width,
 }
 
 /// Replays an archive.
-pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     let stop = Stop::default();
     let flag = Arc::clone(&stop.0);
     tokio::task::spawn_blocking(move || replay(&arguments, &flag)).await?
@@ -75,7 +78,7 @@ impl Drop for Stop {
     }
 }
 
-fn replay(arguments: &Arguments, stop: &AtomicBool) -> Result<ExitCode> {
+fn replay(arguments: &Arguments, stop: &AtomicBool) -> Result<Exit> {
     let source = Source::read(&arguments.policy)?;
     let other = arguments.against.as_deref().map(Source::read).transpose()?;
     let fleet = arguments.things.as_deref().map(Fleet::read).transpose()?;
@@ -93,17 +96,17 @@ fn replay(arguments: &Arguments, stop: &AtomicBool) -> Result<ExitCode> {
     if arguments.json {
         line(serde_json::to_string_pretty(&report)?);
     } else {
-        line(table::tables(&report, arguments.top));
+        line(table::tables(&report, arguments.top, arguments.width.layout()));
     }
     report.damage.remarks().into_iter().for_each(note);
     if report.damage.is_any() {
-        return Ok(ExitCode::from(DAMAGED));
+        return Ok(Exit::Damaged);
     }
     let of_findings = report.against.iter().flat_map(|against| &against.by_rule).map(|pair| pair.change);
     let of_alarms = report.alarms.iter().filter_map(|alarms| alarms.against.as_ref());
     let changes = of_findings.chain(of_alarms.flat_map(|against| against.kinds.iter().copied()));
     let fails = |on: FailOn| changes.clone().any(|change| on.concerns(change));
-    Ok(if arguments.fail_on.is_some_and(fails) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if arguments.fail_on.is_some_and(fails) { Exit::Failed } else { Exit::Done })
 }
 
 /// Reads the archive.

@@ -1,14 +1,14 @@
 //! `fleetwarden policy schema`: the JSON Schema of the policy file, for editors and other tools.
 
+use crate::exit::Exit;
 use crate::output::line;
 use anyhow::Result;
 use fleetwarden_core::policy;
-use std::process::ExitCode;
 
 /// Prints the schema.
-pub(crate) fn run() -> Result<ExitCode> {
+pub(crate) fn run() -> Result<Exit> {
     line(text()?);
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done)
 }
 
 fn text() -> Result<String> {

@@ -1,7 +1,7 @@
 //! `fleetwarden policy test`: the operator's own cases, each a finding or an alarm and what the policy should decide on
 //! it.
 //!
-//! `file` is what a file of cases says, `case` and `about` make it ready, `expect` compares, `told` and `junit` write what
+//! `file` is what a file of cases says, `case` and `about` make it ready, `expect` compares, `text` and `junit` write what
 //! came out.
 
 pub(super) mod about;
@@ -9,9 +9,10 @@ pub(super) mod case;
 mod expect;
 mod file;
 mod junit;
-mod told;
+mod text;
 
 use super::Source;
+use crate::exit::Exit;
 use crate::fleet::Fleet;
 use crate::input::{self, Input};
 use crate::output::line;
@@ -23,13 +24,17 @@ use expect::Failure;
 use fleetwarden_core::policy::Place;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 /// The name of the folders that hold cases.
 const FOLDER: &str = "tests";
 
 /// Arguments of `policy test`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden policy test
+  fleetwarden policy test --policy new.yaml policies/tests/policy.yaml
+  fleetwarden policy test --junit results.xml")]
 pub(crate) struct Arguments {
     /// Files of cases, or folders: of a folder, the *.yaml files in each folder named tests
     #[arg(default_value = "policies")]
@@ -43,15 +48,15 @@ pub(crate) struct Arguments {
 }
 
 /// Runs the cases. The exit code tells whether all passed.
-pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
     let files = files(&arguments.paths)?;
     let results = Results::of(&files, arguments.policy.as_deref());
-    line(told::text(&results));
+    line(text::painted(&results));
     if let Some(path) = &arguments.junit {
         let written = junit::xml(&results)?;
         std::fs::write(path, written).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    Ok(if results.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if results.passed() { Exit::Done } else { Exit::Failed })
 }
 
 /// What came out.

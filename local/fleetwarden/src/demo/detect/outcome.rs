@@ -1,9 +1,9 @@
 //! What came out of each scenario, and whether that is what it had to show.
 
 use super::endpoint::Event;
+use super::inbox::Alert;
 use super::play::{Cast, LAB_PROFILE};
 use super::records::Record;
-use super::told::Told;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +15,7 @@ const IN_ALARM: &str = "in-alarm";
 const CLEARED: &str = "alarm-cleared";
 /// More devices in alarm are an incident, by the demonstration's policy.
 const INCIDENT: usize = 50;
-/// How many alerts come of a behavior that flaps before it is told that it does, by the policy.
+/// How many alerts come of a behavior that flaps before it is reported that it does, by the policy.
 const BEFORE_FLAPPING: usize = 2;
 /// How often the battery has to alarm.
 const FLAPS: usize = 4;
@@ -31,7 +31,7 @@ pub(super) struct Observed {
     /// What the findings log says.
     pub(super) records: Vec<Record>,
     /// The alerts, in the order of their arrival.
-    pub(super) told: Vec<Told>,
+    pub(super) alerts: Vec<Alert>,
     /// What `ml-model-status` answered.
     pub(super) models: Value,
     /// What `alarm-watch` answered.
@@ -83,8 +83,8 @@ impl Account {
     /// Judges what was seen.
     pub(super) fn of(observed: &Observed, took: Duration) -> Self {
         let mut alerts = BTreeMap::new();
-        for told in &observed.told {
-            *alerts.entry(told.kind.clone()).or_default() += 1;
+        for alert in &observed.alerts {
+            *alerts.entry(alert.kind.clone()).or_default() += 1;
         }
         Self {
             things: observed.cast.things,
@@ -125,8 +125,8 @@ impl Observed {
     }
 
     /// The alerts that name a thing in their titles.
-    fn told_of(&self, thing: &str) -> Vec<&Told> {
-        self.told.iter().filter(|told| told.names(thing)).collect()
+    fn alerts_of(&self, thing: &str) -> Vec<&Alert> {
+        self.alerts.iter().filter(|alert| alert.names(thing)).collect()
     }
 
     fn compromised(&self) -> Scenario {
@@ -134,8 +134,8 @@ impl Observed {
         let raised = self.count(IN_ALARM, thing, RULES, "ListeningTcpPorts");
         let alarms =
             self.events.iter().filter(|event| event.kind == IN_ALARM && event.thing == *thing).count();
-        let told = self.told_of(thing);
-        let mitigated = told.iter().filter(|told| told.description.contains("the mitigation")).count();
+        let alerts = self.alerts_of(thing);
+        let mitigated = alerts.iter().filter(|alert| alert.description.contains("the mitigation")).count();
         let actions = self.report.get("actions").and_then(Value::as_array).into_iter().flatten();
         let text =
             |action: &Value, member: &str| action.get(member).and_then(Value::as_str).map(str::to_owned);
@@ -151,13 +151,13 @@ impl Observed {
             self.quarantined.len() == usize::from(self.quarantined.contains(thing)),
             format!("in the quarantine group: {:?}", self.quarantined),
         );
-        faults.unless(told.len() == 1 && mitigated == 1, format!("alerts: {}", titles(&told)));
+        faults.unless(alerts.len() == 1 && mitigated == 1, format!("alerts: {}", titles(&alerts)));
         faults.unless(noted == 1, format!("the report notes {noted} mitigations of it"));
         Scenario {
             name: "a device is taken over",
             happened: format!(
                 "{thing}: {alarms} alarms, {} alert; added to the quarantine group, as the report says",
-                told.len()
+                alerts.len()
             ),
             faults: faults.0,
         }
@@ -170,22 +170,23 @@ impl Observed {
         {
             devices.entry((&event.profile, &event.behavior)).or_default().insert(&event.thing);
         }
-        let incidents: Vec<&Told> = self.told.iter().filter(|told| told.kind == "alarm-incident").collect();
+        let incidents: Vec<&Alert> =
+            self.alerts.iter().filter(|alert| alert.kind == "alarm-incident").collect();
         let mut faults = Faults::default();
         let many: Vec<_> = devices.iter().filter(|(_, devices)| devices.len() > INCIDENT).collect();
         faults.unless(!many.is_empty(), "no behavior has alarms of more than 50 devices");
         for ((profile, behavior), _) in &many {
-            let of = incidents.iter().filter(|told| told.names(behavior) && told.names(profile)).count();
+            let of = incidents.iter().filter(|alert| alert.names(behavior) && alert.names(profile)).count();
             faults.unless(of == 1, format!("{of} alerts of an incident on {behavior}"));
         }
         faults.unless(incidents.len() == many.len(), format!("alerts of incidents: {}", titles(&incidents)));
         let in_quarantine = self.quarantined.intersection(storm).count();
         faults.unless(in_quarantine == 0, format!("{in_quarantine} of them are quarantined"));
-        let single: Vec<&Told> = self
-            .told
+        let single: Vec<&Alert> = self
+            .alerts
             .iter()
-            .filter(|told| told.kind == "alarm-raised" || told.kind == "alarm-flapping")
-            .filter(|told| storm.iter().any(|thing| told.names(thing)))
+            .filter(|alert| alert.kind == "alarm-raised" || alert.kind == "alarm-flapping")
+            .filter(|alert| storm.iter().any(|thing| alert.names(thing)))
             .collect();
         faults.unless(single.is_empty(), format!("alerts of single devices: {}", titles(&single)));
         let of_incidents: BTreeSet<&str> =
@@ -210,8 +211,8 @@ impl Observed {
         let thing = &self.cast.flapping;
         let raised = self.count(IN_ALARM, thing, RULES, "BatteryLevel");
         let cleared = self.count(CLEARED, thing, RULES, "BatteryLevel");
-        let told = self.told_of(thing);
-        let kinds: Vec<&str> = told.iter().map(|told| told.kind.as_str()).collect();
+        let alerts = self.alerts_of(thing);
+        let kinds: Vec<&str> = alerts.iter().map(|alert| alert.kind.as_str()).collect();
         let flaps = kinds.iter().filter(|kind| **kind == "alarm-flapping").count();
         let single = kinds.iter().filter(|kind| **kind == "alarm-raised").count();
         let mut faults = Faults::default();
@@ -221,7 +222,7 @@ impl Observed {
         );
         faults.unless(
             flaps == 1 && single == BEFORE_FLAPPING && kinds.len() == flaps + single,
-            format!("alerts: {}", titles(&told)),
+            format!("alerts: {}", titles(&alerts)),
         );
         Scenario {
             name: "a device flaps",
@@ -238,7 +239,7 @@ impl Observed {
             model.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
         };
         let models: Vec<&Value> = models.filter(|model| text(model, "/profile") == LAB_PROFILE).collect();
-        let told = self.told_kind("model-not-built");
+        let alerts = self.alerts_of_kind("model-not-built");
         let mut faults = Faults::default();
         faults.unless(models.len() == 2, format!("{} models are known", models.len()));
         for model in &models {
@@ -250,8 +251,8 @@ impl Observed {
             );
         }
         faults.unless(
-            told.len() == 1 && told.iter().all(|told| told.description.contains(LAB_PROFILE)),
-            format!("alerts: {}", titles(&told)),
+            alerts.len() == 1 && alerts.iter().all(|alert| alert.description.contains(LAB_PROFILE)),
+            format!("alerts: {}", titles(&alerts)),
         );
         let outlook = models.first().map(|model| text(model, "/outlook")).unwrap_or_default();
         Scenario {
@@ -260,14 +261,14 @@ impl Observed {
                 "{} devices in the lab offline since the first day: {} models not built, {} alert. {outlook}",
                 self.cast.lab.len(),
                 models.len(),
-                told.len()
+                alerts.len()
             ),
             faults: faults.0,
         }
     }
 
-    fn told_kind(&self, kind: &str) -> Vec<&Told> {
-        self.told.iter().filter(|told| told.kind == kind).collect()
+    fn alerts_of_kind(&self, kind: &str) -> Vec<&Alert> {
+        self.alerts.iter().filter(|alert| alert.kind == kind).collect()
     }
 
     fn loud(&self) -> Scenario {
@@ -275,13 +276,13 @@ impl Observed {
         let raised = self.count(IN_ALARM, thing, MODELS, "MessagesSentModel");
         let by_rules =
             self.events.iter().filter(|event| event.thing == *thing && event.profile == RULES).count();
-        let told = self.told_of(thing);
-        let high = |told: &&&Told| told.severity == "high" && told.names("MessagesSentModel");
-        let high = told.iter().filter(high).count();
+        let alerts = self.alerts_of(thing);
+        let high = |alert: &&&Alert| alert.severity == "high" && alert.names("MessagesSentModel");
+        let high = alerts.iter().filter(high).count();
         let mut faults = Faults::default();
         faults.unless(raised == 1, format!("the model alarmed {raised} times"));
         faults.unless(by_rules == 0, format!("the rules profile has {by_rules} events of it"));
-        faults.unless(told.len() == 1 && high == 1, format!("alerts: {}", titles(&told)));
+        faults.unless(alerts.len() == 1 && high == 1, format!("alerts: {}", titles(&alerts)));
         Scenario {
             name: "what no rule names",
             happened: format!(
@@ -329,11 +330,11 @@ impl Observed {
     }
 }
 
-fn titles(told: &[&Told]) -> String {
+fn titles(alerts: &[&Alert]) -> String {
     const SHOWN: usize = 5;
     let titles: Vec<String> =
-        told.iter().take(SHOWN).map(|told| format!("{} {}", told.kind, told.title)).collect();
-    let more = told.len().saturating_sub(SHOWN);
+        alerts.iter().take(SHOWN).map(|alert| format!("{} {}", alert.kind, alert.title)).collect();
+    let more = alerts.len().saturating_sub(SHOWN);
     match (titles.is_empty(), more) {
         (true, _) => "none".to_owned(),
         (false, 0) => titles.join("; "),
@@ -345,6 +346,7 @@ fn titles(told: &[&Told]) -> String {
 mod tests {
     use super::super::records::Decided;
     use super::*;
+    use crate::output::Layout;
     use serde_json::json;
 
     fn event(violation: &str, kind: &str, thing: &str, (profile, behavior): (&str, &str)) -> Event {
@@ -358,9 +360,9 @@ mod tests {
         }
     }
 
-    fn told(kind: &str, severity: &str, title: &str, description: &str) -> Told {
+    fn alert(kind: &str, severity: &str, title: &str, description: &str) -> Alert {
         let text = str::to_owned;
-        Told {
+        Alert {
             kind: text(kind),
             severity: text(severity),
             title: text(title),
@@ -406,24 +408,24 @@ mod tests {
             quarantined: BTreeSet::from(["a".to_owned()]),
             records: events.iter().map(record).collect(),
             events,
-            told: vec![
-                told(
+            alerts: vec![
+                alert(
                     "alarm-raised",
                     "high",
                     "`a` is in alarm: `ListeningTcpPorts`",
                     "the mitigation `Q` is asked for",
                 ),
-                told("alarm-raised", "high", "`b` is in alarm: `MessagesSentModel`", ""),
-                told("alarm-raised", "medium", "`c` was in alarm: `BatteryLevel`", ""),
-                told("alarm-raised", "medium", "`c` was in alarm: `BatteryLevel`", ""),
-                told("alarm-flapping", "medium", "`c` flaps: 3 alarms on `BatteryLevel`", ""),
-                told(
+                alert("alarm-raised", "high", "`b` is in alarm: `MessagesSentModel`", ""),
+                alert("alarm-raised", "medium", "`c` was in alarm: `BatteryLevel`", ""),
+                alert("alarm-raised", "medium", "`c` was in alarm: `BatteryLevel`", ""),
+                alert("alarm-flapping", "medium", "`c` flaps: 3 alarms on `BatteryLevel`", ""),
+                alert(
                     "alarm-incident",
                     "high",
                     "Incident: 60 devices alarm on `Disconnects` of `FleetwardenRules`",
                     "",
                 ),
-                told("model-not-built", "medium", "2 models", LAB_PROFILE),
+                alert("model-not-built", "medium", "2 models", LAB_PROFILE),
             ],
             models: json!({ "models": [model, model] }),
             watch,
@@ -441,7 +443,9 @@ mod tests {
     #[test]
     fn what_ends_as_it_should_has_no_fault() {
         assert_eq!(faults(|_| ()), [""; 0]);
-        insta::assert_snapshot!(super::super::table::table(&Account::of(&good(), Duration::ZERO)));
+        insta::assert_snapshot!(
+            super::super::table::table(&Account::of(&good(), Duration::ZERO), Layout::Columns(80)).plain()
+        );
     }
 
     #[test]
@@ -452,18 +456,18 @@ mod tests {
             assert!(faults.iter().all(|fault| fault.starts_with(scenario)), "{faults:?}");
         };
         of("a device is taken over", &|seen| seen.quarantined.clear());
-        of("a device is taken over", &|seen| drop(seen.told.remove(0)));
+        of("a device is taken over", &|seen| drop(seen.alerts.remove(0)));
         of("a device is taken over", &|seen| seen.report = json!({}));
-        of("a backend incident", &|seen| drop(seen.told.remove(5)));
-        of("a backend incident", &|seen| seen.told.push(seen.told[5].clone()));
+        of("a backend incident", &|seen| drop(seen.alerts.remove(5)));
+        of("a backend incident", &|seen| seen.alerts.push(seen.alerts[5].clone()));
         of("a backend incident", &|seen| {
-            seen.told.push(told("alarm-raised", "high", "`s1` is in alarm: `Disconnects`", ""));
+            seen.alerts.push(alert("alarm-raised", "high", "`s1` is in alarm: `Disconnects`", ""));
         });
-        of("a device flaps", &|seen| seen.told.push(seen.told[4].clone()));
-        of("a device flaps", &|seen| seen.told.push(seen.told[3].clone()));
+        of("a device flaps", &|seen| seen.alerts.push(seen.alerts[4].clone()));
+        of("a device flaps", &|seen| seen.alerts.push(seen.alerts[3].clone()));
         of("a model starves", &|seen| seen.models = json!({ "models": [] }));
-        of("a model starves", &|seen| drop(seen.told.pop()));
-        of("what no rule names", &|seen| seen.told[1].severity = "low".to_owned());
+        of("a model starves", &|seen| drop(seen.alerts.pop()));
+        of("what no rule names", &|seen| seen.alerts[1].severity = "low".to_owned());
         of("all is heard", &|seen| drop(seen.records.pop().filter(|last| last.incident.is_some())));
         of("all is heard", &|seen| seen.records.push(seen.records[0].clone()));
         of("all is heard", &|seen| seen.watch["alarmsUnheard"] = json!(1));

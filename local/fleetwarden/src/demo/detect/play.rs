@@ -4,8 +4,8 @@
 //! whatever is to be decided on while it lasts is left as it is until the queues are empty.
 
 use super::clock::{self, LEAD, STEP, TRAINING, now_ms};
+use super::inbox::{Alert, Inbox};
 use super::quiet::quiet;
-use super::told::{Inbox, Told};
 use crate::output::note;
 use crate::stack::Stack;
 use anyhow::{Context as _, Result, bail};
@@ -60,7 +60,7 @@ pub(super) struct Played {
 pub(super) async fn play(
     stack: &Stack,
     inbox: &Inbox,
-    told: &mut Vec<Told>,
+    alerts: &mut Vec<Alert>,
     limit: Duration,
 ) -> Result<Played> {
     let defender = &stack.defender;
@@ -76,7 +76,7 @@ pub(super) async fn play(
     if ahead_ms < i64::try_from(LEAD.as_millis())? - AHEAD_MS {
         bail!("the endpoint's clock is only {ahead_ms} ms behind");
     }
-    quiet(stack, inbox, told, limit).await?;
+    quiet(stack, inbox, alerts, limit).await?;
     note("fleetwarden: a device is taken over, one sends too much, and a battery runs low");
     let taken = defender.begin(&json!({ "kind": "compromised", "thingNames": [cast.compromised] })).await?;
     let loud = json!({
@@ -88,21 +88,21 @@ pub(super) async fn play(
         "thingNames": [cast.flapping], "onSeconds": 600, "offSeconds": 600, "forSeconds": 4 * 1_200,
     });
     defender.begin(&flap).await?;
-    steps(stack, inbox, told, TO_ALARM, "a device is taken over").await?;
-    quiet(stack, inbox, told, limit).await?;
-    steps(stack, inbox, told, TURNS, "the battery flaps").await?;
+    steps(stack, inbox, alerts, TO_ALARM, "a device is taken over").await?;
+    quiet(stack, inbox, alerts, limit).await?;
+    steps(stack, inbox, alerts, TURNS, "the battery flaps").await?;
     let storm = json!({
         "kind": "reconnect-storm", "share": 1, "thingNames": cast.storm, "forSeconds": STEP.as_secs(),
     });
     defender.begin(&storm).await?;
     note(format!("fleetwarden: {} devices lose their connections", cast.storm.len()));
-    steps(stack, inbox, told, 2, "connections are lost").await?;
-    quiet(stack, inbox, told, limit).await?;
+    steps(stack, inbox, alerts, 2, "connections are lost").await?;
+    quiet(stack, inbox, alerts, limit).await?;
     let quarantined = defender.members(QUARANTINE).await?;
     defender.end(taken).await?;
     defender.end(loud).await?;
-    steps(stack, inbox, told, TO_CALM, "all is calm").await?;
-    quiet(stack, inbox, told, limit).await?;
+    steps(stack, inbox, alerts, TO_CALM, "all is calm").await?;
+    quiet(stack, inbox, alerts, limit).await?;
     Ok(Played { cast, from_ms, quarantined })
 }
 
@@ -110,7 +110,7 @@ pub(super) async fn play(
 async fn steps(
     stack: &Stack,
     inbox: &Inbox,
-    told: &mut Vec<Told>,
+    alerts: &mut Vec<Alert>,
     count: u32,
     what: &'static str,
 ) -> Result<()> {
@@ -121,7 +121,7 @@ async fn steps(
         if ahead_ms < AHEAD_MS {
             bail!("the endpoint's clock has caught up: it is only {ahead_ms} ms behind");
         }
-        inbox.read(told).await?;
+        inbox.read(alerts).await?;
         bar.inc(1);
         // So that what is published in one step is not published with that of the next.
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -1,6 +1,6 @@
 //! Waits until nothing of an alarm is under way: not at the endpoint, and not in a queue.
 
-use super::told::{Inbox, Told};
+use super::inbox::{Alert, Inbox};
 use crate::output::waiting;
 use crate::stack::Stack;
 use anyhow::{Result, bail};
@@ -13,7 +13,12 @@ const EVERY: Duration = Duration::from_millis(500);
 const LASTS: Duration = Duration::from_secs(2);
 
 /// Waits, and reads the alerts meanwhile.
-pub(super) async fn quiet(stack: &Stack, inbox: &Inbox, told: &mut Vec<Told>, limit: Duration) -> Result<()> {
+pub(super) async fn quiet(
+    stack: &Stack,
+    inbox: &Inbox,
+    alerts: &mut Vec<Alert>,
+    limit: Duration,
+) -> Result<()> {
     let spinner = waiting("");
     let started = Instant::now();
     let mut since: Option<Instant> = None;
@@ -27,12 +32,12 @@ pub(super) async fn quiet(stack: &Stack, inbox: &Inbox, told: &mut Vec<Told>, li
             waits.push(format!("{} {now} now, {later} later", name.to_lowercase()));
         }
         spinner.set_message(waits.join("; "));
-        inbox.read(told).await?;
+        inbox.read(alerts).await?;
         if total > 0 || stack.defender.busy().await? {
             since = None;
         } else if since.get_or_insert_with(Instant::now).elapsed() >= LASTS {
             spinner.finish_and_clear();
-            return inbox.read(told).await;
+            return inbox.read(alerts).await;
         }
         if started.elapsed() >= limit {
             bail!("the queues are not empty after {} s: {}", limit.as_secs(), waits.join("; "));

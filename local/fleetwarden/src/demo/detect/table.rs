@@ -1,19 +1,18 @@
 //! The table of the scenarios: what each had to show, and what happened.
 
 use super::outcome::Account;
-use crate::output::wrapped;
-use comfy_table::{Table, presets};
-
-/// Columns of a line of text in the table: with the others it fits a terminal of 100 columns.
-const WIDTH: usize = 52;
+use crate::output::{BAD, Cell, GOOD, Kind, Layout, Painted, Table};
 
 /// The scenarios, one each, and all events at the end.
-pub(super) fn table(account: &Account) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::UTF8_BORDERS_ONLY).set_header(["scenario", "what happened", ""]);
+pub(super) fn table(account: &Account, layout: Layout) -> Painted {
+    let mut table = Table::new(["scenario", "what happened", ""]).with(Kind::Word, [2]);
     for scenario in &account.scenarios {
-        let ended = if scenario.faults.is_empty() { "as it should" } else { "OTHERWISE" };
-        table.add_row([wrapped(scenario.name, 22), wrapped(&scenario.happened, WIDTH), ended.to_owned()]);
+        let ended = if scenario.faults.is_empty() {
+            Cell::styled("as it should", GOOD)
+        } else {
+            Cell::styled("OTHERWISE", BAD)
+        };
+        table.row([scenario.name.into(), (&scenario.happened).into(), ended]);
     }
-    table.to_string()
+    table.render(layout)
 }

@@ -1,13 +1,14 @@
 //! What became of alarms, as people read it.
 
-use super::super::fate::Fate;
+use super::super::disposition::Disposition;
 use super::super::report::{AlarmReport, AlarmsAgainst};
 use super::super::tally::Counts;
-use super::{cut, difference, seen, side, table};
+use super::{BROAD, cut, difference, seen, shown, side, table};
+use crate::output::{Kind, Layout, Table};
 use fleetwarden_core::untrusted::visible;
 
 /// The tables of the alarms of a report, with the last `top` days.
-pub(super) fn tables(report: &AlarmReport<'_>, top: usize) -> String {
+pub(super) fn tables(report: &AlarmReport<'_>, top: usize, layout: Layout) -> String {
     let mut out = vec![format!("{} alarms", report.alarms)];
     if report.in_incidents > 0 {
         let count = report.in_incidents;
@@ -15,111 +16,116 @@ pub(super) fn tables(report: &AlarmReport<'_>, top: usize) -> String {
     }
     match &report.against {
         None => {
-            out.push(by_day(report, top));
-            out.push(by_rule(report));
+            out.push(by_day(report, top, layout));
+            out.push(by_rule(report, layout));
             if !report.took_nothing.is_empty() {
                 out.push(format!("took nothing: {}", report.took_nothing.join(", ")));
             }
             out.extend(lookups(&report.totals.0));
         }
-        Some(against) => compared(report, against, &mut out),
+        Some(against) => compared(report, against, layout, &mut out),
     }
     out.join("\n")
 }
 
 /// The columns of counts that hold a number somewhere.
-fn columns(all: &[&Counts]) -> Vec<Fate> {
-    Fate::OF_ALARMS.into_iter().filter(|fate| all.iter().any(|counts| counts.of(*fate) > 0)).collect()
+fn columns(all: &[&Counts]) -> Vec<Disposition> {
+    Disposition::OF_ALARMS
+        .into_iter()
+        .filter(|disposition| all.iter().any(|counts| counts.of(*disposition) > 0))
+        .collect()
 }
 
-fn by_day(report: &AlarmReport<'_>, top: usize) -> String {
+fn by_day(report: &AlarmReport<'_>, top: usize, layout: Layout) -> String {
     let totals = &report.totals.0;
-    let (fates, shadow) = (columns(&[totals]), totals.shadow > 0);
+    let (dispositions, shadow) = (columns(&[totals]), totals.shadow > 0);
     let mut header = vec!["day", "alarms"];
-    header.extend(fates.iter().map(|fate| fate.words()));
+    header.extend(dispositions.iter().map(|disposition| disposition.words()));
     header.extend(shadow.then_some("shadow"));
     let row = |name: &str, counts: &Counts| {
         let mut row = vec![name.to_owned(), counts.all().to_string()];
-        row.extend(fates.iter().map(|fate| counts.of(*fate).to_string()));
+        row.extend(dispositions.iter().map(|disposition| counts.of(*disposition).to_string()));
         row.extend(shadow.then(|| counts.shadow.to_string()));
         row
     };
     let mut table = table(&header, 1);
     let left_out = report.days.len().saturating_sub(top.max(1));
     for day in report.days.iter().skip(left_out) {
-        table.add_row(row(&day.day, &day.counts.0));
+        table.row(row(&day.day, &day.counts.0));
     }
-    table.add_row(row("all", totals));
+    table.row(row("all", totals));
     match left_out {
-        0 => table.to_string(),
-        _ => format!("{table}\nearlier days, which count in the last line: {left_out} (--json has all)"),
+        0 => shown(&table, layout),
+        _ => format!(
+            "{}earlier days, which count in the last line: {left_out} (--json has all)",
+            shown(&table, layout)
+        ),
     }
 }
 
-fn by_rule(report: &AlarmReport<'_>) -> String {
-    // What a rule takes has its own fate, unless something holds it.
-    let held = [Fate::Protected, Fate::Held, Fate::Unknown, Fate::NeedsLookup];
-    let held: Vec<_> = held.into_iter().filter(|fate| report.totals.0.of(*fate) > 0).collect();
+fn by_rule(report: &AlarmReport<'_>, layout: Layout) -> String {
+    // What a rule takes has its own disposition, unless something holds it.
+    let held = [Disposition::Protected, Disposition::Held, Disposition::Unknown, Disposition::NeedsLookup];
+    let held: Vec<_> = held.into_iter().filter(|disposition| report.totals.0.of(*disposition) > 0).collect();
     let shadow = report.totals.0.shadow > 0;
     let mut header = vec!["rule on alarms", "does", "took"];
-    header.extend(held.iter().map(|fate| fate.words()));
+    header.extend(held.iter().map(|disposition| disposition.words()));
     header.extend(shadow.then_some("shadow"));
     let mut table = table(&header, 2);
     for rule in &report.rules {
         let counts = &rule.counts.0;
-        let acted = counts.all() - held.iter().map(|fate| counts.of(*fate)).sum::<u64>();
+        let acted = counts.all() - held.iter().map(|disposition| counts.of(*disposition)).sum::<u64>();
         let does = format!("{}{}", rule.does.words(), if rule.live { "" } else { " (shadow)" });
         let mut row = vec![rule.rule.unwrap_or("(no rule)").to_owned(), does, acted.to_string()];
-        row.extend(held.iter().map(|fate| counts.of(*fate).to_string()));
+        row.extend(held.iter().map(|disposition| counts.of(*disposition).to_string()));
         row.extend(shadow.then(|| counts.shadow.to_string()));
-        table.add_row(row);
+        table.row(row);
     }
-    table.to_string()
+    shown(&table, layout)
 }
 
 fn lookups(totals: &Counts) -> Option<String> {
-    let count = totals.of(Fate::NeedsLookup);
-    let why = "the rule asks for the thing of the device, and the record does not say; --things FILE does";
+    let count = totals.of(Disposition::NeedsLookup);
+    let why = "the rule asks for the thing of the device, which the record does not have; give it with --things FILE";
     (count > 0).then(|| format!("needs a lookup: {count} alarms; {why}"))
 }
 
-fn compared(report: &AlarmReport<'_>, against: &AlarmsAgainst<'_>, out: &mut Vec<String>) {
+fn compared(report: &AlarmReport<'_>, against: &AlarmsAgainst<'_>, layout: Layout, out: &mut Vec<String>) {
     let (from, to) = (&report.totals.0, &against.totals.0);
     let mut totals = table(&["alarms", "from", "to", "difference"], 1);
-    for fate in columns(&[from, to]) {
-        totals.add_row(difference(fate.words(), from.of(fate), to.of(fate)));
+    for disposition in columns(&[from, to]) {
+        totals.row(difference(disposition.words(), from.of(disposition), to.of(disposition)));
     }
     if from.shadow + to.shadow > 0 {
-        totals.add_row(difference("in shadow", from.shadow, to.shadow));
+        totals.row(difference("in shadow", from.shadow, to.shadow));
     }
-    out.push(totals.to_string());
+    out.push(shown(&totals, layout));
     if against.changed == 0 {
         out.push("no alarm changes".to_owned());
     } else {
         out.push(format!("{} alarms change, by behavior:", against.changed));
-        let header =
-            ["change", "profile", "behavior", "from", "to", "last device", "last", "alarms", "devices"];
-        let mut rows = table(&header, 7);
+        let is_broad = layout.columns() >= BROAD;
+        let mut header = vec!["change", "profile, behavior", "from, to", "alarms", "devices"];
+        header.extend(is_broad.then_some(["last device", "last"]).into_iter().flatten());
+        let mut rows = Table::new(&header).with(Kind::Number, [3, 4]).with(Kind::Word, [6]);
         for change in &against.by_behavior {
-            rows.add_row([
+            let mut row = vec![
                 change.change.words().to_owned(),
-                seen(&change.profile),
-                seen(&change.behavior),
-                side(change.from),
-                side(change.to),
-                change.thing.as_deref().map(|thing| cut(&visible(thing))).unwrap_or_default(),
-                change.raised_at.get(..10).unwrap_or_default().to_owned(),
+                format!("{}\n{}", seen(&change.profile), seen(&change.behavior)),
+                format!("{}\n{}", side(change.from), side(change.to)),
                 change.alarms.to_string(),
                 change.devices.to_string(),
-            ]);
+            ];
+            let device = change.thing.as_deref().map(|thing| cut(&visible(thing))).unwrap_or_default();
+            let last = change.raised_at.get(..10).unwrap_or_default().to_owned();
+            row.extend(is_broad.then_some([device, last]).into_iter().flatten());
+            rows.row(row);
         }
-        out.push(rows.to_string());
+        out.push(shown(&rows, layout));
     }
     out.extend(lookups(to));
     if against.not_comparable > 0 {
         let count = against.not_comparable;
-        out.push(format!(
-            "nobody can say whether {count} alarms change: they need a lookup under both policies"
-        ));
+        out.push(format!("{count} alarms may change: they need a lookup under both policies"));
     }
 }

@@ -52,7 +52,7 @@ fn protections_that_do_not_concern_alarms() {
             "version: 1\nprotect: {{ certificates: 'fe*'{protect} }}\nrules:\n  - {{ name: r, alarm: {{ behavior: a, \
              confidence: HIGH }}, mitigate: {{ actions: A }} }}\n"
         );
-        let found = policy(&text).lint(&Known { at: NOW, actions: None, inventory: None });
+        let found = policy(&text).lint(&Known { at: NOW, actions: None, inventory: None, deployment: None });
         found
             .into_iter()
             .filter(|found| found.level != Level::Note)
@@ -182,7 +182,7 @@ proptest! {
         }
         // An exception of what never holds is refused.
         let Ok(policy) = Policy::parse(text.as_bytes()) else { return Ok(()) };
-        let found = policy.lint(&Known { at: NOW, actions: None, inventory: None });
+        let found = policy.lint(&Known { at: NOW, actions: None, inventory: None, deployment: None });
         let never = |rule: &str| {
             let place = policy.alarm_rules().iter().find(|other| other.name() == rule).unwrap().place();
             found.iter().any(|found| found.place == place && found.what.starts_with("the rule never matches"))

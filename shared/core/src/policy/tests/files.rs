@@ -192,7 +192,7 @@ rules:
 suppressions:
   - { name: s, chek: LOGGING_DISABLED_CHECK, match: { resource: 'x', thng: y }, suppress: { until: soon, reason: r, owner: o } }
 ";
-    let known = Known { at: Millis(1_795_392_000_000), actions: None, inventory: None };
+    let known = Known { at: Millis(1_795_392_000_000), actions: None, inventory: None, deployment: None };
     let checked = Policy::check(text.as_bytes(), &known);
     let said = checked.found.iter().map(|found| {
         let Diagnostic { place, level, what } = found;

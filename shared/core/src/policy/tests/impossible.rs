@@ -8,7 +8,7 @@ use super::*;
 fn judged(text: &str) -> String {
     let found = match Policy::parse(text.as_bytes()) {
         Err(errors) => errors.all().to_vec(),
-        Ok(policy) => policy.lint(&Known { at: NOW, actions: None, inventory: None }),
+        Ok(policy) => policy.lint(&Known { at: NOW, actions: None, inventory: None, deployment: None }),
     };
     let found: Vec<_> = found.into_iter().filter(|found| found.level != Level::Note).collect();
     let shown = found.iter().map(|found| found.render("policy.yaml", text));

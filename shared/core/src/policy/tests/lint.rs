@@ -36,7 +36,7 @@ fn inventory() -> Inventory {
 }
 
 fn told_with(text: &str, actions: Option<&Actions>) -> String {
-    let known = Known { at: NOW, actions, inventory: Some(&inventory()) };
+    let known = Known { at: NOW, actions, inventory: Some(&inventory()), deployment: None };
     let found = policy(text).lint(&known);
     let shown: Vec<_> = found.iter().map(|found| found.render("policy.yaml", text)).collect();
     if shown.is_empty() { "nothing".into() } else { shown.join("\n") }
@@ -346,7 +346,12 @@ fn names_that_are_nowhere_in_the_fleet() {
     let (revoked, policies) =
         ("check: REVOKED_DEVICE_CERT_CHECK", "check: IOT_POLICY_OVERLY_PERMISSIVE_CHECK");
     let told = |text: &str| {
-        let found = policy(text).lint(&Known { at: NOW, actions: None, inventory: Some(&inventory) });
+        let found = policy(text).lint(&Known {
+            at: NOW,
+            actions: None,
+            inventory: Some(&inventory),
+            deployment: None,
+        });
         let shown: Vec<_> = found.iter().map(|found| found.render("policy.yaml", text)).collect();
         if shown.is_empty() { "nothing".into() } else { shown.join("\n") }
     };
@@ -506,7 +511,7 @@ proptest! {
             let _ = writeln!(text, "  - {{ name: r{at}, {rule} }}");
         }
         let policy = policy(&text);
-        let found = policy.lint(&Known { at: NOW, actions: None, inventory: None });
+        let found = policy.lint(&Known { at: NOW, actions: None, inventory: None, deployment: None });
         let named = |words: &str| -> BTreeSet<u32> {
             found.iter().filter(|found| found.what.contains(words)).map(|found| found.place.line).collect()
         };

@@ -61,7 +61,12 @@ fn a_moment_is_told_in_the_zone() {
 /// What lint says of a zone, as one text.
 fn doubts(zone: &str) -> String {
     let policy = policy(&format!("version: 1\nwindows: {{ zone: '{zone}' }}\nrules: []\n"));
-    let found = policy.lint(&Known { at: Millis(1_795_392_000_000), actions: None, inventory: None });
+    let found = policy.lint(&Known {
+        at: Millis(1_795_392_000_000),
+        actions: None,
+        inventory: None,
+        deployment: None,
+    });
     let said = found.iter().map(|found| format!("{:?}: {}", found.level, found.what));
     said.collect::<Vec<_>>().join("\n")
 }

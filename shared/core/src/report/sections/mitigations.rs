@@ -36,17 +36,22 @@ pub(super) fn mitigations(report: &AuditReport) -> Section {
     section("mitigations", "Mitigations", blocks)
 }
 
+/// A task of fewer seconds shows its times to the second.
+const SHORT: i64 = 600;
+
 fn started(report: &AuditReport) -> Block {
     let rows = report.mitigations.iter().map(|task| {
         let by = task.by.as_deref().map_or_else(|| faint("not known"), |by| text(outside(by)));
-        let ended = task.ended_at.map_or_else(|| own("under way"), |at| vec![Word::Time(at)]);
+        let lasted = task.ended_at.map(|at| at.seconds().saturating_sub(task.started_at.seconds()));
+        let time = if lasted.is_some_and(|seconds| seconds < SHORT) { Word::Second } else { Word::Time };
+        let ended = task.ended_at.map_or_else(|| own("under way"), |at| vec![time(at)]);
         vec![
             code(&task.task_id),
             code(&task.task_status),
             by,
             actions(&task.actions),
             text(outcomes(task)),
-            vec![Word::Time(task.started_at)],
+            vec![time(task.started_at)],
             ended,
         ]
     });

@@ -80,7 +80,9 @@ fn told(text: &str, things: Option<&str>) -> String {
             given.complete(things);
         }
     }
-    let all = all.iter().map(|given| told_of_alarm(&source(), given, given.subject().at).unwrap());
+    let all = all
+        .iter()
+        .map(|given| told_of_alarm(&source(), given, given.subject().at, Layout::Columns(100)).unwrap());
     all.collect::<Vec<_>>().join("\n\n")
 }
 

@@ -58,7 +58,7 @@ fn first(things: &str) -> Given {
 }
 
 fn told_of(given: &Given) -> String {
-    told(&source(), given, NOW).unwrap()
+    told(&source(), given, NOW, Layout::Columns(100)).unwrap()
 }
 
 #[test]

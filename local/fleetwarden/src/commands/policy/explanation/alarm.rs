@@ -1,10 +1,8 @@
 //! A decision on an alarm told to people: what happens, which rule decided, and why none before it did.
 
 use super::super::Source;
-use super::{
-    Opening, WIDTH, laid_out, lowered, mode, passed_over, plain, protection, recorded, table, things,
-};
-use crate::output::wrapped;
+use super::{Opening, laid_out, lowered, mode, passed_over, plain, protection, recorded, things};
+use crate::output::{Layout, Table, wrapped};
 use fleetwarden_core::alarm::{CriteriaType, Life, Source as AlarmSource, State};
 use fleetwarden_core::policy::{
     AlarmDecision, AlarmEffect, AlarmHold, AlarmOutcome, AlarmRule, AlarmShadow, AlarmSubject, Report,
@@ -33,14 +31,14 @@ pub(in super::super) struct Explained<'a> {
 }
 
 /// The explanation: a sentence, what it rests on, and the rules before the one that decided.
-pub(in super::super) fn text(told: &Explained<'_>) -> String {
+pub(in super::super) fn text(told: &Explained<'_>, layout: Layout) -> String {
     let Explained { source, subject, decision, .. } = told;
     let rules = source.policy.alarm_rules();
     let rule = decision.rule.and_then(|name| rules.iter().find(|rule| rule.name() == name));
-    let mut table = table();
+    let mut table = Table::untitled(2);
     let mut row = |name: &str, text: String| {
         if !text.is_empty() {
-            table.add_row([name.to_owned(), text]);
+            table.row([name.to_owned(), text]);
         }
     };
     row("rule", rule.map_or_else(|| no_rule(subject), |rule| decided(source, rule)));
@@ -63,12 +61,13 @@ pub(in super::super) fn text(told: &Explained<'_>) -> String {
     row("assumed", told.assumed.to_owned());
     row("mode", mode(source.policy.mode()).to_owned());
     row("policy", source.policy.hash().to_owned());
-    let mut text = format!("{}\n\n{}\n", wrapped(&headline(told), WIDTH.into()), laid_out(&table));
+    let mut text =
+        format!("{}\n\n{}\n", wrapped(&headline(told), layout.of_text()), laid_out(&table, layout));
     let find = |name: &str| {
         let rule = rules.iter().find(|rule| rule.name() == name)?;
         Some((rule.place().line, rule.is_live()))
     };
-    let passed = passed_over(decision, find, seen);
+    let passed = passed_over(decision, find, seen, layout);
     if !passed.is_empty() {
         let before = if rule.is_some() { "before it " } else { "" };
         let head = format!("Rules on alarms {before}with the first condition that each fails on:");
@@ -137,10 +136,10 @@ pub(in super::super) fn why_held(held: &AlarmHold<'_>) -> String {
             "the rule would mitigate; things or groups are protected, and nobody knows what this thing is".to_owned()
         }
         AlarmHold::RegistrationUnknown => {
-            "the rule would mitigate, and nobody knows whether a thing of this name is registered".to_owned()
+            "the rule would mitigate, but it is unknown whether a thing of this name is registered".to_owned()
         }
         AlarmHold::RuleUnknown(rule) => {
-            format!("the rule would act; {rule} stands before it, and nobody knows whether that one matches")
+            format!("the rule would act, but {rule} comes first and cannot be evaluated")
         }
         AlarmHold::Ended => "the rule would mitigate, and the alarm has ended".to_owned(),
         AlarmHold::NothingToMitigate => {

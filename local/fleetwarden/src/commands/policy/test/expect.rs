@@ -233,7 +233,7 @@ pub(super) fn compare(
         return Ok(None);
     }
     let told = Explained { source, subject, decision, opening, recorded: None, assumed: "" };
-    Ok(Some(Failure { differences, why: explanation::text(&told) }))
+    Ok(Some(Failure { differences, why: explanation::text(&told, explanation::OF_TEST) }))
 }
 
 /// What came out, in the words of `expect`.

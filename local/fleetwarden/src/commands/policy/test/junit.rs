@@ -1,6 +1,6 @@
 //! The results of a test as JUnit XML, which continuous integration shows beside the code.
 
-use super::{Counts, Ran, Results, Suite, told};
+use super::{Counts, Ran, Results, Suite, text};
 use anyhow::Result;
 use fleetwarden_core::untrusted::xml as printable;
 use quick_xml::Writer;
@@ -44,7 +44,7 @@ fn written(writer: &mut Writer<Vec<u8>>, suite: &Suite) -> Result<()> {
                     writer.write_event(Event::Empty(case))?;
                     continue;
                 };
-                let differences = told::differences(failure);
+                let differences = text::differences(failure);
                 let first =
                     failure.differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
                 said(writer, case, "failure", &first, &format!("{differences}\n\n{}", failure.why))?;

@@ -104,9 +104,9 @@ const ALARMS_PASS: &str = r#"cases:
 #[test]
 fn cases_on_alarms_are_compared_in_everything_that_can_be_expected() {
     let (results, _folder) = results_of(ALARM_POLICY, &[("alarms.yaml", ALARMS_PASS)]);
-    assert!(results.passed(), "{}", told::text(&results));
+    assert!(results.passed(), "{}", text::text(&results));
     assert_eq!(results.counts(), Counts { passed: 12, failed: 0, broken: 0 });
-    assert!(!told::text(&results).contains("No case reaches"));
+    assert!(!text::text(&results).contains("No case reaches"));
 }
 
 /// Whatever is expected wrongly is a failure: no key of `expect` is passed over.
@@ -156,7 +156,7 @@ fn a_case_on_an_alarm_that_fails_says_what_came_out_and_why() {
 ";
     let files = [("fails.yaml", fail), ("wrong.yaml", wrong)];
     let (results, folder) = results_of(ALARM_POLICY, &files);
-    let told = told::text(&results).replace(&folder.path().display().to_string(), "policies");
+    let told = text::text(&results).replace(&folder.path().display().to_string(), "policies");
     insta::assert_snapshot!(told);
 }
 
@@ -179,7 +179,7 @@ fn results_of(policy: &str, cases: &[(&str, &str)]) -> (Results, tempfile::TempD
 /// What people read, without the name of the folder.
 fn told_of(cases: &[(&str, &str)]) -> String {
     let (results, folder) = results(cases);
-    told::text(&results).replace(&folder.path().display().to_string(), "policies")
+    text::text(&results).replace(&folder.path().display().to_string(), "policies")
 }
 
 pub(super) const PASS: &str = r#"cases:
@@ -400,7 +400,7 @@ fn a_folder_stands_for_the_cases_in_its_folders_named_tests() {
 fn the_cases_that_ship_pass_and_reach_every_rule() {
     let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../policies");
     let results = Results::of(&files(&[policies]).unwrap(), None);
-    let told = told::text(&results);
+    let told = text::text(&results);
     assert!(results.passed(), "{told}");
     assert!(!told.contains("No case reaches"), "{told}");
 }
@@ -416,7 +416,7 @@ fn names_of_cases_are_not_obeyed() {
         );
         let (results, _folder) = results(&[("a.yaml", &cases)]);
         assert_eq!(results.counts().failed, 1, "{cases}");
-        assert_plain("test", &told::text(&results));
+        assert_plain("test", &text::text(&results));
         assert_plain("junit", std::str::from_utf8(&junit::xml(&results).unwrap()).unwrap());
         let wrong = format!(
             "cases:\n  - name: {name}\n    finding: {{ check: {name}, at: {name} }}\n    expect: {{}}\n"

@@ -43,7 +43,7 @@ cases:
         fs::write(folder.path().join("fleet.yaml"), fleet).unwrap();
         fs::write(folder.path().join(FOLDER).join("policy.yaml"), cases).unwrap();
         let results = Results::of(&files(&[folder.path().to_owned()]).unwrap(), None);
-        (told::text(&results).replace(&folder.path().display().to_string(), "policies"), results.counts())
+        (text::text(&results).replace(&folder.path().display().to_string(), "policies"), results.counts())
     };
     let (told, counts) = run(cases, FLEET);
     assert_eq!(counts, Counts { passed: 5, failed: 0, broken: 0 }, "{told}");

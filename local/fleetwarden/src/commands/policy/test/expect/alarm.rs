@@ -2,7 +2,7 @@
 
 use super::super::super::Source;
 use super::super::super::explanation::alarm::{self, Explained};
-use super::super::super::explanation::{self, Opening};
+use super::super::super::explanation::{self, OF_TEST, Opening};
 use super::super::case::Case;
 use super::{Failure, Key, differences, opens, protected_by};
 use fleetwarden_core::alert::AlertSeverity;
@@ -27,7 +27,7 @@ pub(in super::super) fn compare(
         return Ok(None);
     }
     let told = Explained { source, subject, decision, opening, recorded: None, assumed: "" };
-    Ok(Some(Failure { differences, why: alarm::text(&told) }))
+    Ok(Some(Failure { differences, why: alarm::text(&told, OF_TEST) }))
 }
 
 /// What came out, in the words of `expect`.

@@ -17,7 +17,7 @@ pub(super) struct Inbox {
 
 /// An alert that came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Told {
+pub(super) struct Alert {
     /// Its word for filters, such as `alarm-raised`.
     pub(super) kind: String,
     /// `critical`, `high`, `medium` or `low`.
@@ -38,22 +38,22 @@ impl Inbox {
     }
 
     /// Adds what has come since it was looked at last.
-    pub(super) async fn read(&self, told: &mut Vec<Told>) -> Result<()> {
+    pub(super) async fn read(&self, alerts: &mut Vec<Alert>) -> Result<()> {
         loop {
             let messages = self.cloud.take(&self.queue).await?;
             if messages.is_empty() {
                 return Ok(());
             }
             for message in messages {
-                told.push(
-                    Told::of(&message).with_context(|| format!("an alert has another shape: {message}"))?,
+                alerts.push(
+                    Alert::of(&message).with_context(|| format!("an alert has another shape: {message}"))?,
                 );
             }
         }
     }
 }
 
-impl Told {
+impl Alert {
     /// The alert in the body of a message: it stands in SNS's envelope.
     fn of(body: &str) -> Option<Self> {
         let envelope: Value = serde_json::from_str(body).ok()?;
@@ -84,9 +84,9 @@ mod tests {
             "content": { "title": "`sensor-1` is in alarm: `Ports`", "description": "d" },
             "metadata": { "eventType": "alarm-raised", "additionalContext": { "severity": "high" } },
         });
-        let told = Told::of(&json!({ "Message": message.to_string() }).to_string()).unwrap();
-        assert_eq!((told.kind.as_str(), told.severity.as_str()), ("alarm-raised", "high"));
-        assert!(told.names("sensor-1") && told.names("Ports") && !told.names("sensor"));
-        assert_eq!(Told::of("{}"), None);
+        let alert = Alert::of(&json!({ "Message": message.to_string() }).to_string()).unwrap();
+        assert_eq!((alert.kind.as_str(), alert.severity.as_str()), ("alarm-raised", "high"));
+        assert!(alert.names("sensor-1") && alert.names("Ports") && !alert.names("sensor"));
+        assert_eq!(Alert::of("{}"), None);
     }
 }

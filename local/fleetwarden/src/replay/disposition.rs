@@ -7,10 +7,10 @@ use fleetwarden_core::policy::{
 };
 use serde::Serialize;
 
-/// What becomes of a finding or an alarm. Each has one fate.
+/// What becomes of a finding or an alarm. Each has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Fate {
+pub(crate) enum Disposition {
     /// Device Defender had suppressed it: no rule is asked.
     AlreadySuppressed,
     /// Its resource would be suppressed.
@@ -33,7 +33,7 @@ pub(crate) enum Fate {
     NeedsLookup,
 }
 
-impl Fate {
+impl Disposition {
     /// How many there are.
     pub(crate) const COUNT: usize = 10;
 
@@ -61,7 +61,7 @@ impl Fate {
         Self::NeedsLookup,
     ];
 
-    /// The fate of a finding by the decision on it.
+    /// The disposition of a finding by the decision on it.
     pub(crate) fn of(decision: &Decision<'_, '_>) -> Self {
         match (decision.outcome, decision.held) {
             (Outcome::Suppressed, _) => Self::AlreadySuppressed,
@@ -76,7 +76,7 @@ impl Fate {
         }
     }
 
-    /// The fate of what a rule takes, if nothing holds it.
+    /// The disposition of what a rule takes, if nothing holds it.
     pub(crate) fn meant_by(rule: &Rule) -> Self {
         match Outcome::from(rule.effect()) {
             Outcome::Suppressed => Self::AlreadySuppressed,
@@ -87,7 +87,7 @@ impl Fate {
         }
     }
 
-    /// The fate of an alarm by the decision on it.
+    /// The disposition of an alarm by the decision on it.
     pub(crate) fn of_alarm(decision: &AlarmDecision<'_, '_>) -> Self {
         match (decision.outcome, decision.held) {
             // What only a rule in shadow asks for changes nothing.
@@ -112,7 +112,7 @@ impl Fate {
         }
     }
 
-    /// The fate of the alarms that a rule takes, if nothing holds it.
+    /// The disposition of the alarms that a rule takes, if nothing holds it.
     pub(crate) fn meant_by_alarm(rule: &AlarmRule) -> Self {
         Self::meant(AlarmOutcome::from(rule.effect()))
     }
@@ -143,7 +143,7 @@ impl Fate {
     }
 }
 
-/// How a finding's fate differs under another policy, most consequential first.
+/// How a finding's disposition differs under another policy, most consequential first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Change {
@@ -220,24 +220,26 @@ impl Change {
         to: &Decision<'_, '_>,
         own: AlertSeverity,
     ) -> Option<Self> {
-        let (before, after) = (Fate::of(from), Fate::of(to));
+        let (before, after) = (Disposition::of(from), Disposition::of(to));
         let found = match (before, after) {
-            (Fate::AlreadySuppressed, _) | (Fate::NeedsLookup, Fate::NeedsLookup) => return None,
-            (Fate::Mitigate, Fate::Mitigate) => {
+            (Disposition::AlreadySuppressed, _) | (Disposition::NeedsLookup, Disposition::NeedsLookup) => {
+                return None;
+            }
+            (Disposition::Mitigate, Disposition::Mitigate) => {
                 (actions(from) != actions(to)).then_some(Self::MitigatedOtherwise)
             }
             // Nothing unknown lets anything happen, but what is known here does.
-            (_, Fate::Mitigate) => Some(Self::NewlyMitigated),
-            (Fate::NeedsLookup, _) | (_, Fate::NeedsLookup) => Some(Self::NeedsLookup),
-            (Fate::Mitigate, _) => Some(Self::NoLongerMitigated),
-            (Fate::Suppress, Fate::Suppress) => {
+            (_, Disposition::Mitigate) => Some(Self::NewlyMitigated),
+            (Disposition::NeedsLookup, _) | (_, Disposition::NeedsLookup) => Some(Self::NeedsLookup),
+            (Disposition::Mitigate, _) => Some(Self::NoLongerMitigated),
+            (Disposition::Suppress, Disposition::Suppress) => {
                 (from.ends_at() != to.ends_at()).then_some(Self::SuppressedOtherwise)
             }
-            (_, Fate::Suppress) => Some(Self::NewlySuppressed),
-            (Fate::Suppress, _) => Some(Self::NoLongerSuppressed),
-            (Fate::Silent, Fate::Silent) => None,
-            (_, Fate::Silent) => Some(Self::NewlySilent),
-            (Fate::Silent, _) => Some(Self::Alert),
+            (_, Disposition::Suppress) => Some(Self::NewlySuppressed),
+            (Disposition::Suppress, _) => Some(Self::NoLongerSuppressed),
+            (Disposition::Silent, Disposition::Silent) => None,
+            (_, Disposition::Silent) => Some(Self::NewlySilent),
+            (Disposition::Silent, _) => Some(Self::Alert),
             _ => (alert(from, own) != alert(to, own)).then_some(Self::Alert),
         };
         found.or((before != after || from.rule != to.rule).then_some(Self::RuleOnly))
@@ -246,20 +248,20 @@ impl Change {
     /// What changes from one decision on an alarm to another, if anything does. Where both need a lookup nobody can say:
     /// that is no change, and counted by whoever asks.
     pub(crate) fn between_alarms(from: &AlarmDecision<'_, '_>, to: &AlarmDecision<'_, '_>) -> Option<Self> {
-        let (before, after) = (Fate::of_alarm(from), Fate::of_alarm(to));
+        let (before, after) = (Disposition::of_alarm(from), Disposition::of_alarm(to));
         let otherwise = from.outcome != to.outcome;
         let found = match (before, after) {
-            (Fate::NeedsLookup, Fate::NeedsLookup) => return None,
-            (Fate::Mitigate, Fate::Mitigate) => otherwise.then_some(Self::MitigatedOtherwise),
+            (Disposition::NeedsLookup, Disposition::NeedsLookup) => return None,
+            (Disposition::Mitigate, Disposition::Mitigate) => otherwise.then_some(Self::MitigatedOtherwise),
             // Nothing unknown lets anything happen, but what is known here does.
-            (_, Fate::Mitigate) => Some(Self::NewlyMitigated),
-            (Fate::NeedsLookup, _) | (_, Fate::NeedsLookup) => Some(Self::NeedsLookup),
-            (Fate::Mitigate, _) => Some(Self::NoLongerMitigated),
-            (Fate::Verify, Fate::Verify) => otherwise.then_some(Self::VerifiedOtherwise),
-            (_, Fate::Verify) => Some(Self::NewlyVerified),
-            (Fate::Verify, _) => Some(Self::NoLongerVerified),
-            (Fate::Silent, Fate::Silent) => None,
-            (_, Fate::Silent) => Some(Self::NewlySilent),
+            (_, Disposition::Mitigate) => Some(Self::NewlyMitigated),
+            (Disposition::NeedsLookup, _) | (_, Disposition::NeedsLookup) => Some(Self::NeedsLookup),
+            (Disposition::Mitigate, _) => Some(Self::NoLongerMitigated),
+            (Disposition::Verify, Disposition::Verify) => otherwise.then_some(Self::VerifiedOtherwise),
+            (_, Disposition::Verify) => Some(Self::NewlyVerified),
+            (Disposition::Verify, _) => Some(Self::NoLongerVerified),
+            (Disposition::Silent, Disposition::Silent) => None,
+            (_, Disposition::Silent) => Some(Self::NewlySilent),
             // Both are reported: what holds a rule changes no alert, only why there is one.
             _ => otherwise.then_some(Self::Alert),
         };

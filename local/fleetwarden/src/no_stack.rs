@@ -1,7 +1,7 @@
-//! Where AWS would be, for a function that runs without a stack: every call is answered that there is none.
+//! An endpoint in place of AWS, for a function that runs without a stack: it refuses every call with what to do.
 //!
-//! A function that cannot reach its endpoint tries again and ends in words about connections. Refused by name, it says what
-//! is missing in its own words.
+//! A function that cannot reach its endpoint tries again and ends with an error about connections. Refused by name, it says
+//! what is missing.
 
 use anyhow::{Context as _, Result};
 use http_body_util::Full;
@@ -20,18 +20,18 @@ use tokio::task::JoinSet;
 /// The code of the error.
 const CODE: &str = "NoStack";
 /// What to do.
-pub(crate) const WORDS: &str = "there is no stack: fleetwarden up brings one up on this machine and prints the variables \
+pub(crate) const HINT: &str = "there is no stack: fleetwarden up brings one up on this machine and prints the variables \
      by which its functions are reached";
 
-/// An endpoint of AWS that does nothing. Dropping it stops it.
+/// An endpoint that refuses every call. Dropping it stops it.
 #[derive(Debug)]
-pub(crate) struct Nowhere {
+pub(crate) struct NoStack {
     address: SocketAddr,
     asked: Arc<AtomicBool>,
     _tasks: JoinSet<()>,
 }
 
-impl Nowhere {
+impl NoStack {
     /// Listens on a free port of loopback.
     pub(crate) async fn start() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free port")?;
@@ -70,9 +70,9 @@ async fn accept(listener: TcpListener, asked: Arc<AtomicBool>) {
 fn refused(request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let body = if kind.starts_with("application/x-www-form-urlencoded") {
-        format!("<ErrorResponse><Error><Code>{CODE}</Code><Message>{WORDS}</Message></Error></ErrorResponse>")
+        format!("<ErrorResponse><Error><Code>{CODE}</Code><Message>{HINT}</Message></Error></ErrorResponse>")
     } else {
-        serde_json::json!({"__type": CODE, "message": WORDS}).to_string()
+        serde_json::json!({"__type": CODE, "message": HINT}).to_string()
     };
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = hyper::StatusCode::BAD_REQUEST;
@@ -88,8 +88,8 @@ mod tests {
 
     #[tokio::test]
     async fn every_call_is_answered_in_its_protocol() {
-        let nowhere = Nowhere::start().await.unwrap();
-        assert!(!nowhere.was_asked());
+        let no_stack = NoStack::start().await.unwrap();
+        assert!(!no_stack.was_asked());
         for (kind, begins) in [
             ("application/x-amz-json-1.0", "{\"__type\":\"NoStack\",\"message\":\"there is no stack"),
             (
@@ -98,11 +98,11 @@ mod tests {
             ),
         ] {
             let request =
-                Request::post(nowhere.url()).header("content-type", kind).body(Full::default()).unwrap();
+                Request::post(no_stack.url()).header("content-type", kind).body(Full::default()).unwrap();
             let reply = Http::new().exchange(request, Duration::from_secs(5)).await.unwrap();
             assert_eq!((reply.status, reply.header("x-amzn-errortype")), (400, Some("NoStack")));
             assert!(String::from_utf8_lossy(&reply.body).starts_with(begins), "{:?}", reply.body);
         }
-        assert!(nowhere.was_asked());
+        assert!(no_stack.was_asked());
     }
 }

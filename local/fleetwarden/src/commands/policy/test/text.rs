@@ -3,8 +3,28 @@
 use super::super::explanation;
 use super::expect::{Difference, Failure};
 use super::{Counts, Ran, Results, Suite};
+use crate::output::{BAD, GOOD, Painted, Table};
 use fleetwarden_core::untrusted::visible;
 use std::fmt::Write as _;
+
+const PASSED: &str = "  ✓";
+const FAILED: &str = "  ✗";
+
+/// The results with the marks of cases in color.
+pub(super) fn painted(results: &Results) -> Painted {
+    let mut painted = Painted::default();
+    for (at, line) in text(results).lines().enumerate() {
+        if at > 0 {
+            painted.push("\n");
+        }
+        let mark = [(PASSED, GOOD), (FAILED, BAD)].into_iter().find(|(mark, _)| line.starts_with(mark));
+        match mark.and_then(|(mark, style)| Some((mark, style, line.strip_prefix(mark)?))) {
+            Some((mark, style, rest)) => painted.push_styled(style, mark).push(rest),
+            None => painted.push(line),
+        };
+    }
+    painted
+}
 
 /// Every case, every difference with its explanation, the sums, and the rules that no case reached.
 pub(super) fn text(results: &Results) -> String {
@@ -51,10 +71,10 @@ fn told_of(suite: &Suite, out: &mut String) {
                 let name = visible(name);
                 match failure {
                     None => {
-                        let _ = writeln!(out, "  ✓ {name}");
+                        let _ = writeln!(out, "{PASSED} {name}");
                     }
                     Some(failure) => {
-                        let _ = writeln!(out, "  ✗ {name} (line {})", place.line);
+                        let _ = writeln!(out, "{FAILED} {name} (line {})", place.line);
                         let _ = writeln!(out, "{}", indented(&differences(failure)));
                         let _ = writeln!(out, "\n{}\n", indented(failure.why.trim_end()));
                     }
@@ -69,12 +89,11 @@ fn told_of(suite: &Suite, out: &mut String) {
 
 /// What was expected beside what came out, a key a line.
 pub(super) fn differences(failure: &Failure) -> String {
-    let mut table = explanation::table();
-    table.set_header(["", "expected", "got"]);
+    let mut table = Table::new(["", "expected", "got"]);
     for Difference { key, expected, got } in &failure.differences {
-        table.add_row([key, &*visible(expected), &*visible(got)]);
+        table.row([key, &*visible(expected), &*visible(got)]);
     }
-    explanation::laid_out(&table)
+    explanation::laid_out(&table, explanation::OF_TEST)
 }
 
 fn indented(text: &str) -> String {
