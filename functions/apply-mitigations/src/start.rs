@@ -189,7 +189,7 @@ impl ApplyMitigations {
     pub(crate) async fn set_aside(
         &self,
         message: &MitigationMessage,
-        settled: &Settled<'_>,
+        settled: &Settled<'_, MitigationRequest>,
     ) -> Result<Aside, Error> {
         let request = &message.request;
         let now = self.consumer.clock.now();

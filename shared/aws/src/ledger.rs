@@ -31,7 +31,9 @@ pub use crate::ledger::query::IndexKey;
 pub use crate::ledger::query::MITIGATIONS;
 pub use crate::ledger::query::Page;
 pub use crate::ledger::query::Range;
+pub(crate) use crate::ledger::transaction::Condition;
 pub(crate) use crate::ledger::transaction::Transaction;
+pub(crate) use crate::ledger::transaction::Unmet;
 pub(crate) use crate::ledger::transaction::pause;
 
 /// How long an item stays: longer than Device Defender keeps a finding (90 days).

@@ -2,7 +2,7 @@
 //! [`hold`](crate::hold). Whether the alarm lasts is asked when it opens.
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::mitigations::AlarmsSettled;
+use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alarm::message::AlarmMitigationMessage;
 use fleetwarden_core::alarm::message::AlarmMitigationRequest;
@@ -33,11 +33,8 @@ impl ApplyMitigations {
         }
         if known != Some(until) {
             let request = &message.alarms;
-            let held = AlarmsSettled {
-                reason: Some(reason),
-                until: Some(until),
-                ..AlarmsSettled::new(request, State::Held)
-            };
+            let held =
+                Settled { reason: Some(reason), until: Some(until), ..Settled::new(request, State::Held) };
             match self.set_alarms_aside(&message, &held).await? {
                 // What other tasks have is held all the same: they may yet be refused.
                 Aside::Yes | Aside::Nothing => {}
@@ -69,8 +66,7 @@ impl ApplyMitigations {
         reason: &str,
     ) -> Result<bool, Error> {
         let request = &message.alarms;
-        let superseded =
-            AlarmsSettled { reason: Some(reason), ..AlarmsSettled::new(request, State::Superseded) };
+        let superseded = Settled { reason: Some(reason), ..Settled::new(request, State::Superseded) };
         match self.set_alarms_aside(message, &superseded).await? {
             Aside::Yes => {}
             Aside::Nothing => return self.no_alarms_left(message).await.map(|()| false),

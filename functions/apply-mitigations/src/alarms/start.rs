@@ -6,8 +6,8 @@
 //! as it is.
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::mitigations::AlarmClaim;
-use fleetwarden_aws::mitigations::AlarmsSettled;
+use fleetwarden_aws::mitigations::Claim;
+use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_core::alarm::Action;
@@ -118,23 +118,23 @@ impl ApplyMitigations {
             return Ok(());
         }
         let left_out: Vec<ViolationRef> = parts.left_out.iter().map(|out| out.violation.clone()).collect();
-        let claimed = AlarmsSettled {
-            violations: Some(&parts.wanted),
+        let claimed = Settled {
+            target: Some(&parts.wanted),
             reason: reason.as_deref(),
             left_out: &left_out,
             additions: Some(&parts.additions),
-            ..AlarmsSettled::new(request, State::Claimed)
+            ..Settled::new(request, State::Claimed)
         };
         let Some(claim) = self.claim_once(request, &claimed).await? else {
             return self.started_alarms(message).await;
         };
-        if let (Some(reason), AlarmClaim::Taken(_) | AlarmClaim::Nothing) = (&reason, &claim) {
+        if let (Some(reason), Claim::Taken(_) | Claim::Nothing) = (&reason, &claim) {
             self.leave_out(request, &parts, reason).await?;
         }
         let violations = match claim {
-            AlarmClaim::Taken(violations) => violations,
-            AlarmClaim::Nothing => return self.no_alarms_left(&message).await,
-            AlarmClaim::Known(state) => {
+            Claim::Taken(violations) => violations,
+            Claim::Nothing | Claim::Overtaken(_) => return self.no_alarms_left(&message).await,
+            Claim::Known(state) => {
                 known(request, state);
                 return Ok(());
             }
@@ -160,15 +160,15 @@ impl ApplyMitigations {
     async fn claim_once(
         &self,
         request: &AlarmMitigationRequest,
-        claimed: &AlarmsSettled<'_>,
-    ) -> Result<Option<AlarmClaim>, Error> {
+        claimed: &Settled<'_, AlarmMitigationRequest>,
+    ) -> Result<Option<Claim<Vec<ViolationRef>>>, Error> {
         let now = self.consumer.clock.now();
-        match self.mitigations.claim_alarms(request, claimed, now).await? {
-            AlarmClaim::Known(State::Claimed) => {
+        match self.mitigations.claim(request, claimed, now).await? {
+            Claim::Known(State::Claimed) => {
                 if task::describe(&self.detect, &request.task_id()).await?.is_some() {
                     return Ok(None);
                 }
-                self.mitigations.claim_alarms_again(request, claimed, now).await.map(Some)
+                self.mitigations.claim_again(request, claimed, now).await.map(Some)
             }
             claim => Ok(Some(claim)),
         }
@@ -237,7 +237,7 @@ impl ApplyMitigations {
         instead: Option<&str>,
     ) -> Result<(), Error> {
         let request = &message.alarms;
-        let observed = AlarmsSettled { reason: instead, ..AlarmsSettled::new(request, State::Observed) };
+        let observed = Settled { reason: instead, ..Settled::new(request, State::Observed) };
         match self.set_alarms_aside(&message, &observed).await? {
             Aside::Yes => {}
             Aside::Nothing => return self.no_alarms_left(&message).await,
@@ -264,22 +264,22 @@ impl ApplyMitigations {
     pub(super) async fn set_alarms_aside(
         &self,
         message: &AlarmMitigationMessage,
-        settled: &AlarmsSettled<'_>,
+        settled: &Settled<'_, AlarmMitigationRequest>,
     ) -> Result<Aside, Error> {
         let request = &message.alarms;
         let now = self.consumer.clock.now();
-        match self.mitigations.set_alarms_aside(request, settled, now).await? {
-            AlarmClaim::Taken(_) => Ok(Aside::Yes),
-            AlarmClaim::Nothing => Ok(Aside::Nothing),
-            AlarmClaim::Known(State::Claimed) => {
+        match self.mitigations.set_aside(request, settled, now).await? {
+            Claim::Taken(_) => Ok(Aside::Yes),
+            Claim::Nothing | Claim::Overtaken(_) => Ok(Aside::Nothing),
+            Claim::Known(State::Claimed) => {
                 if task::describe(&self.detect, &request.task_id()).await?.is_some() {
                     self.started_alarms(message.clone()).await?;
                     return Ok(Aside::No);
                 }
-                self.mitigations.settle_alarms(request, settled, now).await?;
+                self.mitigations.settle(request, settled, now).await?;
                 Ok(Aside::Yes)
             }
-            AlarmClaim::Known(state) => {
+            Claim::Known(state) => {
                 known(request, state);
                 Ok(Aside::No)
             }
@@ -320,8 +320,8 @@ impl ApplyMitigations {
             return self.started_alarms(message).await;
         }
         let request = message.alarms;
-        let given_up = AlarmsSettled { reason: Some(reason), ..AlarmsSettled::new(&request, State::GivenUp) };
-        self.mitigations.settle_alarms(&request, &given_up, self.consumer.clock.now()).await?;
+        let given_up = Settled { reason: Some(reason), ..Settled::new(&request, State::GivenUp) };
+        self.mitigations.settle(&request, &given_up, self.consumer.clock.now()).await?;
         self.alerts.raise(&alerts::given_up(&request, reason)).await?;
         // When it is sent again from where it is parked, it waits anew.
         let parked = AlarmMitigationMessage::new(request, AlarmStep::Start);
@@ -335,7 +335,7 @@ impl ApplyMitigations {
     async fn refuse_alarms(
         &self,
         request: &AlarmMitigationRequest,
-        violations: Option<&[ViolationRef]>,
+        violations: Option<&Vec<ViolationRef>>,
         reason: String,
         alert: &Alert,
     ) -> Result<(), Error> {
@@ -348,7 +348,7 @@ impl ApplyMitigations {
     async fn unable_alarms(
         &self,
         request: &AlarmMitigationRequest,
-        violations: &[ViolationRef],
+        violations: &Vec<ViolationRef>,
         why: Unable,
         reason: &str,
     ) -> Result<(), Error> {
@@ -361,17 +361,14 @@ impl ApplyMitigations {
     async fn settle_alarms_refused(
         &self,
         request: &AlarmMitigationRequest,
-        violations: Option<&[ViolationRef]>,
+        violations: Option<&Vec<ViolationRef>>,
         reason: &str,
     ) -> Result<(), Error> {
         // What a message says of a command's task is not written over what the command wrote.
         if let Origin::Rule(_) = request.origin {
-            let refused = AlarmsSettled {
-                violations,
-                reason: Some(reason),
-                ..AlarmsSettled::new(request, State::Refused)
-            };
-            self.mitigations.settle_alarms(request, &refused, self.consumer.clock.now()).await?;
+            let refused =
+                Settled { target: violations, reason: Some(reason), ..Settled::new(request, State::Refused) };
+            self.mitigations.settle(request, &refused, self.consumer.clock.now()).await?;
         }
         Ok(())
     }

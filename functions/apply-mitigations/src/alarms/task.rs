@@ -24,7 +24,7 @@ const PAGE: i32 = 250;
 pub(super) async fn start(
     iot: &Client,
     request: &AlarmMitigationRequest,
-    violations: &[ViolationRef],
+    violations: &Vec<ViolationRef>,
 ) -> Result<Started, Error> {
     let id = request.task_id();
     let ids = violations.iter().map(|violation| violation.violation_id.clone()).collect();
