@@ -9,6 +9,7 @@
 //! Only what a rule decided is started here. A command starts its task itself, after a gate of its own, so a message
 //! that has one started is not from it.
 
+use fleetwarden_aws::Error;
 use fleetwarden_core::alarm::message::AlarmMitigationRequest;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
@@ -20,6 +21,8 @@ use fleetwarden_core::names::is_name;
 use fleetwarden_core::policy::Calendar;
 use fleetwarden_core::policy::Closed;
 use fleetwarden_core::policy::Mode;
+use fleetwarden_core::policy::Policy;
+use fleetwarden_core::policy::Windows;
 use fleetwarden_core::timestamp::Millis;
 
 /// How many actions a check can have (`auditCheckToActionsMapping`).
@@ -116,6 +119,13 @@ pub(crate) fn gate(
             Admission::Observe { instead }
         }
     }
+}
+
+/// The windows of a policy. The zone was there when the function started: were it not, nothing could say that a window
+/// is open.
+pub(crate) fn calendar(policy: &Policy) -> Result<Option<Calendar<'_>>, Error> {
+    let calendar = policy.windows().map(Windows::calendar).transpose();
+    calendar.map_err(|unknown| Error::Later(unknown.what))
 }
 
 /// The limits of one task (`StartAuditMitigationActionsTask`). Triage keeps them; what does not is not its.

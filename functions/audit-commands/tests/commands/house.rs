@@ -4,18 +4,15 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use apply_mitigations::ApplyMitigations;
-use apply_mitigations::Room;
+use apply_mitigations::Services;
 use audit_commands::AuditCommands;
 use audit_commands::Failure;
 use fleetwarden_aws::Error;
-use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::emit;
-use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_commands::testing::Desk;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
@@ -68,22 +65,19 @@ pub(crate) fn house_with(policy: &'static str) -> House {
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), "dead-letters".into());
     let rule = format!("{{ name: rule, match: {{ check: {SHARED} }}, mitigate: {{ actions: [tell] }} }}");
-    let apply_mitigations = ApplyMitigations {
+    let apply_mitigations = ApplyMitigations::new(Services {
         account: ACCOUNT.into(),
-        iot: shared.iot_api(),
-        detect: shared.iot(),
-        groups: ThingGroups::new(shared.iot()),
-        alarms: Alarms::new(ledger.clone()),
+        region: "us-east-1".into(),
+        iot: shared.iot(),
+        registry: shared.iot_api(),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
-        mitigations: Mitigations::new(ledger.clone()),
-        alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger, cloud.clock()),
+        alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger.clone(), cloud.clock()),
+        ledger,
         policy: Policy::parse(format!("version: 1\nmode: enforce\nrules: [{rule}]\n").as_bytes()).unwrap(),
-        room: Room::default(),
-        alarm_room: Room::default(),
         follow_up_seconds: 60,
         consumer: Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 },
         emit,
-    };
+    });
     House { desk, function, apply_mitigations }
 }
 

@@ -360,7 +360,7 @@ async fn follow(house: &House, message: &MitigationMessage) -> Value {
 
 /// The request of a rule for the findings that a command's follow-up is about.
 pub(crate) fn of_a_rule(house: &House, message: &MitigationMessage) -> MitigationRequest {
-    let policy = Some(house.apply_mitigations.policy.hash().to_owned());
+    let policy = Some(house.apply_mitigations.policy().hash().to_owned());
     let mut request =
         MitigationRequest { origin: Origin::Rule("rule".to_owned()), policy, ..message.request.clone() };
     if let Target::Findings(findings) = &mut request.target {

@@ -1,0 +1,14 @@
+//! The function on services in memory: one file a subject.
+
+mod admission;
+mod alarms;
+mod follow;
+mod hold;
+mod order;
+mod refusals;
+mod results;
+mod revalidate;
+mod service;
+mod setup;
+mod start;
+mod windows;
