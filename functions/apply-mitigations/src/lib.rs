@@ -31,6 +31,7 @@ mod room;
 mod services;
 mod settle;
 mod start;
+mod steps;
 mod task;
 mod work;
 

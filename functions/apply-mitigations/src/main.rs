@@ -23,20 +23,21 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let ledger = Ledger::new(aws.dynamodb(), common.ledger_table);
     let alerts = Alerts::new(aws.sns(), common.alert_topic, ledger.clone(), clock.clone());
     let parking = Queue::new(aws.sqs(), common.dead_letter_queue);
-    let function = &ApplyMitigations::new(Services {
+    let policy = policy::load_with_windows(&alerts).await?;
+    // One record at a time: the account has ten calls a second for this, and ten tasks at once.
+    let consumer = Consumer { function: "apply-mitigations", parking, clock, parallel: 1 };
+    let services = Services {
         account: common.account,
         region: common.region,
         iot: aws.iot(),
         registry: aws.iot_api(),
         queue: Queue::new(aws.sqs(), settings::required("MITIGATION_QUEUE_URL")?),
-        policy: policy::load_with_windows(&alerts).await?,
         follow_up_seconds: settings::seconds("FOLLOW_UP_SECONDS", 60)?,
-        // One record at a time: the account has ten calls a second for this, and ten tasks at once.
-        consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
         emit: telemetry::emit,
         ledger,
         alerts,
-    });
+    };
+    let function = &ApplyMitigations::new(services, policy, consumer);
     lambda_runtime::run(service_fn(async move |event: LambdaEvent<SqsEvent>| {
         function.handle(event.payload, &event.context).await
     }))

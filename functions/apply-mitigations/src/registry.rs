@@ -1,7 +1,6 @@
 //! The AWS IoT registry, opened for each message: what one message has asked for, another asks again.
 
 use fleetwarden_aws::iot_api::IotApi;
-use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
 
 /// How a registry is opened.
@@ -15,6 +14,6 @@ pub(crate) struct RegistryOf {
 impl RegistryOf {
     /// A registry that has been asked nothing.
     pub(crate) fn open(&self) -> Registry {
-        Registry::new(self.iot.clone(), Pace::Patient, &self.account, &self.region)
+        Registry::new(self.iot.clone(), fleetwarden_aws::registry::Pace::Patient, &self.account, &self.region)
     }
 }

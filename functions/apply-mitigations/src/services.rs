@@ -1,13 +1,11 @@
-//! What the function needs from outside.
+//! What the function needs from outside, besides its policy and how it takes batches.
 
 use fleetwarden_aws::alerts::Alerts;
-use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_core::policy::Policy;
 
-/// Clients, clock and settings.
+/// Clients and settings.
 pub struct Services {
     /// The account whose findings and alarms may be mitigated: 12 digits.
     pub account: String,
@@ -23,12 +21,8 @@ pub struct Services {
     pub queue: Queue,
     /// Where people are alerted.
     pub alerts: Alerts,
-    /// What the operator allows now; a message was decided under the policy of its time.
-    pub policy: Policy,
     /// How long a message waits first, in seconds; then twice as long, and so on.
     pub follow_up_seconds: u32,
-    /// How batches are taken.
-    pub consumer: Consumer,
     /// Takes a metric line.
     pub emit: fn(&str),
 }

@@ -1,7 +1,7 @@
 //! The last step: what a task has put into groups is taken out again when the alarm has been clear for long enough.
 //!
 //! A chain of messages, at most 15 minutes apart, looks at the ledger until nothing of the task is left to release. Each
-//! violation is counted by itself ([`Count`]): from the end of its alarm, and anew from the moment at which another
+//! violation is counted by itself ([`Count`]): from the end of its alarm, and again from the moment at which another
 //! raise of the same device and behavior was noticed, or its end. So it never counts too long a time, and at most a
 //! quarter of an hour too short a one. The count is in the ledger, beside what became of the violation.
 //!

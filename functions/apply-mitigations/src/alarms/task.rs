@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use aws_sdk_iot::Client;
 use aws_sdk_iot::types::DetectMitigationActionExecution;
+use aws_sdk_iot::types::DetectMitigationActionsTaskStatus;
 use aws_sdk_iot::types::DetectMitigationActionsTaskSummary;
 use aws_sdk_iot::types::DetectMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
@@ -21,7 +22,7 @@ const PAGE: i32 = 250;
 
 impl Task for DetectMitigationActionsTaskSummary {
     fn status(&self) -> Option<&str> {
-        self.task_status().map(|status| status.as_str())
+        self.task_status().map(DetectMitigationActionsTaskStatus::as_str)
     }
 
     fn started_at(&self) -> Option<Millis> {
@@ -37,7 +38,7 @@ impl Task for DetectMitigationActionsTaskSummary {
 pub(super) async fn start(
     iot: &Client,
     request: &AlarmMitigationRequest,
-    violations: &Vec<ViolationRef>,
+    violations: &[ViolationRef],
 ) -> Result<Started, Error> {
     let id = request.task_id();
     let ids = violations.iter().map(|violation| violation.violation_id.clone()).collect();

@@ -51,17 +51,17 @@ pub(crate) fn ended(request: &AlarmMitigationRequest, state: State, results: &[V
     }
     let more = bad.len().saturating_sub(NAMED);
     if more > 0 {
-        description.push(text!("\n- and {} more; the ledger has them all", more));
+        description.push(text!("\n- and {} more: all of them are in the ledger", more));
     }
     let severity = if state == State::Canceled { AlertSeverity::Medium } else { AlertSeverity::High };
     let steps: &[&'static str] = match state {
         State::Canceled => &[
-            "If it was canceled on purpose, nothing is left to do: what was applied stays applied.",
-            "Else put the devices into the group by hand.",
+            "If it was canceled on purpose, there is nothing to do: the actions that were applied stay applied.",
+            "Otherwise put the devices into the group by hand.",
         ],
         _ => &[
-            "See whether the role of each mitigation action allows iot:AddThingToThingGroup, and whether a device is in 10 groups or in another one of the same hierarchy.",
-            "Put the devices into the group by hand. What a failed action, or a person, has added is not released.",
+            "Check that the role of each mitigation action allows iot:AddThingToThingGroup, and that no device is in 10 groups already or in another one of the same hierarchy.",
+            "Put the devices into the group by hand. Groups that a failed action or a person added are not released.",
         ],
     };
     alert(request, state.as_str(), severity, title, description, steps)
@@ -76,13 +76,13 @@ fn refused(request: &AlarmMitigationRequest, reason: &str) -> Alert {
         text!("{}: a mitigation of {} was refused", of(request), devices(request)),
         text!("{}\nNothing was changed. `{}`", about(request), reason),
         &[
-            "See whether the mitigation actions that the rule names exist in this account and region and are of the type ADD_THINGS_TO_THING_GROUP.",
+            "Check that the mitigation actions of the rule exist in this account and region and are of the type ADD_THINGS_TO_THING_GROUP.",
             "Then redrive the mitigation dead-letter queue: the same task starts if the alarm still lasts.",
         ],
     )
 }
 
-/// The policy has windows, and none opens for over a year. Told once for a rule and behavior.
+/// The policy has windows, and none opens for over a year. Raised once for a rule and behavior.
 fn shut(request: &AlarmMitigationRequest, reason: &str) -> Alert {
     of_rule(
         request,
@@ -100,7 +100,7 @@ fn shut(request: &AlarmMitigationRequest, reason: &str) -> Alert {
     )
 }
 
-/// The policy's windows hold the task for longer than a day. Told once for a rule and behavior.
+/// The policy's windows hold the task for longer than a day. Raised once for a rule and behavior.
 fn held(request: &AlarmMitigationRequest, reason: &str) -> Alert {
     let alert = alert(
         request,
@@ -114,7 +114,7 @@ fn held(request: &AlarmMitigationRequest, reason: &str) -> Alert {
         ),
         &[
             "If it cannot wait, change `windows` in the policy file and deploy it: what waits starts within 15 minutes.",
-            "Else nothing is left to do: it starts when the window opens, if the alarm still lasts.",
+            "Otherwise there is nothing to do: it starts when the window opens, if the alarm still lasts.",
         ],
     );
     Alert { kind: Kind::MitigationHeld, ..of_rule(request, alert) }
@@ -126,15 +126,15 @@ fn left_out(request: &AlarmMitigationRequest, policy: &str, reason: &str) -> Ale
         request,
         &format!("left out by {policy}"),
         AlertSeverity::Medium,
-        text!("{}: not all that was to be mitigated starts", of(request)),
+        text!("{}: some violations are not mitigated", of(request)),
         text!(
-            "{}\nEach violation is asked about again right before the start. Now: `{}` The same may be true of other \
+            "{}\nEach violation is checked again right before the start. Now: `{}` The same may be true of other \
              mitigations of this rule; the ledger and the log have each.",
             about(request),
             reason
         ),
         &[
-            "If the policy, or the device, was changed for this, nothing is left to do: nothing was changed in the fleet.",
+            "If you changed the policy, or the device, for this, there is nothing to do: nothing was changed in the fleet.",
             "Otherwise correct the policy file and deploy it, and put the device into the group by hand if it cannot wait.",
         ],
     );
@@ -191,7 +191,7 @@ fn lost(request: &AlarmMitigationRequest) -> Alert {
         AlertSeverity::High,
         text!("{}: a mitigation task is gone", of(request)),
         text!(
-            "{}\nThe service does not know the task any more, so what it changed is not known and is not released.",
+            "{}\nThe service does not know the task any more: what it changed is unknown and is not released.",
             about(request)
         ),
         &["See which groups the devices are in, and in CloudTrail what the roles of its actions did."],
@@ -211,18 +211,18 @@ pub(crate) fn released(
         AlertSeverity::Low,
         text!("{}: `{}` is released", of(request), thing),
         text!(
-            "{}\nThe alarm of `{}` (violation `{}`) has been clear for the time that its rule says: it was taken out of {}, into which the mitigation had put it.",
+            "{}\nThe alarm of `{}` (violation `{}`) has been clear for as long as its rule says. It was removed from {}, to which the mitigation had added it.",
             about(request),
             thing,
             violation.violation_id,
             named(groups)
         ),
-        &["Nothing is left to do. If it was not fixed, a new alarm mitigates it again."],
+        &["There is nothing to do. If the cause was not fixed, the next alarm mitigates it again."],
     );
     Alert { kind: Kind::MitigationReleased, ..alert }
 }
 
-/// A thing could not be taken out of a group. Told once for a violation and group.
+/// A thing could not be taken out of a group. Raised once for a violation and group.
 pub(crate) fn release_refused(
     request: &AlarmMitigationRequest,
     violation: &ViolationRef,
@@ -236,7 +236,7 @@ pub(crate) fn release_refused(
         AlertSeverity::Medium,
         text!("{}: `{}` cannot be released", of(request), thing),
         text!(
-            "{}\nThe alarm of `{}` has been clear for long enough, and it stays in `{}`: `{}` It is tried again every 15 minutes, for 90 days after the task.",
+            "{}\nThe alarm of `{}` has been clear for long enough, but it is still in `{}`: `{}` Fleetwarden tries again every 15 minutes, for 90 days after the task.",
             about(request),
             thing,
             group,
@@ -244,7 +244,7 @@ pub(crate) fn release_refused(
         ),
         &[
             "Deploy the stack with AllowMitigation=true: apply-mitigations needs iot:RemoveThingFromThingGroup.",
-            "Or take the thing out of the group by hand.",
+            "Or remove the thing from the group by hand.",
         ],
     )
 }
@@ -252,13 +252,13 @@ pub(crate) fn release_refused(
 /// Things stay in their groups: what was to be released could not be within 90 days.
 pub(crate) fn kept(request: &AlarmMitigationRequest, violations: &[&ViolationRef]) -> Alert {
     let mut description = about(request);
-    description.push("\nFor 90 days their alarms were not clear for long enough, or the policy did not release them. They stay in the groups, and nobody looks at them any more:");
+    description.push("\nFor 90 days their alarms were not clear for long enough, or the policy did not release them. They stay in the groups and are not checked any more:");
     for violation in violations.iter().take(NAMED) {
         description.push(text!("\n- `{}`", violation.thing));
     }
     let more = violations.len().saturating_sub(NAMED);
     if more > 0 {
-        description.push(text!("\n- and {} more; the ledger has them all", more));
+        description.push(text!("\n- and {} more: all of them are in the ledger", more));
     }
     alert(
         request,
@@ -266,7 +266,7 @@ pub(crate) fn kept(request: &AlarmMitigationRequest, violations: &[&ViolationRef
         AlertSeverity::Medium,
         text!("{}: {} not released within 90 days", of(request), violations.len()),
         description,
-        &["Look at each device, and take it out of the group by hand if it is well."],
+        &["Check each device, and remove it from the group by hand if it is in order."],
     )
 }
 

@@ -59,20 +59,20 @@ pub(crate) fn ended(
     }
     let more = usize::try_from(all.not_succeeded()).unwrap_or_default().saturating_sub(failures.len());
     if more > 0 && !failures.is_empty() {
-        description.push(text!("\n- and {} more; the ledger has them all", more));
+        description.push(text!("\n- and {} more: all of them are in the ledger", more));
     }
     let severity = if state == State::Canceled { AlertSeverity::Medium } else { AlertSeverity::High };
     let steps: &[&'static str] = match state {
         State::Canceled => &[
-            "If it was canceled on purpose, nothing is left to do: what was applied stays applied.",
-            "Else mitigate by hand what cannot wait: the next audit finds the rest again, under new ids.",
+            "If it was canceled on purpose, there is nothing to do: the actions that were applied stay applied.",
+            "Otherwise mitigate by hand what cannot wait: the next audit finds the rest again, under new ids.",
         ],
         State::Completed => &[
-            "Findings that are suppressed, or that the task's filter passes over, are skipped: see whether that is meant.",
-            "Else mitigate them by hand, or wait for the next audit, which finds them again.",
+            "Device Defender skips findings that are suppressed, and those that the task's filter leaves out: check that this is intended.",
+            "Otherwise mitigate them by hand, or wait for the next audit, which finds them again.",
         ],
         _ => &[
-            "See whether the role of each mitigation action allows what the action does; Device Defender assumes it.",
+            "Check that the role of each mitigation action allows what the action does: Device Defender assumes this role.",
             "Mitigate by hand what cannot wait: the next audit finds the rest again, under new ids.",
         ],
     };
@@ -103,13 +103,13 @@ fn refused(request: &MitigationRequest, reason: &str) -> Alert {
         text!("{}: a mitigation of {} was refused", request.check, findings(request)),
         text!("{}\nNothing was changed. `{}`", about(request), reason),
         &[
-            "See whether the mitigation actions that the rule names exist in this account and region and fit the check.",
-            "Then redrive the mitigation dead-letter queue: the same task starts, and takes nothing twice.",
+            "Check that the mitigation actions of the rule exist in this account and region and can be used for this check.",
+            "Then redrive the mitigation dead-letter queue: the same task starts, and no finding is mitigated twice.",
         ],
     )
 }
 
-/// The policy has windows, and none opens for over a year. Told once for a rule of an audit.
+/// The policy has windows, and none opens for over a year. Raised once for a rule of an audit.
 fn shut(request: &MitigationRequest, reason: &str) -> Alert {
     Alert {
         about: of_rule(request, "shut"),
@@ -124,14 +124,14 @@ fn shut(request: &MitigationRequest, reason: &str) -> Alert {
                 reason
             ),
             &[
-                "Mend `windows` in the policy file and deploy it.",
+                "Correct `windows` in the policy file and deploy it.",
                 "Then redrive the mitigation dead-letter queue: the same tasks start when a window opens.",
             ],
         )
     }
 }
 
-/// The policy's windows hold the task for longer than a day. Told once for a rule of an audit.
+/// The policy's windows hold the task for longer than a day. Raised once for a rule of an audit.
 fn held(request: &MitigationRequest, reason: &str) -> Alert {
     Alert {
         kind: Kind::MitigationHeld,
@@ -142,13 +142,13 @@ fn held(request: &MitigationRequest, reason: &str) -> Alert {
             AlertSeverity::Medium,
             text!("{}: mitigations wait for more than a day", request.check),
             text!(
-                "{}\nIt is {}, and so is every mitigation of this rule and audit that comes before then.",
+                "{}\nIt is {}. So is every mitigation of this rule and audit that comes before then.",
                 about(request),
                 reason
             ),
             &[
                 "If it cannot wait, change `windows` in the policy file and deploy it: what waits starts within 15 minutes.",
-                "Else nothing is left to do: it starts when the window opens, unless a later audit of the check decides anew.",
+                "Otherwise there is nothing to do: it starts when the window opens, unless a later audit of the check decides again.",
             ],
         )
     }
@@ -162,10 +162,7 @@ fn left_out(request: &MitigationRequest, policy: &str, reason: &str) -> Alert {
             request,
             "left-out",
             AlertSeverity::Medium,
-            text!(
-                "{}: not all that was to be mitigated starts: the policy decides otherwise now",
-                request.check
-            ),
+            text!("{}: some findings are not mitigated: the policy decides differently now", request.check),
             text!(
                 "{}\nEach finding is decided on again right before its start. Now: `{}` The same may be true of other \
                  mitigations of this rule and audit; the ledger and the log have each.",
@@ -173,7 +170,7 @@ fn left_out(request: &MitigationRequest, policy: &str, reason: &str) -> Alert {
                 reason
             ),
             &[
-                "If the policy, or what is behind the findings, was changed for this, nothing is left to do: what is left out was not changed in the fleet.",
+                "If you changed the policy, or a thing, for this, there is nothing to do: the findings that are left out caused no change in the fleet.",
                 "Otherwise correct the policy file and deploy it: the next audit decides on what is still there.",
             ],
         )
@@ -190,7 +187,7 @@ fn given_up(request: &MitigationRequest, reason: &str) -> Alert {
         text!("{}\nNothing was changed. `{}`", about(request), reason),
         &[
             "Cancel mitigation tasks that hang: ten can run at once in an account and region.",
-            "Then redrive the mitigation dead-letter queue: it waits for another day. Findings are kept for 90 days; what is older does not start.",
+            "Then redrive the mitigation dead-letter queue: it waits for another day. Device Defender keeps findings for 90 days; older ones cannot be mitigated.",
         ],
     )
 }
@@ -217,7 +214,7 @@ fn endless(request: &MitigationRequest) -> Alert {
         text!("{}\nIt is not followed any more, so how it ends is not recorded.", about(request)),
         &[
             "Cancel the task: it is one of the ten that can run at once.",
-            "Run an audit of the check: what was not mitigated is found again.",
+            "Run an audit of the check: it finds again what was not mitigated.",
         ],
     )
 }
@@ -229,13 +226,10 @@ fn lost(request: &MitigationRequest) -> Alert {
         "lost",
         AlertSeverity::High,
         text!("{}: a mitigation task is gone", request.check),
-        text!(
-            "{}\nThe service does not know the task any more, so nobody can tell what it changed.",
-            about(request)
-        ),
+        text!("{}\nThe service does not know the task any more: what it changed is unknown.", about(request)),
         &[
-            "Look into CloudTrail for what the roles of its actions did.",
-            "Run an audit of the check: what was not mitigated is found again.",
+            "See in CloudTrail what the roles of its actions did.",
+            "Run an audit of the check: it finds again what was not mitigated.",
         ],
     )
 }

@@ -3,7 +3,7 @@
 //! The service tells it one finding at a time (`ListAuditMitigationActionsExecutions`), so it is asked only when not
 //! everything succeeded. What a finding is about is asked of the service as well, because a message could say anything:
 //! one by one for the 25 that a task names, and by the page (`ListAuditFindings`) for a whole check, which can have tens
-//! of thousands. Each certificate costs one call more (`ListPrincipalThings`): without it nobody could say afterwards
+//! of thousands. Each certificate costs one call more (`ListPrincipalThings`): without it no one could say afterwards
 //! which devices were cut off.
 //!
 //! A page is done by one message, and the next page by the next one of the follow-up's chain: so starts and other
@@ -85,7 +85,7 @@ impl End {
             && self.all.canceled == 0
     }
 
-    /// Whether each of so many findings succeeded for sure, so that nobody has to be asked.
+    /// Whether each of so many findings succeeded for sure, so that the service need not be asked.
     pub(crate) fn is_success_of(&self, findings: u64) -> bool {
         self.nothing_failed() && findings > 0 && u64::try_from(self.all.succeeded) == Ok(findings)
     }
@@ -212,7 +212,7 @@ impl Results {
     }
 }
 
-/// The names of the things behind a resource. None if nobody can say.
+/// The names of the things behind a resource. None if they are unknown.
 async fn things(resource: Option<&ResourceIdentifier>, registry: &Registry) -> Option<Vec<String>> {
     let wants = |things: &Things| Wanted { names: things.is_not_asked(), ..Wanted::default() };
     match registry.look_up(resource, wants).await {

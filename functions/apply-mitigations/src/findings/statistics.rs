@@ -24,7 +24,7 @@ impl Statistics {
         all.map(|(check, of)| (check.as_str(), Self::from(of))).collect()
     }
 
-    /// Without what nobody wanted mitigated: a task of a whole check skips what is suppressed and what has other reason
+    /// Without what was not to be mitigated: a task of a whole check skips what is suppressed and what has other reason
     /// codes than its own.
     pub(crate) const fn wanted(self, target: &Target) -> Self {
         match target {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use aws_sdk_iot::Client;
 use aws_sdk_iot::operation::describe_audit_mitigation_actions_task::DescribeAuditMitigationActionsTaskOutput as AuditTask;
+use aws_sdk_iot::types::AuditMitigationActionsTaskStatus;
 use aws_sdk_iot::types::AuditMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::thing_groups::ThingGroups;
@@ -19,7 +20,7 @@ use crate::task::millis;
 
 impl Task for AuditTask {
     fn status(&self) -> Option<&str> {
-        self.task_status().map(|status| status.as_str())
+        self.task_status().map(AuditMitigationActionsTaskStatus::as_str)
     }
 
     fn started_at(&self) -> Option<Millis> {

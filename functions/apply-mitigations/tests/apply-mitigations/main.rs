@@ -1,5 +1,7 @@
 //! The function on services in memory: one file a subject.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
 mod admission;
 mod alarms;
 mod follow;

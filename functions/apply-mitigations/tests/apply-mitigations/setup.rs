@@ -65,19 +65,20 @@ pub(crate) fn on(
     let (shared, clock) = (cloud.clients_with(answers), cloud.clock());
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), DEAD.into());
-    ApplyMitigations::new(Services {
+    let policy = Policy::parse(policy.as_bytes()).unwrap();
+    let consumer = Consumer { function: "apply-mitigations", parking, clock: clock.clone(), parallel: 1 };
+    let services = Services {
         account: "123456789012".into(),
         region: "us-east-1".into(),
         iot: shared.iot(),
         registry: shared.iot_api(),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
-        alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger.clone(), clock.clone()),
+        alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger.clone(), clock),
         ledger,
-        policy: Policy::parse(policy.as_bytes()).unwrap(),
         follow_up_seconds: 60,
-        consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
         emit,
-    })
+    };
+    ApplyMitigations::new(services, policy, consumer)
 }
 
 pub(crate) fn finding(n: u32) -> Value {

@@ -98,7 +98,7 @@ async fn windows_that_never_open_refuse_and_are_told_once() {
     }
     assert_eq!(service.alerts().len(), 1);
     insta::assert_json_snapshot!(service.alerts()[0]);
-    // Parked until the policy is mended.
+    // Parked until the policy is corrected.
     deliver(&service, &message(findings([1]))).await.unwrap();
     assert_eq!(service.starts(), [id(&message(findings([1])))]);
 }

@@ -65,7 +65,9 @@ pub(crate) fn house_with(policy: &'static str) -> House {
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), "dead-letters".into());
     let rule = format!("{{ name: rule, match: {{ check: {SHARED} }}, mitigate: {{ actions: [tell] }} }}");
-    let apply_mitigations = ApplyMitigations::new(Services {
+    let policy = Policy::parse(format!("version: 1\nmode: enforce\nrules: [{rule}]\n").as_bytes()).unwrap();
+    let consumer = Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 };
+    let services = Services {
         account: ACCOUNT.into(),
         region: "us-east-1".into(),
         iot: shared.iot(),
@@ -73,11 +75,10 @@ pub(crate) fn house_with(policy: &'static str) -> House {
         queue: Queue::new(shared.sqs(), QUEUE.into()),
         alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger.clone(), cloud.clock()),
         ledger,
-        policy: Policy::parse(format!("version: 1\nmode: enforce\nrules: [{rule}]\n").as_bytes()).unwrap(),
         follow_up_seconds: 60,
-        consumer: Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 },
         emit,
-    });
+    };
+    let apply_mitigations = ApplyMitigations::new(services, policy, consumer);
     House { desk, function, apply_mitigations }
 }
 

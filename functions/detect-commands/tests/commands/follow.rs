@@ -22,19 +22,20 @@ fn apply_mitigations(house: &House) -> ApplyMitigations {
     let (shared, clock) = (&house.shared, house.cloud.clock());
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), "dead-letters".into());
-    ApplyMitigations::new(Services {
+    let policy = Policy::parse(b"version: 1\nmode: enforce\nrules: []\n").unwrap();
+    let consumer = Consumer { function: "apply-mitigations", parking, clock: clock.clone(), parallel: 1 };
+    let services = Services {
         account: ACCOUNT.into(),
         region: "us-east-1".into(),
         iot: shared.iot(),
         registry: shared.iot_api(),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
-        alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger.clone(), clock.clone()),
+        alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger.clone(), clock),
         ledger,
-        policy: Policy::parse(b"version: 1\nmode: enforce\nrules: []\n").unwrap(),
         follow_up_seconds: 60,
-        consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
         emit: fleetwarden_aws::testing::emit,
-    })
+    };
+    ApplyMitigations::new(services, policy, consumer)
 }
 
 /// Has a follow-up taken; the state of the task after that.

@@ -6,6 +6,7 @@ use aws_sdk_iot::Client;
 use aws_sdk_iot::operation::describe_audit_mitigation_actions_task::DescribeAuditMitigationActionsTaskOutput as AuditTask;
 use aws_sdk_iot::operation::list_audit_findings::ListAuditFindingsOutput;
 use aws_sdk_iot::types::AuditFinding;
+use aws_sdk_iot::types::AuditMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
 use fleetwarden_core::finding::Finding;
 use fleetwarden_core::finding::FindingKey;
@@ -148,7 +149,7 @@ fn identified(listed: AuditFinding, request: &MitigationRequest) -> Option<Findi
 /// Which of a request's findings the task has: what other tasks had was left out.
 fn named(asked: &[FindingRef], task: &AuditTask) -> Vec<Ended> {
     let mut left: BTreeSet<&str> = asked.iter().map(|finding| finding.finding_id.as_str()).collect();
-    let of_task = task.target().map(|target| target.finding_ids()).unwrap_or_default();
+    let of_task = task.target().map(AuditMitigationActionsTaskTarget::finding_ids).unwrap_or_default();
     let key = |id: &str| asked.iter().find(|finding| finding.finding_id == id).map(|finding| finding.key);
     // Each once, also if a command named it twice.
     let own = of_task.iter().filter(|id| left.remove(id.as_str()));

@@ -86,7 +86,7 @@ async fn what_the_policy_of_now_does_not_mitigate_so_is_left_out_and_told() {
     ] {
         let detect = Detect::with_alarms(2).await;
         assert_eq!(left_out(&detect, &policy).await, why);
-        assert_eq!(detect.titles(), ["cameras messages: not all that was to be mitigated starts"]);
+        assert_eq!(detect.titles(), ["cameras messages: some violations are not mitigated"]);
     }
     let detect = Detect::with_alarms(2).await;
     let actions = ENFORCE.replace("[Quarantine, Mark], ", "[Mark], ");

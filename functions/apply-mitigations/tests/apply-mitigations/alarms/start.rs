@@ -106,7 +106,7 @@ async fn what_is_refused_is_free_again_and_told_once() {
             ("refused".into(), "refused".into())
         );
         assert_eq!(detect.titles(), [alert]);
-        // It is redriven once what was refused is mended, and the alarm lasts.
+        // It is redriven once what was refused is fixed, and the alarm lasts.
         detect.state().faults.clear();
         deliver(&detect, &message([1])).await.unwrap();
         assert_eq!(detect.starts(), [id(&message([1]))]);
