@@ -5,6 +5,7 @@ use apply_mitigations::Services;
 use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
@@ -30,7 +31,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         account: common.account,
         region: common.region,
         iot: aws.iot(),
-        registry: aws.iot_api(),
+        registry: aws.registry(Pace::Patient),
         queue: Queue::new(aws.sqs(), settings::required("MITIGATION_QUEUE_URL")?),
         follow_up_seconds: settings::seconds("FOLLOW_UP_SECONDS", 60)?,
         emit: telemetry::emit,

@@ -1,7 +1,7 @@
 //! What the function needs from outside, besides its policy and how it takes batches.
 
 use fleetwarden_aws::alerts::Alerts;
-use fleetwarden_aws::iot_api::IotApi;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
 
@@ -14,7 +14,7 @@ pub struct Services {
     /// AWS IoT.
     pub iot: aws_sdk_iot::Client,
     /// AWS IoT, for what the policy asks of the registry.
-    pub registry: IotApi,
+    pub registry: RegistryClient,
     /// What is known of alarms and mitigations.
     pub ledger: Ledger,
     /// Its own queue: for what is followed and for what has to wait.

@@ -16,6 +16,8 @@ use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
@@ -33,8 +35,10 @@ pub struct ApplySuppressions {
     pub account: String,
     /// AWS IoT, for suppressions.
     pub suppressions: aws_sdk_iot::Client,
-    /// AWS IoT, for findings and what is behind them, as the registry asks it.
+    /// AWS IoT, for findings.
     pub iot: IotApi,
+    /// AWS IoT, for what the policy asks of the registry.
+    pub registry: RegistryClient,
     /// How fast it is called.
     pub pace: Pace,
     /// What is known of audits.
@@ -65,6 +69,7 @@ impl ApplySuppressions {
             account: common.account,
             suppressions: shared.iot(),
             iot: shared.iot_api(),
+            registry: shared.registry(clients::Pace::Patient),
             pace,
             ledger,
             policy,

@@ -7,7 +7,6 @@ use std::time::Duration;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::original_words;
-use fleetwarden_aws::registry;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::SuppressionMessage;
@@ -90,7 +89,7 @@ impl ApplySuppressions {
 
     async fn findings(&self, message: &SuppressionMessage, mode: Mode, outcomes: &mut Outcomes) {
         let (account, region) = (&message.audit.account, &message.audit.region);
-        let registry = Registry::new(self.iot.clone(), registry::Pace::Patient, account, region);
+        let registry = Registry::new(self.registry.clone(), account, region);
         // Without this, each finding would be looked up before the first change finds it out.
         match self.ledger.later_audit(&message.audit, &message.check).await {
             Ok(later) => outcomes.overtaken_by = later,

@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::api::input::millis;
@@ -118,12 +117,8 @@ impl AuditCommands {
     async fn findings(&self, policy: &Policy, ids: &[Value], command: &Command) -> Result<Asked, Failure> {
         let mapping = command.input.get("auditCheckToActionsMapping");
         let (mut faults, mut held, mut mitigates) = (Vec::new(), Vec::new(), Vec::new());
-        let registry = Registry::new(
-            self.service.iot.clone(),
-            Pace::Prompt,
-            &self.service.account,
-            &self.service.iot.region(),
-        );
+        let registry =
+            Registry::new(self.registry.clone(), &self.service.account, &self.service.iot.region());
         let mut requests: Vec<MitigationRequest> = Vec::new();
         let (mut seen, mut audits) = (BTreeSet::new(), BTreeSet::new());
         for (at, id) in ids.iter().enumerate().filter(|(_, id)| seen.insert(id.as_str())) {

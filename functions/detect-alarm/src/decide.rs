@@ -2,7 +2,6 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Known;
-use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::alarm::Action;
 use fleetwarden_core::alarm::State;
@@ -78,7 +77,7 @@ impl DetectAlarm {
         };
         let identifier =
             ResourceIdentifier { client_id: Some(thing.to_owned()), ..ResourceIdentifier::default() };
-        let registry = Registry::new(self.registry.clone(), Pace::Patient, &self.account, &self.region);
+        let registry = Registry::new(self.registry.clone(), &self.account, &self.region);
         let wants = |things: &Things| {
             let subject = AlarmSubject { life: &known.life, at: now, raises: &known.raises, things };
             self.policy.decide_alarm(&subject).wanted

@@ -33,9 +33,10 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
-use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
@@ -60,7 +61,7 @@ pub struct DetectAlarm {
     /// Device Defender, for verification states and for what profiles watch.
     pub iot: aws_sdk_iot::Client,
     /// AWS IoT, for things, as the registry asks it.
-    pub registry: IotApi,
+    pub registry: RegistryClient,
     /// What the operator wants.
     pub policy: Policy,
     /// The alarm queue: where the function sends to itself.
@@ -98,7 +99,7 @@ impl DetectAlarm {
             region: common.region,
             alarms: Alarms::new(ledger),
             iot: shared.iot(),
-            registry: shared.iot_api(),
+            registry: shared.registry(Pace::Patient),
             own_queue: queue("ALARM_QUEUE_URL")?,
             mitigations: queue("MITIGATION_QUEUE_URL")?,
             findings: queue("FINDING_QUEUE_URL")?,

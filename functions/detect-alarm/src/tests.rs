@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_aws::queue::Queue;
@@ -68,7 +69,7 @@ fn under(service: &Service, policy: &str) -> DetectAlarm {
         region: REGION.into(),
         alarms: Alarms::new(ledger.clone()),
         iot: shared.iot(),
-        registry: shared.iot_api(),
+        registry: shared.registry(Pace::Patient),
         policy: Policy::parse(policy.as_bytes()).unwrap(),
         own_queue: queue(OWN),
         mitigations: queue(MITIGATIONS),

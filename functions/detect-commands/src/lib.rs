@@ -25,6 +25,8 @@ mod violations;
 use std::sync::Arc;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clients::Pace;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
@@ -58,6 +60,8 @@ pub type MakeQueue = Arc<dyn Fn() -> Queue + Send + Sync>;
 pub struct DetectCommands {
     /// The operations of Detect, at the service.
     pub service: Service,
+    /// AWS IoT, for what the policy asks of the registry.
+    pub registry: RegistryClient,
     /// The ledger, made when it is needed.
     pub ledger: Arc<dyn Fn() -> Ledger + Send + Sync>,
     /// What the operator allows now.
@@ -84,6 +88,7 @@ impl DetectCommands {
         };
         Ok(Self {
             service: Self::service(settings::required("ACCOUNT_ID")?, shared.iot_api(), Clock::system()),
+            registry: shared.registry(Pace::Prompt),
             policy: Arc::new(policy::read_with_windows),
             mitigation_queue: make(settings::required("MITIGATION_QUEUE_URL")?),
             alarm_queue: make(settings::required("ALARM_QUEUE_URL")?),

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
@@ -113,7 +112,7 @@ impl DetectCommands {
         violations: &[Violation],
     ) -> Result<Asked, Failure> {
         let region = self.service.iot.region();
-        let registry = Registry::new(self.service.iot.clone(), Pace::Prompt, &self.service.account, &region);
+        let registry = Registry::new(self.registry.clone(), &self.service.account, &region);
         let mut wrong = Wrong::default();
         let (mut additions, mut mitigates) = (Additions::new(), Vec::new());
         for violation in violations {

@@ -18,6 +18,8 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
@@ -47,6 +49,8 @@ pub struct Triage {
     pub account: String,
     /// AWS IoT.
     pub iot: IotApi,
+    /// AWS IoT, for what the policy asks of the registry.
+    pub registry: RegistryClient,
     /// Where decisions go.
     pub queues: Queues,
     /// Claims and the place of each check's history.
@@ -86,7 +90,16 @@ impl Triage {
         // the ten calls a second that the account has.
         let parking = queue(common.dead_letter_queue);
         let consumer = Consumer { function: "triage-findings", parking, clock, parallel: 1 };
-        Ok(Self { account: common.account, iot: shared.iot_api(), queues, ledger, archive, policy, consumer })
+        Ok(Self {
+            account: common.account,
+            iot: shared.iot_api(),
+            registry: shared.registry(Pace::Patient),
+            queues,
+            ledger,
+            archive,
+            policy,
+            consumer,
+        })
     }
 
     /// Takes a batch of check messages.

@@ -7,7 +7,6 @@ use fleetwarden_aws::batch;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::registry::OutOfTime;
-use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::api;
 use fleetwarden_core::finding::Finding;
@@ -158,7 +157,7 @@ impl<'t> Run<'t> {
             tally: message.resume.as_ref().map(|resume| resume.tally.clone()).unwrap_or_default(),
             registry: {
                 let Audit { account, region, .. } = &message.audit;
-                Registry::new(triage.iot.clone(), Pace::Patient, account, region)
+                Registry::new(triage.registry.clone(), account, region)
             },
             page: message.resume.as_ref().map_or(0, |resume| resume.page),
             repeated,

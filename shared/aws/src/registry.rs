@@ -5,7 +5,6 @@
 //! [`Things::Unknown`], which lets nothing happen; it fails nothing, because all that needs no answer is still to be
 //! done.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,6 +14,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use aws_sdk_iot::types::GroupNameAndArn;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use fleetwarden_core::names::is_thing_name;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::resource::ResourceIdentifier;
@@ -24,20 +26,17 @@ use fleetwarden_core::thing::Thing;
 use fleetwarden_core::thing::Things;
 use fleetwarden_core::thing::Wanted;
 use fleetwarden_core::untrusted::shown;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use serde_json::json;
-use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
 use crate::Error;
-use crate::iot_api::IotApi;
-use crate::iot_api::UNREADABLE;
-use crate::iot_api::known;
+use crate::clients::RegistryClient;
 
 /// More things behind one certificate are not looked up: that is no device, and costs 50 calls and more.
 const MAX_THINGS: usize = 25;
+/// How many things of a certificate are asked for at once: one more shows that there are too many.
+const THINGS_PAGE: i32 = 26;
+/// How many groups of a thing are asked for at once.
+const GROUPS_PAGE: i32 = 250;
 /// A cache with so many entries is emptied: some megabytes.
 const FULL: usize = 10_000;
 /// Names, descriptions and groups: no decision has more to ask.
@@ -52,19 +51,9 @@ const NOT_FOUND: &str = "ResourceNotFoundException";
 /// In place of an error code, when an answer lacks what it is for: that is no proof that there is nothing.
 const NOTHING: &str = "an answer without content";
 
-/// How calls are made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pace {
-    /// As fast as the service takes many, however long that is.
-    Patient,
-    /// As any other call, because somebody waits for the answer.
-    Prompt,
-}
-
 /// The registry, as far as one message or command has asked it.
 pub struct Registry {
-    iot: IotApi,
-    pace: Pace,
+    iot: RegistryClient,
     /// An ARN of a device certificate up to its id.
     certificates: String,
     principals: Cache<Vec<String>>,
@@ -96,10 +85,9 @@ pub struct OutOfTime;
 
 impl Registry {
     /// The registry of an account and region.
-    pub fn new(iot: IotApi, pace: Pace, account: &str, region: &str) -> Self {
+    pub fn new(iot: RegistryClient, account: &str, region: &str) -> Self {
         Self {
             iot,
-            pace,
             certificates: format!("arn:{}:iot:{region}:{account}:cert/", partition(region)),
             principals: Cache::default(),
             things: Cache::default(),
@@ -222,8 +210,10 @@ impl Registry {
         let principal = format!("{}{id}", self.certificates);
         let (mut names, mut pages) = (BTreeSet::new(), Pages::default());
         loop {
-            let input = json!({"principal": principal, "maxResults": MAX_THINGS + 1});
-            let page: ThingsPage = self.ask(operation, paged(input, pages.token())).await?;
+            let list =
+                self.iot.client().list_principal_things().principal(&principal).max_results(THINGS_PAGE);
+            let list = list.set_next_token(pages.token().map(ToOwned::to_owned));
+            let page = self.ask(operation, Box::pin(list.send())).await?;
             names.extend(page.things.ok_or_else(|| failed(operation, NOTHING))?);
             if names.len() > MAX_THINGS {
                 return Err(format!("the certificate is attached to more than {MAX_THINGS} things"));
@@ -238,11 +228,11 @@ impl Registry {
     async fn describe(&self, name: &str) -> Result<Option<Description>, Unknown> {
         let describe = async {
             let operation = "DescribeThing";
-            let described = self.ask_if_there(operation, json!({"thingName": name})).await?;
-            let Some(described) = described else { return Ok(None) };
-            let ThingAnswer { thing_name, thing_type_name, attributes } = described;
-            thing_name.ok_or_else(|| failed(operation, NOTHING))?;
-            Ok(Some(Description { thing_type: thing_type_name, attributes: attributes.unwrap_or_default() }))
+            let describe = self.iot.client().describe_thing().thing_name(name).send();
+            let Some(described) = self.ask_if_there(operation, Box::pin(describe)).await? else { return Ok(None) };
+            described.thing_name.ok_or_else(|| failed(operation, NOTHING))?;
+            let attributes = described.attributes.into_iter().flatten().collect();
+            Ok(Some(Description { thing_type: described.thing_type_name, attributes }))
         };
         self.things.get(name, describe).await
     }
@@ -266,8 +256,10 @@ impl Registry {
         let operation = "ListThingGroupsForThing";
         let (mut groups, mut pages) = (BTreeSet::new(), Pages::default());
         loop {
-            let input = json!({"thingName": name, "maxResults": 250});
-            let page: GroupsPage = self.ask(operation, paged(input, pages.token())).await?;
+            let list =
+                self.iot.client().list_thing_groups_for_thing().thing_name(name).max_results(GROUPS_PAGE);
+            let list = list.set_next_token(pages.token().map(ToOwned::to_owned));
+            let page = self.ask(operation, Box::pin(list.send())).await?;
             let named = page.thing_groups.and_then(names_of);
             groups.extend(named.ok_or_else(|| failed(operation, NOTHING))?);
             if !turn(&mut pages, operation, page.next_token)? {
@@ -279,46 +271,53 @@ impl Registry {
     /// `DescribeThingGroup`: the groups above a group, up to the root.
     async fn list_above(&self, name: &str) -> Result<Vec<String>, Unknown> {
         let operation = "DescribeThingGroup";
-        let described: GroupAnswer = self.ask(operation, json!({"thingGroupName": name})).await?;
+        let describe = self.iot.client().describe_thing_group().thing_group_name(name).send();
+        let described = self.ask(operation, Box::pin(describe)).await?;
         let path = described.thing_group_metadata.map(|m| m.root_to_parent_thing_groups.unwrap_or_default());
         path.and_then(names_of).ok_or_else(|| failed(operation, NOTHING))
     }
 
     /// Makes one call for what must be there.
-    async fn ask<T: DeserializeOwned>(&self, name: &'static str, input: Value) -> Result<T, Unknown> {
-        self.ask_if_there(name, input).await?.ok_or_else(|| failed(name, NOT_FOUND))
+    async fn ask<T, E, R>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> Result<T, Unknown>
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+        R: std::fmt::Debug,
+    {
+        self.ask_if_there(operation, call).await?.ok_or_else(|| failed(operation, NOT_FOUND))
     }
 
     /// Makes one call. None if what it asks for does not exist.
-    async fn ask_if_there<T: DeserializeOwned>(
+    async fn ask_if_there<T, E, R>(
         &self,
-        name: &'static str,
-        input: Value,
-    ) -> Result<Option<T>, Unknown> {
-        let (operation, input) = known(name, input).map_err(|unknown| unknown.to_string())?;
-        if let Some(denied) = self.with_denials(name, Denials::for_all) {
+        operation: &'static str,
+        call: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> Result<Option<T>, Unknown>
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+        R: std::fmt::Debug,
+    {
+        if let Some(denied) = self.with_denials(operation, Denials::for_all) {
             return Err(denied);
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let answer = match self.pace {
-            Pace::Patient => self.iot.call_patiently(operation, &input).await,
-            Pace::Prompt => self.iot.call(operation, &input).await,
-        };
-        let answer = match answer {
-            Ok(answer) => Ok(Some(answer)),
-            Err(Error::Aws { code, .. }) if code == NOT_FOUND => Ok(None),
+        let answer = match call.await.map_err(Error::aws(operation, "")) {
+            Ok(answer) => Some(answer),
+            Err(Error::Aws { code, .. }) if code == NOT_FOUND => None,
             Err(Error::Aws { code, .. }) => {
-                let why = failed(name, &code);
+                let why = failed(operation, &code);
                 if DENIED.contains(&code.as_str()) {
-                    self.with_denials(name, |denials| denials.add(&why));
+                    self.with_denials(operation, |denials| denials.add(&why));
                 }
-                Err(why)
+                return Err(why);
             }
-            Err(other) => Err(other.to_string()),
-        }?;
-        self.with_denials(name, |denials| denials.answered = true);
-        let read = |answer: Box<RawValue>| serde_json::from_str(answer.get());
-        answer.map(read).transpose().map_err(|_| failed(name, UNREADABLE))
+            Err(other) => return Err(other.to_string()),
+        };
+        self.with_denials(operation, |denials| denials.answered = true);
+        Ok(answer)
     }
 
     fn with_denials<T>(&self, operation: &'static str, act: impl FnOnce(&mut Denials) -> T) -> T {
@@ -338,58 +337,6 @@ impl Denials {
     }
 }
 
-/// A page of `ListPrincipalThings`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ThingsPage {
-    things: Option<Vec<String>>,
-    next_token: Option<String>,
-}
-
-/// `DescribeThing`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ThingAnswer {
-    thing_name: Option<String>,
-    thing_type_name: Option<String>,
-    attributes: Option<BTreeMap<String, String>>,
-}
-
-/// A page of `ListThingGroupsForThing`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GroupsPage {
-    thing_groups: Option<Vec<Group>>,
-    next_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Group {
-    group_name: Option<String>,
-}
-
-/// `DescribeThingGroup`.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GroupAnswer {
-    thing_group_metadata: Option<GroupMetadata>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GroupMetadata {
-    root_to_parent_thing_groups: Option<Vec<Group>>,
-}
-
-/// An input that asks for the page of a token.
-fn paged(mut input: Value, token: Option<&str>) -> Value {
-    if let (Value::Object(members), Some(token)) = (&mut input, token) {
-        members.insert("nextToken".to_owned(), token.into());
-    }
-    input
-}
-
 /// The partition of a region, as it stands in ARNs.
 fn partition(region: &str) -> &'static str {
     match region {
@@ -400,7 +347,7 @@ fn partition(region: &str) -> &'static str {
 }
 
 /// The names of groups. None if one has no name.
-fn names_of(groups: Vec<Group>) -> Option<Vec<String>> {
+fn names_of(groups: Vec<GroupNameAndArn>) -> Option<Vec<String>> {
     groups.into_iter().map(|group| group.group_name).collect()
 }
 
@@ -439,7 +386,10 @@ impl<V: Clone> Cache<V> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::clients::Pace;
     use crate::testing::Answer;
     use crate::testing::clients;
 
@@ -453,7 +403,7 @@ mod tests {
             principals.lock().unwrap().push(principal);
             Answer::ok(json!({"things": ["pump"]}))
         });
-        (Registry::new(shared.iot_api(), Pace::Prompt, "123456789012", region), asked)
+        (Registry::new(shared.registry(Pace::Prompt), "123456789012", region), asked)
     }
 
     #[tokio::test]
@@ -514,7 +464,7 @@ mod tests {
             assert!(*calls < 100, "it goes round for ever");
             Answer::ok(json!({"things": ["pump"], "nextToken": (*calls % 3).to_string()}))
         });
-        let registry = Registry::new(shared.iot_api(), Pace::Prompt, "123456789012", "us-east-1");
+        let registry = Registry::new(shared.registry(Pace::Prompt), "123456789012", "us-east-1");
         let unknown = registry.behind(Behind::Certificate(&"a".repeat(64))).await.unwrap_err();
         assert!(
             unknown.starts_with("ListPrincipalThings: the service gave the same token twice"),
@@ -536,7 +486,7 @@ mod tests {
                 }
                 Answer::ok(json!({"things": []}))
             });
-            let registry = Registry::new(shared.iot_api(), Pace::Prompt, "123456789012", "us-east-1");
+            let registry = Registry::new(shared.registry(Pace::Prompt), "123456789012", "us-east-1");
             for number in 0..50 {
                 let things = registry.behind(Behind::Certificate(&certificate(number))).await;
                 let wanted = if number < denied {

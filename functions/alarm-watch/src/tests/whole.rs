@@ -6,6 +6,7 @@ use detect_alarm::DetectAlarm;
 use detect_alarm::Populations;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing;
@@ -44,7 +45,7 @@ impl House {
             region: REGION.into(),
             alarms: self.alarms(),
             iot: self.aws.iot(),
-            registry: self.aws.iot_api(),
+            registry: self.aws.registry(Pace::Patient),
             policy: Policy::parse(POLICY).unwrap(),
             own_queue: queue(QUEUE),
             mitigations: queue(MITIGATIONS),

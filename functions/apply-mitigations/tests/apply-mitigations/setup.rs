@@ -5,6 +5,7 @@ use apply_mitigations::Services;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::Answer;
@@ -71,7 +72,7 @@ pub(crate) fn on(
         account: "123456789012".into(),
         region: "us-east-1".into(),
         iot: shared.iot(),
-        registry: shared.iot_api(),
+        registry: shared.registry(Pace::Patient),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
         alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger.clone(), clock),
         ledger,

@@ -10,6 +10,7 @@ use audit_commands::Failure;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::emit;
@@ -51,6 +52,7 @@ pub(crate) fn house_with(policy: &'static str) -> House {
     let (dynamodb, sqs) = (shared.clone(), shared.clone());
     let function = AuditCommands {
         service: AuditCommands::service(ACCOUNT.into(), shared.iot_api(), cloud.clock()),
+        registry: shared.registry(Pace::Prompt),
         ledger: Arc::new(move || Ledger::new(dynamodb.dynamodb(), "ledger".into())),
         policy: Arc::new(move || {
             let wrong = |e: fleetwarden_core::policy::PolicyErrors| Error::Policy {
@@ -71,7 +73,7 @@ pub(crate) fn house_with(policy: &'static str) -> House {
         account: ACCOUNT.into(),
         region: "us-east-1".into(),
         iot: shared.iot(),
-        registry: shared.iot_api(),
+        registry: shared.registry(Pace::Patient),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
         alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger.clone(), cloud.clock()),
         ledger,

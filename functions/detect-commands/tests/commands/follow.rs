@@ -5,6 +5,7 @@ use apply_mitigations::Services;
 use aws_lambda_events::event::sqs::SqsEvent;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::policy::Policy;
@@ -28,7 +29,7 @@ fn apply_mitigations(house: &House) -> ApplyMitigations {
         account: ACCOUNT.into(),
         region: "us-east-1".into(),
         iot: shared.iot(),
-        registry: shared.iot_api(),
+        registry: shared.registry(Pace::Patient),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
         alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger.clone(), clock),
         ledger,

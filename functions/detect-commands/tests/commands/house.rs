@@ -6,6 +6,7 @@ use std::sync::Arc;
 use detect_commands::DetectCommands;
 use detect_commands::Failure;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clients::Pace;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_commands::testing::Desk;
@@ -47,6 +48,7 @@ pub(crate) fn house_with(policy: &'static str) -> House {
     let dynamodb = shared.clone();
     let function = DetectCommands {
         service: DetectCommands::service(ACCOUNT.into(), shared.iot_api(), desk.cloud.clock()),
+        registry: shared.registry(Pace::Prompt),
         ledger: Arc::new(move || Ledger::new(dynamodb.dynamodb(), "ledger".into())),
         policy: Arc::new(move || {
             let wrong = |e: fleetwarden_core::policy::PolicyErrors| Error::Policy {

@@ -18,6 +18,7 @@ use device_defender::Settings;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
@@ -145,6 +146,7 @@ fn triage(shared: &Shared, clock: Clock, policy: &str) -> Triage {
     Triage {
         account: ACCOUNT.into(),
         iot: shared.iot_api(),
+        registry: shared.registry(Pace::Patient),
         queues,
         ledger: Ledger::new(shared.dynamodb(), "ledger".into()),
         archive: Archive::new(shared.s3(), "archive".into()),
