@@ -229,7 +229,9 @@ impl Registry {
         let describe = async {
             let operation = "DescribeThing";
             let describe = self.iot.client().describe_thing().thing_name(name).send();
-            let Some(described) = self.ask_if_there(operation, Box::pin(describe)).await? else { return Ok(None) };
+            let Some(described) = self.ask_if_there(operation, Box::pin(describe)).await? else {
+                return Ok(None);
+            };
             described.thing_name.ok_or_else(|| failed(operation, NOTHING))?;
             let attributes = described.attributes.into_iter().flatten().collect();
             Ok(Some(Description { thing_type: described.thing_type_name, attributes }))
