@@ -1,6 +1,6 @@
 //! The first gate: every mitigation passes [`admit`] before it starts, and nothing starts without it.
 //!
-//! Whatever may stop, delay or forbid a mitigation and needs nobody to be asked belongs here: today the limits of one
+//! Whatever may stop, delay or forbid a mitigation and needs no call belongs here: today the limits of one
 //! task, the policy's windows and the mode; guards, budgets and approvals are further questions before the mode. A
 //! question that is not answered is no consent: it holds or refuses. The mode comes last, so that observing asks
 //! every question here and can say what would have happened. Whether the policy still mitigates each finding is asked
@@ -9,6 +9,7 @@
 //! Only what a rule decided is started here. A command starts its task itself, after a gate of its own, so a message
 //! that has one started is not from it.
 
+use fleetwarden_aws::Error;
 use fleetwarden_core::alarm::message::AlarmMitigationRequest;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
@@ -20,6 +21,8 @@ use fleetwarden_core::names::is_name;
 use fleetwarden_core::policy::Calendar;
 use fleetwarden_core::policy::Closed;
 use fleetwarden_core::policy::Mode;
+use fleetwarden_core::policy::Policy;
+use fleetwarden_core::policy::Windows;
 use fleetwarden_core::timestamp::Millis;
 
 /// How many actions a check can have (`auditCheckToActionsMapping`).
@@ -44,12 +47,12 @@ pub enum Admission {
         /// Until when.
         until: Millis,
     },
-    /// No window opens for over a year: people are told once for a rule of an audit, and it is put aside.
+    /// No window opens for over a year: people are alerted once for a rule of an audit, and the message is parked.
     Shut {
         /// Why.
         reason: String,
     },
-    /// Never: people are told, and it is put aside.
+    /// Never: people are alerted, and the message is parked.
     Refuse {
         /// Why.
         reason: String,
@@ -69,7 +72,7 @@ pub fn admit(
         return Admission::Refuse { reason };
     }
     if let Origin::Command(_) = request.origin {
-        let reason = "a command starts its task itself, and only has it followed here".to_owned();
+        let reason = "a command starts its task itself: its message can only be a follow-up".to_owned();
         return Admission::Refuse { reason };
     }
     gate(request.mode, policy_mode, calendar, now)
@@ -91,7 +94,7 @@ pub fn admit_alarms(
         return Admission::Refuse { reason };
     }
     if let Origin::Command(_) = request.origin {
-        let reason = "a command starts its task itself, and only has it followed here".to_owned();
+        let reason = "a command starts its task itself: its message can only be a follow-up".to_owned();
         return Admission::Refuse { reason };
     }
     gate(request.mode, policy_mode, calendar, now)
@@ -116,6 +119,13 @@ pub(crate) fn gate(
             Admission::Observe { instead }
         }
     }
+}
+
+/// The windows of a policy. The zone was there when the function started: were it not, nothing could say that a window
+/// is open.
+pub(crate) fn calendar(policy: &Policy) -> Result<Option<Calendar<'_>>, Error> {
+    let calendar = policy.windows().map(Windows::calendar).transpose();
+    calendar.map_err(|unknown| Error::Later(unknown.what))
 }
 
 /// The limits of one task (`StartAuditMitigationActionsTask`). Triage keeps them; what does not is not its.

@@ -11,17 +11,16 @@
 //! asked of the service.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::nonce;
-use fleetwarden_aws::mitigations::Chain;
+use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_aws::queue::Outgoing;
-use fleetwarden_core::alarm::message::AlarmMitigationMessage;
-use fleetwarden_core::message::MitigationMessage;
+use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::message::Round;
 use fleetwarden_core::timestamp::Millis;
-use serde::Serialize;
 
-use crate::ApplyMitigations;
+use crate::message::Message;
 
 /// The longest that SQS hides a message, in seconds (`SendMessage`, `DelaySeconds`).
 const LONGEST: u32 = 900;
@@ -32,74 +31,21 @@ pub(crate) const LONGEST_HOLD_SECONDS: i64 = 90 * 86_400;
 /// How long a task is followed: 90 days, for which Device Defender keeps it.
 pub(crate) const LONGEST_FOLLOW_SECONDS: i64 = 90 * 86_400;
 
-/// A message that can wait: of a mitigation of findings, or of alarms.
-pub(crate) trait Waiting: Serialize + Sized {
-    /// The mitigation task's id.
-    fn task_id(&self) -> String;
-
-    /// The chain that its step waits by.
-    fn chain(&self) -> Chain;
-
-    /// Which message of its chain it is.
-    fn round(&self) -> Option<&Round>;
-
-    /// How often its step has been put off, and since when.
-    fn waited(&self) -> (u32, Option<Millis>);
-
-    /// The message that comes after it in its chain.
-    fn next(self, round: Round, waited: (u32, Option<Millis>)) -> Self;
+/// Sends messages back to the mitigation queue.
+#[derive(Clone)]
+pub(crate) struct Backoff {
+    pub(crate) queue: Queue,
+    pub(crate) mitigations: Mitigations,
+    pub(crate) clock: Clock,
+    /// How long a message waits first, in seconds; then twice as long, and so on.
+    pub(crate) first_seconds: u32,
 }
 
-impl Waiting for MitigationMessage {
-    fn task_id(&self) -> String {
-        self.request.task_id()
-    }
-
-    fn chain(&self) -> Chain {
-        Chain::of(&self.request, self.step)
-    }
-
-    fn round(&self) -> Option<&Round> {
-        self.round.as_ref()
-    }
-
-    fn waited(&self) -> (u32, Option<Millis>) {
-        (self.waits, self.since)
-    }
-
-    fn next(self, round: Round, (waits, since): (u32, Option<Millis>)) -> Self {
-        Self { waits, since, round: Some(round), ..self }
-    }
-}
-
-impl Waiting for AlarmMitigationMessage {
-    fn task_id(&self) -> String {
-        self.alarms.task_id()
-    }
-
-    fn chain(&self) -> Chain {
-        Chain::of_alarms(&self.alarms, self.step)
-    }
-
-    fn round(&self) -> Option<&Round> {
-        self.round.as_ref()
-    }
-
-    fn waited(&self) -> (u32, Option<Millis>) {
-        (self.waits, self.since)
-    }
-
-    fn next(self, round: Round, (waits, since): (u32, Option<Millis>)) -> Self {
-        Self { waits, since, round: Some(round), ..self }
-    }
-}
-
-impl ApplyMitigations {
+impl Backoff {
     /// Takes the round of a message, if it has one.
-    pub(crate) async fn take_round(&self, message: &impl Waiting) -> Result<Taken, Error> {
+    pub(crate) async fn take_round(&self, message: &impl Message) -> Result<Taken, Error> {
         let Some(round) = message.round() else { return Ok(Taken::Yes) };
-        let now = self.consumer.clock.now();
-        let taken = self.mitigations.take_round(&message.chain(), round, now).await?;
+        let taken = self.mitigations.take_round(&message.chain(), round, self.clock.now()).await?;
         if taken == Taken::Passed {
             tracing::info!(
                 mitigation.task_id = message.task_id(),
@@ -111,24 +57,24 @@ impl ApplyMitigations {
     }
 
     /// Sends the same message again, to be seen later each time.
-    pub(crate) async fn put_off(&self, message: impl Waiting) -> Result<(), Error> {
-        let now = self.consumer.clock.now();
+    pub(crate) async fn put_off(&self, message: impl Message) -> Result<(), Error> {
+        let now = self.clock.now();
         let (waits, since) = message.waited();
-        let delay = delay(self.follow_up_seconds, waits);
+        let delay = delay(self.first_seconds, waits);
         let since = Some(since.map_or(now, |since| since.min(now)));
         self.send_again(message, (waits.saturating_add(1), since), delay).await
     }
 
     /// Sends a message again that is to be seen at a moment, or before it if that is far.
-    pub(crate) async fn put_off_until(&self, message: impl Waiting, until: Millis) -> Result<(), Error> {
-        let delay = left(until, self.consumer.clock.now());
+    pub(crate) async fn put_off_until(&self, message: impl Message, until: Millis) -> Result<(), Error> {
+        let delay = left(until, self.clock.now());
         let waited = message.waited();
         self.send_again(message, waited, delay).await
     }
 
     async fn send_again(
         &self,
-        message: impl Waiting,
+        message: impl Message,
         waited: (u32, Option<Millis>),
         delay_seconds: u32,
     ) -> Result<(), Error> {
@@ -140,23 +86,23 @@ impl ApplyMitigations {
     }
 
     /// Sends the first message of a step, to be seen after the first delay.
-    pub(crate) async fn send_first(&self, message: &impl Waiting) -> Result<(), Error> {
-        self.send(message, delay(self.follow_up_seconds, 0)).await
+    pub(crate) async fn send_first(&self, message: &impl Message) -> Result<(), Error> {
+        self.send(message, delay(self.first_seconds, 0)).await
     }
 
-    async fn send(&self, message: &impl Waiting, delay_seconds: u32) -> Result<(), Error> {
+    async fn send(&self, message: &impl Message, delay_seconds: u32) -> Result<(), Error> {
         let body = serde_json::to_string(message).map_err(|e| Error::Input(e.to_string()))?;
         self.queue.send(&[Outgoing { body, delay_seconds }]).await
     }
 
-    /// Whether a message has been put off for so long.
-    pub(crate) fn has_waited(&self, message: &impl Waiting, seconds: i64) -> bool {
-        message.waited().1.is_some_and(|since| self.is_past(since, seconds))
+    /// Whether a message has been put off for a day.
+    pub(crate) fn is_out_of_patience(&self, message: &impl Message) -> bool {
+        message.waited().1.is_some_and(|since| self.is_past(since, PATIENCE_SECONDS))
     }
 
     /// Whether so many seconds have passed since a moment.
     pub(crate) fn is_past(&self, since: Millis, seconds: i64) -> bool {
-        since.plus_seconds(seconds) <= self.consumer.clock.now()
+        since.plus_seconds(seconds) <= self.clock.now()
     }
 }
 

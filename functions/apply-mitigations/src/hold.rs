@@ -1,4 +1,5 @@
 //! Outside of the policy's windows: a mitigation is held until one opens, or until a later audit has looked at its check.
+//! Whether an alarm lasts is asked when a window opens.
 //!
 //! Its message comes back at least every 15 minutes, each time as a new one, so that neither the queue's retention
 //! nor its redrive ends the wait, and a policy that is deployed meanwhile is obeyed soon. The message carries what
@@ -6,78 +7,53 @@
 //! whatever comes twice is settled by the claim when a window is open.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::mitigations::Claimable as _;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
-use fleetwarden_core::message::MitigationMessage;
-use fleetwarden_core::message::MitigationRequest;
-use fleetwarden_core::message::Step;
 use fleetwarden_core::timestamp::Millis;
 
-use crate::ApplyMitigations;
-use crate::alerts;
+use crate::alerts::Event;
 use crate::backoff::LONGEST_HOLD_SECONDS;
-use crate::start::Aside;
+use crate::message::Message as _;
+use crate::settle::Aside;
+use crate::settle::Said;
+use crate::settle::Settle;
+use crate::work::Request as _;
+use crate::work::Work;
 
 /// People are alerted of what is held for longer, in milliseconds: a day.
-pub(crate) const LONG_MS: i64 = 86_400_000;
+const LONG_MS: i64 = 86_400_000;
 
-impl ApplyMitigations {
-    /// Holds a mitigation until a moment.
-    pub(crate) async fn hold(
-        &self,
-        message: MitigationMessage,
-        reason: &str,
-        until: Millis,
-    ) -> Result<(), Error> {
-        let now = self.consumer.clock.now();
-        let (since, known) = match message.step {
-            Step::Held { since, until } => (since.min(now), Some(until)),
-            Step::Start | Step::Follow => (now, None),
-        };
-        if self.is_past(since, LONGEST_HOLD_SECONDS) {
-            let target = message.request.target.clone();
-            return self.give_up(message, &target, &format!("not started within 90 days: {reason}")).await;
-        }
-        if known != Some(until) {
-            let request = &message.request;
-            let held =
-                Settled { reason: Some(reason), until: Some(until), ..Settled::new(request, State::Held) };
-            match self.set_aside(&message, &held).await? {
-                // What other tasks have is held all the same: they may yet be refused.
-                Aside::Yes(_) | Aside::Nothing => {}
-                Aside::No => return Ok(()),
-                Aside::Overtaken(latest) => {
-                    return self.supersede(message, &latest.reason()).await.map(drop);
-                }
-            }
-            let MitigationRequest { audit, check, origin, .. } = request;
-            tracing::info!(
-                mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule = origin.rule(),
-                reason, until = until.rfc3339(), "the mitigation is held"
-            );
-            if until.0.saturating_sub(since.0) > LONG_MS {
-                self.alerts.raise(&alerts::held(request, reason)).await?;
-            }
-        }
-        // What waited for room waits anew when a window opens.
-        let held = MitigationMessage { step: Step::Held { since, until }, waits: 0, since: None, ..message };
-        self.put_off_until(held, until).await
+/// Holds a mitigation until a moment.
+pub(crate) async fn hold<W: Work>(
+    settle: &Settle<W>,
+    message: W::Message,
+    reason: &str,
+    until: Millis,
+) -> Result<(), Error> {
+    let now = settle.clock.now();
+    let (since, known) = match message.held() {
+        Some((since, until)) => (since.min(now), Some(until)),
+        None => (now, None),
+    };
+    let request = message.request();
+    if settle.backoff.is_past(since, LONGEST_HOLD_SECONDS) {
+        let target = request.target().clone();
+        return settle.give_up(message, &target, &format!("not started within 90 days: {reason}")).await;
     }
-
-    /// Ends a mitigation before its start, because of something later. Says whether it is so: it may have started.
-    pub(crate) async fn supersede(&self, message: MitigationMessage, reason: &str) -> Result<bool, Error> {
-        let request = &message.request;
-        let superseded = Settled { reason: Some(reason), ..Settled::new(request, State::Superseded) };
-        match self.set_aside(&message, &superseded).await? {
-            Aside::Yes(_) => {}
-            Aside::Nothing => return self.nothing_left(&message).await.map(|()| false),
-            Aside::No | Aside::Overtaken(_) => return Ok(false),
+    if known != Some(until) {
+        let held = Settled { reason: Some(reason), until: Some(until), ..Settled::new(request, State::Held) };
+        match settle.set_aside(&message, &held).await? {
+            // What other tasks have is held all the same: they may yet be refused.
+            Aside::Yes(_) | Aside::Nothing => {}
+            Aside::No => return Ok(()),
+            Aside::Overtaken(latest) => return settle.supersede(&message, &latest.reason()).await.map(drop),
         }
-        let MitigationRequest { audit, check, origin, .. } = request;
-        tracing::info!(
-            mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule = origin.rule(),
-            reason, "the mitigation is superseded"
-        );
-        Ok(true)
+        let said = Said { reason: Some(reason), until: Some(until), ..Said::default() };
+        said.log::<W>(request, "the mitigation is held");
+        if until.0.saturating_sub(since.0) > LONG_MS {
+            settle.alerts.raise(&request.alert(Event::Held(reason))).await?;
+        }
     }
+    settle.backoff.put_off_until(message.hold(since, until), until).await
 }

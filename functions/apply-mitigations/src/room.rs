@@ -10,7 +10,7 @@ const FULL_SECONDS: i64 = 10;
 
 /// The room for tasks.
 #[derive(Debug, Default)]
-pub struct Room {
+pub(crate) struct Room {
     full_until: AtomicI64,
 }
 

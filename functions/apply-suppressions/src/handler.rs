@@ -10,6 +10,8 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
@@ -19,7 +21,6 @@ use fleetwarden_aws::original_words;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_aws::registry;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_aws::settings::Common;
 use fleetwarden_core::message::FindingRef;
@@ -47,8 +48,10 @@ pub struct Handler {
     pub account: String,
     /// AWS IoT, for suppressions.
     pub suppressions: aws_sdk_iot::Client,
-    /// AWS IoT, for findings and what is behind them, as the registry asks it.
+    /// AWS IoT, for findings.
     pub iot: IotApi,
+    /// AWS IoT, for what the policy asks of the registry.
+    pub registry: RegistryClient,
     /// How fast it is called.
     pub pace: Pace,
     /// What is known of audits.
@@ -79,6 +82,7 @@ impl Handler {
             account: common.account,
             suppressions: shared.iot(),
             iot: shared.iot_api(),
+            registry: shared.registry(clients::Pace::Patient),
             pace,
             ledger,
             policy,
@@ -162,7 +166,7 @@ impl Handler {
 
     fn revalidation(&self, message: &SuppressionMessage) -> Revalidation<'_> {
         let (account, region) = (&message.audit.account, &message.audit.region);
-        let registry = Registry::new(self.iot.clone(), registry::Pace::Patient, account, region);
+        let registry = Registry::new(self.registry.clone(), account, region);
         Revalidation { iot: &self.iot, pace: &self.pace, registry, policy: &self.policy }
     }
 

@@ -10,9 +10,9 @@
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::api::input::millis;
@@ -59,6 +59,8 @@ struct Asked {
 /// The gate under a policy, and the start of what passes.
 pub(crate) struct Gate<'a> {
     pub(crate) service: &'a Service,
+    /// AWS IoT, for what the policy asks of the registry.
+    pub(crate) registry: &'a RegistryClient,
     pub(crate) policy: &'a Policy,
     pub(crate) ledger: &'a Ledger,
     pub(crate) tasks: Tasks<'a>,
@@ -133,12 +135,8 @@ impl Gate<'_> {
     async fn findings(&self, ids: &[Value], command: &Command) -> Result<Asked, Failure> {
         let mapping = command.input.get("auditCheckToActionsMapping");
         let (mut faults, mut blocked, mut mitigates) = (Vec::new(), Vec::new(), Vec::new());
-        let registry = Registry::new(
-            self.service.iot.clone(),
-            Pace::Prompt,
-            &self.service.account,
-            &self.service.iot.region(),
-        );
+        let registry =
+            Registry::new(self.registry.clone(), &self.service.account, &self.service.iot.region());
         let mut requests: Vec<MitigationRequest> = Vec::new();
         let (mut seen, mut audits) = (BTreeSet::new(), BTreeSet::new());
         for (at, id) in ids.iter().enumerate().filter(|(_, id)| seen.insert(id.as_str())) {

@@ -26,6 +26,8 @@ mod task;
 use std::sync::Arc;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clients::Pace;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
@@ -50,6 +52,8 @@ pub type ReadPolicy = Arc<dyn Fn() -> Result<Policy, Error> + Send + Sync>;
 pub struct AuditCommands {
     /// The operations on audits, at the service.
     pub service: Service,
+    /// AWS IoT, for what the policy asks of the registry.
+    pub registry: RegistryClient,
     /// The ledger.
     pub ledger: MakeLedger,
     /// The policy of now.
@@ -72,6 +76,7 @@ impl AuditCommands {
         let sqs = shared.clone();
         Ok(Self {
             service: Self::service(settings::required("ACCOUNT_ID")?, shared.iot_api(), Clock::system()),
+            registry: shared.registry(Pace::Prompt),
             ledger: Arc::new(move || Ledger::new(shared.dynamodb(), table.clone())),
             policy: Arc::new(policy::read_with_windows),
             mitigation_queue: Arc::new(move || Queue::new(sqs.sqs(), queue.clone())),

@@ -3,8 +3,7 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alarms::Known;
-use fleetwarden_aws::iot_api::IotApi;
-use fleetwarden_aws::registry::Pace;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::alarm::Action;
 use fleetwarden_core::alarm::State;
@@ -28,7 +27,7 @@ pub(crate) struct Decisions<'a> {
     pub(crate) region: &'a str,
     pub(crate) policy: &'a Policy,
     /// AWS IoT, for things, as the registry asks it.
-    pub(crate) registry: &'a IotApi,
+    pub(crate) registry: &'a RegistryClient,
     pub(crate) alarms: &'a Alarms,
     pub(crate) effects: Effects<'a>,
     pub(crate) settle_queue: SettleQueue<'a>,
@@ -93,7 +92,7 @@ impl Decisions<'_> {
         };
         let identifier =
             ResourceIdentifier { client_id: Some(thing.to_owned()), ..ResourceIdentifier::default() };
-        let registry = Registry::new(self.registry.clone(), Pace::Patient, self.account, self.region);
+        let registry = Registry::new(self.registry.clone(), self.account, self.region);
         let wants = |things: &Things| {
             let subject = AlarmSubject { life: &known.life, at: now, raises: &known.raises, things };
             self.policy.decide_alarm(&subject).wanted

@@ -32,9 +32,10 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
-use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::policy;
@@ -66,7 +67,7 @@ pub struct DetectAlarm {
     /// Device Defender, for verification states.
     pub iot: aws_sdk_iot::Client,
     /// AWS IoT, for things, as the registry asks it.
-    pub registry: IotApi,
+    pub registry: RegistryClient,
     /// What the operator wants.
     pub policy: Policy,
     /// The alarm queue: where the function sends to itself.
@@ -108,7 +109,7 @@ impl DetectAlarm {
             ),
             alarms: Alarms::new(ledger),
             iot: shared.iot(),
-            registry: shared.iot_api(),
+            registry: shared.registry(clients::Pace::Patient),
             own_queue: queue("ALARM_QUEUE_URL")?,
             mitigations: queue("MITIGATION_QUEUE_URL")?,
             findings: queue("FINDING_QUEUE_URL")?,

@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 
 use fleetwarden_aws::alarms::Alarms;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
@@ -67,6 +67,8 @@ struct Wrong {
 /// The gate, and the start of what passes.
 pub(crate) struct Gate<'a> {
     pub(crate) service: &'a Service,
+    /// AWS IoT, for what the policy asks of the registry.
+    pub(crate) registry: &'a RegistryClient,
     /// Reads the policy of now.
     pub(crate) policy: &'a ReadPolicy,
     pub(crate) ledger: &'a Ledger,
@@ -129,7 +131,7 @@ impl Gate<'_> {
         violations: &[Violation],
     ) -> Result<Asked, Failure> {
         let region = self.service.iot.region();
-        let registry = Registry::new(self.service.iot.clone(), Pace::Prompt, &self.service.account, &region);
+        let registry = Registry::new(self.registry.clone(), &self.service.account, &region);
         let mut wrong = Wrong::default();
         let (mut additions, mut mitigates) = (Additions::new(), Vec::new());
         for violation in violations {

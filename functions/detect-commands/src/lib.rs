@@ -32,6 +32,8 @@ mod violations;
 use std::sync::Arc;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clients;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
@@ -58,6 +60,8 @@ pub type MakeQueue = Arc<dyn Fn() -> Queue + Send + Sync>;
 pub struct DetectCommands {
     /// The operations of Detect, at the service.
     pub service: Service,
+    /// AWS IoT, for what the policy asks of the registry.
+    pub registry: RegistryClient,
     /// The devices of security profiles.
     pub devices: ProfileDevices,
     /// The ledger.
@@ -86,6 +90,7 @@ impl DetectCommands {
         };
         Ok(Self {
             service: Self::service(settings::required("ACCOUNT_ID")?, shared.iot_api(), Clock::system()),
+            registry: shared.registry(clients::Pace::Prompt),
             devices: ProfileDevices::new(shared.iot(), Pace::from_env()?),
             policy: Arc::new(policy::read_with_windows),
             mitigation_queue: make(settings::required("MITIGATION_QUEUE_URL")?),

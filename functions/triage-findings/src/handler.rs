@@ -9,6 +9,8 @@ use fleetwarden_aws::batch;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::clients::Pace;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
@@ -41,6 +43,8 @@ pub struct Handler {
     pub account: String,
     /// AWS IoT.
     pub iot: IotApi,
+    /// AWS IoT, for what the policy asks of the registry.
+    pub registry: RegistryClient,
     /// Where decisions go.
     pub queues: Queues,
     /// Claims and the place of each check's history.
@@ -80,7 +84,7 @@ impl Handler {
         // the ten calls a second that the account has.
         let parking = queue(common.dead_letter_queue);
         let consumer = Consumer { function: "triage-findings", parking, clock, parallel: 1 };
-        Ok(Self { account: common.account, iot: shared.iot_api(), queues, ledger, archive, policy, consumer })
+        Ok(Self { account: common.account, iot: shared.iot_api(), registry: shared.registry(Pace::Patient), queues, ledger, archive, policy, consumer })
     }
 
     /// Handles an SQS event.
@@ -108,7 +112,7 @@ impl Handler {
     }
 
     fn triage(&self) -> Triage<'_> {
-        let Self { iot, queues, ledger, archive, policy, consumer, .. } = self;
-        Triage { iot, queues, ledger, archive, policy, clock: &consumer.clock }
+        let Self { iot, registry, queues, ledger, archive, policy, consumer, .. } = self;
+        Triage { iot, registry, queues, ledger, archive, policy, clock: &consumer.clock }
     }
 }

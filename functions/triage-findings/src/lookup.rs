@@ -1,9 +1,8 @@
 //! The things behind the findings of a page, as far as their decisions want them.
 
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::clock::Clock;
-use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::registry::OutOfTime;
-use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::policy::Decision;
@@ -37,8 +36,8 @@ pub(crate) struct Lookup<'t> {
 
 impl<'t> Lookup<'t> {
     /// For the findings of an audit.
-    pub(crate) fn new(iot: &IotApi, policy: &'t Policy, clock: &'t Clock, audit: &Audit) -> Self {
-        let registry = Registry::new(iot.clone(), Pace::Patient, &audit.account, &audit.region);
+    pub(crate) fn new(iot: &RegistryClient, policy: &'t Policy, clock: &'t Clock, audit: &Audit) -> Self {
+        let registry = Registry::new(iot.clone(), &audit.account, &audit.region);
         Self { registry, policy, clock }
     }
 

@@ -73,7 +73,7 @@ impl<'t> Run<'t> {
         mut message: CheckMessage,
         repeated: bool,
     ) -> Result<Self, Error> {
-        let Triage { iot, ledger, archive, policy, clock, .. } = triage;
+        let Triage { registry, ledger, archive, policy, clock, .. } = triage;
         let (history, later) = try_join(
             History::open(ledger, archive, &message),
             ledger.later_audit(&message.audit, &message.check),
@@ -95,7 +95,7 @@ impl<'t> Run<'t> {
             outbox: Outbox::new(&message, policy, repeated),
             history,
             tally: message.resume.as_ref().map(|resume| resume.tally.clone()).unwrap_or_default(),
-            lookup: Lookup::new(iot, policy, clock, &message.audit),
+            lookup: Lookup::new(registry, policy, clock, &message.audit),
             page: message.resume.as_ref().map_or(0, |resume| resume.page),
             repeated,
             overtaken: later.is_some(),

@@ -12,6 +12,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
@@ -74,6 +75,8 @@ impl Next {
 pub(crate) struct Triage<'h> {
     /// AWS IoT.
     pub(crate) iot: &'h IotApi,
+    /// AWS IoT, for what the policy asks of the registry.
+    pub(crate) registry: &'h RegistryClient,
     /// Where decisions go.
     pub(crate) queues: &'h Queues,
     /// The steps, and the place of each check's history.

@@ -13,6 +13,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_async::rt::sleep::SharedAsyncSleep;
 use aws_smithy_async::rt::sleep::TokioSleep;
 use aws_smithy_http_client::tls;
+use aws_smithy_runtime::client::retries::RetryPartition;
+use aws_smithy_runtime::client::retries::TokenBucket;
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
 use aws_smithy_runtime_api::client::http::HttpClient as _;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
@@ -82,6 +84,11 @@ impl Shared {
         )
     }
 
+    /// AWS IoT, for what a policy asks of the registry.
+    pub fn registry(&self, pace: Pace) -> RegistryClient {
+        RegistryClient { shared: self.clone(), pace, client: Arc::default() }
+    }
+
     /// AWS IoT by the description of its operations.
     pub fn iot_api(&self) -> IotApi {
         IotApi::new(self.0.clone(), endpoint("AWS_ENDPOINT_URL_IOT").as_deref())
@@ -143,6 +150,54 @@ impl Sns {
             )
         })
     }
+}
+
+/// How the registry is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// As any other service, because somebody waits for the answer.
+    Prompt,
+    /// As fast as the service answers many calls of which none is worth a hurry. The client finds out how fast that is:
+    /// the service takes 10 of the slowest operation a second from the whole account, others ask too, and an operator can
+    /// have that raised.
+    Patient,
+}
+
+/// How often a patient call is tried.
+const PATIENT_ATTEMPTS: u32 = 6;
+/// How long its first pause is after a failure other than throttling; the next are twice as long each.
+const PATIENT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// AWS IoT, for the registry. Its client is made with the first question: many policies have none.
+#[derive(Clone, Debug)]
+pub struct RegistryClient {
+    shared: Shared,
+    pace: Pace,
+    client: Arc<OnceLock<aws_sdk_iot::Client>>,
+}
+
+impl RegistryClient {
+    pub(crate) fn client(&self) -> &aws_sdk_iot::Client {
+        self.client.get_or_init(|| {
+            let config = aws_sdk_iot::config::Builder::from(&self.shared.0);
+            let config = match self.pace {
+                Pace::Prompt => config,
+                Pace::Patient => patient(config),
+            };
+            aws_sdk_iot::Client::from_conf(
+                at(config, "AWS_ENDPOINT_URL_IOT", aws_sdk_iot::config::Builder::endpoint_url).build(),
+            )
+        })
+    }
+}
+
+/// A pace that no other client has a part in. The SDK's quota of retries is against storms on a service that is down;
+/// here each attempt is paced.
+fn patient(config: aws_sdk_iot::config::Builder) -> aws_sdk_iot::config::Builder {
+    let own = RetryPartition::custom("registry").token_bucket(TokenBucket::unlimited()).build();
+    let retries =
+        RetryConfig::adaptive().with_max_attempts(PATIENT_ATTEMPTS).with_initial_backoff(PATIENT_BACKOFF);
+    config.retry_config(retries).retry_partition(own)
 }
 
 /// The endpoint of a service, if the environment names one: its own variable, else the one for all.

@@ -5,7 +5,6 @@
 //! table makes all requests, and an answer comes back as the service wrote it.
 
 use std::sync::Arc;
-use std::sync::OnceLock;
 
 use aws_sigv4::http_request::SignableBody;
 use aws_sigv4::http_request::SigningSettings;
@@ -53,8 +52,6 @@ struct Inner {
     url: String,
     always: Sender,
     unharmed: Sender,
-    /// Made when it is needed: only the registry is asked so.
-    patient: OnceLock<Sender>,
 }
 
 impl IotApi {
@@ -67,7 +64,7 @@ impl IotApi {
         };
         let sender = |again| rest::sender(&config, "IoT", &url, Answer, again);
         let (always, unharmed) = (sender(Again::Always), sender(Again::Unharmed));
-        Self(Arc::new(Inner { config, url, always, unharmed, patient: OnceLock::new() }))
+        Self(Arc::new(Inner { config, url, always, unharmed }))
     }
 
     /// The region that it is in.
@@ -113,22 +110,6 @@ impl IotApi {
         input: &Map<String, Value>,
     ) -> Result<Box<RawValue>, Error> {
         self.send(&self.0.unharmed, operation, input).await
-    }
-
-    /// As [`call`](Self::call), for many calls of which none is worth a hurry: it finds out by itself how fast it may
-    /// ask. The service takes 10 of the slowest operation a second from the whole account, others ask too, and an
-    /// operator can have that raised.
-    ///
-    /// # Errors
-    /// As [`call`](Self::call), after more tries.
-    pub async fn call_patiently(
-        &self,
-        operation: &api::Operation,
-        input: &Map<String, Value>,
-    ) -> Result<Box<RawValue>, Error> {
-        let Inner { config, url, patient, .. } = self.0.as_ref();
-        let sender = patient.get_or_init(|| rest::sender(config, "IoT", url, Answer, Again::Patiently));
-        self.send(sender, operation, input).await
     }
 
     async fn send(

@@ -33,7 +33,9 @@ pub use crate::ledger::query::IndexKey;
 pub use crate::ledger::query::MITIGATIONS;
 pub use crate::ledger::query::Page;
 pub use crate::ledger::query::Range;
+pub(crate) use crate::ledger::transaction::Condition;
 pub(crate) use crate::ledger::transaction::Transaction;
+pub(crate) use crate::ledger::transaction::Unmet;
 pub(crate) use crate::ledger::transaction::pause;
 
 /// The attribute that counts how often an item was written, where writers name what they read.

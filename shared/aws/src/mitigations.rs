@@ -13,40 +13,26 @@
 //! and DynamoDB answers as it did before. A claim that a later delivery repeats is the task's own, by its id.
 
 mod alarms;
+mod claims;
 mod command;
+mod findings;
 mod item;
 mod of_audit;
 mod round;
 
-use std::collections::BTreeSet;
 use std::collections::HashMap;
-use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::AttributeValue;
-use aws_sdk_dynamodb::types::CancellationReason;
-use aws_sdk_dynamodb::types::ConditionCheck;
-use aws_sdk_dynamodb::types::Put;
-use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
-use aws_sdk_dynamodb::types::TransactWriteItem;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::message::Audit;
-use fleetwarden_core::message::FindingRef;
-use fleetwarden_core::message::MitigationRequest;
-use fleetwarden_core::message::Target;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::Error;
 use crate::ledger::Item;
-use crate::ledger::LATEST_AUDIT;
 use crate::ledger::Ledger;
 use crate::ledger::key;
 use crate::ledger::keys;
 use crate::ledger::written;
 pub use crate::mitigations::alarms::Additions;
-pub use crate::mitigations::alarms::AlarmClaim;
 pub use crate::mitigations::alarms::AlarmTask;
-pub use crate::mitigations::alarms::AlarmsSettled;
 pub use crate::mitigations::command::Holder;
 pub use crate::mitigations::command::WholeClaim;
 pub use crate::mitigations::item::State;
@@ -57,14 +43,42 @@ pub use crate::mitigations::of_audit::TaskOfAudit;
 pub use crate::mitigations::round::Chain;
 pub use crate::mitigations::round::Taken;
 
-/// How often a transaction is sent that meets another one on the same item.
-const TRIES: u32 = 4;
+/// A request for a mitigation task: what the task works on is claimed for it in the ledger.
+pub trait Claimable: Sized {
+    /// What of it is a task's own.
+    type Target: Clone;
+    /// What is claimed by itself: a finding, or a violation.
+    type Part: Clone;
+
+    /// The states over which a claim is written.
+    const CLAIMED_OVER: &'static [State];
+    /// The states over which it is written that a task did not start.
+    const SETTLED_OVER: &'static [State];
+
+    /// The states over which it is written that a task does not start now, and is in this state.
+    fn set_aside_over(state: State) -> &'static [State];
+
+    /// What it asks for.
+    fn target(&self) -> &Self::Target;
+
+    /// Writes a task and the claims of its parts, over a task in one of these states or none.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    fn write(
+        &self,
+        mitigations: &Mitigations,
+        settled: &Settled<'_, Self>,
+        over: &[State],
+        now: Millis,
+    ) -> impl Future<Output = Result<Claim<Self::Target>, Error>>;
+}
 
 /// What came of a claim.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Claim {
+pub enum Claim<T> {
     /// This is the task's alone.
-    Taken(Target),
+    Taken(T),
     /// Other tasks have all of it.
     Nothing,
     /// The task is known already, and its state leaves nothing to claim.
@@ -93,10 +107,9 @@ impl Latest {
 }
 
 /// How a task is written down.
-#[derive(Debug)]
-pub struct Settled<'a> {
+pub struct Settled<'a, R: Claimable> {
     /// What of the request was to be mitigated, unless it is malformed.
-    pub target: Option<&'a Target>,
+    pub target: Option<&'a R::Target>,
     /// Its state.
     pub state: State,
     /// Why, where that needs a word.
@@ -104,14 +117,17 @@ pub struct Settled<'a> {
     /// Until when, if it is held.
     pub until: Option<Millis>,
     /// What of the request is not to be mitigated: it is written down as superseded.
-    pub left_out: &'a [FindingRef],
+    pub left_out: &'a [R::Part],
+    /// What the start is to add to thing groups, if it adds to any. None before that is known.
+    pub additions: Option<&'a Additions>,
 }
 
-impl<'a> Settled<'a> {
+impl<'a, R: Claimable> Settled<'a, R> {
     /// How a request that is well formed is written down.
     #[must_use]
-    pub const fn new(request: &'a MitigationRequest, state: State) -> Self {
-        Self { target: Some(&request.target), state, reason: None, until: None, left_out: &[] }
+    pub fn new(request: &'a R, state: State) -> Self {
+        let target = Some(request.target());
+        Self { target, state, reason: None, until: None, left_out: &[], additions: None }
     }
 }
 
@@ -133,41 +149,43 @@ impl Mitigations {
     }
 
     /// Claims what of a rule's request is to be mitigated for its task.
-    pub async fn claim(
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn claim<R: Claimable>(
         &self,
-        request: &MitigationRequest,
-        claimed: &Settled<'_>,
+        request: &R,
+        claimed: &Settled<'_, R>,
         now: Millis,
-    ) -> Result<Claim, Error> {
-        self.write(request, claimed, &State::BEFORE_START, now).await
+    ) -> Result<Claim<R::Target>, Error> {
+        request.write(self, claimed, R::CLAIMED_OVER, now).await
     }
 
     /// Writes that a task does not start now, as `Observed`, `Held` or `Superseded`, unless it may have
     /// started: one that is only claimed stays as it is.
-    pub async fn set_aside(
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn set_aside<R: Claimable>(
         &self,
-        request: &MitigationRequest,
-        settled: &Settled<'_>,
+        request: &R,
+        settled: &Settled<'_, R>,
         now: Millis,
-    ) -> Result<Claim, Error> {
-        // Observing takes over only what nobody else would end, not even its own: a repeat finds what was said.
-        // Who dies before telling people that a task is superseded has to find it so again.
-        let over: &[State] = match settled.state {
-            State::Observed => &[State::Held],
-            State::Superseded => &State::SUPERSEDABLE,
-            _ => &State::WAITING,
-        };
-        self.write(request, settled, over, now).await
+    ) -> Result<Claim<R::Target>, Error> {
+        request.write(self, settled, R::set_aside_over(settled.state), now).await
     }
 
-    /// Writes that a task did not start, which frees its findings. A task that has started stays as it is.
-    pub async fn settle(
+    /// Writes that a task did not start, which frees its findings or violations. A task that has started stays as it is.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn settle<R: Claimable>(
         &self,
-        request: &MitigationRequest,
-        settled: &Settled<'_>,
+        request: &R,
+        settled: &Settled<'_, R>,
         now: Millis,
     ) -> Result<(), Error> {
-        self.write(request, settled, &State::BEFORE_START, now).await.map(drop)
+        request.write(self, settled, R::SETTLED_OVER, now).await.map(drop)
     }
 
     /// Writes that a held task never starts: other tasks have its findings, so that it claims none.
@@ -225,256 +243,6 @@ impl Mitigations {
         });
         written(update.send().await.map_err(Error::aws("UpdateItem", table)))
     }
-
-    /// Writes a task and the claims of its findings, over a task in one of these states or none.
-    async fn write(
-        &self,
-        request: &MitigationRequest,
-        settled: &Settled<'_>,
-        over: &[State],
-        now: Millis,
-    ) -> Result<Claim, Error> {
-        let id = request.task_id();
-        // What may start, now or later, is for the latest audit only.
-        let may_start = matches!(settled.state, State::Claimed | State::Held | State::Observed);
-        let checks: Vec<Check> =
-            may_start.then(|| latest(&request.audit, &request.check)).into_iter().collect();
-        let parts = match settled.target {
-            Some(target @ Target::Findings(_)) => Some(distinct(target)),
-            _ => None,
-        };
-        let target = |left: &[FindingRef]| match settled.target {
-            Some(Target::Findings(_)) => Some(Target::Findings(left.to_vec())),
-            other => other.cloned(),
-        };
-        let task = |left: &[FindingRef]| {
-            let own = target(left).map(|target| MitigationRequest { target, ..request.clone() });
-            item::task(&id, own.as_slice(), settled, now)
-        };
-        let left_out = settled.left_out.to_vec();
-        // What may be malformed is of no audit.
-        let mentions = settled.target.map(|_| of_audit::mention(request, now)).into_iter().collect();
-        let state = settled.state;
-        let writing = Writing { id: &id, parts, left_out, mentions, state, over, checks: &checks, now };
-        Ok(match self.write_parts(writing, task).await? {
-            Wrote::Yes(left) => target(&left).map_or(Claim::Nothing, Claim::Taken),
-            Wrote::Nothing => Claim::Nothing,
-            Wrote::Known(state) => Claim::Known(state),
-            Wrote::Overtaken(later) => Claim::Overtaken(Latest::of(&later)),
-        })
-    }
-
-    /// Writes a task and the claims of its parts. What of them other tasks have is left out, and the rest is written.
-    async fn write_parts<T: Part>(
-        &self,
-        writing: Writing<'_, T>,
-        task: impl Fn(&[T]) -> Item,
-    ) -> Result<Wrote<T>, Error> {
-        let Writing { id, parts, mut left_out, mentions, state, over, checks, now } = writing;
-        let in_parts = parts.is_some();
-        let mut left = parts.unwrap_or_default();
-        loop {
-            if in_parts && left.is_empty() {
-                return Ok(Wrote::Nothing);
-            }
-            let mut puts = vec![(task(&left), unless_beyond(over))];
-            let own = left.iter().map(|part| (part, state));
-            let others = left_out.iter().map(|part| (part, State::Superseded));
-            puts.extend(
-                own.chain(others)
-                    .map(|(part, state)| (part.claim(id, state, now), part.unless_held(id, state))),
-            );
-            puts.extend(mentions.iter().cloned());
-            let Some(mut held) = self.put_all_or_none(puts, checks).await? else {
-                return Ok(Wrote::Yes(left));
-            };
-            let overtaken = if checks.is_empty() { None } else { held.pop().flatten() };
-            let mut held = held.into_iter();
-            if let Some(known) = held.next().flatten() {
-                let unknown = || Error::Later(format!("{id}: its item has no known state"));
-                return State::of(&known).map(Wrote::Known).ok_or_else(unknown);
-            }
-            if let Some(later) = overtaken {
-                return Ok(Wrote::Overtaken(later));
-            }
-            left.retain(|_| held.next().flatten().is_none());
-            left_out.retain(|_| held.next().flatten().is_none());
-        }
-    }
-
-    /// Puts all items, each on its condition, if all checks hold; or none. What comes back are the items as they are whose
-    /// conditions do not hold, each in the place of its put or, after all puts, of its check; nothing if all are put.
-    async fn put_all_or_none(
-        &self,
-        puts: Vec<(Item, Condition)>,
-        checks: &[Check],
-    ) -> Result<Option<Vec<Option<Item>>>, Error> {
-        let (client, table) = self.ledger.client_and_table();
-        let puts = puts.into_iter().map(|(item, condition)| {
-            let put = Put::builder()
-                .table_name(table)
-                .set_item(Some(item.into_attributes()))
-                .set_expression_attribute_names(condition.names())
-                .set_expression_attribute_values(condition.values())
-                .condition_expression(condition.expression)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-            put.build().map(|put| TransactWriteItem::builder().put(put).build())
-        });
-        let checks = checks.iter().map(|Check { pk, condition }| {
-            let check = ConditionCheck::builder()
-                .table_name(table)
-                .set_key(Some(key(pk, LATEST_AUDIT)))
-                .set_expression_attribute_names(condition.names())
-                .set_expression_attribute_values(condition.values())
-                .condition_expression(&condition.expression)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-            check.build().map(|check| TransactWriteItem::builder().condition_check(check).build())
-        });
-        let items: Vec<TransactWriteItem> =
-            puts.chain(checks).collect::<Result<_, _>>().map_err(|e| Error::Input(e.to_string()))?;
-        let mut tries = 0;
-        loop {
-            let wrote = client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
-            let Err(error) = wrote else { return Ok(None) };
-            let mut busy = false;
-            if let Some(TransactWriteItemsError::TransactionCanceledException(canceled)) =
-                error.as_service_error()
-            {
-                let reasons = canceled.cancellation_reasons();
-                let is_held = |reason: &&CancellationReason| reason.code() == Some("ConditionalCheckFailed");
-                let held: Vec<Option<Item>> = reasons
-                    .iter()
-                    .map(|reason| Some(reason).filter(is_held))
-                    .map(|held| held.map(|held| Item::from(held.item().cloned().unwrap_or_default())))
-                    .collect();
-                if held.iter().any(Option::is_some) {
-                    return Ok(Some(held));
-                }
-                // All tasks of a check ask for the same item, and DynamoDB cancels one of two that do at a time.
-                busy = reasons.iter().any(|reason| reason.code() == Some("TransactionConflict"));
-            }
-            tries += 1;
-            if !busy || tries == TRIES {
-                return Err(Error::aws("TransactWriteItems", table)(error));
-            }
-            tokio::time::sleep(Duration::from_millis(50) * 4_u32.pow(tries - 1)).await;
-        }
-    }
-}
-
-/// What a task works on, each claimed by itself: a finding or a violation.
-trait Part: Clone {
-    /// Its id at the service.
-    fn id(&self) -> &str;
-
-    /// The partition key of its claim.
-    fn about(&self) -> String;
-
-    /// Its claim by a task.
-    fn claim(&self, task_id: &str, state: State, now: Millis) -> Item;
-
-    /// On what its claim is written.
-    fn unless_held(&self, task_id: &str, state: State) -> Condition;
-}
-
-impl Part for FindingRef {
-    fn id(&self) -> &str {
-        &self.finding_id
-    }
-
-    fn about(&self) -> String {
-        keys::finding(&self.finding_id)
-    }
-
-    fn claim(&self, task_id: &str, state: State, now: Millis) -> Item {
-        item::claim(task_id, self, state, now)
-    }
-
-    fn unless_held(&self, task_id: &str, state: State) -> Condition {
-        unless_held(task_id, state)
-    }
-}
-
-/// A task that is written with the claims of its parts.
-struct Writing<'w, T> {
-    id: &'w str,
-    /// What it claims. None: it has no parts that are claimed by themselves.
-    parts: Option<Vec<T>>,
-    /// What was asked for and is not to be mitigated.
-    left_out: Vec<T>,
-    /// By what its audit finds it.
-    mentions: Vec<(Item, Condition)>,
-    state: State,
-    /// In which states its item may be.
-    over: &'w [State],
-    checks: &'w [Check],
-    now: Millis,
-}
-
-/// What came of writing a task.
-enum Wrote<T> {
-    /// It is written with these parts.
-    Yes(Vec<T>),
-    /// Other tasks have all of its parts.
-    Nothing,
-    /// Its item is in another state.
-    Known(State),
-    /// A check does not hold, by this item.
-    Overtaken(Item),
-}
-
-/// On what an item is written. `#state` is its state.
-#[derive(Clone)]
-struct Condition {
-    expression: String,
-    values: HashMap<String, AttributeValue>,
-}
-
-impl Condition {
-    /// DynamoDB refuses a name that no expression has, and an empty map.
-    fn names(&self) -> Option<HashMap<String, String>> {
-        let names =
-            [("#state", attribute::STATE)].into_iter().filter(|(alias, _)| self.expression.contains(alias));
-        Some(names.map(|(alias, name)| (alias.to_owned(), name.to_owned())).collect())
-            .filter(|names: &HashMap<_, _>| !names.is_empty())
-    }
-
-    fn values(&self) -> Option<HashMap<String, AttributeValue>> {
-        Some(self.values.clone()).filter(|values| !values.is_empty())
-    }
-}
-
-/// What has to hold of the latest audit of a check, for others to be written.
-#[derive(Clone)]
-struct Check {
-    pk: String,
-    condition: Condition,
-}
-
-/// The latest audit of the check is this one. A message alone says when its audit began, so that is not compared: the
-/// ledger has the audit before its messages are sent.
-fn latest(audit: &Audit, check: &CheckName) -> Check {
-    let values = HashMap::from([(":audit".to_owned(), text(&audit.task_id))]);
-    let condition = Condition { expression: "task_id = :audit".to_owned(), values };
-    Check { pk: keys::history(check), condition }
-}
-
-/// For a task's item: it is new, or in one of these states.
-fn unless_beyond(over: &[State]) -> Condition {
-    let (list, values) = listed(over);
-    let or = if over.is_empty() { String::new() } else { format!(" OR #state IN ({list})") };
-    Condition { expression: format!("attribute_not_exists(#state){or}"), values }
-}
-
-/// For a finding's claim: it is new, or this task's, or, for a claim that holds, another's that does not.
-fn unless_held(task_id: &str, state: State) -> Condition {
-    let mut expression = "attribute_not_exists(#state) OR task_id = :task_id".to_owned();
-    let mut values = HashMap::from([(":task_id".to_owned(), text(task_id))]);
-    if state == State::Claimed {
-        expression += " OR #state <> :held";
-        values.insert(":held".to_owned(), text(State::Claimed.as_str()));
-    }
-    Condition { expression, values }
 }
 
 /// States as the values of an expression: `:s0, :s1` and what they stand for.
@@ -486,11 +254,4 @@ fn listed(states: &[State]) -> (String, HashMap<String, AttributeValue>) {
 
 fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
-}
-
-/// The findings of a target, each once: a transaction writes no item twice.
-fn distinct(target: &Target) -> Vec<FindingRef> {
-    let Target::Findings(findings) = target else { return Vec::new() };
-    let mut seen = BTreeSet::new();
-    findings.iter().filter(|finding| seen.insert(finding.finding_id.as_str())).cloned().collect()
 }

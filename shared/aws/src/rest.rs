@@ -5,7 +5,6 @@
 //! time-outs, retries and errors are those of all other clients. Who asks brings the request and reads the answer.
 
 use std::fmt;
-use std::time::Duration;
 use std::time::SystemTime;
 
 use aws_credential_types::provider::ProvideCredentials as _;
@@ -14,8 +13,6 @@ use aws_sigv4::http_request::SignableRequest;
 use aws_sigv4::http_request::SigningSettings;
 use aws_sigv4::sign::v4;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
-use aws_smithy_runtime::client::retries::RetryPartition;
-use aws_smithy_runtime::client::retries::TokenBucket;
 use aws_smithy_runtime::client::retries::classifiers::HttpStatusCodeClassifier;
 use aws_smithy_runtime::client::retries::classifiers::TransientErrorClassifier;
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -27,9 +24,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::orchestrator::OrchestratorError;
 use aws_smithy_runtime_api::client::retries::classifiers::ClassifyRetry;
 use aws_smithy_runtime_api::client::retries::classifiers::RetryAction;
-use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
 use aws_smithy_runtime_api::client::ser_de::DeserializeResponse;
-use aws_smithy_types::config_bag::Layer;
 use aws_smithy_types::error::metadata::ErrorMetadata;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::RetryConfig;
@@ -46,11 +41,6 @@ pub(crate) const THROTTLING: [&str; 5] = [
     "RequestThrottledException",
 ];
 
-/// How often a patient call is tried.
-const PATIENT_ATTEMPTS: u32 = 6;
-/// How long its first pause is after a failure other than throttling; the next are twice as long each.
-const PATIENT_BACKOFF: Duration = Duration::from_millis(100);
-
 /// The service's error.
 #[derive(Debug)]
 pub(crate) struct Refused(ErrorMetadata);
@@ -62,9 +52,6 @@ pub(crate) enum Again {
     Always,
     /// Only when the service certainly did nothing: it was asked too often.
     Unharmed,
-    /// As `Always` and more often, at a pace that all calls of the sender find out together: slower while the service
-    /// says that it is asked too often, then faster again.
-    Patiently,
 }
 
 /// What sends requests to one place. `read` makes an `O` or a [`Refused`] of each answer.
@@ -75,13 +62,7 @@ pub(crate) fn sender<O: fmt::Debug + Send + Sync + 'static>(
     read: impl DeserializeResponse + 'static,
     again: Again,
 ) -> Operation<HttpRequest, O, Refused> {
-    let retries = match again {
-        Again::Always | Again::Unharmed => config.retry_config().cloned(),
-        Again::Patiently => Some(
-            RetryConfig::adaptive().with_max_attempts(PATIENT_ATTEMPTS).with_initial_backoff(PATIENT_BACKOFF),
-        ),
-    };
-    let retries = retries.unwrap_or_else(RetryConfig::standard);
+    let retries = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
     let operation = Operation::builder()
         .service_name(service)
         .operation_name("Request")
@@ -94,12 +75,11 @@ pub(crate) fn sender<O: fmt::Debug + Send + Sync + 'static>(
         .serializer(|request: HttpRequest| Ok::<_, BoxError>(request))
         .deserializer_impl::<O, Refused>(read);
     let operation = match again {
-        Again::Always | Again::Patiently => operation
+        Again::Always => operation
             .retry_classifier(TransientErrorClassifier::<Refused>::new())
             .retry_classifier(HttpStatusCodeClassifier::default()),
         Again::Unharmed => operation,
     };
-    let operation = if again == Again::Patiently { operation.runtime_plugin(own_pace()) } else { operation };
     let operation = match config.behavior_version() {
         Some(version) => operation.behavior_version(version),
         None => operation,
@@ -113,14 +93,6 @@ pub(crate) fn sender<O: fmt::Debug + Send + Sync + 'static>(
         None => operation,
     };
     operation.build()
-}
-
-/// A pace that no other sender has a part in. The quota of retries is against storms on a service that is down; here
-/// each attempt is paced.
-fn own_pace() -> StaticRuntimePlugin {
-    let mut layer = Layer::new("pace");
-    layer.store_put(RetryPartition::custom("pace").token_bucket(TokenBucket::unlimited()).build());
-    StaticRuntimePlugin::new().with_config(layer.freeze())
 }
 
 /// What is to be signed.

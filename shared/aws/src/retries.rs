@@ -2,7 +2,9 @@
 
 use aws_sdk_cloudwatchlogs::operation::put_log_events::PutLogEventsError;
 use aws_sdk_iot::operation::create_audit_suppression::CreateAuditSuppressionError;
+use aws_sdk_iot::operation::start_audit_mitigation_actions_task::StartAuditMitigationActionsTaskError;
 use aws_sdk_iot::operation::start_detect_mitigation_actions_task::StartDetectMitigationActionsTaskError;
+use aws_smithy_runtime_api::client::interceptors::context::Error;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::retries::classifiers::ClassifyRetry;
 use aws_smithy_runtime_api::client::retries::classifiers::RetryAction;
@@ -19,10 +21,12 @@ pub(crate) struct NoPointlessRetry;
 impl ClassifyRetry for NoPointlessRetry {
     fn classify_retry(&self, ctx: &InterceptorContext) -> RetryAction {
         let error = ctx.output_or_error().and_then(Result::err).and_then(|e| e.as_operation_error());
-        let create = error.and_then(|e| e.downcast_ref::<CreateAuditSuppressionError>());
-        let start = error.and_then(|e| e.downcast_ref::<StartDetectMitigationActionsTaskError>());
-        let code = create.and_then(ProvideErrorMetadata::code);
-        match code.or_else(|| start.and_then(ProvideErrorMetadata::code)) {
+        let code = error.and_then(|error| {
+            code::<CreateAuditSuppressionError>(error)
+                .or_else(|| code::<StartAuditMitigationActionsTaskError>(error))
+                .or_else(|| code::<StartDetectMitigationActionsTaskError>(error))
+        });
+        match code {
             Some("LimitExceededException") => RetryAction::RetryForbidden,
             _ => RetryAction::NoActionIndicated,
         }
@@ -35,6 +39,11 @@ impl ClassifyRetry for NoPointlessRetry {
     fn priority(&self) -> RetryClassifierPriority {
         RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
     }
+}
+
+/// The code of an operation's error, if it is of this operation.
+fn code<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(error: &Error) -> Option<&str> {
+    error.downcast_ref::<E>().and_then(ProvideErrorMetadata::code)
 }
 
 /// `PutLogEvents` appends: sent again after an answer that was lost, it writes its events twice. Only what was throttled

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use detect_alarm::DetectAlarm;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::populations::Populations;
 use fleetwarden_aws::profile_devices::ProfileDevices;
@@ -46,7 +47,7 @@ impl Setup {
             region: REGION.into(),
             alarms: self.alarms(),
             iot: self.aws.iot(),
-            registry: self.aws.iot_api(),
+            registry: self.aws.registry(clients::Pace::Patient),
             policy: Policy::parse(POLICY).unwrap(),
             own_queue: queue(QUEUE),
             mitigations: queue(MITIGATIONS),

@@ -1,7 +1,7 @@
 //! The last step: what a task has put into groups is taken out again when the alarm has been clear for long enough.
 //!
 //! A chain of messages, at most 15 minutes apart, looks at the ledger until nothing of the task is left to release. Each
-//! violation is counted by itself ([`Count`]): from the end of its alarm, and anew from the moment at which another
+//! violation is counted by itself ([`Count`]): from the end of its alarm, and again from the moment at which another
 //! raise of the same device and behavior was noticed, or its end. So it never counts too long a time, and at most a
 //! quarter of an hour too short a one. The count is in the ledger, beside what became of the violation.
 //!
@@ -9,15 +9,22 @@
 //! task has added are taken back, and only if the thing is still in them. Another alarm of the same thing that put it into
 //! groups as well, or found it there, counts as one of its own.
 
+mod count;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::AlarmTask;
+use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_aws::mitigations::attribute;
+use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::alarm::Alarm;
 use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alarm::State as AlarmState;
@@ -26,16 +33,20 @@ use fleetwarden_core::alarm::message::AlarmMitigationRequest;
 use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::policy::AlarmEffect;
+use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
-use serde::Deserialize;
-use serde::Serialize;
 
-use super::alerts;
+use super::notes::ALREADY_IN;
+use super::notes::MITIGATED;
+use super::notes::Notes;
 use super::results::result_key;
-use super::start::ALREADY_IN;
-use super::start::MITIGATED;
-use crate::ApplyMitigations;
+use super::verify;
 use crate::admission::Admission;
+use crate::admission::calendar;
+use crate::admission::gate;
+use crate::alerts;
+use crate::backoff::Backoff;
+use count::Count;
 
 /// How long a release is waited for: 90 days after the task.
 const LONGEST_RELEASE_SECONDS: i64 = 90 * 86_400;
@@ -45,32 +56,6 @@ const LOOK_SECONDS: i64 = 900;
 const COUNT: &str = "count";
 /// What keeps the service from taking a thing out of a group, however often it is asked.
 const REFUSED: [&str; 3] = ["AccessDeniedException", "UnauthorizedException", "InvalidRequestException"];
-
-/// Since when the alarm of a device and behavior is clear, as far as it was looked at.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Count {
-    /// The latest raise that was noticed, besides the task's own.
-    raise: Option<Millis>,
-    /// Whether it was in alarm at the last look.
-    in_alarm: bool,
-    /// When a raise, or an end that was not heard of exactly, was noticed.
-    noticed_at: Option<Millis>,
-}
-
-impl Count {
-    /// Whether somebody has to look at what is in alarm now: another raise was noticed, and not yet its end.
-    fn is_open(&self, own: Millis, latest: Option<Millis>) -> bool {
-        self.in_alarm || self.raise.max(latest.filter(|latest| *latest > own)) != self.raise
-    }
-
-    /// What one look makes of it. `latest` is the latest raise of device and behavior.
-    fn look(&self, own: Millis, latest: Option<Millis>, in_alarm: bool, now: Millis) -> Self {
-        let raise = self.raise.max(latest.filter(|latest| *latest > own));
-        let changed = raise != self.raise || in_alarm || self.in_alarm;
-        Self { raise, in_alarm, noticed_at: if changed { Some(now) } else { self.noticed_at } }
-    }
-}
 
 /// A violation whose thing is in groups because of the task.
 struct Pending {
@@ -86,19 +71,32 @@ enum Due {
     Later(Millis),
 }
 
-impl ApplyMitigations {
+/// Releases things.
+pub(crate) struct Release {
+    pub(crate) groups: ThingGroups,
+    pub(crate) account: String,
+    pub(crate) region: String,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) mitigations: Mitigations,
+    pub(crate) alerts: Alerts,
+    pub(crate) backoff: Backoff,
+    pub(crate) notes: Notes,
+    pub(crate) clock: Clock,
+}
+
+impl Release {
     /// Looks once at what a task has put into groups.
-    pub(super) async fn release_alarms(&self, message: AlarmMitigationMessage) -> Result<(), Error> {
+    pub(crate) async fn release(&self, message: AlarmMitigationMessage) -> Result<(), Error> {
         let request = &message.alarms;
-        self.verify_alarms(request).await?;
-        if self.take_round(&message).await? == Taken::Passed {
+        verify(&self.mitigations, request, (&self.account, &self.region)).await?;
+        if self.backoff.take_round(&message).await? == Taken::Passed {
             return Ok(());
         }
         let id = request.task_id();
         let Some(task) = self.mitigations.alarm_task(&id).await? else { return Ok(()) };
         let ended_at = match (task.state, task.ended_at) {
             // Its follow-up sends the release before it writes that the task has ended.
-            (Some(State::Claimed | State::Started), _) => return self.put_off(message).await,
+            (Some(State::Claimed | State::Started), _) => return self.backoff.put_off(message).await,
             (Some(state), Some(ended_at)) if state.has_ended() => ended_at,
             _ => {
                 tracing::info!(mitigation.task_id = id, "nothing to release: the task was not started");
@@ -110,14 +108,14 @@ impl ApplyMitigations {
             tracing::info!(mitigation.task_id = id, "all that the task has added is released");
             return Ok(());
         }
-        if self.is_past(ended_at, LONGEST_RELEASE_SECONDS) {
+        if self.backoff.is_past(ended_at, LONGEST_RELEASE_SECONDS) {
             return self.keep(request, pending).await;
         }
-        let now = self.consumer.clock.now();
+        let now = self.clock.now();
         let look = now.plus_seconds(LOOK_SECONDS);
         let Some(after) = self.release_after(request, &task) else {
             tracing::info!(mitigation.task_id = id, "the policy of now has no release for it: it waits");
-            return self.put_off_until(message, look).await;
+            return self.backoff.put_off_until(message, look).await;
         };
         let mut open = None;
         let mut next = look;
@@ -134,7 +132,7 @@ impl ApplyMitigations {
         if self.pending(&id, &task).await?.is_empty() {
             return Ok(());
         }
-        self.put_off_until(message, next).await
+        self.backoff.put_off_until(message, next).await
     }
 
     /// After how many seconds what a task has added is released: as the policy of now says of its rule, or as the
@@ -180,11 +178,13 @@ impl ApplyMitigations {
         open: &mut Option<Vec<Life>>,
         after: i64,
     ) -> Result<Due, Error> {
-        let now = self.consumer.clock.now();
+        let now = self.clock.now();
         let look = Due::Later(now.plus_seconds(LOOK_SECONDS));
         let Pending { violation, count, .. } = &*pending;
         // What the ledger does not know any more was in alarm long ago.
-        let Some(known) = self.alarms.known(&violation.violation_id).await? else { return Ok(Due::Now) };
+        let Some(known) = self.notes.alarms.known(&violation.violation_id).await? else {
+            return Ok(Due::Now);
+        };
         let Life { alarm, raised_at, .. } = &known.life;
         let raised = known.life.state() == Some(AlarmState::Raised);
         let again = raised && *raised_at != Some(violation.raised_at);
@@ -200,7 +200,7 @@ impl ApplyMitigations {
             return Ok(Due::Later(due(count)));
         }
         if open.is_none() {
-            *open = Some(self.alarms.open().await?);
+            *open = Some(self.notes.alarms.open().await?);
         }
         let mut others =
             open.iter().flatten().filter(|life| life.alarm.violation_id != violation.violation_id);
@@ -218,7 +218,7 @@ impl ApplyMitigations {
     }
 
     async fn write_count(&self, id: &str, pending: &Pending, count: &Count) -> Result<(), Error> {
-        let item = release_item(id, &pending.violation, self.consumer.clock.now()).json(COUNT, count);
+        let item = release_item(id, &pending.violation, self.clock.now()).json(COUNT, count);
         self.mitigations.ledger().put(item).await
     }
 
@@ -231,11 +231,11 @@ impl ApplyMitigations {
     ) -> Result<Option<Millis>, Error> {
         let Pending { violation, groups, .. } = pending;
         let id = request.task_id();
-        let look = self.consumer.clock.now().plus_seconds(LOOK_SECONDS);
-        let waits = match self.gate_now(request)? {
+        let look = self.clock.now().plus_seconds(LOOK_SECONDS);
+        let waits = match self.gate(request)? {
             Admission::Go => None,
             Admission::Observe { .. } => {
-                self.note(request, violation, "would-release", None).await?;
+                self.notes.note(request, violation, "would-release", None).await?;
                 Some(("the mode is observe", look))
             }
             Admission::Hold { until, .. } => Some(("the policy's windows are closed", until)),
@@ -266,7 +266,9 @@ impl ApplyMitigations {
                         reason,
                         "a release is refused"
                     );
-                    self.alerts.raise(&alerts::release_refused(request, violation, group, &reason)).await?;
+                    self.alerts
+                        .raise(&alerts::alarms::release_refused(request, violation, group, &reason))
+                        .await?;
                     return Ok(Some(look));
                 }
                 removed => removed?,
@@ -279,25 +281,31 @@ impl ApplyMitigations {
             groups = listed(left),
             "the thing is released"
         );
-        self.note(request, violation, "released", None).await?;
-        self.alerts.raise(&alerts::released(request, violation, groups)).await?;
+        self.notes.note(request, violation, "released", None).await?;
+        self.alerts.raise(&alerts::alarms::released(request, violation, groups)).await?;
         self.settle_release(&id, violation, "released").await?;
         Ok(None)
+    }
+
+    /// What the policy of now says of acting now, whatever was decided.
+    fn gate(&self, request: &AlarmMitigationRequest) -> Result<Admission, Error> {
+        let calendar = calendar(&self.policy)?;
+        Ok(gate(request.mode, self.policy.mode(), calendar.as_ref(), self.clock.now()))
     }
 
     /// Ends the wait for a release: what is in the groups stays there, and people are alerted.
     async fn keep(&self, request: &AlarmMitigationRequest, pending: Vec<Pending>) -> Result<(), Error> {
         let violations: Vec<&ViolationRef> = pending.iter().map(|pending| &pending.violation).collect();
-        self.alerts.raise(&alerts::kept(request, &violations)).await?;
+        self.alerts.raise(&alerts::alarms::kept(request, &violations)).await?;
         for violation in violations {
-            self.note(request, violation, "not-released", Some("not clear within 90 days")).await?;
+            self.notes.note(request, violation, "not-released", Some("not clear within 90 days")).await?;
             self.settle_release(&request.task_id(), violation, "kept").await?;
         }
         Ok(())
     }
 
     async fn settle_release(&self, id: &str, violation: &ViolationRef, word: &str) -> Result<(), Error> {
-        let item = release_item(id, violation, self.consumer.clock.now()).text(attribute::RELEASE, word);
+        let item = release_item(id, violation, self.clock.now()).text(attribute::RELEASE, word);
         self.mitigations.ledger().put(item).await
     }
 }
@@ -325,29 +333,4 @@ fn release_item(id: &str, violation: &ViolationRef, now: Millis) -> Item {
 /// Groups, as a log line has them.
 fn listed<'g>(groups: impl IntoIterator<Item = &'g String>) -> String {
     groups.into_iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A look each: the latest raise, whether in alarm.
-    fn looks(looks: &[(i64, i64, bool)]) -> Option<i64> {
-        let look = |count: Count, (now, latest, in_alarm): &(i64, i64, bool)| {
-            count.look(Millis(0), Some(Millis(*latest)), *in_alarm, Millis(*now))
-        };
-        looks.iter().fold(Count::default(), look).noticed_at.map(|at| at.0)
-    }
-
-    #[test]
-    fn a_raise_that_is_noticed_starts_the_count_again_and_so_does_its_end() {
-        assert_eq!(looks(&[(10, 0, false), (20, 0, false)]), None, "its own end is known exactly");
-        assert_eq!(
-            looks(&[(10, 0, false), (20, 15, false), (30, 15, false)]),
-            Some(20),
-            "raised and clear again"
-        );
-        assert_eq!(looks(&[(10, 5, true), (20, 5, true), (30, 5, false), (40, 5, false)]), Some(30));
-        assert_eq!(looks(&[(10, 5, true), (20, 5, false), (30, 25, true), (40, 25, false)]), Some(40));
-    }
 }

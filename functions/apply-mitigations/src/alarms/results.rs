@@ -6,32 +6,31 @@ use std::collections::BTreeSet;
 use aws_sdk_iot::types::DetectMitigationActionExecution as Execution;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
+use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::AlarmTask;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::alarm::message::ViolationRef;
-use fleetwarden_core::timestamp::Millis;
-
-use crate::ApplyMitigations;
 use fleetwarden_core::mitigation::view::ActionResult;
+use fleetwarden_core::timestamp::Millis;
 
 /// The service's word for an action that was done.
 const DONE: &str = "SUCCESSFUL";
 
 /// What became of one violation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ViolationResult {
-    pub(super) violation: ViolationRef,
+pub(crate) struct ViolationResult {
+    pub(crate) violation: ViolationRef,
     /// What became of each action. None: the task did not touch it.
-    pub(super) actions: Vec<ActionResult>,
+    pub(crate) actions: Vec<ActionResult>,
     /// The groups that its thing was put into and was not in before.
-    pub(super) groups: BTreeSet<String>,
+    pub(crate) groups: BTreeSet<String>,
 }
 
 impl ViolationResult {
     /// The state of the violation's mitigation. The service takes only what is in alarm when the task begins, so what it
     /// did not touch had ended.
-    pub(super) fn state(&self) -> &'static str {
+    pub(crate) fn state(&self) -> &'static str {
         let any = |word: &str| self.actions.iter().any(|action| action.status == word);
         match () {
             () if self.actions.is_empty() => "not-in-alarm",
@@ -46,7 +45,7 @@ impl ViolationResult {
 /// What became of each violation of a task, by its executions. Pure.
 ///
 /// What an action that failed has put the thing into before it failed is not known, and so not counted as ours.
-pub(super) fn results(task: &AlarmTask, executions: &[Execution]) -> Vec<ViolationResult> {
+pub(super) fn of(task: &AlarmTask, executions: &[Execution]) -> Vec<ViolationResult> {
     let mut by_violation: BTreeMap<&str, Vec<&Execution>> = BTreeMap::new();
     for execution in executions {
         by_violation.entry(execution.violation_id().unwrap_or_default()).or_default().push(execution);
@@ -79,17 +78,14 @@ fn action(execution: &Execution) -> ActionResult {
     }
 }
 
-impl ApplyMitigations {
-    /// Writes what became of each violation of a task. A repeat writes the same again.
-    pub(super) async fn write_alarm_results(
-        &self,
-        task_id: &str,
-        results: &[ViolationResult],
-    ) -> Result<(), Error> {
-        let now = self.consumer.clock.now();
-        let items = results.iter().map(|result| item(task_id, result, now)).collect();
-        self.mitigations.ledger().put_all(items).await
-    }
+/// Writes what became of each violation of a task. A repeat writes the same again.
+pub(super) async fn write(
+    ledger: &Ledger,
+    task_id: &str,
+    results: &[ViolationResult],
+    now: Millis,
+) -> Result<(), Error> {
+    ledger.put_all(results.iter().map(|result| item(task_id, result, now)).collect()).await
 }
 
 /// The sort key of what became of a violation.

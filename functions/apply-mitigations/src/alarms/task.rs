@@ -4,17 +4,31 @@ use std::collections::BTreeSet;
 
 use aws_sdk_iot::Client;
 use aws_sdk_iot::types::DetectMitigationActionExecution;
+use aws_sdk_iot::types::DetectMitigationActionsTaskStatus;
 use aws_sdk_iot::types::DetectMitigationActionsTaskSummary;
 use aws_sdk_iot::types::DetectMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
 use fleetwarden_core::alarm::message::AlarmMitigationRequest;
 use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::pages::Pages;
+use fleetwarden_core::timestamp::Millis;
 
 use crate::task::Started;
+use crate::task::Task;
+use crate::task::millis;
 
 /// How many executions are asked for at once: a task has at most 125.
 const PAGE: i32 = 250;
+
+impl Task for DetectMitigationActionsTaskSummary {
+    fn status(&self) -> Option<&str> {
+        self.task_status().map(DetectMitigationActionsTaskStatus::as_str)
+    }
+
+    fn started_at(&self) -> Option<Millis> {
+        millis(self.task_start_time())
+    }
+}
 
 /// Starts the task with the request's own id, which is also its token, so that a repeat names the same task.
 /// `violations` is what of the request is this task's alone.

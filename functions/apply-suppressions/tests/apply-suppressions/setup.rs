@@ -48,6 +48,7 @@ pub(crate) fn at(service: &Service, policy: &str, clock: Clock) -> Handler {
         account: "123456789012".into(),
         suppressions: shared.iot(),
         iot: shared.iot_api(),
+        registry: shared.registry(fleetwarden_aws::clients::Pace::Patient),
         pace: Pace::new(None),
         ledger: Ledger::new(shared.dynamodb(), "ledger".into()),
         policy: Policy::parse(policy.as_bytes()).unwrap_or_else(|errors| panic!("{errors}")),

@@ -360,7 +360,7 @@ async fn follow(setup: &Setup, message: &MitigationMessage) -> Value {
 
 /// The request of a rule for the findings that a command's follow-up is about.
 pub(crate) fn of_a_rule(setup: &Setup, message: &MitigationMessage) -> MitigationRequest {
-    let policy = Some(setup.apply_mitigations.policy.hash().to_owned());
+    let policy = Some(setup.apply_mitigations.policy().hash().to_owned());
     let mut request =
         MitigationRequest { origin: Origin::Rule("rule".to_owned()), policy, ..message.request.clone() };
     if let Target::Findings(findings) = &mut request.target {

@@ -4,18 +4,16 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use apply_mitigations::ApplyMitigations;
-use apply_mitigations::Room;
+use apply_mitigations::Services;
 use audit_commands::AuditCommands;
 use audit_commands::Failure;
 use fleetwarden_aws::Error;
-use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing::emit;
-use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_commands::testing::LocalServices;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
@@ -49,11 +47,12 @@ impl Deref for Setup {
 
 /// A setup whose policy is this.
 pub(crate) fn setup_with(policy: &'static str) -> Setup {
-    let services = LocalServices::default();
-    let (shared, cloud) = (&services.shared, &services.cloud);
+    let local = LocalServices::default();
+    let (shared, cloud) = (&local.shared, &local.cloud);
     let (dynamodb, sqs) = (shared.clone(), shared.clone());
     let function = AuditCommands {
         service: AuditCommands::service(ACCOUNT.into(), shared.iot_api(), cloud.clock()),
+        registry: shared.registry(Pace::Prompt),
         ledger: Arc::new(move || Ledger::new(dynamodb.dynamodb(), "ledger".into())),
         policy: Arc::new(move || {
             let wrong = |e: fleetwarden_core::policy::PolicyErrors| Error::Policy {
@@ -68,23 +67,21 @@ pub(crate) fn setup_with(policy: &'static str) -> Setup {
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), "dead-letters".into());
     let rule = format!("{{ name: rule, match: {{ check: {SHARED} }}, mitigate: {{ actions: [tell] }} }}");
-    let apply_mitigations = ApplyMitigations {
+    let policy = Policy::parse(format!("version: 1\nmode: enforce\nrules: [{rule}]\n").as_bytes()).unwrap();
+    let consumer = Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 };
+    let services = Services {
         account: ACCOUNT.into(),
-        iot: shared.iot_api(),
-        detect: shared.iot(),
-        groups: ThingGroups::new(shared.iot()),
-        alarms: Alarms::new(ledger.clone()),
+        region: "us-east-1".into(),
+        iot: shared.iot(),
+        registry: shared.registry(Pace::Patient),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
-        mitigations: Mitigations::new(ledger.clone()),
-        alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger, cloud.clock()),
-        policy: Policy::parse(format!("version: 1\nmode: enforce\nrules: [{rule}]\n").as_bytes()).unwrap(),
-        room: Room::default(),
-        alarm_room: Room::default(),
+        alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger.clone(), cloud.clock()),
+        ledger,
         follow_up_seconds: 60,
-        consumer: Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 },
         emit,
     };
-    Setup { services, function, apply_mitigations }
+    let apply_mitigations = ApplyMitigations::new(services, policy, consumer);
+    Setup { services: local, function, apply_mitigations }
 }
 
 /// A setup whose policy enforces and has nothing else to say.

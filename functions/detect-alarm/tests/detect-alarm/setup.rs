@@ -7,6 +7,7 @@ use detect_alarm::DetectAlarm;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::populations::Populations;
@@ -61,7 +62,7 @@ pub(crate) fn under(service: &Service, policy: &str) -> DetectAlarm {
         region: REGION.into(),
         alarms: Alarms::new(ledger.clone()),
         iot: shared.iot(),
-        registry: shared.iot_api(),
+        registry: shared.registry(clients::Pace::Patient),
         policy: Policy::parse(policy.as_bytes()).unwrap(),
         own_queue: queue(OWN),
         mitigations: queue(MITIGATIONS),

@@ -1,15 +1,13 @@
 //! A task that a command has started, followed by `apply-mitigations` to its end.
 
 use apply_mitigations::ApplyMitigations;
-use apply_mitigations::Room;
+use apply_mitigations::Services;
 use aws_lambda_events::event::sqs::SqsEvent;
-use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::policy::Policy;
 use serde_json::Value;
 use serde_json::json;
@@ -25,22 +23,20 @@ fn apply_mitigations(setup: &Setup) -> ApplyMitigations {
     let (shared, clock) = (&setup.shared, setup.cloud.clock());
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), "dead-letters".into());
-    ApplyMitigations {
+    let policy = Policy::parse(b"version: 1\nmode: enforce\nrules: []\n").unwrap();
+    let consumer = Consumer { function: "apply-mitigations", parking, clock: clock.clone(), parallel: 1 };
+    let services = Services {
         account: ACCOUNT.into(),
-        iot: shared.iot_api(),
-        detect: shared.iot(),
-        groups: ThingGroups::new(shared.iot()),
-        alarms: Alarms::new(ledger.clone()),
+        region: "us-east-1".into(),
+        iot: shared.iot(),
+        registry: shared.registry(Pace::Patient),
         queue: Queue::new(shared.sqs(), QUEUE.into()),
-        mitigations: Mitigations::new(ledger.clone()),
-        alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger, clock.clone()),
-        policy: Policy::parse(b"version: 1\nmode: enforce\nrules: []\n").unwrap(),
-        room: Room::default(),
-        alarm_room: Room::default(),
+        alerts: Alerts::new(shared.sns(), "arn:topic".into(), ledger.clone(), clock),
+        ledger,
         follow_up_seconds: 60,
-        consumer: Consumer { function: "apply-mitigations", parking, clock, parallel: 1 },
         emit: fleetwarden_aws::testing::emit,
-    }
+    };
+    ApplyMitigations::new(services, policy, consumer)
 }
 
 /// Has a follow-up taken; the state of the task after that.

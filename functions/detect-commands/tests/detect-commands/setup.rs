@@ -6,6 +6,7 @@ use std::sync::Arc;
 use detect_commands::DetectCommands;
 use detect_commands::Failure;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clients;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::profile_devices::ProfileDevices;
@@ -49,6 +50,7 @@ pub(crate) fn setup_with(policy: &'static str) -> Setup {
     let dynamodb = shared.clone();
     let function = DetectCommands {
         service: DetectCommands::service(ACCOUNT.into(), shared.iot_api(), services.cloud.clock()),
+        registry: shared.registry(clients::Pace::Prompt),
         devices: ProfileDevices::new(shared.iot(), Pace::new(None)),
         ledger: Arc::new(move || Ledger::new(dynamodb.dynamodb(), "ledger".into())),
         policy: Arc::new(move || {

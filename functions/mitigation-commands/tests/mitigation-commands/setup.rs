@@ -3,7 +3,6 @@
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
-use fleetwarden_aws::mitigations::AlarmsSettled;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
@@ -124,8 +123,8 @@ impl Setup {
 
     /// Writes a task on alarms that failed.
     pub(crate) async fn failed_alarms(&self, request: &AlarmMitigationRequest) -> String {
-        let settled = AlarmsSettled::new(request, State::Claimed);
-        self.mitigations.claim_alarms(request, &settled, self.now()).await.unwrap();
+        let settled = Settled::new(request, State::Claimed);
+        self.mitigations.claim(request, &settled, self.now()).await.unwrap();
         self.end(&request.task_id(), State::Failed, &json!({"executed": 2, "skipped": 0, "failed": 1})).await;
         request.task_id()
     }

@@ -16,6 +16,7 @@ use device_defender::Settings;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
@@ -144,6 +145,7 @@ fn handler(shared: &Shared, clock: Clock, policy: &str) -> Handler {
     Handler {
         account: ACCOUNT.into(),
         iot: shared.iot_api(),
+        registry: shared.registry(Pace::Patient),
         queues,
         ledger: Ledger::new(shared.dynamodb(), "ledger".into()),
         archive: Archive::new(shared.s3(), "archive".into()),

@@ -15,11 +15,14 @@ use fleetwarden_core::alarm::message::AlarmMitigationRequest;
 use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::timestamp::Millis;
 
-use super::Condition;
+use super::Claim;
+use super::Claimable;
 use super::Mitigations;
-use super::Part;
-use super::Writing;
-use super::Wrote;
+use super::Settled;
+use super::claims::Part;
+use super::claims::Writing;
+use super::claims::Wrote;
+use super::claims::unless_held;
 use super::command::Asked;
 use super::command::Holder;
 use super::command::Whole;
@@ -28,50 +31,13 @@ use super::command::unless_begun;
 use super::item;
 use super::item::State;
 use super::item::attribute;
-use super::unless_held;
 use crate::Error;
+use crate::ledger::Condition;
 use crate::ledger::Item;
 use crate::ledger::keys;
 
 /// Of each violation and action of a task, the thing groups that the thing was not in before the start.
 pub type Additions = BTreeMap<String, BTreeMap<String, Vec<String>>>;
-
-/// What came of a claim of violations.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AlarmClaim {
-    /// These are the task's alone.
-    Taken(Vec<ViolationRef>),
-    /// Other tasks have all of them.
-    Nothing,
-    /// The task is known already, and its state leaves nothing to claim.
-    Known(State),
-}
-
-/// How a mitigation of alarms is written down.
-#[derive(Clone, Copy, Debug)]
-pub struct AlarmsSettled<'a> {
-    /// What of the request was to be mitigated. None: it is malformed.
-    pub violations: Option<&'a [ViolationRef]>,
-    /// Its state.
-    pub state: State,
-    /// Why, where that needs a word.
-    pub reason: Option<&'a str>,
-    /// Until when, if it is held.
-    pub until: Option<Millis>,
-    /// What of the request is not to be mitigated: it is written down as superseded.
-    pub left_out: &'a [ViolationRef],
-    /// What the start is to add. None before that is known.
-    pub additions: Option<&'a Additions>,
-}
-
-impl<'a> AlarmsSettled<'a> {
-    /// How a request that is well formed is written down.
-    #[must_use]
-    pub fn new(request: &'a AlarmMitigationRequest, state: State) -> Self {
-        let violations = Some(request.violations.as_slice());
-        Self { violations, state, reason: None, until: None, left_out: &[], additions: None }
-    }
-}
 
 /// A mitigation of alarms, as the ledger has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,62 +55,17 @@ pub struct AlarmTask {
 }
 
 impl Mitigations {
-    /// Claims the violations that are to be mitigated for a task, unless an earlier try has claimed it: then that may
-    /// have started it, and the service has to be asked first.
+    /// As [`claim`](Self::claim), for a task that an earlier try has claimed and certainly not started.
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn claim_alarms(
+    pub async fn claim_again(
         &self,
         request: &AlarmMitigationRequest,
-        claimed: &AlarmsSettled<'_>,
+        claimed: &Settled<'_, AlarmMitigationRequest>,
         now: Millis,
-    ) -> Result<AlarmClaim, Error> {
-        self.write_alarms(request, claimed, &State::SUPERSEDABLE, now).await
-    }
-
-    /// As [`claim_alarms`](Self::claim_alarms), for a task that an earlier try has claimed and certainly not started.
-    ///
-    /// # Errors
-    /// If the table does not answer.
-    pub async fn claim_alarms_again(
-        &self,
-        request: &AlarmMitigationRequest,
-        claimed: &AlarmsSettled<'_>,
-        now: Millis,
-    ) -> Result<AlarmClaim, Error> {
-        self.write_alarms(request, claimed, &State::WITHOUT_START, now).await
-    }
-
-    /// Writes that a task does not start now, as `Observed`, `Held` or `Superseded`, unless it may have started: one
-    /// that is claimed stays as it is.
-    ///
-    /// # Errors
-    /// If the table does not answer.
-    pub async fn set_alarms_aside(
-        &self,
-        request: &AlarmMitigationRequest,
-        settled: &AlarmsSettled<'_>,
-        now: Millis,
-    ) -> Result<AlarmClaim, Error> {
-        let over: &[State] = match settled.state {
-            State::Observed => &[State::Held, State::Superseded],
-            _ => &State::SUPERSEDABLE,
-        };
-        self.write_alarms(request, settled, over, now).await
-    }
-
-    /// Writes that a task did not start, which frees its violations. A task that has started stays as it is.
-    ///
-    /// # Errors
-    /// If the table does not answer.
-    pub async fn settle_alarms(
-        &self,
-        request: &AlarmMitigationRequest,
-        settled: &AlarmsSettled<'_>,
-        now: Millis,
-    ) -> Result<(), Error> {
-        self.write_alarms(request, settled, &State::WITHOUT_START, now).await.map(drop)
+    ) -> Result<Claim<Vec<ViolationRef>>, Error> {
+        request.write(self, claimed, &State::WITHOUT_START, now).await
     }
 
     /// Claims all violations of a command's task, or none of them, with what its start is to add. `hash` is of all
@@ -161,8 +82,7 @@ impl Mitigations {
     ) -> Result<WholeClaim, Error> {
         let id = request.task_id();
         let violations = distinct(&request.violations);
-        let claimed =
-            AlarmsSettled { additions: Some(additions), ..AlarmsSettled::new(request, State::Claimed) };
+        let claimed = Settled { additions: Some(additions), ..Settled::new(request, State::Claimed) };
         let task = task(&id, request, &request.violations, &claimed, now);
         let asked = Asked { id: &id, task, mentions: Vec::new(), hash };
         match self.claim_parts(&asked, &violations, &[], now).await? {
@@ -189,7 +109,7 @@ impl Mitigations {
         request: &AlarmMitigationRequest,
         now: Millis,
     ) -> Result<(), Error> {
-        let observed = AlarmsSettled::new(request, State::Observed);
+        let observed = Settled::new(request, State::Observed);
         let task = task(&request.task_id(), request, &request.violations, &observed, now);
         self.put_all_or_none(vec![(task, unless_begun())], &[]).await.map(drop)
     }
@@ -228,25 +148,45 @@ impl Mitigations {
             release_after_seconds: task.get_number(attribute::RELEASE_AFTER),
         }))
     }
+}
 
-    async fn write_alarms(
+impl Claimable for AlarmMitigationRequest {
+    type Target = Vec<ViolationRef>;
+    type Part = ViolationRef;
+
+    /// A task that an earlier try has claimed may have been started, so that the service has to be asked first.
+    const CLAIMED_OVER: &'static [State] = &State::SUPERSEDABLE;
+    const SETTLED_OVER: &'static [State] = &State::WITHOUT_START;
+
+    fn set_aside_over(state: State) -> &'static [State] {
+        match state {
+            State::Observed => &[State::Held, State::Superseded],
+            _ => &State::SUPERSEDABLE,
+        }
+    }
+
+    fn target(&self) -> &Vec<ViolationRef> {
+        &self.violations
+    }
+
+    async fn write(
         &self,
-        request: &AlarmMitigationRequest,
-        settled: &AlarmsSettled<'_>,
+        mitigations: &Mitigations,
+        settled: &Settled<'_, Self>,
         over: &[State],
         now: Millis,
-    ) -> Result<AlarmClaim, Error> {
-        let id = request.task_id();
+    ) -> Result<Claim<Vec<ViolationRef>>, Error> {
+        let id = self.task_id();
         let task = |left: &[ViolationRef]| {
             // What may be malformed is written out only where it is parked.
-            if settled.violations.is_none() {
+            if settled.target.is_none() {
                 return item::state(&id, settled.state, settled.reason, settled.until, now);
             }
-            task(&id, request, left, settled, now)
+            task(&id, self, left, settled, now)
         };
         let writing = Writing {
             id: &id,
-            parts: settled.violations.map(distinct),
+            parts: settled.target.map(|violations| distinct(violations)),
             left_out: distinct(settled.left_out),
             mentions: Vec::new(),
             state: settled.state,
@@ -254,10 +194,10 @@ impl Mitigations {
             checks: &[],
             now,
         };
-        Ok(match self.write_parts(writing, task).await? {
-            Wrote::Yes(left) => AlarmClaim::Taken(left),
-            Wrote::Nothing | Wrote::Overtaken(_) => AlarmClaim::Nothing,
-            Wrote::Known(state) => AlarmClaim::Known(state),
+        Ok(match mitigations.write_parts(writing, task).await? {
+            Wrote::Yes(left) => Claim::Taken(left),
+            Wrote::Nothing | Wrote::Overtaken(_) => Claim::Nothing,
+            Wrote::Known(state) => Claim::Known(state),
         })
     }
 }
@@ -294,7 +234,7 @@ fn task(
     id: &str,
     request: &AlarmMitigationRequest,
     own: &[ViolationRef],
-    settled: &AlarmsSettled<'_>,
+    settled: &Settled<'_, AlarmMitigationRequest>,
     now: Millis,
 ) -> Item {
     let item = item::state(id, settled.state, settled.reason, settled.until, now);

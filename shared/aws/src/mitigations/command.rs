@@ -8,13 +8,12 @@ use fleetwarden_core::check::CheckName;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::timestamp::Millis;
 
-use super::Check;
-use super::Condition;
 use super::Latest;
 use super::Mitigations;
-use super::Part;
 use super::Settled;
-use super::distinct;
+use super::claims::Check;
+use super::claims::Part;
+use super::findings::distinct;
 use super::item;
 use super::item::State;
 use super::item::attribute;
@@ -22,6 +21,7 @@ use super::listed;
 use super::of_audit::mention;
 use super::text;
 use crate::Error;
+use crate::ledger::Condition;
 use crate::ledger::Item;
 use crate::ledger::keys;
 
@@ -302,6 +302,6 @@ fn task_id(requests: &[MitigationRequest]) -> Result<String, Error> {
     Ok(first.task_id())
 }
 
-const fn settled(state: State) -> Settled<'static> {
-    Settled { target: None, state, reason: None, until: None, left_out: &[] }
+const fn settled(state: State) -> Settled<'static, MitigationRequest> {
+    Settled { target: None, state, reason: None, until: None, left_out: &[], additions: None }
 }

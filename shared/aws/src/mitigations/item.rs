@@ -193,7 +193,12 @@ impl State {
 
 /// The item of a task with what of its requests is its own, one a check. What may be malformed has no requests: it
 /// is written out only where it is parked.
-pub(super) fn task(id: &str, requests: &[MitigationRequest], settled: &Settled<'_>, now: Millis) -> Item {
+pub(super) fn task(
+    id: &str,
+    requests: &[MitigationRequest],
+    settled: &Settled<'_, MitigationRequest>,
+    now: Millis,
+) -> Item {
     let item = state(id, settled.state, settled.reason, settled.until, now);
     let Some(first) = requests.first() else { return item };
     let checks: Vec<&str> = requests.iter().map(|request| request.check.as_str()).collect();

@@ -11,10 +11,10 @@ use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::timestamp::Millis;
 
-use super::Condition;
 use super::Mitigations;
 use super::item::attribute;
 use crate::Error;
+use crate::ledger::Condition;
 use crate::ledger::Item;
 use crate::ledger::Range;
 use crate::ledger::keys;

@@ -17,14 +17,14 @@ use fleetwarden_core::message::Round;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::timestamp::Millis;
 
-use super::Check;
-use super::Condition;
 use super::Latest;
 use super::Mitigations;
+use super::claims::Check;
+use super::claims::latest;
 use super::item::attribute;
-use super::latest;
 use super::text;
 use crate::Error;
+use crate::ledger::Condition;
 use crate::ledger::Item;
 use crate::ledger::keys;
 

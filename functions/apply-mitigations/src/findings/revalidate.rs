@@ -1,0 +1,129 @@
+//! Right before its start each mitigation is decided on again, whatever its message says.
+//!
+//! A message is a request: it can be forged, and it can have waited for weeks outside of the windows, for room or on a
+//! dead-letter queue, while a device became protected, left a group, or a rule was changed. So each finding is looked up
+//! again with all that the policy asks for, and the policy of now decides as it would have at the audit. What it does
+//! not mitigate with the same actions does not start, and neither does what is unknown. The hash of the policy that
+//! decided is no shortcut: the message says it, and what stands behind a finding changes under the same policy, too.
+//!
+//! It costs a call a finding (`DescribeAuditFinding`, 25 a second for the account), and what the policy wants to know of
+//! things. `ListAuditFindings` would give 250 findings a call, but not these: a group of 25 can stand on any page, and
+//! its 10 calls a second are what triage lives on.
+//!
+//! The past of a finding (first seen, times seen, first suppressed) is what only the message says: Device Defender gives
+//! each audit's finding a new id, and the check's history is an object of all its findings, too large to read for each
+//! task. A false past can have a rule of this policy take a finding earlier than its `olderThan` or `seenAtLeast` says,
+//! with the actions of that rule, and nothing else: what is protected, gone, suppressed or of another audit stays out
+//! whatever its past.
+
+use std::collections::BTreeSet;
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::registry::Registry;
+use fleetwarden_core::message::FindingRef;
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::message::Target;
+use fleetwarden_core::policy::Hold;
+use fleetwarden_core::policy::Outcome;
+use fleetwarden_core::policy::Subject;
+use fleetwarden_core::thing::Things;
+use fleetwarden_core::timestamp::Millis;
+
+use super::Findings;
+use super::describe::Described;
+use super::describe::describe_finding;
+use crate::work::Decided;
+use crate::work::LeftOut;
+use crate::work::Revalidated;
+use crate::work::Why;
+use crate::work::time_left;
+
+/// Decides on a mitigation again.
+///
+/// # Errors
+/// If a finding cannot be looked up.
+pub(super) async fn revalidate(
+    findings: &Findings,
+    request: &MitigationRequest,
+    deadline: Millis,
+) -> Result<Revalidated<MitigationRequest>, Error> {
+    let left = time_left(deadline, findings.clock.now());
+    match tokio::time::timeout(left, Box::pin(decide(findings, request))).await {
+        Ok(decided) => decided.map(Revalidated::Known),
+        Err(_) => Ok(Revalidated::Unknown("no time is left to decide on it again".to_owned())),
+    }
+}
+
+async fn decide(
+    findings: &Findings,
+    request: &MitigationRequest,
+) -> Result<Decided<MitigationRequest>, Error> {
+    let hash = findings.policy.hash();
+    let asked = match &request.target {
+        Target::Findings(asked) => asked,
+        Target::WholeCheck { .. } => {
+            return Ok(match findings.policy.takes_whole_check(&request.check) {
+                Some((_, mitigate)) if mitigate.actions == request.actions => Decided::all(request),
+                _ => Decided::none(format!("policy {hash} does not mitigate the whole check in this way")),
+            });
+        }
+    };
+    let registry = findings.registry.open();
+    let (mut wanted, mut left_out, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for finding in asked.iter().filter(|finding| seen.insert(&finding.finding_id)) {
+        match unwanted(findings, request, finding, &registry).await? {
+            Some(why) => left_out.push(LeftOut { part: finding.clone(), why: Why::Changed(why) }),
+            None => wanted.push(finding.clone()),
+        }
+    }
+    if left_out.is_empty() {
+        return Ok(Decided::all(request));
+    }
+    let (count, of) = (left_out.len(), seen.len());
+    let reasons: Vec<String> =
+        left_out.iter().map(|out| format!("{}: {}", out.part.finding_id, out.why.text())).collect();
+    let reason =
+        format!("policy {hash} does not mitigate {count} of {of} in this way: {}", reasons.join("; "));
+    let target = Some(wanted).filter(|wanted| !wanted.is_empty()).map(Target::Findings);
+    Ok(Decided { target, left_out, ..Decided::none(reason) })
+}
+
+/// Why a finding is not to be mitigated as it was decided, if it is not.
+async fn unwanted(
+    findings: &Findings,
+    request: &MitigationRequest,
+    finding: &FindingRef,
+    registry: &Registry,
+) -> Result<Option<String>, Error> {
+    let Some(past) = finding.past else { return Ok(Some("its past is not known".to_owned())) };
+    let (found, at) = match describe_finding(&findings.iot, request, &finding.finding_id).await? {
+        Described::Found(found, at) => (found, at),
+        Described::Not(why) => return Ok(Some(why.to_owned())),
+    };
+    let subject = Subject {
+        finding: &found,
+        account: &findings.registry.account,
+        region: &findings.registry.region,
+        at: at.unwrap_or(request.audit.started_at),
+        first_seen: past.first_seen,
+        times_seen: past.times_seen,
+        first_suppressed: past.first_suppressed,
+        things: &Things::NotAsked,
+    };
+    let wants = |things: &Things| findings.policy.decide(&Subject { things, ..subject.clone() }).wanted;
+    let things = registry.look_up(found.identifier(), wants).await;
+    let subject = Subject { things: &things, ..subject.clone() };
+    let decision = findings.policy.decide(&subject);
+    let unknown = if let Things::Unknown { unknown } = &things { unknown } else { "it was not looked up" };
+    let rule = decision.rule.unwrap_or_default();
+    Ok(match (decision.held, decision.outcome) {
+        (Some(Hold::ProtectedBy(protection)), _) => Some(format!("it is protected by {protection}")),
+        (Some(Hold::ProtectionUnknown), _) => Some(format!("whether it is protected is unknown: {unknown}")),
+        (Some(Hold::RuleUnknown(rule)), _) => Some(format!("rule {rule} cannot be evaluated: {unknown}")),
+        (None, Outcome::Mitigate(mitigate)) if mitigate.actions == request.actions => None,
+        (None, Outcome::Mitigate(_)) => Some(format!("rule {rule} mitigates it with other actions")),
+        (None, Outcome::Suppressed) => Some("it is suppressed".to_owned()),
+        (None, _) if rule.is_empty() => Some("no rule takes it".to_owned()),
+        (None, outcome) => Some(format!("rule {rule} says {} now", outcome.word())),
+    })
+}

@@ -1,0 +1,232 @@
+//! How a mitigation leaves the queue before or at its start: set aside, started, given up, or refused.
+//!
+//! A process may have died right after a start. So whatever would end a mitigation that is claimed asks the service for
+//! its task first: a task that is there is followed.
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::mitigations::Claim;
+use fleetwarden_aws::mitigations::Claimable as _;
+use fleetwarden_aws::mitigations::Latest;
+use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::Settled;
+use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::queue::Queue;
+use fleetwarden_core::alert::Alert;
+use fleetwarden_core::message::Origin;
+use fleetwarden_core::timestamp::Millis;
+
+use crate::alerts::Event;
+use crate::backoff::Backoff;
+use crate::message::Message as _;
+use crate::refusals::Refusals;
+use crate::refusals::Unable;
+use crate::work::Request as _;
+use crate::work::TargetOf;
+use crate::work::Work;
+
+/// What came of setting a mitigation aside.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Aside<T> {
+    /// It is written, with what of it is no other task's.
+    Yes(T),
+    /// Nothing is written: other tasks have all of it.
+    Nothing,
+    /// Nothing is written: it has started, or has ended in some way.
+    No,
+    /// Nothing is written: its audit is not the one that has looked at the check last.
+    Overtaken(Latest),
+}
+
+/// Settles mitigations.
+pub(crate) struct Settle<W> {
+    pub(crate) work: W,
+    pub(crate) mitigations: Mitigations,
+    pub(crate) alerts: Alerts,
+    pub(crate) backoff: Backoff,
+    pub(crate) refusals: Refusals,
+    pub(crate) parking: Queue,
+    pub(crate) clock: Clock,
+}
+
+impl<W: Work> Settle<W> {
+    /// Writes that a task is started, after its follow-up is certainly on its way.
+    pub(crate) async fn started(&self, message: W::Message, target: &TargetOf<W>) -> Result<(), Error> {
+        let request = message.request();
+        let id = request.task_id();
+        let follow = W::Message::follow(message.clone().into_request());
+        self.backoff.send_first(&follow).await?;
+        self.refusals.forget(request.origin().rule(), request.actions()).await?;
+        self.mitigations.started(&id, self.clock.now()).await?;
+        Said { count: Some(W::count(target)), ..Said::default() }
+            .log::<W>(request, "the mitigation task is started");
+        Ok(())
+    }
+
+    /// Writes that a mitigation does not start now, unless it has.
+    pub(crate) async fn set_aside(
+        &self,
+        message: &W::Message,
+        settled: &Settled<'_, W::Request>,
+    ) -> Result<Aside<TargetOf<W>>, Error> {
+        let request = message.request();
+        let now = self.clock.now();
+        match self.mitigations.set_aside(request, settled, now).await? {
+            Claim::Taken(target) => Ok(Aside::Yes(target)),
+            Claim::Nothing => Ok(Aside::Nothing),
+            Claim::Overtaken(latest) => Ok(Aside::Overtaken(latest)),
+            Claim::Known(State::Claimed) => {
+                let target = request.target();
+                if self.is_at_service(request).await? {
+                    self.started(message.clone(), target).await?;
+                    return Ok(Aside::No);
+                }
+                self.mitigations.settle(request, settled, now).await?;
+                Ok(Aside::Yes(target.clone()))
+            }
+            Claim::Known(state) => {
+                known(request, state);
+                Ok(Aside::No)
+            }
+        }
+    }
+
+    /// Whether the service has the task of a request.
+    pub(crate) async fn is_at_service(&self, request: &W::Request) -> Result<bool, Error> {
+        Ok(Box::pin(self.work.describe(&request.task_id())).await?.is_some())
+    }
+
+    /// Ends a mitigation before its start, because of something later. Says whether it is so: it may have started.
+    pub(crate) async fn supersede(&self, message: &W::Message, reason: &str) -> Result<bool, Error> {
+        let request = message.request();
+        let superseded = Settled { reason: Some(reason), ..Settled::new(request, State::Superseded) };
+        match self.set_aside(message, &superseded).await? {
+            Aside::Yes(_) => {}
+            Aside::Nothing => return self.nothing_left(message).await.map(|()| false),
+            Aside::No | Aside::Overtaken(_) => return Ok(false),
+        }
+        Said { reason: Some(reason), ..Said::default() }.log::<W>(request, "the mitigation is superseded");
+        Ok(true)
+    }
+
+    /// Ends a mitigation whose findings or violations other tasks have, all of them.
+    pub(crate) async fn nothing_left(&self, message: &W::Message) -> Result<(), Error> {
+        let request = message.request();
+        if message.held().is_some() {
+            let reason = format!("other tasks have all of its {}", W::PARTS);
+            self.mitigations.held_no_more(&request.task_id(), &reason).await?;
+        }
+        let what = format!("nothing to mitigate: other tasks have all of the {}", W::PARTS);
+        Said::default().log::<W>(request, &what);
+        Ok(())
+    }
+
+    /// Ends a wait: the findings or violations are free, people are alerted, and the message is parked.
+    pub(crate) async fn give_up(
+        &self,
+        message: W::Message,
+        target: &TargetOf<W>,
+        reason: &str,
+    ) -> Result<(), Error> {
+        let request = message.request();
+        let id = request.task_id();
+        if self.is_at_service(request).await? {
+            return self.started(message, target).await;
+        }
+        let given_up =
+            Settled { target: Some(target), reason: Some(reason), ..Settled::new(request, State::GivenUp) };
+        self.mitigations.settle(request, &given_up, self.clock.now()).await?;
+        self.alerts.raise(&request.alert(Event::GivenUp(reason))).await?;
+        // When it is sent again from where it is parked, it waits from the beginning.
+        let parked = W::Message::start(message.into_request());
+        let body = serde_json::to_string(&parked).map_err(|e| Error::Input(e.to_string()))?;
+        self.parking.park(&body, reason).await?;
+        tracing::error!(mitigation.task_id = id, reason, "the mitigation is parked");
+        Ok(())
+    }
+
+    /// Ends a mitigation that can never start. The error has the record parked.
+    pub(crate) async fn refuse(
+        &self,
+        request: &W::Request,
+        target: Option<&TargetOf<W>>,
+        reason: String,
+        alert: &Alert,
+    ) -> Result<(), Error> {
+        self.write_refused(request, target, &reason).await?;
+        self.alerts.raise(alert).await?;
+        Err(Error::Input(reason))
+    }
+
+    /// Ends a mitigation whose rule cannot start any task. What is decided on once is parked; what the next audit finds
+    /// again is done.
+    pub(crate) async fn unable(
+        &self,
+        request: &W::Request,
+        target: &TargetOf<W>,
+        why: Unable,
+        reason: &str,
+    ) -> Result<(), Error> {
+        self.write_refused(request, Some(target), reason).await?;
+        let rule = request.origin().rule().unwrap_or_default();
+        self.refusals.notify(rule, request.actions(), (why, W::IS_DECIDED_ONCE), reason).await?;
+        if W::IS_DECIDED_ONCE { Err(Error::Input(reason.to_owned())) } else { Ok(()) }
+    }
+
+    async fn write_refused(
+        &self,
+        request: &W::Request,
+        target: Option<&TargetOf<W>>,
+        reason: &str,
+    ) -> Result<(), Error> {
+        // What a message says of a command's task is not written over what the command wrote.
+        if let Origin::Rule(_) = request.origin() {
+            let refused = Settled { target, reason: Some(reason), ..Settled::new(request, State::Refused) };
+            self.mitigations.settle(request, &refused, self.clock.now()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What the log says of a mitigation besides what it is about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Said<'s> {
+    /// How many findings or violations.
+    pub(crate) count: Option<u64>,
+    pub(crate) reason: Option<&'s str>,
+    pub(crate) until: Option<Millis>,
+    /// What would have been in place of a start.
+    pub(crate) instead: Option<&'s str>,
+}
+
+impl Said<'_> {
+    pub(crate) fn log<W: Work>(self, request: &W::Request, what: &str) {
+        let facts = request.facts();
+        let count = |parts: &str| self.count.filter(|_| W::PARTS == parts);
+        tracing::info!(
+            mitigation.task_id = request.task_id(),
+            audit.task_id = facts.audit_task_id,
+            check = facts.check,
+            alarm.profile = facts.profile,
+            alarm.behavior = facts.behavior,
+            rule = request.origin().rule(),
+            actions = self.count.map(|_| request.actions().join(", ")),
+            findings = count("findings"),
+            violations = count("violations"),
+            reason = self.reason,
+            until = self.until.map(Millis::rfc3339),
+            instead = self.instead,
+            "{what}"
+        );
+    }
+}
+
+/// Logs that a message has nothing to do.
+pub(crate) fn known(request: &impl crate::work::Request, state: State) {
+    tracing::info!(
+        mitigation.task_id = request.task_id(),
+        state = state.as_str(),
+        "nothing to do: the mitigation is known"
+    );
+}

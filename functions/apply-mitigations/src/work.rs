@@ -1,0 +1,210 @@
+//! What a mitigation works on: findings of an audit, or violations of a behavior. Both go the same way, and what differs
+//! on it is here.
+
+use std::time::Duration;
+
+use fleetwarden_aws::Error;
+use fleetwarden_aws::mitigations::Additions;
+use fleetwarden_aws::mitigations::Claim;
+use fleetwarden_aws::mitigations::Claimable;
+use fleetwarden_aws::mitigations::Settled;
+use fleetwarden_aws::mitigations::State;
+use fleetwarden_core::alert::Alert;
+use fleetwarden_core::message::Origin;
+use fleetwarden_core::timestamp::Millis;
+
+use crate::admission::Admission;
+use crate::alerts::Event;
+use crate::message::Message;
+use crate::task::Started;
+use crate::task::Task;
+
+/// A request for a mitigation task.
+pub(crate) trait Request: Claimable {
+    /// The task's id.
+    fn task_id(&self) -> String;
+
+    /// Who asks for it.
+    fn origin(&self) -> &Origin;
+
+    /// The mitigation actions, in order.
+    fn actions(&self) -> &[String];
+
+    /// What it is about, for the log.
+    fn facts(&self) -> Facts<'_>;
+
+    /// What people are alerted of.
+    fn alert(&self, event: Event<'_>) -> Alert;
+}
+
+/// What a request is about, as the log has it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Facts<'r> {
+    pub(crate) audit_task_id: Option<&'r str>,
+    pub(crate) check: Option<&'r str>,
+    pub(crate) profile: Option<&'r str>,
+    pub(crate) behavior: Option<&'r str>,
+}
+
+/// What a mitigation works on.
+pub(crate) trait Work {
+    type Request: Request;
+    type Message: Message<Request = Self::Request>;
+    type Task: Task;
+
+    /// What a task works on, in the service's word: `findings` or `violations`.
+    const PARTS: &'static str;
+    /// Why a mitigation waits when as many tasks run as may.
+    const FULL: &'static str;
+    /// Whether a message is parked when no task of its rule can start: whether nothing else brings its work back.
+    const IS_DECIDED_ONCE: bool;
+
+    /// The first gate.
+    fn admit(&self, request: &Self::Request) -> Result<Admission, Error>;
+
+    /// Decides on a request again, right before its start.
+    async fn revalidate(
+        &self,
+        request: &Self::Request,
+        deadline: Millis,
+    ) -> Result<Revalidated<Self::Request>, Error>;
+
+    /// Claims what is to be mitigated. None: an earlier try has claimed it, and the task runs or has run.
+    async fn claim(
+        &self,
+        request: &Self::Request,
+        claimed: &Settled<'_, Self::Request>,
+    ) -> Result<Option<Claim<TargetOf<Self>>>, Error>;
+
+    /// Starts the task with the request's own id, which is also its token, so that a repeat names the same task.
+    /// `target` is what of the request is this task's alone.
+    async fn start(&self, request: &Self::Request, target: &TargetOf<Self>) -> Result<Started, Error>;
+
+    /// The task as it is. None: the service does not know it.
+    async fn describe(&self, task_id: &str) -> Result<Option<Self::Task>, Error>;
+
+    /// Why the service refuses a start, if it is because of an action that there is not.
+    async fn missing_action(&self, request: &Self::Request) -> Result<Option<String>, Error>;
+
+    /// How many findings or violations are in a target.
+    fn count(target: &TargetOf<Self>) -> u64;
+
+    /// Notes that a mitigation would have been started, or why not.
+    async fn note_observed(&self, request: &Self::Request, instead: Option<&str>) -> Result<(), Error>;
+
+    /// Notes what is not mitigated.
+    async fn note_left_out(
+        &self,
+        request: &Self::Request,
+        decided: &Decided<Self::Request>,
+    ) -> Result<(), Error>;
+}
+
+/// What of a request is a task's own.
+pub(crate) type TargetOf<W> = <<W as Work>::Request as Claimable>::Target;
+
+/// Work whose started tasks are followed to their end.
+pub(crate) trait Followed: Work {
+    /// The status of a task that has ended well.
+    const COMPLETED: &'static str;
+
+    /// Refuses what is of another account, or says of a command what no command has asked for.
+    async fn verify(&self, request: &Self::Request) -> Result<(), Error>;
+
+    /// Whether nothing is left to do about a task, by the ledger.
+    async fn is_over(&self, task_id: &str) -> Result<bool, Error>;
+
+    /// Writes how a task has ended, and alerts people unless all of it succeeded.
+    async fn end(
+        &self,
+        request: &Self::Request,
+        task: &Self::Task,
+        state: State,
+        deadline: Millis,
+    ) -> Result<Ended, Error>;
+}
+
+/// How far the end of a task is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Written,
+    /// Its results go on in another message.
+    InPart,
+}
+
+/// What is known of a mitigation right before its start.
+pub(crate) enum Revalidated<R: Claimable> {
+    /// Everything.
+    Known(Decided<R>),
+    /// It can never start, and why.
+    Never(String),
+    /// Something is not known, or the time was up: it is decided on later.
+    Unknown(String),
+}
+
+/// What the policy of now makes of a mitigation.
+pub(crate) struct Decided<R: Claimable> {
+    /// What is mitigated as it was decided. None: nothing.
+    pub(crate) target: Option<R::Target>,
+    /// What is not.
+    pub(crate) left_out: Vec<LeftOut<R::Part>>,
+    /// Why not, if something is left out.
+    pub(crate) reason: Option<String>,
+    /// Of violations, what the start will add to thing groups.
+    pub(crate) additions: Option<Additions>,
+}
+
+/// A finding or violation that is not mitigated.
+#[derive(Debug)]
+pub(crate) struct LeftOut<P> {
+    pub(crate) part: P,
+    pub(crate) why: Why,
+}
+
+/// Why something is not mitigated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// There is nothing to mitigate, or an alert of its own says why not.
+    Quiet(&'static str),
+    /// Its thing is in all of the groups already.
+    AlreadyIn,
+    /// The policy of now, or the message, is not as it was: people are alerted.
+    Changed(String),
+}
+
+/// What is left of an invocation for all that comes after a look at the service, in milliseconds.
+const MARGIN_MS: i64 = 5_000;
+
+/// For how long the service may be asked, until a deadline.
+pub(crate) fn time_left(deadline: Millis, now: Millis) -> Duration {
+    let left = deadline.0.saturating_sub(MARGIN_MS).saturating_sub(now.0);
+    Duration::from_millis(u64::try_from(left).unwrap_or_default())
+}
+
+impl Why {
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Quiet(text) => text,
+            Self::AlreadyIn => "its thing is in the groups already",
+            Self::Changed(text) => text,
+        }
+    }
+}
+
+impl<R: Claimable> Decided<R> {
+    /// All of it is mitigated as it was decided.
+    pub(crate) fn all(request: &R) -> Self {
+        Self { target: Some(request.target().clone()), left_out: Vec::new(), reason: None, additions: None }
+    }
+
+    /// None of it is, for this reason.
+    pub(crate) fn none(reason: String) -> Self {
+        Self { target: None, left_out: Vec::new(), reason: Some(reason), additions: None }
+    }
+
+    /// Whether people are alerted of what is left out.
+    pub(crate) fn is_to_alert(&self) -> bool {
+        let is_changed = |out: &LeftOut<R::Part>| matches!(out.why, Why::Changed(_));
+        self.left_out.is_empty() || self.left_out.iter().any(is_changed)
+    }
+}

@@ -1,0 +1,151 @@
+//! Claims: a task and what it works on, written in one transaction.
+
+use std::collections::HashMap;
+
+use fleetwarden_core::check::CheckName;
+use fleetwarden_core::message::Audit;
+use fleetwarden_core::timestamp::Millis;
+
+use super::Mitigations;
+use super::item::State;
+use super::listed;
+use super::text;
+use crate::Error;
+use crate::ledger::Condition;
+use crate::ledger::Item;
+use crate::ledger::LATEST_AUDIT;
+use crate::ledger::Unmet;
+use crate::ledger::keys;
+
+/// What a task works on, each claimed by itself: a finding or a violation.
+pub(super) trait Part: Clone {
+    /// Its id at the service.
+    fn id(&self) -> &str;
+
+    /// The partition key of its claim.
+    fn about(&self) -> String;
+
+    /// Its claim by a task.
+    fn claim(&self, task_id: &str, state: State, now: Millis) -> Item;
+
+    /// On what its claim is written.
+    fn unless_held(&self, task_id: &str, state: State) -> Condition;
+}
+
+/// A task that is written with the claims of its parts.
+pub(super) struct Writing<'w, T> {
+    pub(super) id: &'w str,
+    /// What it claims. None: it has no parts that are claimed by themselves.
+    pub(super) parts: Option<Vec<T>>,
+    /// What was asked for and is not to be mitigated.
+    pub(super) left_out: Vec<T>,
+    /// By what its audit finds it.
+    pub(super) mentions: Vec<(Item, Condition)>,
+    pub(super) state: State,
+    /// In which states its item may be.
+    pub(super) over: &'w [State],
+    pub(super) checks: &'w [Check],
+    pub(super) now: Millis,
+}
+
+/// What came of writing a task.
+pub(super) enum Wrote<T> {
+    /// It is written with these parts.
+    Yes(Vec<T>),
+    /// Other tasks have all of its parts.
+    Nothing,
+    /// Its item is in another state.
+    Known(State),
+    /// A check does not hold, by this item.
+    Overtaken(Item),
+}
+
+impl Mitigations {
+    /// Writes a task and the claims of its parts. What of them other tasks have is left out, and the rest is written.
+    pub(super) async fn write_parts<T: Part>(
+        &self,
+        writing: Writing<'_, T>,
+        task: impl Fn(&[T]) -> Item,
+    ) -> Result<Wrote<T>, Error> {
+        let Writing { id, parts, mut left_out, mentions, state, over, checks, now } = writing;
+        let in_parts = parts.is_some();
+        let mut left = parts.unwrap_or_default();
+        loop {
+            if in_parts && left.is_empty() {
+                return Ok(Wrote::Nothing);
+            }
+            let mut puts = vec![(task(&left), unless_beyond(over))];
+            let own = left.iter().map(|part| (part, state));
+            let others = left_out.iter().map(|part| (part, State::Superseded));
+            puts.extend(
+                own.chain(others)
+                    .map(|(part, state)| (part.claim(id, state, now), part.unless_held(id, state))),
+            );
+            puts.extend(mentions.iter().cloned());
+            let Some(mut held) = self.put_all_or_none(puts, checks).await? else {
+                return Ok(Wrote::Yes(left));
+            };
+            let overtaken = if checks.is_empty() { None } else { held.pop().flatten() };
+            let mut held = held.into_iter();
+            if let Some(known) = held.next().flatten() {
+                let unknown = || Error::Later(format!("{id}: its item has no known state"));
+                return State::of(&known).map(Wrote::Known).ok_or_else(unknown);
+            }
+            if let Some(later) = overtaken {
+                return Ok(Wrote::Overtaken(later));
+            }
+            left.retain(|_| held.next().flatten().is_none());
+            left_out.retain(|_| held.next().flatten().is_none());
+        }
+    }
+
+    /// Puts all items, each on its condition, if all checks hold; or none. What comes back are the conditions that do
+    /// not hold, in the order of the puts and, after them, of the checks; nothing if all are put.
+    pub(super) async fn put_all_or_none(
+        &self,
+        puts: Vec<(Item, Condition)>,
+        checks: &[Check],
+    ) -> Result<Option<Unmet>, Error> {
+        let mut transaction = self.ledger.transaction();
+        for (item, condition) in puts {
+            transaction.put_if(item, condition);
+        }
+        for Check { pk, condition } in checks {
+            transaction.check(pk, LATEST_AUDIT, condition.clone());
+        }
+        transaction.commit().await
+    }
+}
+
+/// What has to hold of the latest audit of a check, for others to be written.
+#[derive(Clone)]
+pub(super) struct Check {
+    pub(super) pk: String,
+    pub(super) condition: Condition,
+}
+
+/// The latest audit of the check is this one. A message alone says when its audit began, so that is not compared: the
+/// ledger has the audit before its messages are sent.
+pub(super) fn latest(audit: &Audit, check: &CheckName) -> Check {
+    let values = HashMap::from([(":audit".to_owned(), text(&audit.task_id))]);
+    let condition = Condition { expression: "task_id = :audit".to_owned(), values };
+    Check { pk: keys::history(check), condition }
+}
+
+/// For a task's item: it is new, or in one of these states.
+pub(super) fn unless_beyond(over: &[State]) -> Condition {
+    let (list, values) = listed(over);
+    let or = if over.is_empty() { String::new() } else { format!(" OR #state IN ({list})") };
+    Condition { expression: format!("attribute_not_exists(#state){or}"), values }
+}
+
+/// For a finding's claim: it is new, or this task's, or, for a claim that holds, another's that does not.
+pub(super) fn unless_held(task_id: &str, state: State) -> Condition {
+    let mut expression = "attribute_not_exists(#state) OR task_id = :task_id".to_owned();
+    let mut values = HashMap::from([(":task_id".to_owned(), text(task_id))]);
+    if state == State::Claimed {
+        expression += " OR #state <> :held";
+        values.insert(":held".to_owned(), text(State::Claimed.as_str()));
+    }
+    Condition { expression, values }
+}
