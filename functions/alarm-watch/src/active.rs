@@ -7,8 +7,8 @@ use std::collections::HashSet;
 
 use aws_sdk_iot::types::ActiveViolation;
 use fleetwarden_aws::Error;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::Life;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::AlarmWatch;

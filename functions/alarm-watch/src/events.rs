@@ -6,8 +6,8 @@
 
 use aws_sdk_iot::types::ViolationEvent;
 use fleetwarden_aws::Error;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::EventType;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::EventType;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::AlarmWatch;

@@ -9,10 +9,10 @@ use std::collections::HashSet;
 
 use aws_sdk_iot::types::ActiveViolation;
 use fleetwarden_aws::Error;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::EventType;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::Source;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::EventType;
+use fleetwarden_core::model::alarm::Life;
+use fleetwarden_core::model::alarm::Source;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::AlarmWatch;
@@ -76,7 +76,7 @@ impl AlarmWatch {
     }
 
     async fn send_ends(&self, ends: &[AlarmEvent]) -> Result<(), Error> {
-        use fleetwarden_core::alarm::message::AlarmMessage;
+        use fleetwarden_core::message::alarm::AlarmMessage;
         let message =
             |end: &AlarmEvent| serde_json::to_string(&AlarmMessage::Found(end.clone())).unwrap_or_default();
         self.queue.send(&ends.iter().map(|end| message(end).into()).collect::<Vec<_>>()).await

@@ -9,14 +9,14 @@
 //! Only what a rule decided is started here. A command starts its task itself, after a gate of its own, so a message
 //! that has one started is not from it.
 
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
+use fleetwarden_core::ids::names::is_name;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
-use fleetwarden_core::mitigation::MAX_FINDINGS;
-use fleetwarden_core::mitigation::MAX_REASON_CODES;
-use fleetwarden_core::mitigation::MAX_VIOLATIONS;
-use fleetwarden_core::names::is_name;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::model::mitigation::MAX_FINDINGS;
+use fleetwarden_core::model::mitigation::MAX_REASON_CODES;
+use fleetwarden_core::model::mitigation::MAX_VIOLATIONS;
 use fleetwarden_core::policy::Calendar;
 use fleetwarden_core::policy::Closed;
 use fleetwarden_core::policy::Mode;

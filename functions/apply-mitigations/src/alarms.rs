@@ -15,8 +15,8 @@ mod start;
 mod task;
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::alarm::message::AlarmMitigationMessage;
-use fleetwarden_core::alarm::message::AlarmStep;
+use fleetwarden_core::message::alarm::AlarmMitigationMessage;
+use fleetwarden_core::message::alarm::AlarmStep;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::ApplyMitigations;
@@ -44,7 +44,7 @@ pub(crate) use alerts::every as every_alert;
 #[cfg(test)]
 pub(crate) async fn start_task(
     iot: &aws_sdk_iot::Client,
-    request: &fleetwarden_core::alarm::message::AlarmMitigationRequest,
+    request: &fleetwarden_core::message::alarm::AlarmMitigationRequest,
 ) {
     assert_eq!(task::start(iot, request, &request.violations).await.unwrap(), crate::task::Started::Yes);
 }

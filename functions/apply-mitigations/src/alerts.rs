@@ -2,17 +2,17 @@
 
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 
 use crate::follow::Statistics;
 use crate::results::FindingResult;
-use fleetwarden_core::mitigation::view::ActionResult;
+use fleetwarden_core::model::mitigation::view::ActionResult;
 
 /// How many things of a finding an alert names.
 const THINGS: usize = 5;

@@ -15,9 +15,9 @@ use fleetwarden_aws::ledger::nonce;
 use fleetwarden_aws::mitigations::Chain;
 use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_aws::queue::Outgoing;
-use fleetwarden_core::alarm::message::AlarmMitigationMessage;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::Round;
+use fleetwarden_core::message::alarm::AlarmMitigationMessage;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 

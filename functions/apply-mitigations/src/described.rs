@@ -2,9 +2,9 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::api::input::millis;
-use fleetwarden_core::finding::Finding;
-use fleetwarden_core::listing::Listed;
+use fleetwarden_core::api::listing::Listed;
 use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::model::finding::Finding;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize as _;
 use serde_json::Value;

@@ -13,7 +13,7 @@ use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::api::input::millis;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::iot_api::IotApi;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
 use serde::Deserialize;

@@ -9,14 +9,14 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::api::input::millis;
-use fleetwarden_core::listing::Listed;
+use fleetwarden_core::api::listing::Listed;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::SuppressionMessage;
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Held;
 use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Subject;
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::thing::Things;
 use fleetwarden_core::untrusted::shown;
 use serde::Deserialize as _;
 use serde_json::Value;

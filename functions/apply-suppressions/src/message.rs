@@ -11,10 +11,10 @@ use fleetwarden_aws::registry;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::SuppressionMessage;
+use fleetwarden_core::model::suppression::Maker;
+use fleetwarden_core::model::suppression::Words;
+use fleetwarden_core::model::suppression::Written;
 use fleetwarden_core::policy::Mode;
-use fleetwarden_core::suppression::Maker;
-use fleetwarden_core::suppression::Words;
-use fleetwarden_core::suppression::Written;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::ApplySuppressions;

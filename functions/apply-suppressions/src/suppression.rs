@@ -11,11 +11,11 @@ use fleetwarden_aws::Error;
 use fleetwarden_core::api;
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::message::SuppressionMessage;
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::suppression::Described;
+use fleetwarden_core::model::suppression::MARK;
+use fleetwarden_core::model::suppression::Maker;
 use fleetwarden_core::policy::Mode;
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::suppression::Described;
-use fleetwarden_core::suppression::MARK;
-use fleetwarden_core::suppression::Maker;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::shown;
 

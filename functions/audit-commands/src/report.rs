@@ -15,7 +15,7 @@ mod suppressions;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::report::AuditReport;
 use fleetwarden_core::timestamp::Millis;

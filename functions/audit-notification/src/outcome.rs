@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use fleetwarden_core::api::notification::AuditEnded;
+use fleetwarden_core::api::notification::CheckEnded;
+use fleetwarden_core::api::notification::CheckStatus;
+use fleetwarden_core::ids::names;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
-use fleetwarden_core::names;
-use fleetwarden_core::notification::AuditEnded;
-use fleetwarden_core::notification::CheckEnded;
-use fleetwarden_core::notification::CheckStatus;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::shown;
 

@@ -7,16 +7,16 @@ use aws_sdk_iot::types::VerificationState;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::queue::Outgoing;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::Verification;
-use fleetwarden_core::alarm::message::AlarmMitigationMessage;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::AlarmStep;
-use fleetwarden_core::alarm::message::ViolationRef;
-use fleetwarden_core::alarm::metrics;
-use fleetwarden_core::alarm::record::AlarmExportMessage;
-use fleetwarden_core::alarm::record::AlarmRecord;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::message::alarm::AlarmMitigationMessage;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::AlarmStep;
+use fleetwarden_core::message::alarm::ViolationRef;
+use fleetwarden_core::message::alarm_record::AlarmExportMessage;
+use fleetwarden_core::message::alarm_record::AlarmRecord;
+use fleetwarden_core::metrics;
+use fleetwarden_core::model::alarm::Life;
+use fleetwarden_core::model::alarm::Verification;
 use fleetwarden_core::policy::AlarmDecision;
 use fleetwarden_core::policy::AlarmMitigate;
 use fleetwarden_core::policy::AlarmOutcome;
@@ -113,7 +113,7 @@ impl DetectAlarm {
         match put.map_err(Error::aws(name, id)) {
             Ok(_) => {
                 self.alarms.verified(id, verify.state, now).await?;
-                (self.emit)(&metrics::verified_line(&life.alarm, now));
+                (self.emit)(&metrics::alarm::verified_line(&life.alarm, now));
                 Ok(None)
             }
             // The service no longer has the violation: there is nothing to say it of.
@@ -152,7 +152,7 @@ impl DetectAlarm {
         let ledger = self.alarms.ledger();
         let known = ledger.get(&about::alert(&alert.id()), "claim").await?;
         if known.is_none() {
-            (self.emit)(&metrics::flapping_line(&subject.life.alarm, subject.at));
+            (self.emit)(&metrics::alarm::flapping_line(&subject.life.alarm, subject.at));
         }
         self.alerts.raise(&alert).await
     }

@@ -3,7 +3,7 @@
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::Error;
-use fleetwarden_core::alarm::Incoming;
+use fleetwarden_core::message::Incoming;
 use lambda_runtime::Context;
 
 use crate::DetectAlarm;

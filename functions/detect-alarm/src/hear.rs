@@ -6,12 +6,12 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Heard;
 use fleetwarden_aws::queue::Outgoing;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::EventType;
-use fleetwarden_core::alarm::message::AlarmMessage;
-use fleetwarden_core::alarm::message::Settle;
-use fleetwarden_core::alarm::metrics;
-use fleetwarden_core::alarm::record::AlarmRecord;
+use fleetwarden_core::message::alarm::AlarmMessage;
+use fleetwarden_core::message::alarm::Settle;
+use fleetwarden_core::message::alarm_record::AlarmRecord;
+use fleetwarden_core::metrics;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::EventType;
 
 use crate::DetectAlarm;
 use crate::plan;
@@ -23,7 +23,7 @@ impl DetectAlarm {
         let now = self.consumer.clock.now();
         let Heard { known, is_news } = self.alarms.hear(event, now).await?;
         if is_news {
-            (self.emit)(&metrics::event_line(event, &known.life, now));
+            (self.emit)(&metrics::alarm::event_line(event, &known.life, now));
         }
         if let EventType::Unknown(word) = &event.event {
             tracing::warn!(

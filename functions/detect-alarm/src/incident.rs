@@ -11,8 +11,8 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::ledger::Attempt;
 use fleetwarden_aws::ledger::about;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::metrics;
+use fleetwarden_core::metrics;
+use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::StreamExt as _;
 use futures_util::TryStreamExt as _;
@@ -52,7 +52,7 @@ impl DetectAlarm {
         let (incident, is_new) = self.alarms.open_incident(&behavior, &noticed, now).await?;
         if is_new {
             tracing::warn!(incident.id = incident.id, devices, "an incident is opened");
-            (self.emit)(&metrics::incident_line(&life.alarm, incident.devices, now));
+            (self.emit)(&metrics::alarm::incident_line(&life.alarm, incident.devices, now));
         }
         Ok(Some(incident))
     }

@@ -4,11 +4,11 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::alarms::Known;
 use fleetwarden_aws::alarms::Taken;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::EventType;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::message::Settle;
-use fleetwarden_core::alarm::record::AlarmRecord;
+use fleetwarden_core::message::alarm::Settle;
+use fleetwarden_core::message::alarm_record::AlarmRecord;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::EventType;
+use fleetwarden_core::model::alarm::Life;
 
 use crate::DetectAlarm;
 

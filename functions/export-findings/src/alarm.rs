@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::archive;
 use fleetwarden_aws::archive::Archive;
-use fleetwarden_core::alarm::record::AlarmExportMessage;
+use fleetwarden_core::message::alarm_record::AlarmExportMessage;
 use futures_util::future;
 
 use crate::log::FindingsLog;

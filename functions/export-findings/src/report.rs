@@ -3,14 +3,14 @@
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::archive::findings_prefix;
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::finding::Severity;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::Tally;
+use fleetwarden_core::model::severity::AlertSeverity;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 

@@ -5,7 +5,7 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::about;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::Tally;
 use fleetwarden_core::metrics;

@@ -8,13 +8,13 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::kept::Kept;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::model_status;
-use fleetwarden_core::alarm::Confidence;
 use fleetwarden_core::metrics::models::model_lines;
-use fleetwarden_core::models::Model;
-use fleetwarden_core::models::ModelsStatus;
-use fleetwarden_core::models::NOTE;
-use fleetwarden_core::models::Subject;
-use fleetwarden_core::models::WithoutTargets;
+use fleetwarden_core::model::alarm::Confidence;
+use fleetwarden_core::model::ml::Model;
+use fleetwarden_core::model::ml::ModelsStatus;
+use fleetwarden_core::model::ml::NOTE;
+use fleetwarden_core::model::ml::Subject;
+use fleetwarden_core::model::ml::WithoutTargets;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::MlModelStatus;
@@ -213,7 +213,7 @@ fn report(
         not_seen_names: left.iter().take(NAMED).cloned().collect(),
         incomplete,
         refused: blind.iter().map(|blind| blind.message.clone()).collect(),
-        counts: fleetwarden_core::models::Counts::default(),
+        counts: fleetwarden_core::model::ml::Counts::default(),
         limit,
         without_targets: without
             .map(|(name, profile)| WithoutTargets { profile: name.clone(), had: profile.had })

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::policy::Members;
 use fleetwarden_core::policy::Standing;
 use fleetwarden_core::policy::SuppressEnd;

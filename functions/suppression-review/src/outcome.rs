@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::debt::Debt;
-use fleetwarden_core::debt::Owned;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::debt::Debt;
+use fleetwarden_core::model::debt::Owned;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;

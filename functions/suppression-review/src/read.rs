@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::check::KNOWN;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::ids::check::KNOWN;
+use fleetwarden_core::model::resource::NonCompliantResource;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::pages::Pages;
-use fleetwarden_core::resource::NonCompliantResource;
-use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde_json::Value;

@@ -9,7 +9,7 @@ use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_aws::telemetry;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::metrics;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::policy::Standing;

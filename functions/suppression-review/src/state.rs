@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::HashMap;
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
@@ -205,7 +205,7 @@ pub(crate) struct Surplus {
     /// None if its standing suppression is gone from the policy.
     pub(crate) standing: Option<u16>,
     pub(crate) check: CheckName,
-    pub(crate) resource: fleetwarden_core::resource::ResourceIdentifier,
+    pub(crate) resource: fleetwarden_core::model::resource::ResourceIdentifier,
 }
 
 impl Listing {

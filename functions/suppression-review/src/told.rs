@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::text;

@@ -23,15 +23,15 @@ use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::about;
-use fleetwarden_core::finding::FindingKey;
-use fleetwarden_core::history;
-use fleetwarden_core::history::Change;
-use fleetwarden_core::history::RECORD_BYTES;
-use fleetwarden_core::history::Record;
-use fleetwarden_core::history::Status;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::Tally;
+use fleetwarden_core::model::finding::FindingKey;
+use fleetwarden_core::model::history;
+use fleetwarden_core::model::history::Change;
+use fleetwarden_core::model::history::RECORD_BYTES;
+use fleetwarden_core::model::history::Record;
+use fleetwarden_core::model::history::Status;
 
 use crate::sorted;
 

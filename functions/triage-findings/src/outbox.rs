@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::queue::Outgoing;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::Export;
@@ -26,14 +26,14 @@ use fleetwarden_core::message::Step;
 use fleetwarden_core::message::SuppressionMessage;
 use fleetwarden_core::message::Tally;
 use fleetwarden_core::message::Target;
-use fleetwarden_core::mitigation::MAX_FINDINGS;
-use fleetwarden_core::mitigation::MAX_REASON_CODES;
+use fleetwarden_core::model::mitigation::MAX_FINDINGS;
+use fleetwarden_core::model::mitigation::MAX_REASON_CODES;
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Decision;
 use fleetwarden_core::policy::Mitigate;
 use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Suppress;
-use fleetwarden_core::thing::Things;
 use serde_json::value::RawValue;
 
 use crate::parts;
@@ -323,10 +323,10 @@ mod tests {
     use std::collections::BTreeMap;
     use std::collections::BTreeSet;
 
-    use fleetwarden_core::finding::Finding;
-    use fleetwarden_core::history::Status;
-    use fleetwarden_core::listing::Listing;
+    use fleetwarden_core::api::listing::Listing;
     use fleetwarden_core::message::Resume;
+    use fleetwarden_core::model::finding::Finding;
+    use fleetwarden_core::model::history::Status;
     use fleetwarden_core::policy::Subject;
     use fleetwarden_core::timestamp::Millis;
     use serde_json::Value;

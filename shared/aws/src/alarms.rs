@@ -20,7 +20,7 @@ mod population;
 mod round;
 mod stored;
 
-use fleetwarden_core::alarm::Life;
+use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::timestamp::Millis;
 
 pub use self::hear::Heard;

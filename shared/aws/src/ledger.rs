@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::types::KeysAndAttributes;
 use aws_sdk_dynamodb::types::PutRequest;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use aws_sdk_dynamodb::types::WriteRequest;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::timestamp::Millis;
 
@@ -460,10 +460,10 @@ pub fn key(pk: &str, sk: &str) -> HashMap<String, AttributeValue> {
 
 /// What the ledger's items are about: their partition keys, all in one place.
 pub mod about {
-    use fleetwarden_core::alarm::BehaviorKey;
-    use fleetwarden_core::alarm::SeriesKey;
-    use fleetwarden_core::check::CheckName;
+    use fleetwarden_core::ids::CheckName;
     use fleetwarden_core::message::Audit;
+    use fleetwarden_core::model::alarm::BehaviorKey;
+    use fleetwarden_core::model::alarm::SeriesKey;
 
     const WORDS: &str = "suppression-words#";
 

@@ -29,7 +29,7 @@ use aws_sdk_dynamodb::types::ConditionCheck;
 use aws_sdk_dynamodb::types::Put;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;

@@ -10,14 +10,16 @@
 mod detect;
 pub mod input;
 mod inputs;
+pub mod listing;
 mod mitigation;
+pub mod notification;
 pub mod own;
 mod rules;
 pub mod shape;
 
 use shape::Member;
 
-use crate::policy::did_you_mean;
+use crate::nearest::did_you_mean;
 use crate::untrusted::shown;
 
 /// An operation.

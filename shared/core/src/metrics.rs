@@ -3,6 +3,7 @@
 //! All of a check's metrics are gauges of one audit, stamped with the audit's start. A repeated emission is
 //! the same point again, and the statistic to read them with is Maximum: so a repeat changes nothing.
 
+pub mod alarm;
 pub mod alarm_watch;
 pub mod models;
 
@@ -12,12 +13,12 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::check::CheckName;
-use crate::debt::Debt;
-use crate::debt::Owned;
+use crate::ids::CheckName;
 use crate::message::Audit;
 use crate::message::Counts;
 use crate::message::Tally;
+use crate::model::debt::Debt;
+use crate::model::debt::Owned;
 use crate::timestamp::Millis;
 
 /// The namespace of every metric.
@@ -195,7 +196,7 @@ pub fn invocation_line(function: &str, at: Millis, records: u64, failed: u64, pa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Severity;
+    use crate::model::severity::Severity;
 
     #[test]
     fn a_check_has_a_line_a_severity_and_one_of_its_own() {

@@ -13,10 +13,10 @@ use fleetwarden_aws::mitigations::AlarmTask;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_aws::mitigations::attribute;
-use fleetwarden_core::alarm::message::AlarmMitigationMessage;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::AlarmStep;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::message::alarm::AlarmMitigationMessage;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::AlarmStep;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::json;
 

@@ -4,9 +4,9 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::AlarmsSettled;
 use fleetwarden_aws::mitigations::State;
-use fleetwarden_core::alarm::message::AlarmMitigationMessage;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::AlarmStep;
+use fleetwarden_core::message::alarm::AlarmMitigationMessage;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::AlarmStep;
 use fleetwarden_core::timestamp::Millis;
 
 use super::alerts;

@@ -9,11 +9,11 @@ use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::about;
 use fleetwarden_aws::mitigations::AlarmTask;
 use fleetwarden_aws::mitigations::attribute;
-use fleetwarden_core::alarm::message::ViolationRef;
+use fleetwarden_core::message::alarm::ViolationRef;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::ApplyMitigations;
-use fleetwarden_core::mitigation::view::ActionResult;
+use fleetwarden_core::model::mitigation::view::ActionResult;
 
 /// The service's word for an action that was done.
 const DONE: &str = "SUCCESSFUL";

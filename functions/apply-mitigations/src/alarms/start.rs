@@ -10,13 +10,13 @@ use fleetwarden_aws::mitigations::AlarmClaim;
 use fleetwarden_aws::mitigations::AlarmsSettled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Taken;
-use fleetwarden_core::alarm::Action;
-use fleetwarden_core::alarm::message::AlarmMitigationMessage;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::AlarmStep;
-use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::message::alarm::AlarmMitigationMessage;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::AlarmStep;
+use fleetwarden_core::message::alarm::ViolationRef;
+use fleetwarden_core::model::alarm::Action;
 use fleetwarden_core::policy::Windows;
 use fleetwarden_core::timestamp::Millis;
 

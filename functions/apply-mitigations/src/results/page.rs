@@ -4,16 +4,16 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::api::input::millis;
-use fleetwarden_core::finding::Finding;
-use fleetwarden_core::finding::FindingKey;
-use fleetwarden_core::listing::Listed;
-use fleetwarden_core::listing::Listing;
+use fleetwarden_core::api::listing::Listed;
+use fleetwarden_core::api::listing::Listing;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::model::finding::Finding;
+use fleetwarden_core::model::finding::FindingKey;
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::thing::Behind;
 use fleetwarden_core::pages::Pages;
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::thing::Behind;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::json;
 

@@ -3,13 +3,13 @@
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Place;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::policy::Mode;
-use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 
@@ -17,7 +17,7 @@ use crate::alarms::every_alert;
 use crate::alerts;
 use crate::follow::Statistics;
 use crate::results::FindingResult;
-use fleetwarden_core::mitigation::view::ActionResult;
+use fleetwarden_core::model::mitigation::view::ActionResult;
 
 /// An action that did not succeed.
 pub(crate) fn action(text: &str) -> ActionResult {

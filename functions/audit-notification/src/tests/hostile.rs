@@ -2,8 +2,8 @@
 
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Place;
+use fleetwarden_core::api::notification::AuditEnded;
 use fleetwarden_core::message::Audit;
-use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 use serde_json::json;

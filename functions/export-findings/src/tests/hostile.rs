@@ -3,13 +3,13 @@
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Place;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::finding::Severity;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::Tally;
+use fleetwarden_core::model::severity::AlertSeverity;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::metrics::AuditWatch;
-use fleetwarden_core::schedule::Rhythm;
+use fleetwarden_core::model::schedule::Rhythm;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;

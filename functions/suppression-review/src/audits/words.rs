@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::schedule::Rhythm;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::schedule::Rhythm;
 use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::Text;

@@ -1,8 +1,8 @@
 //! Names of people, resources and suppressions, in every alert on suppressions.
 
 use fleetwarden_core::alert::Place;
-use fleetwarden_core::debt::Debt;
-use fleetwarden_core::debt::Owned;
+use fleetwarden_core::model::debt::Debt;
+use fleetwarden_core::model::debt::Owned;
 use proptest::prelude::*;
 
 use super::*;

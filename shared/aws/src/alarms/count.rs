@@ -1,8 +1,8 @@
 //! How many devices alarm on a behavior: counters in buckets of five minutes, each spread over shards.
 
-use fleetwarden_core::alarm::BehaviorKey;
-use fleetwarden_core::alarm::Bucket;
-use fleetwarden_core::alarm::SeriesKey;
+use fleetwarden_core::model::alarm::BehaviorKey;
+use fleetwarden_core::model::alarm::Bucket;
+use fleetwarden_core::model::alarm::SeriesKey;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Alarms;

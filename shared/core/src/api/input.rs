@@ -14,7 +14,7 @@ use super::rules;
 use super::shape::GRAPHIC;
 use super::shape::Member;
 use super::shape::Shape;
-use crate::policy::did_you_mean;
+use crate::nearest::did_you_mean;
 use crate::timestamp::Millis;
 use crate::untrusted::shown;
 

@@ -12,8 +12,8 @@ use super::input::Judge;
 use super::input::below;
 use super::input::millis;
 use super::near_or_all;
-use crate::check;
-use crate::check::CheckName;
+use crate::ids::CheckName;
+use crate::ids::check;
 use crate::timestamp::Millis;
 use crate::untrusted::shown;
 

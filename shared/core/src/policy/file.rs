@@ -367,7 +367,7 @@ pub(super) struct Mitigate {
 )]
 pub(super) struct Report {
     /// How severe the alert is.
-    pub(super) severity: Option<crate::alert::AlertSeverity>,
+    pub(super) severity: Option<crate::model::severity::AlertSeverity>,
     /// Count and export it, and alert nobody.
     pub(super) silent: bool,
 }

@@ -18,7 +18,7 @@ use super::file;
 use super::file::File;
 use super::file::Texts;
 use super::glob;
-use crate::check;
+use crate::ids::check;
 
 /// The schema of a policy file: JSON Schema 2020-12.
 pub fn schema() -> Value {

@@ -2,7 +2,7 @@
 
 use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::mitigations::WholeClaim;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
 
 use super::*;
 

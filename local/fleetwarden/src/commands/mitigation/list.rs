@@ -2,7 +2,7 @@
 
 use super::words::{asker, check, counted, laid_out, moment, names, table};
 use crate::output::wrapped;
-use fleetwarden_core::mitigation::view::{Listed, Task};
+use fleetwarden_core::model::mitigation::view::{Listed, Task};
 use fleetwarden_core::untrusted::visible;
 
 /// The most columns of a task's cell.

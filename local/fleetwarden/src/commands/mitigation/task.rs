@@ -2,7 +2,7 @@
 
 use super::words::{asker, check, counted, laid_out, length, moment, names, outcomes, table};
 use crate::output::wrapped;
-use fleetwarden_core::mitigation::view::{ActionResult, Finding, Shown, Task, Violation};
+use fleetwarden_core::model::mitigation::view::{ActionResult, Finding, Shown, Task, Violation};
 use fleetwarden_core::untrusted::visible;
 use std::fmt::Write as _;
 

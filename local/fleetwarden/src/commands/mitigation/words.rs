@@ -1,8 +1,8 @@
 //! What is told of a mitigation task, in words. Names and reasons come from outside: none of them commands a terminal.
 
 use comfy_table::{ContentArrangement, Table, presets};
-use fleetwarden_core::mitigation::view::{CheckTask, Task};
-use fleetwarden_core::report::Outcomes;
+use fleetwarden_core::model::mitigation::Outcomes;
+use fleetwarden_core::model::mitigation::view::{CheckTask, Task};
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::visible;
 

@@ -6,14 +6,14 @@ use super::Source;
 use crate::output::wrapped;
 use anyhow::{Result, anyhow};
 use comfy_table::{Cell, ContentArrangement, Table, presets};
-use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::message::record::RecordedDecision;
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::severity::AlertSeverity;
+use fleetwarden_core::model::suppression::Words;
+use fleetwarden_core::model::thing::{Thing, Things, Wanted};
 use fleetwarden_core::policy::{
     Decision, Effect, Held, Mode, Outcome, Policy, Protection, Report, Rule, Shadow, Subject, Suppress,
 };
-use fleetwarden_core::record::RecordedDecision;
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::suppression::Words;
-use fleetwarden_core::thing::{Thing, Things, Wanted};
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::visible;
 use serde::{Deserialize, Serialize};

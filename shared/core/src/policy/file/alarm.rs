@@ -110,7 +110,7 @@ pub(in crate::policy) struct AlarmMatch {
     #[cfg_attr(feature = "schema", schemars(with = "Option<schema::OneOrMany<schema::Criteria>>"))]
     pub(in crate::policy) criteria: Option<Texts>,
     /// The model is at least so sure: `LOW`, `MEDIUM` or `HIGH`. Alarms of static and statistical behaviors never match.
-    pub(in crate::policy) confidence: Option<Spanned<crate::alarm::Confidence>>,
+    pub(in crate::policy) confidence: Option<Spanned<crate::model::alarm::Confidence>>,
     /// The name of the thing; of a device that is not registered, its client id. An alarm about no device never matches.
     pub(in crate::policy) thing: Option<Texts>,
     /// A group that the thing is in, also by way of a group below it.

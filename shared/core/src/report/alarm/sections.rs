@@ -4,7 +4,7 @@ mod lists;
 
 use super::AlarmReport;
 use super::Series;
-use crate::alarm::Verification;
+use crate::model::alarm::Verification;
 use crate::report::chart;
 use crate::report::page::Block;
 use crate::report::page::Page;

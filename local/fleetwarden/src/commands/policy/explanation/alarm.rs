@@ -5,13 +5,13 @@ use super::{
     Opening, WIDTH, laid_out, lowered, mode, passed_over, plain, protection, recorded, table, things,
 };
 use crate::output::wrapped;
-use fleetwarden_core::alarm::{CriteriaType, Life, Source as AlarmSource, State};
+use fleetwarden_core::message::record::RecordedDecision;
+use fleetwarden_core::model::alarm::{CriteriaType, Life, Source as AlarmSource, State};
+use fleetwarden_core::model::thing::{Things, Wanted};
 use fleetwarden_core::policy::{
     AlarmDecision, AlarmEffect, AlarmHeld, AlarmOutcome, AlarmRule, AlarmShadow, AlarmSubject, Report,
     lasting,
 };
-use fleetwarden_core::record::RecordedDecision;
-use fleetwarden_core::thing::{Things, Wanted};
 use fleetwarden_core::untrusted::visible;
 use serde_json::Value;
 

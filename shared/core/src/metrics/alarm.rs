@@ -1,0 +1,103 @@
+//! Metric lines of alarms: what each event adds to the counts of its behavior.
+//!
+//! They count events, so the statistic to read them with is Sum. An event that is delivered again is no news to the
+//! ledger and has no line.
+
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+use super::NAMESPACE;
+use crate::model::alarm::Alarm;
+use crate::model::alarm::AlarmEvent;
+use crate::model::alarm::Confidence;
+use crate::model::alarm::EventType;
+use crate::model::alarm::Life;
+use crate::timestamp::Millis;
+use crate::untrusted::visible;
+
+/// The metric line of an event that is news: one raised, cleared, invalidated or unknown, and the time to clear in
+/// seconds, by profile, behavior and confidence.
+pub fn event_line(event: &AlarmEvent, life: &Life, now: Millis) -> String {
+    let mut values = vec![(counted(&event.event), "Count", 1)];
+    let cleared = (event.event == EventType::AlarmCleared).then_some(event.at);
+    if let Some((cleared, raised)) = cleared.zip(life.raised_at).filter(|(cleared, raised)| cleared >= raised)
+    {
+        values.push(("TimeToClearSeconds", "Seconds", cleared.seconds() - raised.seconds()));
+    }
+    line(&event.alarm, now, &values)
+}
+
+/// The metric line of an alarm that people are alerted of as one that flaps.
+pub fn flapping_line(alarm: &Alarm, now: Millis) -> String {
+    line(alarm, now, &[("AlarmsFlapping", "Count", 1)])
+}
+
+/// The metric line of a verification state that a rule has set.
+pub fn verified_line(alarm: &Alarm, now: Millis) -> String {
+    line(alarm, now, &[("AlarmsVerified", "Count", 1)])
+}
+
+/// The metric line of an incident that was opened, and of how many devices it had then.
+pub fn incident_line(alarm: &Alarm, devices: u64, now: Millis) -> String {
+    let devices = i64::try_from(devices).unwrap_or(i64::MAX);
+    line(alarm, now, &[("Incidents", "Count", 1), ("IncidentDevices", "Count", devices)])
+}
+
+const fn counted(event: &EventType) -> &'static str {
+    match event {
+        EventType::InAlarm => "AlarmsRaised",
+        EventType::AlarmCleared => "AlarmsCleared",
+        EventType::AlarmInvalidated => "AlarmsInvalidated",
+        EventType::Unknown(_) => "AlarmsUnknown",
+    }
+}
+
+fn line(alarm: &Alarm, now: Millis, values: &[(&str, &str, i64)]) -> String {
+    let metrics: Vec<Value> =
+        values.iter().map(|(name, unit, _)| json!({"Name": name, "Unit": unit})).collect();
+    let by = ["Profile", "Behavior", "Confidence"];
+    let told = json!([{"Namespace": NAMESPACE, "Dimensions": [by, []], "Metrics": metrics}]);
+    let mut line =
+        Map::from_iter([("_aws".to_owned(), json!({"Timestamp": now.0, "CloudWatchMetrics": told}))]);
+    let confidence = alarm.confidence.map_or("none", Confidence::as_str);
+    let names = [&*dimension(&alarm.profile), &*dimension(&alarm.behavior), confidence];
+    line.extend(by.iter().zip(names).map(|(name, value)| ((*name).to_owned(), value.into())));
+    line.extend(values.iter().map(|(name, _, value)| ((*name).to_owned(), (*value).into())));
+    Value::Object(line).to_string()
+}
+
+/// A dimension's value has 1 to 1,024 characters.
+fn dimension(text: &str) -> String {
+    visible(text).chars().take(256).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::alarm::AlarmEvent;
+
+    const NOW: Millis = Millis(1_795_392_000_000);
+
+    fn event(kind: &str, at: i64) -> AlarmEvent {
+        let alarm = json!({"violationId": "v", "securityProfileName": "lights", "violationEventType": kind,
+            "behavior": {"name": "sent\u{7}", "criteria": {"mlDetectionConfig": {"confidenceLevel": "HIGH"}}},
+            "violationEventTime": at});
+        AlarmEvent::parse(&alarm.to_string(), "123456789012", "us-east-1").unwrap()
+    }
+
+    #[test]
+    fn an_end_tells_how_long_it_took() {
+        let (begin, end) = (event("in-alarm", 1_795_391_000_000), event("alarm-cleared", 1_795_391_600_000));
+        let mut life = Life::of(&end);
+        let unheard: Value = serde_json::from_str(&event_line(&end, &life, NOW)).unwrap();
+        assert!(unheard.get("TimeToClearSeconds").is_none());
+        life.hear(&begin);
+        let lines = [
+            event_line(&begin, &life, NOW),
+            event_line(&end, &life, NOW),
+            incident_line(&begin.alarm, 21, NOW),
+        ];
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}
