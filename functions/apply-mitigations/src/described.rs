@@ -1,8 +1,8 @@
 //! A finding as Device Defender has it now (`DescribeAuditFinding`), for whoever may not believe what a message says of it.
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::api::input::millis;
 use fleetwarden_core::api::listing::Listed;
+use fleetwarden_core::api::time::millis;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::model::finding::Finding;
 use fleetwarden_core::timestamp::Millis;

@@ -8,8 +8,8 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::registry::Registry;
-use fleetwarden_core::api::input::millis;
 use fleetwarden_core::api::listing::Listed;
+use fleetwarden_core::api::time::millis;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::SuppressionMessage;
 use fleetwarden_core::model::resource::ResourceIdentifier;

@@ -14,7 +14,7 @@ use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::registry::Pace;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::api::input::Fault;
-use fleetwarden_core::api::input::millis;
+use fleetwarden_core::api::time::millis;
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::FindingRef;

@@ -9,7 +9,7 @@ use fleetwarden_commands::calls::members;
 use fleetwarden_commands::calls::value;
 use fleetwarden_commands::pages::turn;
 use fleetwarden_core::api;
-use fleetwarden_core::api::input::millis;
+use fleetwarden_core::api::time::millis;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::untrusted::shown;
 use serde_json::Value;

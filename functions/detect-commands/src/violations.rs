@@ -9,7 +9,7 @@ use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_core::api::input::Fault;
-use fleetwarden_core::api::input::millis;
+use fleetwarden_core::api::time::millis;
 use fleetwarden_core::message::alarm::ViolationRef;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::shown;

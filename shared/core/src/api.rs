@@ -10,12 +10,14 @@
 mod detect;
 pub mod input;
 mod inputs;
+mod judge;
 pub mod listing;
 mod mitigation;
 pub mod notification;
 pub mod own;
 mod rules;
 pub mod shape;
+pub mod time;
 
 use shape::Member;
 

@@ -19,8 +19,6 @@ mod matcher;
 mod node;
 mod protect;
 mod read;
-#[cfg(feature = "schema")]
-mod schema;
 mod shape;
 mod standing;
 mod subject;
@@ -48,16 +46,16 @@ pub use diagnostic::Level;
 pub use diagnostic::Place;
 pub use diagnostic::PolicyErrors;
 pub use file::Day;
+#[cfg(feature = "schema")]
+pub use file::schema::schema;
+#[cfg(feature = "schema")]
+pub use file::schema::schema_of;
 pub use lint::Actions;
 pub use lint::Deployment;
 pub use lint::Inventory;
 pub use lint::Known;
 pub use matcher::Condition;
 pub use protect::Protection;
-#[cfg(feature = "schema")]
-pub use schema::schema;
-#[cfg(feature = "schema")]
-pub use schema::schema_of;
 pub use standing::MAX_STANDING;
 pub use standing::Members;
 pub use standing::Patterns;

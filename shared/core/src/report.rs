@@ -4,7 +4,6 @@
 //! `audit-commands` gathers it, and gives it as JSON, Markdown or a page of HTML that needs nothing else.
 
 pub mod alarm;
-mod chart;
 mod html;
 mod markdown;
 mod page;

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::api::input::millis;
 use fleetwarden_core::api::listing::Listed;
 use fleetwarden_core::api::listing::Listing;
+use fleetwarden_core::api::time::millis;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;

@@ -1,6 +1,6 @@
 //! Which audit a report is of, and what Device Defender says of it.
 
-use fleetwarden_core::api::input::millis;
+use fleetwarden_core::api::time::millis;
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::report::AuditReport;
 use fleetwarden_core::report::CheckReport;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::original_words;
 use fleetwarden_aws::original_words::Originals;
-use fleetwarden_core::api::input::millis;
+use fleetwarden_core::api::time::millis;
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::model::suppression::Described;

@@ -10,6 +10,7 @@ use super::super::DETECT;
 use super::super::audit;
 use super::super::shape::Place;
 use super::*;
+use crate::api::time::millis;
 use crate::ids::check;
 
 const NOW: Millis = Millis(1_795_392_000_000);

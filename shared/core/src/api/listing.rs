@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::api::input::millis;
+use crate::api::time::millis;
 use crate::ids::CheckName;
 use crate::json;
 use crate::model::finding::Finding;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::api::input::millis;
+use crate::api::time::millis;
 use crate::ids::CheckName;
 use crate::json;
 use crate::json::JsonError;

@@ -8,10 +8,10 @@ mod detect;
 use serde_json::Map;
 use serde_json::Value;
 
-use super::input::Judge;
-use super::input::below;
-use super::input::millis;
+use super::judge::Judge;
+use super::judge::below;
 use super::near_or_all;
+use super::time::millis;
 use crate::ids::CheckName;
 use crate::ids::check;
 use crate::timestamp::Millis;

@@ -3,6 +3,7 @@
 //!
 //! `detect-commands` gathers it, and gives it as JSON, Markdown or a page of HTML that needs nothing else.
 
+mod chart;
 mod sections;
 
 use std::cmp::Reverse;

@@ -9,7 +9,7 @@ use super::Stage;
 use super::Texts;
 use crate::policy::de::Spanned;
 #[cfg(feature = "schema")]
-use crate::policy::schema;
+use super::schema;
 
 /// How alarms are handled before a rule decides.
 #[derive(Default, Deserialize)]

@@ -8,7 +8,7 @@ use plotters::style::text_anchor::HPos;
 use plotters::style::text_anchor::Pos;
 use plotters::style::text_anchor::VPos;
 
-use super::alarm::Series;
+use super::Series;
 use crate::timestamp::Millis;
 
 /// The size of the picture: it scales to the page's width.
@@ -163,7 +163,7 @@ pub(super) fn amount(value: f64) -> String {
 mod tests {
     use super::*;
 
-    const PAGE: &str = include_str!("page.css");
+    const PAGE: &str = include_str!("../page.css");
 
     /// The colors of a style sheet, by name; those in dark after those in light.
     fn colors(css: &str, name: &str) -> Vec<[f64; 3]> {

@@ -14,11 +14,12 @@ use schemars::json_schema;
 use schemars::transform::RecursiveTransform;
 use serde_json::Value;
 
-use super::file;
-use super::file::File;
-use super::file::Texts;
-use super::glob;
+use super::AlarmRule;
+use super::File;
+use super::Rule;
+use super::Texts;
 use crate::ids::check;
+use crate::policy::glob;
 
 /// The schema of a policy file: JSON Schema 2020-12.
 pub fn schema() -> Value {
@@ -111,8 +112,7 @@ impl JsonSchema for AnyRule {
         true
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let (finding, alarm) =
-            (generator.subschema_for::<file::Rule>(), generator.subschema_for::<file::AlarmRule>());
+        let (finding, alarm) = (generator.subschema_for::<Rule>(), generator.subschema_for::<AlarmRule>());
         json_schema!({ "if": { "required": ["alarm"] }, "then": alarm, "else": finding })
     }
 }
