@@ -43,7 +43,7 @@ def test_every_metric_is_documented():
 
 
 def test_every_metric_of_alarms_is_documented():
-    source = "shared/core/src/metrics/alarm.rs"
+    source = "shared/core/src/metrics/alarms.rs"
     assert undocumented(words(source, r'"(Alarms[A-Z]\w+)"') + words(source, r'\("([A-Z]\w+)", "')) == []
 
 

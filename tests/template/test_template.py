@@ -680,7 +680,7 @@ def test_the_dashboard_is_json_and_names_what_is_there():
         for metric in widget["properties"].get("metrics", [])
         if metric[0] == "Fleetwarden"
     }
-    sources = ["metrics.rs", "metrics/models.rs", "metrics/alarm.rs"]
+    sources = ["metrics.rs", "metrics/models.rs", "metrics/alarms.rs"]
     counted = "".join(read_sources(f"shared/core/src/{source}") for source in sources)
     assert shown <= set(re.findall(r'"(\w+)"', counted))
     gauges = [search for search in searches if "{Fleetwarden,Check" in search]

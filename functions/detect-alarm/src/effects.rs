@@ -113,7 +113,7 @@ impl DetectAlarm {
         match put.map_err(Error::aws(name, id)) {
             Ok(_) => {
                 self.alarms.verified(id, verify.state, now).await?;
-                (self.emit)(&metrics::alarm::verified_line(&life.alarm, now));
+                (self.emit)(&metrics::alarms::verified_line(&life.alarm, now));
                 Ok(None)
             }
             // The service no longer has the violation: there is nothing to say it of.
@@ -152,7 +152,7 @@ impl DetectAlarm {
         let ledger = self.alarms.ledger();
         let known = ledger.get(&about::alert(&alert.id()), "claim").await?;
         if known.is_none() {
-            (self.emit)(&metrics::alarm::flapping_line(&subject.life.alarm, subject.at));
+            (self.emit)(&metrics::alarms::flapping_line(&subject.life.alarm, subject.at));
         }
         self.alerts.raise(&alert).await
     }

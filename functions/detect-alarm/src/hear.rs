@@ -23,7 +23,7 @@ impl DetectAlarm {
         let now = self.consumer.clock.now();
         let Heard { known, is_news } = self.alarms.hear(event, now).await?;
         if is_news {
-            (self.emit)(&metrics::alarm::event_line(event, &known.life, now));
+            (self.emit)(&metrics::alarms::event_line(event, &known.life, now));
         }
         if let EventType::Unknown(word) = &event.event {
             tracing::warn!(

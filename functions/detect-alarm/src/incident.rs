@@ -52,7 +52,7 @@ impl DetectAlarm {
         let (incident, is_new) = self.alarms.open_incident(&behavior, &noticed, now).await?;
         if is_new {
             tracing::warn!(incident.id = incident.id, devices, "an incident is opened");
-            (self.emit)(&metrics::alarm::incident_line(&life.alarm, incident.devices, now));
+            (self.emit)(&metrics::alarms::incident_line(&life.alarm, incident.devices, now));
         }
         Ok(Some(incident))
     }

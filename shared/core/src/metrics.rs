@@ -3,8 +3,8 @@
 //! All of a check's metrics are gauges of one audit, stamped with the audit's start. A repeated emission is
 //! the same point again, and the statistic to read them with is Maximum: so a repeat changes nothing.
 
-pub mod alarm;
 pub mod alarm_watch;
+pub mod alarms;
 pub mod models;
 
 use std::cmp::Reverse;
