@@ -65,7 +65,7 @@ pub fn admit(
     calendar: Option<&Calendar<'_>>,
     now: Millis,
 ) -> Admission {
-    if let Err(reason) = request.verify(account).and_then(|()| within_limits(request)) {
+    if let Err(reason) = request.check_account(account).and_then(|()| within_limits(request)) {
         return Admission::Refuse { reason };
     }
     if let Origin::Command(_) = request.origin {
@@ -87,7 +87,7 @@ pub fn admit_alarms(
         within_actions(&request.actions)?;
         count("violations", request.violations.len(), MAX_VIOLATIONS)
     };
-    if let Err(reason) = request.verify(account, region).and_then(|()| limits()) {
+    if let Err(reason) = request.check_place(account, region).and_then(|()| limits()) {
         return Admission::Refuse { reason };
     }
     if let Origin::Command(_) = request.origin {

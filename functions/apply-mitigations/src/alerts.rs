@@ -242,7 +242,7 @@ fn alert(
         next_steps: next_steps.iter().copied().map(Text::own).collect(),
         subject: Subject::Mitigation {
             task_id: request.task_id(),
-            audit_task_id: Some(request.audit.task_id.clone()),
+            audit_task_id: Some(request.audit.task_id.to_string()),
         },
     }
 }

@@ -66,7 +66,7 @@ impl ApplyMitigations {
     /// Looks at a task once.
     pub(crate) async fn follow(&self, message: MitigationMessage, deadline: Millis) -> Result<(), Error> {
         let request = &message.request;
-        request.verify(&self.account).map_err(Error::Input)?;
+        request.check_account(&self.account).map_err(Error::Input)?;
         if matches!(request.origin, Origin::Command(_)) && !self.mitigations.is_of_command(request).await? {
             return Err(Error::Input("no command has asked for what the message is about".to_owned()));
         }
@@ -135,7 +135,7 @@ impl ApplyMitigations {
         }
         tracing::info!(
             mitigation.task_id = id,
-            audit.task_id = request.audit.task_id,
+            audit.task_id = %request.audit.task_id,
             check = %request.check,
             state = state.as_str(),
             succeeded = all.succeeded,

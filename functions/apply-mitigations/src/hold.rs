@@ -52,7 +52,7 @@ impl ApplyMitigations {
             }
             let MitigationRequest { audit, check, origin, .. } = request;
             tracing::info!(
-                mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule = origin.rule(),
+                mitigation.task_id = request.task_id(), audit.task_id = %audit.task_id, %check, rule = origin.rule(),
                 reason, until = until.rfc3339(), "the mitigation is held"
             );
             if until.0.saturating_sub(since.0) > LONG_MS {
@@ -75,7 +75,7 @@ impl ApplyMitigations {
         }
         let MitigationRequest { audit, check, origin, .. } = request;
         tracing::info!(
-            mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule = origin.rule(),
+            mitigation.task_id = request.task_id(), audit.task_id = %audit.task_id, %check, rule = origin.rule(),
             reason, "the mitigation is superseded"
         );
         Ok(true)

@@ -242,7 +242,7 @@ fn tell(request: &MitigationRequest, result: &FindingResult) {
     tracing::info!(
         kind = "mitigation-result",
         mitigationTaskId = request.task_id(),
-        auditTaskId = request.audit.task_id,
+        auditTaskId = %request.audit.task_id,
         check = %request.check,
         rule = request.origin.rule(),
         findingId = result.finding_id,

@@ -160,7 +160,7 @@ impl ApplyMitigations {
         self.mitigations.started(&id, self.consumer.clock.now()).await?;
         let MitigationRequest { audit, check, origin, actions, .. } = request;
         tracing::info!(
-            mitigation.task_id = id, audit.task_id = audit.task_id, %check, rule = origin.rule(), actions = actions.join(", "),
+            mitigation.task_id = id, audit.task_id = %audit.task_id, %check, rule = origin.rule(), actions = actions.join(", "),
             findings = target.count(), "the mitigation task is started"
         );
         Ok(())
@@ -179,7 +179,7 @@ impl ApplyMitigations {
         };
         let MitigationRequest { audit, check, origin, actions, .. } = request;
         tracing::info!(
-            mitigation.task_id = request.task_id(), audit.task_id = audit.task_id, %check, rule = origin.rule(), actions = actions.join(", "),
+            mitigation.task_id = request.task_id(), audit.task_id = %audit.task_id, %check, rule = origin.rule(), actions = actions.join(", "),
             findings = target.count(), instead, "would mitigate"
         );
         Ok(())

@@ -182,7 +182,7 @@ fn difference(request: &MitigationRequest, task: &Task) -> Option<&'static str> 
         }
         Target::WholeCheck { reason_codes, .. } => {
             let filter = only(target.audit_check_to_reason_code_filter.as_ref()).map(BTreeSet::from_iter);
-            target.audit_task_id.as_ref() == Some(&request.audit.task_id)
+            target.audit_task_id.as_deref() == Some(request.audit.task_id.as_str())
                 && filter == Some(reason_codes.iter().cloned().collect())
         }
     };

@@ -56,13 +56,12 @@ struct Outcomes {
 impl ApplySuppressions {
     /// Handles one message.
     pub(crate) async fn message(&self, body: &str, deadline: Millis) -> Result<(), Error> {
-        let message: SuppressionMessage = batch::parse("suppression message", body)?;
-        message.audit.verify(&self.account, &message.check).map_err(Error::Input)?;
+        let message: SuppressionMessage = batch::parse_own("suppression message", body, &self.account)?;
         let now = self.consumer.clock.now();
         if let Some(end) = message.expires_at.filter(|end| *end <= now.seconds()) {
             let end = Millis::from_seconds(end).rfc3339();
             tracing::info!(
-                audit.task_id = message.audit.task_id, check = %message.check, rule = message.rule, end,
+                audit.task_id = %message.audit.task_id, check = %message.check, rule = message.rule, end,
                 findings = message.findings.len(), "not suppressed: the suppression's end is past"
             );
             return Ok(());
@@ -202,19 +201,19 @@ impl Outcomes {
         let (audit, check) = (&message.audit, &message.check);
         for (reason, findings) in &self.superseded {
             tracing::warn!(
-                audit.task_id = audit.task_id, %check, rule = message.rule, decided_by = message.policy, policy,
+                audit.task_id = %audit.task_id, %check, rule = message.rule, decided_by = message.policy, policy,
                 findings, reason, "not suppressed: the policy decides otherwise now"
             );
         }
         if let Some(later) = &self.overtaken_by {
             tracing::info!(
-                audit.task_id = audit.task_id, %check, rule = message.rule, later_audit = later,
+                audit.task_id = %audit.task_id, %check, rule = message.rule, later_audit = later,
                 findings = message.findings.len().saturating_sub(self.done()),
                 "not suppressed: a later audit decides on what is still there"
             );
         }
         tracing::info!(
-            audit.task_id = audit.task_id,
+            audit.task_id = %audit.task_id,
             %check,
             rule = message.rule,
             ?mode,

@@ -96,14 +96,11 @@ impl AuditCommands {
     }
 
     /// An audit as the service describes it.
-    fn audit(&self, task_id: &Value, started_at: Option<&Value>) -> Audit {
-        Audit {
-            account: self.service.account.clone(),
-            region: self.service.iot.region(),
-            task_id: task_id.as_str().unwrap_or_default().to_owned(),
-            schedule: None,
-            started_at: started_at.and_then(millis).unwrap_or_default(),
-        }
+    fn audit(&self, task_id: &Value, started_at: Option<&Value>) -> Result<Audit, Error> {
+        let own = (self.service.account.as_str(), &*self.service.iot.region());
+        let started_at = started_at.and_then(millis).unwrap_or_default();
+        let audit = Audit::new(own, task_id.as_str().unwrap_or_default(), None, started_at);
+        audit.map_err(|invalid| Error::Input(invalid.to_string()))
     }
 
     /// Keeps from being mitigated what a later audit has looked at.
@@ -147,7 +144,7 @@ impl AuditCommands {
                 .and_then(|resource| serde_json::from_value(resource.clone()).ok())
                 .unwrap_or_default();
             let audit =
-                self.audit(finding.get("taskId").unwrap_or(&Value::Null), finding.get("taskStartTime"));
+                self.audit(finding.get("taskId").unwrap_or(&Value::Null), finding.get("taskStartTime"))?;
             // Once for an audit and check.
             if audits.insert((audit.task_id.clone(), check.clone())) {
                 held.extend(self.latest(&audit, &check, &path).await?.err());
@@ -208,7 +205,7 @@ impl AuditCommands {
         else {
             return Err(Failure::fault("$.target.auditTaskId", "there is no such audit"));
         };
-        let of = self.audit(&task, audit.get("taskStartTime"));
+        let of = self.audit(&task, audit.get("taskStartTime"))?;
         let mut later = Vec::new();
         for check in &checks {
             later.extend(self.latest(&of, &CheckName::new(check), "$.target.auditTaskId").await?.err());

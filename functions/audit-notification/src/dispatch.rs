@@ -83,14 +83,14 @@ impl Handler {
         }
         for check in outcome.with(Verdict::Unclear) {
             tracing::warn!(
-                task.id = audit.task_id,
+                task.id = %audit.task_id,
                 check = check.check.as_str(),
                 "the check ended in a way that is not known here, with nothing found"
             );
         }
         let triaged = to_triage.len();
         tracing::info!(
-            task.id = audit.task_id,
+            task.id = %audit.task_id,
             checks = ended.audit_details.len(),
             triaged,
             "an audit ended"

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use fleetwarden_core::api::notification::AuditEnded;
 use fleetwarden_core::api::notification::CheckEnded;
 use fleetwarden_core::api::notification::CheckStatus;
+use fleetwarden_core::ids::AuditTaskId;
+use fleetwarden_core::ids::InvalidId;
 use fleetwarden_core::ids::names;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
@@ -87,9 +89,10 @@ pub(crate) fn audit(ended: &AuditEnded, account: &str, region: &str, now: Millis
     if ended.account_id != account {
         return wrong("accountId", format!("this is account {account}, not '{}'", shown(&ended.account_id)));
     }
-    if !names::is_task_id(&ended.task_id) {
-        return wrong("taskId", format!("'{}' is no task id", shown(&ended.task_id)));
-    }
+    let task_id = match ended.task_id.parse::<AuditTaskId>() {
+        Ok(task_id) => task_id,
+        Err(invalid) => return wrong("taskId", invalid.to_string()),
+    };
     if let Some(name) = ended.scheduled_audit_name.as_deref().filter(|name| !names::is_name(name)) {
         return wrong("scheduledAuditName", format!("'{}' is no name of a scheduled audit", shown(name)));
     }
@@ -103,10 +106,11 @@ pub(crate) fn audit(ended: &AuditEnded, account: &str, region: &str, now: Millis
             return wrong(&format!("auditDetails[{at}].checkName"), what);
         }
     }
+    let own = |invalid: InvalidId| format!("the function's own settings: {invalid}");
     Ok(Audit {
-        account: account.to_owned(),
-        region: region.to_owned(),
-        task_id: ended.task_id.clone(),
+        account: account.parse().map_err(own)?,
+        region: region.parse().map_err(own)?,
+        task_id,
         schedule: ended.scheduled_audit_name.clone(),
         started_at: ended.task_start_time,
     })

@@ -66,7 +66,7 @@ pub(crate) fn alert(audit: &Audit, ended: &AuditEnded, outcome: &Outcome<'_>) ->
         title,
         description: Text::joined([intro].into_iter().chain(checks), "\n"),
         next_steps: next_steps(&troubled, only_canceled),
-        subject: Subject::Audit { task_id: audit.task_id.clone() },
+        subject: Subject::Audit { task_id: audit.task_id.to_string() },
     })
 }
 

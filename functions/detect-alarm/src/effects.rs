@@ -165,14 +165,8 @@ impl DetectAlarm {
         if let Some(brief) = brief.as_ref().filter(|_| raw.get().len() > LONG_RECORD) {
             raw = to_raw_value(&AlarmRecord { decision: Some(brief), ..record.clone() }).map_err(wrong)?;
         }
-        let message = AlarmExportMessage {
-            account: record.alarm.account.clone(),
-            region: record.alarm.region.clone(),
-            violation_id: record.alarm.violation_id.clone(),
-            event: record.event.clone(),
-            at,
-            alarm_record: &raw,
-        };
+        let message = AlarmExportMessage::new(record.alarm, record.event.clone(), at, &raw)
+            .map_err(|invalid| Error::Input(invalid.to_string()))?;
         let body = serde_json::to_string(&message).map_err(wrong)?;
         self.findings.send(&[Outgoing::from(body)]).await
     }

@@ -82,15 +82,12 @@ impl Handler {
 
     /// Exports what one message holds. `time_out` is how long an invocation can live, in milliseconds.
     async fn export(&self, body: &str, time_out: i64) -> Result<(), Error> {
-        let refused = |what: String| Error::Input(format!("export message: {what}"));
         if is_alarm(body)? {
-            let message: AlarmExportMessage<'_> = batch::parse("export message", body)?;
-            message.verify(&self.account).map_err(refused)?;
+            let message: AlarmExportMessage<'_> = batch::parse_own("export message", body, &self.account)?;
             return alarm::export(&message, &self.log, &self.archive, time_out).await;
         }
-        let message: ExportMessage<'_> = batch::parse("export message", body)?;
+        let message: ExportMessage<'_> = batch::parse_own("export message", body, &self.account)?;
         let ExportMessage { audit, check, export } = &message;
-        audit.verify(&self.account, check).map_err(refused)?;
         match export {
             Export::Page { page, part, findings } => {
                 let page = Page { audit, check, number: *page, part: *part, findings };

@@ -58,7 +58,7 @@ pub(crate) fn alert(audit: &Audit, check: &CheckName, tally: &Tally, places: &Pl
             ),
             "What is accepted, or can be mitigated: give it a rule in the policy.".into(),
         ],
-        subject: Subject::Findings { task_id: audit.task_id.clone(), check: check.clone() },
+        subject: Subject::Findings { task_id: audit.task_id.to_string(), check: check.clone() },
     })
 }
 

@@ -147,7 +147,7 @@ impl History {
             tally.clone_from(&counted);
             let open = self.merge(message, tally)?;
             if self.place.overtaken {
-                tracing::warn!(check = %message.check, task = message.audit.task_id, "the history of a later audit stays");
+                tracing::warn!(check = %message.check, task = %message.audit.task_id, "the history of a later audit stays");
                 return Ok(());
             }
             if self.put(ledger, archive, message, open).await? {

@@ -105,8 +105,7 @@ impl Triage {
     /// A repeat of a message that is done does nothing. One that comes while another works on it comes again
     /// later: the worker may be dead, and then its claim ends with its deadline.
     pub(crate) async fn check(&self, body: &str, deadline: Millis) -> Result<(), Error> {
-        let message: CheckMessage = batch::parse("check message", body)?;
-        message.audit.verify(&self.account, &message.check).map_err(Error::Input)?;
+        let message: CheckMessage = batch::parse_own("check message", body, &self.account)?;
         let (restarts, page) =
             message.resume.as_ref().map_or((0, 0), |resume| (resume.restarts, resume.page));
         let about = about::triage(&message.audit, &message.check, restarts, page);
@@ -144,7 +143,7 @@ impl<'t> Run<'t> {
         )
         .await?;
         if let Some(later) = &later {
-            tracing::info!(check = %message.check, task = message.audit.task_id, later, "a later audit has looked at the check: this one is only exported");
+            tracing::info!(check = %message.check, task = %message.audit.task_id, later, "a later audit has looked at the check: this one is only exported");
             if let Some(resume) = &mut message.resume {
                 resume.pending.clear();
                 resume.reason_codes.clear();

@@ -57,7 +57,7 @@ impl Next {
         if restarts >= MAX_RESTARTS {
             return Err(Error::Input(format!("{} was restarted {restarts} times: {why}", message.check)));
         }
-        tracing::warn!(check = %message.check, task = message.audit.task_id, %why, "the check is restarted from its first page");
+        tracing::warn!(check = %message.check, task = %message.audit.task_id, %why, "the check is restarted from its first page");
         let resume = Resume { restarts: restarts + 1, repeated: true, ..Resume::default() };
         Ok(Self::Pages(CheckMessage { resume: Some(resume), ..message }))
     }
@@ -110,7 +110,7 @@ impl Triage {
             resume.iter().flat_map(|resume| resume.tally.values()).fold(Counts::default(), Counts::plus);
         tracing::info!(
             check = %message.check,
-            task = message.audit.task_id,
+            task = %message.audit.task_id,
             pages = resume.map_or(0, |resume| resume.page),
             non_compliant = total.non_compliant,
             suppressed = total.suppressed,

@@ -290,7 +290,7 @@ impl Ledger {
                 "attribute_not_exists(pk) OR started_at <= :started_at OR task_id = :task_id",
             )
             .expression_attribute_values(":started_at", AttributeValue::N(audit.started_at.0.to_string()))
-            .expression_attribute_values(":task_id", AttributeValue::S(audit.task_id.clone()));
+            .expression_attribute_values(":task_id", AttributeValue::S(audit.task_id.to_string()));
         written(put.send().await.map_err(Error::aws("PutItem", &self.table)))
     }
 

@@ -201,9 +201,9 @@ mod tests {
     #[test]
     fn a_check_has_a_line_a_severity_and_one_of_its_own() {
         let audit = Audit {
-            account: "123456789012".into(),
-            region: "us-east-1".into(),
-            task_id: "4e2b".into(),
+            account: "123456789012".parse().unwrap(),
+            region: "us-east-1".parse().unwrap(),
+            task_id: "4e2b".parse().unwrap(),
             schedule: None,
             started_at: Millis(1_795_392_000_000),
         };

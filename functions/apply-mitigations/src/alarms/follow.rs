@@ -73,7 +73,7 @@ impl ApplyMitigations {
 
     /// Refuses what is of another account, or says of a command what no command has asked for.
     pub(super) async fn verify_alarms(&self, request: &AlarmMitigationRequest) -> Result<(), Error> {
-        request.verify(&self.account, &self.iot.region()).map_err(Error::Input)?;
+        request.check_place(&self.account, &self.iot.region()).map_err(Error::Input)?;
         if matches!(request.origin, Origin::Command(_))
             && !self.mitigations.is_of_alarm_command(request).await?
         {

@@ -33,9 +33,9 @@ pub(crate) fn action(text: &str) -> ActionResult {
 fn of_findings(text: &str) -> Vec<Alert> {
     let request = MitigationRequest {
         audit: Audit {
-            account: text.to_owned(),
-            region: text.to_owned(),
-            task_id: text.to_owned(),
+            account: "123456789012".parse().unwrap(),
+            region: "eu-central-1".parse().unwrap(),
+            task_id: "4e2b".parse().unwrap(),
             schedule: Some(text.to_owned()),
             started_at: Millis(0),
         },

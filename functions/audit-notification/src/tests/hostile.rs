@@ -28,9 +28,9 @@ fn ended(text: &str, status: &str, name: &str) -> AuditEnded {
 /// Every alert, with a text for all that is from outside.
 fn every(text: &str) -> Vec<Alert> {
     let audit = |schedule: Option<&str>| Audit {
-        account: text.to_owned(),
-        region: text.to_owned(),
-        task_id: text.to_owned(),
+        account: "123456789012".parse().unwrap(),
+        region: "eu-central-1".parse().unwrap(),
+        task_id: "4e2b".parse().unwrap(),
         schedule: schedule.map(ToOwned::to_owned),
         started_at: Millis(0),
     };

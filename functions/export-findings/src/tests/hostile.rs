@@ -18,8 +18,7 @@ use crate::report;
 /// The alert, with a text for all that is from outside.
 fn alert(text: &str, archive: &Archive) -> Alert {
     let own = || text.to_owned();
-    let audit =
-        Audit { account: own(), region: own(), task_id: own(), schedule: Some(own()), started_at: Millis(0) };
+    let audit = Audit::new(("123456789012", "eu-central-1"), "4e2b", Some(own()), Millis(0)).unwrap();
     let counts = Counts {
         non_compliant: 9,
         reported: 5,

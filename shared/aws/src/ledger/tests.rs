@@ -166,9 +166,9 @@ async fn a_worker_whose_lease_ended_leaves_the_claim_of_the_next_alone() {
 async fn an_audit_recorded_twice_because_an_answer_was_lost_is_the_latest_all_the_same() {
     let cloud = Cloud::default();
     let audit = Audit {
-        account: "123456789012".into(),
-        region: "us-east-1".into(),
-        task_id: "t".into(),
+        account: "123456789012".parse().unwrap(),
+        region: "us-east-1".parse().unwrap(),
+        task_id: "t".parse().unwrap(),
         schedule: None,
         started_at: cloud.clock().now(),
     };

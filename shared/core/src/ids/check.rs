@@ -9,7 +9,10 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
+use serde::de::Error as _;
 
+use super::InvalidId;
+use super::names::is_check_name;
 use crate::untrusted::Piece;
 use crate::untrusted::Text;
 
@@ -106,6 +109,18 @@ impl<'de> Deserialize<'de> for CheckName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Cow::<'de, str>::deserialize(deserializer).map(|name| Self::new(&name))
     }
+}
+
+/// Reads the name of a check that becomes part of keys: one that is made as every known one is.
+///
+/// # Errors
+/// If it is not.
+pub(crate) fn valid_check<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CheckName, D::Error> {
+    let name = Cow::<'de, str>::deserialize(deserializer)?;
+    if !is_check_name(&name) {
+        return Err(D::Error::custom(InvalidId::new(&name, "no check name")));
+    }
+    Ok(CheckName::new(&name))
 }
 
 #[cfg(test)]

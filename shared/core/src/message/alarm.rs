@@ -7,6 +7,11 @@ use serde::Serialize;
 
 use super::mitigation::Origin;
 use super::mitigation::Round;
+use crate::ids::AccountId;
+use crate::ids::Region;
+use crate::ids::ThingName;
+use crate::ids::ViolationId;
+use crate::ids::valid;
 use crate::model::alarm::AlarmEvent;
 use crate::policy::Mode;
 use crate::timestamp::Millis;
@@ -69,12 +74,16 @@ impl AlarmMitigationMessage {
 #[serde(rename_all = "camelCase")]
 pub struct AlarmMitigationRequest {
     /// 12 digits.
+    #[serde(deserialize_with = "valid::<AccountId, _>")]
     pub account: String,
     /// As `us-east-1`.
+    #[serde(deserialize_with = "valid::<Region, _>")]
     pub region: String,
     /// The security profile.
+    #[serde(deserialize_with = "valid::<ThingName, _>")]
     pub profile: String,
     /// The behavior.
+    #[serde(deserialize_with = "valid::<ThingName, _>")]
     pub behavior: String,
     /// Who asks for it: a member of its own, `rule` or `command`.
     #[serde(flatten)]
@@ -98,6 +107,7 @@ pub struct AlarmMitigationRequest {
 #[serde(rename_all = "camelCase")]
 pub struct ViolationRef {
     /// Its id.
+    #[serde(deserialize_with = "valid::<ViolationId, _>")]
     pub violation_id: String,
     /// The thing's name, or a client id.
     pub thing: String,

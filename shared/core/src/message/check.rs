@@ -9,6 +9,7 @@ use super::audit::Audit;
 use super::finding::FindingRef;
 use super::tally::Tally;
 use crate::ids::CheckName;
+use crate::ids::check::valid_check;
 use crate::policy::Mode;
 
 /// Check queue: the findings of one check of one audit are to be triaged.
@@ -18,6 +19,7 @@ pub struct CheckMessage {
     /// The audit.
     pub audit: Audit,
     /// The check.
+    #[serde(deserialize_with = "valid_check")]
     pub check: CheckName,
     /// What the notification said does not comply.
     pub non_compliant: u64,

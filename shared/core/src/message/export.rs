@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::audit::Audit;
 use super::tally::Tally;
 use crate::ids::CheckName;
+use crate::ids::check::valid_check;
 use crate::model::finding::Finding;
 use crate::model::finding::FindingKey;
 use crate::model::history::Status;
@@ -22,6 +23,7 @@ pub struct ExportMessage<'a> {
     /// The audit.
     pub audit: Audit,
     /// The check.
+    #[serde(deserialize_with = "valid_check")]
     pub check: CheckName,
     /// What there is to export.
     #[serde(borrow)]

@@ -9,7 +9,9 @@ use super::audit::Audit;
 use super::finding::FindingRef;
 use crate::digest::Digest;
 use crate::ids::CheckName;
-use crate::ids::names::is_name;
+use crate::ids::MitigationTaskId;
+use crate::ids::check::valid_check;
+use crate::ids::valid;
 use crate::policy::Mode;
 use crate::timestamp::Millis;
 use crate::untrusted::shown;
@@ -59,6 +61,7 @@ pub struct MitigationRequest {
     /// The audit. If a command names findings, it is that of the first.
     pub audit: Audit,
     /// The check.
+    #[serde(deserialize_with = "valid_check")]
     pub check: CheckName,
     /// Who asks for it: a member of its own, `rule` or `command`.
     #[serde(flatten)]
@@ -81,7 +84,7 @@ pub enum Origin {
     /// The rule of the policy that has this name.
     Rule(String),
     /// A person or a workflow, by a command that gave the task this id.
-    Command(String),
+    Command(#[serde(deserialize_with = "valid::<MitigationTaskId, _>")] String),
 }
 
 impl Origin {
@@ -156,18 +159,16 @@ impl MitigationRequest {
         format!("fw-{}", digest.hex())
     }
 
-    /// Finds what is wrong with its names, as [`Audit::verify`](crate::message::Audit::verify) does.
+    /// Checks that it is of this account.
     ///
     /// # Errors
-    /// The first member whose value could not have come from the service, or is of another account.
-    pub fn verify(&self, account: &str) -> Result<(), String> {
-        self.audit.verify(account, &self.check)?;
-        match &self.origin {
-            Origin::Command(id) if !is_name(id) => {
-                Err(format!("command: '{}' is no id of a mitigation task", shown(id)))
-            }
-            _ => Ok(()),
+    /// If it is of another.
+    pub fn check_account(&self, account: &str) -> Result<(), String> {
+        if self.audit.account != account {
+            let what = format!("this is account {account}, not '{}'", shown(&self.audit.account));
+            return Err(format!("audit.account: {what}"));
         }
+        Ok(())
     }
 
     /// How many findings the mitigation is for.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::audit::Audit;
 use super::finding::FindingRef;
 use crate::ids::CheckName;
+use crate::ids::check::valid_check;
 use crate::model::suppression::Words;
 use crate::policy::Mode;
 
@@ -17,6 +18,7 @@ pub struct SuppressionMessage {
     /// The audit.
     pub audit: Audit,
     /// The check.
+    #[serde(deserialize_with = "valid_check")]
     pub check: CheckName,
     /// The rule that decided.
     pub rule: String,

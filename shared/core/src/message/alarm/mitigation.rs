@@ -2,9 +2,6 @@
 
 use super::AlarmMitigationRequest;
 use crate::digest::Digest;
-use crate::ids::names::is_name;
-use crate::ids::names::is_thing_name;
-use crate::ids::names::is_violation_id;
 use crate::message::Origin;
 use crate::untrusted::shown;
 
@@ -32,33 +29,18 @@ impl AlarmMitigationRequest {
         format!("fw-{}", digest.hex())
     }
 
-    /// Finds what is wrong with its names.
+    /// Checks that it is of this account and region.
     ///
     /// # Errors
-    /// The first member whose value could not have come from the service, or is of another account or region.
-    pub fn verify(&self, account: &str, region: &str) -> Result<(), String> {
-        let alarms = |what: String| Err(format!("alarms.{what}"));
+    /// If it is of another.
+    pub fn check_place(&self, account: &str, region: &str) -> Result<(), String> {
         if self.account != account {
-            return alarms(format!("account: this is account {account}, not '{}'", shown(&self.account)));
+            return Err(format!("alarms.account: this is account {account}, not '{}'", shown(&self.account)));
         }
         if self.region != region {
-            return alarms(format!("region: this is region {region}, not '{}'", shown(&self.region)));
+            return Err(format!("alarms.region: this is region {region}, not '{}'", shown(&self.region)));
         }
-        for (member, name) in [("profile", &self.profile), ("behavior", &self.behavior)] {
-            // A profile and a behavior are named as things are.
-            if !is_thing_name(name) {
-                return alarms(format!("{member}: '{}' is no name of the service", shown(name)));
-            }
-        }
-        if let Origin::Command(id) = &self.origin
-            && !is_name(id)
-        {
-            return alarms(format!("command: '{}' is no id of a mitigation task", shown(id)));
-        }
-        match self.violations.iter().position(|violation| !is_violation_id(&violation.violation_id)) {
-            Some(bad) => alarms(format!("violations[{bad}] has no violation id of the service")),
-            None => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -66,7 +48,10 @@ impl AlarmMitigationRequest {
 mod tests {
     use serde_json::json;
 
+    use super::super::AlarmMitigationMessage;
     use super::*;
+    use crate::ids::names::is_name;
+    use crate::json;
 
     fn alarms() -> AlarmMitigationRequest {
         let violation = |id: &str, at| json!({"violationId": id, "thing": "t", "raisedAt": at});
@@ -109,21 +94,35 @@ mod tests {
     }
 
     #[test]
+    fn what_is_of_another_account_or_region_is_named() {
+        let request = alarms();
+        assert_eq!(request.check_place("123456789012", "us-east-1"), Ok(()));
+        let wrong = [("210987654321", "us-east-1"), ("123456789012", "eu-west-1")]
+            .map(|(account, region)| request.check_place(account, region).unwrap_err());
+        insta::assert_snapshot!(wrong.join("\n"));
+    }
+
+    #[test]
     fn what_could_not_have_come_from_the_service_is_named() {
-        let verify = |change: fn(&mut AlarmMitigationRequest)| {
-            let mut request = alarms();
-            change(&mut request);
-            request.verify("123456789012", "us-east-1")
+        let error = |member: &str, value: &str| {
+            let mut message = json!({"alarms": alarms(), "step": "start"});
+            *message.pointer_mut(member).unwrap() = value.into();
+            json::read::<AlarmMitigationMessage>(&message.to_string()).unwrap_err().to_string()
         };
-        assert_eq!(verify(|_| ()), Ok(()));
+        let mut of_command = json!(alarms());
+        let members = of_command.as_object_mut().unwrap();
+        members.remove("rule");
+        members.insert("command".into(), "a/b".into());
+        let of_command =
+            json::read::<AlarmMitigationRequest>(&of_command.to_string()).unwrap_err().to_string();
         let wrong = [
-            verify(|of| of.account = "210987654321".into()),
-            verify(|of| of.region = "eu-west-1\u{1b}[2J".into()),
-            verify(|of| of.profile = "a b".into()),
-            verify(|of| of.behavior = String::new()),
-            verify(|of| of.origin = Origin::Command("a/b".into())),
-            verify(|of| of.violations[1].violation_id = "v#2".into()),
+            error("/alarms/account", "me"),
+            error("/alarms/region", "eu-west-1\u{1b}[2J"),
+            error("/alarms/profile", "a b"),
+            error("/alarms/behavior", ""),
+            error("/alarms/violations/1/violationId", "v#2"),
+            of_command,
         ];
-        insta::assert_debug_snapshot!(wrong);
+        insta::assert_snapshot!(wrong.join("\n"));
     }
 }
