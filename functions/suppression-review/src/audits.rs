@@ -228,7 +228,7 @@ impl Watch<'_> {
                 audits.push(Lost::from(run));
             }
         }
-        memory.sent(unheard.iter().chain(&undelivered).map(|audit| audit.task_id.to_string()));
+        memory.sent(unheard.iter().chain(&undelivered).map(|audit| audit.task_id.clone()));
         let mut found = Vec::new();
         found.extend((!unheard.is_empty()).then_some(Trouble::Unheard { audits: unheard }));
         found.extend((!undelivered.is_empty()).then_some(Trouble::Undelivered { audits: undelivered }));

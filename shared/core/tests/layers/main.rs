@@ -1,5 +1,7 @@
 //! The direction of imports: inside the core from layer to layer, and between the crates of the workspace.
 
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
 mod crates;
 mod imports;
 
