@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use aws_sdk_iot::types::ActiveViolation;
 use fleetwarden_aws::Error;
-use fleetwarden_core::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::AlarmEvent;
 
 use crate::compare::Comparison;
 use crate::detect::Detect;

@@ -2,11 +2,11 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
-use fleetwarden_core::notices::Due;
-use fleetwarden_core::notices::Notices;
+use fleetwarden_core::alert::notices::Due;
+use fleetwarden_core::alert::notices::Notices;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::Text;

@@ -8,10 +8,10 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::EventType;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::message::AlarmMessage;
+use fleetwarden_core::message::alarm::AlarmMessage;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::EventType;
+use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 

@@ -6,7 +6,7 @@
 
 use aws_sdk_iot::types::ViolationEvent;
 use fleetwarden_aws::Error;
-use fleetwarden_core::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::AlarmEvent;
 
 use crate::compare::Comparison;
 use crate::detect::Detect;

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use fleetwarden_aws::alarms::Incident;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::EventType;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::Source;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::EventType;
+use fleetwarden_core::model::alarm::Life;
+use fleetwarden_core::model::alarm::Source;
 use fleetwarden_core::policy::AlarmSettings;
 use fleetwarden_core::timestamp::Millis;
 

@@ -9,8 +9,8 @@ use std::collections::HashSet;
 
 use aws_sdk_iot::types::ActiveViolation;
 use fleetwarden_aws::Error;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::Life;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::Life;
 
 use crate::compare::Comparison;
 use crate::compare::Lost;

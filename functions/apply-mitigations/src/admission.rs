@@ -10,14 +10,14 @@
 //! that has one started is not from it.
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
+use fleetwarden_core::ids::names::is_name;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
-use fleetwarden_core::mitigation::MAX_FINDINGS;
-use fleetwarden_core::mitigation::MAX_REASON_CODES;
-use fleetwarden_core::mitigation::MAX_VIOLATIONS;
-use fleetwarden_core::names::is_name;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::model::mitigation::MAX_FINDINGS;
+use fleetwarden_core::model::mitigation::MAX_REASON_CODES;
+use fleetwarden_core::model::mitigation::MAX_VIOLATIONS;
 use fleetwarden_core::policy::Calendar;
 use fleetwarden_core::policy::Closed;
 use fleetwarden_core::policy::Mode;
@@ -68,7 +68,7 @@ pub fn admit(
     calendar: Option<&Calendar<'_>>,
     now: Millis,
 ) -> Admission {
-    if let Err(reason) = request.verify(account).and_then(|()| within_limits(request)) {
+    if let Err(reason) = request.check_account(account).and_then(|()| within_limits(request)) {
         return Admission::Refuse { reason };
     }
     if let Origin::Command(_) = request.origin {
@@ -90,7 +90,7 @@ pub fn admit_alarms(
         within_actions(&request.actions)?;
         count("violations", request.violations.len(), MAX_VIOLATIONS)
     };
-    if let Err(reason) = request.verify(account, region).and_then(|()| limits()) {
+    if let Err(reason) = request.check_place(account, region).and_then(|()| limits()) {
         return Admission::Refuse { reason };
     }
     if let Origin::Command(_) = request.origin {

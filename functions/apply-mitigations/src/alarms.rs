@@ -23,11 +23,11 @@ use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::thing_groups::ThingGroups;
-use fleetwarden_core::alarm::message::AlarmMitigationMessage;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::message::alarm::AlarmMitigationMessage;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::ViolationRef;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 
@@ -207,7 +207,7 @@ async fn verify(
     request: &AlarmMitigationRequest,
     (account, region): (&str, &str),
 ) -> Result<(), Error> {
-    request.verify(account, region).map_err(Error::Input)?;
+    request.check_place(account, region).map_err(Error::Input)?;
     if matches!(request.origin, Origin::Command(_)) && !mitigations.is_of_alarm_command(request).await? {
         return Err(Error::Input("no command has asked for what the message is about".to_owned()));
     }

@@ -5,7 +5,7 @@ pub(crate) mod findings;
 pub(crate) mod refusals;
 
 use fleetwarden_core::message::Origin;
-use fleetwarden_core::mitigation::view::ActionResult;
+use fleetwarden_core::model::mitigation::view::ActionResult;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 

@@ -148,7 +148,7 @@ impl Followed for Findings {
     const COMPLETED: &'static str = "COMPLETED";
 
     async fn verify(&self, request: &MitigationRequest) -> Result<(), Error> {
-        request.verify(&self.registry.account).map_err(Error::Input)?;
+        request.check_account(&self.registry.account).map_err(Error::Input)?;
         if matches!(request.origin, Origin::Command(_)) && !self.mitigations.is_of_command(request).await? {
             return Err(Error::Input("no command has asked for what the message is about".to_owned()));
         }

@@ -1,13 +1,13 @@
 //! The messages of the mitigation queue, and what the two kinds of them have in common.
 
 use fleetwarden_aws::mitigations::Chain;
-use fleetwarden_core::alarm::message::AlarmMitigationMessage;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::AlarmStep;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Round;
 use fleetwarden_core::message::Step;
+use fleetwarden_core::message::alarm::AlarmMitigationMessage;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::AlarmStep;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 

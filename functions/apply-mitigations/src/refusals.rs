@@ -11,8 +11,8 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::state_item::HasNotices;
 use fleetwarden_aws::state_item::StateItem;
+use fleetwarden_core::alert::notices::Notices;
 use fleetwarden_core::digest::Digest;
-use fleetwarden_core::notices::Notices;
 use serde::Deserialize;
 use serde::Serialize;
 

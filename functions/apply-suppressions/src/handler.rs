@@ -25,10 +25,10 @@ use fleetwarden_aws::registry::Registry;
 use fleetwarden_aws::settings::Common;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::SuppressionMessage;
+use fleetwarden_core::model::suppression::Maker;
+use fleetwarden_core::model::suppression::Written;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::suppression::Maker;
-use fleetwarden_core::suppression::Written;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::LambdaEvent;
 
@@ -104,13 +104,12 @@ impl Handler {
     /// # Errors
     /// [`Error::is_permanent`] if the message can never be handled; otherwise a retry may succeed.
     pub async fn message(&self, body: &str, deadline: Millis) -> Result<(), Error> {
-        let message: SuppressionMessage = batch::parse("suppression message", body)?;
-        message.audit.verify(&self.account, &message.check).map_err(Error::Input)?;
+        let message: SuppressionMessage = batch::parse_own("suppression message", body, &self.account)?;
         let now = self.consumer.clock.now();
         if let Some(end) = message.expires_at.filter(|end| *end <= now.seconds()) {
             let end = Millis::from_seconds(end).rfc3339();
             tracing::info!(
-                audit.task_id = message.audit.task_id, check = %message.check, rule = message.rule, end,
+                audit.task_id = %message.audit.task_id, check = %message.check, rule = message.rule, end,
                 findings = message.findings.len(), "not suppressed: the suppression has expired"
             );
             return Ok(());

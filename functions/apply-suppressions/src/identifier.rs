@@ -1,7 +1,7 @@
 //! From our identifier to the SDK's.
 
 use aws_sdk_iot::types;
-use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 
 /// The same identifier, member for member: a suppression matches only the identical one.
 pub(crate) fn identifier(from: &ResourceIdentifier) -> types::ResourceIdentifier {

@@ -3,11 +3,11 @@
 use aws_sdk_iot::operation::describe_audit_suppression::DescribeAuditSuppressionOutput;
 use aws_sdk_iot::primitives::DateTime;
 use fleetwarden_core::message::SuppressionMessage;
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::suppression::Described;
+use fleetwarden_core::model::suppression::MARK;
+use fleetwarden_core::model::suppression::Maker;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::suppression::Described;
-use fleetwarden_core::suppression::MARK;
-use fleetwarden_core::suppression::Maker;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::shown;
 

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::Error;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::SuppressionMessage;
+use fleetwarden_core::model::suppression::Words;
 use fleetwarden_core::policy::Mode;
-use fleetwarden_core::suppression::Words;
 use fleetwarden_core::timestamp::Millis;
 
 /// What became of one finding.
@@ -102,19 +102,19 @@ impl Summary {
         let (audit, check) = (&message.audit, &message.check);
         for (reason, findings) in &self.superseded {
             tracing::warn!(
-                audit.task_id = audit.task_id, %check, rule = message.rule, decided_by = message.policy, policy,
+                audit.task_id = %audit.task_id, %check, rule = message.rule, decided_by = message.policy, policy,
                 findings, reason, "not suppressed: the current policy decides otherwise"
             );
         }
         if let Some(later) = &self.overtaken_by {
             tracing::info!(
-                audit.task_id = audit.task_id, %check, rule = message.rule, later_audit.task_id = later,
+                audit.task_id = %audit.task_id, %check, rule = message.rule, later_audit.task_id = later,
                 findings = message.findings.len().saturating_sub(self.done()),
                 "not suppressed: overtaken by a later audit, which decides on these findings"
             );
         }
         tracing::info!(
-            audit.task_id = audit.task_id,
+            audit.task_id = %audit.task_id,
             %check,
             rule = message.rule,
             ?mode,

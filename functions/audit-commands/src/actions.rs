@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use fleetwarden_core::api::input::Fault;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::mitigation::ActionKind;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::action::ActionKind;
 use serde_json::Value;
 use serde_json::json;
 

@@ -15,17 +15,17 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::api::input::Fault;
-use fleetwarden_core::api::input::millis;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::finding::FindingKey;
+use fleetwarden_core::api::time::millis;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::model::finding::FindingKey;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 use serde_json::json;
@@ -108,14 +108,11 @@ impl Gate<'_> {
     }
 
     /// An audit as the service describes it.
-    fn audit(&self, task_id: &Value, started_at: Option<&Value>) -> Audit {
-        Audit {
-            account: self.service.account.clone(),
-            region: self.service.iot.region(),
-            task_id: task_id.as_str().unwrap_or_default().to_owned(),
-            schedule: None,
-            started_at: started_at.and_then(millis).unwrap_or_default(),
-        }
+    fn audit(&self, task_id: &Value, started_at: Option<&Value>) -> Result<Audit, Error> {
+        let own = (self.service.account.as_str(), &*self.service.iot.region());
+        let started_at = started_at.and_then(millis).unwrap_or_default();
+        let audit = Audit::new(own, task_id.as_str().unwrap_or_default(), None, started_at);
+        audit.map_err(|invalid| Error::Input(invalid.to_string()))
     }
 
     /// Blocks what a later audit has checked again.
@@ -160,7 +157,7 @@ impl Gate<'_> {
                 .and_then(|resource| serde_json::from_value(resource.clone()).ok())
                 .unwrap_or_default();
             let audit =
-                self.audit(finding.get("taskId").unwrap_or(&Value::Null), finding.get("taskStartTime"));
+                self.audit(finding.get("taskId").unwrap_or(&Value::Null), finding.get("taskStartTime"))?;
             // Once for an audit and check.
             if audits.insert((audit.task_id.clone(), check.clone())) {
                 blocked.extend(self.latest(&audit, &check, &path).await?.err());
@@ -216,7 +213,7 @@ impl Gate<'_> {
         else {
             return Err(Failure::fault("$.target.auditTaskId", "there is no such audit"));
         };
-        let of = self.audit(&task, audit.get("taskStartTime"));
+        let of = self.audit(&task, audit.get("taskStartTime"))?;
         let mut later = Vec::new();
         for check in &checks {
             later.extend(self.latest(&of, &CheckName::new(check), "$.target.auditTaskId").await?.err());

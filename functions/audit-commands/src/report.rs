@@ -15,7 +15,7 @@ mod suppressions;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::report::AuditReport;
 use fleetwarden_core::timestamp::Millis;
@@ -46,13 +46,9 @@ pub(crate) async fn report(
     let sources = Sources::new(service, ledger, left.saturating_sub(WRITING));
     let (task_id, task) = sources.audit(command).await?;
     let mut report = sources.begin(task_id, &task, now);
-    let audit = Audit {
-        account: report.account.clone(),
-        region: report.region.clone(),
-        task_id: report.task_id.clone(),
-        schedule: report.schedule.clone(),
-        started_at: report.started_at,
-    };
+    let place = (report.account.as_str(), report.region.as_str());
+    let audit = Audit::new(place, &report.task_id, report.schedule.clone(), report.started_at);
+    let audit = audit.map_err(|invalid| Error::Input(invalid.to_string()))?;
     let ended = report.task_status != "IN_PROGRESS";
     let AuditReport { checks, mitigations, not_started, confirmed, suppressed, debt, .. } = &mut report;
     let hidden: Vec<CheckName> =

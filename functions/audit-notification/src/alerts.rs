@@ -5,14 +5,14 @@
 use std::collections::BTreeSet;
 
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
-use fleetwarden_core::check::advice::remedy;
+use fleetwarden_core::api::notification::AuditEnded;
+use fleetwarden_core::api::notification::CheckEnded;
+use fleetwarden_core::api::notification::CheckStatus;
 use fleetwarden_core::message::Audit;
-use fleetwarden_core::notification::AuditEnded;
-use fleetwarden_core::notification::CheckEnded;
-use fleetwarden_core::notification::CheckStatus;
+use fleetwarden_core::model::check::advice::remedy;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::Text;
@@ -65,7 +65,7 @@ pub(crate) fn failure_alert(audit: &Audit, ended: &AuditEnded, checks: &Checks<'
         title,
         description: Text::joined([intro].into_iter().chain(lines), "\n"),
         next_steps: next_steps(&failed, only_canceled),
-        subject: Subject::Audit { task_id: audit.task_id.clone() },
+        subject: Subject::Audit { task_id: audit.task_id.to_string() },
     })
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn mismatch_alert(mismatch: &Mismatch, notified: &AuditEnded, region:
         ),
         next_steps: vec![
             "Find the sender: with data events of Amazon SNS, CloudTrail records who calls Publish on the audit topic. \
-             Only the role in the stack's output AuditTopicPublisherRoleArn and suppression-review announce audits."
+             Only the role in the stack's output AuditTopicPublisherRoleArn and audit-watch announce audits."
                 .into(),
             "Take sns:Publish on the audit topic from all others, then read what was parked in \
              NotificationDeadLetterQueue: the attribute `reason` says what differs."

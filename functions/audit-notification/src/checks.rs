@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fleetwarden_core::notification::AuditEnded;
-use fleetwarden_core::notification::CheckEnded;
-use fleetwarden_core::notification::CheckStatus;
+use fleetwarden_core::api::notification::AuditEnded;
+use fleetwarden_core::api::notification::CheckEnded;
+use fleetwarden_core::api::notification::CheckStatus;
 
 /// What a check asks for. If an audit also has a check under its old name, the greater one counts: then
 /// nothing is lost.

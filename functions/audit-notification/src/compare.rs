@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::notification;
-use fleetwarden_core::notification::AuditEnded;
-use fleetwarden_core::notification::CheckEnded;
-use fleetwarden_core::notification::CheckStatus;
+use fleetwarden_core::api::notification;
+use fleetwarden_core::api::notification::AuditEnded;
+use fleetwarden_core::api::notification::CheckEnded;
+use fleetwarden_core::api::notification::CheckStatus;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::Piece;

@@ -9,12 +9,12 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::api::notification::AuditEnded;
+use fleetwarden_core::api::notification::CheckEnded;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::Tally;
 use fleetwarden_core::metrics::check::check_lines;
-use fleetwarden_core::notification::AuditEnded;
-use fleetwarden_core::notification::CheckEnded;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::StreamExt as _;
 use futures_util::TryStreamExt as _;
@@ -75,13 +75,13 @@ impl Dispatch<'_> {
         }
         for check in checks.with(Verdict::Unclear) {
             tracing::warn!(
-                audit.task_id = audit.task_id,
+                audit.task_id = %audit.task_id,
                 check = check.check.as_str(),
                 "the check has an unknown status and no findings"
             );
         }
         tracing::info!(
-            audit.task_id = audit.task_id,
+            audit.task_id = %audit.task_id,
             audit.checks = checks.all().count(),
             audit.checks_to_triage = messages.len(),
             "an audit ended"

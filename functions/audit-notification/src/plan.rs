@@ -7,12 +7,12 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::queue::Outgoing;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::api::notification::AuditEnded;
+use fleetwarden_core::api::notification::CheckEnded;
+use fleetwarden_core::api::notification::CheckStatus;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
-use fleetwarden_core::notification::AuditEnded;
-use fleetwarden_core::notification::CheckEnded;
-use fleetwarden_core::notification::CheckStatus;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 

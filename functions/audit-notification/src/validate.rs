@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use fleetwarden_core::api::notification::AuditEnded;
+use fleetwarden_core::api::notification::CheckEnded;
+use fleetwarden_core::ids::AuditTaskId;
+use fleetwarden_core::ids::InvalidId;
+use fleetwarden_core::ids::names;
 use fleetwarden_core::message::Audit;
-use fleetwarden_core::names;
-use fleetwarden_core::notification::AuditEnded;
-use fleetwarden_core::notification::CheckEnded;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::shown;
 
@@ -26,9 +28,10 @@ pub(crate) fn validate(
     if ended.account_id != account {
         return wrong("accountId", format!("this is account {account}, not '{}'", shown(&ended.account_id)));
     }
-    if !names::is_task_id(&ended.task_id) {
-        return wrong("taskId", format!("'{}' is not a task id", shown(&ended.task_id)));
-    }
+    let task_id = match ended.task_id.parse::<AuditTaskId>() {
+        Ok(task_id) => task_id,
+        Err(invalid) => return wrong("taskId", invalid.to_string()),
+    };
     if let Some(name) = ended.scheduled_audit_name.as_deref().filter(|name| !names::is_name(name)) {
         return wrong(
             "scheduledAuditName",
@@ -45,10 +48,11 @@ pub(crate) fn validate(
             return wrong(&format!("auditDetails[{at}].checkName"), what);
         }
     }
+    let own = |invalid: InvalidId| format!("the function's own settings: {invalid}");
     Ok(Audit {
-        account: account.to_owned(),
-        region: region.to_owned(),
-        task_id: ended.task_id.clone(),
+        account: account.parse().map_err(own)?,
+        region: region.parse().map_err(own)?,
+        task_id,
         schedule: ended.scheduled_audit_name.clone(),
         started_at: ended.task_start_time,
     })

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::ledger::Item;
-use fleetwarden_core::api::input::millis;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::notification;
-use fleetwarden_core::schedule::Rhythm;
+use fleetwarden_core::api::notification;
+use fleetwarden_core::api::time::millis;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::schedule::Rhythm;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde_json::Value;

@@ -12,10 +12,10 @@ use std::collections::BTreeSet;
 
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Subject;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::notices::Due;
-use fleetwarden_core::notices::Notices;
-use fleetwarden_core::schedule::Rhythm;
+use fleetwarden_core::alert::notices::Due;
+use fleetwarden_core::alert::notices::Notices;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::schedule::Rhythm;
 use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::Text;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::metrics::audit_watch::AuditWatch;
-use fleetwarden_core::schedule::Rhythm;
+use fleetwarden_core::model::schedule::Rhythm;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 

@@ -12,7 +12,7 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_core::api;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;

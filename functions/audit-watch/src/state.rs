@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::state_item::HasNotices;
-use fleetwarden_core::notices::Notices;
+use fleetwarden_core::alert::notices::Notices;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;

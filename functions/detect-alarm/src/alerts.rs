@@ -1,16 +1,16 @@
 //! The alerts on a device that is in alarm, on one that flaps, and on an incident.
 
 use fleetwarden_aws::alarms::Incident;
-use fleetwarden_core::alarm::Alarm;
-use fleetwarden_core::alarm::Confidence;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::Source;
-use fleetwarden_core::alarm::State;
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
-use fleetwarden_core::names::is_thing_name;
+use fleetwarden_core::ids::names::is_thing_name;
+use fleetwarden_core::model::alarm::Alarm;
+use fleetwarden_core::model::alarm::Confidence;
+use fleetwarden_core::model::alarm::Life;
+use fleetwarden_core::model::alarm::Source;
+use fleetwarden_core::model::alarm::State;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::policy::AlarmDecision;
 use fleetwarden_core::policy::AlarmHold;
 use fleetwarden_core::policy::AlarmOutcome;

@@ -7,12 +7,12 @@ use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::alarms::Known;
 use fleetwarden_aws::alarms::Turn;
 use fleetwarden_aws::alarms::Update;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::EventType;
-use fleetwarden_core::alarm::Incoming;
-use fleetwarden_core::alarm::message::Settle;
-use fleetwarden_core::alarm::record::AlarmRecord;
+use fleetwarden_core::message::Incoming;
+use fleetwarden_core::message::alarm::Settle;
+use fleetwarden_core::message::alarm_record::AlarmRecord;
 use fleetwarden_core::metrics::alarms;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::EventType;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 

@@ -2,8 +2,8 @@
 
 use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::alarms::Known;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::Series;
+use fleetwarden_core::model::alarm::Life;
+use fleetwarden_core::model::alarm::Series;
 use fleetwarden_core::policy::AlarmOutcome;
 use fleetwarden_core::policy::AlarmSettings;
 use fleetwarden_core::timestamp::Millis;

@@ -3,11 +3,11 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::EventType;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::record::AlarmExportMessage;
-use fleetwarden_core::alarm::record::AlarmRecord;
+use fleetwarden_core::message::alarm_record::AlarmExportMessage;
+use fleetwarden_core::message::alarm_record::AlarmRecord;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::EventType;
+use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::value::to_raw_value;
 
@@ -27,14 +27,8 @@ impl Records<'_> {
         if let Some(brief) = brief.as_ref().filter(|_| raw.get().len() > LONG_RECORD) {
             raw = to_raw_value(&AlarmRecord { decision: Some(brief), ..record.clone() }).map_err(wrong)?;
         }
-        let message = AlarmExportMessage {
-            account: record.alarm.account.clone(),
-            region: record.alarm.region.clone(),
-            violation_id: record.alarm.violation_id.clone(),
-            event: record.event.clone(),
-            at,
-            alarm_record: &raw,
-        };
+        let message = AlarmExportMessage::new(record.alarm, record.event.clone(), at, &raw)
+            .map_err(|invalid| Error::Input(invalid.to_string()))?;
         let body = serde_json::to_string(&message).map_err(wrong)?;
         self.0.send(&[Outgoing::from(body)]).await
     }

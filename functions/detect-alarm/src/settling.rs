@@ -5,8 +5,8 @@ use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_core::alarm::message::AlarmMessage;
-use fleetwarden_core::alarm::message::Settle;
+use fleetwarden_core::message::alarm::AlarmMessage;
+use fleetwarden_core::message::alarm::Settle;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::plan;

@@ -8,7 +8,7 @@ use fleetwarden_commands::calls::members;
 use fleetwarden_commands::calls::value;
 use fleetwarden_core::api;
 use fleetwarden_core::api::input::Fault;
-use fleetwarden_core::mitigation::ActionKind;
+use fleetwarden_core::model::action::ActionKind;
 use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 use serde_json::json;

@@ -7,7 +7,7 @@ use fleetwarden_aws::profile_devices::Target;
 use fleetwarden_behaviors::FEWEST_DATAPOINTS;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
-use fleetwarden_core::api::input::millis;
+use fleetwarden_core::api::time::millis;
 use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 use serde_json::json;

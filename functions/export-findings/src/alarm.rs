@@ -6,7 +6,7 @@ use std::time::Duration;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::archive;
 use fleetwarden_aws::archive::Archive;
-use fleetwarden_core::alarm::record::AlarmExportMessage;
+use fleetwarden_core::message::alarm_record::AlarmExportMessage;
 use futures_util::future;
 
 use crate::log::FindingsLog;

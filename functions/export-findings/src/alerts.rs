@@ -3,14 +3,14 @@
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::archive::findings_prefix;
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::finding::Severity;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::Tally;
+use fleetwarden_core::model::severity::AlertSeverity;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 
@@ -58,7 +58,7 @@ pub(crate) fn findings_alert(
             ),
             "Add a rule to the policy for findings that you accept or want to mitigate.".into(),
         ],
-        subject: Subject::Findings { task_id: audit.task_id.clone(), check: check.clone() },
+        subject: Subject::Findings { task_id: audit.task_id.to_string(), check: check.clone() },
     })
 }
 

@@ -13,9 +13,9 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
-use fleetwarden_core::alarm::record::AlarmExportMessage;
 use fleetwarden_core::message::Export;
 use fleetwarden_core::message::ExportMessage;
+use fleetwarden_core::message::alarm_record::AlarmExportMessage;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
@@ -85,15 +85,12 @@ impl Handler {
 
     /// Exports what one message holds. `time_out` is how long an invocation can live.
     async fn export(&self, body: &str, time_out: Duration) -> Result<(), Error> {
-        let refused = |what: String| Error::Input(format!("export message: {what}"));
         if is_alarm(body)? {
-            let message: AlarmExportMessage<'_> = batch::parse("export message", body)?;
-            message.verify(&self.account).map_err(refused)?;
+            let message: AlarmExportMessage<'_> = batch::parse_own("export message", body, &self.account)?;
             return alarm::export(&message, &self.log, &self.archive, time_out).await;
         }
-        let message: ExportMessage<'_> = batch::parse("export message", body)?;
+        let message: ExportMessage<'_> = batch::parse_own("export message", body, &self.account)?;
         let ExportMessage { audit, check, export } = &message;
-        audit.verify(&self.account, check).map_err(refused)?;
         match export {
             Export::Page { page, part, findings } => {
                 let page = Page { audit, check, number: *page, part: *part, findings };

@@ -10,7 +10,7 @@ use flate2::GzBuilder;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::archive;
 use fleetwarden_aws::archive::Archive;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use futures_util::future;
 use serde_json::value::RawValue;

@@ -9,7 +9,7 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::Tally;
 use fleetwarden_core::metrics::check::check_lines;

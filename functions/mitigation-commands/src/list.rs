@@ -14,10 +14,10 @@ use fleetwarden_aws::mitigations::OF_AUDIT;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
-use fleetwarden_core::api::input::millis;
-use fleetwarden_core::mitigation::view::Listed;
-use fleetwarden_core::mitigation::view::Task;
-use fleetwarden_core::names::is_name;
+use fleetwarden_core::api::time::millis;
+use fleetwarden_core::ids::names::is_name;
+use fleetwarden_core::model::mitigation::view::Listed;
+use fleetwarden_core::model::mitigation::view::Task;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::page::Room;

@@ -2,8 +2,8 @@
 
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::mitigations::attribute;
-use fleetwarden_core::mitigation::view::Finding;
-use fleetwarden_core::mitigation::view::Violation;
+use fleetwarden_core::model::mitigation::view::Finding;
+use fleetwarden_core::model::mitigation::view::Violation;
 use fleetwarden_core::timestamp::Millis;
 
 /// What became of a finding.

@@ -11,10 +11,10 @@ use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
-use fleetwarden_core::mitigation::view::Finding;
-use fleetwarden_core::mitigation::view::Shown;
-use fleetwarden_core::mitigation::view::Violation;
-use fleetwarden_core::names::is_name;
+use fleetwarden_core::ids::names::is_name;
+use fleetwarden_core::model::mitigation::view::Finding;
+use fleetwarden_core::model::mitigation::view::Shown;
+use fleetwarden_core::model::mitigation::view::Violation;
 use serde::Serialize;
 
 use crate::page::Room;

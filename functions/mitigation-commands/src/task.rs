@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::mitigations::attribute;
-use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::Target;
-use fleetwarden_core::mitigation::view::CheckTask;
-use fleetwarden_core::mitigation::view::Finding;
-use fleetwarden_core::mitigation::view::Task;
-use fleetwarden_core::mitigation::view::Violation;
-use fleetwarden_core::report::Outcomes;
+use fleetwarden_core::message::alarm::ViolationRef;
+use fleetwarden_core::model::mitigation::Outcomes;
+use fleetwarden_core::model::mitigation::view::CheckTask;
+use fleetwarden_core::model::mitigation::view::Finding;
+use fleetwarden_core::model::mitigation::view::Task;
+use fleetwarden_core::model::mitigation::view::Violation;
 
 /// A task as it is answered.
 pub(crate) fn task(item: &Item) -> Task {

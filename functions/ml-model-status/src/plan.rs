@@ -6,19 +6,19 @@ use std::collections::BTreeSet;
 use aws_sdk_iot::operation::describe_security_profile::DescribeSecurityProfileOutput;
 use aws_sdk_iot::primitives::DateTime;
 use aws_sdk_iot::types::BehaviorModelTrainingSummary;
-use fleetwarden_core::alarm::Confidence;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::Source;
-use fleetwarden_core::models;
-use fleetwarden_core::models::Counts;
-use fleetwarden_core::models::Forecast;
-use fleetwarden_core::models::Model;
-use fleetwarden_core::models::ModelStatus;
-use fleetwarden_core::models::ModelsStatus;
-use fleetwarden_core::models::NOTE;
-use fleetwarden_core::models::Sample;
-use fleetwarden_core::models::Subject;
-use fleetwarden_core::models::WithoutTargets;
+use fleetwarden_core::model::alarm::Confidence;
+use fleetwarden_core::model::alarm::Life;
+use fleetwarden_core::model::alarm::Source;
+use fleetwarden_core::model::ml;
+use fleetwarden_core::model::ml::Counts;
+use fleetwarden_core::model::ml::Forecast;
+use fleetwarden_core::model::ml::Model;
+use fleetwarden_core::model::ml::ModelStatus;
+use fleetwarden_core::model::ml::ModelsStatus;
+use fleetwarden_core::model::ml::NOTE;
+use fleetwarden_core::model::ml::Sample;
+use fleetwarden_core::model::ml::Subject;
+use fleetwarden_core::model::ml::WithoutTargets;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::snapshot::Profile;
@@ -84,12 +84,12 @@ fn devices_in_alarm(open: &[Life]) -> BTreeMap<(&str, &str), u64> {
 /// The model of a behavior. Adds the sample of this run to those of its profile.
 fn model(name: &str, training: &Training, profile: &mut Profile, in_alarm: u64, subject: Subject) -> Model {
     let behavior = profile.behaviors.entry(training.behavior.clone()).or_default();
-    let collected = models::datapoints(training.percentage);
-    models::add_sample(&mut behavior.samples, Sample { at: subject.now, collected });
+    let collected = ml::datapoints(training.percentage);
+    ml::add_sample(&mut behavior.samples, Sample { at: subject.now, collected });
     let forecast = match training.status {
         // What has expired is never built again, however much is collected.
         ModelStatus::Expired => Forecast::NoDatapoints,
-        _ => models::forecast(&behavior.samples, training.since, profile.devices),
+        _ => ml::forecast(&behavior.samples, training.since, profile.devices),
     };
     let outlook = match training.status {
         ModelStatus::Expired => EXPIRED.to_owned(),
@@ -111,7 +111,7 @@ fn model(name: &str, training: &Training, profile: &mut Profile, in_alarm: u64, 
         outlook,
         troubles: Vec::new(),
     };
-    model.troubles = models::troubles(&model, &subject);
+    model.troubles = ml::troubles(&model, &subject);
     model
 }
 

@@ -8,7 +8,7 @@ use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::model_status;
 use fleetwarden_aws::state_item::StateItem;
 use fleetwarden_core::metrics::models::model_lines;
-use fleetwarden_core::models::ModelsStatus;
+use fleetwarden_core::model::ml::ModelsStatus;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::MlModelStatus;

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 
 pub(crate) use changes::drifted;
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::text;

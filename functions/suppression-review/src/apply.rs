@@ -4,11 +4,11 @@
 //! updated or deleted, because somebody may have modified it since it was listed.
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::check::CheckName;
 use fleetwarden_core::digest::Digest;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::policy::Members;
 use fleetwarden_core::policy::Mode;
-use fleetwarden_core::resource::ResourceIdentifier;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde_json::Value;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::check::KNOWN;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::ids::check::KNOWN;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde_json::Value;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::resource::NonCompliantResource;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::resource::NonCompliantResource;
-use fleetwarden_core::resource::ResourceIdentifier;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -201,7 +201,7 @@ fn note(listing: &mut Listing, by: &Judged<'_>, suppression: Suppression) {
 
 #[cfg(test)]
 mod tests {
-    use fleetwarden_core::check::KNOWN;
+    use fleetwarden_core::ids::check::KNOWN;
 
     use super::*;
     use crate::resources::Kind;

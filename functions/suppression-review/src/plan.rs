@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::suppression::Described;
+use fleetwarden_core::model::suppression::Maker;
+use fleetwarden_core::model::suppression::Written;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Standing;
 use fleetwarden_core::policy::SuppressEnd;
-use fleetwarden_core::suppression::Described;
-use fleetwarden_core::suppression::Maker;
-use fleetwarden_core::suppression::Written;
 
 use crate::resources::key;
 use crate::snapshot::NEVER;

@@ -3,10 +3,10 @@
 //! Source: the table of the developer guide's page "Audit finding suppressions"; for the three checks that it leaves
 //! out, the resource of their findings.
 
-use fleetwarden_core::check::CheckName;
 use fleetwarden_core::digest::Digest;
-use fleetwarden_core::resource::PolicyVersionIdentifier;
-use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::resource::PolicyVersionIdentifier;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 
 /// The kind of resource that a check looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub(crate) fn key(check: &CheckName, resource: &ResourceIdentifier) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetwarden_core::check::KNOWN;
+    use fleetwarden_core::ids::check::KNOWN;
 
     #[test]
     fn every_check_but_that_of_issuers_has_a_resource_that_its_name_makes() {

@@ -4,8 +4,8 @@
 //! from the list is not the one that was decided on: it stays as it is, and the next review decides.
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 use serde::Deserialize;
 use serde_json::json;
 

@@ -5,7 +5,7 @@
 //! neither an end nor an owner, so this is a list of its own.
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;

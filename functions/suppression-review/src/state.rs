@@ -5,7 +5,7 @@ mod encoding;
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Standing;
@@ -206,7 +206,7 @@ pub(crate) struct Surplus {
     /// None if its standing suppression is gone from the policy.
     pub(crate) standing: Option<u16>,
     pub(crate) check: CheckName,
-    pub(crate) resource: fleetwarden_core::resource::ResourceIdentifier,
+    pub(crate) resource: fleetwarden_core::model::resource::ResourceIdentifier,
 }
 
 impl Listing {

@@ -4,8 +4,8 @@ mod view;
 
 use std::collections::BTreeMap;
 
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::debt::Debt;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::debt::Debt;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;

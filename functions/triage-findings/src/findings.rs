@@ -1,18 +1,18 @@
 //! The findings of a page, each with what the audits before knew of it.
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::finding::Finding;
-use fleetwarden_core::finding::FindingKey;
-use fleetwarden_core::history::Record;
-use fleetwarden_core::history::Status;
-use fleetwarden_core::listing::Listed;
+use fleetwarden_core::api::listing::Listed;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::FindingRecord;
+use fleetwarden_core::model::finding::Finding;
+use fleetwarden_core::model::finding::FindingKey;
+use fleetwarden_core::model::history::Record;
+use fleetwarden_core::model::history::Status;
+use fleetwarden_core::model::suppression::FirstSuppressed;
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Decision;
 use fleetwarden_core::policy::Subject;
-use fleetwarden_core::suppression::FirstSuppressed;
-use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::history::History;

@@ -7,10 +7,10 @@ use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::batch::Consumer;
-use fleetwarden_aws::clients::Shared;
-use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::clients::Pace;
 use fleetwarden_aws::clients::RegistryClient;
+use fleetwarden_aws::clients::Shared;
+use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
@@ -84,7 +84,16 @@ impl Handler {
         // the ten calls a second that the account has.
         let parking = queue(common.dead_letter_queue);
         let consumer = Consumer { function: "triage-findings", parking, clock, parallel: 1 };
-        Ok(Self { account: common.account, iot: shared.iot_api(), registry: shared.registry(Pace::Patient), queues, ledger, archive, policy, consumer })
+        Ok(Self {
+            account: common.account,
+            iot: shared.iot_api(),
+            registry: shared.registry(Pace::Patient),
+            queues,
+            ledger,
+            archive,
+            policy,
+            consumer,
+        })
     }
 
     /// Handles an SQS event.
@@ -101,8 +110,7 @@ impl Handler {
     /// A repeat of a message that is done does nothing. One that comes while another works on it comes again
     /// later: the worker may be dead, and then its claim ends with its deadline.
     async fn check(&self, body: &str, deadline: Millis) -> Result<(), Error> {
-        let message: CheckMessage = batch::parse("check message", body)?;
-        message.audit.verify(&self.account, &message.check).map_err(Error::Input)?;
+        let message: CheckMessage = batch::parse_own("check message", body, &self.account)?;
         let (restarts, page) =
             message.resume.as_ref().map_or((0, 0), |resume| (resume.restarts, resume.page));
         let key = keys::triage(&message.audit, &message.check, restarts, page);

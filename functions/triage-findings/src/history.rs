@@ -23,15 +23,15 @@ use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
-use fleetwarden_core::finding::FindingKey;
-use fleetwarden_core::history;
-use fleetwarden_core::history::Change;
-use fleetwarden_core::history::RECORD_BYTES;
-use fleetwarden_core::history::Record;
-use fleetwarden_core::history::Status;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::Tally;
+use fleetwarden_core::model::finding::FindingKey;
+use fleetwarden_core::model::history;
+use fleetwarden_core::model::history::Change;
+use fleetwarden_core::model::history::RECORD_BYTES;
+use fleetwarden_core::model::history::Record;
+use fleetwarden_core::model::history::Status;
 
 use crate::sort;
 
@@ -151,7 +151,7 @@ impl History {
             tally.clone_from(&counted);
             let open = self.merge(message, tally)?;
             if self.place.overtaken {
-                tracing::warn!(check = %message.check, audit.task_id = message.audit.task_id, "the history of a later audit stays");
+                tracing::warn!(check = %message.check, audit.task_id = %message.audit.task_id, "the history of a later audit stays");
                 return Ok(());
             }
             if self.put(ledger, archive, message, open).await? {

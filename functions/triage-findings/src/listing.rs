@@ -3,7 +3,7 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_core::api;
-use fleetwarden_core::listing::Listing;
+use fleetwarden_core::api::listing::Listing;
 use fleetwarden_core::message::CheckMessage;
 use serde_json::Map;
 

@@ -6,14 +6,14 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::keys;
-use fleetwarden_core::listing::Listed;
+use fleetwarden_core::api::listing::Listed;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::Resume;
 use fleetwarden_core::message::Tally;
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::policy::Decision;
 use fleetwarden_core::policy::Subject;
-use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::future::join;
 use futures_util::future::try_join;
@@ -81,7 +81,7 @@ impl<'t> Run<'t> {
         .await?;
         if let Some(later) = &later {
             tracing::info!(
-                check = %message.check, audit.task_id = message.audit.task_id, later_audit.task_id = later,
+                check = %message.check, audit.task_id = %message.audit.task_id, later_audit.task_id = later,
                 "overtaken by a later audit: findings are only exported"
             );
             if let Some(resume) = &mut message.resume {
@@ -225,7 +225,7 @@ impl<'t> Run<'t> {
     async fn continue_later(self, next_token: String) -> Result<Next, Error> {
         tracing::info!(
             check = %self.message.check,
-            audit.task_id = self.message.audit.task_id,
+            audit.task_id = %self.message.audit.task_id,
             page = self.page,
             lookup.calls = self.lookup.registry.calls(),
             lookup.unknown = self.lookup.registry.unknown(),
@@ -260,7 +260,7 @@ impl<'t> Run<'t> {
         self.history.replace(ledger, archive, &self.message, &mut self.tally).await?;
         tracing::info!(
             check = %self.message.check,
-            audit.task_id = self.message.audit.task_id,
+            audit.task_id = %self.message.audit.task_id,
             lookup.calls = self.lookup.registry.calls(),
             lookup.unknown = self.lookup.registry.unknown(),
             "all pages are done"

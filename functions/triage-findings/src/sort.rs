@@ -12,9 +12,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use fleetwarden_core::finding::FindingKey;
-use fleetwarden_core::history::RECORD_BYTES;
-use fleetwarden_core::history::Record;
+use fleetwarden_core::model::finding::FindingKey;
+use fleetwarden_core::model::history::RECORD_BYTES;
+use fleetwarden_core::model::history::Record;
 
 /// How many records are sorted in memory at a time: 0.6 MB. A million make 61 runs.
 const RUN: usize = 1 << 14;
@@ -134,7 +134,7 @@ impl Iterator for Merge {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetwarden_core::finding::Severity;
+    use fleetwarden_core::model::severity::Severity;
     use fleetwarden_core::timestamp::Millis;
 
     #[test]

@@ -11,8 +11,8 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch;
-use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::clients::RegistryClient;
+use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
@@ -64,7 +64,7 @@ impl Next {
         if restarts >= MAX_RESTARTS {
             return Err(Error::Input(format!("{} was restarted {restarts} times: {why}", message.check)));
         }
-        tracing::warn!(check = %message.check, audit.task_id = message.audit.task_id, %why, "the check is restarted from its first page");
+        tracing::warn!(check = %message.check, audit.task_id = %message.audit.task_id, %why, "the check is restarted from its first page");
         let resume = Resume { restarts: restarts + 1, repeated: true, ..Resume::default() };
         Ok(Self::Pages(CheckMessage { resume: Some(resume), ..message }))
     }
@@ -124,7 +124,7 @@ impl Triage<'_> {
             && let Some(later) = self.ledger.later_audit(&message.audit, &message.check).await?
         {
             tracing::info!(
-                check = %message.check, audit.task_id = message.audit.task_id, later_audit.task_id = later,
+                check = %message.check, audit.task_id = %message.audit.task_id, later_audit.task_id = later,
                 "overtaken by a later audit: nothing is mitigated"
             );
             mitigation.clear();
@@ -134,7 +134,7 @@ impl Triage<'_> {
             resume.iter().flat_map(|resume| resume.tally.values()).fold(Counts::default(), Counts::plus);
         tracing::info!(
             check = %message.check,
-            audit.task_id = message.audit.task_id,
+            audit.task_id = %message.audit.task_id,
             pages = resume.map_or(0, |resume| resume.page),
             non_compliant = total.non_compliant,
             suppressed = total.suppressed,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::checks::Check;
 use crate::failure::Failure;
-use fleetwarden_core::schedule::Rhythm;
+use fleetwarden_core::model::schedule::Rhythm;
 use fleetwarden_core::timestamp::Millis;
 
 /// The hour of the day, in UTC, at which scheduled audits run.

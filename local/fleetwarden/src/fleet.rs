@@ -11,9 +11,9 @@ pub(crate) use self::file::schema;
 use self::file::{Below, Described, Entry, Group, Listed};
 use crate::input::{self, looks_like_json};
 use anyhow::{Context as _, Result, bail};
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::thing::{Behind, Description, Thing, Things};
 use fleetwarden_core::policy::{Inventory, yaml};
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::thing::{Behind, Description, Thing, Things};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 

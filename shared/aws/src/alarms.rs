@@ -19,7 +19,7 @@ mod record;
 mod round;
 mod snapshot;
 
-use fleetwarden_core::alarm::Life;
+use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::timestamp::Millis;
 
 pub use self::incident::Incident;

@@ -118,9 +118,9 @@ impl Alerts {
 
 #[cfg(test)]
 mod tests {
-    use fleetwarden_core::alert::AlertSeverity;
     use fleetwarden_core::alert::Kind;
     use fleetwarden_core::alert::Subject;
+    use fleetwarden_core::model::severity::AlertSeverity;
     use serde_json::Value;
 
     use super::*;

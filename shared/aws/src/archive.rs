@@ -7,9 +7,9 @@ use std::path::Path;
 
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::byte_stream::ByteStream;
-use fleetwarden_core::alarm::record::AlarmExportMessage;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
+use fleetwarden_core::message::alarm_record::AlarmExportMessage;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::Error;

@@ -6,6 +6,8 @@ use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_lambda_events::sqs::SqsMessage;
 use fleetwarden_core::json;
+use fleetwarden_core::message::OfAccount;
+use fleetwarden_core::message::read_own;
 use fleetwarden_core::metrics;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::StreamExt as _;
@@ -119,6 +121,18 @@ impl Consumer {
             }
         }
     }
+}
+
+/// Reads a record's body that is of this account.
+///
+/// # Errors
+/// [`Error::Input`] with the path of the member that is wrong: also that of the account, if it is another.
+pub fn parse_own<'b, M: OfAccount + Deserialize<'b>>(
+    kind: &str,
+    body: &'b str,
+    account: &str,
+) -> Result<M, Error> {
+    read_own(body, account).map_err(|e| Error::Input(format!("{} of the {kind}: {}", e.path, e.reason)))
 }
 
 /// Reads a record's body.

@@ -1,6 +1,6 @@
 //! The status of all models of ML Detect, as `ml-model-status` leaves it in the ledger for reports.
 
-use fleetwarden_core::models::ModelsStatus;
+use fleetwarden_core::model::ml::ModelsStatus;
 
 use crate::Error;
 use crate::ledger::Item;

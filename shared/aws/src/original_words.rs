@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 use std::collections::HashMap;
 
-use fleetwarden_core::suppression::MAX_DESCRIPTION;
-use fleetwarden_core::suppression::Written;
+use fleetwarden_core::model::suppression::MAX_DESCRIPTION;
+use fleetwarden_core::model::suppression::Written;
 
 use crate::Error;
 use crate::ledger::Item;
@@ -62,8 +62,8 @@ pub async fn find(ledger: &Ledger, texts: &BTreeSet<(String, String)>) -> Result
 
 #[cfg(test)]
 mod tests {
-    use fleetwarden_core::suppression::Maker;
-    use fleetwarden_core::suppression::Words;
+    use fleetwarden_core::model::suppression::Maker;
+    use fleetwarden_core::model::suppression::Words;
 
     use super::*;
     use crate::testing::cloud::Cloud;

@@ -5,10 +5,10 @@
 use std::io::Read as _;
 
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
 use fleetwarden_core::digest::Digest;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::policy::MAX_BYTES;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::PolicyErrors;

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use fleetwarden_core::alarm::Alarm;
-use fleetwarden_core::alarm::Source;
 use fleetwarden_core::digest::Digest;
+use fleetwarden_core::model::alarm::Alarm;
+use fleetwarden_core::model::alarm::Source;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;

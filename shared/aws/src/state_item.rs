@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::notices::Notices;
+use fleetwarden_core::alert::notices::Notices;
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

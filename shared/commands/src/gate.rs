@@ -2,10 +2,10 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::registry::Registry;
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Windows;
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::failure::Failure;

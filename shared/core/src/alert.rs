@@ -8,6 +8,7 @@ mod chat;
 mod email;
 mod insights;
 mod kind;
+pub mod notices;
 mod place;
 mod record;
 mod short;
@@ -22,7 +23,7 @@ pub use self::place::Link;
 pub use self::place::Place;
 pub use self::subject::Subject;
 use crate::digest::Digest;
-use crate::finding::Severity;
+use crate::model::severity::AlertSeverity;
 use crate::timestamp::Millis;
 use crate::untrusted::Text;
 
@@ -61,45 +62,6 @@ pub struct Publication {
     /// The texts by protocol, as the JSON object that `MessageStructure` `json` asks for. `default` is for all others:
     /// `https`, `http`, `sqs`, `lambda`, `firehose` and `email-json`, which programs read.
     pub message: String,
-}
-
-/// How soon a person should look. Its word is the message attribute `severity`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum AlertSeverity {
-    /// Now.
-    Critical,
-    /// Today.
-    High,
-    /// This week.
-    Medium,
-    /// When convenient.
-    Low,
-}
-
-impl AlertSeverity {
-    /// The word for filters.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Critical => "critical",
-            Self::High => "high",
-            Self::Medium => "medium",
-            Self::Low => "low",
-        }
-    }
-}
-
-impl From<Severity> for AlertSeverity {
-    fn from(finding: Severity) -> Self {
-        match finding {
-            Severity::Critical => Self::Critical,
-            Severity::High => Self::High,
-            // What has no severity is not known to be harmless.
-            Severity::Medium | Severity::Unknown => Self::Medium,
-            Severity::Low => Self::Low,
-        }
-    }
 }
 
 impl Alert {

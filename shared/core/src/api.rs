@@ -10,14 +10,18 @@
 mod detect;
 pub mod input;
 mod inputs;
+mod judge;
+pub mod listing;
 mod mitigation;
+pub mod notification;
 pub mod own;
 mod rules;
 pub mod shape;
+pub mod time;
 
 use shape::Member;
 
-use crate::policy::did_you_mean;
+use crate::nearest::did_you_mean;
 use crate::untrusted::shown;
 
 /// An operation.

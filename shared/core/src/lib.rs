@@ -4,35 +4,28 @@
 //! in as slices, and the same inputs give the same bytes again. The crate `fleetwarden-aws` puts the AWS SDK
 //! around it and the functions put the two together.
 //!
-//! A finding's way through the modules: [`notification`] (an audit ended) → [`message`] (what travels on the
-//! queues) → [`finding`] (what was found) → [`history`] (seen before?) → [`policy`] (what now?) →
-//! [`metrics`] and [`alert`] (who is told).
+//! The modules form layers, and each imports only from layers below its own; `tests/layers.rs` checks it. From the
+//! bottom:
+//!
+//! 1. Text, time and hashes: [`digest`], [`json`], [`nearest`], [`pack`], [`pages`], [`timestamp`], [`untrusted`].
+//! 2. [`ids`]: names and identities that come from outside.
+//! 3. [`model`]: findings, alarms, suppressions, mitigation actions.
+//! 4. [`api`]: what AWS IoT takes and answers. [`policy`]: what is decided.
+//! 5. [`message`]: what travels between the functions.
+//! 6. [`alert`], [`metrics`], [`report`]: what people and CloudWatch get.
 
-pub mod alarm;
 pub mod alert;
 pub mod api;
-pub mod check;
-pub mod debt;
 pub mod digest;
-pub mod finding;
-pub mod history;
+pub mod ids;
 pub mod json;
-pub mod listing;
 pub mod message;
 pub mod metrics;
-pub mod mitigation;
-pub mod models;
-pub mod names;
-pub mod notices;
-pub mod notification;
+pub mod model;
+pub mod nearest;
 pub mod pack;
 pub mod pages;
 pub mod policy;
-pub mod record;
 pub mod report;
-pub mod resource;
-pub mod schedule;
-pub mod suppression;
-pub mod thing;
 pub mod timestamp;
 pub mod untrusted;

@@ -19,8 +19,6 @@ mod matcher;
 mod node;
 mod protect;
 mod read;
-#[cfg(feature = "schema")]
-mod schema;
 mod shape;
 mod standing;
 mod subject;
@@ -47,18 +45,17 @@ pub use diagnostic::Diagnostic;
 pub use diagnostic::Level;
 pub use diagnostic::Place;
 pub use diagnostic::PolicyErrors;
-pub use diagnostic::did_you_mean;
 pub use file::Day;
+#[cfg(feature = "schema")]
+pub use file::schema::schema;
+#[cfg(feature = "schema")]
+pub use file::schema::schema_of;
 pub use lint::Actions;
 pub use lint::Deployment;
 pub use lint::Inventory;
 pub use lint::Known;
 pub use matcher::Condition;
 pub use protect::Protection;
-#[cfg(feature = "schema")]
-pub use schema::schema;
-#[cfg(feature = "schema")]
-pub use schema::schema_of;
 pub use standing::MAX_STANDING;
 pub use standing::Members;
 pub use standing::Patterns;
@@ -71,14 +68,14 @@ pub use windows::Windows;
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::alert::AlertSeverity;
-use crate::check;
-use crate::check::CheckName;
-use crate::resource::ResourceIdentifier;
-use crate::suppression::Terms;
-use crate::suppression::Words;
-use crate::thing::Things;
-use crate::thing::Wanted;
+use crate::ids::CheckName;
+use crate::ids::check;
+use crate::model::resource::ResourceIdentifier;
+use crate::model::severity::AlertSeverity;
+use crate::model::suppression::Terms;
+use crate::model::suppression::Words;
+use crate::model::thing::Things;
+use crate::model::thing::Wanted;
 use crate::timestamp::Millis;
 use matcher::Matcher;
 use matcher::Quantifier;

@@ -4,7 +4,6 @@
 //! `audit-commands` gathers it, and gives it as JSON, Markdown or a page of HTML that needs nothing else.
 
 pub mod alarm;
-mod chart;
 mod html;
 mod markdown;
 mod page;
@@ -17,11 +16,12 @@ use page::Page;
 use serde::Serialize;
 use serde::Serializer;
 
-use crate::check::CheckName;
-use crate::check::advice::Advice;
-use crate::debt::Debt;
-use crate::finding::Severity;
+use crate::ids::CheckName;
 use crate::message::Decided;
+use crate::model::check::advice::Advice;
+use crate::model::debt::Debt;
+use crate::model::mitigation::Outcomes;
+use crate::model::severity::Severity;
 use crate::policy::Mode;
 use crate::timestamp::Millis;
 
@@ -234,18 +234,6 @@ pub struct MitigationReport {
     pub actions: BTreeMap<CheckName, Vec<String>>,
     /// Findings by what became of them (`TaskStatisticsForAuditCheck`).
     pub findings: Outcomes,
-}
-
-/// What became of the findings of a mitigation task.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[expect(missing_docs, reason = "the service's own words")]
-pub struct Outcomes {
-    pub total: u64,
-    pub succeeded: u64,
-    pub failed: u64,
-    pub skipped: u64,
-    pub canceled: u64,
 }
 
 /// Mitigations that Device Defender has no task of, by what the ledger says.

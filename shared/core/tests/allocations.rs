@@ -1,11 +1,12 @@
 //! A decision allocates nothing, whatever it is: a million of them leave the memory as it was.
 
-use fleetwarden_core::alarm::{Alarm, AlarmEvent, Confidence, CriteriaType, EventType, Life, Source};
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::finding::{Finding, Severity};
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::alarm::{Alarm, AlarmEvent, Confidence, CriteriaType, EventType, Life, Source};
+use fleetwarden_core::model::finding::Finding;
+use fleetwarden_core::model::resource::{NonCompliantResource, PolicyVersionIdentifier, ResourceIdentifier};
+use fleetwarden_core::model::severity::Severity;
+use fleetwarden_core::model::thing::{Thing, Things};
 use fleetwarden_core::policy::{AlarmSubject, Policy, Subject};
-use fleetwarden_core::resource::{NonCompliantResource, PolicyVersionIdentifier, ResourceIdentifier};
-use fleetwarden_core::thing::{Thing, Things};
 use fleetwarden_core::timestamp::Millis;
 
 const POLICY: &str = "\

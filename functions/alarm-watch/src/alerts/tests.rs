@@ -2,7 +2,7 @@
 
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Place as Publisher;
-use fleetwarden_core::notices::Notices;
+use fleetwarden_core::alert::notices::Notices;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 

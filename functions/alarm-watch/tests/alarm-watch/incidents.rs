@@ -1,6 +1,6 @@
 use fleetwarden_aws::alarms::Incident;
-use fleetwarden_core::alarm::BehaviorKey;
-use fleetwarden_core::alarm::message::AlarmMessage;
+use fleetwarden_core::message::alarm::AlarmMessage;
+use fleetwarden_core::model::alarm::BehaviorKey;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::setup::ACCOUNT;

@@ -1,9 +1,9 @@
 //! Events without a message, alarms that the service no longer lists, and lists that are refused.
 
 use fleetwarden_aws::testing::Answer;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::State;
-use fleetwarden_core::alarm::message::AlarmMessage;
+use fleetwarden_core::message::alarm::AlarmMessage;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::State;
 use serde_json::Value;
 use serde_json::json;
 

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleetwarden_aws::testing::gate::Moment;
-use fleetwarden_core::alarm::State;
+use fleetwarden_core::model::alarm::State;
 use serde_json::json;
 
 use crate::setup::Setup;

@@ -9,9 +9,9 @@ use aws_sdk_iot::types::DetectMitigationActionsTaskSummary as DetectTask;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
-use fleetwarden_core::alarm::message::AlarmMitigationMessage;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::AlarmStep;
+use fleetwarden_core::message::alarm::AlarmMitigationMessage;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::AlarmStep;
 use serde_json::json;
 
 use super::Violations;

@@ -3,9 +3,9 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::clock::Clock;
-use fleetwarden_core::alarm::Action;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::ViolationRef;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::ViolationRef;
+use fleetwarden_core::model::alarm::Action;
 
 /// The note on a violation whose thing is in the groups already: by an earlier task or by hand.
 pub(super) const ALREADY_IN: &str = "already-in-groups";

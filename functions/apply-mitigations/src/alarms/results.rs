@@ -10,8 +10,8 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::AlarmTask;
 use fleetwarden_aws::mitigations::attribute;
-use fleetwarden_core::alarm::message::ViolationRef;
-use fleetwarden_core::mitigation::view::ActionResult;
+use fleetwarden_core::message::alarm::ViolationRef;
+use fleetwarden_core::model::mitigation::view::ActionResult;
 use fleetwarden_core::timestamp::Millis;
 
 /// The service's word for an action that was done.

@@ -8,8 +8,8 @@ use aws_sdk_iot::types::DetectMitigationActionsTaskStatus;
 use aws_sdk_iot::types::DetectMitigationActionsTaskSummary;
 use aws_sdk_iot::types::DetectMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::ViolationRef;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::ViolationRef;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::timestamp::Millis;
 

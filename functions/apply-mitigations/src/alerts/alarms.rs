@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::mitigations::State;
-use fleetwarden_core::alarm::SeriesKey;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::ViolationRef;
+use fleetwarden_core::model::alarm::SeriesKey;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 

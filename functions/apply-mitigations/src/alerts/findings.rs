@@ -2,10 +2,10 @@
 
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
 use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 
@@ -252,7 +252,7 @@ fn alert(
         next_steps: next_steps.iter().copied().map(Text::own).collect(),
         subject: Subject::Mitigation {
             task_id: request.task_id(),
-            audit_task_id: Some(request.audit.task_id.clone()),
+            audit_task_id: Some(request.audit.task_id.to_string()),
         },
     }
 }

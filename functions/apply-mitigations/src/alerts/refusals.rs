@@ -1,10 +1,10 @@
 //! Alerts on rules whose tasks cannot start.
 
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
 use fleetwarden_core::alert::Subject;
-use fleetwarden_core::notices::Due;
+use fleetwarden_core::alert::notices::Due;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 

@@ -3,16 +3,16 @@
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::mitigations::State;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::ViolationRef;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Place;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::ViolationRef;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::policy::Mode;
-use fleetwarden_core::resource::ResourceIdentifier;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 
@@ -35,9 +35,9 @@ fn action(text: &str) -> ActionResult {
 fn of_findings(text: &str) -> Vec<Alert> {
     let request = MitigationRequest {
         audit: Audit {
-            account: text.to_owned(),
-            region: text.to_owned(),
-            task_id: text.to_owned(),
+            account: "123456789012".parse().unwrap(),
+            region: "eu-central-1".parse().unwrap(),
+            task_id: "4e2b".parse().unwrap(),
             schedule: Some(text.to_owned()),
             started_at: Millis(0),
         },

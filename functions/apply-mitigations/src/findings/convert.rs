@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use aws_sdk_iot::types;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::finding::Finding;
-use fleetwarden_core::finding::RelatedResource;
-use fleetwarden_core::finding::Severity;
-use fleetwarden_core::resource::IssuerCertificateIdentifier;
-use fleetwarden_core::resource::NonCompliantResource;
-use fleetwarden_core::resource::PolicyVersionIdentifier;
-use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::finding::Finding;
+use fleetwarden_core::model::finding::RelatedResource;
+use fleetwarden_core::model::resource::IssuerCertificateIdentifier;
+use fleetwarden_core::model::resource::NonCompliantResource;
+use fleetwarden_core::model::resource::PolicyVersionIdentifier;
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::task::millis;

@@ -2,8 +2,8 @@
 
 use aws_sdk_iot::Client;
 use fleetwarden_aws::Error;
-use fleetwarden_core::finding::Finding;
 use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::model::finding::Finding;
 use fleetwarden_core::timestamp::Millis;
 
 use super::convert;

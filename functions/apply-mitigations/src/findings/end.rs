@@ -4,7 +4,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::Confirmed;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::metrics;
 use fleetwarden_core::timestamp::Millis;
@@ -50,7 +50,7 @@ pub(super) async fn end(
     }
     tracing::info!(
         mitigation.task_id = id,
-        audit.task_id = request.audit.task_id,
+        audit.task_id = %request.audit.task_id,
         check = %request.check,
         state = state.as_str(),
         succeeded = all.succeeded,

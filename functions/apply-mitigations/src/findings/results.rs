@@ -26,11 +26,11 @@ use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::message::MitigationRequest;
-use fleetwarden_core::mitigation::view::ActionResult;
+use fleetwarden_core::model::mitigation::view::ActionResult;
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::thing::Things;
+use fleetwarden_core::model::thing::Wanted;
 use fleetwarden_core::pages::Pages;
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::thing::Things;
-use fleetwarden_core::thing::Wanted;
 use fleetwarden_core::timestamp::Millis;
 use tokio::time::MissedTickBehavior;
 use tokio::time::interval;
@@ -227,7 +227,7 @@ fn log(request: &MitigationRequest, result: &FindingResult) {
     tracing::info!(
         kind = "mitigation-result",
         mitigationTaskId = request.task_id(),
-        auditTaskId = request.audit.task_id,
+        auditTaskId = %request.audit.task_id,
         check = %request.check,
         rule = request.origin.rule(),
         findingId = result.finding_id,

@@ -23,10 +23,10 @@ use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Hold;
 use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Subject;
-use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Findings;

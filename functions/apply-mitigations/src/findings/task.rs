@@ -9,7 +9,7 @@ use aws_sdk_iot::types::AuditMitigationActionsTaskStatus;
 use aws_sdk_iot::types::AuditMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::thing_groups::ThingGroups;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::timestamp::Millis;

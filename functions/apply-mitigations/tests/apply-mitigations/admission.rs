@@ -45,12 +45,14 @@ fn defect_10_beyond_the_limits_is_refused_in_every_mode() {
         with(good(), "/request/actions", name(6)),
         with(good(), "/request/actions", json!(["Revoke all"])),
         with(good(), "/request/audit/account", "210987654321"),
-        with(good(), "/request/audit/taskId", "4e2b#task"),
-        with(good(), "/request/check", "A CHECK"),
         codes(0),
         codes(26),
         message(json!({"wholeCheck": {"reasonCodes": [""], "count": 1}})),
     ];
+    for (member, value) in [("/request/audit/taskId", "4e2b#task"), ("/request/check", "A CHECK")] {
+        let forged = with(good(), member, value);
+        assert!(serde_json::from_value::<MitigationMessage>(forged).is_err(), "{member}");
+    }
     for message in bad {
         for mode in [Mode::Enforce, Mode::Observe] {
             assert!(matches!(admitted(&message, mode), Admission::Refuse { .. }), "{message}");

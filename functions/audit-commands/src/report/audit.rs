@@ -1,7 +1,7 @@
 //! Which audit a report is of, and what Device Defender says of it.
 
-use fleetwarden_core::api::input::millis;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::api::time::millis;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::report::AuditReport;
 use fleetwarden_core::report::CheckReport;
 use fleetwarden_core::report::Failure as Why;

@@ -2,17 +2,17 @@
 
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::keys;
-use fleetwarden_core::debt::Debt;
-use fleetwarden_core::finding::Severity;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::Tally;
 use fleetwarden_core::message::count_reason;
+use fleetwarden_core::model::debt::Debt;
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::report::Changes;
 use fleetwarden_core::report::CheckReport;
 use fleetwarden_core::report::Example;
 use fleetwarden_core::report::Status;
-use fleetwarden_core::resource::ResourceIdentifier;
 use serde_json::Value;
 use serde_json::json;
 

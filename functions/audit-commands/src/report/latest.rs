@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::keys;
-use fleetwarden_core::api::input::millis;
+use fleetwarden_core::api::time::millis;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;

@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use fleetwarden_core::api::input::millis;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::api::time::millis;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
+use fleetwarden_core::model::mitigation::Outcomes;
 use fleetwarden_core::report::MitigationReport;
 use fleetwarden_core::report::NotStartedReport;
-use fleetwarden_core::report::Outcomes;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;

@@ -10,10 +10,10 @@ use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::message::Audit;
+use fleetwarden_core::model::mitigation::Outcomes;
 use fleetwarden_core::report::MitigationReport;
 use fleetwarden_core::report::NotStarted;
 use fleetwarden_core::report::NotStartedReport;
-use fleetwarden_core::report::Outcomes;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::report::sources::Sources;

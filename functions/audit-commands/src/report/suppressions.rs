@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::original_words;
 use fleetwarden_aws::original_words::Originals;
-use fleetwarden_core::api::input::millis;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::api::time::millis;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
+use fleetwarden_core::model::suppression::Described;
 use fleetwarden_core::report::Suppressed;
 use fleetwarden_core::report::SuppressedReport;
-use fleetwarden_core::suppression::Described;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;

@@ -6,9 +6,9 @@ use fleetwarden_aws::original_words;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::clients;
-use fleetwarden_core::suppression::Maker;
-use fleetwarden_core::suppression::Words;
-use fleetwarden_core::suppression::Written;
+use fleetwarden_core::model::suppression::Maker;
+use fleetwarden_core::model::suppression::Words;
+use fleetwarden_core::model::suppression::Written;
 use serde_json::Value;
 use serde_json::json;
 
@@ -386,7 +386,7 @@ fn endless(call: &Call) -> Answer {
     let (path, many) = (call.operation.split_once(' ').map_or("", |(_, path)| path), 0..20);
     let answer = match path {
         "/audit/tasks/t" => {
-            let names = fleetwarden_core::check::KNOWN.into_iter();
+            let names = fleetwarden_core::ids::check::KNOWN.into_iter();
             let check = json!({
                 "checkRunStatus": "COMPLETED_NON_COMPLIANT", "nonCompliantResourcesCount": 1_000_000,
                 "suppressedNonCompliantResourcesCount": 1_000_000, "errorCode": "E", "message": long,

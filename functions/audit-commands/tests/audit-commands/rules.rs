@@ -1,6 +1,6 @@
 //! What only a look at the account tells, what has to be confirmed, and that no change is made when it is refused.
 
-use fleetwarden_core::check::KNOWN;
+use fleetwarden_core::ids::check::KNOWN;
 use serde_json::Value;
 use serde_json::json;
 

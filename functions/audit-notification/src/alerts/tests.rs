@@ -2,8 +2,8 @@
 
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Place;
+use fleetwarden_core::api::notification::AuditEnded;
 use fleetwarden_core::message::Audit;
-use fleetwarden_core::notification::AuditEnded;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 use serde_json::json;
@@ -29,9 +29,9 @@ fn ended(text: &str, status: &str, name: &str) -> AuditEnded {
 /// Every alert, with a text for all that is from outside.
 fn all_alerts(text: &str) -> Vec<Alert> {
     let audit = |schedule: Option<&str>| Audit {
-        account: text.to_owned(),
-        region: text.to_owned(),
-        task_id: text.to_owned(),
+        account: "123456789012".parse().unwrap(),
+        region: "eu-central-1".parse().unwrap(),
+        task_id: "4e2b".parse().unwrap(),
         schedule: schedule.map(ToOwned::to_owned),
         started_at: Millis(0),
     };

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Place as Publisher;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::notices::Due;
-use fleetwarden_core::schedule::Rhythm;
+use fleetwarden_core::alert::notices::Due;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::schedule::Rhythm;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleetwarden_aws::testing::Answer;
-use fleetwarden_core::notification::Notification;
+use fleetwarden_core::api::notification::Notification;
 use serde_json::Value;
 use serde_json::json;
 

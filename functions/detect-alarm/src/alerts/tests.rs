@@ -1,15 +1,15 @@
 //! Names and values from devices and people, in every alert on an alarm.
 
 use fleetwarden_aws::alarms::Incident;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::Life;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Place;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::Life;
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::AlarmHold;
 use fleetwarden_core::policy::AlarmSubject;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Protection;
-use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 use serde_json::json;

@@ -17,7 +17,7 @@ use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::testing;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_aws::testing::queues::Source;
-use fleetwarden_core::alarm::Life;
+use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::policy::Policy;
 use lambda_runtime::Context;
 use serde_json::Value;

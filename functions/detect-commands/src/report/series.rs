@@ -3,9 +3,9 @@
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::sources::Calls;
 use fleetwarden_commands::sources::Sources;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::EventType;
-use fleetwarden_core::api::input::millis;
+use fleetwarden_core::api::time::millis;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::EventType;
 use fleetwarden_core::report::alarm::AlarmReport;
 use fleetwarden_core::report::alarm::Series;
 use fleetwarden_core::timestamp::Millis;

@@ -17,7 +17,7 @@ use fleetwarden_commands::calls::members;
 use fleetwarden_commands::calls::value;
 use fleetwarden_commands::pages::turn;
 use fleetwarden_core::api::Operation;
-use fleetwarden_core::api::input::millis;
+use fleetwarden_core::api::time::millis;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Map;

@@ -1,9 +1,9 @@
 //! The gate before a mitigation of alarms, its claim, and what a repeat of it finds.
 
 use fleetwarden_aws::testing::Answer;
-use fleetwarden_core::alarm::message::AlarmMitigationMessage;
-use fleetwarden_core::alarm::message::AlarmStep;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::message::alarm::AlarmMitigationMessage;
+use fleetwarden_core::message::alarm::AlarmStep;
 use serde_json::Value;
 use serde_json::json;
 

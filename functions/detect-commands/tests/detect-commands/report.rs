@@ -2,8 +2,8 @@
 
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::testing::Answer;
-use fleetwarden_core::alarm::Action;
-use fleetwarden_core::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::Action;
+use fleetwarden_core::model::alarm::AlarmEvent;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;

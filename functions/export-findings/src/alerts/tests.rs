@@ -3,13 +3,13 @@
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Place;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::finding::Severity;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::Counts;
 use fleetwarden_core::message::Tally;
+use fleetwarden_core::model::severity::AlertSeverity;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 
@@ -19,8 +19,7 @@ use super::findings_alert;
 /// The alert, with a text for all that is from outside.
 fn alert(text: &str, archive: &Archive) -> Alert {
     let own = || text.to_owned();
-    let audit =
-        Audit { account: own(), region: own(), task_id: own(), schedule: Some(own()), started_at: Millis(0) };
+    let audit = Audit::new(("123456789012", "eu-central-1"), "4e2b", Some(own()), Millis(0)).unwrap();
     let counts = Counts {
         non_compliant: 9,
         reported: 5,

@@ -5,7 +5,7 @@ use fleetwarden_commands::testing::Bad;
 use fleetwarden_commands::testing::bad_inputs;
 use fleetwarden_commands::testing::put;
 use fleetwarden_core::api::MITIGATION;
-use fleetwarden_core::mitigation::STATES;
+use fleetwarden_core::model::mitigation::STATES;
 use proptest::prelude::*;
 use serde_json::Value;
 use serde_json::json;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Place;
-use fleetwarden_core::models::ModelsStatus;
-use fleetwarden_core::notices::Notices;
+use fleetwarden_core::alert::notices::Notices;
+use fleetwarden_core::model::ml::ModelsStatus;
 use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 use serde_json::json;

@@ -16,7 +16,7 @@ use fleetwarden_aws::testing;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::Cloud;
-use fleetwarden_core::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::AlarmEvent;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 use serde_json::Value;

@@ -3,8 +3,8 @@
 use std::cmp::Reverse;
 
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use fleetwarden_core::alert::Alert;
-use fleetwarden_core::alert::AlertSeverity;
 use fleetwarden_core::alert::Kind;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::Text;

@@ -1,9 +1,9 @@
 //! Texts from outside, in every alert on suppressions.
 
 use fleetwarden_core::alert::Place;
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::debt::Debt;
-use fleetwarden_core::debt::Owned;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::model::debt::Debt;
+use fleetwarden_core::model::debt::Owned;
 use proptest::prelude::*;
 
 use super::*;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use fleetwarden_aws::Error;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::policy::Members;
 use fleetwarden_core::policy::Standing;
 use serde_json::Map;

@@ -92,7 +92,7 @@ fn take<'b>(rest: &mut &'b [u8], length: usize) -> Option<&'b [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use fleetwarden_core::check::CheckName;
+    use fleetwarden_core::ids::CheckName;
 
     use super::*;
     use crate::resources::Kind;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use fleetwarden_core::debt::Debt;
-use fleetwarden_core::debt::Owned;
+use fleetwarden_core::model::debt::Debt;
+use fleetwarden_core::model::debt::Owned;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::plan::BY_HAND;

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use fleetwarden_core::finding::Finding;
-use fleetwarden_core::history::Status;
-use fleetwarden_core::listing::Listing;
+use fleetwarden_core::api::listing::Listing;
 use fleetwarden_core::message::Resume;
+use fleetwarden_core::model::finding::Finding;
+use fleetwarden_core::model::history::Status;
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Subject;
-use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;

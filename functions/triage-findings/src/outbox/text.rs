@@ -2,7 +2,7 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::message::FindingRecord;
-use fleetwarden_core::thing::Things;
+use fleetwarden_core::model::thing::Things;
 use serde_json::value::RawValue;
 
 /// A record larger than this loses what is not needed to act on it (bytes): CloudWatch Logs took events of

@@ -239,7 +239,10 @@ async fn what_is_no_check_message_is_parked_with_the_path_of_what_is_wrong() {
     for (body, reason) in [
         ("", "the top level of the check message"),
         ("{\"audit\":{\"account\":1}}", "audit.account of the check message"),
-        (other.as_str(), "audit.account: this is account 123456789012, not '210987654321'"),
+        (
+            other.as_str(),
+            "audit.account of the check message: this is account 123456789012, not '210987654321'",
+        ),
     ] {
         assert_eq!(fixture.deliver(body).await.unwrap(), 0);
         let parked = fixture.cloud.calls("SendMessage").pop().unwrap().json();

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_aws::testing::gate::Moment;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::policy::Policy;

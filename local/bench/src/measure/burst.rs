@@ -10,8 +10,8 @@ use std::fs;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::message::AlarmMessage;
+use fleetwarden_core::message::alarm::AlarmMessage;
+use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde_json::{Value, json};

@@ -8,11 +8,13 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow};
-use fleetwarden_core::check::{CheckName, KNOWN};
-use fleetwarden_core::finding::{Finding, Severity};
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::ids::check::KNOWN;
+use fleetwarden_core::model::finding::Finding;
+use fleetwarden_core::model::resource::{NonCompliantResource, PolicyVersionIdentifier, ResourceIdentifier};
+use fleetwarden_core::model::severity::Severity;
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::{Policy, Subject};
-use fleetwarden_core::resource::{NonCompliantResource, PolicyVersionIdentifier, ResourceIdentifier};
-use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 
 use super::{Bench, median};

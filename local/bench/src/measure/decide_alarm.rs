@@ -8,9 +8,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use anyhow::{Result, anyhow, ensure};
-use fleetwarden_core::alarm::{Alarm, AlarmEvent, Confidence, CriteriaType, EventType, Life, Source};
+use fleetwarden_core::model::alarm::{Alarm, AlarmEvent, Confidence, CriteriaType, EventType, Life, Source};
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::{AlarmSubject, Policy};
-use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 
 use super::{Bench, median};

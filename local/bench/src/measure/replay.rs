@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use fleetwarden_core::check::KNOWN;
+use fleetwarden_core::ids::check::KNOWN;
 use serde_json::Value;
 
 use super::{Bench, median};

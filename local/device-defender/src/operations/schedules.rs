@@ -9,7 +9,7 @@ use crate::operations::{EMPTY, Outcome};
 use crate::paging::Pager;
 use crate::schedules::Schedule;
 use crate::world::World;
-use fleetwarden_core::schedule::Rhythm;
+use fleetwarden_core::model::schedule::Rhythm;
 
 /// Device Defender quotas: scheduled audits.
 const MOST_SCHEDULES: usize = 5;

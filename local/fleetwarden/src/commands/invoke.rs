@@ -21,7 +21,7 @@ use crate::stack;
 use crate::template::{package::binary_name, yaml};
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
-use fleetwarden_core::policy::did_you_mean;
+use fleetwarden_core::nearest::did_you_mean;
 use fleetwarden_core::untrusted::shown;
 use hyper::body::Bytes;
 use serde_json::Value;

@@ -9,11 +9,11 @@ use super::distinct::Distinct;
 use super::tally::{Counts, RuleTally};
 use super::{Plan, changes::Side};
 use crate::fleet::Fleet;
-use fleetwarden_core::alarm::record::RecordedAlarm;
-use fleetwarden_core::alarm::{EventType, Life};
+use fleetwarden_core::message::alarm_record::RecordedAlarm;
+use fleetwarden_core::model::alarm::{EventType, Life};
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::{AlarmDecision, AlarmHold, AlarmOutcome, AlarmRule, AlarmSubject, Policy};
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 use std::collections::{BTreeMap, HashMap};
 

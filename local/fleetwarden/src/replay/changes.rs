@@ -2,8 +2,9 @@
 
 use super::disposition::{Change, Disposition};
 use super::distinct::Distinct;
-use fleetwarden_core::finding::{FindingKey, Severity};
-use fleetwarden_core::record::RecordedFinding;
+use fleetwarden_core::message::record::RecordedFinding;
+use fleetwarden_core::model::finding::FindingKey;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::timestamp::Millis;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};

@@ -108,7 +108,7 @@ pub(crate) fn why(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetwarden_core::record::RecordedFinding;
+    use fleetwarden_core::message::record::RecordedFinding;
 
     #[test]
     fn thousands_are_a_count_and_a_few_examples() {

@@ -1,7 +1,7 @@
 //! What a policy makes of a finding or an alarm, and what another policy changes about it.
 
 use clap::ValueEnum;
-use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::policy::{
     AlarmDecision, AlarmHold, AlarmOutcome, AlarmRule, Decision, Hold, Outcome, Report, Rule,
 };

@@ -7,7 +7,8 @@ use super::disposition::{Change, Disposition};
 use super::distinct::Distinct;
 use super::tally::{AlarmCounts, AuditTally, Counts, PolicyTally, RuleTally};
 use super::{Plan, Replay};
-use fleetwarden_core::finding::{FindingKey, Severity};
+use fleetwarden_core::model::finding::FindingKey;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::policy::{AlarmRule, Mode, Policy, Rule};
 use serde::Serialize;
 

@@ -2,8 +2,8 @@
 
 use super::disposition::Disposition;
 use super::distinct::Distinct;
+use fleetwarden_core::message::record::RecordedFinding;
 use fleetwarden_core::policy::{Decision, Hold, Outcome, Policy, Rule};
-use fleetwarden_core::record::RecordedFinding;
 use fleetwarden_core::timestamp::Millis;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};

@@ -1,6 +1,6 @@
 //! The mitigation actions that a template defines: their names and what each does.
 
-use fleetwarden_core::mitigation::ActionKind;
+use fleetwarden_core::model::action::ActionKind;
 use fleetwarden_core::policy::Actions;
 use serde_json::Value;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use fleetwarden_core::alarm::BehaviorKey;
-use fleetwarden_core::alarm::Bucket;
-use fleetwarden_core::alarm::SeriesKey;
+use fleetwarden_core::model::alarm::BehaviorKey;
+use fleetwarden_core::model::alarm::Bucket;
+use fleetwarden_core::model::alarm::SeriesKey;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Alarms;

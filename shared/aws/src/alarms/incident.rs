@@ -5,10 +5,10 @@
 //! one opens it. The id is made from the behavior and the number of the incident among the behavior's. The members
 //! stand below the incident.
 
-use fleetwarden_core::alarm::BehaviorKey;
-use fleetwarden_core::alarm::Bucket;
-use fleetwarden_core::alarm::Life;
 use fleetwarden_core::digest::Digest;
+use fleetwarden_core::model::alarm::BehaviorKey;
+use fleetwarden_core::model::alarm::Bucket;
+use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;

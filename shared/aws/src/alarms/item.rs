@@ -1,9 +1,9 @@
 //! The names of the attributes, and where items stand.
 
-use fleetwarden_core::alarm::BehaviorKey;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::SeriesKey;
-use fleetwarden_core::alarm::State;
+use fleetwarden_core::model::alarm::BehaviorKey;
+use fleetwarden_core::model::alarm::Life;
+use fleetwarden_core::model::alarm::SeriesKey;
+use fleetwarden_core::model::alarm::State;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::ledger::Item;
@@ -16,9 +16,9 @@ pub(super) const LATEST: &str = "latest";
 
 /// The attributes.
 pub(super) mod attribute {
-    /// A [`Life`](fleetwarden_core::alarm::Life), as JSON.
+    /// A [`Life`](fleetwarden_core::model::alarm::Life), as JSON.
     pub(in crate::alarms) const LIFE: &str = "life";
-    /// A [`Series`](fleetwarden_core::alarm::Series), as JSON.
+    /// A [`Series`](fleetwarden_core::model::alarm::Series), as JSON.
     pub(in crate::alarms) const SERIES: &str = "series";
     /// An [`Incident`](super::super::Incident), as JSON.
     pub(in crate::alarms) const INCIDENT: &str = "incident";

@@ -1,8 +1,8 @@
 //! One violation: what is known of it, and what was decided and done about it.
 
-use fleetwarden_core::alarm::Action;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::Verification;
+use fleetwarden_core::model::alarm::Action;
+use fleetwarden_core::model::alarm::Life;
+use fleetwarden_core::model::alarm::Verification;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Alarms;

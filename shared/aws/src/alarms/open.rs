@@ -1,7 +1,7 @@
 //! The violations that are in alarm: a list in 16 parts, so that it is read without a scan and no part is hot.
 
-use fleetwarden_core::alarm::BehaviorKey;
-use fleetwarden_core::alarm::Life;
+use fleetwarden_core::model::alarm::BehaviorKey;
+use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::future::try_join_all;
 

@@ -1,9 +1,9 @@
 //! Recording an event: what the ledger has after it, and the transaction that writes it.
 
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::EventType;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::Series;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::EventType;
+use fleetwarden_core::model::alarm::Life;
+use fleetwarden_core::model::alarm::Series;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Alarms;

@@ -6,8 +6,8 @@
 use std::num::NonZeroU32;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use fleetwarden_core::alarm::message::Settle;
 use fleetwarden_core::message::Round;
+use fleetwarden_core::message::alarm::Settle;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Alarms;

@@ -1,10 +1,10 @@
 //! What the table has of a violation, with the versions that a write names.
 
-use fleetwarden_core::alarm::Alarm;
-use fleetwarden_core::alarm::BehaviorKey;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::Series;
-use fleetwarden_core::alarm::SeriesKey;
+use fleetwarden_core::model::alarm::Alarm;
+use fleetwarden_core::model::alarm::BehaviorKey;
+use fleetwarden_core::model::alarm::Life;
+use fleetwarden_core::model::alarm::Series;
+use fleetwarden_core::model::alarm::SeriesKey;
 
 use super::Alarms;
 use super::Incident;

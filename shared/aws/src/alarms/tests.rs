@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use fleetwarden_core::alarm::Action;
-use fleetwarden_core::alarm::Alarm;
-use fleetwarden_core::alarm::AlarmEvent;
-use fleetwarden_core::alarm::CriteriaType;
-use fleetwarden_core::alarm::EventType;
-use fleetwarden_core::alarm::Life;
-use fleetwarden_core::alarm::Source;
-use fleetwarden_core::alarm::State;
-use fleetwarden_core::alarm::Verification;
-use fleetwarden_core::alarm::message::Settle;
+use fleetwarden_core::message::alarm::Settle;
+use fleetwarden_core::model::alarm::Action;
+use fleetwarden_core::model::alarm::Alarm;
+use fleetwarden_core::model::alarm::AlarmEvent;
+use fleetwarden_core::model::alarm::CriteriaType;
+use fleetwarden_core::model::alarm::EventType;
+use fleetwarden_core::model::alarm::Life;
+use fleetwarden_core::model::alarm::Source;
+use fleetwarden_core::model::alarm::State;
+use fleetwarden_core::model::alarm::Verification;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::future::join_all;
 use serde_json::Value;

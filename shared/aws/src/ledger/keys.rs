@@ -1,9 +1,9 @@
 //! The partition keys of the ledger's items, all in one place.
 
-use fleetwarden_core::alarm::BehaviorKey;
-use fleetwarden_core::alarm::SeriesKey;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
+use fleetwarden_core::model::alarm::BehaviorKey;
+use fleetwarden_core::model::alarm::SeriesKey;
 
 const WORDS: &str = "suppression-words#";
 

@@ -1,7 +1,7 @@
 //! Which audit is the latest that has looked at a check.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 
 use super::Item;
@@ -27,7 +27,7 @@ impl Ledger {
                 "attribute_not_exists(pk) OR started_at <= :started_at OR task_id = :task_id",
             )
             .expression_attribute_values(":started_at", AttributeValue::N(audit.started_at.0.to_string()))
-            .expression_attribute_values(":task_id", AttributeValue::S(audit.task_id.clone()));
+            .expression_attribute_values(":task_id", AttributeValue::S(audit.task_id.to_string()));
         written(put.send().await.map_err(Error::aws("PutItem", &self.table)))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use futures_util::future::join;
 use serde_json::Value;
@@ -170,9 +170,9 @@ async fn a_worker_whose_lease_ended_leaves_the_claim_of_the_next_alone() {
 async fn an_audit_recorded_twice_because_an_answer_was_lost_is_the_latest_all_the_same() {
     let cloud = Cloud::default();
     let audit = Audit {
-        account: "123456789012".into(),
-        region: "us-east-1".into(),
-        task_id: "t".into(),
+        account: "123456789012".parse().unwrap(),
+        region: "us-east-1".parse().unwrap(),
+        task_id: "t".parse().unwrap(),
         schedule: None,
         started_at: cloud.clock().now(),
     };

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::ViolationRef;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::ViolationRef;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Claim;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::timestamp::Millis;
 

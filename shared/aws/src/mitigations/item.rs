@@ -15,12 +15,12 @@
 
 use std::collections::BTreeMap;
 
-use fleetwarden_core::alarm::message::ViolationRef;
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::message::alarm::ViolationRef;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Settled;

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use fleetwarden_core::check::CheckName;
+use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::timestamp::Millis;

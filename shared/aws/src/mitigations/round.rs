@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use std::num::NonZeroU32;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
-use fleetwarden_core::alarm::message::AlarmStep;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Round;
 use fleetwarden_core::message::Step;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::AlarmStep;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Latest;

@@ -1,8 +1,8 @@
 //! Reports of alarms for tests and people to look at.
 
-use fleetwarden_core::alarm::Confidence;
-use fleetwarden_core::alarm::CriteriaType;
-use fleetwarden_core::alarm::Verification;
+use fleetwarden_core::model::alarm::Confidence;
+use fleetwarden_core::model::alarm::CriteriaType;
+use fleetwarden_core::model::alarm::Verification;
 use fleetwarden_core::report::alarm::ActiveAlarm;
 use fleetwarden_core::report::alarm::AlarmReport;
 use fleetwarden_core::report::alarm::BehaviorReport;

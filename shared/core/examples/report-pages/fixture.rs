@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use fleetwarden_core::check::CheckName;
-use fleetwarden_core::check::KNOWN;
-use fleetwarden_core::debt::Debt;
-use fleetwarden_core::debt::Owned;
-use fleetwarden_core::finding::Severity;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::ids::check::KNOWN;
 use fleetwarden_core::message::Decided;
+use fleetwarden_core::model::debt::Debt;
+use fleetwarden_core::model::debt::Owned;
+use fleetwarden_core::model::mitigation::Outcomes;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::report::AuditReport;
 use fleetwarden_core::report::Changes;
@@ -17,7 +18,6 @@ use fleetwarden_core::report::Failure;
 use fleetwarden_core::report::MitigationReport;
 use fleetwarden_core::report::NotStarted;
 use fleetwarden_core::report::NotStartedReport;
-use fleetwarden_core::report::Outcomes;
 use fleetwarden_core::report::Status;
 use fleetwarden_core::report::Suppressed;
 use fleetwarden_core::report::SuppressedReport;

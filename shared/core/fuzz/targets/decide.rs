@@ -2,8 +2,8 @@
 //! has no resource. The input is a policy file, a NUL, and a finding record.
 #![no_main]
 
+use fleetwarden_core::message::record::RecordedFinding;
 use fleetwarden_core::policy::{Outcome, Policy};
-use fleetwarden_core::record::RecordedFinding;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let mut parts = bytes.splitn(2, |byte| *byte == 0);

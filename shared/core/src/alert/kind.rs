@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde::Serialize;
 
+use crate::model::ml::Trouble;
+
 /// The operator's guide, for those who have not said where they host it.
 pub(super) const GUIDE: &str = "docs/operate.md";
 
@@ -154,6 +156,20 @@ impl Kind {
             | Self::SuppressionDrift
             | Self::SuppressionDropped
             | Self::SuppressionNotKept => "Suppressions: what the daily review does",
+        }
+    }
+}
+
+impl Trouble {
+    /// The kind of the alert on it.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::NotBuilt { .. } => Kind::ModelNotBuilt,
+            Self::NotRefreshed { .. } => Kind::ModelNotRefreshed,
+            Self::ExpiresSoon { .. } => Kind::ModelExpiring,
+            Self::Expired { .. } => Kind::ModelExpired,
+            Self::AlarmsOften { .. } => Kind::ModelAlarmsOften,
+            Self::NoTargets { .. } => Kind::ProfileWithoutTargets,
         }
     }
 }

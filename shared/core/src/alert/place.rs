@@ -7,7 +7,7 @@ use super::Subject;
 use super::insights::Query;
 use super::kind::GUIDE;
 use super::kind::anchor;
-use crate::names::is_region;
+use crate::ids::names::is_region;
 use crate::timestamp::Millis;
 
 const HOUR: i64 = 3600;

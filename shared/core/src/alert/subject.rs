@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use super::place::is_plain;
-use crate::check::CheckName;
+use crate::ids::CheckName;
 use crate::text;
 use crate::untrusted::Text;
 

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::check::CheckName;
+use crate::ids::CheckName;
 use crate::text;
 
 const AT: Millis = Millis(1_796_000_400_000);

@@ -10,7 +10,8 @@ use super::super::DETECT;
 use super::super::audit;
 use super::super::shape::Place;
 use super::*;
-use crate::check;
+use crate::api::time::millis;
+use crate::ids::check;
 
 const NOW: Millis = Millis(1_795_392_000_000);
 

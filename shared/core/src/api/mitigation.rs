@@ -9,7 +9,7 @@ use super::shape::Member;
 use super::shape::Shape;
 use super::shape::may;
 use super::shape::must;
-use crate::mitigation::STATES;
+use crate::model::mitigation::STATES;
 
 static STATE: Shape = Shape::Choice(&STATES);
 

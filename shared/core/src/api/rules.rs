@@ -8,12 +8,12 @@ mod detect;
 use serde_json::Map;
 use serde_json::Value;
 
-use super::input::Judge;
-use super::input::below;
-use super::input::millis;
+use super::judge::Judge;
+use super::judge::below;
 use super::near_or_all;
-use crate::check;
-use crate::check::CheckName;
+use super::time::millis;
+use crate::ids::CheckName;
+use crate::ids::check;
 use crate::timestamp::Millis;
 use crate::untrusted::shown;
 

@@ -7,11 +7,11 @@ use super::Dimensions;
 use super::Metric;
 use super::Record;
 use super::line;
-use crate::alarm::Alarm;
-use crate::alarm::AlarmEvent;
-use crate::alarm::Confidence;
-use crate::alarm::EventType;
-use crate::alarm::Life;
+use crate::model::alarm::Alarm;
+use crate::model::alarm::AlarmEvent;
+use crate::model::alarm::Confidence;
+use crate::model::alarm::EventType;
+use crate::model::alarm::Life;
 use crate::timestamp::Millis;
 use crate::untrusted::visible;
 

@@ -9,11 +9,11 @@ use super::Dimensions;
 use super::Metric;
 use super::Record;
 use super::line;
-use crate::check::CheckName;
-use crate::finding::Severity;
+use crate::ids::CheckName;
 use crate::message::Audit;
 use crate::message::Counts;
 use crate::message::Tally;
+use crate::model::severity::Severity;
 use crate::timestamp::Millis;
 
 /// The metric lines of one check in one audit: one by check and severity for each severity, and one by check.
@@ -68,7 +68,7 @@ impl Record for OfCheck<'_> {
 
 /// What a line says of its audit.
 pub(super) fn of_audit(audit: &Audit) -> Vec<(&'static str, Value)> {
-    vec![("TaskId", audit.task_id.clone().into()), ("Schedule", audit.schedule.clone().into())]
+    vec![("TaskId", audit.task_id.as_str().into()), ("Schedule", audit.schedule.clone().into())]
 }
 
 #[cfg(test)]
@@ -78,9 +78,9 @@ mod tests {
     #[test]
     fn a_check_has_a_line_a_severity_and_one_of_its_own() {
         let audit = Audit {
-            account: "123456789012".into(),
-            region: "us-east-1".into(),
-            task_id: "4e2b".into(),
+            account: "123456789012".parse().unwrap(),
+            region: "us-east-1".parse().unwrap(),
+            task_id: "4e2b".parse().unwrap(),
             schedule: None,
             started_at: Millis(1_795_392_000_000),
         };

@@ -6,8 +6,8 @@ use super::Dimensions;
 use super::Metric;
 use super::Record;
 use super::line;
-use crate::debt::Debt;
-use crate::debt::Owned;
+use crate::model::debt::Debt;
+use crate::model::debt::Owned;
 use crate::timestamp::Millis;
 
 /// How many owners have metrics of their own: each is a dimension, and dimensions cost.

@@ -7,7 +7,7 @@ use super::Metric;
 use super::Record;
 use super::check::of_audit;
 use super::line;
-use crate::check::CheckName;
+use crate::ids::CheckName;
 use crate::message::Audit;
 use crate::timestamp::Millis;
 

@@ -4,9 +4,9 @@ use super::Dimensions;
 use super::Metric;
 use super::Record;
 use super::line;
-use crate::models::Model;
-use crate::models::ModelStatus;
-use crate::models::ModelsStatus;
+use crate::model::ml::Model;
+use crate::model::ml::ModelStatus;
+use crate::model::ml::ModelsStatus;
 use crate::timestamp::Millis;
 
 /// How many models have metrics of their own, the worst first: each is two dimensions and four metrics, and they cost.

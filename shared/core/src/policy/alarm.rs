@@ -15,10 +15,10 @@ use super::Place;
 use super::Policy;
 use super::Report;
 use super::protect::Protection;
-use crate::alarm::Life;
-use crate::alarm::Verification;
-use crate::thing::Things;
-use crate::thing::Wanted;
+use crate::model::alarm::Life;
+use crate::model::alarm::Verification;
+use crate::model::thing::Things;
+use crate::model::thing::Wanted;
 use crate::timestamp::Millis;
 use matcher::AlarmMatcher;
 

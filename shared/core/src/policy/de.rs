@@ -10,9 +10,9 @@ use serde::de::Visitor;
 
 use super::diagnostic::Diagnostic;
 use super::diagnostic::Place;
-use super::diagnostic::did_you_mean;
 use super::node::Node;
 use super::node::Value;
+use crate::nearest::did_you_mean;
 
 /// The name by which [`Spanned`] asks for its place.
 const SPANNED: &str = "$Spanned";

@@ -18,9 +18,9 @@ use super::matcher::Verdict;
 use super::protect::Protection;
 use super::subject::Label;
 use super::subject::Subject;
-use crate::suppression::FirstSuppressed;
-use crate::thing::Things;
-use crate::thing::Wanted;
+use crate::model::suppression::FirstSuppressed;
+use crate::model::thing::Things;
+use crate::model::thing::Wanted;
 use crate::timestamp::Millis;
 
 /// A decision. Making one allocates nothing; its explanation is worked out when it is written.

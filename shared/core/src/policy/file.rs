@@ -2,6 +2,8 @@
 //! the JSON Schema and the reference are made from their documentation.
 
 mod alarm;
+#[cfg(feature = "schema")]
+pub(super) mod schema;
 
 pub(super) use alarm::AlarmMatch;
 pub(super) use alarm::AlarmMitigate;
@@ -20,8 +22,6 @@ use serde::de;
 
 use super::Mode;
 use super::de::Spanned;
-#[cfg(feature = "schema")]
-use super::schema;
 
 /// What Fleetwarden does with each audit finding and each Detect alarm of AWS IoT Device Defender.
 ///
@@ -366,7 +366,7 @@ pub(super) struct Mitigate {
 )]
 pub(super) struct Report {
     /// How severe the alert is.
-    pub(super) severity: Option<crate::alert::AlertSeverity>,
+    pub(super) severity: Option<crate::model::severity::AlertSeverity>,
     /// Count and export it without an alert.
     pub(super) silent: bool,
 }

@@ -14,9 +14,9 @@ use super::shape::Part;
 use super::shape::Part::Run;
 use super::shape::Part::Text;
 use super::shape::admits;
-use crate::names::in_region;
-use crate::names::in_thing_name;
-use crate::resource::ResourceType;
+use crate::ids::names::in_region;
+use crate::ids::names::in_thing_name;
+use crate::model::resource::ResourceType;
 
 /// What a pattern is to match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use super::glob::Glob;
 use super::glob::any;
 use super::subject::Label;
 use super::subject::Subject;
-use crate::check::CheckName;
-use crate::finding::Severity;
-use crate::thing::Thing;
-use crate::thing::Things;
-use crate::thing::Wanted;
+use crate::ids::CheckName;
+use crate::model::severity::Severity;
+use crate::model::thing::Thing;
+use crate::model::thing::Things;
+use crate::model::thing::Wanted;
 
 /// Whether something holds, when not everything is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,12 +6,12 @@ use serde::Serialize;
 
 use super::glob::Glob;
 use super::matcher::Condition;
-use crate::check::CheckName;
-use crate::resource::ResourceIdentifier;
+use crate::ids::CheckName;
+use crate::model::resource::ResourceIdentifier;
+use crate::model::thing::Behind;
+use crate::model::thing::Things;
+use crate::model::thing::Wanted;
 use crate::text;
-use crate::thing::Behind;
-use crate::thing::Things;
-use crate::thing::Wanted;
 use crate::untrusted::Piece;
 use crate::untrusted::Text;
 

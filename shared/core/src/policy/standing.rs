@@ -8,7 +8,7 @@ use super::Place;
 use super::Suppress;
 use super::glob::Glob;
 use super::glob::any;
-use crate::check::CheckName;
+use crate::ids::CheckName;
 
 /// A policy with more standing suppressions is refused.
 pub const MAX_STANDING: usize = 200;
@@ -54,7 +54,7 @@ pub struct Patterns(pub(super) Box<[Glob]>);
 
 impl Members {
     /// Whether a name is one of these: of a group, a type, a thing, or a resource by its
-    /// [label](crate::resource::ResourceIdentifier::label).
+    /// [label](crate::model::resource::ResourceIdentifier::label).
     pub fn matches(&self, name: &str) -> bool {
         match self {
             Self::Groups(names) | Self::Types(names) => names.iter().any(|one| one == name),

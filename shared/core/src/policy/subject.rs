@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::finding::Finding;
-use crate::resource::ResourceIdentifier;
-use crate::suppression::FirstSuppressed;
-use crate::suppression::Terms;
-use crate::thing::Things;
+use crate::model::finding::Finding;
+use crate::model::resource::ResourceIdentifier;
+use crate::model::suppression::FirstSuppressed;
+use crate::model::suppression::Terms;
+use crate::model::thing::Things;
 use crate::timestamp::Millis;
 
 /// Everything that a decision depends on besides the policy.

@@ -1,12 +1,12 @@
 use super::*;
-use crate::finding::Finding;
-use crate::finding::Severity;
-use crate::resource::NonCompliantResource;
-use crate::resource::PolicyVersionIdentifier;
-use crate::resource::ResourceIdentifier;
-use crate::thing::Description;
-use crate::thing::Thing;
-use crate::thing::Things;
+use crate::model::finding::Finding;
+use crate::model::resource::NonCompliantResource;
+use crate::model::resource::PolicyVersionIdentifier;
+use crate::model::resource::ResourceIdentifier;
+use crate::model::severity::Severity;
+use crate::model::thing::Description;
+use crate::model::thing::Thing;
+use crate::model::thing::Things;
 use crate::timestamp::Millis;
 
 mod alarm_files;

@@ -138,7 +138,7 @@ fn meant(zone: &str) -> String {
     }
     // Abbreviations are near to any other word of three letters.
     let places = names.iter().map(String::as_str).filter(|name| name.contains('/'));
-    super::diagnostic::did_you_mean(zone, places)
+    crate::nearest::did_you_mean(zone, places)
 }
 
 /// A place where an abbreviation is used, the one with the most people.

@@ -3,6 +3,7 @@
 //!
 //! `detect-commands` gathers it, and gives it as JSON, Markdown or a page of HTML that needs nothing else.
 
+mod chart;
 mod sections;
 
 use std::cmp::Reverse;
@@ -13,9 +14,10 @@ use serde::Serialize;
 use super::html;
 use super::markdown;
 use super::page::Page;
-use crate::alarm::Confidence;
-use crate::alarm::CriteriaType;
-use crate::alarm::Verification;
+use crate::model::alarm::Confidence;
+use crate::model::alarm::CriteriaType;
+use crate::model::alarm::Verification;
+use crate::model::ml::Model;
 use crate::timestamp::Millis;
 
 /// The alarms of an account in a region: those of now, and what happened in a period up to now.
@@ -248,6 +250,23 @@ pub struct ModelReport {
     pub needs_attention: bool,
     /// What is to be expected of it, or wrong with it, in words.
     pub outlook: String,
+}
+
+impl From<&Model> for ModelReport {
+    /// The model in the words of its status: what is wrong with it, and what is to be expected of it.
+    fn from(model: &Model) -> Self {
+        let wrong = model.troubles.iter().map(|trouble| format!("{}.", trouble.words()));
+        let words: Vec<String> = wrong.chain([model.outlook.clone()]).collect();
+        Self {
+            profile: model.profile.clone(),
+            behavior: model.behavior.clone(),
+            status: model.status.as_str().to_owned(),
+            percentage: Some(model.percentage),
+            refreshed_at: model.refreshed_at,
+            needs_attention: !model.troubles.is_empty() || !model.forecast.is_good(),
+            outlook: words.join(" "),
+        }
+    }
 }
 
 impl Series {

@@ -18,7 +18,7 @@ use super::page::moment;
 use super::page::second;
 use super::page::severity_word;
 use super::page::status_word;
-use crate::finding::Severity;
+use crate::model::severity::Severity;
 use crate::untrusted::html as escaped;
 
 const STYLE: &str = include_str!("page.css");

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::Status;
-use crate::check::CheckName;
-use crate::finding::Severity;
+use crate::ids::CheckName;
+use crate::model::severity::Severity;
 use crate::timestamp::Millis;
 use crate::untrusted::visible;
 

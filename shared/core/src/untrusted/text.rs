@@ -13,8 +13,6 @@ use super::calls;
 use super::escape;
 use super::is_unseen;
 use super::links;
-use crate::check::CheckName;
-use crate::finding::Severity;
 use crate::timestamp::Millis;
 
 /// How much of one value is shown, in characters.
@@ -293,21 +291,9 @@ impl Piece for Cow<'_, str> {
     }
 }
 
-impl Piece for CheckName {
-    fn text(&self) -> Text {
-        self.as_str().text()
-    }
-}
-
 impl Piece for Millis {
     fn text(&self) -> Text {
         Text::made(self.rfc3339())
-    }
-}
-
-impl Piece for Severity {
-    fn text(&self) -> Text {
-        Text::made(self.to_string())
     }
 }
 

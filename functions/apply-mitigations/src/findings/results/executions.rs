@@ -3,7 +3,7 @@
 use aws_sdk_iot::Client;
 use aws_sdk_iot::types::AuditMitigationActionExecutionMetadata;
 use fleetwarden_aws::Error;
-use fleetwarden_core::mitigation::view::ActionResult;
+use fleetwarden_core::model::mitigation::view::ActionResult;
 use fleetwarden_core::pages::Pages;
 
 /// The most executions a page.

@@ -3,10 +3,10 @@
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::attribute;
-use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::message::MitigationRequest;
-use fleetwarden_core::mitigation::view::ActionResult;
-use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::model::finding::FindingKey;
+use fleetwarden_core::model::mitigation::view::ActionResult;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::timestamp::Millis;
 
 /// What became of one finding.

@@ -8,14 +8,14 @@ use aws_sdk_iot::operation::list_audit_findings::ListAuditFindingsOutput;
 use aws_sdk_iot::types::AuditFinding;
 use aws_sdk_iot::types::AuditMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
-use fleetwarden_core::finding::Finding;
-use fleetwarden_core::finding::FindingKey;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::model::finding::Finding;
+use fleetwarden_core::model::finding::FindingKey;
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::thing::Behind;
 use fleetwarden_core::pages::Pages;
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::thing::Behind;
 use fleetwarden_core::timestamp::Millis;
 
 use super::End;

@@ -4,7 +4,7 @@ use aws_sdk_iot::types::DetectMitigationActionsTaskTarget;
 use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::thing_groups::ThingGroups;
-use fleetwarden_core::alarm::message::AlarmMitigationRequest;
+use fleetwarden_core::message::alarm::AlarmMitigationRequest;
 
 use super::*;
 

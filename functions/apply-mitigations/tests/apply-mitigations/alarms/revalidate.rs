@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::testing::Answer;
-use fleetwarden_core::alarm::Action;
 use fleetwarden_core::digest::Digest;
+use fleetwarden_core::model::alarm::Action;
 
 use super::*;
 

@@ -5,7 +5,7 @@ use super::columns::{Column, Of, Room, columns_of};
 use crate::commands::answer::value::{self, time};
 use crate::output::{Cell, Kind, Layout, Painted, Table, width, wrapped};
 use fleetwarden_core::api::Operation;
-use fleetwarden_core::resource::ResourceIdentifier;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 use serde_json::Value;
 
 /// Terminals with at least so many columns show more than the least.

@@ -2,7 +2,7 @@
 
 use super::words::{asker, check, names};
 use crate::output::{Cell, Kind, Layout, Painted, Table, counted, moment};
-use fleetwarden_core::mitigation::view::{Listed, Task};
+use fleetwarden_core::model::mitigation::view::{Listed, Task};
 use fleetwarden_core::untrusted::visible;
 
 /// All of them.

@@ -2,7 +2,7 @@
 
 use super::words::{asker, check, length, names, outcomes};
 use crate::output::{Cell, Kind, Layout, Painted, Table, counted, moment, of_state, wrapped};
-use fleetwarden_core::mitigation::view::{ActionResult, Finding, Shown, Task, Violation};
+use fleetwarden_core::model::mitigation::view::{ActionResult, Finding, Shown, Task, Violation};
 use fleetwarden_core::untrusted::visible;
 
 /// All of it.

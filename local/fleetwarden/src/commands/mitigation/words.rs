@@ -1,8 +1,8 @@
 //! What is told of a mitigation task, in words. Names and reasons come from outside: none of them commands a terminal.
 
 use crate::output::counted;
-use fleetwarden_core::mitigation::view::{CheckTask, Task};
-use fleetwarden_core::report::Outcomes;
+use fleetwarden_core::model::mitigation::Outcomes;
+use fleetwarden_core::model::mitigation::view::{CheckTask, Task};
 use fleetwarden_core::untrusted::visible;
 
 /// Who asked for a task. Of a request that is malformed the ledger does not say.

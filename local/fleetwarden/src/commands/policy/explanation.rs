@@ -9,14 +9,14 @@ use passed::{passed_over, plain, seen};
 
 use super::Source;
 use crate::output::{Layout, Table, wrapped};
-use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::message::record::RecordedDecision;
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::severity::AlertSeverity;
+use fleetwarden_core::model::suppression::Words;
+use fleetwarden_core::model::thing::{Thing, Things, Wanted};
 use fleetwarden_core::policy::{
     Decision, Effect, Hold, Mode, Outcome, Protection, Report, Rule, Shadow, Subject, Suppress,
 };
-use fleetwarden_core::record::RecordedDecision;
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::suppression::Words;
-use fleetwarden_core::thing::{Thing, Things, Wanted};
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::visible;
 

@@ -3,10 +3,10 @@
 use super::Source;
 use super::explanation::{self, Explained, Opening};
 use crate::replay::damage::Damage;
-use fleetwarden_core::alarm::{AlarmEvent, Life};
-use fleetwarden_core::finding::Finding;
+use fleetwarden_core::model::alarm::{AlarmEvent, Life};
+use fleetwarden_core::model::finding::Finding;
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::{AlarmSubject, Policy, Subject};
-use fleetwarden_core::thing::Things;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::is_unseen;
 use serde_json::json;

@@ -5,14 +5,17 @@ mod checks;
 
 use anyhow::Context as _;
 use checks::Kind;
-use fleetwarden_core::check::{self, CheckName};
-use fleetwarden_core::finding::{self, Severity};
-use fleetwarden_core::policy::yaml::Spanned;
-use fleetwarden_core::policy::{Diagnostic, Place, Policy, Rule, did_you_mean};
-use fleetwarden_core::resource::{
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::ids::check::{self};
+use fleetwarden_core::model::finding::{self};
+use fleetwarden_core::model::resource::{
     IssuerCertificateIdentifier, NonCompliantResource, PolicyVersionIdentifier, ResourceIdentifier,
 };
-use fleetwarden_core::suppression;
+use fleetwarden_core::model::severity::Severity;
+use fleetwarden_core::model::suppression;
+use fleetwarden_core::nearest::did_you_mean;
+use fleetwarden_core::policy::yaml::Spanned;
+use fleetwarden_core::policy::{Diagnostic, Place, Policy, Rule};
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};

@@ -7,9 +7,9 @@ use serde_json::Value;
 use super::Members;
 use super::changes;
 use super::period;
-use crate::api::input::Judge;
-use crate::api::input::below;
-use crate::api::input::millis;
+use crate::api::judge::Judge;
+use crate::api::judge::below;
+use crate::api::time::millis;
 use crate::untrusted::shown;
 
 /// What an update may delete, and the members that it must not set at the same time.

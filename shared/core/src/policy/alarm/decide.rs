@@ -8,16 +8,16 @@ use super::AlarmSettings;
 use super::AlarmShadow;
 use super::AlarmSubject;
 use super::matcher::Registration;
-use crate::alarm::Source;
-use crate::alarm::State;
-use crate::alarm::Verification;
+use crate::model::alarm::Source;
+use crate::model::alarm::State;
+use crate::model::alarm::Verification;
+use crate::model::thing::Wanted;
 use crate::policy::Mode;
 use crate::policy::Policy;
 use crate::policy::Report;
 use crate::policy::matcher::Condition;
 use crate::policy::matcher::Verdict;
 use crate::policy::protect::Protected;
-use crate::thing::Wanted;
 use crate::timestamp::Millis;
 
 impl Policy {

@@ -10,9 +10,9 @@ use super::AlarmRule;
 use super::AlarmShadow;
 use super::AlarmSubject;
 use super::matcher::AlarmSaw;
+use crate::model::thing::Things;
 use crate::policy::Report;
 use crate::policy::matcher::Verdict;
-use crate::thing::Things;
 
 /// What an outcome needs to be carried out, written into an object.
 fn details<M: SerializeMap>(out: &mut M, outcome: AlarmOutcome<'_>, windows: bool) -> Result<(), M::Error> {

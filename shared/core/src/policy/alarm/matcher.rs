@@ -6,9 +6,10 @@ use serde::Serializer;
 use super::AlarmRule;
 use super::AlarmSubject;
 use super::length::lasting;
-use crate::alarm::Confidence;
-use crate::alarm::CriteriaType;
-use crate::alarm::Source;
+use crate::model::alarm::Confidence;
+use crate::model::alarm::CriteriaType;
+use crate::model::alarm::Source;
+use crate::model::thing::Things;
 use crate::policy::glob::any;
 use crate::policy::matcher::Condition;
 use crate::policy::matcher::Globs;
@@ -16,7 +17,6 @@ use crate::policy::matcher::Quantifier;
 use crate::policy::matcher::ThingMatcher;
 use crate::policy::matcher::Verdict;
 use crate::policy::matcher::saw_things;
-use crate::thing::Things;
 use crate::timestamp::Millis;
 
 /// Conditions on an alarm: all that are set must hold, and in each any of the values.

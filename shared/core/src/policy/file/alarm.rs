@@ -7,9 +7,9 @@ use serde::Deserialize;
 use super::Report;
 use super::Stage;
 use super::Texts;
-use crate::policy::de::Spanned;
 #[cfg(feature = "schema")]
-use crate::policy::schema;
+use super::schema;
+use crate::policy::de::Spanned;
 
 /// How alarms are handled before a rule decides.
 #[derive(Default, Deserialize)]
@@ -109,7 +109,7 @@ pub(in crate::policy) struct AlarmMatch {
     #[cfg_attr(feature = "schema", schemars(with = "Option<schema::OneOrMany<schema::Criteria>>"))]
     pub(in crate::policy) criteria: Option<Texts>,
     /// The least confidence of the model: `LOW`, `MEDIUM` or `HIGH`. Alarms of static and statistical behaviors never match.
-    pub(in crate::policy) confidence: Option<Spanned<crate::alarm::Confidence>>,
+    pub(in crate::policy) confidence: Option<Spanned<crate::model::alarm::Confidence>>,
     /// The name of the thing; of a device that is not registered, its client id. An alarm about no device never matches.
     pub(in crate::policy) thing: Option<Texts>,
     /// A group that the thing is in, also by way of a group below it.

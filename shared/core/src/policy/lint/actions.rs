@@ -7,11 +7,11 @@ use super::super::Policy;
 use super::super::Rule;
 use super::super::Suppress;
 use super::super::SuppressEnd;
-use super::super::diagnostic::did_you_mean;
 use super::super::glob::Glob;
 use super::Actions;
-use crate::check::CheckName;
-use crate::mitigation::ActionKind;
+use crate::ids::CheckName;
+use crate::model::action::ActionKind;
+use crate::nearest::did_you_mean;
 
 /// How many checks a message names.
 const NAMED: usize = 3;

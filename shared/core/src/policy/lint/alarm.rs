@@ -16,10 +16,10 @@ use super::super::glob::Glob;
 use super::Actions;
 use super::actions::undefined;
 use super::cover_alarm;
-use crate::alarm::Confidence;
-use crate::alarm::CriteriaType;
-use crate::alarm::Source;
-use crate::mitigation::ActionKind;
+use crate::model::action::ActionKind;
+use crate::model::alarm::Confidence;
+use crate::model::alarm::CriteriaType;
+use crate::model::alarm::Source;
 
 impl Policy {
     pub(super) fn lint_alarms(&self, actions: Option<&Actions>, found: &mut Vec<Diagnostic>) {

@@ -6,7 +6,7 @@ use super::super::alarm::matcher::AlarmMatcher;
 use super::super::alarm::matcher::criteria_bit;
 use super::cover::covers;
 use super::cover::of_things;
-use crate::alarm::CriteriaType;
+use crate::model::alarm::CriteriaType;
 
 /// Whether an earlier rule leaves nothing of what a later one would take.
 pub(super) fn leaves_nothing(earlier: &AlarmRule, later: &AlarmRule) -> bool {

@@ -6,12 +6,12 @@ use std::fmt;
 use super::super::Diagnostic;
 use super::super::Members;
 use super::super::Policy;
-use super::super::diagnostic::did_you_mean;
 use super::super::glob::Glob;
 use super::super::legal::is_of_policy;
 use super::Inventory;
-use crate::check::CheckName;
-use crate::resource::ResourceType;
+use crate::ids::CheckName;
+use crate::model::resource::ResourceType;
+use crate::nearest::did_you_mean;
 
 /// A list of names in an inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use super::DAY_SECONDS;
 use super::cover;
 use super::ending;
 use super::words::lint_words;
-use crate::check::CheckName;
-use crate::suppression::Maker;
-use crate::suppression::Written;
+use crate::ids::CheckName;
+use crate::model::suppression::Maker;
+use crate::model::suppression::Written;
 use crate::timestamp::Millis;
 
 /// How many days a standing suppression may last before it is worth a word.

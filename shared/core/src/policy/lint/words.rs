@@ -2,8 +2,8 @@
 
 use super::super::Diagnostic;
 use super::super::Place;
-use crate::suppression::Part;
-use crate::suppression::Written;
+use crate::model::suppression::Part;
+use crate::model::suppression::Written;
 
 /// How much is shown of the end of what is cut, in characters.
 const END: usize = 40;

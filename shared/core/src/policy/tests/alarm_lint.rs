@@ -9,10 +9,10 @@ use super::alarms::raised;
 use super::lint::rules;
 use super::lint::told;
 use super::*;
-use crate::alarm::Alarm;
-use crate::alarm::Confidence;
-use crate::alarm::CriteriaType;
-use crate::alarm::Source;
+use crate::model::alarm::Alarm;
+use crate::model::alarm::Confidence;
+use crate::model::alarm::CriteriaType;
+use crate::model::alarm::Source;
 
 fn all(cases: &[&[&str]]) -> String {
     cases.iter().map(|case| told(&rules(case))).collect::<Vec<_>>().join("\n\n")

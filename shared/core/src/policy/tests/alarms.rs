@@ -6,14 +6,14 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::alarm::Alarm;
-use crate::alarm::AlarmEvent;
-use crate::alarm::Confidence;
-use crate::alarm::CriteriaType;
-use crate::alarm::EventType;
-use crate::alarm::Life;
-use crate::alarm::Source;
-use crate::alarm::Verification;
+use crate::model::alarm::Alarm;
+use crate::model::alarm::AlarmEvent;
+use crate::model::alarm::Confidence;
+use crate::model::alarm::CriteriaType;
+use crate::model::alarm::EventType;
+use crate::model::alarm::Life;
+use crate::model::alarm::Source;
+use crate::model::alarm::Verification;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;

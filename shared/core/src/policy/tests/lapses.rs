@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::suppression::FirstSuppressed;
+use crate::model::suppression::FirstSuppressed;
 
 const CHECK: &str = "DEVICE_CERTIFICATE_EXPIRING_CHECK";
 

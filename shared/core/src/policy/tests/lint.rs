@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::*;
-use crate::mitigation::ActionKind;
-use crate::suppression::FirstSuppressed;
+use crate::model::action::ActionKind;
+use crate::model::suppression::FirstSuppressed;
 
 fn actions() -> Actions {
     let kinds = [

@@ -1,8 +1,8 @@
 //! What a standing suppression says once it is read, and whom it means.
 
 use super::*;
-use crate::suppression::Maker;
-use crate::suppression::Written;
+use crate::model::suppression::Maker;
+use crate::model::suppression::Written;
 
 const STANDING: &str = "\
 version: 1

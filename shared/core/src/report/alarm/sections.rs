@@ -4,8 +4,8 @@ mod lists;
 
 use super::AlarmReport;
 use super::Series;
-use crate::alarm::Verification;
-use crate::report::chart;
+use super::chart;
+use crate::model::alarm::Verification;
 use crate::report::page::Block;
 use crate::report::page::Page;
 use crate::report::page::Section;

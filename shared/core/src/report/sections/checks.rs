@@ -1,7 +1,7 @@
 //! The checks of an audit: all in a row, those that do not comply with what to do, those that were not done.
 
-use crate::check::advice;
-use crate::check::advice::Advice;
+use crate::model::check::advice;
+use crate::model::check::advice::Advice;
 use crate::report::AuditReport;
 use crate::report::Changes;
 use crate::report::CheckReport;

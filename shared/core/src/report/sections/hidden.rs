@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use crate::debt::Debt;
+use crate::model::debt::Debt;
 use crate::report::AuditReport;
 use crate::report::Suppressed;
 use crate::report::page::Block;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::check::CheckName;
+use crate::ids::CheckName;
 use crate::report::AuditReport;
 use crate::report::MitigationReport;
 use crate::report::NotStarted;

@@ -163,7 +163,7 @@ fn other_sources_and_records_are_alarms_too() {
     let given = given(plain).swap_remove(0);
     let subject = given.subject();
     let decision = policy.decide_alarm(&subject);
-    let record = fleetwarden_core::alarm::record::AlarmRecord::of_decision(NOW, &subject, &decision);
+    let record = fleetwarden_core::message::alarm_record::AlarmRecord::of_decision(NOW, &subject, &decision);
     let record = serde_json::to_string(&record).unwrap();
     let read = super::alarm_tests::given(&record).swap_remove(0);
     assert_eq!(

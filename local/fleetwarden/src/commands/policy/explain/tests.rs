@@ -1,6 +1,6 @@
 use super::*;
+use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::thing::Things;
 
 const POLICY: &str = r#"version: 1
 mode: observe

@@ -3,13 +3,13 @@
 use super::super::Source;
 use super::{Opening, laid_out, lowered, mode, passed_over, plain, protection, recorded, things};
 use crate::output::{Layout, Table, wrapped};
-use fleetwarden_core::alarm::{CriteriaType, Life, Source as AlarmSource, State};
+use fleetwarden_core::message::record::RecordedDecision;
+use fleetwarden_core::model::alarm::{CriteriaType, Life, Source as AlarmSource, State};
+use fleetwarden_core::model::thing::{Things, Wanted};
 use fleetwarden_core::policy::{
     AlarmDecision, AlarmEffect, AlarmHold, AlarmOutcome, AlarmRule, AlarmShadow, AlarmSubject, Report,
     lasting,
 };
-use fleetwarden_core::record::RecordedDecision;
-use fleetwarden_core::thing::{Things, Wanted};
 use fleetwarden_core::untrusted::visible;
 use serde_json::Value;
 

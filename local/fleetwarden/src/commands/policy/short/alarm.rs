@@ -1,10 +1,10 @@
 //! An alarm as an operator writes it: only its profile and its behavior have to be said.
 
 use super::{ACCOUNT, REGION, Reader};
-use fleetwarden_core::alarm::{
+use fleetwarden_core::digest::Digest;
+use fleetwarden_core::model::alarm::{
     self, AlarmEvent, Confidence, CriteriaType, EventType, Life, Source, Verification,
 };
-use fleetwarden_core::digest::Digest;
 use fleetwarden_core::policy::seconds;
 use fleetwarden_core::policy::yaml::Spanned;
 use fleetwarden_core::timestamp::Millis;

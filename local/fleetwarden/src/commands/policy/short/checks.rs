@@ -2,8 +2,10 @@
 //!
 //! Source: the developer guide's page "Audit checks" and the pages of the checks.
 
-use fleetwarden_core::finding::Severity;
-use fleetwarden_core::resource::{IssuerCertificateIdentifier, PolicyVersionIdentifier, ResourceIdentifier};
+use fleetwarden_core::model::resource::{
+    IssuerCertificateIdentifier, PolicyVersionIdentifier, ResourceIdentifier,
+};
+use fleetwarden_core::model::severity::Severity;
 
 /// What all findings of a check have in common.
 #[derive(Clone, Copy, Debug)]
@@ -125,7 +127,7 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fleetwarden_core::check;
+    use fleetwarden_core::ids::check;
 
     #[test]
     fn every_check_has_its_facts_and_an_example_has_its_label() {

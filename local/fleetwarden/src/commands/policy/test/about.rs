@@ -4,11 +4,11 @@ use super::super::short::alarm::{Alarm, ReadAlarm};
 use super::super::short::{self, Reader, Since};
 use super::super::things::Said;
 use crate::fleet::Fleet;
-use fleetwarden_core::finding::Finding;
+use fleetwarden_core::model::finding::Finding;
+use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::thing::{Behind, Description, Thing, Things};
 use fleetwarden_core::policy::yaml::Spanned;
 use fleetwarden_core::policy::{AlarmSubject, Place, Policy, Subject};
-use fleetwarden_core::resource::ResourceIdentifier;
-use fleetwarden_core::thing::{Behind, Description, Thing, Things};
 use fleetwarden_core::timestamp::Millis;
 
 /// What a case is about.

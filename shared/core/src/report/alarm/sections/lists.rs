@@ -1,9 +1,9 @@
 //! The tables of a report of alarms.
 
-use crate::alarm::Confidence;
-use crate::alarm::CriteriaType;
-use crate::alarm::Verification;
-use crate::models::NOTE;
+use crate::model::alarm::Confidence;
+use crate::model::alarm::CriteriaType;
+use crate::model::alarm::Verification;
+use crate::model::ml::NOTE;
 use crate::report::alarm::ActiveAlarm;
 use crate::report::alarm::AlarmReport;
 use crate::report::alarm::BehaviorReport;

@@ -5,7 +5,7 @@ use super::super::super::explanation::alarm::{self, Explained};
 use super::super::super::explanation::{self, OF_TEST, Opening};
 use super::super::case::Case;
 use super::{Failure, Key, differences, opens, protected_by};
-use fleetwarden_core::alert::AlertSeverity;
+use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::policy::{
     AlarmDecision, AlarmHold, AlarmOutcome, AlarmRule, AlarmSubject, Report, lasting,
 };

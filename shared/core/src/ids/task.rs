@@ -1,0 +1,15 @@
+//! The ids of tasks.
+
+use super::id::id;
+use super::names::is_name;
+use super::names::is_task_id;
+
+id! {
+    /// An audit task's id: `[a-zA-Z0-9-]{1,40}` (`AuditTaskId`).
+    AuditTaskId, is_task_id, "no task id"
+}
+
+id! {
+    /// A mitigation task's id: `[a-zA-Z0-9_-]{1,128}` (`MitigationActionsTaskId`).
+    MitigationTaskId, is_name, "no id of a mitigation task"
+}

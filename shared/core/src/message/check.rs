@@ -1,0 +1,82 @@
+//! Check queue: what triage reads.
+
+use std::ops::Range;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::audit::Audit;
+use super::finding::FindingRef;
+use super::tally::Tally;
+use crate::ids::CheckName;
+use crate::ids::check::valid_check;
+use crate::policy::Mode;
+
+/// Check queue: the findings of one check of one audit are to be triaged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckMessage {
+    /// The audit.
+    pub audit: Audit,
+    /// The check.
+    #[serde(deserialize_with = "valid_check")]
+    pub check: CheckName,
+    /// What the notification said does not comply.
+    pub non_compliant: u64,
+    /// What the notification said is suppressed. None if it did not say.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suppressed: Option<u64>,
+    /// Where an earlier invocation stopped near its deadline. None at the start.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub resume: Option<Resume>,
+}
+
+impl CheckMessage {
+    /// Whether there is certainly nothing to list: then no call is made.
+    pub fn is_surely_empty(&self) -> bool {
+        self.non_compliant == 0 && self.suppressed == Some(0)
+    }
+}
+
+/// Where triage goes on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Resume {
+    /// How often the check was restarted from its first page.
+    #[serde(default)]
+    pub restarts: u32,
+    /// Whether pages from here on may have been sent before, by a try that stopped elsewhere.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub repeated: bool,
+    /// The service's token for the next page. None for the first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub next_token: Option<String>,
+    /// The number of the next page, from 0.
+    pub page: u32,
+    /// The pages whose findings each segment of the history holds: all before the next page.
+    pub segments: Vec<Range<u32>>,
+    /// What was counted so far. What is new, returned or fixed is counted at the end.
+    pub tally: Tally,
+    /// Findings that wait for their mitigation message to fill up.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub pending: Vec<PendingMitigation>,
+    /// The reason codes of the findings that one task for the whole check takes.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub reason_codes: Vec<String>,
+}
+
+/// Findings of one rule that wait until there are enough of them for one mitigation task.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingMitigation {
+    /// The rule that decided.
+    pub rule: String,
+    /// The hash of its policy, which another invocation may not have.
+    pub policy: String,
+    /// That policy's mode.
+    pub mode: Mode,
+    /// Its actions, in order.
+    pub actions: Vec<String>,
+    /// What waits: fewer than a task takes.
+    pub findings: Vec<FindingRef>,
+}

@@ -1,0 +1,188 @@
+//! Mitigation queue: mitigation tasks on findings, to start or to follow, and the identity of each.
+
+use std::num::NonZeroU32;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use super::audit::Audit;
+use super::finding::FindingRef;
+use crate::digest::Digest;
+use crate::ids::CheckName;
+use crate::ids::MitigationTaskId;
+use crate::ids::check::valid_check;
+use crate::ids::valid;
+use crate::policy::Mode;
+use crate::timestamp::Millis;
+use crate::untrusted::shown;
+
+/// Mitigation queue: one mitigation task to start, or one to follow to its end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MitigationMessage {
+    /// What is to be mitigated, and how.
+    pub request: MitigationRequest,
+    /// What comes next.
+    pub step: Step,
+    /// How often this step has been put off.
+    #[serde(default)]
+    pub waits: u32,
+    /// Since when this step is put off. None: it has not been.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<Millis>,
+    /// Which message of its chain this is, if the step sent it to itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub round: Option<Round>,
+}
+
+/// A message in the chain by which a step waits: each one sends the next. A message can be delivered twice and then
+/// sends twice, so the ledger gives each number to one id, and what has another id ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Round {
+    /// Its number, from 1.
+    pub number: NonZeroU32,
+    /// Which of the messages with this number it is. A message that is delivered again has the same id.
+    pub id: String,
+}
+
+impl MitigationMessage {
+    /// A message that nothing has put off.
+    pub const fn new(request: MitigationRequest, step: Step) -> Self {
+        Self { request, step, waits: 0, since: None, round: None }
+    }
+}
+
+/// A mitigation of one check's findings. A task that a command asks for may have several checks: then there is one
+/// request for each of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MitigationRequest {
+    /// The audit. If a command names findings, it is that of the first.
+    pub audit: Audit,
+    /// The check.
+    #[serde(deserialize_with = "valid_check")]
+    pub check: CheckName,
+    /// Who asks for it: a member of its own, `rule` or `command`.
+    #[serde(flatten)]
+    pub origin: Origin,
+    /// The policy's mode when it was decided.
+    pub mode: Mode,
+    /// The hash of the policy by which a rule decided. None of a command, which is no policy's.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<String>,
+    /// One to five mitigation actions, in order.
+    pub actions: Vec<String>,
+    /// On which findings.
+    pub target: Target,
+}
+
+/// Who asks for a mitigation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Origin {
+    /// The rule of the policy that has this name.
+    Rule(String),
+    /// A person or a workflow, by a command that gave the task this id.
+    Command(#[serde(deserialize_with = "valid::<MitigationTaskId, _>")] String),
+}
+
+impl Origin {
+    /// The rule's name, if it is one.
+    pub fn rule(&self) -> Option<&str> {
+        match self {
+            Self::Rule(rule) => Some(rule),
+            Self::Command(_) => None,
+        }
+    }
+}
+
+/// On which findings a mitigation task works.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Target {
+    /// On these, 1 to 25.
+    Findings(Vec<FindingRef>),
+    /// On all of the check that are not suppressed, named by their reason codes, 1 to 25.
+    #[serde(rename_all = "camelCase")]
+    WholeCheck {
+        /// Every reason code that the check's findings had; of a command, those that it names: none are all.
+        reason_codes: Vec<String>,
+        /// How many findings that was.
+        count: u64,
+    },
+}
+
+/// What is to be done with a mitigation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Step {
+    /// Start the task.
+    Start,
+    /// Start the task: it came outside of the policy's windows and has been held.
+    Held {
+        /// Since when.
+        since: Millis,
+        /// Until when, as the ledger has it.
+        until: Millis,
+    },
+    /// See whether the task has ended.
+    Follow,
+}
+
+impl MitigationRequest {
+    /// The mitigation task's id. What a rule asks for has one that is also the token of the call that starts it:
+    /// made from audit, check, rule, actions and findings, so that a repeat names the same task. 35 characters of
+    /// `[a-z0-9-]`.
+    pub fn task_id(&self) -> String {
+        let rule = match &self.origin {
+            Origin::Rule(rule) => rule,
+            Origin::Command(task_id) => return task_id.clone(),
+        };
+        let digest = Digest::new("mitigation")
+            .part(&self.audit.account)
+            .part(&self.audit.region)
+            .part(&self.audit.task_id)
+            .part(self.check.as_str())
+            .part(rule)
+            .parts(self.actions.iter().map(String::as_str));
+        let digest = match &self.target {
+            Target::Findings(findings) => {
+                let mut ids: Vec<&str> = findings.iter().map(|f| f.finding_id.as_str()).collect();
+                ids.sort_unstable();
+                digest.parts(ids.into_iter())
+            }
+            Target::WholeCheck { reason_codes, .. } => {
+                digest.part("whole check").parts(reason_codes.iter().map(String::as_str))
+            }
+        };
+        format!("fw-{}", digest.hex())
+    }
+
+    /// Checks that it is of this account.
+    ///
+    /// # Errors
+    /// If it is of another.
+    pub fn check_account(&self, account: &str) -> Result<(), String> {
+        if self.audit.account != account {
+            let what = format!("this is account {account}, not '{}'", shown(&self.audit.account));
+            return Err(format!("audit.account: {what}"));
+        }
+        Ok(())
+    }
+
+    /// How many findings the mitigation is for.
+    pub fn count(&self) -> u64 {
+        self.target.count()
+    }
+}
+
+impl Target {
+    /// How many findings that is.
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::Findings(findings) => findings.len() as u64,
+            Self::WholeCheck { count, .. } => *count,
+        }
+    }
+}
