@@ -25,7 +25,6 @@ pub mod queue;
 pub mod registry;
 mod rest;
 pub mod retries;
-pub mod s3;
 pub mod settings;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
