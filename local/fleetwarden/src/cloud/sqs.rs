@@ -3,7 +3,8 @@
 use super::{Cloud, refused};
 use anyhow::{Context as _, Result};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use std::collections::HashMap;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 /// How many messages a queue holds, by where they are.
@@ -46,15 +47,15 @@ impl Cloud {
         Ok(())
     }
 
-    /// Looks at up to ten messages of a queue without taking them off.
-    pub(crate) async fn peek(&self, queue_url: &str) -> Result<Vec<Message>> {
+    /// Looks at up to ten messages of a queue without taking them off: their bodies and attributes.
+    pub(crate) async fn peek(&self, queue_url: &str) -> Result<Vec<Value>> {
         let look = self.sqs.receive_message().queue_url(queue_url).max_number_of_messages(10);
         let look = look
             .visibility_timeout(0)
             .message_attribute_names("All")
             .message_system_attribute_names(MessageSystemAttributeName::All);
         let found = look.send().await.map_err(refused(format!("cannot read {queue_url}")))?;
-        Ok(found.messages.unwrap_or_default())
+        Ok(found.messages.unwrap_or_default().into_iter().map(content).collect())
     }
 
     /// Makes a queue and gives its URL.
@@ -93,4 +94,12 @@ impl Cloud {
         let got = got.map_err(refused(format!("cannot read the attributes of {queue_url}")))?;
         Ok(got.attributes.unwrap_or_default())
     }
+}
+
+/// What a message holds, as JSON.
+fn content(message: Message) -> Value {
+    let attributes = message.message_attributes.unwrap_or_default();
+    let attributes: BTreeMap<_, _> =
+        attributes.into_iter().map(|(name, attribute)| (name, attribute.string_value)).collect();
+    json!({ "Body": message.body, "MessageAttributes": attributes })
 }

@@ -226,7 +226,7 @@ async fn parked(stack: &Stack) -> Result<BTreeMap<String, u64>> {
             continue;
         }
         for message in stack.cloud().peek(queue).await?.iter().take(1) {
-            let text: String = format!("{message:?}").chars().take(2_000).collect();
+            let text: String = message.to_string().chars().take(2_000).collect();
             note(format!("fleetwarden: parked on {name}: {text}"));
         }
         parked.insert(name.to_owned(), count);
