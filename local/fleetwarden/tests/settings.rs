@@ -205,7 +205,7 @@ fn what_is_missing_is_said_with_what_to_do() {
     let missing_file =
         said(none.path(), &[&KEYS[..], &[REGION, ("AWS_CA_BUNDLE", "/no/such")]].concat(), &[]);
     let told = [
-        said(none.path(), &[REGION], &[]),
+        said(none.path(), &[], &[]),
         said(none.path(), &[REGION], &["--profile", "other"]),
         said(sso.path(), &[REGION], &[]),
         said(odd.path(), &[REGION], &[]),

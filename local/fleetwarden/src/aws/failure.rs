@@ -114,7 +114,7 @@ fn unanswered<E>(error: &SdkError<E, HttpResponse>) -> Effect {
 /// Whether a request never left: there was no connection. Once there is one, what goes wrong on it comes from Hyper. A
 /// connector's own time-out is that of connecting, since none is set for reading.
 fn was_never_sent(error: &ConnectorError) -> bool {
-    error.is_timeout() || (error.is_io() && !causes(error).any(|cause| cause.is::<hyper::Error>()))
+    error.is_timeout() || (error.is_io() && !causes(error).any(<dyn Error>::is::<hyper::Error>))
 }
 
 /// The first cause: what lies around it are the layers of the client.

@@ -86,14 +86,15 @@ impl Settings {
         check_keys(wanted)?;
         let http = connection::client(variable("AWS_CA_BUNDLE").as_deref())?;
         let config = loader(wanted, http.clone()).load().await;
-        let region = config.region().map(ToString::to_string).filter(|region| !region.is_empty());
-        let region = region.context("no region: set AWS_REGION, or aws configure set region eu-central-1")?;
         let chain = match &wanted.profile {
-            Some(profile) => Some(of_profile(profile, region, http)),
+            Some(profile) => Some(of_profile(profile, config.region().cloned(), http)),
             None => config.credentials_provider(),
         };
         let chain = chain.with_context(|| format!("no credentials of AWS: {SIGN_IN}"))?;
         let first = chain.provide_credentials().await.map_err(|error| no_credentials(wanted, &error))?;
+        if config.region().is_none_or(|region| region.as_ref().is_empty()) {
+            bail!("no region: set AWS_REGION, or aws configure set region eu-central-1");
+        }
         let credentials = SharedCredentialsProvider::new(Known { first, chain });
         let endpoints = NoEmptyEndpoint(config.clone());
         let config = config.into_builder().credentials_provider(credentials).service_config(endpoints);
@@ -182,9 +183,8 @@ fn loader(wanted: &Wanted, http: SharedHttpClient) -> ConfigLoader {
 }
 
 /// Credentials of a profile that the command line names: it is stronger than keys in the environment, as in the AWS CLI.
-fn of_profile(profile: &str, region: String, http: SharedHttpClient) -> SharedCredentialsProvider {
-    let config =
-        ProviderConfig::without_region().with_region(Some(Region::new(region))).with_http_client(http);
+fn of_profile(profile: &str, region: Option<Region>, http: SharedHttpClient) -> SharedCredentialsProvider {
+    let config = ProviderConfig::without_region().with_region(region).with_http_client(http);
     let provider = ProfileFileCredentialsProvider::builder().configure(&config).profile_name(profile);
     SharedCredentialsProvider::new(provider.build())
 }

@@ -2,7 +2,7 @@
 
 use super::{Cloud, refused};
 use anyhow::{Context as _, Result, bail};
-use aws_sdk_cloudformation::types::{Capability, Parameter, Stack, StackStatus};
+use aws_sdk_cloudformation::types::{Capability, Parameter, ResourceStatus, Stack, StackStatus};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Cloud {
         let events = events.map_err(refused(format!("cannot read the events of stack {name}")))?;
         let mut reasons = String::new();
         for event in events.stack_events.unwrap_or_default().into_iter().rev() {
-            let status = event.resource_status.as_ref().map(|status| status.as_str()).unwrap_or_default();
+            let status = event.resource_status.as_ref().map(ResourceStatus::as_str).unwrap_or_default();
             if status.contains("FAILED") || status.contains("ROLLBACK") {
                 let id = event.logical_resource_id.as_deref().unwrap_or_default();
                 let reason = event.resource_status_reason.as_deref().unwrap_or_default();
