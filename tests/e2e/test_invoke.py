@@ -135,8 +135,8 @@ def test_a_command_is_done_from_the_command_line(stack):
     tasks = ("audit", "list-audit-tasks", "--start-time", "2026-11-01", "--end-time", "2026-11-02")
     run = fleetwarden(*tasks, "--stack", "other", env=environment)
     assert run.returncode == 1 and "of the stack other in us-east-1" in run.stderr
-    # Without variables it would ask the AWS CLI, and then AWS.
-    run = fleetwarden(*tasks, env=clean() | {"PATH": "/nowhere"})
+    # Without variables, a profile and an instance there is nobody to ask.
+    run = fleetwarden(*tasks, env=clean() | {"HOME": "/nowhere", "AWS_EC2_METADATA_DISABLED": "true"})
     assert run.returncode == 1 and "no credentials of AWS" in run.stderr
 
 

@@ -6,13 +6,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
-use time::OffsetDateTime;
-use time::macros::format_description;
 use tokio::net::TcpStream;
 
 /// How often a message is tried.
@@ -139,8 +137,7 @@ fn encode(text: &str) -> String {
 }
 
 fn timestamp() -> String {
-    let format = format_description!("[year][month][day]T[hour][minute][second]Z");
-    OffsetDateTime::from(SystemTime::now()).format(format).unwrap_or_default()
+    jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// A signature whose scope holds the topic's own account and region: emulators take both from it.

@@ -4,11 +4,10 @@
 //! missing member; an unknown member is ignored, as AWS does, but counted, since it is a client's mistake.
 
 use serde_json::{Map, Number, Value};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use crate::failure::Failure;
 use fleetwarden_core::api::shape::{Member, Place, Shape};
+use fleetwarden_core::timestamp::Millis;
 
 /// A request taken apart: decoded members of the path and the query, the headers, and the raw body.
 #[derive(Default)]
@@ -86,10 +85,8 @@ fn typed(shape: &Shape, value: Value) -> Value {
     let read = match shape {
         Shape::Whole { .. } => text.parse::<i64>().ok().map(Value::from),
         Shape::Flag => text.parse::<bool>().ok().map(Value::from),
-        Shape::Time => OffsetDateTime::parse(text, &Rfc3339)
-            .ok()
-            .and_then(|time| i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok())
-            .and_then(|ms| Number::from_f64(crate::clock::seconds(ms)))
+        Shape::Time => Millis::parse(text)
+            .and_then(|at| Number::from_f64(crate::clock::seconds(at.0)))
             .map(Value::Number),
         _ => None,
     };

@@ -63,7 +63,7 @@ impl Emulator {
         }
         for _ in 0..ATTEMPTS {
             let port = start.port.map_or_else(free_port, Ok)?;
-            let mut emulator = Self::spawn(http, start, port)?;
+            let mut emulator = Self::spawn(start, port)?;
             if emulator.answers(http).await? {
                 return Ok(emulator);
             }
@@ -79,7 +79,7 @@ impl Emulator {
         self.process.id()
     }
 
-    fn spawn(http: &Http, start: &Start<'_>, port: u16) -> Result<Self> {
+    fn spawn(start: &Start<'_>, port: u16) -> Result<Self> {
         let url = format!("http://127.0.0.1:{port}");
         let log = start.folder.join("ministack.log");
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -116,7 +116,7 @@ impl Emulator {
             .stdout(file.try_clone()?)
             .stderr(file);
         let process = Guarded::spawn(&mut command)?;
-        Ok(Self { process, cloud: Cloud::new(http.clone(), url), log })
+        Ok(Self { process, cloud: Cloud::new(url)?, log })
     }
 
     /// Whether it answers: false when it ended, which it does when its port is taken.

@@ -6,7 +6,7 @@
 use anyhow::{Context as _, Result};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -66,11 +66,14 @@ async fn accept(listener: TcpListener, asked: Arc<AtomicBool>) {
     }
 }
 
-/// The refusal in the words of the protocol that the request is in: of forms it is XML, else JSON.
+/// The refusal in the words of the protocol that the request is in: of forms and of S3 it is XML, else JSON.
 fn refused(request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let body = if kind.starts_with("application/x-www-form-urlencoded") {
-        format!("<ErrorResponse><Error><Code>{CODE}</Code><Message>{HINT}</Message></Error></ErrorResponse>")
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let error = format!("<Error><Code>{CODE}</Code><Message>{HINT}</Message></Error>");
+    let body = if header(CONTENT_TYPE).starts_with("application/x-www-form-urlencoded") {
+        format!("<ErrorResponse>{error}</ErrorResponse>")
+    } else if header(AUTHORIZATION).contains("/s3/aws4_request") {
+        error
     } else {
         serde_json::json!({"__type": CODE, "message": HINT}).to_string()
     };
@@ -84,23 +87,31 @@ fn refused(request: &Request<Incoming>) -> Response<Full<Bytes>> {
 mod tests {
     use super::*;
     use crate::http::Http;
-    use std::time::Duration;
+    use hyper::Method;
 
     #[tokio::test]
     async fn every_call_is_answered_in_its_protocol() {
         let no_stack = NoStack::start().await.unwrap();
         assert!(!no_stack.was_asked());
-        for (kind, begins) in [
-            ("application/x-amz-json-1.0", "{\"__type\":\"NoStack\",\"message\":\"there is no stack"),
+        for (name, value, begins) in [
             (
+                "content-type",
+                "application/x-amz-json-1.0",
+                "{\"__type\":\"NoStack\",\"message\":\"there is no stack",
+            ),
+            (
+                "content-type",
                 "application/x-www-form-urlencoded; charset=utf-8",
                 "<ErrorResponse><Error><Code>NoStack</Code>",
             ),
+            (
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=id/20261123/us-east-1/s3/aws4_request",
+                "<Error><Code>NoStack</Code>",
+            ),
         ] {
-            let request =
-                Request::post(no_stack.url()).header("content-type", kind).body(Full::default()).unwrap();
-            let reply = Http::new().exchange(request, Duration::from_secs(5)).await.unwrap();
-            assert_eq!((reply.status, reply.header("x-amzn-errortype")), (400, Some("NoStack")));
+            let reply = Http::new().send(Method::POST, &no_stack.url(), &[(name, value)], "").await.unwrap();
+            assert_eq!(reply.status, 400);
             assert!(String::from_utf8_lossy(&reply.body).starts_with(begins), "{:?}", reply.body);
         }
         assert!(no_stack.was_asked());

@@ -5,44 +5,43 @@
 use std::ops::Range;
 use std::path::Path;
 
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::byte_stream::ByteStream;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::DisplayErrorContext;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::GetObjectError;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::ByteStreamError;
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::alarm_record::AlarmExportMessage;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::Error;
-use crate::s3::Bucket;
-use crate::s3::Content;
-use crate::s3::S3;
 
 /// The archive's bucket.
 #[derive(Clone, Debug)]
 pub struct Archive {
-    bucket: Bucket,
-    name: String,
+    s3: Client,
+    bucket: String,
 }
 
 impl Archive {
     /// The archive in this bucket.
-    pub fn new(s3: S3, bucket: String) -> Self {
-        Self { bucket: s3.bucket(&bucket), name: bucket }
+    pub const fn new(s3: Client, bucket: String) -> Self {
+        Self { s3, bucket }
     }
 
     /// The bucket's name.
     pub fn bucket(&self) -> &str {
-        &self.name
+        &self.bucket
     }
 
-    /// Writes an object.
+    /// Writes an object. S3 checks its content against a checksum that the SDK sends along.
     ///
     /// # Errors
     /// If the bucket does not take it.
     pub async fn put(&self, key: &str, content_type: &'static str, body: Vec<u8>) -> Result<(), Error> {
-        let bytes = body.len() as u64;
-        let content = Content { body: SdkBody::from(body), bytes, kind: content_type };
-        self.bucket.put(key, content).await.map_err(Error::aws("PutObject", key))
+        self.put_stream(key, content_type, body.into()).await
     }
 
     /// Writes a file's content as an object, without holding it in memory.
@@ -50,33 +49,40 @@ impl Archive {
     /// # Errors
     /// If the file cannot be read or the bucket does not take it.
     pub async fn put_file(&self, key: &str, file: &Path) -> Result<(), Error> {
-        let disk = |source| Error::Disk { what: "reading a file to archive", source };
-        let bytes = tokio::fs::metadata(file).await.map_err(disk)?.len();
-        let body = ByteStream::from_path(file).await.map_err(|e| disk(std::io::Error::other(e)))?;
-        let content = Content { body: body.into_inner(), bytes, kind: "application/octet-stream" };
-        self.bucket.put(key, content).await.map_err(Error::aws("PutObject", key))
+        let disk = |e| Error::Disk { what: "reading a file to archive", source: std::io::Error::other(e) };
+        let body = ByteStream::from_path(file).await.map_err(disk)?;
+        self.put_stream(key, "application/octet-stream", body).await
+    }
+
+    async fn put_stream(&self, key: &str, content_type: &str, body: ByteStream) -> Result<(), Error> {
+        let put = self.s3.put_object().bucket(&self.bucket).key(key).content_type(content_type).body(body);
+        put.send().await.map_err(Error::aws("PutObject", key))?;
+        Ok(())
     }
 
     /// Reads an object into memory; none if there is no such object.
     ///
     /// # Errors
-    /// If the object cannot be read.
+    /// If the object cannot be read, or its content is not what its checksum says.
     pub async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let body = match self.bucket.get(key).await.map_err(Error::aws("GetObject", key)) {
-            Err(Error::Aws { code, .. }) if code == "NoSuchKey" => return Ok(None),
-            got => ByteStream::new(got?).collect().await,
+        let body = match self.get(key).await {
+            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
+                return Ok(None);
+            }
+            got => got.map_err(Error::aws("GetObject", key))?,
         };
-        let bytes =
-            body.map_err(|e| Error::Later(format!("GetObject on {key}: the body ended early: {e}")))?;
+        let bytes = body.collect().await.map_err(|e| ended_early(key, &e))?;
         Ok(Some(bytes.to_vec()))
     }
 
-    /// Deletes an object. One that is gone already is no error.
+    /// Deletes an object. A missing one is no error.
     ///
     /// # Errors
     /// If the bucket does not answer.
     pub async fn delete(&self, key: &str) -> Result<(), Error> {
-        self.bucket.delete(key).await.map_err(Error::aws("DeleteObject", key))
+        let delete = self.s3.delete_object().bucket(&self.bucket).key(key);
+        delete.send().await.map_err(Error::aws("DeleteObject", key))?;
+        Ok(())
     }
 
     /// Writes an object's content to a file, without holding it in memory. A file that exists is appended to.
@@ -85,17 +91,23 @@ impl Archive {
     /// If the object cannot be read, also if there is none, or if the file cannot be written.
     pub async fn get_file(&self, key: &str, file: &Path) -> Result<(), Error> {
         let disk = |source| Error::Disk { what: "writing a file from the archive", source };
-        let got = self.bucket.get(key).await;
-        let mut body = ByteStream::new(got.map_err(Error::aws("GetObject", key))?);
+        let mut body = self.get(key).await.map_err(Error::aws("GetObject", key))?;
         let mut file =
             tokio::fs::OpenOptions::new().append(true).create(true).open(file).await.map_err(disk)?;
         while let Some(chunk) = body.next().await {
-            let chunk =
-                chunk.map_err(|e| Error::Later(format!("GetObject on {key}: the body ended early: {e}")))?;
-            file.write_all(&chunk).await.map_err(disk)?;
+            file.write_all(&chunk.map_err(|e| ended_early(key, &e))?).await.map_err(disk)?;
         }
         file.flush().await.map_err(disk)
     }
+
+    /// An object's content, which comes as it is asked for.
+    async fn get(&self, key: &str) -> Result<ByteStream, SdkError<GetObjectError>> {
+        Ok(self.s3.get_object().bucket(&self.bucket).key(key).send().await?.body)
+    }
+}
+
+fn ended_early(key: &str, error: &ByteStreamError) -> Error {
+    Error::Later(format!("GetObject on {key}: cannot read the content: {}", DisplayErrorContext(error)))
 }
 
 /// Where the findings of one page are: partitioned for Athena by account, region, day and check.

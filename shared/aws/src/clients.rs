@@ -26,7 +26,6 @@ use aws_types::region::Region;
 
 use crate::iot_api::IotApi;
 use crate::retries::NoPointlessRetry;
-use crate::s3::S3;
 use crate::settings::SettingsError;
 use crate::settings::optional;
 use crate::settings::required;
@@ -71,6 +70,8 @@ impl Shared {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .retry_config(RetryConfig::standard())
             .timeout_config(timeouts)
+            .use_fips(is_on("AWS_USE_FIPS_ENDPOINT"))
+            .use_dual_stack(is_on("AWS_USE_DUALSTACK_ENDPOINT"))
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .http_client(http);
         Self(config.build())
@@ -91,7 +92,7 @@ impl Shared {
 
     /// AWS IoT by the description of its operations.
     pub fn iot_api(&self) -> IotApi {
-        IotApi::new(self.0.clone(), endpoint("AWS_ENDPOINT_URL_IOT").as_deref())
+        IotApi::new(self.0.clone(), endpoint("AWS_ENDPOINT_URL_IOT"))
     }
 
     /// Amazon SNS.
@@ -115,9 +116,13 @@ impl Shared {
         )
     }
 
-    /// Amazon S3.
-    pub fn s3(&self) -> S3 {
-        S3::new(self.0.clone(), endpoint("AWS_ENDPOINT_URL_S3"))
+    /// A client of Amazon S3.
+    ///
+    /// At an endpoint of its own the bucket stands in the path: the names of buckets do not resolve there.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let own = "AWS_ENDPOINT_URL_S3";
+        let config = aws_sdk_s3::config::Builder::from(&self.0).force_path_style(endpoint(own).is_some());
+        aws_sdk_s3::Client::from_conf(at(config, own, aws_sdk_s3::config::Builder::endpoint_url).build())
     }
 
     /// A client of Amazon CloudWatch Logs.
@@ -198,6 +203,11 @@ fn patient(config: aws_sdk_iot::config::Builder) -> aws_sdk_iot::config::Builder
     let retries =
         RetryConfig::adaptive().with_max_attempts(PATIENT_ATTEMPTS).with_initial_backoff(PATIENT_BACKOFF);
     config.retry_config(retries).retry_partition(own)
+}
+
+/// Whether a variable says `true`, as the SDKs read it.
+fn is_on(name: &'static str) -> bool {
+    optional(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 /// The endpoint of a service, if the environment names one: its own variable, else the one for all.

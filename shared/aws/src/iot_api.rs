@@ -5,9 +5,11 @@
 //! table makes all requests, and an answer comes back as the service wrote it.
 
 use std::sync::Arc;
+use std::sync::OnceLock;
 
-use aws_sigv4::http_request::SignableBody;
-use aws_sigv4::http_request::SigningSettings;
+use aws_sdk_iot::config::endpoint::DefaultResolver;
+use aws_sdk_iot::config::endpoint::Params;
+use aws_sdk_iot::config::endpoint::ResolveEndpoint as _;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context;
@@ -25,6 +27,7 @@ use fleetwarden_core::api;
 use fleetwarden_core::api::shape::Place;
 use fleetwarden_core::api::shape::Shape;
 use fleetwarden_core::api::time::millis;
+use futures_util::FutureExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::Map;
 use serde_json::Value;
@@ -35,8 +38,6 @@ use crate::rest;
 use crate::rest::Again;
 use crate::rest::Refused;
 
-/// The signing name of the control plane, which is also the beginning of its host.
-const SERVICE: &str = "iot";
 /// The code of our own for an answer that is no JSON, whatever its status.
 pub const UNREADABLE: &str = "UnreadableAnswer";
 
@@ -49,21 +50,17 @@ pub struct IotApi(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     config: SdkConfig,
-    url: String,
-    always: Sender,
-    unharmed: Sender,
+    /// Without a slash at its end; or why the endpoint rules have none.
+    url: Result<String, String>,
+    always: OnceLock<Sender>,
+    unharmed: OnceLock<Sender>,
 }
 
 impl IotApi {
     /// The service at an endpoint of its own, else at AWS.
-    pub(crate) fn new(config: SdkConfig, endpoint: Option<&str>) -> Self {
-        let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let url = match endpoint {
-            Some(endpoint) => endpoint.trim_end_matches('/').to_owned(),
-            None => format!("https://{SERVICE}.{region}.{}", rest::domain(&region)),
-        };
-        let sender = |again| rest::sender(&config, "IoT", &url, Answer, again);
-        let (always, unharmed) = (sender(Again::Always), sender(Again::Unharmed));
+    pub(crate) fn new(config: SdkConfig, endpoint: Option<String>) -> Self {
+        let url = address(&config, endpoint);
+        let [always, unharmed] = Default::default();
         Self(Arc::new(Inner { config, url, always, unharmed }))
     }
 
@@ -81,7 +78,7 @@ impl IotApi {
         operation: &api::Operation,
         input: &Map<String, Value>,
     ) -> Result<Box<RawValue>, Error> {
-        self.send(&self.0.always, operation, input).await
+        self.send(Again::Always, operation, input).await
     }
 
     /// Makes a call by the name of its operation, and reads the answer.
@@ -109,32 +106,46 @@ impl IotApi {
         operation: &api::Operation,
         input: &Map<String, Value>,
     ) -> Result<Box<RawValue>, Error> {
-        self.send(&self.0.unharmed, operation, input).await
+        self.send(Again::Unharmed, operation, input).await
     }
 
     async fn send(
         &self,
-        sender: &Sender,
+        again: Again,
         operation: &api::Operation,
         input: &Map<String, Value>,
     ) -> Result<Box<RawValue>, Error> {
         let parts = Parts::new(operation, input);
         let failed = |error| Error::aws(operation.name, &parts.target)(error);
-        let request = self.request(operation, &parts).await;
+        let url =
+            self.0.url.as_deref().map_err(|why| failed(SdkError::construction_failure(why.to_owned())))?;
+        let request = self.request(url, operation, &parts).await;
         let request = request.map_err(SdkError::construction_failure).map_err(failed)?;
-        sender.invoke(request).await.map_err(failed)
+        self.sender(url, again).invoke(request).await.map_err(failed)
     }
 
-    async fn request(&self, operation: &api::Operation, parts: &Parts) -> Result<HttpRequest, BoxError> {
-        let Inner { config, url, .. } = self.0.as_ref();
+    fn sender(&self, url: &str, again: Again) -> &Sender {
+        let Inner { config, always, unharmed, .. } = self.0.as_ref();
+        let sender = match again {
+            Again::Always => always,
+            Again::Unharmed => unharmed,
+        };
+        sender.get_or_init(|| rest::sender(config, url, Answer, again))
+    }
+
+    async fn request(
+        &self,
+        url: &str,
+        operation: &api::Operation,
+        parts: &Parts,
+    ) -> Result<HttpRequest, BoxError> {
+        let config = &self.0.config;
         let body = parts.body.as_deref().unwrap_or_default();
         let unsigned = rest::Unsigned {
-            service: SERVICE,
             method: operation.method,
             url: &format!("{url}{}", parts.target),
             headers: &parts.headers,
-            body: SignableBody::Bytes(body.as_bytes()),
-            settings: SigningSettings::default(),
+            body,
         };
         let signature = rest::sign(config, unsigned).await?;
         let mut request = HttpRequest::new(SdkBody::from(body));
@@ -153,6 +164,20 @@ impl IotApi {
         }
         Ok(request)
     }
+}
+
+/// The address of the service by the SDK's endpoint rules, which know partitions, FIPS and dual stack.
+fn address(config: &SdkConfig, endpoint: Option<String>) -> Result<String, String> {
+    let params = Params::builder()
+        .set_region(config.region().map(ToString::to_string))
+        .set_use_fips(config.use_fips())
+        .set_use_dual_stack(config.use_dual_stack())
+        .set_endpoint(endpoint)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let resolved = DefaultResolver::new().resolve_endpoint(&params).now_or_never();
+    let endpoint = resolved.ok_or("the endpoint rules wait for something")?.map_err(|e| e.to_string())?;
+    Ok(endpoint.url().trim_end_matches('/').to_owned())
 }
 
 /// An operation by its name, and the members of its input.
@@ -194,11 +219,11 @@ impl Parts {
                     body.get_or_insert_with(Map::new).insert(member.name.to_owned(), value.clone());
                 }
                 Place::Path => {
-                    let text = rest::encoded(&text(member.shape, value), b"");
+                    let text = rest::encoded(&text(member.shape, value));
                     path = path.replace(&format!("{{{}}}", member.name), &text);
                 }
                 Place::Query(name) => {
-                    let text = rest::encoded(&text(member.shape, value), b"");
+                    let text = rest::encoded(&text(member.shape, value));
                     let sign = if query.is_empty() { '?' } else { '&' };
                     query.extend([sign.to_string().as_str(), name, "=", &text]);
                 }
@@ -263,6 +288,7 @@ fn refused(response: &HttpResponse, body: &[u8]) -> Refused {
 mod tests {
     use aws_smithy_runtime_api::http::StatusCode;
     use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
+    use aws_types::region::Region;
     use serde_json::json;
 
     use super::*;
@@ -297,6 +323,26 @@ mod tests {
         assert_eq!(things.headers, [("x-amzn-principal", "arn:x".to_owned())]);
         let delete = parts("DeleteAccountAuditConfiguration", json!({"deleteScheduledAudits": true}));
         assert_eq!(delete.target, "/audit/configuration?deleteScheduledAudits=true");
+    }
+
+    #[test]
+    fn the_address_is_where_partition_and_variables_say() {
+        let at = |region: &str, fips, dual_stack, endpoint: Option<&str>| {
+            let config = SdkConfig::builder().region(Region::new(region.to_owned()));
+            let config = config.use_fips(fips).use_dual_stack(dual_stack).build();
+            address(&config, endpoint.map(ToOwned::to_owned))
+        };
+        for (region, fips, dual_stack, url) in [
+            ("eu-central-1", false, false, "https://iot.eu-central-1.amazonaws.com"),
+            ("cn-north-1", false, false, "https://iot.cn-north-1.amazonaws.com.cn"),
+            ("us-gov-west-1", true, false, "https://iot-fips.us-gov-west-1.amazonaws.com"),
+            ("eu-central-1", false, true, "https://iot.eu-central-1.api.aws"),
+        ] {
+            assert_eq!(at(region, fips, dual_stack, None).as_deref(), Ok(url));
+        }
+        let local = at("eu-central-1", false, false, Some("http://127.0.0.1:4566/"));
+        assert_eq!(local.as_deref(), Ok("http://127.0.0.1:4566"));
+        assert!(at("eu-central-1", true, false, Some("http://127.0.0.1:4566")).is_err());
     }
 
     #[test]

@@ -26,7 +26,6 @@ pub mod queue;
 pub mod registry;
 mod rest;
 pub mod retries;
-pub mod s3;
 pub mod settings;
 pub mod state_item;
 pub mod telemetry;

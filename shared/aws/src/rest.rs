@@ -1,8 +1,8 @@
-//! Requests of our own, sent the way the SDK sends its own.
+//! Requests that no client of the SDK makes, sent the way the SDK sends its own.
 //!
-//! Some services need so little of what their client in the SDK can do that the client is most of a binary. What
-//! is needed to do without it is here: the SDK's own signer and the SDK's own orchestrator, so that connections,
-//! time-outs, retries and errors are those of all other clients. Who asks brings the request and reads the answer.
+//! [`IotApi`](crate::iot_api::IotApi) passes on members that no type of the SDK knows. Its requests go through the
+//! SDK's own signer and orchestrator, so that connections, time-outs, retries and errors are those of all other
+//! clients. The caller brings the request and reads the answer.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -41,6 +41,9 @@ pub(crate) const THROTTLING: [&str; 5] = [
     "RequestThrottledException",
 ];
 
+/// The signing name of AWS IoT's control plane.
+const SIGNING_NAME: &str = "iot";
+
 /// The service's error.
 #[derive(Debug)]
 pub(crate) struct Refused(ErrorMetadata);
@@ -54,17 +57,16 @@ pub(crate) enum Again {
     Unharmed,
 }
 
-/// What sends requests to one place. `read` makes an `O` or a [`Refused`] of each answer.
+/// What sends requests to AWS IoT. `read` makes an `O` or a [`Refused`] of each answer.
 pub(crate) fn sender<O: fmt::Debug + Send + Sync + 'static>(
     config: &SdkConfig,
-    service: &'static str,
     url: &str,
     read: impl DeserializeResponse + 'static,
     again: Again,
 ) -> Operation<HttpRequest, O, Refused> {
     let retries = config.retry_config().cloned().unwrap_or_else(RetryConfig::standard);
     let operation = Operation::builder()
-        .service_name(service)
+        .service_name("IoT")
         .operation_name("Request")
         .endpoint_url(url)
         .no_auth()
@@ -95,20 +97,16 @@ pub(crate) fn sender<O: fmt::Debug + Send + Sync + 'static>(
     operation.build()
 }
 
-/// What is to be signed.
+/// What is to be signed for AWS IoT.
 pub(crate) struct Unsigned<'a> {
-    /// The signing name of the service.
-    pub(crate) service: &'a str,
     /// The HTTP method.
     pub(crate) method: &'a str,
     /// The whole address, encoded.
     pub(crate) url: &'a str,
     /// Headers that the signature covers.
     pub(crate) headers: &'a [(&'a str, String)],
-    /// What of the body the signature covers.
-    pub(crate) body: SignableBody<'a>,
-    /// How the service wants it.
-    pub(crate) settings: SigningSettings,
+    /// The body.
+    pub(crate) body: &'a str,
 }
 
 /// The headers that sign a request (version 4).
@@ -116,34 +114,29 @@ pub(crate) async fn sign(
     config: &SdkConfig,
     unsigned: Unsigned<'_>,
 ) -> Result<Vec<(String, String)>, BoxError> {
-    let Unsigned { service, method, url, headers, body, settings } = unsigned;
+    let Unsigned { method, url, headers, body } = unsigned;
     let credentials = config.credentials_provider().ok_or("there are no credentials")?;
     let identity: Identity = credentials.provide_credentials().await?.into();
     let region = config.region().map(ToString::to_string).unwrap_or_default();
     let params = v4::SigningParams::builder()
         .identity(&identity)
         .region(&region)
-        .name(service)
+        .name(SIGNING_NAME)
         .time(SystemTime::now())
-        .settings(settings)
+        .settings(SigningSettings::default())
         .build()?
         .into();
     let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
-    let signable = SignableRequest::new(method, url, headers, body)?;
+    let signable = SignableRequest::new(method, url, headers, SignableBody::Bytes(body.as_bytes()))?;
     let (signature, _) = aws_sigv4::http_request::sign(signable, &params)?.into_parts();
     Ok(signature.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
-/// Where a region's endpoints are ("AWS service endpoints").
-pub(crate) fn domain(region: &str) -> &'static str {
-    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
-}
-
-/// A text as it can stand in an address: every byte but the unreserved and those in `kept` as `%XX`.
-pub(crate) fn encoded(text: &str, kept: &[u8]) -> String {
+/// A text as it can stand in an address: every byte but the unreserved as `%XX`.
+pub(crate) fn encoded(text: &str) -> String {
     use fmt::Write as _;
     text.bytes().fold(String::with_capacity(text.len() + 16), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {
             let _ = write!(encoded, "%{byte:02X}");
@@ -204,13 +197,7 @@ mod tests {
 
     #[test]
     fn texts_are_encoded_as_signing_wants_them() {
-        assert_eq!(encoded("findings/day=2026-11-23/A_B~1.gz", b"/"), "findings/day%3D2026-11-23/A_B~1.gz");
-        assert_eq!(encoded("ä b+c/", b""), "%C3%A4%20b%2Bc%2F");
-    }
-
-    #[test]
-    fn endpoints_are_where_their_region_is() {
-        assert_eq!(domain("eu-central-1"), "amazonaws.com");
-        assert_eq!(domain("cn-north-1"), "amazonaws.com.cn");
+        assert_eq!(encoded("day=2026-11-23/A_B~1.gz"), "day%3D2026-11-23%2FA_B~1.gz");
+        assert_eq!(encoded("ä b+c/"), "%C3%A4%20b%2Bc%2F");
     }
 }

@@ -1,24 +1,26 @@
 //! A function of a stack, found by CloudFormation's name for it and invoked by its own.
 
-use super::settings::Settings;
-use super::{Again, Call, Client, Failure, Service, encoded};
-use crate::http::Reply;
+use super::failure::{Again, Failure, NoSecondRun};
+use super::settings::{Service, Settings};
 use anyhow::{Context as _, Result};
-use hyper::Method;
+use aws_sdk_lambda::config::StalledStreamProtectionConfig;
+use aws_sdk_lambda::config::timeout::TimeoutConfig;
+use aws_sdk_lambda::primitives::Blob;
 use hyper::body::Bytes;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How long a question may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest that Lambda lets any function run, and the way there and back.
 const LONGEST: Duration = Duration::from_secs(15 * 60 + 10);
+/// How long an invocation takes with all its tries: one that is lost after minutes is not made again in full.
+const PATIENCE: Duration = Duration::from_mins(20);
 
 /// A function that is deployed.
 #[derive(Debug)]
 pub(crate) struct Function {
-    client: Client,
+    lambda: aws_sdk_lambda::Client,
+    /// Lambda with its address.
+    place: String,
     /// As Lambda knows it.
     name: String,
 }
@@ -34,60 +36,71 @@ pub(crate) struct Answer {
 impl Function {
     /// Finds a stack's function by its name, such as triage-findings.
     pub(crate) async fn find(settings: Settings, stack: &str, function: &str) -> Result<Self> {
-        let client = Client::new(settings, &[Service::CloudFormation, Service::Lambda])?;
-        let region = client.settings.region();
+        let region = settings.region();
         let what = format!("cannot find {function} of the stack {stack} in {region} (--stack, AWS_REGION)");
-        let body = form_urlencoded::Serializer::new(String::new())
-            .append_pair("Action", "DescribeStackResource")
-            .append_pair("Version", "2010-05-15")
-            .append_pair("StackName", stack)
-            .append_pair("LogicalResourceId", &logical_id(function))
-            .finish();
-        let call = Call {
-            service: Service::CloudFormation,
-            method: Method::POST,
-            url: format!("{}/", client.settings.url(Service::CloudFormation)),
-            content_type: Some("application/x-www-form-urlencoded"),
-            body: body.into(),
-            timeout: TIMEOUT,
-            again: Again::Always,
-        };
-        let reply = client.send(&call).await.with_context(|| what.clone())?;
-        let name = physical_id(&String::from_utf8_lossy(&reply.body)).with_context(|| what)?;
-        Ok(Self { client, name })
+        let cloudformation = aws_sdk_cloudformation::Client::new(settings.config());
+        let described = cloudformation
+            .describe_stack_resource()
+            .stack_name(stack)
+            .logical_resource_id(logical_id(function))
+            .send()
+            .await;
+        let place = settings.place(Service::CloudFormation);
+        let described = described.map_err(|error| Failure::new("CloudFormation", &place, &error));
+        let described = described.with_context(|| what.clone())?;
+        let name = described.stack_resource_detail.and_then(|detail| detail.physical_resource_id);
+        let name = name.filter(|name| !name.trim().is_empty());
+        let name = name.context("CloudFormation has not made it yet").with_context(|| what)?;
+        Ok(Self::new(&settings, name))
+    }
+
+    /// A function by Lambda's name for it.
+    pub(super) fn new(settings: &Settings, name: String) -> Self {
+        Self { lambda: lambda(settings), place: settings.place(Service::Lambda), name }
     }
 
     /// Invokes it and waits for its answer.
     pub(crate) async fn invoke(&self, event: Bytes, again: Again) -> Result<Answer, Failure> {
-        let reply = self.call(Method::POST, "invocations", event, LONGEST, again).await?;
-        let failed = reply.headers.contains_key("x-amz-function-error");
-        Ok(Answer { body: reply.body, failed })
+        let invoke = self.lambda.invoke().function_name(&self.name).payload(Blob::new(event)).customize();
+        let invoke = match again {
+            Again::Always => invoke,
+            Again::Unharmed => {
+                invoke.config_override(aws_sdk_lambda::Config::builder().retry_classifier(NoSecondRun))
+            }
+        };
+        let answer = invoke.send().await.map_err(|error| self.failure(&error))?;
+        let body = answer.payload.map(Blob::into_inner).unwrap_or_default();
+        Ok(Answer { body: body.into(), failed: answer.function_error.is_some() })
     }
 
     /// Its own variables.
     pub(crate) async fn environment(&self) -> Result<BTreeMap<String, String>> {
-        let reply = self.call(Method::GET, "configuration", Bytes::new(), TIMEOUT, Again::Always).await;
-        let configuration =
-            reply.with_context(|| format!("cannot read how {} is configured", self.name))?.json()?;
-        let variables = configuration.pointer("/Environment/Variables").and_then(Value::as_object);
-        let text = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
-        Ok(variables.into_iter().flatten().filter_map(text).collect())
+        let asked = self.lambda.get_function_configuration().function_name(&self.name).send().await;
+        let asked = asked.map_err(|error| self.failure(&error));
+        let configuration = asked.with_context(|| format!("cannot read how {} is configured", self.name))?;
+        let variables = configuration.environment.and_then(|environment| environment.variables);
+        Ok(variables.into_iter().flatten().collect())
     }
 
-    async fn call(
+    fn failure<E>(
         &self,
-        method: Method,
-        what: &str,
-        body: Bytes,
-        timeout: Duration,
-        again: Again,
-    ) -> Result<Reply, Failure> {
-        let Self { client, name } = self;
-        let url = client.settings.url(Service::Lambda);
-        let url = format!("{url}/2015-03-31/functions/{}/{what}", encoded(name, false));
-        let content_type = Some("application/json");
-        client.send(&Call { service: Service::Lambda, method, url, content_type, body, timeout, again }).await
+        error: &aws_sdk_lambda::error::SdkError<E, aws_sdk_lambda::config::http::HttpResponse>,
+    ) -> Failure
+    where
+        E: std::error::Error + aws_sdk_lambda::error::ProvideErrorMetadata + 'static,
+    {
+        Failure::new("Lambda", &self.place, error)
     }
+}
+
+/// A client that waits as long as a function may run. A function that works in silence is no stalled stream.
+fn lambda(settings: &Settings) -> aws_sdk_lambda::Client {
+    let timeouts =
+        TimeoutConfig::builder().operation_attempt_timeout(LONGEST).operation_timeout(PATIENCE).build();
+    let config = aws_sdk_lambda::config::Builder::from(settings.config())
+        .timeout_config(timeouts)
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+    aws_sdk_lambda::Client::from_conf(config.build())
 }
 
 /// The template's name for a function: `TriageFindingsFunction` for triage-findings.
@@ -98,14 +111,6 @@ fn logical_id(function: &str) -> String {
         first.into_iter().chain(letters).collect::<String>()
     });
     words.chain(["Function".to_owned()]).collect()
-}
-
-/// The name that CloudFormation gave to a resource.
-fn physical_id(xml: &str) -> Result<String> {
-    let document = roxmltree::Document::parse(xml).context("the answer is no XML")?;
-    let id = document.descendants().find(|node| node.tag_name().name() == "PhysicalResourceId");
-    let id = id.and_then(|node| node.text()).map(str::trim).filter(|id| !id.is_empty());
-    Ok(id.context("CloudFormation has not made it yet")?.to_owned())
 }
 
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! The registry of AWS IoT: lists of an account, at a rate that leaves others some of what the account has.
 
-use super::Service;
 use super::settings::Settings;
 use anyhow::{Error, anyhow};
 use aws_sdk_iot::Client;
 use aws_sdk_iot::config::retry::RetryConfig;
 use aws_sdk_iot::config::timeout::TimeoutConfig;
-use aws_sdk_iot::config::{BehaviorVersion, Region};
 use aws_sdk_iot::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
-use aws_smithy_http_client::tls;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::untrusted::shown;
 use std::collections::HashMap;
@@ -56,23 +53,10 @@ pub(crate) struct Listing {
 impl Registry {
     /// The registry that this machine's settings lead to, asked so often a second for each operation.
     pub(crate) fn new(settings: &Settings, per_second: NonZeroU32) -> Self {
-        let http = aws_smithy_http_client::Builder::new();
-        let url = settings.url(Service::Iot);
-        // A machine without certificates has none to read where an address asks for none.
-        let http = if url.starts_with("https:") {
-            http.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https()
-        } else {
-            http.build_http()
-        };
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(TIMEOUT).build();
-        let config = aws_sdk_iot::Config::builder()
-            .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(settings.region().to_owned()))
-            .credentials_provider(settings.credentials())
-            .endpoint_url(url)
+        let config = aws_sdk_iot::config::Builder::from(settings.config())
             .retry_config(RetryConfig::adaptive().with_max_attempts(TRIES))
-            .timeout_config(timeouts)
-            .http_client(http);
+            .timeout_config(timeouts);
         Self {
             iot: Client::from_conf(config.build()),
             apart: Duration::from_secs(1) / per_second.get(),

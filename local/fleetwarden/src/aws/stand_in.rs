@@ -7,6 +7,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
@@ -14,9 +15,17 @@ use tokio::net::TcpListener;
 pub(crate) async fn serve(
     answer: impl Fn(&Request<Bytes>) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
 ) -> String {
+    format!("http://{}", serve_at("127.0.0.1:0".parse().unwrap(), answer).await)
+}
+
+/// As [`serve`], on a port of the caller's own choice.
+pub(crate) async fn serve_at(
+    address: SocketAddr,
+    answer: impl Fn(&Request<Bytes>) -> Option<Response<Full<Bytes>>> + Send + Sync + 'static,
+) -> SocketAddr {
     let answer = Arc::new(answer);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind(address).await.unwrap();
+    let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
@@ -33,12 +42,22 @@ pub(crate) async fn serve(
             tokio::spawn(http.serve_connection(TokioIo::new(stream), service));
         }
     });
-    endpoint
+    address
 }
 
 /// An answer.
 pub(crate) fn said(status: u16, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     Response::builder().status(status).body(Full::new(body.into())).unwrap()
+}
+
+/// CloudFormation's answer to the question what a function of a stack is called.
+pub(crate) fn found(name: &str) -> Response<Full<Bytes>> {
+    let xml = format!(
+        "<DescribeStackResourceResponse><DescribeStackResourceResult><StackResourceDetail>\
+         <PhysicalResourceId>{name}</PhysicalResourceId>\
+         </StackResourceDetail></DescribeStackResourceResult></DescribeStackResourceResponse>"
+    );
+    said(200, xml)
 }
 
 /// Fails a test whose request does not have these headers under its signature for this service.

@@ -2,19 +2,21 @@
 //! what went wrong.
 
 use super::function::{Answer, Function};
+use super::settings::TRIES;
 use super::settings::tests::at;
-use super::stand_in::{judge, said, serve};
+use super::stand_in::{found, judge, said, serve, serve_at};
 use super::*;
+use http_body_util::Full;
 use hyper::Response;
+use hyper::body::Bytes;
 use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const NAME: &str = "stack-AuditCommandsFunction-1";
 const EVENT: &str = r#"{"command":"ListAuditTasks"}"#;
-const FOUND: &str = "<DescribeStackResourceResponse><DescribeStackResourceResult><StackResourceDetail>\
-     <PhysicalResourceId>stack-AuditCommandsFunction-1</PhysicalResourceId>\
-     </StackResourceDetail></DescribeStackResourceResult></DescribeStackResourceResponse>";
-
 type Answered = Option<Response<Full<Bytes>>>;
 
 /// AWS with a stack, whose function answers these in turn. Counts the invocations that came.
@@ -29,7 +31,7 @@ async fn aws(answers: impl IntoIterator<Item = Answered>) -> (Arc<Mutex<u32>>, F
             let asked = "Action=DescribeStackResource&Version=2010-05-15&StackName=stack\
                  &LogicalResourceId=AuditCommandsFunction";
             assert_eq!(request.body(), asked);
-            return Some(said(200, FOUND));
+            return Some(found(NAME));
         }
         judge(request, "lambda", &["content-type"]);
         assert_eq!(request.uri().path(), format!("/2015-03-31/functions/{NAME}/invocations"));
@@ -126,7 +128,7 @@ async fn a_stack_that_is_not_there_says_what_was_looked_for() {
     let none = "<ErrorResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><Error><Type>Sender</Type>\
          <Code>ValidationError</Code><Message>Stack &apos;stack&apos; does not exist</Message></Error></ErrorResponse>";
     let not_there = serve(move |_| Some(said(400, none))).await;
-    let not_made = serve(|_| Some(said(200, FOUND.replace(NAME, "")))).await;
+    let not_made = serve(|_| Some(found(""))).await;
     let mut told = String::new();
     for endpoint in [not_there, not_made] {
         let error = Function::find(at(&endpoint), "stack", "audit-commands").await.unwrap_err();
@@ -137,9 +139,19 @@ async fn a_stack_that_is_not_there_says_what_was_looked_for() {
 
 #[tokio::test]
 async fn a_request_that_never_left_is_tried_again_and_changes_nothing() {
-    let began = Instant::now();
-    let nowhere = "http://127.0.0.1:9";
-    let error = Function::find(at(nowhere), "stack", "audit-commands").await.unwrap_err();
-    assert!(format!("{error:#}").contains("127.0.0.1:9: "), "{error:#}");
-    assert!(began.elapsed() > PAUSE * 15);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let error =
+        Function::find(at(&format!("http://{address}")), "stack", "audit-commands").await.unwrap_err();
+    assert!(format!("{error:#}").contains(&format!("{address}: ")), "{error:#}");
+    let function = Function::new(&at(&format!("http://{address}")), NAME.to_owned());
+    let failure = function.invoke(EVENT.into(), Again::Unharmed).await.unwrap_err();
+    assert!(!failure.is_unknown(), "{failure}");
+    let late = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        serve_at(address, |_| Some(said(200, "{}"))).await;
+    });
+    assert!(!function.invoke(EVENT.into(), Again::Unharmed).await.unwrap().failed);
+    late.await.unwrap();
 }

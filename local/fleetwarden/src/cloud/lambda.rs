@@ -1,13 +1,11 @@
 //! Lambda: the environment that the template leaves out, and a call of a deployed function.
 
-use super::Cloud;
-use anyhow::{Context as _, Result};
-use hyper::Method;
+use super::{Cloud, refused};
+use anyhow::Result;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{Environment, RecursiveLoop};
 use hyper::body::Bytes;
-use serde_json::{Value, json};
 use std::time::Duration;
-
-const FUNCTIONS: &str = "/2015-03-31/functions";
 
 impl Cloud {
     /// Shortens a function's time-out, and adds variables to its environment. The rest stays as the template
@@ -18,40 +16,32 @@ impl Cloud {
         timeout: Duration,
         variables: &[(&str, &str)],
     ) -> Result<()> {
-        let now = self.configuration(function).await?;
-        let given = now.get("Timeout").and_then(Value::as_u64).unwrap_or(u64::MAX);
-        let environment = now.pointer("/Environment/Variables").and_then(Value::as_object);
-        let mut environment = environment.cloned().unwrap_or_default();
-        for (name, value) in variables {
-            environment.insert((*name).to_owned(), Value::from(*value));
-        }
-        let timeout = given.min(timeout.as_secs());
-        let body = json!({ "Timeout": timeout, "Environment": { "Variables": environment } });
-        let path = format!("{FUNCTIONS}/{function}/configuration");
-        let reply = self.rest("lambda", Method::PUT, &path, body.to_string()).await?;
-        reply.json().with_context(|| format!("configure {function}"))?;
+        let now = self.lambda.get_function_configuration().function_name(function).send().await;
+        let now = now.map_err(refused(format!("cannot read the configuration of {function}")))?;
+        let given = now.environment.and_then(|environment| environment.variables).unwrap_or_default();
+        let added = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let environment = given.into_iter().chain(added).collect();
+        let seconds = i32::try_from(timeout.as_secs()).unwrap_or(i32::MAX);
+        let update = self.lambda.update_function_configuration().function_name(function);
+        let update = update
+            .timeout(now.timeout.map_or(seconds, |given| given.min(seconds)))
+            .environment(Environment::builder().set_variables(Some(environment)).build());
+        update.send().await.map_err(refused(format!("cannot configure {function}")))?;
         Ok(())
-    }
-
-    async fn configuration(&self, function: &str) -> Result<Value> {
-        let path = format!("{FUNCTIONS}/{function}/configuration");
-        let reply = self.rest("lambda", Method::GET, &path, "").await?;
-        reply.json().with_context(|| format!("read the configuration of {function}"))
     }
 
     /// Sets what becomes of a function in a recursive loop: `Allow` or `Terminate`.
     pub(crate) async fn set_recursive_loop(&self, function: &str, setting: &str) -> Result<()> {
-        let path = format!("/2024-08-31/functions/{function}/recursion-config");
-        let body = json!({ "RecursiveLoop": setting });
-        let reply = self.rest("lambda", Method::PUT, &path, body.to_string()).await?;
-        reply.ok().with_context(|| format!("configure the recursion of {function}"))?;
+        let put = self.lambda.put_function_recursion_config().function_name(function);
+        let put = put.recursive_loop(RecursiveLoop::from(setting)).send().await;
+        put.map_err(refused(format!("cannot configure the recursion of {function}")))?;
         Ok(())
     }
 
     /// Calls a deployed function and waits for its answer.
     pub(crate) async fn invoke(&self, function: &str, event: Bytes) -> Result<Bytes> {
-        let path = format!("{FUNCTIONS}/{function}/invocations");
-        let reply = self.rest("lambda", Method::POST, &path, event).await?;
-        reply.ok().with_context(|| format!("invoke {function}"))
+        let invoke = self.lambda.invoke().function_name(function).payload(Blob::new(event));
+        let answer = invoke.send().await.map_err(refused(format!("cannot invoke {function}")))?;
+        Ok(answer.payload.map(Blob::into_inner).unwrap_or_default().into())
     }
 }

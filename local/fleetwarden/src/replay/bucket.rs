@@ -1,30 +1,29 @@
 //! An archive in its bucket: listed page by page, and its objects brought a few at a time.
-//!
-//! Two operations are all that is needed of Amazon S3: `ListObjectsV2` and `GetObject`.
 
 use super::partition::Days;
 use super::{Content, Object};
-use crate::aws::settings::Settings;
-use crate::aws::{Again, Call, Client, Failure, Service, encoded};
-use crate::http::LARGEST;
+use crate::aws::Failure;
+use crate::aws::settings::{Service, Settings};
 use anyhow::{Context as _, Result, bail};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::DisplayErrorContext;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use futures_util::stream::{self, StreamExt as _};
-use hyper::Method;
 use hyper::body::Bytes;
-use std::fmt::Write as _;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
 
 /// How many objects are on their way at a time.
 const AT_A_TIME: usize = 16;
-const TIMEOUT: Duration = Duration::from_mins(1);
+/// No object has more bytes: one holds the findings of one message, so a megabyte at most.
+const LARGEST: u64 = 64 << 20;
 
 /// An archive in a bucket, and its objects in the order of their keys.
 #[derive(Debug)]
 pub(crate) struct Bucket {
-    client: Client,
-    /// Without a slash at its end.
-    url: String,
+    s3: Client,
+    /// Amazon S3 with its address.
+    place: String,
+    name: String,
     objects: Vec<(String, u64)>,
 }
 
@@ -35,29 +34,27 @@ impl Bucket {
         if name.is_empty() {
             bail!("s3://{place} names no bucket");
         }
-        let url = url(name, &settings);
-        let mut bucket = Self { client: Client::new(settings, &[Service::S3])?, url, objects: Vec::new() };
+        let place = settings.place(Service::S3);
+        let mut bucket = Self { s3: settings.s3(), place, name: name.to_owned(), objects: Vec::new() };
         for prefix in listed(prefix) {
-            bucket.list_below(name, &prefix, days).await?;
+            bucket.list_below(&prefix, days).await?;
         }
         bucket.objects.sort();
         Ok(bucket)
     }
 
     /// Lists all pages below a prefix.
-    async fn list_below(&mut self, name: &str, prefix: &str, days: Days) -> Result<()> {
-        let mut after: Option<String> = None;
+    async fn list_below(&mut self, prefix: &str, days: Days) -> Result<()> {
+        let mut token: Option<String> = None;
         loop {
-            let mut query = format!("list-type=2&prefix={}", encoded(prefix, false));
-            if let Some(token) = &after {
-                let _ = write!(query, "&continuation-token={}", encoded(token, false));
-            }
-            let what = || format!("cannot list s3://{name}/{prefix}");
-            let body = self.get(&format!("/?{query}")).await.with_context(what)?;
-            let page = Page::read(&String::from_utf8_lossy(&body)).with_context(what)?;
+            let list = self.s3.list_objects_v2().bucket(&self.name).prefix(prefix);
+            let page = list.set_continuation_token(token).send().await;
+            let page = page.map_err(|error| Failure::new("S3", &self.place, &error));
+            let what = || format!("cannot list s3://{}/{prefix}", self.name);
+            let page = Page::new(page.with_context(what)?).with_context(what)?;
             self.objects.extend(page.objects.into_iter().filter(|(key, _)| days.take(key)));
             match page.next {
-                Some(next) => after = Some(next),
+                Some(next) => token = Some(next),
                 None => return Ok(()),
             }
         }
@@ -73,14 +70,7 @@ impl Bucket {
         let objects = std::mem::take(&mut self.objects);
         let bucket = &self;
         let fetch = |(key, bytes): (String, u64)| async move {
-            let content = match bytes {
-                0..=LARGEST => {
-                    let got = bucket.get(&format!("/{}", encoded(&key, true))).await;
-                    got.map(Content::Bytes).map_err(|failure| failure.to_string())
-                }
-                // An object holds the findings of one message, so a megabyte at most.
-                _ => Err(format!("it has {bytes} bytes, and no object of the archive has so many")),
-            };
+            let content = bucket.get(&key).await.map(Content::Bytes);
             Object { key, bytes, content }
         };
         let mut fetched = stream::iter(objects).map(fetch).buffered(AT_A_TIME);
@@ -92,28 +82,18 @@ impl Bucket {
         }
     }
 
-    /// Gets what is at a path.
-    async fn get(&self, path: &str) -> Result<Bytes, Failure> {
-        let call = Call {
-            service: Service::S3,
-            method: Method::GET,
-            url: format!("{}{path}", self.url),
-            content_type: None,
-            body: Bytes::new(),
-            timeout: TIMEOUT,
-            again: Again::Always,
-        };
-        Ok(self.client.send(&call).await?.body)
-    }
-}
-
-/// Where a bucket is. At an endpoint of its own, and where its name has dots, which no certificate covers, the
-/// bucket stands in the path.
-fn url(name: &str, settings: &Settings) -> String {
-    match settings.endpoint(Service::S3) {
-        Some(endpoint) => format!("{endpoint}/{name}"),
-        None if name.contains('.') => format!("https://{}/{name}", settings.host(Service::S3)),
-        None => format!("https://{name}.{}", settings.host(Service::S3)),
+    /// Gets an object, or says why not.
+    async fn get(&self, key: &str) -> Result<Bytes, String> {
+        let got = self.s3.get_object().bucket(&self.name).key(key).send().await;
+        let got = got.map_err(|error| Failure::new("S3", &self.place, &error).to_string())?;
+        let bytes = got.content_length.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default();
+        if bytes > LARGEST {
+            return Err(format!("it has {bytes} bytes, and no object of the archive has so many"));
+        }
+        let body = got.body.collect().await;
+        let body =
+            body.map_err(|error| format!("cannot read the content: {}", DisplayErrorContext(&error)))?;
+        Ok(body.into_bytes())
     }
 }
 
@@ -136,42 +116,23 @@ struct Page {
 }
 
 impl Page {
-    fn read(xml: &str) -> Result<Self> {
-        let document = roxmltree::Document::parse(xml).context("the listing is no XML")?;
-        let within = |node: roxmltree::Node<'_, '_>, name: &str| {
-            let child = node.children().find(|child| child.has_tag_name_of(name));
-            child.and_then(|child| child.text().map(str::to_owned))
-        };
-        let root = document.root_element();
-        let contents = root.children().filter(|node| node.has_tag_name_of("Contents"));
-        let object = |node| {
-            let bytes = within(node, "Size").and_then(|size| size.parse().ok());
-            Some((within(node, "Key")?, bytes.unwrap_or_default()))
-        };
-        let truncated = within(root, "IsTruncated").as_deref() == Some("true");
-        let next = within(root, "NextContinuationToken");
-        if truncated && next.is_none() {
+    fn new(listed: ListObjectsV2Output) -> Result<Self> {
+        let is_truncated = listed.is_truncated == Some(true);
+        if is_truncated && listed.next_continuation_token.is_none() {
             bail!("the listing goes on, but does not say where");
         }
-        Ok(Self { objects: contents.filter_map(object).collect(), next: next.filter(|_| truncated) })
-    }
-}
-
-/// Services differ in the namespace of their answers.
-trait Named {
-    fn has_tag_name_of(&self, name: &str) -> bool;
-}
-
-impl Named for roxmltree::Node<'_, '_> {
-    fn has_tag_name_of(&self, name: &str) -> bool {
-        self.tag_name().name() == name
+        let objects = listed.contents.into_iter().flatten().filter_map(|object| {
+            let bytes = object.size.and_then(|bytes| u64::try_from(bytes).ok());
+            Some((object.key?, bytes.unwrap_or_default()))
+        });
+        Ok(Self { objects: objects.collect(), next: listed.next_continuation_token.filter(|_| is_truncated) })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::settings::tests::{at, in_region};
+    use aws_sdk_s3::types::Object;
 
     #[test]
     fn records_are_looked_for_where_they_can_be() {
@@ -183,21 +144,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_is_where_its_region_or_the_endpoint_is() {
-        assert_eq!(url("b", &in_region("eu-west-1")), "https://b.s3.eu-west-1.amazonaws.com");
-        assert_eq!(url("b.c", &in_region("cn-north-1")), "https://s3.cn-north-1.amazonaws.com.cn/b.c");
-        assert_eq!(url("b", &at("http://127.0.0.1:4566")), "http://127.0.0.1:4566/b");
-    }
-
-    #[test]
     fn a_listing_that_does_not_say_where_it_goes_on_is_no_end() {
-        let page = |inner: &str| Page::read(&format!("<ListBucketResult>{inner}</ListBucketResult>"));
-        let one =
-            page("<Contents><Key>a&amp;b</Key><Size>3</Size></Contents><IsTruncated>false</IsTruncated>");
+        let listed = ListObjectsV2Output::builder;
+        let object = Object::builder().key("a&b").size(3).build();
+        let one = Page::new(listed().contents(object).is_truncated(false).build());
         assert_eq!(one.unwrap().objects, [("a&b".to_owned(), 3)]);
-        assert!(page("<IsTruncated>true</IsTruncated>").is_err());
-        let more = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>";
-        assert_eq!(page(more).unwrap().next.as_deref(), Some("t"));
-        assert!(Page::read("no xml").is_err());
+        assert!(Page::new(listed().is_truncated(true).build()).is_err());
+        let more = Page::new(listed().is_truncated(true).next_continuation_token("t").build());
+        assert_eq!(more.unwrap().next.as_deref(), Some("t"));
     }
 }

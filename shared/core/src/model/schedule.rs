@@ -5,13 +5,11 @@
 //! two weeks. Earlier runs tell: the next one is late some hours after the time of day that it is used to
 //! ([`Rhythm::expected`]). Until there is one, a run is due when its day, in any zone, is surely over ([`Rhythm::due`]).
 
+use jiff::Span;
+use jiff::civil::Date;
+use jiff::civil::Weekday;
 use serde::Serialize;
 use serde::Serializer;
-use time::Date;
-use time::Duration;
-use time::Month;
-use time::Weekday;
-use time::util::days_in_month;
 
 use crate::timestamp::Millis;
 use crate::untrusted::Piece;
@@ -79,7 +77,10 @@ impl Rhythm {
             Self::Weekly(_) | Self::Monthly(_) => 1,
             Self::Biweekly(_) => 8,
         };
-        Due { day: begin(day), since: begin(day.saturating_sub(Duration::days(before))) }
+        Due {
+            day: Millis::midnight(day),
+            since: Millis::midnight(day.saturating_sub(Span::new().days(before))),
+        }
     }
 
     /// The run after the latest of these. None if that did not begin on a day of this rhythm in any zone, as one that
@@ -101,7 +102,7 @@ impl Rhythm {
     /// where the zone is ahead.
     fn begun(self, run: Millis) -> Option<(Millis, i64)> {
         let zones = if self == Self::Daily { 0 } else { GRACE_SECONDS - DAY_SECONDS };
-        let day = begin(self.latest(run.plus_seconds(zones).date()));
+        let day = Millis::midnight(self.latest(run.plus_seconds(zones).date()));
         let offset = run.seconds().saturating_sub(day.seconds());
         (offset < GRACE_SECONDS).then_some((day, offset))
     }
@@ -120,13 +121,13 @@ impl Rhythm {
     #[must_use]
     pub fn next(self, after: Millis) -> Millis {
         let mut day = after.date();
-        while let Some(next) = day.next_day() {
+        while let Ok(next) = day.tomorrow() {
             day = next;
             if self.latest(day) == day {
                 break;
             }
         }
-        begin(day)
+        Millis::midnight(day)
     }
 
     /// The latest day that is not after a day on which it can run.
@@ -143,8 +144,8 @@ impl std::fmt::Display for Rhythm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Daily => f.write_str("every day"),
-            Self::Weekly(day) => write!(f, "every {day}"),
-            Self::Biweekly(day) => write!(f, "every other {day}"),
+            Self::Weekly(day) => write!(f, "every {day:?}"),
+            Self::Biweekly(day) => write!(f, "every other {day:?}"),
             Self::Monthly(31) => f.write_str("on the last day of every month"),
             Self::Monthly(day) => write!(f, "on day {day} of every month"),
         }
@@ -179,26 +180,18 @@ fn weekday(word: &str) -> Option<Weekday> {
 
 /// The latest such day of a week that is not after a day.
 fn latest(weekday: Weekday, day: Date) -> Date {
-    let (at, wanted) = (day.weekday().number_days_from_monday(), weekday.number_days_from_monday());
-    day.saturating_sub(Duration::days(i64::from((7 + at - wanted) % 7)))
+    day.saturating_sub(Span::new().days(weekday.until(day.weekday())))
 }
 
 /// The latest such day of a month that is not after a day.
 fn monthly(wanted: u8, day: Date) -> Date {
-    let of = |year, month: Month| {
-        let last = days_in_month(month, year);
-        Date::from_calendar_date(year, month, wanted.min(last)).unwrap_or(day)
+    let wanted = i8::try_from(wanted).unwrap_or(i8::MAX);
+    let of = |within: Date| {
+        let last = within.days_in_month();
+        Date::new(within.year(), within.month(), wanted.min(last)).unwrap_or(day)
     };
-    let here = of(day.year(), day.month());
-    if here <= day {
-        return here;
-    }
-    let year = if day.month() == Month::January { day.year() - 1 } else { day.year() };
-    of(year, day.month().previous())
-}
-
-fn begin(day: Date) -> Millis {
-    Millis::from_seconds(day.midnight().assume_utc().unix_timestamp())
+    let here = of(day);
+    if here <= day { here } else { day.first_of_month().yesterday().map_or(day, of) }
 }
 
 #[cfg(test)]
@@ -334,7 +327,7 @@ mod tests {
     }
 
     fn rhythm() -> impl Strategy<Value = Rhythm> {
-        let weekday = || (0_u8..7).prop_map(|n| Weekday::Monday.nth_next(n));
+        let weekday = || (0_i8..7).prop_map(|n| Weekday::Monday.wrapping_add(n));
         prop_oneof![
             Just(Rhythm::Daily),
             weekday().prop_map(Rhythm::Weekly),
@@ -345,11 +338,14 @@ mod tests {
 
     /// Whether a day is one of a rhythm, told another way: by asking each day by itself.
     fn is_of(rhythm: Rhythm, day: Date) -> bool {
-        let last = day.next_day().is_none_or(|next| next.month() != day.month());
+        let last = day.day() == day.days_in_month();
         match rhythm {
             Rhythm::Daily => true,
             Rhythm::Weekly(weekday) | Rhythm::Biweekly(weekday) => day.weekday() == weekday,
-            Rhythm::Monthly(wanted) => day.day() == wanted || (last && day.day() < wanted),
+            Rhythm::Monthly(wanted) => {
+                let day = day.day().unsigned_abs();
+                day == wanted || (last && day < wanted)
+            }
         }
     }
 
@@ -367,21 +363,21 @@ mod tests {
             prop_assert!(day.plus_seconds(GRACE_SECONDS + longest * DAY) > now, "at most a period ago");
             prop_assert!(since <= day);
             prop_assert!(is_of(rhythm, day.date()));
-            let mut later = day.date().next_day().unwrap();
-            while begin(later).plus_seconds(GRACE_SECONDS) <= now {
+            let mut later = day.date().tomorrow().unwrap();
+            while Millis::midnight(later).plus_seconds(GRACE_SECONDS) <= now {
                 prop_assert!(!is_of(rhythm, later), "{later} was due later");
-                later = later.next_day().unwrap();
+                later = later.tomorrow().unwrap();
             }
         }
 
         #[test]
         fn the_next_run_is_on_the_first_such_day(rhythm in rhythm(), after in 946_684_800_i64..4_102_444_800) {
             let after = Millis::from_seconds(after);
-            let mut day = after.date().next_day().unwrap();
+            let mut day = after.date().tomorrow().unwrap();
             while !is_of(rhythm, day) {
-                day = day.next_day().unwrap();
+                day = day.tomorrow().unwrap();
             }
-            prop_assert_eq!(rhythm.next(after), begin(day));
+            prop_assert_eq!(rhythm.next(after), Millis::midnight(day));
         }
 
         /// Who runs on the days of a rhythm is never late, whatever the hour and the zone.
@@ -397,15 +393,15 @@ mod tests {
             let mut day = now.plus_seconds(-40 * DAY).date();
             let mut latest = None;
             for hour in hours {
-                let week = day.to_julian_day().div_euclid(7) % 2 == 0;
+                let week = Millis::midnight(day).seconds().div_euclid(7 * DAY) % 2 == 0;
                 // The hour of a daily audit does not wander by more than half a day.
                 let hour = if rhythm == Rhythm::Daily { hour.clamp(0, 12) } else { hour };
-                let begins = begin(day).plus_seconds(hour * HOUR);
+                let begins = Millis::midnight(day).plus_seconds(hour * HOUR);
                 let runs = is_of(rhythm, day) && (!matches!(rhythm, Rhythm::Biweekly(_)) || week == odd);
                 if runs && begins <= now {
                     latest = latest.max(Some(begins));
                 }
-                day = day.next_day().unwrap();
+                day = day.tomorrow().unwrap();
             }
             prop_assert!(latest.is_some_and(|latest| latest >= since), "{latest:?} {since:?}");
         }
@@ -424,19 +420,19 @@ mod tests {
             let mut runs: Vec<Millis> = Vec::new();
             for moved in moved {
                 loop {
-                    day = day.next_day().unwrap();
-                    let week = day.to_julian_day().div_euclid(7) % 2 == 0;
+                    day = day.tomorrow().unwrap();
+                    let week = Millis::midnight(day).seconds().div_euclid(7 * DAY) % 2 == 0;
                     if is_of(rhythm, day) && (!matches!(rhythm, Rhythm::Biweekly(_)) || week == odd) {
                         break;
                     }
                 }
-                let run = begin(day).plus_seconds(hour * HOUR + moved);
+                let run = Millis::midnight(day).plus_seconds(hour * HOUR + moved);
                 let known = rhythm.expected(runs.iter().copied());
                 if let Some(Expected { at, late }) = known {
                     prop_assert!(run <= late, "{run:?} is late: {runs:?}");
                     prop_assert!((at.0 - run.0).abs() <= TOLERANCE_SECONDS * 1_000, "{at:?} is not its time: {run:?}");
                     // The day of a biweekly run is known to the week.
-                    prop_assert!(late <= begin(day).plus_seconds((hour + 12) * HOUR));
+                    prop_assert!(late <= Millis::midnight(day).plus_seconds((hour + 12) * HOUR));
                 }
                 prop_assert_eq!(known.is_none(), runs.is_empty());
                 runs.push(run);

@@ -7,8 +7,7 @@ mod standing;
 
 use std::collections::HashMap;
 
-use time::Date;
-use time::macros::format_description;
+use jiff::civil::Date;
 
 use super::Effect;
 use super::MAX_BYTES;
@@ -43,6 +42,7 @@ use crate::model::suppression::MAX_WORDS;
 use crate::model::suppression::Terms;
 use crate::model::suppression::Words;
 use crate::nearest::nearest;
+use crate::timestamp::Millis;
 use crate::untrusted::is_unseen;
 use serde::Deserialize as _;
 
@@ -503,18 +503,19 @@ fn milliseconds(text: &str) -> Result<i64, String> {
 }
 
 fn date(text: &str) -> Result<Date, String> {
-    Date::parse(text, format_description!("[year]-[month]-[day]"))
-        .map_err(|_| format!("'{text}' is no date; write it as 2027-06-30"))
+    // Other ways to write a date, such as 20270630, are for machines.
+    let plain = text.len() == 10 && text.as_bytes().get(4) == Some(&b'-');
+    let date = Some(text).filter(|_| plain).and_then(|text| text.parse().ok());
+    date.ok_or_else(|| format!("'{text}' is no date; write it as 2027-06-30"))
 }
 
 /// The second since the epoch at which a day begins in UTC.
 fn midnight(date: Date) -> i64 {
-    date.midnight().assume_utc().unix_timestamp()
+    Millis::midnight(date).seconds()
 }
 
 fn civil(date: Date) -> (i16, i8, i8) {
-    let small = |n: u8| i8::try_from(n).unwrap_or_default();
-    (i16::try_from(date.year()).unwrap_or_default(), small(date.month().into()), small(date.day()))
+    (date.year(), date.month(), date.day())
 }
 
 /// Two times of day, as `22:00-06:00`, in minutes from the midnight before the first.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::aws::settings::tests::at;
-use crate::aws::stand_in::{said, serve};
+use crate::aws::stand_in::{found, said, serve};
 use crate::commands::detect::Detect;
 use clap::Parser;
 use http_body_util::Full;
@@ -272,11 +272,9 @@ fn an_audit_is_started_under_a_token_of_its_own_unless_there_is_one() {
     }
 }
 
-const FOUND: &str = "<R><PhysicalResourceId>f</PhysicalResourceId></R>";
-
 /// A stack whose function cannot be invoked without something going wrong.
 async fn failing(answer: fn() -> Option<Response<Full<Bytes>>>) -> String {
-    serve(move |request| if request.uri() == "/" { Some(said(200, FOUND)) } else { answer() }).await
+    serve(move |request| if request.uri() == "/" { Some(found("f")) } else { answer() }).await
 }
 
 #[tokio::test]
@@ -306,7 +304,7 @@ async fn listing() -> (String, Arc<Mutex<Vec<Value>>>) {
     let events = Arc::clone(&asked);
     let endpoint = serve(move |request| {
         if request.uri() == "/" {
-            return Some(said(200, FOUND));
+            return Some(found("f"));
         }
         let event: Value = serde_json::from_slice(request.body()).unwrap();
         let from = event.get("nextToken").map_or(0, |token| token.as_str().unwrap().parse().unwrap());
@@ -352,8 +350,10 @@ async fn pages_are_one_list() {
 #[tokio::test]
 async fn a_list_that_never_ends_ends() {
     let endpoint = serve(|request| {
-        let page = if request.uri() == "/" { FOUND } else { r#"{"metricNames": [], "nextToken": "t"}"# };
-        Some(said(200, page))
+        if request.uri() == "/" {
+            return Some(found("f"));
+        }
+        Some(said(200, r#"{"metricNames": [], "nextToken": "t"}"#))
     })
     .await;
     let line = parsed::<Detect>(&["list-custom-metrics"]).unwrap();

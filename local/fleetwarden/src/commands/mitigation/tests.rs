@@ -1,6 +1,6 @@
 use super::*;
 use crate::aws::settings::tests::at;
-use crate::aws::stand_in::{said, serve};
+use crate::aws::stand_in::{found, said, serve};
 use clap::Parser;
 use fleetwarden_core::untrusted::is_unseen;
 
@@ -117,7 +117,7 @@ fn tasks_are_listed_with_who_asked_for_what() {
 async fn paging() -> String {
     serve(|request| {
         if request.uri() == "/" {
-            return Some(said(200, "<R><PhysicalResourceId>f</PhysicalResourceId></R>"));
+            return Some(found("f"));
         }
         let event: Value = serde_json::from_slice(request.body()).unwrap();
         let page = event["nextToken"].as_str().map_or(0, |token| token.parse::<u64>().unwrap());
@@ -145,8 +145,10 @@ async fn as_many_pages_are_asked_for_as_are_wanted() {
 #[tokio::test]
 async fn a_token_that_comes_twice_ends_in_an_error() {
     let endpoint = serve(|request| {
-        let found = "<R><PhysicalResourceId>f</PhysicalResourceId></R>";
-        Some(said(200, if request.uri() == "/" { found } else { r#"{"tasks": [], "nextToken": "t"}"# }))
+        if request.uri() == "/" {
+            return Some(found("f"));
+        }
+        Some(said(200, r#"{"tasks": [], "nextToken": "t"}"#))
     });
     let function = Function::find(at(&endpoint.await), "s", FUNCTION).await.unwrap();
     let error = all::<Listed>(&function, Map::new(), 9).await.unwrap_err().to_string();
