@@ -73,6 +73,8 @@ impl AuditCommands {
             queue: &*self.mitigation_queue,
             follow_up_seconds: self.follow_up_seconds,
         };
-        Gate { service: &self.service, registry: &self.registry, policy: &policy, ledger: &ledger, tasks }.start(command).await
+        Gate { service: &self.service, registry: &self.registry, policy: &policy, ledger: &ledger, tasks }
+            .start(command)
+            .await
     }
 }

@@ -110,7 +110,13 @@ impl DetectCommands {
             queue: &*self.mitigation_queue,
             follow_up_seconds: self.follow_up_seconds,
         };
-        let gate = Gate { service: &self.service, registry: &self.registry, policy: &self.policy, ledger: &ledger, tasks };
+        let gate = Gate {
+            service: &self.service,
+            registry: &self.registry,
+            policy: &self.policy,
+            ledger: &ledger,
+            tasks,
+        };
         gate.start(command).await
     }
 
