@@ -13,7 +13,7 @@ from template import ROOT
 SCHEMA = json.loads((ROOT / "policies/policy.schema.json").read_text())
 POLICIES = [
     path
-    for folder in ("policies", "policies/cookbook")
+    for folder in ("policies/deployed", "policies/cookbook")
     for path in sorted((ROOT / folder).glob("*.yaml"))
 ]
 FULL = """

@@ -737,3 +737,9 @@ def test_every_operation_behind_an_adapter_is_known():
     assert called and called <= set(OPERATIONS)
     behind = set().union(*ADAPTERS.values())
     assert called <= behind | {"send_message"}
+
+
+def test_the_policy_layer_holds_the_policy_alone():
+    """What else lay there would deploy all functions anew when it changes."""
+    (layer,) = of_type("AWS::Serverless::LayerVersion").values()
+    assert [path.name for path in (ROOT / layer["ContentUri"]).iterdir()] == ["policy.yaml"]

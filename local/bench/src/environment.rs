@@ -48,7 +48,7 @@ impl Places {
     pub(crate) fn environment(&self, cloud: &Cloud) -> Vec<(&'static str, String)> {
         let url = &cloud.url;
         let queue = |name: &str| format!("{url}/123456789012/{name}");
-        let policy = self.root.join("policies/policy.yaml").to_string_lossy().into_owned();
+        let policy = self.root.join("policies/deployed/policy.yaml").to_string_lossy().into_owned();
         vec![
             ("ACCOUNT_ID", "123456789012".into()),
             ("AWS_REGION", "us-east-1".into()),

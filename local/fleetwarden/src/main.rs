@@ -34,7 +34,7 @@ use tokio::signal::unix::{SignalKind, signal};
 #[command(name = "fleetwarden", version)]
 #[command(after_help = "\
 Examples:
-  fleetwarden policy check policies/policy.yaml
+  fleetwarden policy check policies/deployed/policy.yaml
   fleetwarden audit list-audit-suppressions
   fleetwarden mitigation list --state failed
   fleetwarden review --dry-run

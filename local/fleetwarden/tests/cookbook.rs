@@ -55,7 +55,7 @@ fn every_case_passes_and_every_rule_is_reached() {
 fn a_case_that_fails_fails_the_command() {
     let folder = tempfile::tempdir().unwrap();
     let (cases, junit) = (folder.path().join("cases.yaml"), folder.path().join("junit.xml"));
-    let policies = root().join("policies/policy.yaml");
+    let policies = root().join("policies/deployed/policy.yaml");
     for (rule, failures) in [("logging-disabled", "0"), ("old-certificates", "1")] {
         let text = format!(
             "policy: {}\ncases:\n  - name: one\n    finding: {{ check: LOGGING_DISABLED_CHECK }}\n    expect: {{ rule: {rule} }}\n",

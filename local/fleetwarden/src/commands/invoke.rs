@@ -49,7 +49,7 @@ pub(crate) struct Arguments {
     /// File of NAME=VALUE lines for the function's environment, also as a shell takes them
     #[arg(long)]
     env_file: Option<PathBuf>,
-    /// Policy file; policies/policy.yaml below the root if left out
+    /// Policy file; policies/deployed/policy.yaml below the root if left out
     #[arg(long)]
     policy: Option<PathBuf>,
     /// Seconds that the function has
@@ -162,7 +162,7 @@ fn environment(
     given: BTreeMap<String, String>,
     endpoint: &str,
 ) -> Result<BTreeMap<String, String>> {
-    let policy = arguments.policy.clone().unwrap_or_else(|| root.join("policies/policy.yaml"));
+    let policy = arguments.policy.clone().unwrap_or_else(|| root.join("policies/deployed/policy.yaml"));
     let policy = std::path::absolute(policy)?.to_string_lossy().into_owned();
     let mut all = placeholders(root, &arguments.function, endpoint)?;
     for (name, value) in [

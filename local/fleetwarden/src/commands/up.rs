@@ -15,11 +15,11 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   fleetwarden up --env-file env
-  fleetwarden up --detect --policy policies/policy.yaml")]
+  fleetwarden up --detect --policy policies/deployed/policy.yaml")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     local: Local,
-    /// Policy file that the functions read; policies/policy.yaml below the root if left out
+    /// Policy file that the functions read; policies/deployed/policy.yaml below the root if left out
     #[arg(long)]
     policy: Option<PathBuf>,
     /// Port of the emulator; a free one if left out
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
 /// Brings the stack up, says where it is and keeps it until it is stopped.
 pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     let root = arguments.local.places.root()?;
-    let policy = arguments.policy.unwrap_or_else(|| root.join("policies/policy.yaml"));
+    let policy = arguments.policy.unwrap_or_else(|| root.join("policies/deployed/policy.yaml"));
     let plan = arguments.local.plan(&policy, arguments.port, arguments.defender_port)?;
     note("fleetwarden: bringing the stack up");
     let stack = Stack::up(&plan).await?;

@@ -112,7 +112,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("triage-findings"), b"elf").unwrap();
         fs::create_dir_all(root.path().join("policies/examples")).unwrap();
-        fs::write(root.path().join("policies/policy.yaml"), b"rules").unwrap();
+        fs::write(root.path().join("policies/deployed/policy.yaml"), b"rules").unwrap();
         fs::write(root.path().join("policies/examples/a.yaml"), b"a").unwrap();
         let mut template = json!({ "Resources": {
             "TriageFindingsFunction": { "Type": "AWS::Serverless::Function", "Metadata": {}, "Properties": { "CodeUri": "." } },

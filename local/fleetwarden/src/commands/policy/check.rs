@@ -24,7 +24,7 @@ Examples:
   fleetwarden policy check --things things.json --json")]
 pub(crate) struct Arguments {
     /// The policy file
-    #[arg(default_value = "policies/policy.yaml")]
+    #[arg(default_value = "policies/deployed/policy.yaml")]
     policy: PathBuf,
     /// Fail on warnings too
     #[arg(long)]
@@ -269,7 +269,7 @@ mod tests {
         let example = example.map(|line| line.get(4..).unwrap_or_default()).collect::<Vec<_>>().join("\n");
         assert!(ended(&example, true), "{example}");
         for shipped in
-            [include_str!("../../../../../policies/policy.yaml"), include_str!("../../demo/policy.yaml")]
+            [include_str!("../../../../../policies/deployed/policy.yaml"), include_str!("../../demo/policy.yaml")]
         {
             assert!(ended(shipped, true), "{shipped}");
         }

@@ -28,7 +28,7 @@ Examples:
   fleetwarden policy explain -f - --things things.json < finding.json")]
 pub(crate) struct Arguments {
     /// The policy file
-    #[arg(long, default_value = "policies/policy.yaml")]
+    #[arg(long, default_value = "policies/deployed/policy.yaml")]
     policy: PathBuf,
     /// The finding or the alarm, as the archive, the log group or the AWS CLI has it, or an alarm as SNS delivers it; or
     /// a case of `policy test`, its finding or alarm alone, or a whole file of cases; `-` for standard input

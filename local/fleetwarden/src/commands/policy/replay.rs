@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR|s3://BUCKET")]
     archive: String,
     /// The policy file
-    #[arg(long, default_value = "policies/policy.yaml")]
+    #[arg(long, default_value = "policies/deployed/policy.yaml")]
     policy: PathBuf,
     /// File with the things and groups of the fleet, as `fleetwarden things export` makes it, for what the archive does not
     /// say of the things behind a resource

@@ -28,7 +28,7 @@ mod tests {
 
     #[test]
     fn the_policy_that_ships_names_its_schema() {
-        let shipped = include_str!("../../../../../policies/policy.yaml");
+        let shipped = include_str!("../../../../../policies/deployed/policy.yaml");
         assert_eq!(shipped.lines().next(), Some("# yaml-language-server: $schema=policy.schema.json"));
     }
 }
