@@ -222,7 +222,7 @@ async fn what_cannot_be_looked_up_comes_again() {
 fn in_template(name: &str) -> u64 {
     let template = include_str!("../../../../template.yaml");
     let (_, function) = template.split_once("  ApplySuppressionsFunction:\n").unwrap();
-    let (function, _) = function.split_once("\n  ApplySuppressionsLogGroup:").unwrap();
+    let (function, _) = function.split_once("\n  ApplySuppressionsRole:").unwrap();
     let (_, globals) = template.split_once("\nGlobals:\n").unwrap();
     let value = [function, globals].iter().find_map(|text| text.split_once(&format!(" {name}: ")));
     let (_, value) = value.unwrap();

@@ -70,7 +70,7 @@ async fn two_runs_at_once_come_to_the_same_end() {
         let Some(other) = other else { break };
         // It may find the first one raising an alert; whoever invoked it tries again.
         if let Err(error) = other {
-            assert!(error.to_string().contains("is being worked on"), "{at:?}: {error}");
+            assert!(error.to_string().contains("another worker holds"), "{at:?}: {error}");
         }
         expect_end(&setup, &format!("{at:?}")).await;
     }

@@ -57,7 +57,10 @@ pub(crate) fn findings(ids: &[&str]) -> Value {
 
 /// What a rule asks for, on the violations of these things.
 pub(crate) fn alarms(things: &[&str]) -> AlarmMitigationRequest {
-    let violation = |thing: &&str| json!({"violationId": format!("v-{thing}"), "thing": thing, "raisedAt": 1_795_337_100_000_i64});
+    // Of the thing's name only what an id may have.
+    let id = |thing: &str| format!("v-{}", thing.split('\u{1b}').next().unwrap_or_default());
+    let violation =
+        |thing: &&str| json!({"violationId": id(thing), "thing": thing, "raisedAt": 1_795_337_100_000_i64});
     let request = json!({
         "account": "123456789012", "region": "us-east-1", "profile": "Lamps", "behavior": "Failures",
         "rule": "quarantine", "mode": "enforce", "actions": ["Quarantine"], "releaseAfterSeconds": 86_400,

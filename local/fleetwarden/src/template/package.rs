@@ -111,12 +111,12 @@ mod tests {
     fn functions_and_layers_go_to_the_bucket() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("triage-findings"), b"elf").unwrap();
-        fs::create_dir_all(root.path().join("policies/examples")).unwrap();
-        fs::write(root.path().join("policies/deployed/policy.yaml"), b"rules").unwrap();
-        fs::write(root.path().join("policies/examples/a.yaml"), b"a").unwrap();
+        fs::create_dir_all(root.path().join("layer/examples")).unwrap();
+        fs::write(root.path().join("layer/policy.yaml"), b"rules").unwrap();
+        fs::write(root.path().join("layer/examples/a.yaml"), b"a").unwrap();
         let mut template = json!({ "Resources": {
             "TriageFindingsFunction": { "Type": "AWS::Serverless::Function", "Metadata": {}, "Properties": { "CodeUri": "." } },
-            "PolicyLayer": { "Type": "AWS::Serverless::LayerVersion", "Properties": { "ContentUri": "policies" } },
+            "PolicyLayer": { "Type": "AWS::Serverless::LayerVersion", "Properties": { "ContentUri": "layer" } },
             "Queue": { "Type": "AWS::SQS::Queue" },
         } });
         let artifacts = package(&mut template, root.path(), root.path(), "b").unwrap();

@@ -4,7 +4,7 @@ use super::id::id;
 
 id! {
     /// An AWS account's id: 12 digits.
-    AccountId, is_account_id, "no account id"
+    AccountId, is_account_id, "not an account id"
 }
 
 fn is_account_id(text: &str) -> bool {

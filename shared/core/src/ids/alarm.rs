@@ -11,5 +11,5 @@ id! {
 
 id! {
     /// A violation's id at Device Defender: `[a-zA-Z0-9-]{1,128}` (`ViolationId`).
-    ViolationId, is_violation_id, "no violation id of the service"
+    ViolationId, is_violation_id, "not a violation id"
 }

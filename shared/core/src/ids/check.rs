@@ -118,7 +118,7 @@ impl<'de> Deserialize<'de> for CheckName {
 pub(crate) fn valid_check<'de, D: Deserializer<'de>>(deserializer: D) -> Result<CheckName, D::Error> {
     let name = Cow::<'de, str>::deserialize(deserializer)?;
     if !is_check_name(&name) {
-        return Err(D::Error::custom(InvalidId::new(&name, "no check name")));
+        return Err(D::Error::custom(InvalidId::new(&name, "not a check name")));
     }
     Ok(CheckName::new(&name))
 }

@@ -5,5 +5,5 @@ use super::names::is_region;
 
 id! {
     /// A region, as `us-gov-west-1`: `[a-z0-9-]{1,32}`.
-    Region, is_region, "no region"
+    Region, is_region, "not a region"
 }

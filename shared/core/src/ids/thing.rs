@@ -5,5 +5,5 @@ use super::names::is_thing_name;
 
 id! {
     /// A thing's name, or that of a security profile or a behavior: `[a-zA-Z0-9:_-]{1,128}` (`ThingName`).
-    ThingName, is_thing_name, "no name of the service"
+    ThingName, is_thing_name, "not a name that the service allows"
 }
