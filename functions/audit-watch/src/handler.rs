@@ -23,7 +23,7 @@ use crate::watch::Watch;
 const FUNCTION: &str = "audit-watch";
 /// No audit task is described when less than this is left of the invocation: enough to wait for notifications on their
 /// way, to publish, and to alert. Of a short invocation it is a quarter.
-const MARGIN: Duration = Duration::from_secs(120);
+const MARGIN: Duration = Duration::from_mins(2);
 
 /// The function with all that it talks to.
 pub struct Handler {
