@@ -53,6 +53,21 @@ def command():
     raise FileNotFoundError("fleetwarden is not built: cargo build --release -p fleetwarden")
 
 
+# CloudFormation's answer to DescribeStackResource.
+STACK_RESOURCE = b"""<DescribeStackResourceResponse xmlns="http://cloudformation.amazonaws.com/doc/2010-05-15/">
+  <DescribeStackResourceResult>
+    <StackResourceDetail>
+      <LogicalResourceId>F</LogicalResourceId>
+      <PhysicalResourceId>f</PhysicalResourceId>
+      <ResourceType>AWS::Lambda::Function</ResourceType>
+      <LastUpdatedTimestamp>2026-11-01T00:00:00.000Z</LastUpdatedTimestamp>
+      <ResourceStatus>CREATE_COMPLETE</ResourceStatus>
+    </StackResourceDetail>
+  </DescribeStackResourceResult>
+</DescribeStackResourceResponse>
+"""
+
+
 class Recorder:
     """A server that answers AWS IoT's requests and those of a stack, and remembers what it was asked."""
 
@@ -76,7 +91,7 @@ class Recorder:
 
     def record(self, method, path, body):
         if path == "/":
-            return b"<R><PhysicalResourceId>f</PhysicalResourceId></R>"
+            return STACK_RESOURCE
         if path.endswith("/invocations"):
             self.events.append(json.loads(body))
             return b"{}"
