@@ -39,8 +39,9 @@ LAMBDA_CPU := $(if $(filter x86_64-%,$(LAMBDA_TARGET)),haswell,neoverse-n1)
 build: ## Build what ships, once: every test uses these binaries
 	cargo build --release --locked --target $(LAMBDA_TARGET) \
 	  --config 'build.rustflags=["-C","target-cpu=$(LAMBDA_CPU)"]' $(addprefix -p ,$(FUNCTIONS))
-	cargo build --release --locked -p fleetwarden
-	cp -u $(addprefix target/$(LAMBDA_TARGET)/release/,$(FUNCTIONS)) target/release/
+	cargo build --profile cli --locked -p fleetwarden
+	mkdir -p target/release
+	cp -u $(addprefix target/$(LAMBDA_TARGET)/release/,$(FUNCTIONS)) target/cli/fleetwarden target/release/
 
 .PHONY: test
 test: ## Run every test, lint and check, but for the browser's and SAM's
