@@ -268,9 +268,10 @@ mod tests {
         let example = example.take_while(|line| line.is_empty() || line.starts_with("    "));
         let example = example.map(|line| line.get(4..).unwrap_or_default()).collect::<Vec<_>>().join("\n");
         assert!(ended(&example, true), "{example}");
-        for shipped in
-            [include_str!("../../../../../policies/deployed/policy.yaml"), include_str!("../../demo/policy.yaml")]
-        {
+        for shipped in [
+            include_str!("../../../../../policies/deployed/policy.yaml"),
+            include_str!("../../demo/policy.yaml"),
+        ] {
             assert!(ended(shipped, true), "{shipped}");
         }
     }
