@@ -313,7 +313,10 @@ async fn of_a_commands_task_each_check_is_told_apart() {
     insta::assert_json_snapshot!(told);
     let hostile = crate::setup::with(asked, "/request/command", "../x");
     let error = deliver(&service, &hostile).await.unwrap_err();
-    assert!(error.is_permanent() && error.to_string().contains("is not the id of a mitigation task"), "{error}");
+    assert!(
+        error.is_permanent() && error.to_string().contains("is not the id of a mitigation task"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
