@@ -186,11 +186,14 @@ class Lambda:
         before = self.log.stat().st_size
         answer = self.client.invoke(FunctionName=function, Payload=event.read_bytes())["Payload"].read().decode()
         until = time.monotonic() + LOG_SECONDS
-        while not counted(log := self.log.read_bytes()[before:].decode()) and time.monotonic() < until:
-            if event.stem.startswith("invoke-"):
-                break
+        while not counted(log := self.lines(before)) and time.monotonic() < until:
             time.sleep(0.05)
         return parsed(answer), log
+
+    def lines(self, before):
+        """The log since a place, without a line that is still being written."""
+        written, newline, _ = self.log.read_bytes()[before:].rpartition(b"\n")
+        return (written + newline).decode()
 
 
 def counted(log):
