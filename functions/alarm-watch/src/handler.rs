@@ -15,7 +15,7 @@ use crate::AlarmWatch;
 use crate::MOST_HOURS;
 
 const NAME: &str = "alarm-watch";
-/// What is left of an invocation when it stops comparing, in milliseconds: enough for the snapshot and the alerts. Of a
+/// What is left of an invocation when it stops comparing: enough for the snapshot and the alerts. Of a
 /// short one it is a quarter.
 const MARGIN: Duration = Duration::from_secs(30);
 
@@ -38,16 +38,8 @@ impl AlarmWatch {
     pub async fn handle(&self, event: Value, context: &Context) -> Result<Value, Error> {
         let request: Request = invocation::wish(event, "{\"hours\": 24}")?;
         let outcome = self.run_once(request, context).await;
-        let failed = u64::from(outcome.is_err());
         (self.emit)(
-            &metrics::invocation::Invocation {
-                function: NAME,
-                at: self.clock.now(),
-                records: 1,
-                failed,
-                parked: 0,
-            }
-            .line(),
+            &metrics::invocation::Invocation::of_one(NAME, self.clock.now(), outcome.is_err()).line(),
         );
         outcome
     }

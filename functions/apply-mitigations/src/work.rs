@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::invocation;
 use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable;
@@ -172,13 +173,12 @@ pub(crate) enum Why {
     Changed(String),
 }
 
-/// What is left of an invocation for all that comes after a look at the service, in milliseconds.
-const MARGIN_MS: i64 = 5_000;
+/// What is left of an invocation for all that comes after a look at the service.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// For how long the service may be asked, until a deadline.
 pub(crate) fn time_left(deadline: Millis, now: Millis) -> Duration {
-    let left = deadline.0.saturating_sub(MARGIN_MS).saturating_sub(now.0);
-    Duration::from_millis(u64::try_from(left).unwrap_or_default())
+    invocation::time_left(now, deadline, MARGIN)
 }
 
 impl Why {

@@ -15,6 +15,7 @@ mod suppressions;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::invocation;
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::report::AuditReport;
@@ -42,8 +43,7 @@ pub(crate) async fn report(
     deadline: Millis,
 ) -> Result<Box<RawValue>, Failure> {
     let now = service.clock.now();
-    let left = Duration::from_millis(u64::try_from(deadline.0.saturating_sub(now.0)).unwrap_or_default());
-    let sources = Sources::new(service, ledger, left.saturating_sub(WRITING));
+    let sources = Sources::new(service, ledger, invocation::time_left(now, deadline, WRITING));
     let (task_id, task) = sources.audit(command).await?;
     let mut report = sources.begin(task_id, &task, now);
     let place = (report.account.as_str(), report.region.as_str());

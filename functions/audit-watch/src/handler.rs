@@ -69,16 +69,8 @@ impl Handler {
         let LambdaEvent { payload, context } = event;
         let event: Event = invocation::wish(payload, "{\"dryRun\": true}")?;
         let done = self.run(event, &context).await;
-        let failed = u64::from(done.is_err());
         (self.emit)(
-            &metrics::invocation::Invocation {
-                function: FUNCTION,
-                at: self.clock.now(),
-                records: 1,
-                failed,
-                parked: 0,
-            }
-            .line(),
+            &metrics::invocation::Invocation::of_one(FUNCTION, self.clock.now(), done.is_err()).line(),
         );
         done
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
+use fleetwarden_aws::invocation;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
@@ -38,8 +39,7 @@ pub(crate) async fn report(
     deadline: Millis,
 ) -> Result<Box<RawValue>, Failure> {
     let now = service.clock.now();
-    let left = Duration::from_millis(u64::try_from(deadline.0.saturating_sub(now.0)).unwrap_or_default());
-    let sources = Sources::new(service, left.saturating_sub(WRITING));
+    let sources = Sources::new(service, invocation::time_left(now, deadline, WRITING));
     let hours = command.input.get("hours").and_then(serde_json::Value::as_i64).unwrap_or(HOURS);
     let mut report = AlarmReport {
         account: service.account.clone(),

@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::MlModelStatus;
 
 const NAME: &str = "ml-model-status";
-/// What is left of an invocation when it stops asking, in milliseconds: enough for the snapshot and the alerts. Of a short
+/// What is left of an invocation when it stops asking: enough for the snapshot and the alerts. Of a short
 /// one it is a quarter.
 const MARGIN: Duration = Duration::from_secs(45);
 
@@ -35,16 +35,8 @@ impl MlModelStatus {
     pub async fn handle(&self, event: Value, context: &Context) -> Result<Value, Error> {
         let request: Request = invocation::wish(event, "{}")?;
         let outcome = self.run_once(request, context).await;
-        let failed = u64::from(outcome.is_err());
         (self.emit)(
-            &metrics::invocation::Invocation {
-                function: NAME,
-                at: self.clock.now(),
-                records: 1,
-                failed,
-                parked: 0,
-            }
-            .line(),
+            &metrics::invocation::Invocation::of_one(NAME, self.clock.now(), outcome.is_err()).line(),
         );
         outcome
     }

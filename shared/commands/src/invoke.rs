@@ -58,10 +58,10 @@ impl Commands {
             Ok(command) => {
                 let Command { operation, dry_run, .. } = &command;
                 tracing::info!(command = operation.name, command.dry_run = dry_run, "a command came");
-                let left = left(deadline, now);
+                let left = invocation::time_left(now, deadline, MARGIN);
                 // On the heap, so that who waits for many commands has a small stack.
                 let run = Box::pin(run(command, deadline));
-                let outcome = tokio::time::timeout(left.saturating_sub(MARGIN), run).await;
+                let outcome = tokio::time::timeout(left, run).await;
                 outcome.unwrap_or_else(|_| Err(Failure::out_of_time()))
             }
             Err(failure) => Err(failure),
@@ -69,22 +69,9 @@ impl Commands {
         if let Err(failure) = &outcome {
             tracing::warn!(error.name = failure.name(), error = %failure, "the command failed");
         }
-        let failed = u64::from(outcome.is_err());
         telemetry::emit(
-            &metrics::invocation::Invocation {
-                function: self.function,
-                at: now,
-                records: 1,
-                failed,
-                parked: 0,
-            }
-            .line(),
+            &metrics::invocation::Invocation::of_one(self.function, now, outcome.is_err()).line(),
         );
         outcome
     }
-}
-
-/// How long it is until a moment.
-pub(crate) fn left(deadline: Millis, now: Millis) -> Duration {
-    Duration::from_millis(u64::try_from(deadline.0.saturating_sub(now.0)).unwrap_or_default())
 }

@@ -21,7 +21,12 @@ pub struct Invocation<'f> {
     pub parked: u64,
 }
 
-impl Invocation<'_> {
+impl<'f> Invocation<'f> {
+    /// Of an invocation that takes no batch: it is its own record, and nothing of it is parked.
+    pub const fn of_one(function: &'f str, at: Millis, is_failed: bool) -> Self {
+        Self { function, at, records: 1, failed: is_failed as u64, parked: 0 }
+    }
+
     /// The metric line.
     pub fn line(&self) -> String {
         line(self)
