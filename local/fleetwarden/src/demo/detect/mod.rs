@@ -37,7 +37,7 @@ pub(crate) async fn run(stack: &Stack, figures: &Path, limit: Duration) -> Resul
     note("fleetwarden: asking after the models, for what was not heard, and for the report");
     let models = invoke(stack, "MlModelStatusFunctionName", &json!({})).await?;
     let watch = invoke(stack, "AlarmWatchFunctionName", &json!({ "hours": 4 })).await?;
-    quiet::quiet(stack, &inbox, &mut alerts, limit).await?;
+    quiet::quiet(stack, &inbox, &mut alerts, (quiet::Until::NothingDue, limit)).await?;
     let events = stack.defender.events(played.from_ms, clock::now_ms()).await?;
     let records = stack.cloud().alarm_records(stack.output("FindingsLogGroupName")?).await?;
     let pages = AlarmPages::ask(stack).await?;

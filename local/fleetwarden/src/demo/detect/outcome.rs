@@ -182,16 +182,13 @@ impl Observed {
         faults.unless(incidents.len() == many.len(), format!("alerts of incidents: {}", titles(&incidents)));
         let in_quarantine = self.quarantined.intersection(storm).count();
         faults.unless(in_quarantine == 0, format!("{in_quarantine} of them are quarantined"));
-        let (left, single): (Vec<&Alert>, Vec<&Alert>) = self
+        let single: Vec<&Alert> = self
             .alerts
             .iter()
             .filter(|alert| alert.kind == "alarm-raised" || alert.kind == "alarm-flapping")
             .filter(|alert| storm.iter().any(|thing| alert.names(thing)))
-            .partition(|alert| many.iter().any(|(of, _)| self.is_left_in_alarm(alert, of)));
+            .collect();
         faults.unless(single.is_empty(), format!("alerts of single devices: {}", titles(&single)));
-        let titles_left: BTreeSet<&str> = left.iter().map(|alert| alert.title.as_str()).collect();
-        faults
-            .unless(titles_left.len() == left.len(), format!("more than one alert each: {}", titles(&left)));
         let of_incidents: BTreeSet<&str> =
             self.records.iter().filter_map(|record| record.incident.as_deref()).collect();
         faults
@@ -201,28 +198,13 @@ impl Observed {
         Scenario {
             name: "a backend incident",
             happened: format!(
-                "{} of {} devices lose their connections; in alarm: {}; one alert each, none of them quarantined{}",
+                "{} of {} devices lose their connections; in alarm: {}; one alert each, none of them quarantined",
                 storm.len(),
                 self.cast.things,
-                counts.join(", "),
-                match left.len() {
-                    0 => String::new(),
-                    1 => "; 1 alert of what was still in alarm when it was over".to_owned(),
-                    more => format!("; {more} alerts of what was still in alarm when it was over"),
-                }
+                counts.join(", ")
             ),
             faults: faults.0,
         }
-    }
-
-    /// Whether an alert is of a device whose alarm on that behavior has not ended: some go offline by themselves, and a
-    /// device without datapoints stays in alarm. When the incident is over, the policy decides on each of them.
-    fn is_left_in_alarm(&self, alert: &Alert, (profile, behavior): &(&str, &str)) -> bool {
-        let of = |event: &&Event| {
-            event.profile == *profile && event.behavior == *behavior && alert.names(&event.thing)
-        };
-        let last = self.events.iter().filter(of).last();
-        alert.names(behavior) && last.is_some_and(|last| last.kind == IN_ALARM)
     }
 
     fn flapping(&self) -> Scenario {
@@ -407,9 +389,7 @@ mod tests {
             events.push(event(&format!("c{n}"), IN_ALARM, "c", (RULES, "BatteryLevel")));
             events.push(event(&format!("c{n}"), CLEARED, "c", (RULES, "BatteryLevel")));
         }
-        for kind in [IN_ALARM, CLEARED] {
-            events.extend(storm.iter().map(|thing| event(thing, kind, thing, (RULES, "Disconnects"))));
-        }
+        events.extend(storm.iter().map(|thing| event(thing, IN_ALARM, thing, (RULES, "Disconnects"))));
         let record = |event: &Event| Record {
             violation_id: event.violation.clone(),
             event: event.kind.clone(),
@@ -422,7 +402,7 @@ mod tests {
         });
         let watch = json!({
             "alarmsUnheard": 0, "alarmsUndelivered": 0, "alarmsGone": 0, "looksRefused": 0, "complete": true,
-            "events": events.len(),
+            "events": 70,
         });
         Observed {
             quarantined: BTreeSet::from(["a".to_owned()]),
@@ -492,26 +472,6 @@ mod tests {
         of("all is heard", &|seen| seen.records.push(seen.records[0].clone()));
         of("all is heard", &|seen| seen.watch["alarmsUnheard"] = json!(1));
         of("all is heard", &|seen| seen.watch["complete"] = json!(false));
-    }
-
-    #[test]
-    fn what_is_left_in_alarm_when_the_incident_is_over_is_alerted_once() {
-        let alert = || alert("alarm-raised", "high", "`s1` is in alarm: `Disconnects`", "");
-        let left = |seen: &mut Observed| {
-            seen.events.retain(|event| event.thing != "s1" || event.kind != CLEARED);
-            seen.records.retain(|record| record.violation_id != "s1" || record.event != CLEARED);
-            seen.watch["events"] = json!(seen.events.len());
-        };
-        let found = faults(|seen| {
-            left(seen);
-            seen.alerts.push(alert());
-        });
-        assert_eq!(found, [""; 0]);
-        let found = faults(|seen| {
-            left(seen);
-            seen.alerts.extend([alert(), alert()]);
-        });
-        assert!(found.iter().any(|fault| fault.contains("more than one alert each")), "{found:?}");
     }
 
     #[test]

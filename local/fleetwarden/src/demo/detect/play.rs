@@ -5,7 +5,7 @@
 
 use super::clock::{self, LEAD, STEP, TRAINING, now_ms};
 use super::inbox::{Alert, Inbox};
-use super::quiet::quiet;
+use super::quiet::{Until, quiet};
 use crate::output::note;
 use crate::stack::Stack;
 use anyhow::{Context as _, Result, bail};
@@ -76,7 +76,7 @@ pub(super) async fn play(
     if ahead_ms < i64::try_from(LEAD.as_millis())? - AHEAD_MS {
         bail!("the endpoint's clock is only {ahead_ms} ms behind");
     }
-    quiet(stack, inbox, alerts, limit).await?;
+    quiet(stack, inbox, alerts, (Until::Decided, limit)).await?;
     note("fleetwarden: a device is taken over, one sends too much, and a battery runs low");
     let taken = defender.begin(&json!({ "kind": "compromised", "thingNames": [cast.compromised] })).await?;
     let loud = json!({
@@ -89,7 +89,7 @@ pub(super) async fn play(
     });
     defender.begin(&flap).await?;
     steps(stack, inbox, alerts, TO_ALARM, "a device is taken over").await?;
-    quiet(stack, inbox, alerts, limit).await?;
+    quiet(stack, inbox, alerts, (Until::Decided, limit)).await?;
     steps(stack, inbox, alerts, TURNS, "the battery flaps").await?;
     let storm = json!({
         "kind": "reconnect-storm", "share": 1, "thingNames": cast.storm, "forSeconds": STEP.as_secs(),
@@ -97,12 +97,12 @@ pub(super) async fn play(
     defender.begin(&storm).await?;
     note(format!("fleetwarden: {} devices lose their connections", cast.storm.len()));
     steps(stack, inbox, alerts, 2, "connections are lost").await?;
-    quiet(stack, inbox, alerts, limit).await?;
+    quiet(stack, inbox, alerts, (Until::Decided, limit)).await?;
     let quarantined = defender.members(QUARANTINE).await?;
     defender.end(taken).await?;
     defender.end(loud).await?;
     steps(stack, inbox, alerts, TO_CALM, "all is calm").await?;
-    quiet(stack, inbox, alerts, limit).await?;
+    quiet(stack, inbox, alerts, (Until::Decided, limit)).await?;
     Ok(Played { cast, from_ms, quarantined })
 }
 

@@ -12,12 +12,22 @@ const EVERY: Duration = Duration::from_millis(500);
 /// Between two queues a message is in none: empty counts only when it lasts.
 const LASTS: Duration = Duration::from_secs(2);
 
+/// What is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// That every alarm is decided on.
+    Decided,
+    /// That nothing is left which is due by now. What is still in alarm when an incident is over settles for ten minutes:
+    /// some devices go offline by themselves, and an alarm without datapoints does not clear.
+    NothingDue,
+}
+
 /// Waits, and reads the alerts meanwhile.
 pub(super) async fn quiet(
     stack: &Stack,
     inbox: &Inbox,
     alerts: &mut Vec<Alert>,
-    limit: Duration,
+    (until, limit): (Until, Duration),
 ) -> Result<()> {
     let spinner = waiting("");
     let started = Instant::now();
@@ -27,8 +37,8 @@ pub(super) async fn quiet(
         let mut total = 0;
         for name in QUEUES {
             let depth = stack.cloud().depth(stack.queue(name)?).await?;
-            total += depth.total();
             let (now, later) = (depth.visible + depth.in_flight, depth.delayed);
+            total += now + if until == Until::Decided { later } else { 0 };
             waits.push(format!("{} {now} now, {later} later", name.to_lowercase()));
         }
         spinner.set_message(waits.join("; "));
