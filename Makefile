@@ -14,6 +14,7 @@ CARGO_DENY := 0.20.2
 UV := 0.13.9
 FUNCTIONS := $(notdir $(wildcard functions/*))
 FINDINGS ?= 1200
+SEEDS ?= 1000
 
 export PATH := $(CURDIR)/$(TOOLS)/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
@@ -65,6 +66,11 @@ $(BROWSER)/installed: tests/browser/package-lock.json | $(VENV)/installed
 	cd $(BROWSER) && TMPDIR=$(CURDIR)/$(BROWSER)/chromium AWS_EXECUTION_ENV=AWS_Lambda_nodejs24.x \
 	  $(CURDIR)/$(VENV)/bin/node --eval 'import("@sparticuz/chromium").then((own) => own.default.executablePath())'
 	touch $@
+
+.PHONY: sim
+sim: ## Simulate the stack with faults: SEEDS=10000 of them, or SEED=7 with its trace
+	cargo build --locked -p fleetwarden-simulation
+	target/debug/fleetwarden-simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
 .PHONY: bench
 bench: build $(VENV)/installed ## Measure speed and size

@@ -5,8 +5,19 @@ use std::sync::Arc;
 use aws_lambda_events::sqs::SqsBatchResponse;
 use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Pace;
+use fleetwarden_aws::clients::Shared;
+use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::policy;
+use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::settings;
+use fleetwarden_aws::settings::Common;
+use fleetwarden_aws::settings::required;
+use fleetwarden_aws::telemetry;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::alarm::AlarmMitigationMessage;
@@ -34,6 +45,32 @@ struct Kind {
 }
 
 impl ApplyMitigations {
+    /// From the environment that the template sets.
+    ///
+    /// # Errors
+    /// The first setting that is missing, or what is wrong with the policy.
+    pub async fn from_env() -> Result<Self, Error> {
+        let (aws, common, clock) = (Shared::from_env()?, Common::from_env()?, Clock::system());
+        let ledger = Ledger::new(aws.dynamodb(), common.ledger_table);
+        let alerts = Alerts::new(aws.sns(), common.alert_topic, ledger.clone(), clock.clone());
+        let parking = Queue::new(aws.sqs(), common.dead_letter_queue);
+        let policy = policy::load_with_windows(&alerts).await?;
+        // One record at a time: the account has ten calls a second for this, and ten tasks at once.
+        let consumer = Consumer { function: "apply-mitigations", parking, clock, parallel: 1 };
+        let services = Services {
+            account: common.account,
+            region: common.region,
+            iot: aws.iot(),
+            registry: aws.registry(Pace::Patient),
+            queue: Queue::new(aws.sqs(), required("MITIGATION_QUEUE_URL")?),
+            follow_up_seconds: settings::seconds("FOLLOW_UP_SECONDS", 60)?,
+            emit: telemetry::emit,
+            ledger,
+            alerts,
+        };
+        Ok(Self::new(services, policy, consumer))
+    }
+
     /// The function with all that it needs from outside.
     pub fn new(services: Services, policy: Policy, consumer: Consumer) -> Self {
         let policy = Arc::new(policy);

@@ -9,12 +9,16 @@ use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::settings::Common;
+use fleetwarden_aws::settings::required;
+use fleetwarden_aws::telemetry;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::api::notification::AuditEnded;
 use fleetwarden_core::api::notification::Notification;
@@ -86,6 +90,26 @@ impl From<Error> for Failure {
 }
 
 impl Handler {
+    /// From the environment that the template sets.
+    ///
+    /// # Errors
+    /// The first setting that is missing.
+    pub fn from_env() -> Result<Self, Error> {
+        let (aws, common, clock) = (Shared::from_env()?, Common::from_env()?, Clock::system());
+        let ledger = Ledger::new(aws.dynamodb(), common.ledger_table);
+        Ok(Self {
+            checks: Queue::new(aws.sqs(), required("CHECK_QUEUE_URL")?),
+            iot: aws.iot_api(),
+            parking: Queue::new(aws.sqs(), common.dead_letter_queue),
+            alerts: Alerts::new(aws.sns(), common.alert_topic, ledger.clone(), clock.clone()),
+            account: common.account,
+            region: common.region,
+            emit: telemetry::emit,
+            ledger,
+            clock,
+        })
+    }
+
     /// Handles an SNS event.
     ///
     /// # Errors

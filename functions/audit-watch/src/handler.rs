@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
+use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::pace::Pace;
+use fleetwarden_aws::settings::Common;
+use fleetwarden_aws::settings::required;
+use fleetwarden_aws::telemetry;
 use fleetwarden_aws::topic::Topic;
 use fleetwarden_core::metrics;
 use lambda_runtime::Context;
@@ -18,6 +22,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::read::DESCRIBE_LIMIT;
 use crate::watch::Watch;
 
 const FUNCTION: &str = "audit-watch";
@@ -60,6 +65,27 @@ struct Event {
 }
 
 impl Handler {
+    /// From the environment that the template sets.
+    ///
+    /// # Errors
+    /// The first setting that is missing.
+    pub fn from_env() -> Result<Self, Error> {
+        let (aws, common, clock) = (Shared::from_env()?, Common::from_env()?, Clock::system());
+        let ledger = Ledger::new(aws.dynamodb(), common.ledger_table);
+        Ok(Self {
+            topic: Topic::new(aws.sns(), required("AUDIT_TOPIC_ARN")?),
+            iot: aws.iot_api(),
+            pace: Pace::from_env()?,
+            alerts: Alerts::new(aws.sns(), common.alert_topic, ledger.clone(), clock.clone()),
+            account: common.account,
+            region: common.region,
+            describe_limit: DESCRIBE_LIMIT,
+            emit: telemetry::emit,
+            ledger,
+            clock,
+        })
+    }
+
     /// Handles one invocation and returns what it saw.
     ///
     /// # Errors

@@ -9,10 +9,14 @@ use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::settings::Common;
+use fleetwarden_aws::settings::required;
+use fleetwarden_aws::telemetry;
 use fleetwarden_core::message::Export;
 use fleetwarden_core::message::ExportMessage;
 use fleetwarden_core::message::alarm_record::AlarmExportMessage;
@@ -66,6 +70,26 @@ fn is_alarm(body: &str) -> Result<bool, Error> {
 }
 
 impl Handler {
+    /// From the environment that the template sets.
+    ///
+    /// # Errors
+    /// The first setting that is missing.
+    pub fn from_env() -> Result<Self, Error> {
+        let (aws, common, clock) = (Shared::from_env()?, Common::from_env()?, Clock::system());
+        let log_group = required("FINDINGS_LOG_GROUP")?;
+        let ledger = Ledger::new(aws.dynamodb(), common.ledger_table);
+        Ok(Self {
+            account: common.account,
+            log: FindingsLog::new(aws.logs(), log_group, ledger.clone(), clock.clone()),
+            archive: Archive::new(aws.s3(), required("ARCHIVE_BUCKET")?),
+            alerts: Alerts::new(aws.sns(), common.alert_topic, ledger.clone(), clock.clone()),
+            parking: Queue::new(aws.sqs(), common.dead_letter_queue),
+            emit: telemetry::emit,
+            ledger,
+            clock,
+        })
+    }
+
     /// Handles an SQS event.
     ///
     /// # Errors

@@ -2,17 +2,18 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::io::Read as _;
 use std::io::Write as _;
 use std::time::Duration;
 
 use flate2::Compression;
 use flate2::GzBuilder;
+use flate2::read::GzDecoder;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::archive;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
-use futures_util::future;
 use serde_json::value::RawValue;
 
 use crate::log::FindingsLog;
@@ -27,7 +28,10 @@ pub(crate) struct Page<'m> {
 }
 
 impl Page<'_> {
-    /// Writes the page to the log and to the archive, side by side: neither waits for the other.
+    /// Writes the page to the archive and then to the log.
+    ///
+    /// A page can come with other decisions: if triage dies before it has recorded the page, it decides again, perhaps
+    /// under another policy or after a later audit. What was archived first stays and is what the log gets.
     pub(crate) async fn export(
         &self,
         log: &FindingsLog,
@@ -41,10 +45,16 @@ impl Page<'_> {
         let object = gzip(&lines).map_err(|source| Error::Disk { what: "compressing a page", source })?;
         let key = archive::findings_key(self.audit, self.check, self.number, self.part);
         let stream = self.stream();
-        let logged = log.write(&stream, &lines, time_out);
-        let archived = to.put(&key, "application/gzip", object);
-        let (logged, archived) = future::join(logged, archived).await;
-        Error::of_both(logged, archived)
+        if to.put_new(&key, "application/gzip", object).await? {
+            return log.write(&stream, &lines, time_out).await;
+        }
+        let archived = to.read(&key).await?;
+        let archived =
+            archived.ok_or_else(|| Error::Later(format!("{key} is in the archive and cannot be read")))?;
+        let text =
+            gunzip(&archived).map_err(|source| Error::Disk { what: "reading an archived page", source })?;
+        let lines: Vec<Cow<'_, str>> = text.lines().map(Cow::from).collect();
+        log.write(&stream, &lines, time_out).await
     }
 
     /// The page's own log stream. Its parts can hold neither `:` nor `*`, which CloudWatch Logs does not take.
@@ -75,10 +85,15 @@ pub(crate) fn gzip(lines: &[Cow<'_, str>]) -> io::Result<Vec<u8>> {
     gzip.finish()
 }
 
+fn gunzip(object: &[u8]) -> io::Result<String> {
+    let mut text = String::new();
+    GzDecoder::new(object).read_to_string(&mut text)?;
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Read as _;
 
     #[test]
     fn an_object_is_its_lines_and_the_same_bytes_again() {
@@ -86,9 +101,7 @@ mod tests {
         let object = gzip(&lines).unwrap();
         assert_eq!(object, gzip(&lines).unwrap());
         assert_eq!(object[4..8], [0; 4], "the header's time");
-        let mut text = String::new();
-        flate2::read::GzDecoder::new(object.as_slice()).read_to_string(&mut text).unwrap();
-        assert_eq!(text, "{\"a\":\"ä\"}\n{}\n");
+        assert_eq!(gunzip(&object).unwrap(), "{\"a\":\"ä\"}\n{}\n");
     }
 
     #[test]

@@ -9,13 +9,18 @@ use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::batch::Consumer;
+use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::pace::Pace;
+use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::settings::Common;
+use fleetwarden_aws::settings::required;
+use fleetwarden_aws::telemetry;
 use fleetwarden_core::metrics;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
@@ -73,6 +78,30 @@ struct Event {
 }
 
 impl Handler {
+    /// From the environment that the template sets.
+    ///
+    /// # Errors
+    /// The first setting that is missing, or what is wrong with the policy.
+    pub async fn from_env() -> Result<Self, Error> {
+        let (aws, common, clock) = (Shared::from_env()?, Common::from_env()?, Clock::system());
+        let ledger = Ledger::new(aws.dynamodb(), common.ledger_table);
+        let alerts = Alerts::new(aws.sns(), common.alert_topic, ledger.clone(), clock.clone());
+        Ok(Self {
+            iot: aws.iot_api(),
+            pace: Pace::from_env()?,
+            policy: policy::load(&alerts).await?,
+            archive: Archive::new(aws.s3(), required("ARCHIVE_BUCKET")?),
+            queue: Queue::new(aws.sqs(), required("REVIEW_QUEUE_URL")?),
+            parking: Queue::new(aws.sqs(), common.dead_letter_queue),
+            account: common.account,
+            region: common.region,
+            emit: telemetry::emit,
+            ledger,
+            alerts,
+            clock,
+        })
+    }
+
     /// Handles one invocation and returns the answer of its review, or the failed records of its batch.
     ///
     /// # Errors

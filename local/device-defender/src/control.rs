@@ -14,8 +14,10 @@ use crate::audits::Status;
 use crate::checks::{Check, Kind};
 use crate::detect;
 use crate::faults::Fault;
+use crate::findings::Finding;
 use crate::fleet::examine::Entry;
 use crate::fleet::things::{Made, Thing};
+use crate::mitigation::{Outcome, Task};
 use crate::operations;
 use crate::suppressions::{Expiry, Suppression};
 use crate::uri;
@@ -132,6 +134,7 @@ fn calls(world: &World) -> Value {
                 "taskStatus": task.status.name(),
                 "target": task.target,
                 "findings": task.findings.len(),
+                "outcomes": outcomes(world, task),
                 "statistics": task.statistics(),
             })
         })
@@ -160,6 +163,20 @@ fn calls(world: &World) -> Value {
         described.insert("effects".to_owned(), effects);
     }
     described
+}
+
+/// The findings that a task has dealt with, and what became of each.
+fn outcomes(world: &World, task: &Task) -> Vec<Value> {
+    let of = |(finding, outcome): (&Finding, &Outcome)| {
+        let outcome = match outcome {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed(..) => "failed",
+            Outcome::Skipped => "skipped",
+            Outcome::Canceled => "canceled",
+        };
+        json!({ "findingId": finding.id(world.seed()), "outcome": outcome })
+    };
+    task.findings.iter().zip(&task.outcomes).map(of).collect()
 }
 
 fn order_faults(world: &mut World, body: &[u8]) -> Reply {

@@ -1,12 +1,13 @@
 //! The archive: the S3 bucket that keeps findings and histories.
 //!
-//! Every key is made from what the object is about, so that writing it again replaces it with itself.
+//! Every key is made from what the object is about: writing it again replaces it with itself, or finds it there.
 
 use std::ops::Range;
 use std::path::Path;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::DisplayErrorContext;
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
@@ -42,6 +43,19 @@ impl Archive {
     /// If the bucket does not take it.
     pub async fn put(&self, key: &str, content_type: &'static str, body: Vec<u8>) -> Result<(), Error> {
         self.put_stream(key, content_type, body.into()).await
+    }
+
+    /// Writes an object unless there is one with this key. Says whether it did.
+    ///
+    /// # Errors
+    /// If the bucket does not take it.
+    pub async fn put_new(&self, key: &str, content_type: &'static str, body: Vec<u8>) -> Result<bool, Error> {
+        let put = self.s3.put_object().bucket(&self.bucket).key(key).content_type(content_type);
+        match put.body(body.into()).if_none_match("*").send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("PreconditionFailed") => Ok(false),
+            Err(error) => Err(Error::aws("PutObject", key)(error)),
+        }
     }
 
     /// Writes a file's content as an object, without holding it in memory.

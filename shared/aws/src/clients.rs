@@ -44,6 +44,10 @@ impl Shared {
     /// The first variable that is missing: `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`; or a
     /// certificate file that cannot be read (`AWS_CA_BUNDLE`).
     pub fn from_env() -> Result<Self, SettingsError> {
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(of_test) = crate::testing::environment::clients() {
+            return Ok(of_test);
+        }
         Ok(Self::with_http_client(
             required("AWS_REGION")?,
             Credentials::new(
@@ -75,6 +79,14 @@ impl Shared {
             .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
             .http_client(http);
         Self(config.build())
+    }
+
+    /// The same clients by another clock than the machine's.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn on(self, clock: crate::clock::Clock) -> Self {
+        let time = crate::testing::environment::Time(clock);
+        Self(self.0.into_builder().time_source(time).build())
     }
 
     /// A client of AWS IoT, Device Defender included.

@@ -13,6 +13,10 @@ pub struct Clock(Arc<dyn Fn() -> Millis + Send + Sync>);
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
+        #[cfg(any(test, feature = "testing"))]
+        if let Some(of_test) = crate::testing::environment::clock() {
+            return of_test;
+        }
         Self::new(|| {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             Millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

@@ -126,6 +126,10 @@ pub fn nonce() -> String {
 }
 
 fn random() -> u64 {
+    #[cfg(any(test, feature = "testing"))]
+    if let Some(of_test) = crate::testing::environment::random() {
+        return of_test;
+    }
     RandomState::new().hash_one(())
 }
 

@@ -40,6 +40,10 @@ pub fn required(name: &'static str) -> Result<String, SettingsError> {
 
 /// A variable that may be set. One set to nothing counts as not set.
 pub fn optional(name: &'static str) -> Option<String> {
+    #[cfg(any(test, feature = "testing"))]
+    if crate::testing::environment::is_set() {
+        return crate::testing::environment::variable(name);
+    }
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => Some(value),
         Ok(_) | Err(VarError::NotPresent | VarError::NotUnicode(_)) => None,

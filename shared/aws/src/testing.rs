@@ -4,6 +4,7 @@
 //! way, as retries, time-outs and error codes, is as in Lambda.
 
 pub mod cloud;
+pub mod environment;
 pub mod gate;
 mod logs;
 pub mod queues;
@@ -129,7 +130,7 @@ pub fn clients(answer: impl Fn(Call) -> Answer + Clone + Send + Sync + 'static) 
 }
 
 /// Clients whose every call a function answers in its own time.
-fn connect<A>(answer: impl Fn(Call) -> A + Clone + Send + Sync + 'static) -> Shared
+pub fn connect<A>(answer: impl Fn(Call) -> A + Clone + Send + Sync + 'static) -> Shared
 where
     A: Future<Output = Answer> + Send + 'static,
 {

@@ -38,7 +38,7 @@ pub const START: Millis = Millis(1_795_392_000_000);
 pub struct Cloud(Arc<Mutex<State>>);
 
 struct State {
-    now: Millis,
+    time: Time,
     calls: Vec<Call>,
     gate: Gate,
     table: Table,
@@ -47,18 +47,35 @@ struct State {
     objects: BTreeMap<String, Vec<u8>>,
 }
 
+/// What the cloud's time is.
+enum Time {
+    /// It stands until somebody lets it pass.
+    Still(Millis),
+    /// Somebody else's.
+    Of(Clock),
+}
+
 impl Default for Cloud {
     fn default() -> Self {
+        Self::at(Time::Still(START))
+    }
+}
+
+impl Cloud {
+    /// A cloud whose time is that of a clock.
+    pub fn on(clock: Clock) -> Self {
+        Self::at(Time::Of(clock))
+    }
+
+    fn at(time: Time) -> Self {
         let (calls, gate) = (Vec::new(), Gate::default());
         let table = INDEXES
             .iter()
             .fold(Table::default(), |table, index| table.with_index(index.name, index.hash, index.range));
         let (streams, queues, objects) = (Streams::new(), Queues::default(), BTreeMap::new());
-        Self(Arc::new(Mutex::new(State { now: START, calls, gate, table, streams, queues, objects })))
+        Self(Arc::new(Mutex::new(State { time, calls, gate, table, streams, queues, objects })))
     }
-}
 
-impl Cloud {
     /// Clients of this cloud.
     pub fn clients(&self) -> Shared {
         let cloud = self.clone();
@@ -83,13 +100,14 @@ impl Cloud {
     /// The cloud's clock.
     pub fn clock(&self) -> Clock {
         let cloud = self.clone();
-        Clock::new(move || cloud.state().now)
+        Clock::new(move || cloud.state().now())
     }
 
-    /// Lets time pass.
+    /// Lets time pass, if it is the cloud's own.
     pub fn pass_seconds(&self, seconds: i64) {
-        let mut state = self.state();
-        state.now = state.now.plus_seconds(seconds);
+        if let Time::Still(now) = &mut self.state().time {
+            *now = now.plus_seconds(seconds);
+        }
     }
 
     /// The calls of an operation so far; those of S3 by their method alone, those of all by nothing.
@@ -157,6 +175,16 @@ impl Cloud {
         self.state().objects.keys().cloned().collect()
     }
 
+    /// The content of an object in S3.
+    pub fn object(&self, path: &str) -> Option<Vec<u8>> {
+        self.state().objects.get(path).cloned()
+    }
+
+    /// All log streams, by name.
+    pub fn streams(&self) -> BTreeMap<String, Stream> {
+        self.state().streams.clone()
+    }
+
     /// A log stream by its name.
     pub fn stream(&self, name: &str) -> Option<Stream> {
         self.state().streams.get(name).cloned()
@@ -178,7 +206,7 @@ impl Cloud {
 
     pub(super) fn with_queues<T>(&self, change: impl FnOnce(&mut Queues, Millis) -> T) -> T {
         let mut state = self.state();
-        let now = state.now;
+        let now = state.now();
         change(&mut state.queues, now)
     }
 
@@ -195,11 +223,19 @@ impl From<dynamodb_table::Answer> for Answer {
 }
 
 impl State {
+    fn now(&self) -> Millis {
+        match &self.time {
+            Time::Still(now) => *now,
+            Time::Of(clock) => clock.now(),
+        }
+    }
+
     fn effect(&mut self, call: &Call) -> Answer {
+        let now = self.now();
         let (body, operation) = (call.json(), call.operation.as_str());
-        let table = self.table.answer(operation, &body, self.now.0).map(Answer::from);
-        let streams = table.or_else(|| logs::answer(&mut self.streams, operation, &body, self.now));
-        let queues = streams.or_else(|| self.queues.answer(operation, &body, self.now));
+        let table = self.table.answer(operation, &body, now.0).map(Answer::from);
+        let streams = table.or_else(|| logs::answer(&mut self.streams, operation, &body, now));
+        let queues = streams.or_else(|| self.queues.answer(operation, &body, now));
         queues.unwrap_or_else(|| self.other(call))
     }
 
@@ -216,6 +252,11 @@ impl State {
     fn object(&mut self, operation: &str, call: &Call) -> Answer {
         match operation.split_once(' ') {
             Some(("PUT", path)) => {
+                let is_for_new = call.headers.iter().any(|(name, _)| name == "if-none-match");
+                if is_for_new && self.objects.contains_key(path) {
+                    let body = "<Error><Code>PreconditionFailed</Code></Error>";
+                    return Answer::error(412, "PreconditionFailed", body);
+                }
                 self.objects.insert(path.to_owned(), call.bytes.clone());
                 Answer::ok("")
             }

@@ -36,8 +36,10 @@ pub struct Message {
     pub body: String,
     /// How often it has been received.
     pub receives: u32,
-    sent_at: Millis,
-    visible_at: Millis,
+    /// When it was sent.
+    pub sent_at: Millis,
+    /// When it can be received.
+    pub visible_at: Millis,
     attributes: Value,
 }
 
@@ -116,6 +118,49 @@ impl Cloud {
         })
     }
 
+    /// Puts a message on a queue, as a service sends it.
+    pub fn send_to(&self, queue: &str, body: &str) -> String {
+        self.with_queues(|queues, now| queues.add(queue, &json!({ "MessageBody": body }), now))
+    }
+
+    /// The queues on which there are messages.
+    pub fn queues(&self) -> Vec<String> {
+        self.with_queues(|queues, _| {
+            queues.waiting.iter().filter(|(_, all)| !all.is_empty()).map(|(queue, _)| queue.clone()).collect()
+        })
+    }
+
+    /// Receives the messages with these ids, whether they are hidden or not, and hides them.
+    pub fn receive_these(&self, queue: &str, ids: &[String], visibility_seconds: i64) -> Vec<Message> {
+        self.with_queues(|queues, now| {
+            let received = queues.on(queue).iter_mut().filter(|message| ids.contains(&message.id));
+            let received = received.map(|message| {
+                message.receives += 1;
+                message.visible_at = now.plus_seconds(visibility_seconds);
+                message.clone()
+            });
+            received.collect()
+        })
+    }
+
+    /// Shows a hidden message again at a moment, if that is sooner: a queue hands out at least once.
+    pub fn reveal(&self, queue: &str, id: &str, at: Millis) {
+        self.with_queues(|queues, _| {
+            for message in queues.on(queue).iter_mut().filter(|message| message.id == id) {
+                message.visible_at = message.visible_at.min(at);
+            }
+        });
+    }
+
+    /// Moves what is visible and was received too often to the dead-letter queue.
+    pub fn bury(&self, queue: &str, dead_letters: &str, max_receives: u32) {
+        self.with_queues(|queues, now| {
+            let is_dead = |m: &mut Message| m.visible_at <= now && m.receives >= max_receives;
+            let mut dead: Vec<Message> = queues.on(queue).extract_if(.., is_dead).collect();
+            queues.on(dead_letters).append(&mut dead);
+        });
+    }
+
     /// Deletes a message.
     pub fn delete(&self, queue: &str, id: &str) {
         self.with_queues(|queues, _| queues.on(queue).retain(|message| message.id != id));
@@ -143,11 +188,7 @@ impl Cloud {
         function: impl AsyncFnOnce(SqsEvent) -> Result<SqsBatchResponse, E>,
     ) -> usize {
         let Source { queue, dead_letters, max_receives, visibility_seconds, batch } = source;
-        self.with_queues(|queues, now| {
-            let is_dead = |m: &mut Message| m.visible_at <= now && m.receives >= max_receives;
-            let mut dead: Vec<Message> = queues.on(queue).extract_if(.., is_dead).collect();
-            queues.on(dead_letters).append(&mut dead);
-        });
+        self.bury(queue, dead_letters, max_receives);
         let received = self.receive(queue, batch, visibility_seconds);
         if received.is_empty() {
             return 0;

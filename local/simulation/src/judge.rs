@@ -1,0 +1,465 @@
+//! Whether the promises held, by what is on all sides when a run has ended: Device Defender's own audits, findings, tasks and
+//! suppressions; the findings log; the archive; the ledger; the queues; the alerts. None of this is code of the product.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
+use fleetwarden_core::timestamp::Millis;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::policies;
+use crate::workload::Played;
+use crate::world::World;
+
+/// What the judge found.
+#[derive(Debug, Default)]
+pub(crate) struct Judged {
+    pub(crate) violations: Vec<String>,
+    pub(crate) findings: u64,
+    pub(crate) mitigated: u64,
+}
+
+/// A finding of an audit, by the ids of both.
+type Id = (String, String);
+/// The records of the findings log, each with the time at which its stream began.
+type Records = BTreeMap<Id, Vec<(Value, Millis)>>;
+
+/// Judges a run.
+pub(crate) fn judge(world: &World, played: &Played) -> Judged {
+    let mut judge = Judge { world, played, judged: Judged::default() };
+    judge.everything_ended();
+    let records = judge.records();
+    judge.each_finding_is_exported_once(&records);
+    judge.the_archive_has_the_same(&records);
+    judge.mitigation_is_as_decided(&records);
+    judge.what_was_decided_took_place(&records);
+    judge.tallies_agree(&records);
+    judge.history_is_true(&records);
+    judge.observe_changes_nothing();
+    judge.no_claim_is_left();
+    judge.alerts_are_raised_once();
+    judge.judged
+}
+
+struct Judge<'a> {
+    world: &'a World,
+    played: &'a Played,
+    judged: Judged,
+}
+
+fn text<'v>(value: &'v Value, path: &str) -> &'v str {
+    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn list<'v>(value: &'v Value, path: &str) -> impl Iterator<Item = &'v Value> {
+    value.pointer(path).and_then(Value::as_array).into_iter().flatten()
+}
+
+/// A resource as one text, whatever the order of its members.
+fn identifier(resource: &Value) -> String {
+    resource.to_string()
+}
+
+/// Whether a finding was decided on so, and for real.
+fn is_decided(record: &Value, outcome: &str) -> bool {
+    text(record, "/decision/outcome") == outcome && text(record, "/decision/mode") == "enforce"
+}
+
+/// An audit's look at a check, from its start until its record was written.
+struct Span {
+    audit: String,
+    check: String,
+    started: i64,
+    handled: i64,
+    /// What was found, each with its status.
+    findings: Vec<(String, String)>,
+}
+
+impl Span {
+    /// Whether another audit of the check began before this one was handled, and was not handled before it began.
+    fn overlaps(&self, all: &BTreeMap<Id, Self>) -> bool {
+        all.values()
+            .filter(|other| other.check == self.check && other.audit != self.audit)
+            .any(|other| other.started <= self.handled && other.handled >= self.started)
+    }
+}
+
+impl Judge<'_> {
+    fn unless(&mut self, holds: bool, violation: impl FnOnce() -> String) {
+        if !holds {
+            self.judged.violations.push(violation());
+        }
+    }
+
+    /// Nothing waits for ever, and nothing stays parked that was moved back when all was well.
+    fn everything_ended(&mut self) {
+        let queues = self.world.cloud.queues();
+        self.unless(self.played.is_quiet, || format!("work is still under way; messages are on {queues:?}"));
+        for queue in queues.iter().filter(|queue| queue.starts_with("dead-")) {
+            let parked: Vec<String> = self
+                .world
+                .cloud
+                .waiting(queue)
+                .into_iter()
+                .map(|message| message.body.chars().take(300).collect())
+                .collect();
+            self.unless(false, || {
+                format!("parked on {queue} although nothing was wrong with it: {parked:?}")
+            });
+        }
+    }
+
+    /// The records in the findings log, by audit and finding.
+    fn records(&self) -> Records {
+        let mut records: Records = BTreeMap::new();
+        for stream in self.world.cloud.streams().values() {
+            for event in &stream.events {
+                let event: Value = serde_json::from_str(event).unwrap_or_default();
+                if event["kind"] == "finding" {
+                    let id = (text(&event, "/taskId").to_owned(), text(&event, "/findingId").to_owned());
+                    records.entry(id).or_default().push((event, stream.created));
+                }
+            }
+        }
+        records
+    }
+
+    /// All findings of an audit, as Device Defender has them.
+    fn findings(&mut self, task: &str) -> Vec<Value> {
+        let mut findings = Vec::new();
+        let mut token = Value::Null;
+        loop {
+            let mut body = json!({"taskId": task, "maxResults": 250});
+            if !token.is_null() {
+                body["nextToken"] = token;
+            }
+            let mut page = match self.world.ask("POST", "/audit/findings", "", &body) {
+                Ok(page) => page,
+                Err(refused) => {
+                    self.judged.violations.push(format!("the judge cannot list: {refused}"));
+                    return findings;
+                }
+            };
+            findings.extend(page["findings"].as_array().cloned().unwrap_or_default());
+            token = page["nextToken"].take();
+            if token.is_null() {
+                return findings;
+            }
+        }
+    }
+
+    /// The looks at checks, by audit and check.
+    fn spans(&self, records: &Records) -> BTreeMap<Id, Span> {
+        let mut spans: BTreeMap<Id, Span> = BTreeMap::new();
+        for ((audit, _), of) in records {
+            for (record, _) in of {
+                let check = text(record, "/check").to_owned();
+                let span = spans.entry((audit.clone(), check.clone())).or_insert_with(|| {
+                    let run = self.world.cloud.item(&format!("audit#{audit}"), &format!("check#{check}"));
+                    let handled = run.and_then(|run| run.get("done_at")?.as_i64()).unwrap_or(i64::MAX);
+                    let started = record["auditStartedAt"].as_i64().unwrap_or_default();
+                    Span { audit: audit.clone(), check, started, handled, findings: Vec::new() }
+                });
+                let resource = identifier(&record["resource"]["resourceIdentifier"]);
+                let key = format!("{resource} {}", text(record, "/reasonCode"));
+                span.findings.push((key, text(record, "/status").to_owned()));
+            }
+        }
+        spans
+    }
+
+    fn each_finding_is_exported_once(&mut self, records: &Records) {
+        let mut expected = BTreeSet::new();
+        for (task, _) in &self.played.audits {
+            let described =
+                self.world.ask("GET", &format!("/audit/tasks/{task}"), "", &Value::Null).unwrap_or_default();
+            if described["taskStatus"] != "COMPLETED" {
+                continue;
+            }
+            for finding in self.findings(task) {
+                let id = (task.clone(), text(&finding, "/findingId").to_owned());
+                let count = records.get(&id).map_or(0, Vec::len);
+                self.unless(count == 1, || {
+                    format!(
+                        "finding {} of audit {task} ({}) is in the log {count} times",
+                        id.1,
+                        text(&finding, "/checkName")
+                    )
+                });
+                expected.insert(id);
+            }
+        }
+        self.judged.findings = records.len() as u64;
+        for id in records.keys().filter(|id| !expected.contains(*id)) {
+            let described = self
+                .world
+                .ask("GET", &format!("/audit/tasks/{}", id.0), "", &Value::Null)
+                .unwrap_or_default();
+            self.unless(described["taskStatus"] == "CANCELED", || {
+                format!("a finding that no audit has is in the log: {id:?}")
+            });
+        }
+    }
+
+    /// The archive and the log have the same records.
+    fn the_archive_has_the_same(&mut self, records: &Records) {
+        let mut archived: BTreeMap<Id, Value> = BTreeMap::new();
+        for path in self.world.cloud.objects().into_iter().filter(|path| path.starts_with("/findings/")) {
+            let object = self.world.cloud.object(&path).unwrap_or_default();
+            let mut lines = String::new();
+            let read = GzDecoder::new(object.as_slice()).read_to_string(&mut lines);
+            self.unless(read.is_ok(), || format!("{path} cannot be read: {read:?}"));
+            for line in lines.lines() {
+                let record: Value = serde_json::from_str(line).unwrap_or_default();
+                let id = (text(&record, "/taskId").to_owned(), text(&record, "/findingId").to_owned());
+                let before = archived.insert(id, record);
+                self.unless(before.is_none(), || format!("{path}: twice in the archive: {before:?}"));
+            }
+        }
+        for (id, of) in records {
+            let there = archived.remove(id);
+            self.unless(there.as_ref() == of.first().map(|(record, _)| record), || {
+                format!("{id:?} differs: the log has {:?} and the archive {there:?}", of.first())
+            });
+        }
+        for id in archived.keys() {
+            self.unless(false, || format!("{id:?} is in the archive and not in the log"));
+        }
+    }
+
+    fn mitigation_is_as_decided(&mut self, records: &Records) {
+        let calls = self.world.ask("GET", "/_control/calls", "", &Value::Null).unwrap_or_default();
+        let mut tasks_of: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for task in list(&calls, "/mitigationTasks") {
+            let id = text(task, "/taskId");
+            let ended = self.world.cloud.item(&format!("mitigation#{id}"), "task");
+            let state =
+                ended.as_ref().and_then(|task| task.get("state")?.as_str()).unwrap_or_default().to_owned();
+            let wanted: &[&str] = match text(task, "/taskStatus") {
+                "COMPLETED" => &["completed"],
+                "FAILED" => &["failed"],
+                "CANCELED" => &["canceled"],
+                _ => &[],
+            };
+            self.unless(wanted.contains(&state.as_str()), || {
+                format!(
+                    "task {id} is {} at the service and '{state}' in the ledger",
+                    text(task, "/taskStatus")
+                )
+            });
+            for of in
+                list(task, "/outcomes").filter(|of| ["succeeded", "failed"].contains(&text(of, "/outcome")))
+            {
+                tasks_of.entry(text(of, "/findingId").to_owned()).or_default().push(id.to_owned());
+            }
+        }
+        self.judged.mitigated = tasks_of.len() as u64;
+        let decisions: BTreeMap<&str, &Value> =
+            records.iter().map(|(id, of)| (id.1.as_str(), &of[0].0)).collect();
+        for (finding, tasks) in &tasks_of {
+            self.unless(tasks.len() == 1, || {
+                format!("finding {finding} is mitigated by {} tasks: {tasks:?}", tasks.len())
+            });
+            let record = decisions.get(finding.as_str()).copied();
+            let is_decided = record.is_some_and(|record| is_decided(record, "mitigate"));
+            self.unless(is_decided, || {
+                format!(
+                    "finding {finding} is mitigated and was decided otherwise: {:?}",
+                    record.map(|record| &record["decision"])
+                )
+            });
+            let is_protected = record.is_some_and(|record| self.is_protected(record));
+            self.unless(!is_protected, || format!("finding {finding} is protected and was mitigated"));
+        }
+    }
+
+    /// Whether every policy of the run protects a resource by its id.
+    fn is_protected(&self, record: &Value) -> bool {
+        let resource = text(record, "/decision/resource");
+        self.played.policies.iter().all(|policy| {
+            let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+            let pattern = text(&policy, "/protect/resources/0");
+            pattern.strip_suffix('*').is_some_and(|start| !start.is_empty() && resource.starts_with(start))
+        })
+    }
+
+    /// Each finding that is to be mitigated has a task in the ledger that has ended one way or the other.
+    fn what_was_decided_took_place(&mut self, records: &Records) {
+        let tasks: Vec<_> =
+            self.world.cloud.items("mitigation#").into_iter().filter(|((_, sk), _)| sk == "task").collect();
+        let mut covered: BTreeSet<(String, String)> = BTreeSet::new();
+        for ((pk, _), task) in &tasks {
+            let of = |name: &str| task.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let state = of("state");
+            self.unless(!["claimed", "held", "started"].contains(&state.as_str()), || {
+                format!("{pk} is still {state}")
+            });
+            let (audit, check) = (of("audit_task_id"), of("check"));
+            let target: Value = serde_json::from_str(&of("target")).unwrap_or_default();
+            let target = &target[check.as_str()];
+            if target.get("wholeCheck").is_some() {
+                covered.insert((audit.clone(), check.clone()));
+            }
+            for finding in list(target, "/findings") {
+                covered.insert((audit.clone(), text(finding, "/findingId").to_owned()));
+            }
+        }
+        let created: BTreeSet<(String, String)> = self
+            .world
+            .state()
+            .created
+            .iter()
+            .map(|of| (text(of, "/checkName").to_owned(), identifier(&of["resourceIdentifier"])))
+            .collect();
+        let mut suppressed = BTreeSet::new();
+        for ((audit, finding), of) in records {
+            let record = &of[0].0;
+            let check = text(record, "/check").to_owned();
+            let resource = identifier(&record["resource"]["resourceIdentifier"]);
+            if is_decided(record, "suppress") {
+                suppressed.insert((check.clone(), resource.clone()));
+            }
+            if self.played.is_overtaken(audit, &check) {
+                continue;
+            }
+            if is_decided(record, "mitigate") {
+                let is_covered = covered.contains(&(audit.clone(), finding.clone()))
+                    || covered.contains(&(audit.clone(), check.clone()));
+                self.unless(is_covered, || {
+                    format!("finding {finding} of {audit} was to be mitigated, and no task knows it")
+                });
+            }
+            // What another policy decides, or what cannot be suppressed, is left to the next audit.
+            let may_differ = self.played.policies.len() > 1 || resource.contains("cognito");
+            if is_decided(record, "suppress") && !may_differ {
+                self.unless(created.contains(&(check.clone(), resource.clone())), || {
+                    format!(
+                        "finding {finding} of {audit} ({check}) was to be suppressed and is not: {resource}"
+                    )
+                });
+            }
+        }
+        for made in created.difference(&suppressed) {
+            self.unless(false, || format!("a suppression was made that nothing decided: {made:?}"));
+        }
+    }
+
+    /// The counts of a check's record are those of its findings. If triage dies and another audit or another policy comes
+    /// before it goes on, a page is decided on again, and its first records stay: see docs/reliability.md.
+    fn tallies_agree(&mut self, records: &Records) {
+        let spans = self.spans(records);
+        let mut counts: BTreeMap<(String, String), BTreeMap<&str, u64>> = BTreeMap::new();
+        for ((audit, _), of) in records {
+            let record = &of[0].0;
+            let of = counts.entry((audit.clone(), text(record, "/check").to_owned())).or_default();
+            let mut count = |name: &'static str, is: bool| *of.entry(name).or_default() += u64::from(is);
+            let is_suppressed = record["suppressed"] == true;
+            count("suppressed", is_suppressed);
+            count("nonCompliant", !is_suppressed);
+            count("new", !is_suppressed && text(record, "/status") == "new");
+            count("returned", !is_suppressed && text(record, "/status") == "returned");
+            let outcome = text(record, "/decision/outcome");
+            count("suppress", outcome == "suppress");
+            count("mitigate", outcome == "mitigate");
+            count("reported", outcome == "report");
+        }
+        for ((audit, check), expected) in counts {
+            let overlaps =
+                spans.get(&(audit.clone(), check.clone())).is_none_or(|span| span.overlaps(&spans));
+            if overlaps || self.played.policies.len() > 1 {
+                continue;
+            }
+            let item = self.world.cloud.item(&format!("audit#{audit}"), &format!("check#{check}"));
+            let tally = item.as_ref().and_then(|item| item.get("tally")?.as_str()).unwrap_or_default();
+            let tally: Value = serde_json::from_str(tally).unwrap_or_default();
+            let found: BTreeMap<&str, u64> = expected
+                .keys()
+                .map(|name| {
+                    let of = tally.as_object().into_iter().flat_map(|of| of.values());
+                    (*name, of.filter_map(|of| of[name].as_u64()).sum())
+                })
+                .collect();
+            self.unless(found == expected, || {
+                format!("{check} of {audit} counts {found:?}; its findings are {expected:?}")
+            });
+        }
+    }
+
+    /// New, known and returned agree with what was found before, where audits of a check did not overlap.
+    fn history_is_true(&mut self, records: &Records) {
+        let spans = self.spans(records);
+        let mut checks: BTreeMap<&str, Vec<&Span>> = BTreeMap::new();
+        for span in spans.values() {
+            checks.entry(&span.check).or_default().push(span);
+        }
+        for (check, mut audits) in checks {
+            audits.sort_by_key(|span| span.started);
+            let known = audits.iter().map(|span| span.audit.as_str());
+            // What an audit saw that has no records of the check is not known.
+            if !known.eq(self.played.audits_of(check).iter().map(String::as_str)) {
+                continue;
+            }
+            let mut seen: BTreeSet<&str> = BTreeSet::new();
+            let mut before: BTreeSet<&str> = BTreeSet::new();
+            for audit in audits {
+                if audit.overlaps(&spans) {
+                    break;
+                }
+                for (key, status) in &audit.findings {
+                    let expected = match () {
+                        () if before.contains(key.as_str()) => "known",
+                        () if seen.contains(key.as_str()) => "returned",
+                        () => "new",
+                    };
+                    self.unless(status == expected, || {
+                        format!("{check} of {}: {key} is {status} and should be {expected}", audit.audit)
+                    });
+                }
+                before = audit.findings.iter().map(|(key, _)| key.as_str()).collect();
+                seen.extend(&before);
+            }
+        }
+    }
+
+    fn observe_changes_nothing(&mut self) {
+        if self.played.policies.iter().any(|policy| policies::enforces(policy)) {
+            return;
+        }
+        let state = self.world.ask("GET", "/_control/state", "", &Value::Null).unwrap_or_default();
+        let changes = (state["fleet"]["changes"].as_u64(), state["suppressions"].as_u64());
+        let own = (Some(self.played.moves), Some(0));
+        self.unless(changes.0 <= own.0 && changes.1 == own.1, || {
+            format!("in observe, changes and suppressions: {changes:?}, of which people made {own:?}")
+        });
+        self.unless(self.judged.mitigated == 0, || "in observe, mitigation tasks were started".to_owned());
+    }
+
+    fn no_claim_is_left(&mut self) {
+        let now = self.world.now();
+        for ((pk, sk), item) in self.world.cloud.items("") {
+            let lease = item.get("lease_until").and_then(Value::as_i64);
+            let blocks = item.get("state").and_then(Value::as_str) == Some("running") && lease > Some(now.0);
+            self.unless(!blocks, || format!("{pk} {sk} is claimed for ever: {lease:?}"));
+        }
+    }
+
+    /// An alert comes again only if its publication may have been lost.
+    fn alerts_are_raised_once(&mut self) {
+        let mut times: BTreeMap<String, u64> = BTreeMap::new();
+        let (alerts, faults) = {
+            let state = self.world.state();
+            (state.alerts.clone(), state.faults.values().sum::<u64>())
+        };
+        for alert in &alerts {
+            self.unless(!text(alert, "/id").is_empty(), || format!("an alert without an id: {alert}"));
+            *times.entry(text(alert, "/id").to_owned()).or_default() += 1;
+        }
+        let repeated: u64 = times.values().map(|times| times - 1).sum();
+        self.unless(repeated <= faults, || {
+            format!("{repeated} alerts were raised again, although only {faults} faults struck")
+        });
+    }
+}

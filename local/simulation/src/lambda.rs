@@ -1,0 +1,369 @@
+//! Lambda: environments that start, are used again and die; queues that wake functions; events that are tried again.
+
+use std::cell::Cell;
+use std::cell::OnceCell;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetwarden_aws::testing::environment::Environment;
+use fleetwarden_aws::testing::environment::Parts;
+use fleetwarden_aws::testing::queues;
+use fleetwarden_aws::testing::queues::Message;
+use fleetwarden_core::timestamp::Millis;
+use futures_util::future::Either;
+use futures_util::future::select;
+use lambda_runtime::Context;
+use serde_json::Value;
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio::task::spawn_local;
+use tokio::time::sleep;
+
+use crate::functions;
+use crate::functions::Handler;
+use crate::stack;
+use crate::stack::Function;
+use crate::stack::MAX_RECEIVES;
+use crate::stack::RETRIES;
+use crate::stack::Source;
+use crate::stack::Trigger;
+use crate::world::World;
+
+/// How long a worker may poll before it looks again although nothing has changed: Device Defender tells nobody when an
+/// audit ends.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Lambda with the functions of the stack.
+pub(crate) struct Lambda {
+    world: Arc<World>,
+    policy: RefCell<Rc<Vec<u8>>>,
+    /// Environments that wait for work, by function.
+    idle: RefCell<BTreeMap<&'static str, Vec<Rc<Instance>>>>,
+    /// Invocations under way, by function.
+    running: RefCell<BTreeMap<&'static str, usize>>,
+    /// Asynchronous events, to be handled from a moment on.
+    events: RefCell<Vec<Pending>>,
+    /// Invocations whose processes were killed.
+    pub(crate) kills: Cell<u64>,
+    pub(crate) invocations: Cell<u64>,
+    /// The events that Lambda gave up, by dead-letter queue: what it puts there is no message of the function's own.
+    pub(crate) given_up: RefCell<Vec<(&'static Function, Value)>>,
+}
+
+/// One environment of a function.
+struct Instance {
+    number: u64,
+    environment: Environment,
+    handler: OnceCell<Handler>,
+    end: Arc<Notify>,
+    policy: Rc<Vec<u8>>,
+}
+
+/// An asynchronous event.
+struct Pending {
+    at: Millis,
+    function: &'static Function,
+    event: Value,
+    tries: usize,
+}
+
+/// How an invocation ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    Answered(Value),
+    Failed(String),
+    Killed,
+}
+
+impl Lambda {
+    pub(crate) fn new(world: Arc<World>, policy: String) -> Rc<Self> {
+        Rc::new(Self {
+            world,
+            policy: RefCell::new(Rc::new(policy.into_bytes())),
+            idle: RefCell::default(),
+            running: RefCell::default(),
+            events: RefCell::default(),
+            kills: Cell::new(0),
+            invocations: Cell::new(0),
+            given_up: RefCell::default(),
+        })
+    }
+
+    /// Deploys a policy: environments that wait are replaced, those at work end with the one before.
+    pub(crate) fn deploy(&self, policy: String) {
+        *self.policy.borrow_mut() = Rc::new(policy.into_bytes());
+        self.idle.borrow_mut().clear();
+    }
+
+    /// Has a function handle an event, again if it fails.
+    pub(crate) fn send(&self, function: &'static Function, event: Value, after: Duration) {
+        let at = self.world.now().plus(after);
+        self.events.borrow_mut().push(Pending { at, function, event, tries: 0 });
+        self.world.changed.notify_one();
+    }
+
+    /// Whether nothing is under way, nothing waits, and no message is on a queue.
+    pub(crate) fn is_quiet(&self) -> bool {
+        let is_dead = |queue: &String| queue.starts_with("dead-");
+        self.running.borrow().values().all(|count| *count == 0)
+            && self.events.borrow().is_empty()
+            && self.world.state().announcements.is_empty()
+            && !self.world.endpoint.is_busy()
+            && self.world.cloud.queues().iter().all(is_dead)
+    }
+
+    /// Gives work to functions for as long as the run lasts.
+    pub(crate) async fn work(self: Rc<Self>) {
+        loop {
+            self.world.listen();
+            self.announce();
+            self.handle_events();
+            for function in stack::FUNCTIONS {
+                if let Trigger::Queue(source) = &function.trigger {
+                    self.poll(function, source);
+                }
+            }
+            let next = self.next().max(self.world.now().plus(Duration::from_millis(1)));
+            let wait = Duration::from_millis(u64::try_from(next.0 - self.world.now().0).unwrap_or(1));
+            select(pin!(self.world.changed.notified()), pin!(sleep(wait))).await;
+            // What happens at once is seen a little later, as by a poller.
+            sleep(Duration::from_millis(self.world.draw(|rng| rng.u64(1..50)))).await;
+        }
+    }
+
+    /// When there is something to do, as far as that is known.
+    fn next(&self) -> Millis {
+        let cloud = &self.world.cloud;
+        let messages = cloud.queues().into_iter().filter(|queue| !queue.starts_with("dead-"));
+        let visible = messages.flat_map(|queue| cloud.waiting(&queue)).map(|message| message.visible_at);
+        let now = self.world.now();
+        // What is visible and was not taken waits for a worker, whose end is a change.
+        let visible = visible.filter(|at| *at > now);
+        let events = self.events.borrow();
+        let looks = self.world.endpoint.is_busy().then(|| now.plus(LOOK));
+        let next = visible.chain(events.iter().map(|event| event.at)).chain(looks).min();
+        next.unwrap_or_else(|| now.plus(Duration::from_hours(1)))
+    }
+
+    /// SNS delivers to `audit-notification`, sometimes twice.
+    fn announce(&self) {
+        let announcements = std::mem::take(&mut self.world.state().announcements);
+        for message in announcements {
+            let event = json!({ "Records": [{
+                "EventSource": "aws:sns",
+                "EventVersion": "1.0",
+                "EventSubscriptionArn": format!("{}:0", stack::AUDIT_TOPIC),
+                "Sns": {
+                    "Type": "Notification",
+                    "MessageId": "m",
+                    "TopicArn": stack::AUDIT_TOPIC,
+                    "Message": message,
+                    "Timestamp": self.world.now().rfc3339(),
+                    "SignatureVersion": "1",
+                    "Signature": "s",
+                    "SigningCertUrl": "https://sns.us-east-1.amazonaws.com/c.pem",
+                    "UnsubscribeUrl": "https://sns.us-east-1.amazonaws.com/u",
+                    "MessageAttributes": {},
+                },
+            }]});
+            let repeats = self.world.state().weather.repeats;
+            let (is_repeated, first, second) =
+                self.world.draw(|rng| (rng.f64() < repeats, rng.u64(1..2_000), rng.u64(1..900_000)));
+            self.send(&stack::NOTIFICATION, event.clone(), Duration::from_millis(first));
+            if is_repeated {
+                self.send(&stack::NOTIFICATION, event, Duration::from_millis(second));
+            }
+        }
+    }
+
+    fn handle_events(self: &Rc<Self>) {
+        let now = self.world.now();
+        let due: Vec<Pending> = self.events.borrow_mut().extract_if(.., |event| event.at <= now).collect();
+        for pending in due {
+            let (lambda, under_way) = (Rc::clone(self), self.under_way(pending.function));
+            spawn_local(async move {
+                lambda.handle_event(pending).await;
+                drop(under_way);
+                lambda.world.changed.notify_one();
+            });
+        }
+    }
+
+    async fn handle_event(self: &Rc<Self>, mut pending: Pending) {
+        let Pending { function, event, .. } = &pending;
+        let ended = self.invoke(function, event.clone()).await;
+        if let Ended::Answered(_) = ended {
+            return;
+        }
+        if let Some(wait) = RETRIES.get(pending.tries) {
+            pending.tries += 1;
+            pending.at = self.world.now().plus(*wait);
+            self.events.borrow_mut().push(pending);
+        } else {
+            self.world.note(&format!("{}: Lambda gives the event up", function.name));
+            self.given_up.borrow_mut().push((function, pending.event));
+        }
+    }
+
+    /// Hands out what is visible on a queue, as far as there are workers.
+    fn poll(self: &Rc<Self>, function: &'static Function, source: &'static Source) {
+        let cloud = &self.world.cloud;
+        cloud.bury(source.queue, function.dead_letters, MAX_RECEIVES);
+        while self.running(function) < source.concurrency {
+            let now = self.world.now();
+            let mut visible: Vec<String> = cloud
+                .waiting(source.queue)
+                .into_iter()
+                .filter(|message| message.visible_at <= now && message.receives < MAX_RECEIVES)
+                .map(|message| message.id)
+                .collect();
+            if visible.is_empty() {
+                return;
+            }
+            self.world.draw(|rng| {
+                rng.shuffle(&mut visible);
+                visible.truncate(rng.usize(1..=source.batch));
+            });
+            let received = cloud.receive_these(source.queue, &visible, seconds(source.visibility));
+            self.repeat(source, &visible);
+            let lambda = Rc::clone(self);
+            let under_way = self.under_way(function);
+            spawn_local(async move {
+                lambda.batch(function, source, &received).await;
+                drop(under_way);
+                lambda.world.changed.notify_one();
+            });
+        }
+    }
+
+    /// Now and then SQS hands a message out again while somebody works on it.
+    fn repeat(&self, source: &'static Source, ids: &[String]) {
+        let repeats = self.world.state().weather.repeats;
+        for id in ids {
+            let drawn =
+                self.world.draw(|rng| (rng.f64() < repeats).then(|| rng.u64(0..source.visibility.as_secs())));
+            if let Some(after) = drawn {
+                self.world.cloud.reveal(source.queue, id, self.world.now().plus(Duration::from_secs(after)));
+            }
+        }
+    }
+
+    async fn batch(self: &Rc<Self>, function: &'static Function, source: &Source, received: &[Message]) {
+        let event = serde_json::to_value(queues::event(received)).unwrap_or_default();
+        let Ended::Answered(answer) = self.invoke(function, event).await else { return };
+        let failures = answer["batchItemFailures"].as_array().into_iter().flatten();
+        let failed: BTreeSet<&str> =
+            failures.filter_map(|failure| failure["itemIdentifier"].as_str()).collect();
+        for message in received.iter().filter(|message| !failed.contains(message.id.as_str())) {
+            self.world.cloud.delete(source.queue, &message.id);
+        }
+    }
+
+    /// Invokes a function: in an environment that waits, or in a new one.
+    pub(crate) async fn invoke(self: &Rc<Self>, function: &'static Function, event: Value) -> Ended {
+        self.invocations.set(self.invocations.get() + 1);
+        let instance = self.instance(function);
+        let mut context = Context::default();
+        let deadline = self.world.now().plus(function.timeout);
+        context.deadline = u64::try_from(deadline.0).unwrap_or_default();
+        context.request_id = self.world.draw(|rng| format!("{:032x}", rng.u128(..)));
+        let ended = self.until_it_ends(function, &instance, event, context).await;
+        let what = match &ended {
+            Ended::Answered(answer) => format!("ends: {answer}"),
+            Ended::Failed(error) => format!("fails: {error}"),
+            Ended::Killed => "is killed".to_owned(),
+        };
+        self.world.note(&format!("{}/{} {what}", function.name, instance.number));
+        if matches!(ended, Ended::Killed) {
+            self.kills.set(self.kills.get() + 1);
+        } else if instance.handler.get().is_some() && Rc::ptr_eq(&instance.policy, &self.policy.borrow()) {
+            self.idle.borrow_mut().entry(function.name).or_default().push(instance);
+        }
+        ended
+    }
+
+    async fn until_it_ends(
+        &self,
+        function: &Function,
+        instance: &Instance,
+        event: Value,
+        context: Context,
+    ) -> Ended {
+        let work = pin!(instance.environment.run(async {
+            let handler = if let Some(handler) = instance.handler.get() {
+                Rc::clone(handler)
+            } else {
+                let started = functions::start(function.name).await?;
+                Rc::clone(instance.handler.get_or_init(|| started))
+            };
+            handler(event, context).await
+        }));
+        let (killed, timeout) = (pin!(instance.end.notified()), pin!(sleep(function.timeout)));
+        match select(work, select(killed, timeout)).await {
+            Either::Left((Ok(answer), _)) => Ended::Answered(answer),
+            Either::Left((Err(error), _)) => Ended::Failed(error),
+            Either::Right(_) => Ended::Killed,
+        }
+    }
+
+    fn instance(&self, function: &'static Function) -> Rc<Instance> {
+        let cold = self.world.state().weather.cold;
+        let is_cold = self.world.draw(|rng| rng.f64() < cold);
+        let waiting = self.idle.borrow_mut().get_mut(function.name).and_then(Vec::pop);
+        if let Some(instance) = waiting.filter(|_| !is_cold) {
+            return instance;
+        }
+        let (number, end) = self.world.process();
+        let policy = Rc::clone(&self.policy.borrow());
+        let mut variables: BTreeMap<&'static str, String> =
+            stack::VARIABLES.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        variables.insert("DEAD_LETTER_QUEUE_URL", function.dead_letters.to_owned());
+        variables.insert("AWS_LAMBDA_FUNCTION_NAME", function.name.to_owned());
+        let (draws, takes) = (Arc::clone(&self.world), Arc::clone(&self.world));
+        let environment = Environment::from(Parts {
+            variables,
+            policy: policy.to_vec(),
+            clients: self.world.clients(function.name, number),
+            clock: self.world.clock(),
+            random: Box::new(move || draws.draw(|rng| rng.u64(..))),
+            emit: Box::new(move |line| {
+                let line = serde_json::from_str(line).unwrap_or_default();
+                takes.state().lines.push(line);
+            }),
+        });
+        Rc::new(Instance { number, environment, handler: OnceCell::new(), end, policy })
+    }
+
+    fn running(&self, function: &Function) -> usize {
+        self.running.borrow().get(function.name).copied().unwrap_or_default()
+    }
+
+    /// Counts an invocation until it ends.
+    fn under_way(self: &Rc<Self>, function: &'static Function) -> UnderWay {
+        *self.running.borrow_mut().entry(function.name).or_default() += 1;
+        UnderWay { lambda: Rc::clone(self), function: function.name }
+    }
+}
+
+/// An invocation under way.
+struct UnderWay {
+    lambda: Rc<Lambda>,
+    function: &'static str,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(count) = self.lambda.running.borrow_mut().get_mut(self.function) {
+            *count -= 1;
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,146 @@
+//! Runs seeds, and says which promises were broken by which.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use clap::Parser;
+use fleetwarden_simulation::run;
+use indicatif::ProgressBar;
+use indicatif::ProgressStyle;
+use serde::Serialize;
+
+/// Simulate the whole stack under every order of events and every fault, from seeds.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 500)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Run this seed alone, and print its trace.
+    #[arg(long, conflicts_with_all = ["seeds", "first"])]
+    seed: Option<u64>,
+    /// Begin no further seed after so many seconds.
+    #[arg(long)]
+    within: Option<u64>,
+    /// Where the figures go.
+    #[arg(long, default_value = "target/sim/summary.json")]
+    summary: PathBuf,
+}
+
+/// The figures of all runs.
+#[derive(Debug, Default, Serialize)]
+struct Summary {
+    seeds: u64,
+    violations: u64,
+    steps: u64,
+    invocations: u64,
+    kills: u64,
+    findings: u64,
+    mitigated: u64,
+    faults: BTreeMap<&'static str, u64>,
+    /// The seeds that broke a promise.
+    failed: Vec<u64>,
+    seconds: f64,
+}
+
+/// Prints a line. Somebody who stops reading has seen enough.
+fn line(text: &str) {
+    let _ = writeln!(io::stdout(), "{text}");
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    if let Some(seed) = arguments.seed {
+        return Ok(trace(seed));
+    }
+    let began = Instant::now();
+    let summary = all(&arguments, began);
+    let summary = Summary { seconds: began.elapsed().as_secs_f64(), ..summary };
+    if let Some(folder) = arguments.summary.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let text = serde_json::to_string_pretty(&summary)? + "\n";
+    fs::write(&arguments.summary, text)
+        .with_context(|| format!("cannot write {}", arguments.summary.display()))?;
+    line(&format!(
+        "{} seeds, {} steps, {} faults, {} kills in {:.0} s: {} broke a promise",
+        summary.seeds,
+        summary.steps,
+        summary.faults.values().sum::<u64>(),
+        summary.kills,
+        summary.seconds,
+        summary.failed.len()
+    ));
+    Ok(if summary.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn trace(seed: u64) -> ExitCode {
+    let outcome = run(seed, true);
+    for text in &outcome.trace {
+        line(text);
+    }
+    line(&format!("digest {:016x}", outcome.digest));
+    for violation in &outcome.violations {
+        line(&format!("broken: {violation}"));
+    }
+    if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn all(arguments: &Arguments, began: Instant) -> Summary {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {elapsed} of about {duration}");
+    let bar =
+        ProgressBar::new(arguments.seeds).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let (next, summary) = (AtomicU64::new(0), Mutex::new(Summary::default()));
+    let within = arguments.within.map(Duration::from_secs);
+    let work = || loop {
+        let nth = next.fetch_add(1, Ordering::Relaxed);
+        if nth >= arguments.seeds || within.is_some_and(|within| began.elapsed() >= within) {
+            return;
+        }
+        let seed = arguments.first + nth;
+        let outcome = run(seed, false);
+        let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
+        summary.seeds += 1;
+        summary.steps += outcome.steps;
+        summary.invocations += outcome.invocations;
+        summary.kills += outcome.kills;
+        summary.findings += outcome.findings;
+        summary.mitigated += outcome.mitigated;
+        for (fault, times) in outcome.faults {
+            *summary.faults.entry(fault).or_default() += times;
+        }
+        if let Some(first) = outcome.violations.first() {
+            summary.violations += outcome.violations.len() as u64;
+            summary.failed.push(seed);
+            bar.suspend(|| {
+                line(&format!("seed {seed} broke {} promises, such as: {first}", outcome.violations.len()));
+                line(&format!("  make sim SEED={seed}"));
+            });
+        }
+        bar.inc(1);
+    };
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(work);
+        }
+    });
+    bar.finish_and_clear();
+    let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
+    summary.failed.sort_unstable();
+    summary
+}

@@ -1,0 +1,150 @@
+//! Policies that are drawn: every key of the language on findings comes up, most rules match some of the fleet.
+
+use fastrand::Rng;
+use fleetwarden_core::policy::Policy;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+
+/// A check with the mitigation actions that Device Defender allows for it, by the names that [`ACTIONS`] have.
+pub(crate) const CHECKS: [(&str, &[&str]); 17] = [
+    ("AUTHENTICATED_COGNITO_ROLE_OVERLY_PERMISSIVE_CHECK", &["Publish"]),
+    ("CA_CERTIFICATE_EXPIRING_CHECK", &["DeactivateCa", "Publish"]),
+    ("CA_CERTIFICATE_KEY_QUALITY_CHECK", &["DeactivateCa", "Publish"]),
+    ("CONFLICTING_CLIENT_IDS_CHECK", &["Publish"]),
+    ("DEVICE_CERTIFICATE_AGE_CHECK", &["Deactivate", "Quarantine", "Publish"]),
+    ("DEVICE_CERTIFICATE_EXPIRING_CHECK", &["Deactivate", "Quarantine", "Publish"]),
+    ("DEVICE_CERTIFICATE_KEY_QUALITY_CHECK", &["Deactivate", "Quarantine", "Publish"]),
+    ("DEVICE_CERTIFICATE_SHARED_CHECK", &["Deactivate", "Quarantine", "Publish"]),
+    (
+        "INTERMEDIATE_CA_REVOKED_FOR_ACTIVE_DEVICE_CERTIFICATES_CHECK",
+        &["Deactivate", "Quarantine", "Publish"],
+    ),
+    ("IOT_POLICY_OVERLY_PERMISSIVE_CHECK", &["BlankPolicy", "Publish"]),
+    ("IOT_POLICY_POTENTIAL_MISCONFIGURATION_CHECK", &["BlankPolicy", "Publish"]),
+    ("IOT_ROLE_ALIAS_ALLOWS_ACCESS_TO_UNUSED_SERVICES_CHECK", &["Publish"]),
+    ("IOT_ROLE_ALIAS_OVERLY_PERMISSIVE_CHECK", &["Publish"]),
+    ("LOGGING_DISABLED_CHECK", &["EnableLogging", "Publish"]),
+    ("REVOKED_CA_CERTIFICATE_STILL_ACTIVE_CHECK", &["DeactivateCa", "Publish"]),
+    ("REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK", &["Deactivate", "Quarantine", "Publish"]),
+    ("UNAUTHENTICATED_COGNITO_ROLE_OVERLY_PERMISSIVE_CHECK", &["Publish"]),
+];
+
+/// Draws a policy that can be deployed.
+pub(crate) fn draw(rng: &mut Rng) -> String {
+    loop {
+        let policy = any(rng).to_string();
+        if Policy::parse(policy.as_bytes()).is_ok() {
+            return policy;
+        }
+    }
+}
+
+/// Whether a policy lets anything be changed.
+pub(crate) fn enforces(policy: &str) -> bool {
+    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+    policy["mode"] == "enforce"
+}
+
+fn any(rng: &mut Rng) -> Value {
+    let mut rules: Vec<Value> = (0..rng.usize(1..9)).map(|nth| rule(rng, nth)).collect();
+    rng.shuffle(&mut rules);
+    let mut policy = json!({
+        "version": 1,
+        "mode": if rng.u8(..4) == 0 { "observe" } else { "enforce" },
+        "rules": rules,
+    });
+    if rng.u8(..4) == 0 {
+        let open = ["22:00-06:00", "00:00-12:00", "03:00-04:00"];
+        let zone = ["UTC", "Europe/Berlin", "America/New_York"];
+        policy["windows"] = json!({"zone": one(rng, &zone), "open": [{"hours": one(rng, &open)}]});
+    }
+    if rng.u8(..4) == 0 {
+        policy["protect"] = match rng.u8(..3) {
+            0 => json!({"groups": [one(rng, &["production", "lab", "spare", "plant"])]}),
+            1 => json!({"resources": [format!("{:x}*", rng.u8(..16))]}),
+            _ => json!({"things": [format!("device-*{}", rng.u8(..10))]}),
+        };
+    }
+    policy
+}
+
+fn one<'a>(rng: &mut Rng, of: &[&'a str]) -> &'a str {
+    of[rng.usize(..of.len())]
+}
+
+fn rule(rng: &mut Rng, nth: usize) -> Value {
+    let (check, actions) = CHECKS[rng.usize(..CHECKS.len())];
+    let mut rule = json!({"name": format!("r{nth}"), "match": conditions(rng, check)});
+    match rng.u8(..8) {
+        0..3 => rule["suppress"] = suppress(rng),
+        3..7 => {
+            let mut actions = actions.to_vec();
+            rng.shuffle(&mut actions);
+            actions.truncate(rng.usize(1..=actions.len()));
+            rule["mitigate"] = json!({"actions": actions});
+        }
+        _ if rng.bool() => rule["report"] = json!({"silent": true}),
+        _ => rule["report"] = json!({"severity": one(rng, &["critical", "high", "medium", "low"])}),
+    }
+    if rng.u8(..5) == 0 {
+        rule["except"] = conditions(rng, check);
+    }
+    if rng.u8(..8) == 0 {
+        rule["stage"] = json!("shadow");
+    }
+    rule
+}
+
+type Draw = fn(&mut Rng) -> Value;
+
+fn conditions(rng: &mut Rng, check: &str) -> Value {
+    let mut conditions = Map::new();
+    conditions.insert("check".to_owned(), json!(check));
+    let more: [(&str, Draw); 9] = [
+        ("severity", |rng| json!([one(rng, &["CRITICAL", "HIGH", "MEDIUM", "LOW"]), "CRITICAL"])),
+        ("seenAtLeast", |rng| json!(rng.u8(1..4))),
+        ("olderThan", |rng| json!(one(rng, &["1d", "3d", "30d"]))),
+        ("resource", |rng| json!(format!("*{:x}*", rng.u8(..16)))),
+        ("thing", |rng| json!(format!("device-*{}", rng.u8(..10)))),
+        ("group", |rng| json!(one(rng, &["production", "lab", "spare", "plant"]))),
+        ("reason", |_| json!("CERTIFICATE_*")),
+        ("account", |_| json!("123456789012")),
+        ("region", |rng| json!(one(rng, &["us-east-1", "us-*", "eu-west-1"]))),
+    ];
+    for (name, value) in more {
+        if rng.u8(..8) == 0 {
+            conditions.insert(name.to_owned(), value(rng));
+        }
+    }
+    Value::Object(conditions)
+}
+
+fn suppress(rng: &mut Rng) -> Value {
+    let mut suppress = json!({"reason": "simulated", "owner": "simulation"});
+    match rng.u8(..6) {
+        0 => suppress["indefinitely"] = json!(true),
+        1 => suppress["until"] = json!(one(rng, &["2026-12-01", "2027-03-31"])),
+        _ => suppress["for"] = json!(one(rng, &["1d", "7d", "90d"])),
+    }
+    suppress
+}
+
+/// Mitigation actions as `CreateMitigationAction` takes their parameters.
+pub(crate) fn actions() -> Vec<(&'static str, Value)> {
+    let role = "arn:aws:iam::123456789012:role/log";
+    vec![
+        ("Deactivate", json!({"updateDeviceCertificateParams": {"action": "DEACTIVATE"}})),
+        ("DeactivateCa", json!({"updateCACertificateParams": {"action": "DEACTIVATE"}})),
+        ("Quarantine", json!({"addThingsToThingGroupParams": {"thingGroupNames": ["quarantine"]}})),
+        ("BlankPolicy", json!({"replaceDefaultPolicyVersionParams": {"templateName": "BLANK_POLICY"}})),
+        (
+            "EnableLogging",
+            json!({"enableIoTLoggingParams": {"roleArnForLogging": role, "logLevel": "ERROR"}}),
+        ),
+        (
+            "Publish",
+            json!({"publishFindingToSnsParams": {"topicArn": "arn:aws:sns:us-east-1:123456789012:findings"}}),
+        ),
+    ]
+}

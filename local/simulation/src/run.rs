@@ -1,0 +1,106 @@
+//! One run of a seed.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use fastrand::Rng;
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+use tokio::task::spawn_local;
+
+use crate::judge;
+use crate::lambda::Lambda;
+use crate::policies;
+use crate::weather::Weather;
+use crate::workload::Played;
+use crate::workload::Workload;
+use crate::world::World;
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The promises that were broken: none if all held.
+    pub violations: Vec<String>,
+    /// The trace, if it was asked for.
+    pub trace: Vec<String>,
+    /// A number that two runs share only if they were the same.
+    pub digest: u64,
+    /// Lines of the trace: calls, deliveries, decisions of the workload.
+    pub steps: u64,
+    /// Invocations.
+    pub invocations: u64,
+    /// Invocations whose process was killed, or that ran out of time.
+    pub kills: u64,
+    /// Findings that were exported.
+    pub findings: u64,
+    /// Findings in mitigation tasks.
+    pub mitigated: u64,
+    /// The faults that struck, by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+}
+
+/// Runs a seed. Its trace is kept if `is_read`.
+///
+/// # Panics
+/// If there is no runtime: then nothing can run.
+pub fn run(seed: u64, is_read: bool) -> Outcome {
+    fastrand::seed(seed);
+    #[expect(clippy::expect_used, reason = "nothing can run without it")]
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+    LocalSet::new().block_on(&runtime, once(seed, is_read))
+}
+
+async fn once(seed: u64, is_read: bool) -> Outcome {
+    let mut rng = Rng::with_seed(seed);
+    let weather = Weather::draw(&mut rng);
+    let findings = rng.u32(5..120);
+    let policy = policies::draw(&mut rng);
+    let steps = rng.usize(2..14);
+    let world = World::new(rng, weather.clone(), findings, is_read);
+    world.note(&format!("seed {seed}: {findings} findings, {weather:?}, policy {policy}"));
+    let lambda = Lambda::new(Arc::clone(&world), policy.clone());
+    let played = Played { policies: vec![policy], ..Played::default() };
+    let mut workload = Workload { world: Arc::clone(&world), lambda: Rc::clone(&lambda), played };
+    if let Err(refused) = workload.set_up() {
+        return Outcome {
+            violations: vec![format!("the account cannot be set up: {refused}")],
+            ..Outcome::default()
+        };
+    }
+    let work = spawn_local(Rc::clone(&lambda).work());
+    workload.play(steps).await;
+    work.abort();
+    let judged = judge::judge(&world, &workload.played);
+    let mut state = world.state();
+    let mut trace = state.trace.lines.take().unwrap_or_default();
+    if is_read {
+        drop(state);
+        trace.extend(left(&world));
+        state = world.state();
+    }
+    Outcome {
+        violations: judged.violations,
+        digest: state.trace.digest(),
+        steps: state.trace.steps,
+        trace,
+        invocations: lambda.invocations.get(),
+        kills: lambda.kills.get(),
+        findings: judged.findings,
+        mitigated: judged.mitigated,
+        faults: state.faults.clone(),
+    }
+}
+
+/// What a run leaves, for who reads its trace: the ledger, the findings log, the lines of metrics and alerts.
+fn left(world: &World) -> Vec<String> {
+    let items = world.cloud.items("").into_iter().map(|((pk, sk), item)| {
+        let item = serde_json::to_string(&item).unwrap_or_default();
+        format!("ledger  {pk} {sk}  {item}")
+    });
+    let logged = world.cloud.streams().into_iter().flat_map(|(name, stream)| {
+        stream.events.into_iter().map(move |event| format!("log  {name}  {event}"))
+    });
+    let lines: Vec<String> = world.state().lines.iter().map(|line| format!("output  {line}")).collect();
+    items.chain(logged).chain(lines).collect()
+}

@@ -1,0 +1,106 @@
+//! Which faults strike the calls of a run, and how often.
+
+use std::collections::BTreeMap;
+
+use fastrand::Rng;
+
+/// What can happen to a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// The service is asked too often.
+    Throttled,
+    /// The service is broken, and nothing is done.
+    Broken,
+    /// It is done, and the answer is that the service is broken.
+    DoneButBroken,
+    /// The connection is reset before anything is done.
+    Reset,
+    /// It is done, and the connection is reset before the answer.
+    DoneButReset,
+    /// There is no answer until the client gives up.
+    Hangs,
+    /// Another transaction is at the same items.
+    Conflict,
+    /// It is done, and half of the answer arrives.
+    Torn,
+    /// The process dies before anything is done.
+    KilledBefore,
+    /// It is done, and the process dies before the answer.
+    KilledAfter,
+}
+
+impl Fault {
+    const ALL: [Self; 10] = [
+        Self::Throttled,
+        Self::Broken,
+        Self::DoneButBroken,
+        Self::Reset,
+        Self::DoneButReset,
+        Self::Hangs,
+        Self::Conflict,
+        Self::Torn,
+        Self::KilledBefore,
+        Self::KilledAfter,
+    ];
+
+    /// Its name in traces and figures.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Throttled => "throttled",
+            Self::Broken => "broken",
+            Self::DoneButBroken => "doneButBroken",
+            Self::Reset => "reset",
+            Self::DoneButReset => "doneButReset",
+            Self::Hangs => "hangs",
+            Self::Conflict => "conflict",
+            Self::Torn => "torn",
+            Self::KilledBefore => "killedBefore",
+            Self::KilledAfter => "killedAfter",
+        }
+    }
+}
+
+/// How often each thing goes wrong: the share of calls, deliveries or starts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Weather {
+    faults: BTreeMap<Fault, f64>,
+    /// A message is delivered again while it is worked on, or an event twice.
+    pub(crate) repeats: f64,
+    /// A call takes seconds.
+    pub(crate) slow: f64,
+    /// A function starts anew although an environment is there.
+    pub(crate) cold: f64,
+}
+
+impl Weather {
+    /// Draws the weather of a run: most seeds have a few kinds of fault, some none, some many.
+    pub(crate) fn draw(rng: &mut Rng) -> Self {
+        let kinds = [0.0, 0.15, 0.3, 0.6][rng.usize(..4)];
+        let mut share = |most: f64| {
+            let strikes = rng.f64() < kinds;
+            // From one in a thousand to the most, evenly on a logarithmic scale.
+            let drawn = 0.001 * (most / 0.001).powf(rng.f64());
+            if strikes { drawn } else { 0.0 }
+        };
+        let faults = Fault::ALL.into_iter().map(|fault| {
+            let most = match fault {
+                Fault::KilledBefore | Fault::KilledAfter | Fault::Hangs | Fault::Torn => 0.02,
+                _ => 0.08,
+            };
+            (fault, share(most))
+        });
+        Self { faults: faults.collect(), repeats: share(0.3), slow: share(0.1), cold: share(0.5) }
+    }
+
+    /// The fault that strikes a call, if one does.
+    pub(crate) fn strike(&self, rng: &mut Rng) -> Option<Fault> {
+        let mut drawn = rng.f64();
+        for (fault, share) in &self.faults {
+            if drawn < *share {
+                return Some(*fault);
+            }
+            drawn -= share;
+        }
+        None
+    }
+}

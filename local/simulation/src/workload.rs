@@ -1,0 +1,208 @@
+//! What happens to the stack in a run, drawn from the seed: audits, policies, people and schedules, one after the other
+//! with minutes or days in between, and at the end a time in which nothing goes wrong any more.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::lambda::Lambda;
+use crate::policies;
+use crate::policies::CHECKS;
+use crate::stack;
+use crate::stack::AUDIT_TOPIC;
+use crate::weather::Weather;
+use crate::world::World;
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/audit";
+/// How many hours a run has at most to come to an end, once nothing goes wrong any more.
+const LAST_HOURS: u32 = 24 * 9;
+
+/// What was done to the stack, for the judge.
+#[derive(Debug, Default)]
+pub(crate) struct Played {
+    /// The audits that were started, each with its checks, in order.
+    pub(crate) audits: Vec<(String, Vec<&'static str>)>,
+    /// The policies that were deployed, the first one included.
+    pub(crate) policies: Vec<String>,
+    /// How many changes people made to the fleet.
+    pub(crate) moves: u64,
+    /// Whether all came to an end in time.
+    pub(crate) is_quiet: bool,
+}
+
+impl Played {
+    /// The audits of a check, in the order of their start.
+    pub(crate) fn audits_of(&self, check: &str) -> Vec<String> {
+        self.audits
+            .iter()
+            .filter(|(_, checks)| checks.contains(&check))
+            .map(|(task, _)| task.clone())
+            .collect()
+    }
+
+    /// Whether a later audit has looked at a check.
+    pub(crate) fn is_overtaken(&self, task: &str, check: &str) -> bool {
+        self.audits_of(check).last().is_none_or(|last| last != task)
+    }
+}
+
+/// The workload of a run.
+pub(crate) struct Workload {
+    pub(crate) world: Arc<World>,
+    pub(crate) lambda: Rc<Lambda>,
+    pub(crate) played: Played,
+}
+
+impl Workload {
+    /// Sets the account up: the audit's topic and checks, and the mitigation actions.
+    ///
+    /// # Errors
+    /// What Device Defender refuses.
+    pub(crate) fn set_up(&self) -> Result<(), String> {
+        let checks: Value =
+            CHECKS.iter().map(|(check, _)| ((*check).to_owned(), json!({"enabled": true}))).collect();
+        let target = json!({"SNS": {"targetArn": AUDIT_TOPIC, "roleArn": ROLE, "enabled": true}});
+        let configuration = json!({
+            "roleArn": ROLE,
+            "auditCheckConfigurations": checks,
+            "auditNotificationTargetConfigurations": target,
+        });
+        self.world.ask("PATCH", "/audit/configuration", "", &configuration)?;
+        for (name, parameters) in policies::actions() {
+            let body = json!({"roleArn": ROLE, "actionParams": parameters});
+            self.world.ask("POST", &format!("/mitigationactions/actions/{name}"), "", &body)?;
+        }
+        Ok(())
+    }
+
+    /// Plays it to its end.
+    pub(crate) async fn play(&mut self, steps: usize) {
+        for _ in 0..steps {
+            match self.world.draw(|rng| rng.u8(..20)) {
+                0..9 => self.audit(),
+                9..11 => self.deploy(),
+                11..13 => self.review(),
+                13..15 => self.watch(),
+                15..17 => self.redrive(),
+                17 => self.cancel(),
+                _ => self.move_things(),
+            }
+            let gap = self.world.draw(|rng| match rng.u8(..12) {
+                0..3 => rng.u64(0..10),
+                3..6 => rng.u64(10..900),
+                6..9 => rng.u64(900..4 * 3_600),
+                9..11 => rng.u64(3_600..2 * 86_400),
+                _ => rng.u64(86_400..4 * 86_400),
+            });
+            sleep(Duration::from_secs(gap)).await;
+        }
+        self.world.note("nothing goes wrong any more");
+        self.world.state().weather = Weather::default();
+        self.played.is_quiet = self.end().await;
+    }
+
+    /// Lets all that is under way come to its end, and moves back what was parked.
+    async fn end(&mut self) -> bool {
+        let mut calm = 0;
+        for hour in 0..LAST_HOURS {
+            if hour % 6 == 0 {
+                self.redrive();
+                self.watch();
+            }
+            sleep(Duration::from_hours(1)).await;
+            calm = if self.lambda.is_quiet() { calm + 1 } else { 0 };
+            if calm >= 8 {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn audit(&mut self) {
+        let checks: Vec<&'static str> = self.world.draw(|rng| {
+            let mut checks: Vec<&'static str> = CHECKS.iter().map(|(check, _)| *check).collect();
+            rng.shuffle(&mut checks);
+            checks.truncate(rng.usize(1..6));
+            checks
+        });
+        match self.world.ask("POST", "/audit/tasks", "", &json!({"targetCheckNames": checks})) {
+            Ok(started) => {
+                let task = started["taskId"].as_str().unwrap_or_default().to_owned();
+                self.world.note(&format!("an audit starts: {task} {checks:?}"));
+                self.played.audits.push((task, checks));
+            }
+            Err(refused) => self.world.note(&format!("no audit starts: {refused}")),
+        }
+        self.world.changed.notify_one();
+    }
+
+    fn cancel(&self) {
+        let Some((task, _)) = self.played.audits.last() else { return };
+        let canceled = self.world.ask("PUT", &format!("/audit/tasks/{task}/cancel"), "", &Value::Null);
+        self.world.note(&format!(
+            "a person cancels {task}: {}",
+            if canceled.is_ok() { "done" } else { "too late" }
+        ));
+        self.world.changed.notify_one();
+    }
+
+    fn deploy(&mut self) {
+        let policy = self.world.draw(policies::draw);
+        self.world.note(&format!("a policy is deployed: {policy}"));
+        self.lambda.deploy(policy.clone());
+        self.played.policies.push(policy);
+    }
+
+    fn review(&self) {
+        let at = self.world.now().rfc3339();
+        let (is_scheduled, is_repeated) = self.world.draw(|rng| (rng.bool(), rng.u8(..4) == 0));
+        self.world.note("the suppressions are reviewed");
+        let event = if is_scheduled { json!({"scheduledAt": at}) } else { json!({}) };
+        self.lambda.send(&stack::REVIEW, event.clone(), Duration::ZERO);
+        if is_repeated {
+            self.lambda.send(&stack::REVIEW, event, Duration::from_secs(7));
+        }
+    }
+
+    fn watch(&self) {
+        let at = self.world.now().rfc3339();
+        self.lambda.send(&stack::AUDIT_WATCH, json!({"scheduledAt": at}), Duration::ZERO);
+    }
+
+    /// A person moves back what was parked.
+    fn redrive(&self) {
+        for function in stack::FUNCTIONS {
+            if let stack::Trigger::Queue(source) = &function.trigger {
+                let moved = self.world.cloud.redrive(function.dead_letters, source.queue);
+                if moved > 0 {
+                    self.world
+                        .note(&format!("{moved} messages are moved back from {}", function.dead_letters));
+                }
+            }
+        }
+        let given_up = std::mem::take(&mut *self.lambda.given_up.borrow_mut());
+        for (function, event) in given_up {
+            self.lambda.send(function, event, Duration::ZERO);
+        }
+        self.world.changed.notify_one();
+    }
+
+    /// A person moves things between groups.
+    fn move_things(&mut self) {
+        let (thing, group, member) = self.world.draw(|rng| {
+            let groups = ["production", "lab", "spare", "plant"];
+            (format!("device-{:07}", rng.u32(..40)), groups[rng.usize(..groups.len())], rng.bool())
+        });
+        let order = json!({"thingName": thing, "thingGroupName": group, "member": member});
+        let moved = self.world.ask("POST", "/_control/membership", "", &order);
+        self.played.moves += u64::from(moved.as_ref().is_ok_and(|moved| moved["changed"] == true));
+        self.world.note(&format!(
+            "{thing} is {} {group}: {moved:?}",
+            if member { "added to" } else { "removed from" }
+        ));
+    }
+}

@@ -1,0 +1,344 @@
+//! AWS around the functions: every call passes here, takes its time, meets the weather, and has its effect.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::future;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use device_defender::Clock as EndpointClock;
+use device_defender::DeviceDefender;
+use device_defender::FleetSpec;
+use device_defender::Request;
+use device_defender::Settings;
+use fastrand::Rng;
+use fleetwarden_aws::clients::Shared;
+use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::Call;
+use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_aws::testing::connect;
+use fleetwarden_core::timestamp::Millis;
+use serde_json::Value;
+use serde_json::json;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio::time::sleep;
+
+use crate::stack::ALERT_TOPIC;
+use crate::stack::AUDIT_TOPIC;
+use crate::trace::Trace;
+use crate::weather::Fault;
+use crate::weather::Weather;
+
+const SIGNED: &str =
+    "AWS4-HMAC-SHA256 Credential=a/20261123/us-east-1/iot/aws4_request, SignedHeaders=host, Signature=0";
+
+/// The world of a run.
+pub(crate) struct World {
+    pub(crate) cloud: Cloud,
+    pub(crate) endpoint: DeviceDefender,
+    /// Something has happened for which Lambda may have work.
+    pub(crate) changed: Notify,
+    began: Instant,
+    state: Mutex<State>,
+}
+
+/// What changes in it.
+pub(crate) struct State {
+    pub(crate) rng: Rng,
+    pub(crate) weather: Weather,
+    pub(crate) trace: Trace,
+    /// Messages for the audit topic that are still to be delivered.
+    pub(crate) announcements: Vec<String>,
+    /// The alerts that the topic has taken, in order.
+    pub(crate) alerts: Vec<Value>,
+    /// The lines of metrics and alerts that the functions have written.
+    pub(crate) lines: Vec<Value>,
+    /// The suppressions that were created, as they were asked for.
+    pub(crate) created: Vec<Value>,
+    /// Faults that have struck, by name.
+    pub(crate) faults: BTreeMap<&'static str, u64>,
+    /// The processes that have died.
+    dead: BTreeSet<u64>,
+    /// Who waits for the end of a process.
+    ends: BTreeMap<u64, Arc<Notify>>,
+    processes: u64,
+}
+
+impl World {
+    /// A world with a fleet that has so many findings.
+    pub(crate) fn new(mut rng: Rng, weather: Weather, findings: u32, is_read: bool) -> Arc<Self> {
+        let began = Instant::now();
+        let clock = clock(began);
+        let seed = rng.u64(..);
+        let settings = Settings {
+            fleet: FleetSpec { findings, seed },
+            clock: EndpointClock::manual(START.0),
+            rate_scale: Some(1.0),
+            audit_duration: Duration::from_secs(rng.u64(2..600)),
+            mitigation_duration: Duration::from_secs(rng.u64(1..300)),
+            lapsed_stay: rng.bool(),
+            ..Settings::default()
+        };
+        let state = State {
+            rng,
+            weather,
+            trace: Trace::new(is_read),
+            announcements: Vec::new(),
+            alerts: Vec::new(),
+            lines: Vec::new(),
+            created: Vec::new(),
+            faults: BTreeMap::new(),
+            dead: BTreeSet::new(),
+            ends: BTreeMap::new(),
+            processes: 0,
+        };
+        Arc::new(Self {
+            cloud: Cloud::on(clock),
+            endpoint: DeviceDefender::new(settings),
+            changed: Notify::new(),
+            began,
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Draws something.
+    pub(crate) fn draw<T>(&self, draw: impl FnOnce(&mut Rng) -> T) -> T {
+        draw(&mut self.state().rng)
+    }
+
+    pub(crate) fn clock(&self) -> Clock {
+        clock(self.began)
+    }
+
+    pub(crate) fn now(&self) -> Millis {
+        self.clock().now()
+    }
+
+    /// Adds a line to the trace.
+    pub(crate) fn note(&self, what: &str) {
+        let at = self.began.elapsed();
+        self.state().trace.add(at, what);
+    }
+
+    /// The number of a new process, and what tells of its end.
+    pub(crate) fn process(&self) -> (u64, Arc<Notify>) {
+        let mut state = self.state();
+        state.processes += 1;
+        let (number, end) = (state.processes, Arc::new(Notify::new()));
+        state.ends.insert(number, Arc::clone(&end));
+        (number, end)
+    }
+
+    /// The clients of a process of a function.
+    pub(crate) fn clients(self: &Arc<Self>, function: &'static str, process: u64) -> Shared {
+        let world = Arc::clone(self);
+        let shared = connect(move |call| Arc::clone(&world).serve(function, process, call));
+        shared.on(self.clock())
+    }
+
+    /// Answers a call of a process, after a while.
+    async fn serve(self: Arc<Self>, function: &'static str, process: u64, call: Call) -> Answer {
+        let (before, after, fault) = self.fate(&call);
+        sleep(before).await;
+        let name = brief(&call);
+        let what = fault.map_or("", Fault::name);
+        self.note(&format!("{function}/{process}  {name}  {what}"));
+        if self.state().dead.contains(&process) {
+            return future::pending().await;
+        }
+        let answer = match fault {
+            None => self.effect(call),
+            Some(Fault::Throttled) => throttled(&call),
+            Some(Fault::Broken) => Answer::broken(),
+            Some(Fault::Reset) => Answer::Reset,
+            Some(Fault::Hangs) => Answer::Never,
+            Some(Fault::Conflict) => conflict(&call),
+            Some(Fault::KilledBefore) => return self.kill(process).await,
+            Some(Fault::DoneButBroken) => {
+                self.effect(call);
+                Answer::broken()
+            }
+            Some(Fault::DoneButReset) => {
+                self.effect(call);
+                Answer::Reset
+            }
+            Some(Fault::Torn) => torn(self.effect(call)),
+            Some(Fault::KilledAfter) => {
+                self.effect(call);
+                return self.kill(process).await;
+            }
+        };
+        self.changed.notify_one();
+        sleep(after).await;
+        answer
+    }
+
+    /// How long a call is under way, there and back, and what strikes it.
+    fn fate(&self, call: &Call) -> (Duration, Duration, Option<Fault>) {
+        let mut state = self.state();
+        let State { rng, weather, faults, .. } = &mut *state;
+        let mut time = || {
+            let most = if rng.f64() < weather.slow { 4_000 } else { 20 };
+            Duration::from_millis(rng.u64(1..=most))
+        };
+        let (before, after) = (time(), time());
+        let fault = weather
+            .strike(rng)
+            .filter(|fault| *fault != Fault::Conflict || call.operation == "TransactWriteItems");
+        if let Some(fault) = fault {
+            *faults.entry(fault.name()).or_default() += 1;
+        }
+        (before, after, fault)
+    }
+
+    async fn kill(&self, process: u64) -> Answer {
+        let end = {
+            let mut state = self.state();
+            state.dead.insert(process);
+            state.ends.get(&process).cloned()
+        };
+        if let Some(end) = end {
+            end.notify_one();
+        }
+        future::pending().await
+    }
+
+    /// Does what a call asks for.
+    fn effect(&self, call: Call) -> Answer {
+        let (method, path) = call.operation.split_once(' ').unwrap_or_default();
+        if call.operation == "Publish" {
+            return self.publish(&call);
+        }
+        if method.is_empty() || is_of_bucket(&call) {
+            return self.cloud.answer(call);
+        }
+        let headers: Vec<(&str, &str)> = call.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let request = Request {
+            method,
+            path,
+            query: &call.query,
+            authorization: Some(SIGNED),
+            body: call.body.as_bytes(),
+        };
+        self.catch_up();
+        let answer = self.endpoint.answer_with_headers(&request, &headers);
+        if answer.status == 200 && path == "/audit/suppressions/create" {
+            self.state().created.push(call.json());
+        }
+        Answer::Now { status: answer.status, error: answer.error_type, body: answer.body.into_bytes() }
+    }
+
+    fn publish(&self, call: &Call) -> Answer {
+        let fields: BTreeMap<_, _> = form_urlencoded::parse(call.body.as_bytes()).into_owned().collect();
+        let message = fields.get("Message").cloned().unwrap_or_default();
+        match fields.get("TopicArn").map(String::as_str) {
+            Some(AUDIT_TOPIC) => self.state().announcements.push(message),
+            Some(ALERT_TOPIC) => {
+                let texts: Value = serde_json::from_str(&message).unwrap_or_default();
+                let alert = texts["default"].as_str().and_then(|text| serde_json::from_str(text).ok());
+                self.state().alerts.push(alert.unwrap_or(Value::Null));
+            }
+            _ => return Answer::error(404, "NotFound", "<ErrorResponse/>"),
+        }
+        Answer::ok(
+            "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>",
+        )
+    }
+
+    /// Sets the endpoint's clock to that of the world.
+    pub(crate) fn catch_up(&self) {
+        let behind = self.now().0 - self.endpoint.clock().now_ms();
+        self.endpoint.clock().advance(Duration::from_millis(u64::try_from(behind).unwrap_or_default()));
+    }
+
+    /// Takes what Device Defender has to announce.
+    pub(crate) fn listen(&self) {
+        self.catch_up();
+        for message in self.endpoint.take_messages() {
+            if message.topic_arn == AUDIT_TOPIC {
+                self.state().announcements.push(message.body);
+            }
+        }
+    }
+
+    /// Asks Device Defender, as nobody's weather can disturb.
+    ///
+    /// # Errors
+    /// What it refused.
+    pub(crate) fn ask(&self, method: &str, path: &str, query: &str, body: &Value) -> Result<Value, String> {
+        self.catch_up();
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let authorization = (!path.starts_with("/_control")).then_some(SIGNED);
+        let request = Request { method, path, query, authorization, body: text.as_bytes() };
+        loop {
+            let answer = self.endpoint.answer(&request);
+            if answer.error_type == Some("ThrottlingException") {
+                self.endpoint.clock().advance(Duration::from_secs(1));
+                continue;
+            }
+            let value = serde_json::from_str(&answer.body).unwrap_or_default();
+            let refused = || format!("{method} {path}: {}", answer.body);
+            return if answer.status == 200 { Ok(value) } else { Err(refused()) };
+        }
+    }
+}
+
+fn clock(began: Instant) -> Clock {
+    Clock::new(move || START.plus(began.elapsed()))
+}
+
+/// Whether a call goes to the bucket: S3 alone wants the hash of the body in a header.
+fn is_of_bucket(call: &Call) -> bool {
+    call.headers.iter().any(|(name, _)| name.starts_with("x-amz-content-sha256"))
+}
+
+/// A call in a trace.
+fn brief(call: &Call) -> String {
+    let body = call.json();
+    let of = ["/Key/pk/S", "/Item/pk/S", "/ExpressionAttributeValues/:pk/S", "/QueueUrl", "/logStreamName"];
+    let about = of.iter().find_map(|path| body.pointer(path)?.as_str()).unwrap_or_default();
+    format!("{} {about}", call.operation)
+}
+
+fn throttled(call: &Call) -> Answer {
+    if call.operation == "Publish" || is_of_bucket(call) {
+        return Answer::Now {
+            status: 503,
+            error: None,
+            body: b"<Error><Code>SlowDown</Code></Error>".to_vec(),
+        };
+    }
+    Answer::error(400, "ThrottlingException", json!({"message": "Rate exceeded"}))
+}
+
+fn conflict(call: &Call) -> Answer {
+    let count = call.json()["TransactItems"].as_array().map_or(1, Vec::len);
+    let reasons: Vec<Value> = (0..count)
+        .map(|nth| json!({"Code": if nth == 0 { "TransactionConflict" } else { "None" }}))
+        .collect();
+    Answer::error(
+        400,
+        "TransactionCanceledException",
+        json!({"message": "Transaction cancelled", "CancellationReasons": reasons}),
+    )
+}
+
+fn torn(answer: Answer) -> Answer {
+    match answer {
+        Answer::Now { status, error, mut body } => {
+            body.truncate(body.len() / 2);
+            Answer::Now { status, error, body }
+        }
+        other => other,
+    }
+}
