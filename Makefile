@@ -70,7 +70,7 @@ $(BROWSER)/installed: tests/browser/package-lock.json | $(VENV)/installed
 .PHONY: sim
 sim: ## Simulate the stack with faults: SEEDS=10000 of them, or SEED=7 with its trace
 	cargo build --locked -p fleetwarden-simulation
-	target/debug/fleetwarden-simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+	target/debug/fleetwarden-simulation $(if $(SEED),--seed $(SEED) $(if $(SHRINK),--shrink),--seeds $(SEEDS))
 
 .PHONY: bench
 bench: build $(VENV)/installed ## Measure speed and size

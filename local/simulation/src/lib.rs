@@ -5,7 +5,7 @@
 //! waits. A run is a [`world`] (AWS around the functions: Device Defender's endpoint, queues, ledger, bucket, logs and
 //! topics) in which [`lambda`] runs the [`functions`] of the [`stack`], a [`workload`] that is drawn from the seed,
 //! [`weather`] (which faults strike, and how often), and after it a [`judge`] that is no code of the product. What
-//! happened is a [`trace`].
+//! happened is a [`trace`]; [`shrink`] finds the least of a seed that still breaks a promise.
 
 #![expect(
     clippy::indexing_slicing,
@@ -17,6 +17,7 @@ mod judge;
 mod lambda;
 mod policies;
 mod run;
+mod shrink;
 mod stack;
 mod trace;
 mod weather;
@@ -24,4 +25,7 @@ mod workload;
 mod world;
 
 pub use run::Outcome;
+pub use run::Part;
 pub use run::run;
+pub use run::run_part;
+pub use shrink::shrink;

@@ -1,6 +1,7 @@
 //! Runs seeds, and says which promises were broken by which.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::io::Write as _;
@@ -16,7 +17,11 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use clap::Parser;
+use fleetwarden_simulation::Outcome;
+use fleetwarden_simulation::Part;
 use fleetwarden_simulation::run;
+use fleetwarden_simulation::run_part;
+use fleetwarden_simulation::shrink;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use serde::Serialize;
@@ -33,6 +38,18 @@ struct Arguments {
     /// Run this seed alone, and print its trace.
     #[arg(long, conflicts_with_all = ["seeds", "first"])]
     seed: Option<u64>,
+    /// With --seed: find the least of it that still breaks a promise, and say how to replay that.
+    #[arg(long, requires = "seed")]
+    shrink: bool,
+    /// With --seed: so many steps of its workload at most.
+    #[arg(long, requires = "seed")]
+    steps: Option<usize>,
+    /// With --seed: the first faults only, so many.
+    #[arg(long, requires = "seed")]
+    faults: Option<u64>,
+    /// With --seed: without these faults, by their numbers.
+    #[arg(long, requires = "seed", value_delimiter = ',')]
+    without: Vec<u64>,
     /// Begin no further seed after so many seconds.
     #[arg(long)]
     within: Option<u64>,
@@ -65,7 +82,9 @@ fn line(text: &str) {
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     if let Some(seed) = arguments.seed {
-        return Ok(trace(seed));
+        let Arguments { steps, faults, without, .. } = arguments;
+        let part = Part { is_read: true, steps, faults, without: without.into_iter().collect() };
+        return Ok(if arguments.shrink { least(seed) } else { trace(seed, &part) });
     }
     let began = Instant::now();
     let summary = all(&arguments, began);
@@ -88,16 +107,39 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(if summary.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn trace(seed: u64) -> ExitCode {
-    let outcome = run(seed, true);
+fn trace(seed: u64, part: &Part) -> ExitCode {
+    let outcome = run_part(seed, part);
     for text in &outcome.trace {
         line(text);
     }
     line(&format!("digest {:016x}", outcome.digest));
+    broken(&outcome)
+}
+
+fn broken(outcome: &Outcome) -> ExitCode {
     for violation in &outcome.violations {
         line(&format!("broken: {violation}"));
     }
     if outcome.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn least(seed: u64) -> ExitCode {
+    let Some((part, outcome)) = shrink(seed) else {
+        line(&format!("seed {seed} breaks no promise"));
+        return ExitCode::SUCCESS;
+    };
+    let mut command = format!("target/debug/fleetwarden-simulation --seed {seed}");
+    let numbers = |numbers: &BTreeSet<u64>| numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+    for (name, value) in [
+        ("steps", part.steps.map(|steps| steps.to_string())),
+        ("faults", part.faults.map(|faults| faults.to_string())),
+        ("without", Some(numbers(&part.without)).filter(|without| !without.is_empty())),
+    ] {
+        command.extend(value.map(|value| format!(" --{name} {value}")));
+    }
+    let faults: u64 = outcome.faults.values().sum();
+    line(&format!("{} steps and {faults} faults are enough: {command}", outcome.played));
+    broken(&outcome)
 }
 
 fn all(arguments: &Arguments, began: Instant) -> Summary {
@@ -128,7 +170,7 @@ fn all(arguments: &Arguments, began: Instant) -> Summary {
             summary.failed.push(seed);
             bar.suspend(|| {
                 line(&format!("seed {seed} broke {} promises, such as: {first}", outcome.violations.len()));
-                line(&format!("  make sim SEED={seed}"));
+                line(&format!("  make sim SEED={seed}; the least of it: make sim SEED={seed} SHRINK=1"));
             });
         }
         bar.inc(1);

@@ -1,6 +1,7 @@
 //! One run of a seed.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,32 +37,55 @@ pub struct Outcome {
     pub findings: u64,
     /// Findings in mitigation tasks.
     pub mitigated: u64,
+    /// How many steps the workload had.
+    pub played: usize,
     /// The faults that struck, by kind.
     pub faults: BTreeMap<&'static str, u64>,
 }
 
+/// What of a seed is run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Whether the trace is kept.
+    pub is_read: bool,
+    /// So many steps of the workload at most, and then what comes at the end of every run.
+    pub steps: Option<usize>,
+    /// Faults that do not strike, by their number in the run.
+    pub without: BTreeSet<u64>,
+    /// From this fault on none strikes.
+    pub faults: Option<u64>,
+}
+
 /// Runs a seed. Its trace is kept if `is_read`.
+pub fn run(seed: u64, is_read: bool) -> Outcome {
+    run_part(seed, &Part { is_read, ..Part::default() })
+}
+
+/// Runs a part of a seed.
 ///
 /// # Panics
 /// If there is no runtime: then nothing can run.
-pub fn run(seed: u64, is_read: bool) -> Outcome {
+pub fn run_part(seed: u64, part: &Part) -> Outcome {
     fastrand::seed(seed);
     #[expect(clippy::expect_used, reason = "nothing can run without it")]
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-    LocalSet::new().block_on(&runtime, once(seed, is_read))
+    LocalSet::new().block_on(&runtime, once(seed, part))
 }
 
-async fn once(seed: u64, is_read: bool) -> Outcome {
+async fn once(seed: u64, part: &Part) -> Outcome {
     let mut rng = Rng::with_seed(seed);
     let weather = Weather::draw(&mut rng);
     let findings = rng.u32(5..120);
     let policy = policies::draw(&mut rng);
     let steps = rng.usize(2..14);
-    let world = World::new(rng, weather.clone(), findings, is_read);
+    let workload_rng = rng.fork();
+    let steps = part.steps.map_or(steps, |most| steps.min(most));
+    let world = World::new(rng, weather.clone(), findings, part);
     world.note(&format!("seed {seed}: {findings} findings, {weather:?}, policy {policy}"));
     let lambda = Lambda::new(Arc::clone(&world), policy.clone());
     let played = Played { policies: vec![policy], ..Played::default() };
-    let mut workload = Workload { world: Arc::clone(&world), lambda: Rc::clone(&lambda), played };
+    let mut workload =
+        Workload { world: Arc::clone(&world), lambda: Rc::clone(&lambda), rng: workload_rng, played };
     if let Err(refused) = workload.set_up() {
         return Outcome {
             violations: vec![format!("the account cannot be set up: {refused}")],
@@ -74,7 +98,7 @@ async fn once(seed: u64, is_read: bool) -> Outcome {
     let judged = judge::judge(&world, &workload.played);
     let mut state = world.state();
     let mut trace = state.trace.lines.take().unwrap_or_default();
-    if is_read {
+    if part.is_read {
         drop(state);
         trace.extend(left(&world));
         state = world.state();
@@ -88,6 +112,7 @@ async fn once(seed: u64, is_read: bool) -> Outcome {
         kills: lambda.kills.get(),
         findings: judged.findings,
         mitigated: judged.mitigated,
+        played: steps,
         faults: state.faults.clone(),
     }
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fastrand::Rng;
 use serde_json::Value;
 use serde_json::json;
 use tokio::time::sleep;
@@ -54,6 +55,8 @@ impl Played {
 pub(crate) struct Workload {
     pub(crate) world: Arc<World>,
     pub(crate) lambda: Rc<Lambda>,
+    /// What the workload draws from: its own, so that what is done does not depend on which faults strike.
+    pub(crate) rng: Rng,
     pub(crate) played: Played,
 }
 
@@ -82,7 +85,7 @@ impl Workload {
     /// Plays it to its end.
     pub(crate) async fn play(&mut self, steps: usize) {
         for _ in 0..steps {
-            match self.world.draw(|rng| rng.u8(..20)) {
+            match self.rng.u8(..20) {
                 0..9 => self.audit(),
                 9..11 => self.deploy(),
                 11..13 => self.review(),
@@ -91,13 +94,14 @@ impl Workload {
                 17 => self.cancel(),
                 _ => self.move_things(),
             }
-            let gap = self.world.draw(|rng| match rng.u8(..12) {
+            let rng = &mut self.rng;
+            let gap = match rng.u8(..12) {
                 0..3 => rng.u64(0..10),
                 3..6 => rng.u64(10..900),
                 6..9 => rng.u64(900..4 * 3_600),
                 9..11 => rng.u64(3_600..2 * 86_400),
                 _ => rng.u64(86_400..4 * 86_400),
-            });
+            };
             sleep(Duration::from_secs(gap)).await;
         }
         self.world.note("nothing goes wrong any more");
@@ -123,12 +127,9 @@ impl Workload {
     }
 
     fn audit(&mut self) {
-        let checks: Vec<&'static str> = self.world.draw(|rng| {
-            let mut checks: Vec<&'static str> = CHECKS.iter().map(|(check, _)| *check).collect();
-            rng.shuffle(&mut checks);
-            checks.truncate(rng.usize(1..6));
-            checks
-        });
+        let mut checks: Vec<&'static str> = CHECKS.iter().map(|(check, _)| *check).collect();
+        self.rng.shuffle(&mut checks);
+        checks.truncate(self.rng.usize(1..6));
         match self.world.ask("POST", "/audit/tasks", "", &json!({"targetCheckNames": checks})) {
             Ok(started) => {
                 let task = started["taskId"].as_str().unwrap_or_default().to_owned();
@@ -151,15 +152,15 @@ impl Workload {
     }
 
     fn deploy(&mut self) {
-        let policy = self.world.draw(policies::draw);
+        let policy = policies::draw(&mut self.rng);
         self.world.note(&format!("a policy is deployed: {policy}"));
         self.lambda.deploy(policy.clone());
         self.played.policies.push(policy);
     }
 
-    fn review(&self) {
+    fn review(&mut self) {
         let at = self.world.now().rfc3339();
-        let (is_scheduled, is_repeated) = self.world.draw(|rng| (rng.bool(), rng.u8(..4) == 0));
+        let (is_scheduled, is_repeated) = (self.rng.bool(), self.rng.u8(..4) == 0);
         self.world.note("the suppressions are reviewed");
         let event = if is_scheduled { json!({"scheduledAt": at}) } else { json!({}) };
         self.lambda.send(&stack::REVIEW, event.clone(), Duration::ZERO);
@@ -193,10 +194,9 @@ impl Workload {
 
     /// A person moves things between groups.
     fn move_things(&mut self) {
-        let (thing, group, member) = self.world.draw(|rng| {
-            let groups = ["production", "lab", "spare", "plant"];
-            (format!("device-{:07}", rng.u32(..40)), groups[rng.usize(..groups.len())], rng.bool())
-        });
+        let groups = ["production", "lab", "spare", "plant"];
+        let thing = format!("device-{:07}", self.rng.u32(..40));
+        let (group, member) = (groups[self.rng.usize(..groups.len())], self.rng.bool());
         let order = json!({"thingName": thing, "thingGroupName": group, "member": member});
         let moved = self.world.ask("POST", "/_control/membership", "", &order);
         self.played.moves += u64::from(moved.as_ref().is_ok_and(|moved| moved["changed"] == true));

@@ -29,6 +29,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio::time::sleep;
 
+use crate::run::Part;
 use crate::stack::ALERT_TOPIC;
 use crate::stack::AUDIT_TOPIC;
 use crate::trace::Trace;
@@ -61,6 +62,10 @@ pub(crate) struct State {
     pub(crate) lines: Vec<Value>,
     /// The suppressions that were created, as they were asked for.
     pub(crate) created: Vec<Value>,
+    /// Faults that do not strike, by their number; the first that does not strike, nor any after it; how many were drawn.
+    without: BTreeSet<u64>,
+    last_fault: u64,
+    drawn_faults: u64,
     /// Faults that have struck, by name.
     pub(crate) faults: BTreeMap<&'static str, u64>,
     /// The processes that have died.
@@ -72,7 +77,7 @@ pub(crate) struct State {
 
 impl World {
     /// A world with a fleet that has so many findings.
-    pub(crate) fn new(mut rng: Rng, weather: Weather, findings: u32, is_read: bool) -> Arc<Self> {
+    pub(crate) fn new(mut rng: Rng, weather: Weather, findings: u32, part: &Part) -> Arc<Self> {
         let began = Instant::now();
         let clock = clock(began);
         let seed = rng.u64(..);
@@ -88,7 +93,10 @@ impl World {
         let state = State {
             rng,
             weather,
-            trace: Trace::new(is_read),
+            trace: Trace::new(part.is_read),
+            without: part.without.clone(),
+            last_fault: part.faults.unwrap_or(u64::MAX),
+            drawn_faults: 0,
             announcements: Vec::new(),
             alerts: Vec::new(),
             lines: Vec::new(),
@@ -186,7 +194,7 @@ impl World {
     /// How long a call is under way, there and back, and what strikes it.
     fn fate(&self, call: &Call) -> (Duration, Duration, Option<Fault>) {
         let mut state = self.state();
-        let State { rng, weather, faults, .. } = &mut *state;
+        let State { rng, weather, faults, without, last_fault, drawn_faults, .. } = &mut *state;
         let mut time = || {
             let most = if rng.f64() < weather.slow { 4_000 } else { 20 };
             Duration::from_millis(rng.u64(1..=most))
@@ -195,6 +203,11 @@ impl World {
         let fault = weather
             .strike(rng)
             .filter(|fault| *fault != Fault::Conflict || call.operation == "TransactWriteItems");
+        let fault = fault.filter(|_| {
+            let number = *drawn_faults;
+            *drawn_faults += 1;
+            number < *last_fault && !without.contains(&number)
+        });
         if let Some(fault) = fault {
             *faults.entry(fault.name()).or_default() += 1;
         }
