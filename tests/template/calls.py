@@ -75,7 +75,7 @@ ADAPTERS = {
     r"\balarms(\(\))?\s*\.take_round\(": {"put_item"},
     r"\balarms(\(\))?\s*\.next_round\(": {"get_item"},
     r"\bledger(\(\))?\s*\.query(_page|_index)?\(": {"query"},
-    r"\.put_file\(|\barchive\s*\.put\(|\.put\(&\w+, \"": {"put_object"},
+    r"\.put_file\(|\barchive\s*\.put(_new)?\(|\.put\(&\w+, \"": {"put_object"},
     r"\barchive(\(\))?\s*\.delete\(": {"delete_object"},
     r"\.get_file\(|\barchive\s*\.read\(": {"get_object"},
     r"\bAlerts\b": ALERT,

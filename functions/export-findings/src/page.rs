@@ -10,8 +10,9 @@ use flate2::Compression;
 use flate2::GzBuilder;
 use flate2::read::GzDecoder;
 use fleetwarden_aws::Error;
-use fleetwarden_aws::archive;
 use fleetwarden_aws::archive::Archive;
+use fleetwarden_aws::archive::findings_key;
+use fleetwarden_aws::archive::page_name;
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use serde_json::value::RawValue;
@@ -35,7 +36,7 @@ impl Page<'_> {
     pub(crate) async fn export(
         &self,
         log: &FindingsLog,
-        to: &Archive,
+        archive: &Archive,
         time_out: Duration,
     ) -> Result<(), Error> {
         if self.findings.is_empty() {
@@ -43,12 +44,12 @@ impl Page<'_> {
         }
         let lines: Vec<Cow<'_, str>> = self.findings.iter().map(|finding| one_line(finding.get())).collect();
         let object = gzip(&lines).map_err(|source| Error::Disk { what: "compressing a page", source })?;
-        let key = archive::findings_key(self.audit, self.check, self.number, self.part);
+        let key = findings_key(self.audit, self.check, self.number, self.part);
         let stream = self.stream();
-        if to.put_new(&key, "application/gzip", object).await? {
+        if archive.put_new(&key, "application/gzip", object).await? {
             return log.write(&stream, &lines, time_out).await;
         }
-        let archived = to.read(&key).await?;
+        let archived = archive.read(&key).await?;
         let archived =
             archived.ok_or_else(|| Error::Later(format!("{key} is in the archive and cannot be read")))?;
         let text =
@@ -59,7 +60,7 @@ impl Page<'_> {
 
     /// The page's own log stream. Its parts can hold neither `:` nor `*`, which CloudWatch Logs does not take.
     fn stream(&self) -> String {
-        let page = archive::page_name(self.number, self.part);
+        let page = page_name(self.number, self.part);
         format!("{}/{}/{page}", self.check, self.audit.task_id)
     }
 }

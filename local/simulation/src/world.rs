@@ -180,6 +180,11 @@ impl World {
                 self.effect(call);
                 Answer::Reset
             }
+            // An object that does not have its length or its checksum is a broken connection to the client.
+            Some(Fault::Torn) if is_of_bucket(&call) => {
+                self.effect(call);
+                Answer::Reset
+            }
             Some(Fault::Torn) => torn(self.effect(call)),
             Some(Fault::KilledAfter) => {
                 self.effect(call);
