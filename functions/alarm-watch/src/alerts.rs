@@ -19,8 +19,8 @@ use crate::snapshot::FIXED_SECONDS;
 
 /// A problem.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "trouble", rename_all = "kebab-case", rename_all_fields = "camelCase")]
-pub(crate) enum Trouble {
+#[serde(tag = "problem", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub(crate) enum Problem {
     /// No message announced these events. They were sent to the alarm queue.
     Unheard { lost: Lost },
     /// An earlier run sent these to the alarm queue, and the ledger still does not have them.
@@ -42,7 +42,7 @@ pub(crate) struct Place<'p> {
     pub(crate) region: &'p str,
 }
 
-impl Trouble {
+impl Problem {
     pub(crate) fn blind(error: &Error) -> Self {
         tracing::warn!(error.name = error.name(), %error, "AWS IoT refused a call of the alarm watch");
         let (operation, code) = match error {
@@ -96,11 +96,11 @@ impl Trouble {
 }
 
 /// Records the problems of a run, and adds the alerts that are due.
-pub(crate) fn notice(notices: &mut Notices, troubles: &[Trouble], place: Place<'_>, now: Millis) {
+pub(crate) fn notice(notices: &mut Notices, problems: &[Problem], place: Place<'_>, now: Millis) {
     notices.forget(now, FIXED_SECONDS);
-    for trouble in troubles {
-        if let Some(due) = notices.notice(&trouble.key(), now) {
-            notices.tell(trouble.alert(place, due));
+    for problem in problems {
+        if let Some(due) = notices.notice(&problem.key(), now) {
+            notices.add(problem.alert(place, due));
         }
     }
 }
@@ -108,7 +108,7 @@ pub(crate) fn notice(notices: &mut Notices, troubles: &[Trouble], place: Place<'
 /// An alert's title, its description, and what to do.
 type Words = (Text, Text, Vec<Text>);
 
-impl Trouble {
+impl Problem {
     fn words(&self) -> Words {
         match self {
             Self::Unheard { lost } => (

@@ -12,7 +12,7 @@ use crate::AlarmWatch;
 use crate::active::compare_active;
 use crate::alerts;
 use crate::alerts::Place;
-use crate::alerts::Trouble;
+use crate::alerts::Problem;
 use crate::compare::Comparison;
 use crate::compare::Found;
 use crate::compare::Lost;
@@ -56,7 +56,7 @@ pub(crate) struct Answer {
     /// How many alarms of ended incidents were still undecided.
     settled: u64,
     /// All problems of now, alerted before or not.
-    troubles: Vec<Trouble>,
+    problems: Vec<Problem>,
 }
 
 /// What a run did, step by step.
@@ -68,7 +68,7 @@ struct Steps {
     found: Found,
     active: Option<u64>,
     gone: Lost,
-    troubles: Vec<Trouble>,
+    problems: Vec<Problem>,
     is_complete: bool,
 }
 
@@ -83,7 +83,7 @@ impl AlarmWatch {
         let snapshot: Snapshot = kept.read().await?;
         // If the ledger does not answer, the run ends; the next one finds again what this one found.
         let mut steps = self.steps(&snapshot, hours, (now, stop_at)).await?;
-        steps.troubles.extend(troubles(&mut steps.found, &steps.gone, steps.progress.as_ref(), now));
+        steps.problems.extend(problems(&mut steps.found, &steps.gone, steps.progress.as_ref(), now));
         let counts = counts(&steps, now);
         (self.emit)(&alarm_watch_line(now, &counts));
         let mut after: Snapshot = kept
@@ -94,7 +94,7 @@ impl AlarmWatch {
                     snapshot.slice_seconds = Some(progress.slice_seconds);
                 }
                 snapshot.sent(steps.found.sendings.iter(), now);
-                alerts::notice(&mut snapshot.notices, &steps.troubles, self.place(), now);
+                alerts::notice(&mut snapshot.notices, &steps.problems, self.place(), now);
             })
             .await?;
         kept.raise_pending(&self.alerts, &mut after, now).await?;
@@ -162,17 +162,17 @@ async fn compare(
     steps: &mut Steps,
 ) -> Result<(), Error> {
     let events = compare_events(detect, comparison, hours).await;
-    steps.progress = answered(events, &mut steps.troubles)?;
+    steps.progress = answered(events, &mut steps.problems)?;
     // An alarm whose end was not compared yet is not stale: its end has its own time and type.
     let is_complete = steps.progress.is_some_and(|progress| progress.is_complete);
     if comparison.found.unsent.is_some() || !is_complete {
         return Ok(());
     }
     let active = compare_active(detect, comparison).await;
-    let Some(Some(active)) = answered(active, &mut steps.troubles)? else { return Ok(()) };
+    let Some(Some(active)) = answered(active, &mut steps.problems)? else { return Ok(()) };
     steps.active = Some(active.len() as u64);
     let gone = end_stale(detect, comparison, &active).await;
-    if let Some(gone) = answered(gone, &mut steps.troubles)? {
+    if let Some(gone) = answered(gone, &mut steps.problems)? {
         steps.gone = gone;
         steps.is_complete = true;
     }
@@ -195,13 +195,13 @@ fn answer(steps: Steps, counts: Counts, heard_until: Option<Millis>, now: Millis
         counts,
         incidents: steps.incidents,
         settled: steps.settled,
-        troubles: steps.troubles,
+        problems: steps.problems,
     }
 }
 
 /// What a step gave, if AWS IoT did not refuse it: that is a problem to alert on. Without the ledger there is nothing to
 /// compare the lists with, and the run fails.
-fn answered<T>(outcome: Result<T, Error>, troubles: &mut Vec<Trouble>) -> Result<Option<T>, Error> {
+fn answered<T>(outcome: Result<T, Error>, problems: &mut Vec<Problem>) -> Result<Option<T>, Error> {
     match outcome {
         Ok(given) => Ok(Some(given)),
         Err(error) => {
@@ -212,7 +212,7 @@ fn answered<T>(outcome: Result<T, Error>, troubles: &mut Vec<Trouble>) -> Result
             if !is_of_iot {
                 return Err(error);
             }
-            troubles.push(Trouble::blind(&error));
+            problems.push(Problem::blind(&error));
             Ok(None)
         }
     }
@@ -222,22 +222,22 @@ fn is_of_the_queue(error: &Error) -> bool {
     matches!(error, Error::Aws { operation: "SendMessageBatch", .. })
 }
 
-fn troubles(found: &mut Found, gone: &Lost, progress: Option<&Progress>, now: Millis) -> Vec<Trouble> {
+fn problems(found: &mut Found, gone: &Lost, progress: Option<&Progress>, now: Millis) -> Vec<Problem> {
     let lost = |lost: &Lost| (lost.count > 0).then(|| lost.clone());
     let unheard = lost(&found.unheard).filter(|_| found.unsent.is_none());
     let behind = plan::behind(progress, now).filter(|seconds| *seconds > 0 && found.unsent.is_none());
     let all = [
-        unheard.map(|lost| Trouble::Unheard { lost }),
-        lost(&found.undelivered).map(|lost| Trouble::Undelivered { lost }),
-        found.unsent.take().map(|why| Trouble::Unsent { why }),
-        lost(gone).map(|lost| Trouble::Gone { lost }),
-        behind.map(|seconds| Trouble::Behind { seconds }),
+        unheard.map(|lost| Problem::Unheard { lost }),
+        lost(&found.undelivered).map(|lost| Problem::Undelivered { lost }),
+        found.unsent.take().map(|why| Problem::Unsent { why }),
+        lost(gone).map(|lost| Problem::Gone { lost }),
+        behind.map(|seconds| Problem::Behind { seconds }),
     ];
     all.into_iter().flatten().collect()
 }
 
 fn counts(steps: &Steps, now: Millis) -> Counts {
-    let refused = |trouble: &&Trouble| matches!(trouble, Trouble::Blind { .. });
+    let refused = |problem: &&Problem| matches!(problem, Problem::Blind { .. });
     Counts {
         alarms_unheard: steps.found.unheard.count,
         alarms_undelivered: steps.found.undelivered.count,
@@ -245,6 +245,6 @@ fn counts(steps: &Steps, now: Millis) -> Counts {
         active_violations: steps.active.unwrap_or_default(),
         incidents_ended: steps.incidents.len() as u64,
         behind_seconds: plan::behind(steps.progress.as_ref(), now).unwrap_or_default(),
-        looks_refused: steps.troubles.iter().filter(refused).count() as u64,
+        looks_refused: steps.problems.iter().filter(refused).count() as u64,
     }
 }

@@ -86,7 +86,7 @@ impl Refusals {
             .change(now, |refused: &mut Refused| {
                 refused.notices.forget(now, FORGOTTEN_SECONDS);
                 if let Some(due) = refused.notices.notice(&key, now) {
-                    refused.notices.tell(alert(rule, actions, (why, is_parked), reason, due));
+                    refused.notices.add(alert(rule, actions, (why, is_parked), reason, due));
                 }
             })
             .await?;

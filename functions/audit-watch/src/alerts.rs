@@ -45,7 +45,7 @@ pub(crate) fn note(notices: &mut Notices, problems: &[Problem], place: &Place<'_
         if let Some(alert) = due.map(|due| problem.alert(place, due))
             && !notices.pending().contains(&alert)
         {
-            notices.tell(alert);
+            notices.add(alert);
         }
     }
 }

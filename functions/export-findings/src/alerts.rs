@@ -29,21 +29,21 @@ pub(crate) fn findings_alert(
 ) -> Option<Alert> {
     let is_due = |counts: &Counts| {
         let is_severe = counts.loudest.is_some_and(|alert| alert <= AlertSeverity::High);
-        counts.aloud() > 0 && (is_severe || counts.new + counts.returned > 0)
+        counts.alerted() > 0 && (is_severe || counts.new + counts.returned > 0)
     };
     if !tally.values().any(is_due) {
         return None;
     }
     let total = tally.values().fold(Counts::default(), Counts::plus);
-    let findings = if total.aloud() == 1 { "finding" } else { "findings" };
-    let need = if total.aloud() == 1 { "needs" } else { "need" };
+    let findings = if total.alerted() == 1 { "finding" } else { "findings" };
+    let need = if total.alerted() == 1 { "needs" } else { "need" };
     let changes = changes(&total).map(|changes| text!(" ({})", changes)).unwrap_or_default();
     Some(Alert {
         kind: Kind::FindingsReported,
         severity: total.loudest?,
         about: check.as_str().to_owned(),
         thread: format!("audit {}", audit.task_id),
-        title: text!("{} {} of {} {} attention{}", total.aloud(), findings, check, need, changes),
+        title: text!("{} {} of {} {} attention{}", total.alerted(), findings, check, need, changes),
         description: description(audit, tally),
         next_steps: vec![
             text!("Query the log group `{}` with Logs Insights: {}", places.log_group, query(audit, check)),

@@ -16,7 +16,7 @@ use fleetwarden_core::digest::Digest;
 use fleetwarden_core::model::ml::ModelStatus;
 use fleetwarden_core::model::ml::ModelsStatus;
 use fleetwarden_core::model::ml::NOTE;
-use fleetwarden_core::model::ml::Trouble;
+use fleetwarden_core::model::ml::Problem;
 use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::timestamp::Millis;
@@ -55,7 +55,7 @@ pub(crate) struct Seen<'r> {
 }
 
 /// A problem with an alert that is due.
-struct Told<'r> {
+struct DueProblem<'r> {
     profile: &'r str,
     behavior: &'r str,
     words: Text,
@@ -84,50 +84,50 @@ pub(crate) fn alarms_often(profile: &str, behavior: &str) -> String {
 
 /// Records the problems of a run, and adds the alerts that are due.
 pub(crate) fn notice(notices: &mut Notices, run: &Seen<'_>) {
-    let mut due: BTreeMap<Kind, Vec<Told<'_>>> = BTreeMap::new();
-    for (profile, behavior, trouble, outlook) in troubles(run.report) {
-        if let Some(since) = notices.notice(&key(trouble.kind(), profile, behavior), run.now) {
-            let words = text!("{}.{}", trouble, outlook);
-            due.entry(trouble.kind()).or_default().push(Told { profile, behavior, words, due: since });
+    let mut due: BTreeMap<Kind, Vec<DueProblem<'_>>> = BTreeMap::new();
+    for (profile, behavior, problem, outlook) in problems(run.report) {
+        if let Some(since) = notices.notice(&key(problem.kind(), profile, behavior), run.now) {
+            let words = text!("{}.{}", problem, outlook);
+            due.entry(problem.kind()).or_default().push(DueProblem { profile, behavior, words, due: since });
         }
     }
-    for (kind, told) in due {
-        let mut by_profile: BTreeMap<&str, Vec<Told<'_>>> = BTreeMap::new();
-        let profiles: BTreeSet<&str> = told.iter().map(|told| told.profile).collect();
+    for (kind, models) in due {
+        let mut by_profile: BTreeMap<&str, Vec<DueProblem<'_>>> = BTreeMap::new();
+        let profiles: BTreeSet<&str> = models.iter().map(|model| model.profile).collect();
         if profiles.len() > PROFILES {
-            notices.tell(alert(kind, None, &told, run));
+            notices.add(alert(kind, None, &models, run));
             continue;
         }
-        for told in told {
-            by_profile.entry(told.profile).or_default().push(told);
+        for model in models {
+            by_profile.entry(model.profile).or_default().push(model);
         }
-        for (profile, told) in by_profile {
-            notices.tell(alert(kind, Some(profile), &told, run));
+        for (profile, models) in by_profile {
+            notices.add(alert(kind, Some(profile), &models, run));
         }
     }
     for blind in run.blind {
         let about = format!("blind {} {}", blind.operation, blind.code);
         if let Some(due) = notices.notice(&about, run.now) {
-            notices.tell(blind_alert(blind, due, run));
+            notices.add(blind_alert(blind, due, run));
         }
     }
     fixed(notices, run);
 }
 
 /// All problems: profile, behavior, problem, and what to add to it.
-fn troubles(report: &ModelsStatus) -> impl Iterator<Item = (&str, &str, Trouble, Text)> {
+fn problems(report: &ModelsStatus) -> impl Iterator<Item = (&str, &str, Problem, Text)> {
     let of_models = report.models.iter().flat_map(|model| {
-        model.troubles.iter().map(|trouble| {
-            let outlook = match trouble {
-                Trouble::AlarmsOften { .. } => Text::default(),
+        model.problems.iter().map(|problem| {
+            let outlook = match problem {
+                Problem::AlarmsOften { .. } => Text::default(),
                 _ if model.status == ModelStatus::Expired => text!(" {}", Text::own(EXPIRED)),
                 _ => text!(" {}", model.forecast),
             };
-            (model.profile.as_str(), model.behavior.as_str(), trouble.clone(), outlook)
+            (model.profile.as_str(), model.behavior.as_str(), problem.clone(), outlook)
         })
     });
     let of_profiles = report.without_targets.iter().map(|without| {
-        (without.profile.as_str(), "", Trouble::NoTargets { had: without.had }, Text::default())
+        (without.profile.as_str(), "", Problem::NoTargets { had: without.had }, Text::default())
     });
     of_models.chain(of_profiles)
 }
@@ -145,8 +145,8 @@ fn fixed(notices: &mut Notices, run: &Seen<'_>) {
             _ => run.are_summed,
         }
     };
-    let troubled: BTreeSet<(&str, &str)> = troubles(run.report)
-        .filter(|(.., trouble, _)| trouble.kind() != Kind::ModelAlarmsOften)
+    let problemd: BTreeSet<(&str, &str)> = problems(run.report)
+        .filter(|(.., problem, _)| problem.kind() != Kind::ModelAlarmsOften)
         .map(|(profile, behavior, ..)| (profile, behavior))
         .collect();
     let mut lines = Vec::new();
@@ -155,7 +155,7 @@ fn fixed(notices: &mut Notices, run: &Seen<'_>) {
         let parts: Vec<&str> = key.splitn(3, ' ').collect();
         let [kind, profile, behavior] = parts.as_slice() else { continue };
         let is_training = *kind != Kind::ModelAlarmsOften.as_str() && *kind != "blind";
-        if is_training && (troubled.contains(&(profile, behavior)) || troubled.contains(&(profile, ""))) {
+        if is_training && (problemd.contains(&(profile, behavior)) || problemd.contains(&(profile, ""))) {
             continue;
         }
         about = about.part(&key).part(&since.0.to_string());
@@ -176,7 +176,7 @@ fn fixed(notices: &mut Notices, run: &Seen<'_>) {
         1 => Text::own("A problem with an ML Detect model is over"),
         many => text!("{} problems with ML Detect models are over", many),
     };
-    notices.tell(Alert {
+    notices.add(Alert {
         kind: Kind::ModelRecovered,
         severity: AlertSeverity::Low,
         about: about.hex(),
@@ -188,21 +188,23 @@ fn fixed(notices: &mut Notices, run: &Seen<'_>) {
     });
 }
 
-fn alert(kind: Kind, profile: Option<&str>, told: &[Told<'_>], run: &Seen<'_>) -> Alert {
+fn alert(kind: Kind, profile: Option<&str>, models: &[DueProblem<'_>], run: &Seen<'_>) -> Alert {
     let mut about = Digest::new("models");
-    for told in told {
-        about = about.part(told.profile).part(told.behavior);
-        about = about.part(&told.due.since.0.to_string()).part(&told.due.months.to_string());
+    for model in models {
+        about = about.part(model.profile).part(model.behavior);
+        about = about.part(&model.due.since.0.to_string()).part(&model.due.months.to_string());
     }
-    let lines: Vec<Text> =
-        told.iter().map(|told| text!("- {}: {}", of(told.profile, told.behavior), told.words)).collect();
+    let lines: Vec<Text> = models
+        .iter()
+        .map(|model| text!("- {}: {}", of(model.profile, model.behavior), model.words))
+        .collect();
     let of = if let Some(profile) = profile {
         text!("Security profile {}", profile)
     } else {
-        let profiles: BTreeSet<&str> = told.iter().map(|told| told.profile).collect();
+        let profiles: BTreeSet<&str> = models.iter().map(|model| model.profile).collect();
         text!("{} security profiles", profiles.len())
     };
-    let note = if told.iter().any(|told| told.words.to_string().contains("datapoint")) {
+    let note = if models.iter().any(|model| model.words.to_string().contains("datapoint")) {
         text!("\n\n{}", Text::own(NOTE))
     } else {
         Text::default()
@@ -212,7 +214,7 @@ fn alert(kind: Kind, profile: Option<&str>, told: &[Told<'_>], run: &Seen<'_>) -
         severity: severity(kind),
         about: about.hex(),
         thread: profile.map_or_else(|| "models".to_owned(), |profile| format!("models of {profile}")),
-        title: text!("{}: {}", of, what(kind, told.len())),
+        title: text!("{}: {}", of, what(kind, models.len())),
         description: text!("{}{}{}", place(run), named(&lines), note),
         next_steps: steps(kind).iter().copied().map(Text::own).collect(),
         subject: Subject::Log,

@@ -109,9 +109,9 @@ fn model(name: &str, training: &Training, profile: &mut Profile, in_alarm: u64, 
         in_alarm,
         forecast,
         outlook,
-        troubles: Vec::new(),
+        problems: Vec::new(),
     };
-    model.troubles = ml::troubles(&model, &subject);
+    model.problems = ml::problems(&model, &subject);
     model
 }
 

@@ -102,7 +102,7 @@ impl StateItem {
                 error => result = Error::of_both(result, error),
             }
         }
-        let removed = self.change(now, |state: &mut T| state.notices().told(&raised)).await.map(drop);
+        let removed = self.change(now, |state: &mut T| state.notices().mark_raised(&raised)).await.map(drop);
         Error::of_both(result, removed).map(|()| pending.len())
     }
 }

@@ -7,7 +7,7 @@ use fleetwarden_core::timestamp::Millis;
 use proptest::prelude::*;
 
 use super::Place;
-use super::Trouble;
+use super::Problem;
 use super::incident_over;
 use super::notice;
 use crate::compare::Example;
@@ -26,16 +26,16 @@ fn every(text: &str) -> Vec<Alert> {
         at: Millis(0),
     };
     let lost = || Lost { count: 12, examples: vec![example.clone(); 10] };
-    let troubles = [
-        Trouble::Unheard { lost: lost() },
-        Trouble::Undelivered { lost: lost() },
-        Trouble::Unsent { why: own() },
-        Trouble::Gone { lost: lost() },
-        Trouble::Behind { seconds: 60 },
-        Trouble::Blind { operation: own(), code: own(), message: own() },
+    let problems = [
+        Problem::Unheard { lost: lost() },
+        Problem::Undelivered { lost: lost() },
+        Problem::Unsent { why: own() },
+        Problem::Gone { lost: lost() },
+        Problem::Behind { seconds: 60 },
+        Problem::Blind { operation: own(), code: own(), message: own() },
     ];
     let mut notices = Notices::default();
-    notice(&mut notices, &troubles, Place { account: text, region: text }, Millis(0));
+    notice(&mut notices, &problems, Place { account: text, region: text }, Millis(0));
     let over = Ended { id: own(), profile: own(), behavior: own(), devices: 12, in_alarm: 2 };
     notices
         .pending()

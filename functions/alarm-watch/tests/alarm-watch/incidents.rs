@@ -148,6 +148,6 @@ async fn members_are_asked_for_before_the_incident_is_ended() {
     setup.clear(0..20).await;
     setup.pass(60);
     setup.cloud.fail("SendMessageBatch", 3, Answer::refused());
-    assert_eq!(setup.troubles().await, ["unsent"]);
+    assert_eq!(setup.problems().await, ["unsent"]);
     assert_eq!(setup.ended_at(&incident).await, None);
 }

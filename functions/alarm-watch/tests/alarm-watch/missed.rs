@@ -45,13 +45,13 @@ async fn what_was_not_heard_is_sent_through_once_and_told_once() {
         setup.happens(&format!("a-{round}"), "in-alarm", 50);
         setup.happens(&format!("b-{round}"), "in-alarm", 45);
         setup.happens(&format!("b-{round}"), "alarm-cleared", 30);
-        assert_eq!(setup.troubles().await, ["unheard"]);
+        assert_eq!(setup.problems().await, ["unheard"]);
         let expected = ["a-R in-alarm", "b-R alarm-cleared", "b-R in-alarm"];
         assert_eq!(setup.found(), expected.map(|word| word.replace('R', &round.to_string())));
         setup.handle_queue().await;
         assert_eq!(setup.state(&format!("a-{round}")).await, Some(State::Raised));
         assert_eq!(setup.state(&format!("b-{round}")).await, Some(State::Cleared));
-        assert_eq!((setup.troubles().await.len(), setup.found().len()), (0, 0));
+        assert_eq!((setup.problems().await.len(), setup.found().len()), (0, 0));
     }
     assert_eq!(setup.told().len(), 1);
     insta::assert_snapshot!(setup.told().join("\n\n"));
@@ -63,9 +63,9 @@ async fn what_is_new_is_not_missed_yet() {
     setup.look().await;
     setup.pass(60);
     setup.happens("v", "in-alarm", 14);
-    assert_eq!((setup.troubles().await, setup.found()), (vec![], vec![]));
+    assert_eq!((setup.problems().await, setup.found()), (vec![], vec![]));
     setup.pass(2);
-    assert_eq!((setup.troubles().await, setup.found()), (vec!["unheard".into()], vec!["v in-alarm".into()]));
+    assert_eq!((setup.problems().await, setup.found()), (vec!["unheard".into()], vec!["v in-alarm".into()]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,7 +93,7 @@ async fn a_queue_that_takes_nothing_keeps_the_place() {
     setup.happens("v", "in-alarm", 30);
     setup.cloud.fail("SendMessageBatch", 20, Answer::refused());
     for _ in 0..3 {
-        assert_eq!(setup.troubles().await, ["unsent"]);
+        assert_eq!(setup.problems().await, ["unsent"]);
         setup.pass(60);
     }
     insta::assert_snapshot!(setup.told().join("\n\n"));
@@ -104,7 +104,7 @@ async fn what_was_active_before_the_watch_is_brought_in_and_nobody_is_blamed() {
     let setup = Setup::default();
     setup.detect(|detect| detect.active.push(active("old", 1_795_392_000 - 20 * 86_400)));
     setup.happens("v", "in-alarm", 40);
-    assert_eq!(setup.troubles().await, NONE);
+    assert_eq!(setup.problems().await, NONE);
     assert_eq!(setup.found(), ["v in-alarm", "old in-alarm"]);
     setup.handle_queue().await;
     setup.pass(60);
@@ -147,16 +147,16 @@ async fn alarms_of_a_profile_that_is_gone_are_ended_and_told() {
     setup.pass(5);
     // Within its time nobody expects it in a list.
     setup.detect(|detect| detect.active.clear());
-    assert_eq!((setup.troubles().await, setup.found()), (vec![], vec![]));
+    assert_eq!((setup.problems().await, setup.found()), (vec![], vec![]));
     setup.pass(10);
-    assert_eq!(setup.troubles().await, ["gone"]);
+    assert_eq!(setup.problems().await, ["gone"]);
     assert_eq!(setup.found(), ["a alarm-invalidated", "b alarm-invalidated"]);
     let calls = setup.detect(|detect| detect.calls.clone());
     assert_eq!(calls[calls.len() - 2..], ["/active-violations lights", "/active-violations lights"]);
     setup.handle_queue().await;
     assert_eq!(setup.state("a").await, Some(State::Invalidated));
     setup.pass(60);
-    assert_eq!((setup.troubles().await, setup.found()), (vec![], vec![]));
+    assert_eq!((setup.problems().await, setup.found()), (vec![], vec![]));
     insta::assert_snapshot!(setup.told().join("\n\n"));
 }
 
@@ -167,14 +167,14 @@ async fn a_list_is_no_snapshot() {
     let raised = setup.happens("v", "in-alarm", 30);
     setup.hear(&raised).await;
     setup.detect(|detect| detect.blink = 1);
-    assert_eq!((setup.troubles().await, setup.found()), (vec![], vec![]));
+    assert_eq!((setup.problems().await, setup.found()), (vec![], vec![]));
     // Suppressed since: without the filter it is not listed.
     setup.detect(|detect| detect.active[0]["behavior"]["suppressAlerts"] = true.into());
-    assert_eq!((setup.troubles().await, setup.found()), (vec![], vec![]));
+    assert_eq!((setup.problems().await, setup.found()), (vec![], vec![]));
     // It was ended all the same, and its device goes on.
     setup.detect(|detect| detect.blink = 3);
     setup.pass(1);
-    assert_eq!(setup.troubles().await, ["gone"]);
+    assert_eq!(setup.problems().await, ["gone"]);
     setup.handle_queue().await;
     setup.pass(60);
     let last = setup.ago(20);
@@ -198,7 +198,7 @@ async fn an_end_that_was_not_heard_is_no_alarm_that_is_gone() {
     setup.pass(60);
     setup.happens("v", "alarm-cleared", 30);
     assert_eq!(
-        (setup.troubles().await, setup.found()),
+        (setup.problems().await, setup.found()),
         (vec!["unheard".into()], vec!["v alarm-cleared".into()])
     );
 }
@@ -231,7 +231,7 @@ async fn a_refused_look_is_told_once_and_ends_nothing() {
         setup.detect(|detect| detect.denied = Some(path));
         for _ in 0..2 {
             setup.pass(60);
-            assert_eq!((setup.troubles().await, setup.found()), (vec!["blind".into()], vec![]));
+            assert_eq!((setup.problems().await, setup.found()), (vec!["blind".into()], vec![]));
         }
     }
     insta::assert_snapshot!(setup.told().join("\n\n"));

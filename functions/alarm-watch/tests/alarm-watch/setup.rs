@@ -257,10 +257,10 @@ impl Setup {
         self.invoke(json!({}), 900).await.unwrap()
     }
 
-    /// The kinds of trouble of one look.
-    pub(crate) async fn troubles(&self) -> Vec<String> {
+    /// The kinds of problem of one look.
+    pub(crate) async fn problems(&self) -> Vec<String> {
         let seen = self.look().await;
-        seen["troubles"].as_array().unwrap().iter().map(|t| t["trouble"].as_str().unwrap().into()).collect()
+        seen["problems"].as_array().unwrap().iter().map(|t| t["problem"].as_str().unwrap().into()).collect()
     }
 
     pub(crate) fn alert_ids(&self) -> Vec<String> {

@@ -22,7 +22,7 @@ fn with_findings(task: &str) -> Value {
     audit(task, &[(CHECK, "COMPLETED_NON_COMPLIANT", 1, 0)])
 }
 
-fn with_trouble(task: &str) -> Value {
+fn with_problem(task: &str) -> Value {
     audit(task, &[(CHECK, "COMPLETED_NON_COMPLIANT", 1, 0), ("DEVICE_CERTIFICATE_AGE_CHECK", "FAILED", 0, 0)])
 }
 
@@ -30,7 +30,7 @@ fn with_trouble(task: &str) -> Value {
 async fn a_repeat_sends_nothing_and_tells_nothing_twice() {
     let cloud = Cloud::default();
     for _ in 0..3 {
-        invoke(&cloud, event(&[with_trouble("t-1"), with_trouble("t-1")])).await.unwrap();
+        invoke(&cloud, event(&[with_problem("t-1"), with_problem("t-1")])).await.unwrap();
     }
     assert_eq!(triage_requests(&cloud), ["t-1 LOGGING_DISABLED_CHECK"]);
     assert_eq!(alerts(&cloud).len(), 1);
@@ -76,10 +76,10 @@ async fn a_failed_try_is_given_back_at_once() {
 async fn an_alert_that_was_not_taken_is_told_by_the_retry() {
     let cloud = Cloud::default();
     cloud.fail("Publish", 1, Answer::refused());
-    invoke(&cloud, event(&[with_trouble("t-1")])).await.unwrap_err();
+    invoke(&cloud, event(&[with_problem("t-1")])).await.unwrap_err();
     assert_eq!(triage_requests(&cloud).len(), 1, "triage does not wait for the alert");
-    invoke(&cloud, event(&[with_trouble("t-1")])).await.unwrap();
-    invoke(&cloud, event(&[with_trouble("t-1")])).await.unwrap();
+    invoke(&cloud, event(&[with_problem("t-1")])).await.unwrap();
+    invoke(&cloud, event(&[with_problem("t-1")])).await.unwrap();
     assert_eq!(triage_requests(&cloud).len(), 1);
     assert_eq!(alerts(&cloud).len(), 2, "the first was not taken");
 }
@@ -154,7 +154,7 @@ async fn what_sqs_never_takes_is_parked_and_the_alert_still_told() {
     let cloud = Cloud::default();
     let failed = json!({"Successful": [], "Failed": [{"Id": "0", "SenderFault": true, "Code": "InvalidMessageContents"}]});
     cloud.fail("SendMessageBatch", 1, Answer::ok(failed));
-    invoke(&cloud, event(&[with_trouble("t-1")])).await.unwrap();
+    invoke(&cloud, event(&[with_problem("t-1")])).await.unwrap();
     assert_eq!(metrics().1, ["1/0/1"]);
     assert_eq!(alerts(&cloud).len(), 1);
 }

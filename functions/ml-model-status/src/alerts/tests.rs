@@ -14,18 +14,18 @@ use super::Blind;
 use super::Seen;
 use super::notice;
 
-/// A status with every trouble, of some behaviors of some profiles.
+/// A status with every problem, of some behaviors of some profiles.
 fn status(text: &str, profiles: usize) -> ModelsStatus {
-    let troubles = json!([
-        { "trouble": "not-built", "since": 0, "collected": true }, { "trouble": "not-refreshed", "refreshedAt": 0 },
-        { "trouble": "expires-soon", "expiresAt": 0 }, { "trouble": "expired" },
-        { "trouble": "alarms-often", "inAlarm": 1, "devices": 2, "limit": 0.1 },
+    let problems = json!([
+        { "problem": "not-built", "since": 0, "collected": true }, { "problem": "not-refreshed", "refreshedAt": 0 },
+        { "problem": "expires-soon", "expiresAt": 0 }, { "problem": "expired" },
+        { "problem": "alarms-often", "inAlarm": 1, "devices": 2, "limit": 0.1 },
     ]);
     let named = |at: usize| format!("{at}{text}");
     let model = |at: usize| {
         json!({
             "profile": named(at), "behavior": text, "metric": text, "status": text, "percentage": 1.0, "collected": 250,
-            "forecast": { "forecast": "enough" }, "outlook": text, "troubles": troubles,
+            "forecast": { "forecast": "enough" }, "outlook": text, "problems": problems,
         })
     };
     serde_json::from_value(json!({

@@ -14,13 +14,13 @@ fn words(status: &Value) -> Vec<String> {
     let models = status["models"].as_array().unwrap().iter();
     models
         .map(|model| {
-            let troubles = model["troubles"].as_array().unwrap().iter();
-            let troubles: Vec<&str> = troubles.map(|t| t["trouble"].as_str().unwrap()).collect();
+            let problems = model["problems"].as_array().unwrap().iter();
+            let problems: Vec<&str> = problems.map(|t| t["problem"].as_str().unwrap()).collect();
             format!(
                 "{} {}: {}",
                 model["profile"].as_str().unwrap(),
                 model["behavior"].as_str().unwrap(),
-                troubles.join(", ")
+                problems.join(", ")
             )
         })
         .collect()
@@ -113,7 +113,7 @@ async fn a_profile_that_loses_its_targets_is_told_until_it_has_some_again() {
         setup.pass_days(1);
         setup.look().await;
     }
-    // The models of a paused profile are not refreshed: that is no second trouble.
+    // The models of a paused profile are not refreshed: that is no second problem.
     assert_eq!(setup.kinds(), ["profile-without-targets"]);
     setup.profile_targets_again("lights", 60);
     setup.train("lights", "sent", &Model::built(START, 25_000, setup.now()));
@@ -209,7 +209,7 @@ async fn wherever_it_dies_people_are_told_once_by_the_next_try() {
         assert_eq!(again["repeated"], true, "{moment:?}");
         let alerts: std::collections::BTreeSet<String> = setup.alert_ids().into_iter().collect();
         assert_eq!((setup.kinds()[0].as_str(), alerts.len()), ("model-not-refreshed", 1), "{moment:?}");
-        assert!(setup.kept_status()["models"][0]["troubles"][0].is_object());
+        assert!(setup.kept_status()["models"][0]["problems"][0].is_object());
         if ended.is_some() {
             return;
         }

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 
-use crate::model::ml::Trouble;
+use crate::model::ml::Problem;
 
 /// The operator's guide, for those who have not said where they host it.
 pub(super) const GUIDE: &str = "docs/operate.md";
@@ -160,7 +160,7 @@ impl Kind {
     }
 }
 
-impl Trouble {
+impl Problem {
     /// The kind of the alert on it.
     pub const fn kind(&self) -> Kind {
         match self {

@@ -73,7 +73,7 @@ impl Notices {
     }
 
     /// Adds an alert that is due.
-    pub fn tell(&mut self, alert: Alert) {
+    pub fn add(&mut self, alert: Alert) {
         self.pending.push(alert);
     }
 
@@ -83,7 +83,7 @@ impl Notices {
     }
 
     /// Takes out alerts that the topic has taken.
-    pub fn told(&mut self, alerts: &[Alert]) {
+    pub fn mark_raised(&mut self, alerts: &[Alert]) {
         self.pending.retain(|pending| !alerts.contains(pending));
     }
 }

@@ -52,7 +52,7 @@ pub struct Counts {
     /// Of these, by a rule that is silent: they weigh on no alert.
     #[serde(skip_serializing_if = "is_zero")]
     pub silent: u64,
-    /// Of what is reported aloud, the severest alert.
+    /// Of what is reported with an alert, the severest alert.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loudest: Option<AlertSeverity>,
     /// Of what does not comply, when the oldest was first seen.
@@ -109,8 +109,8 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl Counts {
-    /// How many findings are reported aloud.
-    pub const fn aloud(&self) -> u64 {
+    /// How many findings are reported with an alert.
+    pub const fn alerted(&self) -> u64 {
         self.reported.saturating_sub(self.silent)
     }
 

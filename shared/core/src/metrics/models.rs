@@ -33,7 +33,7 @@ impl Record for ModelsStatus {
             Metric::count("ModelsPending", counts.pending_build),
             Metric::count("ModelsActive", counts.active),
             Metric::count("ModelsExpired", counts.expired),
-            Metric::count("ModelsInTrouble", counts.in_trouble),
+            Metric::count("ModelsWithProblems", counts.with_problems),
             Metric::count("ModelsStarving", counts.starving),
             Metric::count("ProfilesWithoutTargets", self.without_targets.len()),
             Metric::count("ProfilesNotSeen", self.not_seen),

@@ -2,25 +2,25 @@
 //!
 //! Device Defender announces no change of a model. `ml-model-status` looks once a day at the training summaries
 //! (`GetBehaviorModelTrainingSummaries`), keeps a [`Sample`] of each, and makes a [`Model`] with its [`Forecast`] and
-//! its [`Trouble`]s. The answer of the function, the alarm report and the alerts say the same words.
+//! its [`Problem`]s. The answer of the function, the alarm report and the alerts say the same words.
 //!
 //! A model is built 14 days after collection began, of at least 25,000 datapoints of the metric within the trailing 14
 //! days; it is refreshed daily under the same condition, and expires 30 days after its last refresh (AWS IoT Device
 //! Defender developer guide, "ML Detect"; quota "ML model retention").
 
 mod forecast;
+mod problem;
 mod status;
-mod trouble;
 
 pub use forecast::Forecast;
 pub use forecast::forecast;
+pub use problem::Problem;
+pub use problem::Subject;
+pub use problem::problems;
 pub use status::Counts;
 pub use status::ModelsStatus;
 pub use status::NOTE;
 pub use status::WithoutTargets;
-pub use trouble::Subject;
-pub use trouble::Trouble;
-pub use trouble::troubles;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -98,7 +98,7 @@ pub struct Model {
     /// The forecast in words.
     pub outlook: String,
     /// What is wrong.
-    pub troubles: Vec<Trouble>,
+    pub problems: Vec<Problem>,
 }
 
 impl ModelStatus {

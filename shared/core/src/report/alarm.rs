@@ -255,7 +255,7 @@ pub struct ModelReport {
 impl From<&Model> for ModelReport {
     /// The model in the words of its status: what is wrong with it, and what is to be expected of it.
     fn from(model: &Model) -> Self {
-        let wrong = model.troubles.iter().map(|trouble| format!("{}.", trouble.words()));
+        let wrong = model.problems.iter().map(|problem| format!("{}.", problem.words()));
         let words: Vec<String> = wrong.chain([model.outlook.clone()]).collect();
         Self {
             profile: model.profile.clone(),
@@ -263,7 +263,7 @@ impl From<&Model> for ModelReport {
             status: model.status.as_str().to_owned(),
             percentage: Some(model.percentage),
             refreshed_at: model.refreshed_at,
-            needs_attention: !model.troubles.is_empty() || !model.forecast.is_good(),
+            needs_attention: !model.problems.is_empty() || !model.forecast.is_good(),
             outlook: words.join(" "),
         }
     }

@@ -245,7 +245,7 @@ impl Observed {
         for model in &models {
             let forecast = text(model, "/forecast/forecast");
             faults.unless(
-                text(model, "/troubles/0/trouble") == "not-built"
+                text(model, "/problems/0/problem") == "not-built"
                     && ["noDatapoints", "notReached"].contains(&forecast.as_str()),
                 format!("the status of a model: {model}"),
             );
@@ -397,7 +397,7 @@ mod tests {
             decision: Some(Decided { outcome: "report".to_owned() }),
         };
         let model = json!({
-            "profile": LAB_PROFILE, "troubles": [{ "trouble": "not-built" }], "forecast": { "forecast": "noDatapoints" },
+            "profile": LAB_PROFILE, "problems": [{ "problem": "not-built" }], "forecast": { "forecast": "noDatapoints" },
             "outlook": "No datapoint comes.",
         });
         let watch = json!({

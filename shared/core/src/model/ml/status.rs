@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Model;
 use super::ModelStatus;
-use super::Trouble;
+use super::Problem;
 use crate::timestamp::Millis;
 
 /// What is to be said wherever people read a number of datapoints.
@@ -72,7 +72,7 @@ pub struct Counts {
     /// Of another status.
     pub unknown: u64,
     /// With something wrong.
-    pub in_trouble: u64,
+    pub with_problems: u64,
     /// Which will not have enough datapoints.
     pub starving: u64,
 }
@@ -86,7 +86,7 @@ impl Counts {
             ModelStatus::Expired => &mut self.expired,
             ModelStatus::Unknown(_) => &mut self.unknown,
         } += 1;
-        self.in_trouble += u64::from(!model.troubles.is_empty());
+        self.with_problems += u64::from(!model.problems.is_empty());
         self.starving += u64::from(!model.forecast.is_good());
     }
 }
@@ -94,7 +94,7 @@ impl Counts {
 impl ModelsStatus {
     /// Puts the worst models first.
     pub fn sort(&mut self) {
-        let rank = |model: &Model| model.troubles.iter().map(Trouble::rank).min().unwrap_or(u8::MAX);
+        let rank = |model: &Model| model.problems.iter().map(Problem::rank).min().unwrap_or(u8::MAX);
         self.models.sort_by(|one, other| {
             let key = |model: &Model| (rank(model), model.forecast.is_good());
             let names = |model: &Model| (model.profile.clone(), model.behavior.clone());

@@ -20,13 +20,13 @@ const WARNING_SECONDS: i64 = 7 * DAY_SECONDS;
 /// Of fewer devices a share says nothing.
 const FEWEST_DEVICES: u64 = 5;
 /// What alarms for too many devices is over when it alarms for so much less than the limit: a share that moves around
-/// the limit is one trouble.
+/// the limit is one problem.
 const CALM: f64 = 0.8;
 
 /// Something that is wrong with a model or its profile.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "trouble", rename_all = "kebab-case", rename_all_fields = "camelCase")]
-pub enum Trouble {
+#[serde(tag = "problem", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Problem {
     /// It has not been built, though collection began long ago.
     NotBuilt {
         /// When collection began; of a behavior that collected nothing, since when its profile is known.
@@ -71,7 +71,7 @@ pub enum Trouble {
 pub struct Subject {
     /// When the profile was created or first seen.
     pub known_since: Millis,
-    /// Whether the profile has targets. A paused profile collects nothing, and that is no trouble of its models.
+    /// Whether the profile has targets. A paused profile collects nothing, and that is no problem of its models.
     pub has_targets: bool,
     /// The share of devices in alarm from which the model is taken to be bad, 0 to 1.
     pub limit: f64,
@@ -82,44 +82,44 @@ pub struct Subject {
 }
 
 /// What is wrong with a model.
-pub fn troubles(model: &Model, subject: &Subject) -> Vec<Trouble> {
+pub fn problems(model: &Model, subject: &Subject) -> Vec<Problem> {
     let training = training(model, subject);
     training.into_iter().chain(alarms_often(model, subject)).collect()
 }
 
-fn training(model: &Model, subject: &Subject) -> Option<Trouble> {
+fn training(model: &Model, subject: &Subject) -> Option<Problem> {
     let passed = |at: Millis| subject.now.seconds().saturating_sub(at.seconds());
     match (&model.status, model.refreshed_at) {
-        (ModelStatus::Expired, refreshed_at) => Some(Trouble::Expired { refreshed_at }),
+        (ModelStatus::Expired, refreshed_at) => Some(Problem::Expired { refreshed_at }),
         (ModelStatus::PendingBuild, _) => {
             let since = model.collecting_since.unwrap_or(subject.known_since);
             let late = subject.has_targets && passed(since) > BUILD_SECONDS;
-            late.then_some(Trouble::NotBuilt { since, collected: model.collecting_since.is_some() })
+            late.then_some(Problem::NotBuilt { since, collected: model.collecting_since.is_some() })
         }
         (_, Some(refreshed_at)) => {
             let expires_at = model.expires_at().filter(|at| passed(*at) > -WARNING_SECONDS);
             let late = subject.has_targets && passed(refreshed_at) > REFRESH_SECONDS;
-            let expires = expires_at.map(|expires_at| Trouble::ExpiresSoon { expires_at });
-            expires.or_else(|| late.then_some(Trouble::NotRefreshed { refreshed_at }))
+            let expires = expires_at.map(|expires_at| Problem::ExpiresSoon { expires_at });
+            expires.or_else(|| late.then_some(Problem::NotRefreshed { refreshed_at }))
         }
         (_, None) => None,
     }
 }
 
-fn alarms_often(model: &Model, subject: &Subject) -> Option<Trouble> {
+fn alarms_often(model: &Model, subject: &Subject) -> Option<Problem> {
     let devices = model.devices.filter(|devices| *devices >= FEWEST_DEVICES)?;
     let limit = if subject.alarmed_often { subject.limit * CALM } else { subject.limit };
     let over = model.share_in_alarm()? > limit;
-    over.then_some(Trouble::AlarmsOften { in_alarm: model.in_alarm, devices, limit: subject.limit })
+    over.then_some(Problem::AlarmsOften { in_alarm: model.in_alarm, devices, limit: subject.limit })
 }
 
-impl Piece for Trouble {
+impl Piece for Problem {
     fn text(&self) -> Text {
         Text::made(self.words())
     }
 }
 
-impl Trouble {
+impl Problem {
     /// How bad it is, worst first.
     pub const fn rank(&self) -> u8 {
         match self {
@@ -182,7 +182,7 @@ mod tests {
             in_alarm: 0,
             forecast: Forecast::NoDatapoints,
             outlook: String::new(),
-            troubles: vec![],
+            problems: vec![],
         }
     }
 
@@ -197,11 +197,11 @@ mod tests {
     }
 
     fn words(model: &Model, subject: Subject) -> String {
-        troubles(model, &subject).iter().map(Trouble::words).collect::<Vec<_>>().join("; ")
+        problems(model, &subject).iter().map(Problem::words).collect::<Vec<_>>().join("; ")
     }
 
     #[test]
-    fn each_state_of_training_has_its_trouble_from_its_day_on() {
+    fn each_state_of_training_has_its_problem_from_its_day_on() {
         let pending = |days| words(&model(ModelStatus::PendingBuild, Some(ago(days)), None), subject());
         assert_eq!(pending(14), "");
         assert_eq!(pending(15), "not built, though collection began 2026-11-08T00:00:00Z");
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_paused_profile_is_no_trouble_of_its_models_until_they_expire() {
+    fn a_paused_profile_is_no_problem_of_its_models_until_they_expire() {
         let paused = Subject { has_targets: false, ..subject() };
         assert_eq!(words(&model(ModelStatus::PendingBuild, Some(ago(20)), None), paused), "");
         assert_eq!(words(&model(ModelStatus::Active, Some(ago(20)), Some(ago(20))), paused), "");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_around_the_limit_is_one_trouble() {
+    fn a_share_around_the_limit_is_one_problem() {
         let alarms = |devices, in_alarm, alarmed_often| {
             let model = Model { devices, in_alarm, ..model(ModelStatus::Active, None, None) };
             words(&model, Subject { alarmed_often, ..subject() })
