@@ -21,7 +21,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .PHONY: help
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build $(VENV)/installed ## Run an audit through the whole stack on this machine; with DETECT=1, alarms
@@ -71,6 +71,10 @@ $(BROWSER)/installed: tests/browser/package-lock.json | $(VENV)/installed
 sim: ## Simulate the stack with faults: SEEDS=10000 of them, or SEED=7 with its trace
 	cargo build --locked -p fleetwarden-simulation
 	target/debug/fleetwarden-simulation $(if $(SEED),--seed $(SEED) $(if $(SHRINK),--shrink),--seeds $(SEEDS))
+
+.PHONY: sim-mutants
+sim-mutants: ## Break the product in known ways, and see that the simulation catches each: NAMES='one another'
+	$(PYTHON) local/simulation/mutants.py $(NAMES)
 
 .PHONY: bench
 bench: build $(VENV)/installed ## Measure speed and size

@@ -10,6 +10,8 @@ use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::acts;
+use crate::acts::PERSON;
 use crate::policies;
 use crate::workload::Played;
 use crate::world::World;
@@ -41,6 +43,8 @@ pub(crate) fn judge(world: &World, played: &Played) -> Judged {
     judge.observe_changes_nothing();
     judge.no_claim_is_left();
     judge.alerts_are_raised_once();
+    let by_finding = records.iter().map(|(id, of)| (id.1.as_str(), &of[0].0)).collect();
+    judge.judged.violations.extend(acts::judge(world, &by_finding));
     judge.judged
 }
 
@@ -98,15 +102,21 @@ impl Judge<'_> {
     fn everything_ended(&mut self) {
         let queues = self.world.cloud.queues();
         self.unless(self.played.is_quiet, || format!("work is still under way; messages are on {queues:?}"));
+        for (dead, body) in &self.played.poison {
+            let times = self.world.cloud.waiting(dead).iter().filter(|message| message.body == *body).count();
+            self.unless(times > 0, || format!("{body} can never be handled, and is not parked on {dead}"));
+        }
         for queue in queues.iter().filter(|queue| queue.starts_with("dead-")) {
+            let is_known = |body: &str| self.played.poison.iter().any(|(_, poison)| poison == body);
             let parked: Vec<String> = self
                 .world
                 .cloud
                 .waiting(queue)
                 .into_iter()
+                .filter(|message| !is_known(&message.body))
                 .map(|message| message.body.chars().take(300).collect())
                 .collect();
-            self.unless(false, || {
+            self.unless(parked.is_empty(), || {
                 format!("parked on {queue} although nothing was wrong with it: {parked:?}")
             });
         }
@@ -260,11 +270,14 @@ impl Judge<'_> {
         let decisions: BTreeMap<&str, &Value> =
             records.iter().map(|(id, of)| (id.1.as_str(), &of[0].0)).collect();
         for (finding, tasks) in &tasks_of {
-            self.unless(tasks.len() == 1, || {
-                format!("finding {finding} is mitigated by {} tasks: {tasks:?}", tasks.len())
+            // A person may mitigate again what a task has mitigated.
+            let by_rules = tasks.iter().filter(|task| !task.starts_with(PERSON)).count();
+            self.unless(by_rules <= 1, || {
+                format!("finding {finding} is mitigated by {by_rules} tasks: {tasks:?}")
             });
             let record = decisions.get(finding.as_str()).copied();
-            let is_decided = record.is_some_and(|record| is_decided(record, "mitigate"));
+            let is_decided = tasks.iter().all(|task| task.starts_with(PERSON))
+                || record.is_some_and(|record| is_decided(record, "mitigate"));
             self.unless(is_decided, || {
                 format!(
                     "finding {finding} is mitigated and was decided otherwise: {:?}",
@@ -278,12 +291,10 @@ impl Judge<'_> {
 
     /// Whether every policy of the run protects a resource by its id.
     fn is_protected(&self, record: &Value) -> bool {
-        let resource = text(record, "/decision/resource");
-        self.played.policies.iter().all(|policy| {
-            let policy: Value = serde_json::from_str(policy).unwrap_or_default();
-            let pattern = text(&policy, "/protect/resources/0");
-            pattern.strip_suffix('*').is_some_and(|start| !start.is_empty() && resource.starts_with(start))
-        })
+        self.played
+            .policies
+            .iter()
+            .all(|policy| policies::protects(&serde_json::from_str(policy).unwrap_or_default(), record))
     }
 
     /// Each finding that is to be mitigated has a task in the ledger that has ended one way or the other.
@@ -457,8 +468,9 @@ impl Judge<'_> {
             self.unless(!text(alert, "/id").is_empty(), || format!("an alert without an id: {alert}"));
             *times.entry(text(alert, "/id").to_owned()).or_default() += 1;
         }
+        // A function that dies can take a batch of alerts along that it had under way.
         let repeated: u64 = times.values().map(|times| times - 1).sum();
-        self.unless(repeated <= faults, || {
+        self.unless(repeated <= 10 * faults, || {
             format!("{repeated} alerts were raised again, although only {faults} faults struck")
         });
     }

@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use tokio::task::spawn_local;
 use tokio::time::sleep;
 
+use crate::acts::PERSON;
 use crate::functions;
 use crate::functions::Handler;
 use crate::stack;
@@ -53,6 +54,16 @@ pub(crate) struct Lambda {
     pub(crate) invocations: Cell<u64>,
     /// The events that Lambda gave up, by dead-letter queue: what it puts there is no message of the function's own.
     pub(crate) given_up: RefCell<Vec<(&'static Function, Value)>>,
+    /// What happens right before a message of a queue is next handed out.
+    pub(crate) ambush: RefCell<Option<(&'static str, Ambush)>>,
+}
+
+/// What can happen between the decision on a finding and what follows from it.
+pub(crate) enum Ambush {
+    /// Another policy is deployed.
+    Deploy(String),
+    /// A person mitigates the same findings.
+    Command,
 }
 
 /// One environment of a function.
@@ -91,6 +102,7 @@ impl Lambda {
             kills: Cell::new(0),
             invocations: Cell::new(0),
             given_up: RefCell::default(),
+            ambush: RefCell::default(),
         })
     }
 
@@ -225,6 +237,7 @@ impl Lambda {
             if visible.is_empty() {
                 return;
             }
+            self.spring(source.queue);
             self.world.draw(|rng| {
                 rng.shuffle(&mut visible);
                 visible.truncate(rng.usize(1..=source.batch));
@@ -238,6 +251,38 @@ impl Lambda {
                 drop(under_way);
                 lambda.world.changed.notify_one();
             });
+        }
+    }
+
+    /// Lets happen what waits for a message of a queue.
+    fn spring(&self, queue: &'static str) {
+        let Some((_, ambush)) = self.ambush.borrow_mut().take_if(|(of, _)| *of == queue) else { return };
+        match ambush {
+            Ambush::Deploy(policy) => {
+                self.world.note(&format!("a policy is deployed before a message of {queue}: {policy}"));
+                self.deploy(policy);
+            }
+            Ambush::Command => {
+                let number = self.world.draw(|rng| rng.u32(..));
+                let messages = self.world.cloud.waiting(queue);
+                let bodies = messages.iter().map(|message| &message.body);
+                let requests = bodies
+                    .filter_map(|body| Some(serde_json::from_str::<Value>(body).ok()?["request"].take()));
+                let Some(request) =
+                    requests.last().filter(|request| request["target"]["findings"].is_array())
+                else {
+                    return;
+                };
+                let findings = request["target"]["findings"].as_array().into_iter().flatten();
+                let event = json!({
+                    "command": "StartAuditMitigationActionsTask",
+                    "taskId": format!("{PERSON}{number}"),
+                    "target": {"findingIds": findings.map(|finding| &finding["findingId"]).collect::<Vec<_>>()},
+                    "auditCheckToActionsMapping": {request["check"].as_str().unwrap_or_default(): request["actions"]},
+                });
+                self.world.note(&format!("a person mitigates: {event}"));
+                self.send(&stack::AUDIT_COMMANDS, event, Duration::ZERO);
+            }
         }
     }
 
@@ -279,7 +324,9 @@ impl Lambda {
             Ended::Killed => "is killed".to_owned(),
         };
         self.world.note(&format!("{}/{} {what}", function.name, instance.number));
-        if matches!(ended, Ended::Killed) {
+        let is_killed = matches!(ended, Ended::Killed);
+        self.world.state().acts.end(instance.number, function.name, is_killed);
+        if is_killed {
             self.kills.set(self.kills.get() + 1);
         } else if instance.handler.get().is_some() && Rc::ptr_eq(&instance.policy, &self.policy.borrow()) {
             self.idle.borrow_mut().entry(function.name).or_default().push(instance);
@@ -320,6 +367,7 @@ impl Lambda {
         }
         let (number, end) = self.world.process();
         let policy = Rc::clone(&self.policy.borrow());
+        self.world.state().acts.begin(number, &policy);
         let mut variables: BTreeMap<&'static str, String> =
             stack::VARIABLES.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         variables.insert("DEAD_LETTER_QUEUE_URL", function.dead_letters.to_owned());

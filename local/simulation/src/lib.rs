@@ -12,6 +12,7 @@
     reason = "what JSON does not have is null, and what is drawn from a list is in it"
 )]
 
+mod acts;
 mod functions;
 mod judge;
 mod lambda;

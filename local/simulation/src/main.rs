@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -53,6 +54,9 @@ struct Arguments {
     /// Begin no further seed after so many seconds.
     #[arg(long)]
     within: Option<u64>,
+    /// Begin no further seed after one that broke a promise.
+    #[arg(long)]
+    until_failure: bool,
     /// Where the figures go.
     #[arg(long, default_value = "target/sim/summary.json")]
     summary: PathBuf,
@@ -147,10 +151,15 @@ fn all(arguments: &Arguments, began: Instant) -> Summary {
     let bar =
         ProgressBar::new(arguments.seeds).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let (next, summary) = (AtomicU64::new(0), Mutex::new(Summary::default()));
+    let has_failed = AtomicBool::new(false);
     let within = arguments.within.map(Duration::from_secs);
     let work = || loop {
         let nth = next.fetch_add(1, Ordering::Relaxed);
-        if nth >= arguments.seeds || within.is_some_and(|within| began.elapsed() >= within) {
+        let is_late = within.is_some_and(|within| began.elapsed() >= within);
+        if nth >= arguments.seeds
+            || is_late
+            || (arguments.until_failure && has_failed.load(Ordering::Relaxed))
+        {
             return;
         }
         let seed = arguments.first + nth;
@@ -166,6 +175,7 @@ fn all(arguments: &Arguments, began: Instant) -> Summary {
             *summary.faults.entry(fault).or_default() += times;
         }
         if let Some(first) = outcome.violations.first() {
+            has_failed.store(true, Ordering::Relaxed);
             summary.violations += outcome.violations.len() as u64;
             summary.failed.push(seed);
             bar.suspend(|| {

@@ -46,6 +46,46 @@ pub(crate) fn enforces(policy: &str) -> bool {
     policy["mode"] == "enforce"
 }
 
+/// The rules of a policy on a check that do more than observe.
+pub(crate) fn rules<'p>(policy: &'p Value, check: &str) -> impl Iterator<Item = &'p Value> {
+    let rules = policy["rules"].as_array().into_iter().flatten();
+    rules.filter(move |rule| rule["match"]["check"] == check && rule["stage"] != "shadow")
+}
+
+/// Whether a policy protects the certificate of a finding, by its id.
+pub(crate) fn protects(policy: &Value, record: &Value) -> bool {
+    let certificate = record["resource"]["resourceIdentifier"]["deviceCertificateId"].as_str();
+    let patterns = policy["protect"]["certificates"].as_array().into_iter().flatten();
+    let starts = patterns.filter_map(|pattern| pattern.as_str()?.strip_suffix('*')).collect::<Vec<_>>();
+    certificate.is_some_and(|id| starts.iter().any(|start| id.starts_with(start)))
+}
+
+/// Draws a policy that differs from another in one thing that decides.
+pub(crate) fn variant(rng: &mut Rng, policy: &str) -> String {
+    let before: Value = serde_json::from_str(policy).unwrap_or_default();
+    loop {
+        let mut policy = before.clone();
+        match rng.u8(..6) {
+            0 => policy["mode"] = json!(if before["mode"] == "observe" { "enforce" } else { "observe" }),
+            1 => policy["protect"] = json!({"certificates": ["*"]}),
+            2 => policy["windows"] = json!({"zone": "UTC", "open": [{"hours": "03:00-04:00"}]}),
+            3 => policy["windows"] = json!({"zone": "UTC", "open": [{"hours": "00:00-12:00"}]}),
+            _ => {
+                let rules = policy["rules"].as_array_mut().into_iter().flatten();
+                for rule in rules.filter_map(Value::as_object_mut) {
+                    rule.remove("suppress");
+                    rule.remove("mitigate");
+                    rule.insert("report".to_owned(), json!({"severity": "high"}));
+                }
+            }
+        }
+        let policy = policy.to_string();
+        if Policy::parse(policy.as_bytes()).is_ok() {
+            return policy;
+        }
+    }
+}
+
 fn any(rng: &mut Rng) -> Value {
     let mut rules: Vec<Value> = (0..rng.usize(1..9)).map(|nth| rule(rng, nth)).collect();
     rng.shuffle(&mut rules);
@@ -62,7 +102,7 @@ fn any(rng: &mut Rng) -> Value {
     if rng.u8(..4) == 0 {
         policy["protect"] = match rng.u8(..3) {
             0 => json!({"groups": [one(rng, &["production", "lab", "spare", "plant"])]}),
-            1 => json!({"resources": [format!("{:x}*", rng.u8(..16))]}),
+            1 => json!({"certificates": [format!("{:x}*", rng.u8(..16))]}),
             _ => json!({"things": [format!("device-*{}", rng.u8(..10))]}),
         };
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 use serde_json::json;
 use tokio::time::sleep;
 
+use crate::lambda::Ambush;
 use crate::lambda::Lambda;
 use crate::policies;
 use crate::policies::CHECKS;
@@ -29,6 +30,8 @@ pub(crate) struct Played {
     pub(crate) audits: Vec<(String, Vec<&'static str>)>,
     /// The policies that were deployed, the first one included.
     pub(crate) policies: Vec<String>,
+    /// What can never be handled, each with the queue on which it has to end.
+    pub(crate) poison: Vec<(&'static str, String)>,
     /// How many changes people made to the fleet.
     pub(crate) moves: u64,
     /// Whether all came to an end in time.
@@ -85,7 +88,9 @@ impl Workload {
     /// Plays it to its end.
     pub(crate) async fn play(&mut self, steps: usize) {
         for _ in 0..steps {
-            match self.rng.u8(..20) {
+            match self.rng.u8(..24) {
+                20..23 => self.ambush(),
+                23 => self.poison(),
                 0..9 => self.audit(),
                 9..11 => self.deploy(),
                 11..13 => self.review(),
@@ -152,10 +157,39 @@ impl Workload {
     }
 
     fn deploy(&mut self) {
-        let policy = policies::draw(&mut self.rng);
+        let before = self.played.policies.last().cloned().unwrap_or_default();
+        let rng = &mut self.rng;
+        let policy = if rng.bool() { policies::variant(rng, &before) } else { policies::draw(rng) };
         self.world.note(&format!("a policy is deployed: {policy}"));
         self.lambda.deploy(policy.clone());
         self.played.policies.push(policy);
+    }
+
+    /// An audit, and something that happens between a decision on its findings and what follows from it.
+    fn ambush(&mut self) {
+        self.audit();
+        let queue = ["mitigation", "mitigation", "suppression", "check"][self.rng.usize(..4)];
+        let before = self.played.policies.last().cloned().unwrap_or_default();
+        let ambush = if queue == "mitigation" && self.rng.bool() {
+            Ambush::Command
+        } else {
+            let policy = policies::variant(&mut self.rng, &before);
+            self.played.policies.push(policy.clone());
+            Ambush::Deploy(policy)
+        };
+        *self.lambda.ambush.borrow_mut() = Some((queue, ambush));
+    }
+
+    /// Somebody sends what no function can handle.
+    fn poison(&mut self) {
+        for function in stack::FUNCTIONS {
+            let stack::Trigger::Queue(source) = &function.trigger else { continue };
+            let body = format!("poison {}", self.played.poison.len());
+            self.world.cloud.send_to(source.queue, &body);
+            self.played.poison.push((function.dead_letters, body));
+        }
+        self.world.note("what no function can handle is on every queue");
+        self.world.changed.notify_one();
     }
 
     fn review(&mut self) {
@@ -186,7 +220,9 @@ impl Workload {
             }
         }
         let given_up = std::mem::take(&mut *self.lambda.given_up.borrow_mut());
-        for (function, event) in given_up {
+        // What a person asked for is not asked for again.
+        let again = |(function, _): &(&stack::Function, Value)| function.dead_letters != "dead-command";
+        for (function, event) in given_up.into_iter().filter(again) {
             self.lambda.send(function, event, Duration::ZERO);
         }
         self.world.changed.notify_one();

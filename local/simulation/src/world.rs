@@ -29,6 +29,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio::time::sleep;
 
+use crate::acts::Acts;
 use crate::run::Part;
 use crate::stack::ALERT_TOPIC;
 use crate::stack::AUDIT_TOPIC;
@@ -54,6 +55,8 @@ pub(crate) struct State {
     pub(crate) rng: Rng,
     pub(crate) weather: Weather,
     pub(crate) trace: Trace,
+    /// What the functions did.
+    pub(crate) acts: Acts,
     /// Messages for the audit topic that are still to be delivered.
     pub(crate) announcements: Vec<String>,
     /// The alerts that the topic has taken, in order.
@@ -94,6 +97,7 @@ impl World {
             rng,
             weather,
             trace: Trace::new(part.is_read),
+            acts: Acts::default(),
             without: part.without.clone(),
             last_fault: part.faults.unwrap_or(u64::MAX),
             drawn_faults: 0,
@@ -164,8 +168,10 @@ impl World {
         if self.state().dead.contains(&process) {
             return future::pending().await;
         }
+        self.state().acts.tries(process, &call);
+        let by = (function, process);
         let answer = match fault {
-            None => self.effect(call),
+            None => self.effect(by, call),
             Some(Fault::Throttled) => throttled(&call),
             Some(Fault::Broken) => Answer::broken(),
             Some(Fault::Reset) => Answer::Reset,
@@ -173,21 +179,21 @@ impl World {
             Some(Fault::Conflict) => conflict(&call),
             Some(Fault::KilledBefore) => return self.kill(process).await,
             Some(Fault::DoneButBroken) => {
-                self.effect(call);
+                self.effect(by, call);
                 Answer::broken()
             }
             Some(Fault::DoneButReset) => {
-                self.effect(call);
+                self.effect(by, call);
                 Answer::Reset
             }
             // An object that does not have its length or its checksum is a broken connection to the client.
             Some(Fault::Torn) if is_of_bucket(&call) => {
-                self.effect(call);
+                self.effect(by, call);
                 Answer::Reset
             }
-            Some(Fault::Torn) => torn(self.effect(call)),
+            Some(Fault::Torn) => torn(self.effect(by, call)),
             Some(Fault::KilledAfter) => {
-                self.effect(call);
+                self.effect(by, call);
                 return self.kill(process).await;
             }
         };
@@ -231,8 +237,14 @@ impl World {
         future::pending().await
     }
 
-    /// Does what a call asks for.
-    fn effect(&self, call: Call) -> Answer {
+    /// Does what a call of a process asks for.
+    fn effect(&self, (function, process): (&str, u64), call: Call) -> Answer {
+        let answer = self.answer(call.clone());
+        self.state().acts.done(process, function, &call, &answer, self.now());
+        answer
+    }
+
+    fn answer(&self, call: Call) -> Answer {
         let (method, path) = call.operation.split_once(' ').unwrap_or_default();
         if call.operation == "Publish" {
             return self.publish(&call);

@@ -1,0 +1,243 @@
+//! What the functions did, as the services saw it, and whether it was theirs to do at that moment: under the policy of the
+//! process that did it, for the latest audit of a check, and with nothing left behind.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::Call;
+use fleetwarden_core::timestamp::Millis;
+use serde_json::Value;
+
+use crate::policies;
+use crate::stack::MITIGATIONS;
+use crate::world::World;
+
+/// What a mitigation task of a person is called: such a task is decided on by the person.
+pub(crate) const PERSON: &str = "person-";
+
+/// What was done in a run.
+#[derive(Default)]
+pub(crate) struct Acts {
+    /// The policies of the processes.
+    policies: BTreeMap<u64, Arc<Value>>,
+    /// The mitigation tasks by id, each with its first start.
+    starts: BTreeMap<String, Start>,
+    /// The suppressions that `apply-suppressions` wrote.
+    suppressions: Vec<(Arc<Value>, Value)>,
+    /// When which audit became the latest one of a check.
+    latest: Vec<(Millis, String, String)>,
+    /// The audits that replaced the history of a check.
+    merges: BTreeSet<(String, String)>,
+    /// How often triage was asked to look at a check of an audit.
+    dispatches: BTreeMap<(String, String), u64>,
+    /// The claims that a process holds.
+    claims: BTreeMap<u64, BTreeSet<String>>,
+    kills: u64,
+    violations: Vec<String>,
+}
+
+struct Start {
+    at: Millis,
+    policy: Arc<Value>,
+    body: Value,
+}
+
+fn text<'v>(value: &'v Value, path: &str) -> &'v str {
+    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
+}
+
+impl Acts {
+    /// A process begins, with this policy.
+    pub(crate) fn begin(&mut self, process: u64, policy: &[u8]) {
+        self.policies.insert(process, Arc::new(serde_json::from_slice(policy).unwrap_or_default()));
+    }
+
+    /// A process calls. Whoever tries to end a claim has done what it can.
+    pub(crate) fn tries(&mut self, process: u64, call: &Call) {
+        if call.operation == "UpdateItem" {
+            self.claims.entry(process).or_default().remove(text(&call.json(), "/Key/pk/S"));
+        }
+    }
+
+    /// A call has had its effect.
+    pub(crate) fn done(&mut self, process: u64, function: &str, call: &Call, answer: &Answer, now: Millis) {
+        if !matches!(answer, Answer::Now { status: 200, .. }) {
+            return;
+        }
+        let policy = || self.policies.get(&process).cloned().unwrap_or_default();
+        match call.operation.as_str() {
+            "PutItem" => self.put(process, &call.json(), now),
+            "SendMessageBatch" => self.sent(&call.json()),
+            "POST /audit/suppressions/create" | "PATCH /audit/suppressions/update"
+                if function == "apply-suppressions" =>
+            {
+                self.suppressions.push((policy(), call.json()));
+            }
+            operation => {
+                if let Some(id) = operation.strip_prefix("POST /audit/mitigationactions/tasks/") {
+                    let start = Start { at: now, policy: policy(), body: call.json() };
+                    self.starts.entry(id.to_owned()).or_insert(start);
+                }
+            }
+        }
+    }
+
+    fn put(&mut self, process: u64, body: &Value, now: Millis) {
+        let (pk, sk, task) =
+            (text(body, "/Item/pk/S"), text(body, "/Item/sk/S"), text(body, "/Item/task_id/S"));
+        match (sk, pk.split_once('#').unwrap_or_default()) {
+            ("claim", _) => {
+                self.claims.entry(process).or_default().insert(pk.to_owned());
+            }
+            ("audit", ("history", check)) => self.latest.push((now, check.to_owned(), task.to_owned())),
+            ("latest", ("history", check)) => {
+                self.merges.insert((check.to_owned(), task.to_owned()));
+            }
+            ("audit", ("audit", task)) => {
+                let checks: BTreeMap<String, Value> =
+                    serde_json::from_str(text(body, "/Item/checks/S")).unwrap_or_default();
+                for (check, ended) in checks {
+                    let is_sent = self.dispatches.contains_key(&(task.to_owned(), check.clone()));
+                    if ended["status"] == "COMPLETED_NON_COMPLIANT" && !is_sent {
+                        self.violations
+                            .push(format!("audit {task} counts as handled, and {check} is not sent"));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn sent(&mut self, body: &Value) {
+        for entry in body["Entries"].as_array().into_iter().flatten() {
+            let message: Value = serde_json::from_str(text(entry, "/MessageBody")).unwrap_or_default();
+            if text(body, "/QueueUrl") == "check" && message["resume"].is_null() {
+                let of = (text(&message, "/audit/taskId").to_owned(), text(&message, "/check").to_owned());
+                *self.dispatches.entry(of).or_default() += 1;
+            }
+        }
+    }
+
+    /// An invocation has ended. Only who is killed leaves a claim.
+    pub(crate) fn end(&mut self, process: u64, function: &str, is_killed: bool) {
+        let left = self.claims.remove(&process).unwrap_or_default();
+        if is_killed {
+            self.kills += 1;
+        } else if !left.is_empty() {
+            self.violations.push(format!("{function}/{process} has ended and left its claims: {left:?}"));
+        }
+    }
+}
+
+/// The records of the findings log, by finding.
+pub(crate) type Records<'r> = BTreeMap<&'r str, &'r Value>;
+
+/// What of it was not as promised.
+pub(crate) fn judge(world: &World, records: &Records<'_>) -> Vec<String> {
+    let history: Vec<String> = histories(world, records);
+    let state = world.state();
+    let acts = &state.acts;
+    let mut violations = acts.violations.clone();
+    violations.extend(history);
+    for (id, start) in &acts.starts {
+        violations.extend(acts.objection(id, start, records).map(|why| format!("task {id}: {why}")));
+    }
+    for (policy, suppression) in &acts.suppressions {
+        let check = text(suppression, "/checkName");
+        let is_wanted = policies::rules(policy, check).any(|rule| rule.get("suppress").is_some());
+        if policy["mode"] != "enforce" || !is_wanted {
+            violations
+                .push(format!("a suppression of {check} is written under a policy that does not: {policy}"));
+        }
+    }
+    let strikes = state.faults.values().sum::<u64>() + acts.kills;
+    for ((audit, check), times) in acts.dispatches.iter().filter(|(_, times)| **times > 1 + strikes) {
+        violations
+            .push(format!("{check} of {audit} is sent to triage {times} times, and {strikes} faults struck"));
+    }
+    violations
+}
+
+impl Acts {
+    /// Why a task should not have started, if that is so.
+    fn objection(&self, id: &str, start: &Start, records: &Records<'_>) -> Option<String> {
+        let Start { at, policy, body } = start;
+        if policy["mode"] != "enforce" {
+            return Some(format!("it is started under a policy that observes: {policy}"));
+        }
+        let (check, actions) = body["auditCheckToActionsMapping"].as_object()?.iter().next()?;
+        let is_wanted = policies::rules(policy, check).any(|rule| rule["mitigate"]["actions"] == *actions);
+        if !id.starts_with(PERSON) && !is_wanted {
+            return Some(format!("no rule of the policy mitigates {check} with {actions}: {policy}"));
+        }
+        let ids = body["target"]["findingIds"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let found: Vec<&Value> = ids.filter_map(|id| records.get(id).copied()).collect();
+        if let Some(protected) = found.iter().find(|record| policies::protects(policy, record)) {
+            return Some(format!("{} is protected", protected["resource"]));
+        }
+        // Whoever has claimed a task starts it, as long as it lives, whatever audit ends meanwhile.
+        let settled =
+            at.0 - i64::try_from(MITIGATIONS.timeout.max(Duration::from_mins(1)).as_millis()).ok()?;
+        let latest = self
+            .latest
+            .iter()
+            .rfind(|(at, of, _)| of == check && at.0 <= settled)
+            .map(|(_, _, task)| task)?;
+        let whole = body["target"]["auditTaskId"].as_str();
+        let audits = found.iter().map(|record| text(record, "/taskId")).chain(whole);
+        let overtaken =
+            audits.filter(|audit| audit != latest).find(|audit| self.came_before(check, audit, latest));
+        overtaken.map(|audit| format!("audit {audit} was overtaken by {latest} before its start"))
+    }
+
+    /// Whether an audit was the latest of a check before another one became it.
+    fn came_before(&self, check: &str, audit: &str, later: &str) -> bool {
+        let at = |task: &str| self.latest.iter().position(|(_, of, by)| of == check && by == task);
+        at(audit) < at(later)
+    }
+}
+
+/// The size of a record of a history, in bytes; where its key ends, and where it counts in how many audits it was seen.
+const RECORD: usize = 36;
+const KEY: usize = 16;
+const TIMES_SEEN: usize = 32;
+
+/// In the latest history of a check each finding counts once for every audit that replaced the history.
+fn histories(world: &World, records: &Records<'_>) -> Vec<String> {
+    let merges = world.state().acts.merges.clone();
+    let mut expected: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
+    for record in records.values() {
+        let (check, audit) = (text(record, "/check"), text(record, "/taskId"));
+        if merges.contains(&(check.to_owned(), audit.to_owned())) {
+            expected.entry((check, text(record, "/key"))).or_default().insert(audit);
+        }
+    }
+    let mut violations = Vec::new();
+    let checks: BTreeSet<&str> = merges.iter().map(|(check, _)| check.as_str()).collect();
+    for check in checks {
+        let item = world.cloud.item(&format!("history#{check}"), "latest");
+        let audit = item.as_ref().and_then(|item| item.get("task_id")?.as_str()).unwrap_or_default();
+        let end = format!("{check}/{audit}.keys");
+        let path = world.cloud.objects().into_iter().find(|path| path.ends_with(&end));
+        let object = path.and_then(|path| world.cloud.object(&path)).unwrap_or_default();
+        let seen: BTreeMap<String, u64> = object
+            .chunks_exact(RECORD)
+            .map(|record| {
+                let key = record[..KEY].iter().map(|byte| format!("{byte:02x}")).collect();
+                (key, u64::from(record[TIMES_SEEN]) << 8 | u64::from(record[TIMES_SEEN + 1]))
+            })
+            .collect();
+        for ((_, key), audits) in expected.iter().filter(|((of, _), _)| *of == check) {
+            let times = seen.get(*key).copied().unwrap_or_default();
+            if times != audits.len() as u64 {
+                violations.push(format!(
+                    "the history of {check} has {key} from {times} audits, and {audits:?} found it"
+                ));
+            }
+        }
+    }
+    violations
+}
