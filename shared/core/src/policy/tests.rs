@@ -16,6 +16,7 @@ mod files;
 mod impossible;
 mod lapses;
 mod lint;
+mod matching;
 mod properties;
 mod standing;
 mod windows;
