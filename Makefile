@@ -11,6 +11,7 @@ VENV := .venv
 TOOLS := target/tools
 BROWSER := $(TOOLS)/browser
 CARGO_DENY := 0.20.2
+CARGO_MUTANTS := 27.1.0
 UV := 0.13.9
 FUNCTIONS := $(notdir $(wildcard functions/*))
 FINDINGS ?= 1200
@@ -75,6 +76,20 @@ sim: ## Simulate the stack with faults: SEEDS=10000 of them, or SEED=7 with its 
 .PHONY: sim-mutants
 sim-mutants: ## Break the product in known ways, and see that the simulation catches each: NAMES='one another'
 	$(PYTHON) local/simulation/mutants.py $(NAMES)
+
+# What decides and counts in the core. A mutant that no test notices is a hole in the tests: `missed` lists them.
+DECIDES := $(wildcard shared/core/src/policy/*.rs shared/core/src/message/*.rs shared/core/src/model/alarm/*.rs) \
+  $(addprefix shared/core/src/,pack.rs model/history.rs model/suppression.rs)
+FILES ?= $(DECIDES)
+
+.PHONY: mutants
+mutants: $(TOOLS)/cargo-mutants-$(CARGO_MUTANTS) ## Change what decides and see that a test notices: FILES='…', else all (hours)
+	cargo mutants --no-shuffle --package fleetwarden-core $(addprefix --file ,$(FILES)) --output target/mutants \
+	  --jobs 2 -- --lib --tests
+
+$(TOOLS)/cargo-mutants-$(CARGO_MUTANTS):
+	cargo install --quiet --locked --version $(CARGO_MUTANTS) --root $(TOOLS) cargo-mutants
+	touch $@
 
 .PHONY: bench
 bench: build $(VENV)/installed ## Measure speed and size
