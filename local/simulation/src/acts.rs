@@ -35,6 +35,8 @@ pub(crate) struct Acts {
     dispatches: BTreeMap<(String, String), u64>,
     /// The claims that a process holds.
     claims: BTreeMap<u64, BTreeSet<String>>,
+    /// The nonce of each claim's owner.
+    owners: BTreeMap<String, String>,
     kills: u64,
     violations: Vec<String>,
 }
@@ -71,6 +73,7 @@ impl Acts {
         match call.operation.as_str() {
             "PutItem" => self.put(process, &call.json(), now),
             "SendMessageBatch" => self.sent(&call.json()),
+            "UpdateItem" => self.ended(function, &call.json()),
             "POST /audit/suppressions/create" | "PATCH /audit/suppressions/update"
                 if function == "apply-suppressions" =>
             {
@@ -90,6 +93,7 @@ impl Acts {
             (text(body, "/Item/pk/S"), text(body, "/Item/sk/S"), text(body, "/Item/task_id/S"));
         match (sk, pk.split_once('#').unwrap_or_default()) {
             ("claim", _) => {
+                self.owners.insert(pk.to_owned(), text(body, "/Item/nonce/S").to_owned());
                 self.claims.entry(process).or_default().insert(pk.to_owned());
             }
             ("audit", ("history", check)) => self.latest.push((now, check.to_owned(), task.to_owned())),
@@ -108,6 +112,14 @@ impl Acts {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A claim has ended or was released.
+    fn ended(&mut self, function: &str, body: &Value) {
+        let (pk, nonce) = (text(body, "/Key/pk/S"), text(body, "/ExpressionAttributeValues/:nonce/S"));
+        if text(body, "/Key/sk/S") == "claim" && self.owners.get(pk).is_some_and(|owner| owner != nonce) {
+            self.violations.push(format!("{function} has ended a claim of another: {pk}"));
         }
     }
 

@@ -33,11 +33,15 @@ use crate::stack::MAX_RECEIVES;
 use crate::stack::RETRIES;
 use crate::stack::Source;
 use crate::stack::Trigger;
+use crate::weather::Weather;
 use crate::world::World;
 
 /// How long a worker may poll before it looks again although nothing has changed: Device Defender tells nobody when an
 /// audit ends.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// After so long SNS delivers a message again at the latest.
+const LATEST: Duration = Duration::from_mins(15);
 
 /// Lambda with the functions of the stack.
 pub(crate) struct Lambda {
@@ -185,10 +189,11 @@ impl Lambda {
             }]});
             let repeats = self.world.state().weather.repeats;
             let (is_repeated, first, second) =
-                self.world.draw(|rng| (rng.f64() < repeats, rng.u64(1..2_000), rng.u64(1..900_000)));
-            self.send(&stack::NOTIFICATION, event.clone(), Duration::from_millis(first));
+                self.world.draw(|rng| (rng.f64() < repeats, rng.u64(1..2_000), Weather::again(rng, LATEST)));
+            let first = Duration::from_millis(first);
+            self.send(&stack::NOTIFICATION, event.clone(), first);
             if is_repeated {
-                self.send(&stack::NOTIFICATION, event, Duration::from_millis(second));
+                self.send(&stack::NOTIFICATION, event, first + second);
             }
         }
     }
@@ -291,9 +296,9 @@ impl Lambda {
         let repeats = self.world.state().weather.repeats;
         for id in ids {
             let drawn =
-                self.world.draw(|rng| (rng.f64() < repeats).then(|| rng.u64(0..source.visibility.as_secs())));
+                self.world.draw(|rng| (rng.f64() < repeats).then(|| Weather::again(rng, source.visibility)));
             if let Some(after) = drawn {
-                self.world.cloud.reveal(source.queue, id, self.world.now().plus(Duration::from_secs(after)));
+                self.world.cloud.reveal(source.queue, id, self.world.now().plus(after));
             }
         }
     }

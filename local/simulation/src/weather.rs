@@ -1,6 +1,7 @@
 //! Which faults strike the calls of a run, and how often.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fastrand::Rng;
 
@@ -89,7 +90,16 @@ impl Weather {
             };
             (fault, share(most))
         });
-        Self { faults: faults.collect(), repeats: share(0.3), slow: share(0.1), cold: share(0.5) }
+        let (faults, slow, cold) = (faults.collect(), share(0.1), share(0.5));
+        // Also in a run without a fault, so that whatever is done again is done because of a repeat.
+        let repeats = if rng.bool() { 0.3 * rng.f64() } else { 0.0 };
+        Self { faults, repeats, slow, cold }
+    }
+
+    /// When something that is delivered at once is delivered again: often beside the worker that has it, in the end.
+    pub(crate) fn again(rng: &mut Rng, at_last: Duration) -> Duration {
+        let most = if rng.bool() { Duration::from_millis(300) } else { at_last };
+        Duration::from_millis(rng.u64(0..u64::try_from(most.as_millis()).unwrap_or(u64::MAX)))
     }
 
     /// The fault that strikes a call, if one does.

@@ -44,6 +44,8 @@ const SIGNED: &str =
 pub(crate) struct World {
     pub(crate) cloud: Cloud,
     pub(crate) endpoint: DeviceDefender,
+    /// How many findings Device Defender gives on a page at most, whatever is asked for.
+    page: u64,
     /// Something has happened for which Lambda may have work.
     pub(crate) changed: Notify,
     began: Instant,
@@ -84,6 +86,7 @@ impl World {
         let began = Instant::now();
         let clock = clock(began);
         let seed = rng.u64(..);
+        let page = if rng.bool() { 250 } else { rng.u64(2..20) };
         let settings = Settings {
             fleet: FleetSpec { findings, seed },
             clock: EndpointClock::manual(START.0),
@@ -113,6 +116,7 @@ impl World {
         Arc::new(Self {
             cloud: Cloud::on(clock),
             endpoint: DeviceDefender::new(settings),
+            page,
             changed: Notify::new(),
             began,
             state: Mutex::new(state),
@@ -252,14 +256,15 @@ impl World {
         if method.is_empty() || is_of_bucket(&call) {
             return self.cloud.answer(call);
         }
+        let mut body = call.body.clone();
+        if path == "/audit/findings" {
+            let mut asked = call.json();
+            asked["maxResults"] = self.page.into();
+            body = asked.to_string();
+        }
         let headers: Vec<(&str, &str)> = call.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        let request = Request {
-            method,
-            path,
-            query: &call.query,
-            authorization: Some(SIGNED),
-            body: call.body.as_bytes(),
-        };
+        let request =
+            Request { method, path, query: &call.query, authorization: Some(SIGNED), body: body.as_bytes() };
         self.catch_up();
         let answer = self.endpoint.answer_with_headers(&request, &headers);
         if answer.status == 200 && path == "/audit/suppressions/create" {
