@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 
 use fastrand::Rng;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 use tokio::task::spawn_local;
 
+use crate::alarms::Alarms;
 use crate::judge;
 use crate::lambda::Lambda;
 use crate::policies;
@@ -36,32 +38,46 @@ pub struct Outcome {
     pub findings: u64,
     /// Findings in mitigation tasks.
     pub mitigated: u64,
+    /// Violations that were told of.
+    pub alarms: u64,
+    /// Violations in mitigation tasks.
+    pub alarms_mitigated: u64,
     /// The faults that struck, by kind.
     pub faults: BTreeMap<&'static str, u64>,
 }
 
+/// The stack of a run: without optimization the futures of some functions are larger than that of a usual thread.
+const STACK_BYTES: usize = 64 << 20;
+
 /// Runs a seed. Its trace is kept if `is_read`.
 ///
 /// # Panics
-/// If there is no runtime: then nothing can run.
+/// If there is no thread or no runtime, then nothing can run; and if the run panics.
 pub fn run(seed: u64, is_read: bool) -> Outcome {
-    fastrand::seed(seed);
+    let run = move || {
+        fastrand::seed(seed);
+        #[expect(clippy::expect_used, reason = "nothing can run without it")]
+        let runtime =
+            Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        LocalSet::new().block_on(&runtime, once(seed, is_read))
+    };
     #[expect(clippy::expect_used, reason = "nothing can run without it")]
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-    LocalSet::new().block_on(&runtime, once(seed, is_read))
+    let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn(run).expect("a thread");
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 async fn once(seed: u64, is_read: bool) -> Outcome {
     let mut rng = Rng::with_seed(seed);
     let weather = Weather::draw(&mut rng);
     let findings = rng.u32(5..120);
-    let policy = policies::draw(&mut rng);
+    let mut alarms = Alarms::draw(seed);
+    let policy = alarms.policy(policies::draw(&mut rng));
     let steps = rng.usize(2..14);
     let world = World::new(rng, weather.clone(), findings, is_read);
     world.note(&format!("seed {seed}: {findings} findings, {weather:?}, policy {policy}"));
     let lambda = Lambda::new(Arc::clone(&world), policy.clone());
     let played = Played { policies: vec![policy], ..Played::default() };
-    let mut workload = Workload { world: Arc::clone(&world), lambda: Rc::clone(&lambda), played };
+    let mut workload = Workload { world: Arc::clone(&world), lambda: Rc::clone(&lambda), alarms, played };
     if let Err(refused) = workload.set_up() {
         return Outcome {
             violations: vec![format!("the account cannot be set up: {refused}")],
@@ -88,6 +104,8 @@ async fn once(seed: u64, is_read: bool) -> Outcome {
         kills: lambda.kills.get(),
         findings: judged.findings,
         mitigated: judged.mitigated,
+        alarms: judged.alarms,
+        alarms_mitigated: judged.alarms_mitigated,
         faults: state.faults.clone(),
     }
 }
