@@ -18,7 +18,7 @@ use crate::violation::Active;
 /// For so long a message may be on its way, and its event is not missing.
 pub(crate) const GRACE_SECONDS: i64 = 15 * 60;
 /// What is so new may still be on its way to the list: it is compared again.
-const OVERLAP_SECONDS: i64 = 3_600;
+pub(crate) const OVERLAP_SECONDS: i64 = 3_600;
 /// How much is compared at a time, and the least: the grid of metrics.
 const SLICE_SECONDS: i64 = 3_600;
 const LEAST_SECONDS: i64 = 300;

@@ -61,6 +61,7 @@ impl Decisions<'_> {
             let rule = decision.rule.map(ToOwned::to_owned);
             let action = Action {
                 at: now.max(settle.raised_at).max(over.unwrap_or(now)),
+                raised_at: Some(settle.raised_at),
                 what: word.to_owned(),
                 rule,
                 task_id: None,

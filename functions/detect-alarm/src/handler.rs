@@ -101,8 +101,8 @@ impl DetectAlarm {
             return Ok(());
         };
         if known.life.raised_at != Some(settle.raised_at) {
-            tracing::info!(violation.id = id, "nothing to do: the violation was raised again since");
-            return Ok(());
+            tracing::info!(violation.id = id, "nothing to decide: the violation was raised again since");
+            return self.records().send_begin(&known.life, settle.raised_at).await;
         }
         let over = self.ended_incident(&known).await?;
         if over.as_ref().is_some_and(Incident::is_left) {

@@ -1,6 +1,8 @@
 //! Whether the promises held, by what is on all sides when a run has ended: Device Defender's own audits, findings, tasks and
 //! suppressions; the findings log; the archive; the ledger; the queues; the alerts. None of this is code of the product.
 
+mod alarms;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -22,6 +24,8 @@ pub(crate) struct Judged {
     pub(crate) violations: Vec<String>,
     pub(crate) findings: u64,
     pub(crate) mitigated: u64,
+    pub(crate) alarms: u64,
+    pub(crate) alarms_mitigated: u64,
 }
 
 /// A finding of an audit, by the ids of both.
@@ -45,6 +49,7 @@ pub(crate) fn judge(world: &World, played: &Played) -> Judged {
     judge.alerts_are_raised_once();
     let by_finding = records.iter().map(|(id, of)| (id.1.as_str(), &of[0].0)).collect();
     judge.judged.violations.extend(acts::judge(world, &by_finding));
+    judge.alarms();
     judge.judged
 }
 
@@ -464,7 +469,7 @@ impl Judge<'_> {
             let state = self.world.state();
             (state.alerts.clone(), state.faults.values().sum::<u64>())
         };
-        for alert in &alerts {
+        for (_, alert) in &alerts {
             self.unless(!text(alert, "/id").is_empty(), || format!("an alert without an id: {alert}"));
             *times.entry(text(alert, "/id").to_owned()).or_default() += 1;
         }

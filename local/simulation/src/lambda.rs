@@ -129,6 +129,7 @@ impl Lambda {
         self.running.borrow().values().all(|count| *count == 0)
             && self.events.borrow().is_empty()
             && self.world.state().announcements.is_empty()
+            && self.world.state().alarm_topic.is_quiet(self.world.now())
             && !self.world.endpoint.is_busy()
             && self.world.cloud.queues().iter().all(is_dead)
     }
@@ -162,7 +163,8 @@ impl Lambda {
         let visible = visible.filter(|at| *at > now);
         let events = self.events.borrow();
         let looks = self.world.endpoint.is_busy().then(|| now.plus(LOOK));
-        let next = visible.chain(events.iter().map(|event| event.at)).chain(looks).min();
+        let alarms = self.world.state().alarm_topic.next(now);
+        let next = visible.chain(events.iter().map(|event| event.at)).chain(looks).chain(alarms).min();
         next.unwrap_or_else(|| now.plus(Duration::from_hours(1)))
     }
 

@@ -72,6 +72,8 @@ struct Summary {
     kills: u64,
     findings: u64,
     mitigated: u64,
+    alarms: u64,
+    alarms_mitigated: u64,
     faults: BTreeMap<&'static str, u64>,
     /// The seeds that broke a promise.
     failed: Vec<u64>,
@@ -171,6 +173,8 @@ fn all(arguments: &Arguments, began: Instant) -> Summary {
         summary.kills += outcome.kills;
         summary.findings += outcome.findings;
         summary.mitigated += outcome.mitigated;
+        summary.alarms += outcome.alarms;
+        summary.alarms_mitigated += outcome.alarms_mitigated;
         for (fault, times) in outcome.faults {
             *summary.faults.entry(fault).or_default() += times;
         }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 
 use fastrand::Rng;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 use tokio::task::spawn_local;
 
+use crate::alarms::Alarms;
 use crate::judge;
 use crate::lambda::Lambda;
 use crate::policies;
@@ -39,6 +41,10 @@ pub struct Outcome {
     pub mitigated: u64,
     /// How many steps the workload had.
     pub played: usize,
+    /// Violations that were told of.
+    pub alarms: u64,
+    /// Violations in mitigation tasks.
+    pub alarms_mitigated: u64,
     /// The faults that struck, by kind.
     pub faults: BTreeMap<&'static str, u64>,
 }
@@ -56,6 +62,9 @@ pub struct Part {
     pub faults: Option<u64>,
 }
 
+/// The stack of a run: without optimization the futures of some functions are larger than that of a usual thread.
+const STACK_BYTES: usize = 64 << 20;
+
 /// Runs a seed. Its trace is kept if `is_read`.
 pub fn run(seed: u64, is_read: bool) -> Outcome {
     run_part(seed, &Part { is_read, ..Part::default() })
@@ -64,19 +73,29 @@ pub fn run(seed: u64, is_read: bool) -> Outcome {
 /// Runs a part of a seed.
 ///
 /// # Panics
-/// If there is no runtime: then nothing can run.
+/// If there is no thread or no runtime, then nothing can run; and if the run panics.
 pub fn run_part(seed: u64, part: &Part) -> Outcome {
-    fastrand::seed(seed);
-    #[expect(clippy::expect_used, reason = "nothing can run without it")]
-    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-    LocalSet::new().block_on(&runtime, once(seed, part))
+    let run = || {
+        fastrand::seed(seed);
+        #[expect(clippy::expect_used, reason = "nothing can run without it")]
+        let runtime =
+            Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
+        LocalSet::new().block_on(&runtime, once(seed, part))
+    };
+    thread::scope(|scope| {
+        #[expect(clippy::expect_used, reason = "nothing can run without it")]
+        let thread =
+            thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, run).expect("a thread");
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 async fn once(seed: u64, part: &Part) -> Outcome {
     let mut rng = Rng::with_seed(seed);
     let weather = Weather::draw(&mut rng);
     let findings = rng.u32(5..120);
-    let policy = policies::draw(&mut rng);
+    let mut alarms = Alarms::draw(seed);
+    let policy = alarms.policy(policies::draw(&mut rng));
     let steps = rng.usize(2..14);
     let workload_rng = rng.fork();
     let steps = part.steps.map_or(steps, |most| steps.min(most));
@@ -84,8 +103,8 @@ async fn once(seed: u64, part: &Part) -> Outcome {
     world.note(&format!("seed {seed}: {findings} findings, {weather:?}, policy {policy}"));
     let lambda = Lambda::new(Arc::clone(&world), policy.clone());
     let played = Played { policies: vec![policy], ..Played::default() };
-    let mut workload =
-        Workload { world: Arc::clone(&world), lambda: Rc::clone(&lambda), rng: workload_rng, played };
+    let (world_of, lambda_of) = (Arc::clone(&world), Rc::clone(&lambda));
+    let mut workload = Workload { world: world_of, lambda: lambda_of, alarms, rng: workload_rng, played };
     if let Err(refused) = workload.set_up() {
         return Outcome {
             violations: vec![format!("the account cannot be set up: {refused}")],
@@ -113,6 +132,8 @@ async fn once(seed: u64, part: &Part) -> Outcome {
         findings: judged.findings,
         mitigated: judged.mitigated,
         played: steps,
+        alarms: judged.alarms,
+        alarms_mitigated: judged.alarms_mitigated,
         faults: state.faults.clone(),
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 /// The account and the region of the stack.
 pub(crate) const ACCOUNT: &str = "123456789012";
 pub(crate) const REGION: &str = "us-east-1";
-/// The topic to which Device Defender publishes, and the one that people subscribe to.
+/// The topics to which Device Defender publishes, and the one that people subscribe to.
 pub(crate) const AUDIT_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:audits";
+pub(crate) const ALARM_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:alarms";
 pub(crate) const ALERT_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
 /// How often a queue hands a message out before it goes to the dead-letter queue.
 pub(crate) const MAX_RECEIVES: u32 = 5;

@@ -10,7 +10,10 @@ use serde_json::Value;
 use serde_json::json;
 use tokio::time::sleep;
 
+use crate::alarms::Alarms;
+use crate::alarms::Told;
 use crate::lambda::Ambush;
+use crate::lambda::Ended;
 use crate::lambda::Lambda;
 use crate::policies;
 use crate::policies::CHECKS;
@@ -34,6 +37,10 @@ pub(crate) struct Played {
     pub(crate) poison: Vec<(&'static str, String)>,
     /// How many changes people made to the fleet.
     pub(crate) moves: u64,
+    /// What the operator's own tool has told of.
+    pub(crate) told: Vec<Told>,
+    /// What the last run of `alarm-watch` said, if the run has alarms.
+    pub(crate) alarm_watch: Option<Value>,
     /// Whether all came to an end in time.
     pub(crate) is_quiet: bool,
 }
@@ -60,6 +67,7 @@ pub(crate) struct Workload {
     pub(crate) lambda: Rc<Lambda>,
     /// What the workload draws from: its own, so that what is done does not depend on which faults strike.
     pub(crate) rng: Rng,
+    pub(crate) alarms: Alarms,
     pub(crate) played: Played,
 }
 
@@ -68,7 +76,7 @@ impl Workload {
     ///
     /// # Errors
     /// What Device Defender refuses.
-    pub(crate) fn set_up(&self) -> Result<(), String> {
+    pub(crate) fn set_up(&mut self) -> Result<(), String> {
         let checks: Value =
             CHECKS.iter().map(|(check, _)| ((*check).to_owned(), json!({"enabled": true}))).collect();
         let target = json!({"SNS": {"targetArn": AUDIT_TOPIC, "roleArn": ROLE, "enabled": true}});
@@ -82,12 +90,15 @@ impl Workload {
             let body = json!({"roleArn": ROLE, "actionParams": parameters});
             self.world.ask("POST", &format!("/mitigationactions/actions/{name}"), "", &body)?;
         }
-        Ok(())
+        self.alarms.set_up(&self.world)
     }
 
     /// Plays it to its end.
     pub(crate) async fn play(&mut self, steps: usize) {
         for _ in 0..steps {
+            if self.alarms.is_on {
+                self.alarms();
+            }
             match self.rng.u8(..24) {
                 20..23 => self.ambush(),
                 23 => self.poison(),
@@ -111,7 +122,15 @@ impl Workload {
         }
         self.world.note("nothing goes wrong any more");
         self.world.state().weather = Weather::default();
+        self.end_alarms();
         self.played.is_quiet = self.end().await;
+        if self.alarms.is_on {
+            let seen = self.lambda.invoke(&stack::ALARM_WATCH, json!({})).await;
+            self.played.alarm_watch = match seen {
+                Ended::Answered(answer) => Some(answer),
+                other => Some(json!(format!("{other:?}"))),
+            };
+        }
     }
 
     /// Lets all that is under way come to its end, and moves back what was parked.
@@ -121,6 +140,9 @@ impl Workload {
             if hour % 6 == 0 {
                 self.redrive();
                 self.watch();
+                if self.alarms.is_on {
+                    self.watch_alarms(Duration::ZERO);
+                }
             }
             sleep(Duration::from_hours(1)).await;
             calm = if self.lambda.is_quiet() { calm + 1 } else { 0 };
@@ -158,8 +180,11 @@ impl Workload {
 
     fn deploy(&mut self) {
         let before = self.played.policies.last().cloned().unwrap_or_default();
-        let rng = &mut self.rng;
-        let policy = if rng.bool() { policies::variant(rng, &before) } else { policies::draw(rng) };
+        let policy = if self.rng.bool() {
+            policies::variant(&mut self.rng, &before)
+        } else {
+            self.alarms.policy(policies::draw(&mut self.rng))
+        };
         self.world.note(&format!("a policy is deployed: {policy}"));
         self.lambda.deploy(policy.clone());
         self.played.policies.push(policy);
@@ -206,6 +231,41 @@ impl Workload {
     fn watch(&self) {
         let at = self.world.now().rfc3339();
         self.lambda.send(&stack::AUDIT_WATCH, json!({"scheduledAt": at}), Duration::ZERO);
+    }
+
+    /// What happens with alarms beside all else.
+    fn alarms(&mut self) {
+        if self.world.draw(fastrand::Rng::bool) {
+            self.alarms.step(&self.world);
+        }
+        for hour in 0..self.world.draw(|rng| rng.u64(..3)) {
+            self.watch_alarms(Duration::from_hours(hour));
+        }
+    }
+
+    /// The schedules of alarms, sometimes twice.
+    fn watch_alarms(&self, after: Duration) {
+        let event = json!({"scheduledAt": self.world.now().plus(after).rfc3339()});
+        let repeats = self.world.state().weather.repeats;
+        let (is_repeated, is_daily) = self.world.draw(|rng| (rng.f64() < repeats, rng.u8(..12) == 0));
+        let daily = is_daily.then_some(&stack::MODEL_STATUS);
+        for function in [Some(&stack::ALARM_WATCH), daily].into_iter().flatten() {
+            self.lambda.send(function, event.clone(), after);
+            if is_repeated {
+                self.lambda.send(function, event.clone(), after + Duration::from_secs(5));
+            }
+        }
+    }
+
+    /// All alarms end, and a policy is deployed under which everything that waits to be released is.
+    fn end_alarms(&mut self) {
+        self.alarms.end(&self.world);
+        self.played.told = self.alarms.told();
+        if let Some(policy) = self.alarms.last_policy(&self.played.policies) {
+            self.world.note(&format!("the last policy is deployed: {policy}"));
+            self.lambda.deploy(policy.clone());
+            self.played.policies.push(policy);
+        }
     }
 
     /// A person moves back what was parked.

@@ -30,7 +30,9 @@ use tokio::time::Instant;
 use tokio::time::sleep;
 
 use crate::acts::Acts;
+use crate::alarms::Topic;
 use crate::run::Part;
+use crate::stack::ALARM_TOPIC;
 use crate::stack::ALERT_TOPIC;
 use crate::stack::AUDIT_TOPIC;
 use crate::trace::Trace;
@@ -61,8 +63,10 @@ pub(crate) struct State {
     pub(crate) acts: Acts,
     /// Messages for the audit topic that are still to be delivered.
     pub(crate) announcements: Vec<String>,
-    /// The alerts that the topic has taken, in order.
-    pub(crate) alerts: Vec<Value>,
+    /// Messages of the alarm topic that are still to be delivered.
+    pub(crate) alarm_topic: Topic,
+    /// The alerts that the topic has taken, in order, each with the time.
+    pub(crate) alerts: Vec<(Millis, Value)>,
     /// The lines of metrics and alerts that the functions have written.
     pub(crate) lines: Vec<Value>,
     /// The suppressions that were created, as they were asked for.
@@ -105,6 +109,7 @@ impl World {
             last_fault: part.faults.unwrap_or(u64::MAX),
             drawn_faults: 0,
             announcements: Vec::new(),
+            alarm_topic: Topic::default(),
             alerts: Vec::new(),
             lines: Vec::new(),
             created: Vec::new(),
@@ -281,7 +286,8 @@ impl World {
             Some(ALERT_TOPIC) => {
                 let texts: Value = serde_json::from_str(&message).unwrap_or_default();
                 let alert = texts["default"].as_str().and_then(|text| serde_json::from_str(text).ok());
-                self.state().alerts.push(alert.unwrap_or(Value::Null));
+                let now = self.now();
+                self.state().alerts.push((now, alert.unwrap_or(Value::Null)));
             }
             _ => return Answer::error(404, "NotFound", "<ErrorResponse/>"),
         }
@@ -302,8 +308,11 @@ impl World {
         for message in self.endpoint.take_messages() {
             if message.topic_arn == AUDIT_TOPIC {
                 self.state().announcements.push(message.body);
+            } else if message.topic_arn == ALARM_TOPIC {
+                self.publish_alarm(&message.body, true);
             }
         }
+        self.deliver_alarms();
     }
 
     /// Asks Device Defender, as nobody's weather can disturb.

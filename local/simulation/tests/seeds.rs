@@ -31,6 +31,7 @@ fn a_run_reaches_what_it_is_for() {
     let runs: Vec<_> = (0..40).map(|seed| run(seed, false)).collect();
     let sum = |of: fn(&fleetwarden_simulation::Outcome) -> u64| runs.iter().map(of).sum::<u64>();
     assert!(sum(|run| run.findings) > 500 && sum(|run| run.mitigated) > 10 && sum(|run| run.kills) > 10);
+    assert!(sum(|run| run.alarms) > 100 && sum(|run| run.alarms_mitigated) > 5);
     let kinds: std::collections::BTreeSet<_> = runs.iter().flat_map(|run| run.faults.keys()).collect();
     assert!(kinds.len() >= 9, "{kinds:?}");
 }

@@ -152,7 +152,8 @@ async fn alarms_of_a_profile_that_is_gone_are_ended_and_told() {
     assert_eq!(setup.problems().await, ["gone"]);
     assert_eq!(setup.found(), ["a alarm-invalidated", "b alarm-invalidated"]);
     let calls = setup.detect(|detect| detect.calls.clone());
-    assert_eq!(calls[calls.len() - 2..], ["/active-violations lights", "/active-violations lights"]);
+    let lights = "/active-violations lights";
+    assert_eq!(calls[calls.len() - 3..], [lights, lights, "/violation-events"]);
     setup.handle_queue().await;
     assert_eq!(setup.state("a").await, Some(State::Invalidated));
     setup.pass(60);
@@ -187,6 +188,20 @@ async fn a_list_is_no_snapshot() {
     setup.handle_queue().await;
     let life = setup.life("v").await.unwrap();
     assert_eq!((life.state(), life.raised_at.unwrap().seconds()), (Some(State::Raised), last));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_whose_message_may_still_come_is_no_alarm_that_is_gone() {
+    let setup = Setup::default();
+    setup.look().await;
+    setup.pass(60);
+    let raised = setup.happens("v", "in-alarm", 60);
+    setup.hear(&raised).await;
+    let cleared = setup.happens("v", "alarm-cleared", 10);
+    assert_eq!((setup.troubles().await, setup.found()), (vec![], vec![]));
+    setup.hear(&cleared).await;
+    setup.pass(60);
+    assert_eq!((setup.troubles().await, setup.state("v").await), (vec![], Some(State::Cleared)));
 }
 
 #[tokio::test(start_paused = true)]

@@ -178,8 +178,14 @@ impl Setup {
                 AlarmMessage::Found(event) => drop(self.alarms().record(event, self.now()).await.unwrap()),
                 AlarmMessage::Settle(settle) => {
                     let at = self.now();
-                    let decided =
-                        Action { at, what: "report".into(), rule: None, task_id: None, reason: None };
+                    let decided = Action {
+                        at,
+                        raised_at: None,
+                        what: "report".into(),
+                        rule: None,
+                        task_id: None,
+                        reason: None,
+                    };
                     self.alarms().note_after(&settle.violation_id, &decided, Some(at)).await.unwrap();
                 }
             }

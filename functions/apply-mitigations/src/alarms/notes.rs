@@ -30,6 +30,7 @@ impl Notes {
     ) -> Result<(), Error> {
         let action = Action {
             at: self.clock.now(),
+            raised_at: Some(violation.raised_at),
             what: what.to_owned(),
             rule: request.origin.rule().map(ToOwned::to_owned),
             task_id: Some(request.task_id()),

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use fleetwarden_aws::testing::cloud::START;
+use serde_json::Value;
+use serde_json::json;
+
 use crate::service::Service;
+use crate::setup::FINDINGS;
 use crate::setup::MITIGATIONS;
 use crate::setup::OWN;
 use crate::setup::enforcing;
@@ -42,6 +47,39 @@ async fn what_is_cleared_while_it_settles_is_reported_and_not_mitigated() {
     );
     assert_eq!(service.alerts(), ["alarm-raised: `cam` was in alarm: `ports`"]);
     assert_eq!(service.life("v").await.actions[0].reason.as_deref(), Some("the alarm has ended"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_raised_again_while_it_settles_is_recorded_each_time() {
+    let service = Service::new();
+    let function = enforcing(&service);
+    let plain = |event: &str, second: i64| {
+        let at = START.plus_seconds(second).0;
+        let alarm = json!({"schema": "fleetwarden.alarm/1", "profile": "p", "behavior": "b", "event": event, "at": at});
+        notified(&alarm)
+    };
+    service.put([plain("in-alarm", 0), plain("alarm-cleared", 20), plain("in-alarm", 40)]).await;
+    service.run(&function, 200).await;
+    assert_eq!(records(&service), ["alarm-cleared 20 ", "in-alarm 0 ", "in-alarm 40 report"]);
+    // The first is decided on when the second has begun and was not heard of yet.
+    service.put([plain("in-alarm", 200)]).await;
+    service.run(&function, 150).await;
+    service.put([plain("in-alarm", 240)]).await;
+    service.run(&function, 150).await;
+    assert_eq!(records(&service)[3..], ["in-alarm 200 report", "in-alarm 240 report"]);
+}
+
+/// The records, by event, second and outcome, each once.
+fn records(service: &Service) -> Vec<String> {
+    let records: BTreeSet<String> = service.cloud.sent_to(FINDINGS).into_iter().collect();
+    records
+        .iter()
+        .map(|body| {
+            let record: Value = serde_json::from_str(body).unwrap();
+            let second = (record["at"].as_i64().unwrap() - START.0) / 1_000;
+            format!("{} {second} {}", text(&record, "/event"), text(&record, "/alarmRecord/decision/outcome"))
+        })
+        .collect()
 }
 
 #[tokio::test(start_paused = true)]

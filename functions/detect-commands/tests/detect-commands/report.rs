@@ -37,6 +37,7 @@ async fn heard(setup: &Setup, violation: &Value, actions: &[(&str, Option<&str>)
     for (what, rule) in actions {
         let action = Action {
             at: now(setup),
+            raised_at: None,
             what: (*what).to_owned(),
             rule: rule.map(ToOwned::to_owned),
             task_id: Some("fw-1".into()),

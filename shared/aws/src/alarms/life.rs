@@ -49,7 +49,7 @@ impl Alarms {
         since: Option<Millis>,
     ) -> Result<(), Error> {
         let note = |life: &mut Life| {
-            if !life.has_since(&action.what, action.task_id.as_deref(), since) {
+            if !life.has_noted(action, since) {
                 life.act(action.clone());
             }
         };

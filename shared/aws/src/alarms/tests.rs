@@ -285,7 +285,7 @@ async fn a_killed_worker_leaves_all_or_nothing() {
 }
 
 fn action(what: &str, task: Option<&str>, at: Millis) -> Action {
-    Action { at, what: what.into(), rule: None, task_id: task.map(Into::into), reason: None }
+    Action { at, raised_at: None, what: what.into(), rule: None, task_id: task.map(Into::into), reason: None }
 }
 
 #[tokio::test]

@@ -56,6 +56,9 @@ pub struct Life {
 pub struct Action {
     /// When.
     pub at: Millis,
+    /// The raise that it was about: another may have been heard of since. None: it is told by the time of the action.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub raised_at: Option<Millis>,
     /// One word: `mitigate`, `verify`, `report`, `mitigated`, `released`, …
     pub what: String,
     /// The rule, if one decided.
@@ -160,6 +163,16 @@ impl Life {
         self.since_raise().any(|action| same(action) && since.is_none_or(|since| action.at >= since))
     }
 
+    /// Whether this very action was noted, from a moment on: the same about the same raise.
+    pub fn has_noted(&self, action: &Action, since: Option<Millis>) -> bool {
+        let Some(raised) = action.raised_at else {
+            return self.has_since(&action.what, action.task_id.as_deref(), since);
+        };
+        let is_same = |of: &Action| of.what == action.what && of.task_id == action.task_id;
+        let mut same = self.actions.iter().filter(|of| is_same(of) && of.raised_at == Some(raised));
+        same.any(|of| since.is_none_or(|since| of.at >= since))
+    }
+
     /// Whether the raise that it is in was decided on. `over` is when the incident ended that it was part of: what was
     /// decided before that did not happen, or was only said. A verification state that was set stays.
     pub fn is_decided(&self, over: Option<Millis>) -> bool {
@@ -180,9 +193,15 @@ impl Life {
         self.actions.drain(..many);
     }
 
-    /// What was done, or decided, since it began.
+    /// What was done, or decided, about the raise that it is in. What was done about an earlier one can have been done after
+    /// this one began: then this one was heard of late.
     pub fn since_raise(&self) -> impl Iterator<Item = &Action> {
-        self.actions.iter().filter(|action| self.raised_at.is_none_or(|raised| action.at >= raised))
+        let is_about = |action: &&Action| match (self.raised_at, action.raised_at) {
+            (None, _) => true,
+            (Some(raised), Some(about)) => raised == about,
+            (Some(raised), None) => action.at >= raised,
+        };
+        self.actions.iter().filter(is_about)
     }
 
     /// When it ended, if it has. An end at the moment of the begin is an end.
@@ -255,8 +274,14 @@ mod tests {
     #[test]
     fn what_was_done_about_an_earlier_raise_is_not_done_about_this_one() {
         let mut life = life(&[event(EventType::InAlarm, 10, "x", None)]);
-        let action =
-            Action { at: Millis(11), what: "report".into(), rule: None, task_id: None, reason: None };
+        let action = Action {
+            at: Millis(11),
+            raised_at: None,
+            what: "report".into(),
+            rule: None,
+            task_id: None,
+            reason: None,
+        };
         life.actions.push(action);
         assert!(life.has("report", None) && !life.has("mitigate", None));
         life.hear(&event(EventType::InAlarm, 20, "x", None));
@@ -264,10 +289,33 @@ mod tests {
     }
 
     #[test]
+    fn what_was_done_about_an_earlier_raise_after_this_one_began_is_not_done_about_this_one() {
+        let mut life = life(&[event(EventType::InAlarm, 10, "x", None)]);
+        let about = |raised: i64| Action {
+            at: Millis(30),
+            raised_at: Some(Millis(raised)),
+            what: "report".into(),
+            rule: None,
+            task_id: None,
+            reason: None,
+        };
+        life.act(about(10));
+        assert!(life.is_decided(None));
+        life.hear(&event(EventType::InAlarm, 20, "x", None));
+        assert!(
+            !life.is_decided(None) && life.has_noted(&about(10), None) && !life.has_noted(&about(20), None)
+        );
+        life.act(about(20));
+        assert!(life.is_decided(None) && life.has_noted(&about(20), None));
+        assert!(!life.has_noted(&about(20), Some(Millis(31))));
+    }
+
+    #[test]
     fn what_was_decided_before_an_incident_is_not_decided_after_it() {
         let mut life = life(&[event(EventType::InAlarm, 10, "x", None)]);
         let action = |what: &str, at| Action {
             at: Millis(at),
+            raised_at: None,
             what: what.into(),
             rule: None,
             task_id: None,
@@ -286,7 +334,14 @@ mod tests {
         for at in 0..10_000 {
             life.hear(&event(EventType::InAlarm, at, "x", None));
             let reason = Some("\u{1f980}".repeat(5_000));
-            life.act(Action { at: Millis(at), what: "report".into(), rule: None, task_id: None, reason });
+            life.act(Action {
+                at: Millis(at),
+                raised_at: None,
+                what: "report".into(),
+                rule: None,
+                task_id: None,
+                reason,
+            });
             assert!(life.has("report", None));
         }
         assert_eq!((life.actions.len(), life.actions[0].at), (Life::KEPT, Millis(9_936)));
