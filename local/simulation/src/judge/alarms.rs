@@ -459,7 +459,7 @@ impl Judge<'_> {
     /// fault struck, it never did.
     fn nothing_is_unheard(&mut self) {
         let Some(seen) = self.played.alarm_watch.clone() else { return };
-        self.unless(seen["complete"] == true && seen["troubles"] == json!([]), || {
+        self.unless(seen["complete"] == true && seen["problems"] == json!([]), || {
             format!("the last look at the alarms finds: {seen}")
         });
         let (is_reliable, alerts) = {
