@@ -270,7 +270,9 @@ impl Judge<'_> {
         let decisions: BTreeMap<&str, &Value> =
             records.iter().map(|(id, of)| (id.1.as_str(), &of[0].0)).collect();
         for (finding, tasks) in &tasks_of {
-            self.unless(tasks.len() == 1, || {
+            // A person can name again what a task has ended with.
+            let by_rules = tasks.iter().filter(|task| !task.starts_with(PERSON)).count();
+            self.unless(by_rules <= 1, || {
                 format!("finding {finding} is mitigated by {} tasks: {tasks:?}", tasks.len())
             });
             let record = decisions.get(finding.as_str()).copied();

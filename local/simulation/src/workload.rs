@@ -85,10 +85,10 @@ impl Workload {
     /// Plays it to its end.
     pub(crate) async fn play(&mut self, steps: usize) {
         for _ in 0..steps {
-            match self.world.draw(|rng| rng.u8(..24)) {
-                20..23 => self.ambush(),
-                23 => self.poison(),
-                0..9 => self.audit(),
+            match self.world.draw(|rng| rng.u8(..28)) {
+                20..27 => self.ambush(),
+                27 => self.poison(),
+                0..9 => self.audit(&[]),
                 9..11 => self.deploy(),
                 11..13 => self.review(),
                 13..15 => self.watch(),
@@ -127,10 +127,12 @@ impl Workload {
         false
     }
 
-    fn audit(&mut self) {
+    /// An audit of some checks, these among them.
+    fn audit(&mut self, wanted: &[&'static str]) {
         let checks: Vec<&'static str> = self.world.draw(|rng| {
             let mut checks: Vec<&'static str> = CHECKS.iter().map(|(check, _)| *check).collect();
             rng.shuffle(&mut checks);
+            checks.sort_by_key(|check| !wanted.contains(check));
             checks.truncate(rng.usize(1..6));
             checks
         });
@@ -167,10 +169,13 @@ impl Workload {
 
     /// An audit, and something that happens between a decision on its findings and what follows from it.
     fn ambush(&mut self) {
-        self.audit();
-        let queue =
-            self.world.draw(|rng| ["mitigation", "mitigation", "suppression", "check"][rng.usize(..4)]);
         let before = self.played.policies.last().cloned().unwrap_or_default();
+        let policy: Value = serde_json::from_str(&before).unwrap_or_default();
+        let queue = self.world.draw(|rng| ["mitigation", "mitigation", "suppression"][rng.usize(..3)]);
+        let outcome = if queue == "mitigation" { "mitigate" } else { "suppress" };
+        let decides = |check: &str| policies::rules(&policy, check).any(|rule| rule.get(outcome).is_some());
+        let wanted: Vec<_> = CHECKS.iter().map(|(check, _)| *check).filter(|check| decides(check)).collect();
+        self.audit(&wanted);
         let ambush = if queue == "mitigation" && self.world.draw(fastrand::Rng::bool) {
             Ambush::Command
         } else {

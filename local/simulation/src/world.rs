@@ -226,9 +226,9 @@ impl World {
     }
 
     /// Does what a call of a process asks for.
-    fn effect(&self, (function, process): (&str, u64), call: Call) -> Answer {
+    fn effect(&self, by: (&str, u64), call: Call) -> Answer {
         let answer = self.answer(call.clone());
-        self.state().acts.done(process, function, &call, &answer, self.now());
+        self.state().acts.done(by, &call, &answer, &self.cloud);
         answer
     }
 
