@@ -262,8 +262,11 @@ fn histories(world: &World, records: &Records<'_>) -> Vec<String> {
         let seen: BTreeMap<String, u64> = object
             .chunks_exact(RECORD)
             .map(|record| {
-                let key = record[..KEY].iter().map(|byte| format!("{byte:02x}")).collect();
-                (key, u64::from(record[TIMES_SEEN]) << 8 | u64::from(record[TIMES_SEEN + 1]))
+                let key = record[..KEY].iter().fold(0_u128, |key, byte| key << 8 | u128::from(*byte));
+                (
+                    format!("{key:032x}"),
+                    u64::from(record[TIMES_SEEN]) << 8 | u64::from(record[TIMES_SEEN + 1]),
+                )
             })
             .collect();
         for ((_, key), audits) in expected.iter().filter(|((of, _), _)| *of == check) {

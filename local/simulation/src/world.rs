@@ -167,7 +167,7 @@ impl World {
         self.state().acts.tries(process, &call);
         let by = (function, process);
         let answer = match fault {
-            None => self.effect(by, call),
+            None => self.effect(by, &call),
             Some(Fault::Throttled) => throttled(&call),
             Some(Fault::Broken) => Answer::broken(),
             Some(Fault::Reset) => Answer::Reset,
@@ -175,18 +175,18 @@ impl World {
             Some(Fault::Conflict) => conflict(&call),
             Some(Fault::KilledBefore) => return self.kill(process).await,
             Some(Fault::DoneButBroken) => {
-                self.effect(by, call);
+                self.effect(by, &call);
                 Answer::broken()
             }
             Some(Fault::DoneButReset) => {
-                self.effect(by, call);
+                self.effect(by, &call);
                 Answer::Reset
             }
             // An object has a length and a checksum: the client sees that its content ends early.
             Some(Fault::Torn) if call.operation.starts_with("GET ") && is_of_bucket(&call) => Answer::Reset,
-            Some(Fault::Torn) => torn(self.effect(by, call)),
+            Some(Fault::Torn) => torn(self.effect(by, &call)),
             Some(Fault::KilledAfter) => {
-                self.effect(by, call);
+                self.effect(by, &call);
                 return self.kill(process).await;
             }
         };
@@ -226,9 +226,9 @@ impl World {
     }
 
     /// Does what a call of a process asks for.
-    fn effect(&self, by: (&str, u64), call: Call) -> Answer {
+    fn effect(&self, by: (&str, u64), call: &Call) -> Answer {
         let answer = self.answer(call.clone());
-        self.state().acts.done(by, &call, &answer, &self.cloud);
+        self.state().acts.done(by, call, &answer, &self.cloud);
         answer
     }
 
