@@ -74,10 +74,14 @@ impl Acts {
     }
 
     /// A process calls. Whoever tries to end a claim has done what it can.
-    pub(crate) fn tries(&mut self, process: u64, call: &Call) {
-        if call.operation == "UpdateItem" {
-            self.claims.entry(process).or_default().remove(text(&call.json(), "/Key/pk/S"));
-        }
+    /// A claim whose last try is refused is not given back, although an earlier one may have made it.
+    pub(crate) fn tries(&mut self, process: u64, call: &Call, is_refused: bool) {
+        let pk = match call.operation.as_str() {
+            "UpdateItem" => "/Key/pk/S",
+            "PutItem" if is_refused => "/Item/pk/S",
+            _ => return,
+        };
+        self.claims.entry(process).or_default().remove(text(&call.json(), pk));
     }
 
     /// A call has had its effect.

@@ -164,7 +164,7 @@ impl World {
         if self.state().dead.contains(&process) {
             return future::pending().await;
         }
-        self.state().acts.tries(process, &call);
+        self.state().acts.tries(process, &call, fault == Some(Fault::Throttled));
         let by = (function, process);
         let answer = match fault {
             None => self.effect(by, &call),
