@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
+use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 
@@ -47,6 +48,21 @@ struct Start {
     body: Value,
 }
 
+impl Start {
+    fn findings(&self) -> impl Iterator<Item = &str> {
+        self.body["target"]["findingIds"].as_array().into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// The finding of a later task that this one has, too, and has not ended with.
+    fn shared(&self, later: &Self, id: &str, cloud: &Cloud) -> Option<String> {
+        let shared = self.findings().find(|finding| later.findings().any(|other| other == *finding))?;
+        let task = cloud.item(&format!("mitigation#{id}"), "task");
+        let state = task.as_ref().and_then(|task| task.get("state")?.as_str()).unwrap_or_default();
+        let has_it = ["claimed", "started"].contains(&state);
+        has_it.then(|| format!("finding {shared}, and task {id} has it: it is {state}"))
+    }
+}
+
 fn text<'v>(value: &'v Value, path: &str) -> &'v str {
     value.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
@@ -58,14 +74,19 @@ impl Acts {
     }
 
     /// A process calls. Whoever tries to end a claim has done what it can.
-    pub(crate) fn tries(&mut self, process: u64, call: &Call) {
-        if call.operation == "UpdateItem" {
-            self.claims.entry(process).or_default().remove(text(&call.json(), "/Key/pk/S"));
-        }
+    /// A claim whose last try is refused is not given back, although an earlier one may have made it.
+    pub(crate) fn tries(&mut self, process: u64, call: &Call, is_refused: bool) {
+        let pk = match call.operation.as_str() {
+            "UpdateItem" => "/Key/pk/S",
+            "PutItem" if is_refused => "/Item/pk/S",
+            _ => return,
+        };
+        self.claims.entry(process).or_default().remove(text(&call.json(), pk));
     }
 
     /// A call has had its effect.
-    pub(crate) fn done(&mut self, process: u64, function: &str, call: &Call, answer: &Answer, now: Millis) {
+    pub(crate) fn done(&mut self, by: (&str, u64), call: &Call, answer: &Answer, cloud: &Cloud) {
+        let ((function, process), now) = (by, cloud.clock().now());
         if !matches!(answer, Answer::Now { status: 200, .. }) {
             return;
         }
@@ -82,7 +103,14 @@ impl Acts {
             operation => {
                 if let Some(id) = operation.strip_prefix("POST /audit/mitigationactions/tasks/") {
                     let start = Start { at: now, policy: policy(), body: call.json() };
-                    self.starts.entry(id.to_owned()).or_insert(start);
+                    if !self.starts.contains_key(id) {
+                        let shared =
+                            self.starts.iter().filter_map(|(other, of)| of.shared(&start, other, cloud));
+                        let shared: Vec<String> =
+                            shared.map(|with| format!("task {id} starts with {with}")).collect();
+                        self.violations.extend(shared);
+                        self.starts.insert(id.to_owned(), start);
+                    }
                 }
             }
         }
@@ -238,8 +266,11 @@ fn histories(world: &World, records: &Records<'_>) -> Vec<String> {
         let seen: BTreeMap<String, u64> = object
             .chunks_exact(RECORD)
             .map(|record| {
-                let key = record[..KEY].iter().map(|byte| format!("{byte:02x}")).collect();
-                (key, u64::from(record[TIMES_SEEN]) << 8 | u64::from(record[TIMES_SEEN + 1]))
+                let key = record[..KEY].iter().fold(0_u128, |key, byte| key << 8 | u128::from(*byte));
+                (
+                    format!("{key:032x}"),
+                    u64::from(record[TIMES_SEEN]) << 8 | u64::from(record[TIMES_SEEN + 1]),
+                )
             })
             .collect();
         for ((_, key), audits) in expected.iter().filter(|((of, _), _)| *of == check) {

@@ -273,10 +273,10 @@ impl Lambda {
                 let number = self.world.draw(|rng| rng.u32(..));
                 let messages = self.world.cloud.waiting(queue);
                 let bodies = messages.iter().map(|message| &message.body);
-                let requests = bodies
+                let mut requests = bodies
                     .filter_map(|body| Some(serde_json::from_str::<Value>(body).ok()?["request"].take()));
                 let Some(request) =
-                    requests.last().filter(|request| request["target"]["findings"].is_array())
+                    requests.next_back().filter(|request| request["target"]["findings"].is_array())
                 else {
                     return;
                 };

@@ -52,12 +52,20 @@ pub(crate) fn rules<'p>(policy: &'p Value, check: &str) -> impl Iterator<Item = 
     rules.filter(move |rule| rule["match"]["check"] == check && rule["stage"] != "shadow")
 }
 
-/// Whether a policy protects the certificate of a finding, by its id.
+/// Whether a policy protects what a finding is about, by the id of its certificate or the name of its policy.
 pub(crate) fn protects(policy: &Value, record: &Value) -> bool {
-    let certificate = record["resource"]["resourceIdentifier"]["deviceCertificateId"].as_str();
-    let patterns = policy["protect"]["certificates"].as_array().into_iter().flatten();
-    let starts = patterns.filter_map(|pattern| pattern.as_str()?.strip_suffix('*')).collect::<Vec<_>>();
-    certificate.is_some_and(|id| starts.iter().any(|start| id.starts_with(start)))
+    let resource = &record["resource"]["resourceIdentifier"];
+    let protected = [
+        ("certificates", &resource["deviceCertificateId"]),
+        ("certificates", &resource["caCertificateId"]),
+        ("policies", &resource["policyVersionIdentifier"]["policyName"]),
+    ];
+    protected.into_iter().any(|(kind, name)| {
+        let mut patterns = policy["protect"][kind].as_array().into_iter().flatten();
+        let is_meant =
+            |pattern: &Value| Some(name.as_str()?.starts_with(pattern.as_str()?.strip_suffix('*')?));
+        patterns.any(|pattern| is_meant(pattern).unwrap_or_default())
+    })
 }
 
 /// Draws a policy that differs from another in one thing that decides.
@@ -66,10 +74,12 @@ pub(crate) fn variant(rng: &mut Rng, policy: &str) -> String {
     loop {
         let mut policy = before.clone();
         match rng.u8(..6) {
-            0 => policy["mode"] = json!(if before["mode"] == "observe" { "enforce" } else { "observe" }),
-            1 => policy["protect"] = json!({"certificates": ["*"]}),
-            2 => policy["windows"] = json!({"zone": "UTC", "open": [{"hours": "03:00-04:00"}]}),
-            3 => policy["windows"] = json!({"zone": "UTC", "open": [{"hours": "00:00-12:00"}]}),
+            0 | 1 => policy["mode"] = json!(if before["mode"] == "observe" { "enforce" } else { "observe" }),
+            2 | 3 => policy["protect"] = json!({"certificates": ["*"], "policies": ["*"]}),
+            4 => {
+                let hours = one(rng, &["03:00-04:00", "00:00-12:00"]);
+                policy["windows"] = json!({"zone": "UTC", "open": [{"hours": hours}]});
+            }
             _ => {
                 let rules = policy["rules"].as_array_mut().into_iter().flatten();
                 for rule in rules.filter_map(Value::as_object_mut) {

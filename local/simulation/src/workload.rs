@@ -99,10 +99,10 @@ impl Workload {
             if self.alarms.is_on {
                 self.alarms();
             }
-            match self.rng.u8(..24) {
-                20..23 => self.ambush(),
-                23 => self.poison(),
-                0..9 => self.audit(),
+            match self.rng.u8(..28) {
+                20..27 => self.ambush(),
+                27 => self.poison(),
+                0..9 => self.audit(&[]),
                 9..11 => self.deploy(),
                 11..13 => self.review(),
                 13..15 => self.watch(),
@@ -153,9 +153,11 @@ impl Workload {
         false
     }
 
-    fn audit(&mut self) {
+    /// An audit of some checks, these among them.
+    fn audit(&mut self, wanted: &[&'static str]) {
         let mut checks: Vec<&'static str> = CHECKS.iter().map(|(check, _)| *check).collect();
         self.rng.shuffle(&mut checks);
+        checks.sort_by_key(|check| !wanted.contains(check));
         checks.truncate(self.rng.usize(1..6));
         match self.world.ask("POST", "/audit/tasks", "", &json!({"targetCheckNames": checks})) {
             Ok(started) => {
@@ -192,9 +194,13 @@ impl Workload {
 
     /// An audit, and something that happens between a decision on its findings and what follows from it.
     fn ambush(&mut self) {
-        self.audit();
-        let queue = ["mitigation", "mitigation", "suppression", "check"][self.rng.usize(..4)];
         let before = self.played.policies.last().cloned().unwrap_or_default();
+        let policy: Value = serde_json::from_str(&before).unwrap_or_default();
+        let queue = ["mitigation", "mitigation", "suppression"][self.rng.usize(..3)];
+        let outcome = if queue == "mitigation" { "mitigate" } else { "suppress" };
+        let decides = |check: &str| policies::rules(&policy, check).any(|rule| rule.get(outcome).is_some());
+        let wanted: Vec<_> = CHECKS.iter().map(|(check, _)| *check).filter(|check| decides(check)).collect();
+        self.audit(&wanted);
         let ambush = if queue == "mitigation" && self.rng.bool() {
             Ambush::Command
         } else {

@@ -177,10 +177,10 @@ impl World {
         if self.state().dead.contains(&process) {
             return future::pending().await;
         }
-        self.state().acts.tries(process, &call);
+        self.state().acts.tries(process, &call, fault == Some(Fault::Throttled));
         let by = (function, process);
         let answer = match fault {
-            None => self.effect(by, call),
+            None => self.effect(by, &call),
             Some(Fault::Throttled) => throttled(&call),
             Some(Fault::Broken) => Answer::broken(),
             Some(Fault::Reset) => Answer::Reset,
@@ -188,21 +188,18 @@ impl World {
             Some(Fault::Conflict) => conflict(&call),
             Some(Fault::KilledBefore) => return self.kill(process).await,
             Some(Fault::DoneButBroken) => {
-                self.effect(by, call);
+                self.effect(by, &call);
                 Answer::broken()
             }
             Some(Fault::DoneButReset) => {
-                self.effect(by, call);
+                self.effect(by, &call);
                 Answer::Reset
             }
-            // An object that does not have its length or its checksum is a broken connection to the client.
-            Some(Fault::Torn) if is_of_bucket(&call) => {
-                self.effect(by, call);
-                Answer::Reset
-            }
-            Some(Fault::Torn) => torn(self.effect(by, call)),
+            // An object has a length and a checksum: the client sees that its content ends early.
+            Some(Fault::Torn) if call.operation.starts_with("GET ") && is_of_bucket(&call) => Answer::Reset,
+            Some(Fault::Torn) => torn(self.effect(by, &call)),
             Some(Fault::KilledAfter) => {
-                self.effect(by, call);
+                self.effect(by, &call);
                 return self.kill(process).await;
             }
         };
@@ -247,9 +244,9 @@ impl World {
     }
 
     /// Does what a call of a process asks for.
-    fn effect(&self, (function, process): (&str, u64), call: Call) -> Answer {
+    fn effect(&self, by: (&str, u64), call: &Call) -> Answer {
         let answer = self.answer(call.clone());
-        self.state().acts.done(process, function, &call, &answer, self.now());
+        self.state().acts.done(by, call, &answer, &self.cloud);
         answer
     }
 

@@ -122,8 +122,10 @@ impl Ledger {
                 _ => Holder::Busy(Millis(there.get_number("lease_until").unwrap_or(lease.0))),
             });
         }
-        // The answer to one of the tries may have been lost: then the claim was made, and no work follows it.
-        self.release(pk, nonce).await;
+        if error.raw_response().is_none_or(|response| !response.status().is_client_error()) {
+            // All answers were lost, or cannot be read: the claim may have been made, and no work follows it.
+            self.release(pk, nonce).await;
+        }
         Err(Error::aws("PutItem", &self.table)(error))
     }
 
