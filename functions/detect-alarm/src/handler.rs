@@ -65,7 +65,14 @@ impl DetectAlarm {
         match plan::begin(&known, event.at) {
             // A repeat, or older than what is known.
             Begin::Decided => Ok(()),
-            Begin::Stale | Begin::Joined => self.records().send(&record, event.at).await,
+            Begin::Stale => self.records().send(&record, event.at).await,
+            Begin::Joined => {
+                // Without a settling time it may be the begin whose process was to raise the incident's alert and died.
+                if let Some(incident) = &known.incident {
+                    Box::pin(self.incidents().alert_once(&known.life, incident, now)).await?;
+                }
+                self.records().send(&record, event.at).await
+            }
             Begin::Settles => {
                 let seconds = self.policy.alarms().settle_seconds.max(0);
                 let settle = Settle {

@@ -107,7 +107,13 @@ impl Incidents<'_> {
         }
     }
 
-    async fn alert_once(&self, life: &Life, incident: &Incident, now: Millis) -> Result<(), Error> {
+    /// Raises the alert of an incident, unless it was raised or another worker raises it.
+    pub(crate) async fn alert_once(
+        &self,
+        life: &Life,
+        incident: &Incident,
+        now: Millis,
+    ) -> Result<(), Error> {
         let alerted = || self.alerted.lock().unwrap_or_else(PoisonError::into_inner);
         if alerted().contains(&incident.id) {
             return Ok(());

@@ -81,8 +81,9 @@ impl FindingsLog {
                 until.rfc3339()
             )));
         }
-        // The claim is one of the content: the same page, exported again with other findings, is read again.
-        let content = Digest::new("log stream").parts(events.iter().map(AsRef::as_ref)).hex();
+        // The claim is one of what is to be there: the same page, exported again with other findings, is read again. The same
+        // findings with other decisions are not: two deliveries would both find them missing.
+        let content = Digest::new("log stream").parts(events.iter().map(|event| identity(event))).hex();
         let lease = now.plus(time_out);
         self.ledger
             .run_once(&keys::log_stream(stream, &content), now, lease, self.complete(stream, events))

@@ -4,6 +4,8 @@ use detect_alarm::DetectAlarm;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_aws::testing::gate::Moment;
+use fleetwarden_aws::testing::queues::Source;
 use serde_json::json;
 
 use crate::service::Service;
@@ -13,7 +15,9 @@ use crate::setup::SOURCE;
 use crate::setup::enforcing;
 use crate::setup::far;
 use crate::setup::notified;
+use crate::setup::policy;
 use crate::setup::text;
+use crate::setup::under;
 use crate::setup::violation;
 
 fn raised(devices: std::ops::Range<i64>, second: i64) -> Vec<String> {
@@ -24,6 +28,32 @@ fn raised(devices: std::ops::Range<i64>, second: i64) -> Vec<String> {
 
 fn alarms(service: &Service) -> Alarms {
     Alarms::new(Ledger::new(service.cloud.clients().dynamodb(), "ledger".into()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_incident_without_a_settling_time_is_alerted_wherever_its_process_is_killed() {
+    let source = Source { visibility_seconds: 360, ..SOURCE };
+    for at in Moment::all() {
+        let service = Service::new();
+        service.put(raised(0..3, 0)).await;
+        let work = async || {
+            let function = under(&service, &policy("enforce", "settle: 0m, incidents: { devices: 2 }"));
+            let context = &far();
+            while service.cloud.deliver(source, async |event| function.handle(event, context).await).await > 0
+            {
+            }
+        };
+        let ended = service.cloud.kill(at.clone(), work()).await;
+        for _ in 0..4 {
+            service.cloud.pass_seconds(360);
+            work().await;
+        }
+        let alerts = service.alerts();
+        assert_eq!(alerts.iter().filter(|alert| alert.starts_with("alarm-incident:")).count(), 1, "{at:?}");
+        if ended.is_some() {
+            break;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,9 @@
 use crate::setup::deliver;
 use crate::setup::parked;
 use fleetwarden_aws::testing::cloud::Cloud;
+use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_aws::testing::cloud::Stream;
+use fleetwarden_aws::testing::gate::Moment;
 use serde_json::Value;
 use serde_json::json;
 
@@ -34,6 +37,23 @@ async fn a_repeat_is_logged_once_also_if_it_was_decided_otherwise() {
         assert!(deliver(&cloud, &[alarm(decision).to_string()]).await.unwrap().is_empty());
     }
     assert_eq!(cloud.stream(STREAM_OF_ALARM).unwrap().events.len(), 1);
+}
+
+#[tokio::test]
+async fn two_deliveries_with_other_decisions_complete_a_stream_once() {
+    for at in Moment::all() {
+        let cloud = Cloud::default();
+        // Whoever created the stream has died.
+        cloud.put_stream(STREAM_OF_ALARM, Stream { created: START, events: Vec::new() });
+        cloud.pass_seconds(61);
+        let bodies = ["report", "mitigate"].map(|decision| [alarm(decision).to_string()]);
+        let (first, second) = (deliver(&cloud, &bodies[0]), deliver(&cloud, &bodies[1]));
+        let (_, second) = cloud.interleave(at.clone(), first, second).await;
+        assert_eq!(cloud.stream(STREAM_OF_ALARM).unwrap().events.len(), 1, "{at:?}");
+        if second.is_none() {
+            break;
+        }
+    }
 }
 
 #[tokio::test]
