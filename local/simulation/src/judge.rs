@@ -281,7 +281,10 @@ impl Judge<'_> {
                 format!("finding {finding} is mitigated by {by_rules} tasks: {tasks:?}")
             });
             let record = decisions.get(finding.as_str()).copied();
+            // Under another policy a page can be decided on again, and its first record stays: see docs/reliability.md. What is
+            // started then is judged by the policy of its process.
             let is_decided = tasks.iter().all(|task| task.starts_with(PERSON))
+                || self.played.policies.len() > 1
                 || record.is_some_and(|record| is_decided(record, "mitigate"));
             self.unless(is_decided, || {
                 format!(
