@@ -198,10 +198,10 @@ async fn an_end_whose_message_may_still_come_is_no_alarm_that_is_gone() {
     let raised = setup.happens("v", "in-alarm", 60);
     setup.hear(&raised).await;
     let cleared = setup.happens("v", "alarm-cleared", 10);
-    assert_eq!((setup.troubles().await, setup.found()), (vec![], vec![]));
+    assert_eq!((setup.problems().await, setup.found()), (vec![], vec![]));
     setup.hear(&cleared).await;
     setup.pass(60);
-    assert_eq!((setup.troubles().await, setup.state("v").await), (vec![], Some(State::Cleared)));
+    assert_eq!((setup.problems().await, setup.state("v").await), (vec![], Some(State::Cleared)));
 }
 
 #[tokio::test(start_paused = true)]
