@@ -66,6 +66,16 @@ async fn a_claim_whose_every_answer_is_lost_blocks_no_later_try() {
     assert_eq!(done(&cloud), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_cannot_be_read_blocks_no_later_try() {
+    let cloud = Cloud::default();
+    cloud.lose("PutItem", Answer::ok("{\"Attr"));
+    work(&cloud).await.unwrap_err();
+    cloud.pass_seconds(1);
+    work(&cloud).await.unwrap();
+    assert_eq!(done(&cloud), 1);
+}
+
 #[tokio::test]
 async fn a_claim_that_is_refused_is_not_given_back() {
     let cloud = Cloud::default();
