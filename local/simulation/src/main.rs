@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -39,6 +40,9 @@ struct Arguments {
     /// Run this seed alone, and print its trace.
     #[arg(long, conflicts_with_all = ["seeds", "first"])]
     seed: Option<u64>,
+    /// With --seed: print the figures of the run as JSON instead of its trace.
+    #[arg(long, requires = "seed")]
+    figures: bool,
     /// With --seed: find the least of it that still breaks a promise, and say how to replay that.
     #[arg(long, requires = "seed")]
     shrink: bool,
@@ -74,7 +78,7 @@ struct Summary {
     mitigated: u64,
     alarms: u64,
     alarms_mitigated: u64,
-    faults: BTreeMap<&'static str, u64>,
+    faults: BTreeMap<String, u64>,
     /// The seeds that broke a promise.
     failed: Vec<u64>,
     seconds: f64,
@@ -88,6 +92,10 @@ fn line(text: &str) {
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     if let Some(seed) = arguments.seed {
+        if arguments.figures {
+            line(&serde_json::to_string(&run(seed, false))?);
+            return Ok(ExitCode::SUCCESS);
+        }
         let Arguments { steps, faults, without, .. } = arguments;
         let part = Part { is_read: true, steps, faults, without: without.into_iter().collect() };
         return Ok(if arguments.shrink { least(seed) } else { trace(seed, &part) });
@@ -148,6 +156,14 @@ fn least(seed: u64) -> ExitCode {
     broken(&outcome)
 }
 
+/// Runs a seed in a process of its own, in which it is always the same run.
+fn alone(seed: u64) -> anyhow::Result<Outcome> {
+    let command = std::env::current_exe()?;
+    let output = Command::new(command).args(["--seed", &seed.to_string(), "--figures"]).output()?;
+    serde_json::from_slice(&output.stdout)
+        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
 fn all(arguments: &Arguments, began: Instant) -> Summary {
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} seeds, {elapsed} of about {duration}");
     let bar =
@@ -165,7 +181,10 @@ fn all(arguments: &Arguments, began: Instant) -> Summary {
             return;
         }
         let seed = arguments.first + nth;
-        let outcome = run(seed, false);
+        let outcome = alone(seed).unwrap_or_else(|error| Outcome {
+            violations: vec![format!("the seed cannot be run: {error:#}")],
+            ..Outcome::default()
+        });
         let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
         summary.seeds += 1;
         summary.steps += outcome.steps;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::thread;
 
 use fastrand::Rng;
+use serde::Deserialize;
+use serde::Serialize;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 use tokio::task::spawn_local;
@@ -21,7 +23,7 @@ use crate::workload::Workload;
 use crate::world::World;
 
 /// What came of a run.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Outcome {
     /// The promises that were broken: none if all held.
     pub violations: Vec<String>,
@@ -46,7 +48,7 @@ pub struct Outcome {
     /// Violations in mitigation tasks.
     pub alarms_mitigated: u64,
     /// The faults that struck, by kind.
-    pub faults: BTreeMap<&'static str, u64>,
+    pub faults: BTreeMap<String, u64>,
 }
 
 /// What of a seed is run.
@@ -66,6 +68,8 @@ pub struct Part {
 const STACK_BYTES: usize = 64 << 20;
 
 /// Runs a seed. Its trace is kept if `is_read`.
+///
+/// A seed is the same run only as the first of its process: the SDK has one quota of retries for all clients of a process.
 pub fn run(seed: u64, is_read: bool) -> Outcome {
     run_part(seed, &Part { is_read, ..Part::default() })
 }
@@ -134,7 +138,7 @@ async fn once(seed: u64, part: &Part) -> Outcome {
         played: steps,
         alarms: judged.alarms,
         alarms_mitigated: judged.alarms_mitigated,
-        faults: state.faults.clone(),
+        faults: state.faults.iter().map(|(name, times)| ((*name).to_owned(), *times)).collect(),
     }
 }
 

@@ -122,10 +122,8 @@ impl Ledger {
                 _ => Holder::Busy(Millis(there.get_number("lease_until").unwrap_or(lease.0))),
             });
         }
-        if error.raw_response().is_none_or(|response| !response.status().is_client_error()) {
-            // All answers were lost, or cannot be read: the claim may have been made, and no work follows it.
-            self.release(pk, nonce).await;
-        }
+        // An earlier try may have made the claim, whatever the last one was answered, and no work follows it.
+        self.release(pk, nonce).await;
         Err(Error::aws("PutItem", &self.table)(error))
     }
 

@@ -76,12 +76,15 @@ async fn a_claim_whose_answer_cannot_be_read_blocks_no_later_try() {
     assert_eq!(done(&cloud), 1);
 }
 
-#[tokio::test]
-async fn a_claim_that_is_refused_is_not_given_back() {
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_last_try_is_refused_blocks_no_later_try() {
     let cloud = Cloud::default();
-    cloud.fail("PutItem", 1, Answer::refused());
+    cloud.lose("PutItem", Answer::broken());
+    cloud.fail("PutItem", 2, Answer::error(400, "ThrottlingException", "{}"));
     work(&cloud).await.unwrap_err();
-    assert!(cloud.calls("UpdateItem").is_empty());
+    cloud.pass_seconds(1);
+    work(&cloud).await.unwrap();
+    assert_eq!(done(&cloud), 1);
 }
 
 #[tokio::test]
