@@ -5,7 +5,7 @@
 //! waits. A run is a [`world`] (AWS around the functions: Device Defender's endpoint, queues, ledger, bucket, logs and
 //! topics) in which [`lambda`] runs the [`functions`] of the [`stack`], a [`workload`] that is drawn from the seed, with
 //! [`alarms`] in about half of them, [`weather`] (which faults strike, and how often), and after it a [`judge`] that is no
-//! code of the product, with [`acts`] (what the functions did). What happened is a [`trace`]; [`shrink`] finds the least of a
+//! code of the product, with [`acts`] (what the functions did). What happened is a [`trace`]; [`mod@shrink`] finds the least of a
 //! seed that still breaks a promise.
 
 #![expect(

@@ -6,7 +6,7 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-/// A check with the mitigation actions that Device Defender allows for it, by the names that [`ACTIONS`] have.
+/// A check with the mitigation actions that Device Defender allows for it, by the names that [`actions`] gives them.
 pub(crate) const CHECKS: [(&str, &[&str]); 17] = [
     ("AUTHENTICATED_COGNITO_ROLE_OVERLY_PERMISSIVE_CHECK", &["Publish"]),
     ("CA_CERTIFICATE_EXPIRING_CHECK", &["DeactivateCa", "Publish"]),
