@@ -16,9 +16,9 @@
 //!
 //! Calls: one for each 250 events of the hours that are compared, at least one an hour of them; one for each 250 active
 //! violations; and of a profile with alarms that may be stale, two for each 250 of its active violations, and then one for
-//! each 250 events of the last hour. The ledger is read once for each 100 violations. It needs `iot:ListViolationEvents`, `iot:ListActiveViolations`, `sqs:SendMessage`
-//! on the alarm queue, `sns:Publish` on the alert topic with its key, and the ledger's `dynamodb:GetItem`,
-//! `BatchGetItem`, `Query`, `PutItem` and `UpdateItem`.
+//! each 250 events of the last hour. The ledger is read once for each 100 violations. It needs `iot:ListViolationEvents`,
+//! `iot:ListActiveViolations`, `sqs:SendMessage` on the alarm queue, `sns:Publish` on the alert topic with its key, and the
+//! ledger's `dynamodb:GetItem`, `BatchGetItem`, `Query`, `PutItem` and `UpdateItem`.
 
 mod active;
 mod alerts;

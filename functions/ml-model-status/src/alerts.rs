@@ -145,7 +145,7 @@ fn fixed(notices: &mut Notices, run: &Seen<'_>) {
             _ => run.are_summed,
         }
     };
-    let problemd: BTreeSet<(&str, &str)> = problems(run.report)
+    let with_problems: BTreeSet<(&str, &str)> = problems(run.report)
         .filter(|(.., problem, _)| problem.kind() != Kind::ModelAlarmsOften)
         .map(|(profile, behavior, ..)| (profile, behavior))
         .collect();
@@ -155,7 +155,9 @@ fn fixed(notices: &mut Notices, run: &Seen<'_>) {
         let parts: Vec<&str> = key.splitn(3, ' ').collect();
         let [kind, profile, behavior] = parts.as_slice() else { continue };
         let is_training = *kind != Kind::ModelAlarmsOften.as_str() && *kind != "blind";
-        if is_training && (problemd.contains(&(profile, behavior)) || problemd.contains(&(profile, ""))) {
+        if is_training
+            && (with_problems.contains(&(profile, behavior)) || with_problems.contains(&(profile, "")))
+        {
             continue;
         }
         about = about.part(&key).part(&since.0.to_string());

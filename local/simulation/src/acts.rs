@@ -12,6 +12,7 @@ use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 
+use crate::judge::text;
 use crate::policies;
 use crate::stack::MITIGATIONS;
 use crate::world::World;
@@ -63,25 +64,17 @@ impl Start {
     }
 }
 
-fn text<'v>(value: &'v Value, path: &str) -> &'v str {
-    value.pointer(path).and_then(Value::as_str).unwrap_or_default()
-}
-
 impl Acts {
     /// A process begins, with this policy.
     pub(crate) fn begin(&mut self, process: u64, policy: &[u8]) {
         self.policies.insert(process, Arc::new(serde_json::from_slice(policy).unwrap_or_default()));
     }
 
-    /// A process calls. Whoever tries to end a claim has done what it can.
-    /// A claim whose last try is refused is not given back, although an earlier one may have made it.
-    pub(crate) fn tries(&mut self, process: u64, call: &Call, is_refused: bool) {
-        let pk = match call.operation.as_str() {
-            "UpdateItem" => "/Key/pk/S",
-            "PutItem" if is_refused => "/Item/pk/S",
-            _ => return,
-        };
-        self.claims.entry(process).or_default().remove(text(&call.json(), pk));
+    /// A process calls. If it tries to end a claim, it has done what it can.
+    pub(crate) fn tries(&mut self, process: u64, call: &Call) {
+        if call.operation == "UpdateItem" {
+            self.claims.entry(process).or_default().remove(text(&call.json(), "/Key/pk/S"));
+        }
     }
 
     /// A call has had its effect.
@@ -213,12 +206,11 @@ impl Acts {
         if !id.starts_with(PERSON) && !is_wanted {
             return Some(format!("no rule of the policy mitigates {check} with {actions}: {policy}"));
         }
-        let ids = body["target"]["findingIds"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let found: Vec<&Value> = ids.filter_map(|id| records.get(id).copied()).collect();
+        let found: Vec<&Value> = start.findings().filter_map(|id| records.get(id).copied()).collect();
         if let Some(protected) = found.iter().find(|record| policies::protects(policy, record)) {
             return Some(format!("{} is protected", protected["resource"]));
         }
-        // Whoever has claimed a task starts it, as long as it lives, whatever audit ends meanwhile.
+        // The process that has claimed a task starts it, as long as it lives, whatever audit ends meanwhile.
         let settled =
             at.0 - i64::try_from(MITIGATIONS.timeout.max(Duration::from_mins(1)).as_millis()).ok()?;
         let latest = self

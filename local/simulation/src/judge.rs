@@ -59,7 +59,8 @@ struct Judge<'a> {
     judged: Judged,
 }
 
-fn text<'v>(value: &'v Value, path: &str) -> &'v str {
+/// A text in JSON by its path: nothing if it is not there.
+pub(crate) fn text<'v>(value: &'v Value, path: &str) -> &'v str {
     value.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
 

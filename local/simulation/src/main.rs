@@ -1,7 +1,6 @@
 //! Runs seeds, and says which promises were broken by which.
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::io::Write as _;
@@ -21,7 +20,6 @@ use anyhow::Context as _;
 use clap::Parser;
 use fleetwarden_simulation::Outcome;
 use fleetwarden_simulation::Part;
-use fleetwarden_simulation::run;
 use fleetwarden_simulation::run_part;
 use fleetwarden_simulation::shrink;
 use indicatif::ProgressBar;
@@ -92,12 +90,12 @@ fn line(text: &str) {
 fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     if let Some(seed) = arguments.seed {
-        if arguments.figures {
-            line(&serde_json::to_string(&run(seed, false))?);
+        let Arguments { steps, faults, without, figures, .. } = arguments;
+        let part = Part { is_read: !figures, steps, faults, without: without.into_iter().collect() };
+        if figures {
+            line(&serde_json::to_string(&run_part(seed, &part))?);
             return Ok(ExitCode::SUCCESS);
         }
-        let Arguments { steps, faults, without, .. } = arguments;
-        let part = Part { is_read: true, steps, faults, without: without.into_iter().collect() };
         return Ok(if arguments.shrink { least(seed) } else { trace(seed, &part) });
     }
     let began = Instant::now();
@@ -138,30 +136,40 @@ fn broken(outcome: &Outcome) -> ExitCode {
 }
 
 fn least(seed: u64) -> ExitCode {
-    let Some((part, outcome)) = shrink(seed) else {
+    let Some((part, outcome)) = shrink(|part| alone(seed, part)) else {
         line(&format!("seed {seed} breaks no promise"));
         return ExitCode::SUCCESS;
     };
-    let mut command = format!("target/debug/fleetwarden-simulation --seed {seed}");
-    let numbers = |numbers: &BTreeSet<u64>| numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-    for (name, value) in [
-        ("steps", part.steps.map(|steps| steps.to_string())),
-        ("faults", part.faults.map(|faults| faults.to_string())),
-        ("without", Some(numbers(&part.without)).filter(|without| !without.is_empty())),
-    ] {
-        command.extend(value.map(|value| format!(" --{name} {value}")));
-    }
+    let command = format!("target/debug/fleetwarden-simulation {}", options(seed, &part).join(" "));
     let faults: u64 = outcome.faults.values().sum();
     line(&format!("{} steps and {faults} faults are enough: {command}", outcome.played));
     broken(&outcome)
 }
 
-/// Runs a seed in a process of its own, in which it is always the same run.
-fn alone(seed: u64) -> anyhow::Result<Outcome> {
-    let command = std::env::current_exe()?;
-    let output = Command::new(command).args(["--seed", &seed.to_string(), "--figures"]).output()?;
-    serde_json::from_slice(&output.stdout)
-        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
+/// The command line of a part of a seed.
+fn options(seed: u64, part: &Part) -> Vec<String> {
+    let numbers = part.without.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
+    let options = [
+        ("--seed", Some(seed.to_string())),
+        ("--steps", part.steps.map(|steps| steps.to_string())),
+        ("--faults", part.faults.map(|faults| faults.to_string())),
+        ("--without", Some(numbers).filter(|numbers| !numbers.is_empty())),
+    ];
+    options.into_iter().filter_map(|(name, value)| Some([name.to_owned(), value?])).flatten().collect()
+}
+
+/// Runs a part of a seed in a process of its own, in which it is always the same run.
+fn alone(seed: u64, part: &Part) -> Outcome {
+    let figures = || -> anyhow::Result<Outcome> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let output = command.args(options(seed, part)).arg("--figures").output()?;
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    figures().unwrap_or_else(|error| Outcome {
+        violations: vec![format!("the seed cannot be run: {error:#}")],
+        ..Outcome::default()
+    })
 }
 
 fn all(arguments: &Arguments, began: Instant) -> Summary {
@@ -181,10 +189,7 @@ fn all(arguments: &Arguments, began: Instant) -> Summary {
             return;
         }
         let seed = arguments.first + nth;
-        let outcome = alone(seed).unwrap_or_else(|error| Outcome {
-            violations: vec![format!("the seed cannot be run: {error:#}")],
-            ..Outcome::default()
-        });
+        let outcome = alone(seed, &Part::default());
         let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
         summary.seeds += 1;
         summary.steps += outcome.steps;

@@ -2,18 +2,17 @@
 
 use crate::run::Outcome;
 use crate::run::Part;
-use crate::run::run_part;
 
 /// How many runs it may take.
 const RUNS: u32 = 200;
 
 /// The least part of a seed that still breaks a promise, as far as some runs find it, and what comes of it. None if the
-/// whole seed breaks none.
-pub fn shrink(seed: u64) -> Option<(Part, Outcome)> {
+/// whole seed breaks none. `run` runs a part, in a process of its own so that it can be replayed.
+pub fn shrink(run: impl Fn(&Part) -> Outcome) -> Option<(Part, Outcome)> {
     let mut runs = 0;
     let mut breaks = |part: &Part| {
         runs += 1;
-        Some(run_part(seed, part)).filter(|outcome| runs <= RUNS && !outcome.violations.is_empty())
+        (runs <= RUNS).then(|| run(part)).filter(|outcome| !outcome.violations.is_empty())
     };
     let mut least = Part::default();
     let mut outcome = breaks(&least)?;

@@ -177,7 +177,7 @@ impl World {
         if self.state().dead.contains(&process) {
             return future::pending().await;
         }
-        self.state().acts.tries(process, &call, fault == Some(Fault::Throttled));
+        self.state().acts.tries(process, &call);
         let by = (function, process);
         let answer = match fault {
             None => self.effect(by, &call),
