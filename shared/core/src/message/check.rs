@@ -45,7 +45,7 @@ pub struct Resume {
     /// How often the check was restarted from its first page.
     #[serde(default)]
     pub restarts: u32,
-    /// Whether pages from here on may have been sent before, by a try that stopped elsewhere.
+    /// Whether pages from here on may have been recorded before, by a try that stopped elsewhere.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub repeated: bool,
     /// The service's token for the next page. None for the first.
@@ -63,6 +63,20 @@ pub struct Resume {
     /// The reason codes of the findings that one task for the whole check takes.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub reason_codes: Vec<String>,
+    /// The hash of the policy that has decided on all pages so far. None if none has, or several have.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<String>,
+    /// Whether each finding goes into its task by its id, because not all pages were decided alike.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub by_id: bool,
+}
+
+impl Resume {
+    /// Whether one task can take the whole check, as far as the pages before are concerned: this policy has decided on
+    /// all of them.
+    pub fn can_take_whole_check(&self, policy: &str) -> bool {
+        !self.by_id && (self.page == 0 || self.policy.as_deref() == Some(policy))
+    }
 }
 
 /// Findings of one rule that wait until there are enough of them for one mitigation task.
