@@ -94,3 +94,43 @@ pub struct PendingMitigation {
     /// What waits: fewer than a task takes.
     pub findings: Vec<FindingRef>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_surely_empty_if_the_notification_counts_nothing() {
+        let message = |counts: &str| -> CheckMessage {
+            let audit =
+                r#""audit":{"account":"123456789012","region":"us-east-1","taskId":"t","startedAt":1}"#;
+            serde_json::from_str(&format!(r#"{{{audit},"check":"LOGGING_DISABLED_CHECK",{counts}}}"#))
+                .unwrap()
+        };
+        for (counts, is_empty) in [
+            (r#""nonCompliant":0,"suppressed":0"#, true),
+            (r#""nonCompliant":0"#, false),
+            (r#""nonCompliant":0,"suppressed":1"#, false),
+            (r#""nonCompliant":1,"suppressed":0"#, false),
+            (r#""nonCompliant":1"#, false),
+        ] {
+            assert_eq!(message(counts).is_surely_empty(), is_empty, "{counts}");
+        }
+    }
+
+    #[test]
+    fn one_task_takes_the_whole_check_if_one_policy_has_decided_on_all_of_it() {
+        let resume = |page, policy: Option<&str>, by_id| Resume {
+            page,
+            policy: policy.map(Into::into),
+            by_id,
+            ..Resume::default()
+        };
+        assert!(resume(0, None, false).can_take_whole_check("a"));
+        assert!(resume(2, Some("a"), false).can_take_whole_check("a"));
+        assert!(!resume(2, Some("b"), false).can_take_whole_check("a"));
+        assert!(!resume(2, None, false).can_take_whole_check("a"));
+        assert!(!resume(0, None, true).can_take_whole_check("a"));
+        assert!(!resume(2, Some("a"), true).can_take_whole_check("a"));
+    }
+}
