@@ -63,7 +63,7 @@ mod tests {
         // 4 KiB less than 1 MiB.
         assert_eq!(counts(&[1_044_480 - 7, 7], SQS), [2]);
         assert_eq!(counts(&[1_044_480 - 7, 8], SQS), [1, 1]);
-        assert_eq!(counts(&[0; 10_001], LOGS), [10_000, 1]);
+        assert_eq!(counts(&vec![0; 10_001], LOGS), [10_000, 1]);
         assert_eq!(counts(&[1_048_576 - 2 * 26 - 7, 7], LOGS), [2]);
         assert_eq!(counts(&[1_048_576 - 2 * 26 - 7, 8], LOGS), [1, 1]);
     }
