@@ -46,6 +46,7 @@ pub(crate) fn judge(world: &World, played: &Played) -> Judged {
     judge.history_is_true(&records);
     judge.observe_changes_nothing();
     judge.no_claim_is_left();
+    judge.no_loop_is_ended();
     judge.alerts_are_raised_once();
     let by_finding = records.iter().map(|(id, of)| (id.1.as_str(), &of[0].0)).collect();
     judge.judged.violations.extend(acts::judge(world, &by_finding));
@@ -462,6 +463,12 @@ impl Judge<'_> {
             let blocks = item.get("state").and_then(Value::as_str) == Some("running") && lease > Some(now.0);
             self.unless(!blocks, || format!("{pk} {sk} is claimed for ever: {lease:?}"));
         }
+    }
+
+    /// Lambda ends no loop of a function: what it drops would be late at best.
+    fn no_loop_is_ended(&mut self) {
+        let ended = self.world.state().ended_loops.clone();
+        self.unless(ended.is_empty(), || format!("Lambda has ended loops of {ended:?}"));
     }
 
     /// An alert comes again only if its publication may have been lost.
