@@ -279,9 +279,13 @@ impl<'t> Run<'t> {
             let id = &finding.finding_id;
             Error::Input(format!("the record of finding {id} has an outcome that no finding has"))
         })?;
+        let policy = self.triage.policy;
         let subject = record.subject();
-        let decision = self.unless_overtaken(self.triage.policy.decide(&subject));
-        let is_alike = decision.outcome.word() == kind.word() && decision.rule == recorded.rule.as_deref();
+        let decision = self.unless_overtaken(policy.decide(&subject));
+        // What was only observed is not done because of a later policy that enforces.
+        let is_alike = decision.outcome.word() == kind.word()
+            && decision.rule == recorded.rule.as_deref()
+            && policy.mode().safer(recorded.mode) == policy.mode();
         if is_alike {
             self.outbox.add(finding, reference(record), &decision)?;
         } else if !self.overtaken {

@@ -375,8 +375,10 @@ fn assert_decided_once(fixture: &Fixture, task: &str, count: u64, when: &str) {
             }
             let findings = message.pointer("/request/target/findings").or_else(|| message.get("findings"));
             for finding in findings.unwrap().as_array().unwrap() {
-                let record = by_id[finding["findingId"].as_str().unwrap()];
-                assert_eq!(record["decision"]["outcome"], outcome, "{when} {finding}");
+                let decision = &by_id[finding["findingId"].as_str().unwrap()]["decision"];
+                assert_eq!(decision["outcome"], outcome, "{when} {finding}");
+                let mode = message.pointer("/request/mode").or_else(|| message.get("mode")).unwrap();
+                assert!(*mode == decision["mode"] || mode == "observe", "{when} {finding} {mode}");
             }
         }
     }
@@ -387,10 +389,12 @@ async fn a_page_is_decided_once_whatever_policy_or_audit_comes_before_its_repeat
     let other = POLICY.replace("suppress:", "report: { silent: true }\n    # ");
     let other = other.replace("mitigate:", "report: { severity: high }\n    # ");
     let whole = "version: 1\nmode: enforce\nrules: [{ name: all, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, mitigate: { actions: Deactivate } }]";
+    let observed = POLICY.replace("mode: enforce", "mode: observe");
     // Two pages: the one step does both, or each is a step.
     for (first, second, step) in [
         (POLICY, Some(&*other), 0),
         (POLICY, None, 0),
+        (&*observed, Some(POLICY), 0),
         (whole, Some(POLICY), 0),
         (POLICY, Some(whole), 0),
         (whole, Some(POLICY), 100_000),
