@@ -33,6 +33,12 @@ REGISTRY_OPERATIONS = [
 ]
 # Those that put a thing into a group and take it out.
 MEMBERSHIP_OPERATIONS = ["AddThingToThingGroup", "RemoveThingFromThingGroup"]
+# Those that read what mitigation actions change, and put it back.
+UNDO_OPERATIONS = [
+    "CreatePolicyVersion", "DeletePolicyVersion", "DescribeCACertificate", "DescribeCertificate", "GetLoggingOptions",
+    "GetV2LoggingOptions", "ListPolicyVersions", "SetDefaultPolicyVersion", "SetLoggingOptions", "SetV2LoggingOptions",
+    "UpdateCACertificate", "UpdateCertificate", "UpdateThingGroupsForThing",
+]
 SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/[a-z0-9-]+/iot/aws4_request, ?SignedHeaders=[a-z0-9;-]+, ?Signature=[0-9a-f]{64}$"
 )
