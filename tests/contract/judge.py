@@ -195,6 +195,9 @@ class Judge:
             return ["the body is no JSON"]
         # Headers are there for more than the operation's members: only those that the model names are looked at.
         named = {r.get("locationName") for r in shape["members"].values() if r.get("location") == "header"}
+        # One member can be the whole body.
+        if "payload" in shape:
+            value = {shape["payload"]: value} if body else {}
         places = {
             "uri": {key: unquote(text) for key, text in match.groupdict().items()},
             "querystring": dict(query),

@@ -59,9 +59,7 @@ pub(crate) fn get_first(world: &mut World, _: &Args) -> Outcome {
 
 /// `SetLoggingOptions`.
 pub(crate) fn set_first(world: &mut World, args: &Args) -> Outcome {
-    let payload: Value = args.read("loggingOptionsPayload")?.unwrap_or_default();
-    let of = |name: &str| payload.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (role, level) = (of("roleArn"), of("logLevel"));
+    let (role, level) = (args.required("roleArn").to_owned(), args.required("logLevel").to_owned());
     if !role.starts_with("arn:") {
         return Err(Failure::invalid("loggingOptionsPayload.roleArn is not the ARN of a role"));
     }
@@ -103,13 +101,10 @@ mod tests {
         let desk = Desk::new(100);
         let get = || desk.ok("GET", "/loggingOptions", &Value::Null);
         assert_eq!(get(), json!({}));
-        let body = json!({ "loggingOptionsPayload": { "roleArn": ROLE, "logLevel": "INFO" } });
+        let body = json!({ "roleArn": ROLE, "logLevel": "INFO" });
         assert_eq!(desk.call("POST", "/loggingOptions", &body).0, 200);
         assert_eq!(get(), json!({ "roleArn": ROLE, "logLevel": "INFO" }));
-        assert_eq!(
-            desk.call("POST", "/loggingOptions", &json!({ "loggingOptionsPayload": { "roleArn": "x" } })).0,
-            400
-        );
+        assert_eq!(desk.call("POST", "/loggingOptions", &json!({ "roleArn": "x" })).0, 400);
         assert_eq!(desk.call("GET", "/v2LoggingOptions", &Value::Null).0, 404);
     }
 }

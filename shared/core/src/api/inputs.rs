@@ -129,7 +129,6 @@ static LOG_EVENT: Shape = Shape::Record(&[
 ]);
 static EVENT_TYPE: Shape = text(1, 512);
 static LOG_DESTINATION: Shape = pattern(1, 512, &shape::LOG_DESTINATION);
-static V1_LOGGING: Shape = Shape::Record(&[must("roleArn", &ANY), may("logLevel", &LOG_LEVEL)]);
 
 static TARGET: Shape = Shape::Record(&[
     may("auditTaskId", &AUDIT_ID),
@@ -337,4 +336,5 @@ pub(super) static SET_LOGGING: [Member; 4] = [
     may("disableAllLogs", &FLAG),
     may("eventConfigurations", &LOG_EVENTS),
 ];
-pub(super) static SET_V1_LOGGING: [Member; 1] = [must("loggingOptionsPayload", &V1_LOGGING)];
+/// The members of `loggingOptionsPayload`, which is the whole body.
+pub(super) static SET_V1_LOGGING: [Member; 2] = [must("roleArn", &ANY), may("logLevel", &LOG_LEVEL)];
