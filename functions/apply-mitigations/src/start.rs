@@ -1,5 +1,7 @@
 //! The first step: a mitigation is admitted, decided on again, claimed, started, and its follow-up sent.
 //!
+//! Between claim and start the states that the task will change are written down ([`before`](crate::before)).
+//!
 //! A crash on the way leaves a claim of its own, which the next delivery takes again; a start that is repeated names
 //! the same task. The ledger says `started` last, when a follow-up is certainly on its way. What the policy's windows
 //! hold goes on in [`hold`](crate::hold).
@@ -17,6 +19,7 @@ use fleetwarden_core::timestamp::Millis;
 
 use crate::admission::Admission;
 use crate::alerts::Event;
+use crate::before::Stored;
 use crate::hold::hold;
 use crate::message::Message as _;
 use crate::refusals::Unable;
@@ -96,23 +99,28 @@ impl<W: Work> Start<W> {
             return settle.backoff.put_off(message).await;
         }
         match Box::pin(settle.work.revalidate(request, deadline)).await? {
-            Revalidated::Known(decided) => self.start_decided(message, &decided).await,
+            Revalidated::Known(decided) => self.start_decided(message, &decided, deadline).await,
             Revalidated::Unknown(why) => {
                 let target = request.target().clone();
                 self.wait(message, &target, &why).await
             }
-            Revalidated::Never(why) => {
+            Revalidated::Never(unable, why) => {
                 let target = request.target().clone();
                 // An earlier delivery may have started it, before the action was taken away.
                 if settle.is_at_service(request).await? {
                     return settle.started(message, &target).await;
                 }
-                settle.unable(request, &target, Unable::Action, &why).await
+                settle.unable(request, &target, unable, &why).await
             }
         }
     }
 
-    async fn start_decided(&self, message: W::Message, decided: &Decided<W::Request>) -> Result<(), Error> {
+    async fn start_decided(
+        &self,
+        message: W::Message,
+        decided: &Decided<W::Request>,
+        deadline: Millis,
+    ) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
         let Some(target) = &decided.target else {
@@ -126,7 +134,6 @@ impl<W: Work> Start<W> {
             target: Some(target),
             reason: decided.reason.as_deref(),
             left_out: &left_out,
-            additions: decided.additions.as_ref(),
             ..Settled::new(request, State::Claimed)
         };
         let Some(claim) = Box::pin(settle.work.claim(request, &claimed)).await? else {
@@ -137,7 +144,21 @@ impl<W: Work> Start<W> {
             self.leave_out(request, decided).await?;
         }
         match claim {
-            Claim::Taken(target) => self.start_claimed(message, target).await,
+            Claim::Taken(target) => {
+                let befores = decided.befores.as_ref();
+                match Box::pin(settle.work.store_before(request, &target, befores, deadline)).await? {
+                    Stored::Yes => self.start_claimed(message, target).await,
+                    Stored::InPart => {
+                        tracing::info!(
+                            mitigation.task_id = request.task_id(),
+                            "the states before the task go on in another message"
+                        );
+                        settle.backoff.put_off_until(message, settle.clock.now()).await
+                    }
+                    Stored::Unknown(why) => self.wait(message, &target, &why).await,
+                    Stored::Never(unable, why) => settle.unable(request, &target, unable, &why).await,
+                }
+            }
             Claim::Nothing => settle.nothing_left(&message).await,
             Claim::Overtaken(latest) => settle.supersede(&message, &latest.reason()).await.map(drop),
             Claim::Known(state) => {

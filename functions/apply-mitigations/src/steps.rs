@@ -8,6 +8,7 @@ use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::states::States;
 use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::policy::Policy;
 
@@ -82,6 +83,7 @@ impl Steps {
         let mitigations = Mitigations::new(ledger.clone());
         let groups = ThingGroups::new(iot.clone());
         let registry = RegistryOf { iot: registry, account, region };
+        let states = States::new(iot.clone(), &registry.account, &registry.region);
         let backoff = Backoff {
             queue,
             mitigations: mitigations.clone(),
@@ -92,6 +94,7 @@ impl Steps {
         let findings = Findings {
             iot: iot.clone(),
             groups: groups.clone(),
+            states: states.clone(),
             registry: registry.clone(),
             policy: Arc::clone(policy),
             mitigations: mitigations.clone(),
@@ -107,7 +110,7 @@ impl Steps {
         };
         let violations = Violations {
             iot,
-            groups: groups.clone(),
+            states,
             registry: registry.clone(),
             policy: Arc::clone(policy),
             mitigations: mitigations.clone(),

@@ -13,6 +13,7 @@
 //! and DynamoDB answers as it did before. A claim that a later delivery repeats is the task's own, by its id.
 
 mod alarms;
+pub mod before;
 mod claims;
 mod command;
 mod findings;
@@ -31,7 +32,6 @@ use crate::ledger::Ledger;
 use crate::ledger::key;
 use crate::ledger::keys;
 use crate::ledger::written;
-pub use crate::mitigations::alarms::Additions;
 pub use crate::mitigations::alarms::AlarmTask;
 pub use crate::mitigations::command::Holder;
 pub use crate::mitigations::command::WholeClaim;
@@ -118,8 +118,6 @@ pub struct Settled<'a, R: Claimable> {
     pub until: Option<Millis>,
     /// What of the request is not to be mitigated: it is written down as superseded.
     pub left_out: &'a [R::Part],
-    /// What the start is to add to thing groups, if it adds to any. None before that is known.
-    pub additions: Option<&'a Additions>,
 }
 
 impl<'a, R: Claimable> Settled<'a, R> {
@@ -127,7 +125,7 @@ impl<'a, R: Claimable> Settled<'a, R> {
     #[must_use]
     pub fn new(request: &'a R, state: State) -> Self {
         let target = Some(request.target());
-        Self { target, state, reason: None, until: None, left_out: &[], additions: None }
+        Self { target, state, reason: None, until: None, left_out: &[] }
     }
 }
 

@@ -16,9 +16,10 @@ use crate::setup::message;
 use crate::setup::whole_check;
 use crate::setup::with;
 
-const STARTED: &str = "TransactWriteItems start SendMessageBatch GetItem UpdateItem";
+const STARTED: &str =
+    "TransactWriteItems describe BatchWriteItem PutItem start SendMessageBatch GetItem UpdateItem";
 /// What two findings are asked about before.
-const ASKED: &str = "finding finding ";
+const ASKED: &str = "finding action action certificate finding certificate ";
 
 #[tokio::test(start_paused = true)]
 async fn findings_are_claimed_started_and_followed() {
@@ -39,7 +40,11 @@ async fn findings_are_claimed_started_and_followed() {
 async fn a_whole_check_is_one_task_with_a_filter() {
     let service = Service::default();
     deliver(&service, &whole_check()).await.unwrap();
-    assert_eq!(service.calls(), STARTED);
+    let read = "action action GetItem findings describe PutItem";
+    assert_eq!(
+        service.calls(),
+        format!("TransactWriteItems {read} start SendMessageBatch GetItem UpdateItem")
+    );
     let target = service.state().tasks[&id(&whole_check())]["target"].clone();
     assert_eq!(target, json!({"auditTaskId": "4e2b", "auditCheckToReasonCodeFilter": {CHECK: ["A", "B"]}}));
     deliver(&service, &whole_check()).await.unwrap();
@@ -95,7 +100,7 @@ async fn defect_16_an_existing_task_is_compared() {
     deliver(&service, &asked).await.unwrap();
     assert_eq!(
         service.calls(),
-        format!("{ASKED}TransactWriteItems start describe SendMessageBatch GetItem UpdateItem")
+        format!("{ASKED}TransactWriteItems describe start describe SendMessageBatch GetItem UpdateItem")
     );
     assert_eq!(service.task_state(&id(&asked)), "started");
     for (pointer, other) in [
@@ -281,7 +286,7 @@ async fn what_was_observed_keeps_nobody_from_acting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_mode_that_changes_after_a_death_finds_what_was_started() {
-    for (dies, state, follow_ups) in [((2, false), "observed", 0), ((2, true), "started", 1)] {
+    for (dies, state, follow_ups) in [((8, false), "observed", 0), ((8, true), "started", 1)] {
         let service = Service::default();
         let asked = message(findings([1]));
         service.state().dies = Some(dies);

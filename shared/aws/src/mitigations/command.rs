@@ -303,5 +303,5 @@ fn task_id(requests: &[MitigationRequest]) -> Result<String, Error> {
 }
 
 const fn settled(state: State) -> Settled<'static, MitigationRequest> {
-    Settled { target: None, state, reason: None, until: None, left_out: &[], additions: None }
+    Settled { target: None, state, reason: None, until: None, left_out: &[] }
 }

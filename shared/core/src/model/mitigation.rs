@@ -1,5 +1,8 @@
-//! Mitigation tasks: their limits, their states, how their findings ended, and a task as the ledger has it ([`view`]).
+//! Mitigation tasks: their limits, their states, how their findings ended, what was
+//! there before them ([`before`]), and a task as the ledger has it ([`view`]).
 
+pub mod before;
+pub mod undo;
 pub mod view;
 
 use serde::Deserialize;
