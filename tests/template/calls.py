@@ -56,6 +56,9 @@ ADAPTERS = {
     r"\bmitigations\s*\.(claim|claim_whole|observed|set_aside|settle|release|take_round)\(": {"transact_write_items"},
     # A condition on an item that is not written: which audit has looked at the check last.
     r"\bmitigations\s*\.(claim|claim_whole|set_aside|take_round)\(": {"condition_check"},
+    r"\bmitigations\s*\.(claim_again|claim_violations)\(": {"condition_check"},
+    r"\bmitigations\s*\.pause\(|\bpause::read\(|\bcheck_pause\(": {"get_item"},
+    r"\bpause::(set|end)\(": {"get_item", "put_item"},
     r"\bmitigations\s*\.(ended|held_no_more|lost|started)\(": {"update_item"},
     r"\bmitigations\s*\.(claim_whole|holders)\(": {"batch_get_item"},
     r"\.of_audit\(": {"query"},

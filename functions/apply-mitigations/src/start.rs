@@ -1,8 +1,8 @@
 //! The first step: a mitigation is admitted, decided on again, claimed, started, and its follow-up sent.
 //!
 //! A crash on the way leaves a claim of its own, which the next delivery takes again; a start that is repeated names
-//! the same task. The ledger says `started` last, when a follow-up is certainly on its way. What the policy's windows
-//! hold goes on in [`hold`](crate::hold).
+//! the same task. The ledger says `started` last, when a follow-up is certainly on its way. What a
+//! guard holds goes on in [`hold`](crate::hold).
 
 use std::sync::Arc;
 
@@ -11,12 +11,14 @@ use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable as _;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::mitigations::Stop;
 use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::admission::Admission;
 use crate::alerts::Event;
+use crate::hold::Hold;
 use crate::hold::hold;
 use crate::message::Message as _;
 use crate::refusals::Unable;
@@ -63,7 +65,7 @@ impl<W: Work> Start<W> {
         match admission {
             Admission::Observe { instead } => self.observe(&message, instead.as_deref()).await,
             Admission::Go => Box::pin(self.enforce(message, deadline)).await,
-            Admission::Hold { reason, until } => hold(settle, message, &reason, until).await,
+            Admission::Hold { reason, until } => hold(settle, message, Hold::until(&reason, until)).await,
             Admission::Refuse { reason } | Admission::Shut { reason } => {
                 let alert = request.alert(Event::Shut(&reason));
                 settle.refuse(request, Some(request.target()), reason, &alert).await
@@ -74,6 +76,11 @@ impl<W: Work> Start<W> {
     async fn observe(&self, message: &W::Message, instead: Option<&str>) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
+        let stopped = match instead {
+            None => self.would_stop().await?.map(|stop| format!("would be held: {}", stop.reason())),
+            Some(_) => None,
+        };
+        let instead = instead.or(stopped.as_deref());
         let observed = Settled { reason: instead, ..Settled::new(request, State::Observed) };
         let target = match settle.set_aside(message, &observed).await? {
             Aside::Yes(target) => target,
@@ -86,9 +93,20 @@ impl<W: Work> Start<W> {
         settle.work.note_observed(request, instead).await
     }
 
+    /// The guard that would stop a claim.
+    async fn would_stop(&self) -> Result<Option<Stop>, Error> {
+        Ok(self.settle.mitigations.pause().await?.map(Stop::Paused))
+    }
+
     async fn enforce(&self, message: W::Message, deadline: Millis) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
+        // While a pause holds it, nothing else is asked.
+        if message.held().is_some_and(|held| held.paused.is_some())
+            && let Some(pause) = settle.mitigations.pause().await?
+        {
+            return self.stopped(message, &Stop::Paused(pause)).await;
+        }
         let now = settle.clock.now();
         if !settle.backoff.is_out_of_patience(&message) && self.room.is_full(now) {
             let waits = message.waited().0;
@@ -140,11 +158,18 @@ impl<W: Work> Start<W> {
             Claim::Taken(target) => self.start_claimed(message, target).await,
             Claim::Nothing => settle.nothing_left(&message).await,
             Claim::Overtaken(latest) => settle.supersede(&message, &latest.reason()).await.map(drop),
+            Claim::Stopped(stop) => self.stopped(message, &stop).await,
             Claim::Known(state) => {
                 known(request, state);
                 Ok(())
             }
         }
+    }
+
+    /// Holds what a guard stops.
+    async fn stopped(&self, message: W::Message, stop: &Stop) -> Result<(), Error> {
+        let reason = stop.reason();
+        hold(&self.settle, message, Hold::of(stop, &reason)).await
     }
 
     async fn start_claimed(&self, message: W::Message, target: TargetOf<W>) -> Result<(), Error> {

@@ -41,6 +41,7 @@ use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::diff::change;
 use fleetwarden_commands::gate::Blocked;
 use fleetwarden_commands::gate::PROTECTED;
+use fleetwarden_commands::gate::check_pause;
 use fleetwarden_commands::gate::check_protection;
 use fleetwarden_commands::gate::check_windows;
 use fleetwarden_commands::gate::refuse_blocked;
@@ -86,6 +87,7 @@ impl Gate<'_> {
         let mitigations = Mitigations::new(self.ledger.clone());
         if command.dry_run || observed {
             check_actions(self.service, command).await?;
+            check_pause(&mitigations).await?;
             let holders = mitigations.holders(&requests).await?;
             if !holders.is_empty() {
                 return Err(taken(command, &holders));

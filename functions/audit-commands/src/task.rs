@@ -26,6 +26,7 @@ use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::gate::stopped;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
 
@@ -60,6 +61,7 @@ impl Tasks<'_> {
                 return Err(Failure::Refused { name: EXISTS, what });
             }
             WholeClaim::Held(holders) => return Err(taken(command, &holders)),
+            WholeClaim::Stopped(stop) => return Err(stopped(&stop)),
             WholeClaim::Overtaken { check, latest } => {
                 let what = format!("$.target: {}", overtaken(&check, &latest.0.unwrap_or_default()));
                 return Err(Failure::Refused { name: OVERTAKEN, what });

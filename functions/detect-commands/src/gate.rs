@@ -19,6 +19,7 @@ use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::diff::change;
 use fleetwarden_commands::gate::Blocked;
+use fleetwarden_commands::gate::check_pause;
 use fleetwarden_commands::gate::check_protection_of;
 use fleetwarden_commands::gate::check_windows;
 use fleetwarden_commands::gate::refuse_blocked;
@@ -96,6 +97,7 @@ impl Gate<'_> {
         let observed = policy.mode() == Mode::Observe;
         let mitigations = Mitigations::new(self.ledger.clone());
         if command.dry_run || observed {
+            check_pause(&mitigations).await?;
             let holders = mitigations.violation_holders(&request).await?;
             if !holders.is_empty() {
                 return Err(taken(&request, &holders));

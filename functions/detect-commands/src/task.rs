@@ -21,6 +21,7 @@ use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::gate::stopped;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
 use fleetwarden_core::api::input::TOKEN;
@@ -69,6 +70,7 @@ impl Tasks<'_> {
                 return Err(Failure::Refused { name: EXISTS, what });
             }
             WholeClaim::Held(holders) => return Err(taken(request, &holders)),
+            WholeClaim::Stopped(stop) => return Err(stopped(&stop)),
             WholeClaim::Overtaken { .. } => {
                 return Err(Error::Later(format!("{id}: nothing overtakes an alarm")).into());
             }

@@ -1,10 +1,11 @@
-//! `mitigation-commands`: what the ledger has of mitigation tasks, for people and workflows.
+//! `mitigation-commands`: what the ledger has of mitigation tasks, and the switch that stops them, for people and workflows.
 //!
-//! An event has a command and its members. The answer is given back, or the error's name says why there is none; nothing is
-//! changed. A command is judged before any call (`fleetwarden_commands`). The rooms after that:
+//! An event has a command and its members. The answer is given back, or the error's name says why there is none. A command
+//! is judged before any call (`fleetwarden_commands`). The rooms after that:
 //!
 //! - [`handler`]: the command;
 //! - [`show`]: a task and the result of each of its findings; [`list`]: tasks; both a page at a time ([`page`]);
+//! - [`pause`]: the switch, which is all that is written;
 //! - [`task`] and [`results`]: from the ledger's items to the answer.
 //!
 //! It asks no service but the ledger: Device Defender forgets a task after 90 days, and has none of what did not start.
@@ -12,6 +13,7 @@
 mod handler;
 mod list;
 mod page;
+mod pause;
 mod results;
 mod show;
 mod task;

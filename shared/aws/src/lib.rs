@@ -19,6 +19,7 @@ pub mod mitigations;
 pub mod model_status;
 pub mod original_words;
 pub mod pace;
+pub mod pause;
 pub mod policy;
 pub mod populations;
 pub mod profile_devices;

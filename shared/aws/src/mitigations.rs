@@ -7,7 +7,8 @@
 //! ended task has done is not done again by a rule, but a command may take its findings over.
 //!
 //! The same transaction asks which audit has looked at the check last: so no claim is made for an audit that a later
-//! one has overtaken, however long its message was on the way.
+//! one has overtaken, however long its message was on the way. It also asks the switch that pauses mitigation
+//! ([`pause`]), and nothing comes between a claim and its start: what is paused does not start.
 //!
 //! A transaction whose answer is lost is sent again by the SDK under the token of the first try (`ClientRequestToken`),
 //! and DynamoDB answers as it did before. A claim that a later delivery repeats is the task's own, by its id.
@@ -23,6 +24,7 @@ mod round;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use fleetwarden_core::model::mitigation::pause::Pause;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::Error;
@@ -42,6 +44,7 @@ pub use crate::mitigations::of_audit::OF_AUDIT;
 pub use crate::mitigations::of_audit::TaskOfAudit;
 pub use crate::mitigations::round::Chain;
 pub use crate::mitigations::round::Taken;
+use crate::pause;
 
 /// A request for a mitigation task: what the task works on is claimed for it in the ledger.
 pub trait Claimable: Sized {
@@ -85,6 +88,25 @@ pub enum Claim<T> {
     Known(State),
     /// Nothing is written: its audit is not the one that has looked at the check last.
     Overtaken(Latest),
+    /// Nothing is written: a guard stops it.
+    Stopped(Stop),
+}
+
+/// The guard that stops a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Mitigation is paused.
+    Paused(Pause),
+}
+
+impl Stop {
+    /// Why nothing starts.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Paused(pause) => pause.why(),
+        }
+    }
 }
 
 /// The audit that has looked at a check last, as far as the ledger knows.
@@ -146,6 +168,14 @@ impl Mitigations {
     /// The ledger that they are in.
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The pause of all mitigation, if there is one.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn pause(&self) -> Result<Option<Pause>, Error> {
+        pause::read(&self.ledger).await
     }
 
     /// Claims what of a rule's request is to be mitigated for its task.

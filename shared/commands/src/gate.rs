@@ -1,6 +1,8 @@
 //! The gate before a mitigation that a person or a workflow asks for, as far as it is the same for whatever is mitigated.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::Stop;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::model::thing::Things;
@@ -14,6 +16,9 @@ use crate::failure::Failure;
 pub const PROTECTED: &str = "Protected";
 /// The name of a failure: whether something of it is protected is unknown.
 pub const UNKNOWN: &str = "ProtectionUnknown";
+
+/// The name of a failure: mitigation is paused.
+pub const PAUSED: &str = "Paused";
 
 /// What blocks a mitigation.
 #[derive(Debug)]
@@ -83,6 +88,27 @@ pub fn refuse_blocked(blocked: &[Blocked]) -> Result<(), Failure> {
     };
     let what = blocked.iter().map(|blocked| blocked.why.as_str()).collect::<Vec<_>>().join("\n");
     Err(Failure::Refused { name, what })
+}
+
+/// Lets it pass only while mitigation is not paused. The claim of a start asks by itself: this is for what claims nothing.
+///
+/// # Errors
+/// `Paused`, with who paused and why; or if the ledger does not answer.
+pub async fn check_pause(mitigations: &Mitigations) -> Result<(), Failure> {
+    match mitigations.pause().await? {
+        None => Ok(()),
+        Some(pause) => Err(stopped(&Stop::Paused(pause))),
+    }
+}
+
+/// Why a command is not done that a guard stops.
+pub fn stopped(stop: &Stop) -> Failure {
+    match stop {
+        Stop::Paused(pause) => {
+            let what = format!("{}. MitigationResume ends the pause", pause.why());
+            Failure::Refused { name: PAUSED, what }
+        }
+    }
 }
 
 /// Lets it pass only in a window of the policy.

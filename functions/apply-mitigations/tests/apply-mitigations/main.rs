@@ -7,6 +7,7 @@ mod alarms;
 mod follow;
 mod hold;
 mod order;
+mod pause;
 mod refusals;
 mod results;
 mod revalidate;

@@ -6,6 +6,7 @@ use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::pause;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::gate::Moment;
 use fleetwarden_commands::testing::AnswerInstead;
@@ -17,6 +18,7 @@ use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Past;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::model::mitigation::pause::Pause;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Diagnostic;
 use proptest::prelude::ProptestConfig;
@@ -770,4 +772,27 @@ proptest::proptest! {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.enable_time().start_paused(true).build().unwrap().block_on(run);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_paused_is_refused_and_a_repeat_of_what_has_started_is_not() {
+    let (setup, found) = found(2).await;
+    let (one, other) = (mitigate(&by_id(&found[..1]), &[SHARED]), mitigate(&by_id(&found[1..]), &[SHARED]));
+    let started = setup.ok(one.clone()).await;
+    let ledger = Ledger::new(setup.shared.dynamodb(), "ledger".into());
+    let since = setup.cloud.clock().now().rfc3339();
+    let paused = Pause { reason: "a bad rollout".into(), since, ..Pause::default() };
+    pause::set(&ledger, &paused).await.unwrap();
+    assert_eq!(setup.ok(one).await, started);
+    for dry_run in [false, true] {
+        let mut other = other.clone();
+        other["taskId"] = "m-2".into();
+        other["dryRun"] = dry_run.into();
+        let told = setup.fails(other).await;
+        assert!(told.starts_with("Paused\nmitigation is paused since 2026-11-23T"), "{told}");
+        assert!(told.ends_with("a bad rollout. MitigationResume ends the pause"), "{told}");
+    }
+    let claim =
+        ledger.get(&format!("finding#{}", found[1]["findingId"].as_str().unwrap()), "mitigation").await;
+    assert_eq!(claim.unwrap(), None);
 }

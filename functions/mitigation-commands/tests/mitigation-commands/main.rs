@@ -4,5 +4,6 @@
 
 mod input;
 mod list;
+mod pause;
 mod setup;
 mod show;

@@ -63,6 +63,11 @@ pub fn refusals() -> String {
     "mitigation-refusals".to_owned()
 }
 
+/// The switch that stops all mitigation (`sk` `latest`).
+pub fn pause() -> String {
+    "mitigation-pause".to_owned()
+}
+
 /// A mitigation task (`sk` `task`) and its findings (`sk` `finding#ID`).
 pub fn mitigation(task_id: &str) -> String {
     format!("mitigation#{task_id}")

@@ -191,13 +191,14 @@ impl Claimable for AlarmMitigationRequest {
             mentions: Vec::new(),
             state: settled.state,
             over,
-            checks: &[],
+            latest: None,
             now,
         };
         Ok(match mitigations.write_parts(writing, task).await? {
             Wrote::Yes(left) => Claim::Taken(left),
             Wrote::Nothing | Wrote::Overtaken(_) => Claim::Nothing,
             Wrote::Known(state) => Claim::Known(state),
+            Wrote::Stopped(stop) => Claim::Stopped(stop),
         })
     }
 }

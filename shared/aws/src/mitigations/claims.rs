@@ -7,6 +7,7 @@ use fleetwarden_core::message::Audit;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Mitigations;
+use super::Stop;
 use super::item::State;
 use super::listed;
 use super::text;
@@ -16,6 +17,7 @@ use crate::ledger::Item;
 use crate::ledger::LATEST_AUDIT;
 use crate::ledger::Unmet;
 use crate::ledger::keys;
+use crate::pause;
 
 /// What a task works on, each claimed by itself: a finding or a violation.
 pub(super) trait Part: Clone {
@@ -44,7 +46,8 @@ pub(super) struct Writing<'w, T> {
     pub(super) state: State,
     /// In which states its item may be.
     pub(super) over: &'w [State],
-    pub(super) checks: &'w [Check],
+    /// The latest audit of its check, if it has to be its own.
+    pub(super) latest: Option<Check>,
     pub(super) now: Millis,
 }
 
@@ -56,8 +59,10 @@ pub(super) enum Wrote<T> {
     Nothing,
     /// Its item is in another state.
     Known(State),
-    /// A check does not hold, by this item.
+    /// Another audit is the latest of the check, by this item.
     Overtaken(Item),
+    /// A guard stops it.
+    Stopped(Stop),
 }
 
 impl Mitigations {
@@ -67,7 +72,11 @@ impl Mitigations {
         writing: Writing<'_, T>,
         task: impl Fn(&[T]) -> Item,
     ) -> Result<Wrote<T>, Error> {
-        let Writing { id, parts, mut left_out, mentions, state, over, checks, now } = writing;
+        let Writing { id, parts, mut left_out, mentions, state, over, latest, now } = writing;
+        let is_latest = latest.is_some();
+        // Only what is claimed is about to start.
+        let pause = (state == State::Claimed).then(not_paused);
+        let checks: Vec<Check> = latest.into_iter().chain(pause).collect();
         let in_parts = parts.is_some();
         let mut left = parts.unwrap_or_default();
         loop {
@@ -82,10 +91,12 @@ impl Mitigations {
                     .map(|(part, state)| (part.claim(id, state, now), part.unless_held(id, state))),
             );
             puts.extend(mentions.iter().cloned());
-            let Some(mut held) = self.put_all_or_none(puts, checks).await? else {
+            let Some(mut held) = self.put_all_or_none(puts, &checks).await? else {
                 return Ok(Wrote::Yes(left));
             };
-            let overtaken = if checks.is_empty() { None } else { held.pop().flatten() };
+            let mut unmet = held.split_off(held.len().saturating_sub(checks.len())).into_iter();
+            let overtaken = if is_latest { unmet.next().flatten() } else { None };
+            let paused = unmet.next().flatten();
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
                 let unknown = || Error::Later(format!("{id}: its item has no known state"));
@@ -93,6 +104,9 @@ impl Mitigations {
             }
             if let Some(later) = overtaken {
                 return Ok(Wrote::Overtaken(later));
+            }
+            if let Some(pause) = paused.as_ref().and_then(pause::of) {
+                return Ok(Wrote::Stopped(Stop::Paused(pause)));
             }
             left.retain(|_| held.next().flatten().is_none());
             left_out.retain(|_| held.next().flatten().is_none());
@@ -110,17 +124,18 @@ impl Mitigations {
         for (item, condition) in puts {
             transaction.put_if(item, condition);
         }
-        for Check { pk, condition } in checks {
-            transaction.check(pk, LATEST_AUDIT, condition.clone());
+        for Check { pk, sk, condition } in checks {
+            transaction.check(pk, sk, condition.clone());
         }
         transaction.commit().await
     }
 }
 
-/// What has to hold of the latest audit of a check, for others to be written.
+/// What has to hold of an item, for others to be written.
 #[derive(Clone)]
 pub(super) struct Check {
     pub(super) pk: String,
+    pub(super) sk: &'static str,
     pub(super) condition: Condition,
 }
 
@@ -129,7 +144,12 @@ pub(super) struct Check {
 pub(super) fn latest(audit: &Audit, check: &CheckName) -> Check {
     let values = HashMap::from([(":audit".to_owned(), text(&audit.task_id))]);
     let condition = Condition { expression: "task_id = :audit".to_owned(), values };
-    Check { pk: keys::history(check), condition }
+    Check { pk: keys::history(check), sk: LATEST_AUDIT, condition }
+}
+
+/// Mitigation is not paused.
+pub(super) fn not_paused() -> Check {
+    Check { pk: keys::pause(), sk: pause::LATEST, condition: pause::unless_paused() }
 }
 
 /// For a task's item: it is new, or in one of these states.

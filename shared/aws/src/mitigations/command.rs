@@ -11,8 +11,10 @@ use fleetwarden_core::timestamp::Millis;
 use super::Latest;
 use super::Mitigations;
 use super::Settled;
+use super::Stop;
 use super::claims::Check;
 use super::claims::Part;
+use super::claims::not_paused;
 use super::findings::distinct;
 use super::item;
 use super::item::State;
@@ -23,7 +25,9 @@ use super::text;
 use crate::Error;
 use crate::ledger::Condition;
 use crate::ledger::Item;
+use crate::ledger::LATEST_AUDIT;
 use crate::ledger::keys;
+use crate::pause;
 
 /// How often a claim is tried while other tasks end or take findings meanwhile.
 const ROUNDS: usize = 4;
@@ -48,6 +52,8 @@ pub enum WholeClaim {
         /// The later audit.
         latest: Latest,
     },
+    /// A guard stops it.
+    Stopped(Stop),
 }
 
 /// What is written of a command's task beside its claims.
@@ -112,6 +118,7 @@ impl Mitigations {
         now: Millis,
     ) -> Result<Whole, Error> {
         let Asked { id, task, mentions, hash } = asked;
+        let checks: Vec<Check> = checks.iter().cloned().chain([not_paused()]).collect();
         let mut ended = BTreeSet::new();
         let mut again = false;
         for _ in 0..ROUNDS {
@@ -122,10 +129,11 @@ impl Mitigations {
                 (claim, part.unless_held(id, State::Claimed).or_of(&ended))
             }));
             puts.extend(mentions.iter().cloned());
-            let Some(held) = self.put_all_or_none(puts, checks).await? else {
+            let Some(mut held) = self.put_all_or_none(puts, &checks).await? else {
                 let claim = if again { WholeClaim::TakenAgain } else { WholeClaim::Taken };
                 return Ok(Whole::Claim(claim));
             };
+            let paused = held.pop().flatten();
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
                 match known.get_text(attribute::COMMAND_HASH) == Some(*hash) {
@@ -143,6 +151,9 @@ impl Mitigations {
             let held = held.skip(mentions.len());
             if let Some((check, by)) = held.enumerate().find_map(|(check, by)| Some((check, by?))) {
                 return Ok(Whole::Overtaken { check, by });
+            }
+            if let Some(pause) = paused.as_ref().and_then(pause::of) {
+                return Ok(Whole::Claim(WholeClaim::Stopped(Stop::Paused(pause))));
             }
             let running = self.running(&holders).await?;
             if !running.is_empty() {
@@ -285,7 +296,8 @@ fn not_overtaken(request: &MitigationRequest) -> Check {
     ]);
     let expression =
         "attribute_not_exists(task_id) OR task_id = :audit OR started_at <= :started_at".to_owned();
-    Check { pk: keys::history(&request.check), condition: Condition { expression, values } }
+    let condition = Condition { expression, values };
+    Check { pk: keys::history(&request.check), sk: LATEST_AUDIT, condition }
 }
 
 fn mentions(requests: &[MitigationRequest], now: Millis) -> Vec<(Item, Condition)> {

@@ -10,6 +10,7 @@
 //! | `mitigation#TASK` | `round#start`, `round#follow#CHECK`, … | which message of a waiting step goes on |
 //! | `finding#ID` | `mitigation` | whose the finding is: its claim, so that no two tasks take the same one |
 //! | `violation#ID` | `mitigation` | the same for a violation, and of which of its raises |
+//! | `mitigation-pause` | `latest` | the switch that stops all mitigation ([`pause`](crate::pause)) |
 //!
 //! Operators read them, and so does whoever undoes a mitigation. Times are RFC 3339, structures are JSON.
 
