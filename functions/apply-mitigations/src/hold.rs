@@ -1,5 +1,5 @@
-//! A guard holds a mitigation: outside of the policy's windows until one opens, while mitigation is paused until somebody
-//! resumes it, or until a later audit has looked at its check. Whether an alarm lasts is asked when nothing holds it.
+//! A guard holds a mitigation: outside of the policy's windows until one opens, over a budget until there is room, while mitigation is
+//! paused until somebody resumes it, or until a later audit has looked at its check. Whether an alarm lasts is asked when nothing holds it.
 //!
 //! Its message comes back at least every 15 minutes, each time as a new one, so that neither the queue's retention
 //! nor its redrive ends the wait, and a policy that is deployed meanwhile is obeyed soon. The message carries what
@@ -12,6 +12,7 @@ use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Stop;
 use fleetwarden_core::message::Held;
+use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::alerts::Event;
@@ -37,22 +38,29 @@ pub(crate) struct Hold<'h> {
     pub(crate) until: Option<Millis>,
     /// If mitigation is paused: since when.
     pub(crate) paused: Option<Millis>,
+    /// Whether it goes over a budget.
+    pub(crate) over_budget: bool,
+    /// The guard that holds it.
+    pub(crate) guard: &'h str,
 }
 
 impl<'h> Hold<'h> {
     /// Until a window opens.
     pub(crate) const fn until(reason: &'h str, until: Millis) -> Self {
-        Self { reason, until: Some(until), paused: None }
+        Self { reason, until: Some(until), paused: None, over_budget: false, guard: "windows" }
     }
 
-    /// By the guard that stops a claim.
-    pub(crate) fn of(stop: &Stop, reason: &'h str) -> Self {
+    /// By the guard that stops a claim, with what it says.
+    pub(crate) fn of(stop: &Stop, said: &'h GuardAnswer) -> Self {
+        let reason = said.reason.as_deref().unwrap_or_default();
+        let held = Self { reason, until: None, paused: None, over_budget: false, guard: &said.guard };
         match stop {
-            // Of a pause whose beginning cannot be read there is only one.
             Stop::Paused(pause) => {
+                // Of a pause whose beginning cannot be read there is only one.
                 let since = Millis::parse(&pause.since).unwrap_or_default();
-                Self { reason, until: None, paused: Some(since) }
+                Self { paused: Some(since), ..held }
             }
+            Stop::OverBudget(over) => Self { until: over.until, over_budget: true, ..held },
         }
     }
 }
@@ -63,7 +71,7 @@ pub(crate) async fn hold<W: Work>(
     message: W::Message,
     why: Hold<'_>,
 ) -> Result<(), Error> {
-    let Hold { reason, until, paused } = why;
+    let Hold { reason, until, paused, over_budget, guard } = why;
     let now = settle.clock.now();
     let known = message.held();
     let since = known.map_or(now, |known| known.since.min(now));
@@ -72,8 +80,11 @@ pub(crate) async fn hold<W: Work>(
         let target = request.target().clone();
         return settle.give_up(message, &target, &format!("not started within 90 days: {reason}")).await;
     }
-    if known.is_none_or(|known| (known.until, known.paused) != (until, paused)) {
-        let held = Settled { reason: Some(reason), until, ..Settled::new(request, State::Held) };
+    let next = Held { since, until, paused, over_budget };
+    if known.is_none_or(|known| Held { since, ..known } != next) {
+        let said = [GuardAnswer { guard: guard.to_owned(), passed: false, reason: Some(reason.to_owned()) }];
+        let held =
+            Settled { reason: Some(reason), until, guards: &said, ..Settled::new(request, State::Held) };
         match settle.set_aside(&message, &held).await? {
             // What other tasks have is held all the same: they may yet be refused.
             Aside::Yes(_) | Aside::Nothing => {}
@@ -82,10 +93,14 @@ pub(crate) async fn hold<W: Work>(
         }
         let said = Said { reason: Some(reason), until, ..Said::default() };
         said.log::<W>(request, "the mitigation is held");
-        if until.is_some_and(|until| until.0.saturating_sub(since.0) > LONG_MS) {
+        if over_budget {
+            settle.alerts.raise(&request.alert(Event::OverBudget(reason))).await?;
+        } else if until.is_some_and(|until| until.0.saturating_sub(since.0) > LONG_MS) {
             settle.alerts.raise(&request.alert(Event::Held(reason))).await?;
         }
     }
-    let next = message.hold(Held { since, until, paused });
-    settle.backoff.put_off_until(next, until.unwrap_or_else(|| now.plus_seconds(LOOK_SECONDS))).await
+    settle
+        .backoff
+        .put_off_until(message.hold(next), until.unwrap_or_else(|| now.plus_seconds(LOOK_SECONDS)))
+        .await
 }

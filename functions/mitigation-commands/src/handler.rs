@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use serde_json::value::to_raw_value;
 
 use crate::MitigationCommands;
+use crate::budget::budget;
 use crate::list::list;
 use crate::page::Room;
 use crate::pause::pause;
@@ -43,6 +44,7 @@ impl MitigationCommands {
         let room = Room::of(&command, &self.clock, deadline);
         match command.operation.name {
             "MitigationShow" => as_json(&show(&self.ledger, &command, room).await?),
+            "MitigationBudget" => as_json(&budget(&self.ledger, &self.policy, now).await?),
             "MitigationPause" => as_json(&pause(&self.ledger, &command, request_id, now, room).await?),
             "MitigationResume" => as_json(&resume(&self.ledger, &command, now, room).await?),
             _ => as_json(&list(&self.ledger, &command, room).await?),

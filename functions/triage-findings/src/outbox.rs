@@ -28,7 +28,6 @@ use fleetwarden_core::message::Step;
 use fleetwarden_core::message::SuppressionMessage;
 use fleetwarden_core::message::Tally;
 use fleetwarden_core::message::Target;
-use fleetwarden_core::model::mitigation::MAX_FINDINGS;
 use fleetwarden_core::model::mitigation::MAX_REASON_CODES;
 use fleetwarden_core::policy::Decision;
 use fleetwarden_core::policy::Mitigate;
@@ -171,7 +170,7 @@ impl<'p> Outbox<'p> {
         let finding = reference(record);
         self.pending_bytes += finding_bytes(&finding);
         group.findings.push(finding);
-        if group.findings.len() >= MAX_FINDINGS {
+        if group.findings.len() >= self.policy.most_of_a_task(rule, &mitigate.actions) {
             self.flush(at)?;
         }
         while self.pending_bytes > MAX_PENDING {

@@ -12,6 +12,7 @@ pub mod batch;
 pub mod clients;
 pub mod clock;
 pub mod error;
+pub mod fleet;
 pub mod invocation;
 pub mod iot_api;
 pub mod ledger;

@@ -14,6 +14,7 @@
 //! and DynamoDB answers as it did before. A claim that a later delivery repeats is the task's own, by its id.
 
 mod alarms;
+mod budgets;
 mod claims;
 mod command;
 mod findings;
@@ -25,6 +26,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use fleetwarden_core::model::mitigation::pause::Pause;
+use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::Error;
@@ -35,6 +37,10 @@ use crate::ledger::keys;
 use crate::ledger::written;
 pub use crate::mitigations::alarms::Additions;
 pub use crate::mitigations::alarms::AlarmTask;
+pub use crate::mitigations::budgets::Entry;
+pub use crate::mitigations::budgets::Over;
+pub use crate::mitigations::budgets::Spend;
+pub use crate::mitigations::budgets::Spent;
 pub use crate::mitigations::command::Holder;
 pub use crate::mitigations::command::WholeClaim;
 pub use crate::mitigations::item::State;
@@ -97,14 +103,27 @@ pub enum Claim<T> {
 pub enum Stop {
     /// Mitigation is paused.
     Paused(Pause),
+    /// It goes over a budget.
+    OverBudget(Over),
 }
 
 impl Stop {
+    /// What the guard says, for the task's item.
+    #[must_use]
+    pub fn answer(&self) -> GuardAnswer {
+        let guard = match self {
+            Self::Paused(_) => PAUSE.to_owned(),
+            Self::OverBudget(over) => format!("budget of {}", over.label),
+        };
+        GuardAnswer { guard, passed: false, reason: Some(self.reason()) }
+    }
+
     /// Why nothing starts.
     #[must_use]
     pub fn reason(&self) -> String {
         match self {
             Self::Paused(pause) => pause.why(),
+            Self::OverBudget(over) => over.reason(),
         }
     }
 }
@@ -128,6 +147,9 @@ impl Latest {
     }
 }
 
+/// The name of the guard that asks whether mitigation is paused.
+const PAUSE: &str = "pause";
+
 /// How a task is written down.
 pub struct Settled<'a, R: Claimable> {
     /// What of the request was to be mitigated, unless it is malformed.
@@ -142,6 +164,10 @@ pub struct Settled<'a, R: Claimable> {
     pub left_out: &'a [R::Part],
     /// What the start is to add to thing groups, if it adds to any. None before that is known.
     pub additions: Option<&'a Additions>,
+    /// The budgets that a claim has to fit into.
+    pub spends: &'a [Spend],
+    /// What the guards say of a task that is not claimed.
+    pub guards: &'a [GuardAnswer],
 }
 
 impl<'a, R: Claimable> Settled<'a, R> {
@@ -149,7 +175,16 @@ impl<'a, R: Claimable> Settled<'a, R> {
     #[must_use]
     pub fn new(request: &'a R, state: State) -> Self {
         let target = Some(request.target());
-        Self { target, state, reason: None, until: None, left_out: &[], additions: None }
+        Self {
+            target,
+            state,
+            reason: None,
+            until: None,
+            left_out: &[],
+            additions: None,
+            spends: &[],
+            guards: &[],
+        }
     }
 }
 

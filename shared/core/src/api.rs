@@ -226,7 +226,8 @@ pub static REGISTRY: [Operation; 15] = operations! { inputs:
 /// Commands of our own, judged as operations are: what the ledger knows of mitigation tasks, and the switch that stops
 /// them. They have no route, because they are no operations of the service; `mitigation-commands` does them.
 #[rustfmt::skip]
-pub static MITIGATION: [Operation; 4] = operations! { mitigation:
+pub static MITIGATION: [Operation; 5] = operations! { mitigation:
+    MitigationBudget GET "" 10 NOTHING;
     MitigationList GET "" 10 LIST;
     MitigationPause PUT "" 10 PAUSE;
     MitigationResume PUT "" 10 RESUME;

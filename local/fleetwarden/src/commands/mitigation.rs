@@ -4,6 +4,7 @@
 //! It asks the function `mitigation-commands`, for lists page by page, until there is as much as is wanted. [`task`],
 //! [`list`] and [`pause`] are what people read; programs take the same as JSON or text.
 
+mod budget;
 mod list;
 mod pause;
 mod task;
@@ -20,6 +21,7 @@ use crate::output::{Layout, Painted, line, note, waiting};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use fleetwarden_core::model::mitigation::STATES;
+use fleetwarden_core::model::mitigation::budget::Budgets;
 use fleetwarden_core::model::mitigation::pause::Switched;
 use fleetwarden_core::model::mitigation::view::{Listed, Shown};
 use serde::Serialize;
@@ -37,6 +39,7 @@ const PAGE: usize = 250;
 Examples:
   fleetwarden mitigation list --state failed
   fleetwarden mitigation show fw-4e2bcd1ccbc2a5dd15292a82ab80c380
+  fleetwarden mitigation budget
   fleetwarden mitigation pause \"the last rollout looks wrong\"
   fleetwarden mitigation resume")]
 pub(crate) struct Arguments {
@@ -52,6 +55,12 @@ enum Command {
     Show(Show),
     /// List mitigation tasks, the newest first
     List(List),
+    /// Show what is used of each budget, by which tasks, and when there is room again
+    #[command(after_help = "\
+Examples:
+  fleetwarden mitigation budget
+  fleetwarden mitigation budget --query 'budgets[].tasks[].taskId' --output text")]
+    Budget,
     /// Stop all mitigation: nothing starts until it is resumed
     Pause(Pausing),
     /// End a pause: what it holds goes on within 15 minutes
@@ -78,6 +87,10 @@ struct Pausing {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden mitigation resume
+  fleetwarden mitigation resume --reason \"the rollout is rolled back\"")]
 struct Resuming {
     /// Why
     #[arg(long, value_name = "TEXT")]
@@ -146,7 +159,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     match arguments.command {
         Command::Show(_) => print::<Shown>(common, event, most, task::text).await,
         Command::List(_) => print::<Listed>(common, event, most, list::text).await,
-        Command::Pause(_) | Command::Resume(_) => switch(common, event).await,
+        Command::Budget => once::<Budgets>(common, event, budget::text).await,
+        Command::Pause(_) | Command::Resume(_) => once::<Switched>(common, event, pause::text).await,
     }
 }
 
@@ -161,6 +175,7 @@ fn event(command: &Command) -> (Map<String, Value>, usize) {
             });
             (members, list.max_items)
         }
+        Command::Budget => (json!({"command": "MitigationBudget"}), 1),
         Command::Pause(Pausing { reason, by, suppressions, dry_run }) => {
             let members = json!({
                 "command": "MitigationPause", "reason": reason, "by": by, "suppressions": suppressions,
@@ -197,8 +212,12 @@ async fn print<T: Pages>(
     Ok(Exit::Done)
 }
 
-/// Turns the switch of a stack, and prints what it concerns.
-async fn switch(common: &Common, event: Map<String, Value>) -> Result<Exit> {
+/// Asks a stack's function once, and prints its answer.
+async fn once<T: DeserializeOwned + Serialize>(
+    common: &Common,
+    event: Map<String, Value>,
+    text: fn(&T, Layout) -> Painted,
+) -> Result<Exit> {
     let view = common.view()?;
     let settings = Settings::of(&common.aws).await?;
     let spinner = waiting(format!("{FUNCTION} in {}", settings.region()));
@@ -211,9 +230,9 @@ async fn switch(common: &Common, event: Map<String, Value>) -> Result<Exit> {
         note(format!("fleetwarden: {}", super::audit::why(FUNCTION, &answer.body)));
         return Ok(Exit::Failed);
     }
-    let switched: Switched = read(&answer.body)?;
-    let value = serde_json::to_value(&switched)?;
-    let table = |layout| pause::text(&switched, layout);
+    let told: T = read(&answer.body)?;
+    let value = serde_json::to_value(&told)?;
+    let table = |layout| text(&told, layout);
     view.show(&value, |layout| Ok(table(layout)), |layout| Some(table(layout)))?.into_iter().for_each(line);
     Ok(Exit::Done)
 }

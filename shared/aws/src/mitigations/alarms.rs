@@ -19,6 +19,7 @@ use super::Claim;
 use super::Claimable;
 use super::Mitigations;
 use super::Settled;
+use super::Spend;
 use super::claims::Part;
 use super::claims::Writing;
 use super::claims::Wrote;
@@ -78,13 +79,14 @@ impl Mitigations {
         request: &AlarmMitigationRequest,
         additions: &Additions,
         hash: &str,
+        spends: &[Spend],
         now: Millis,
     ) -> Result<WholeClaim, Error> {
         let id = request.task_id();
         let violations = distinct(&request.violations);
         let claimed = Settled { additions: Some(additions), ..Settled::new(request, State::Claimed) };
         let task = task(&id, request, &request.violations, &claimed, now);
-        let asked = Asked { id: &id, task, mentions: Vec::new(), hash };
+        let asked = Asked { id: &id, task, mentions: Vec::new(), hash, spends };
         match self.claim_parts(&asked, &violations, &[], now).await? {
             Whole::Claim(claim) => Ok(claim),
             Whole::Overtaken { .. } => Err(Error::Later(format!("{id}: nothing overtakes an alarm"))),
@@ -192,6 +194,9 @@ impl Claimable for AlarmMitigationRequest {
             state: settled.state,
             over,
             latest: None,
+            spends: settled.spends,
+            guards: settled.guards,
+            count: None,
             now,
         };
         Ok(match mitigations.write_parts(writing, task).await? {

@@ -19,6 +19,7 @@ static STATE: Shape = Shape::Choice(&STATES);
 static REASON: Shape = pattern(1, 500, &GRAPHIC);
 static BY: Shape = pattern(1, 200, &GRAPHIC);
 
+pub(super) static NOTHING: [Member; 0] = [];
 pub(super) static SHOW: [Member; 3] = [must("taskId", &NAME), MAX_RESULTS, NEXT_TOKEN];
 pub(super) static LIST: [Member; 6] = [
     may("auditTaskId", &AUDIT_ID),

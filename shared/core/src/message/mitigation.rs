@@ -137,6 +137,9 @@ pub struct Held {
     /// If mitigation is paused: since when.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub paused: Option<Millis>,
+    /// Whether it goes over a budget.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub over_budget: bool,
 }
 
 impl MitigationRequest {

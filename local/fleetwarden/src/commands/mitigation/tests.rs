@@ -72,6 +72,23 @@ fn a_pause_is_told_with_what_waits_and_how_to_cancel_what_runs() {
     insta::assert_snapshot!(all);
 }
 
+#[test]
+fn budgets_are_told_with_their_tasks() {
+    let text =
+        |value: Value| budget::text(&serde_json::from_value(value).unwrap(), Layout::Columns(80)).plain();
+    let task = json!({"taskId": "fw-4e2bcd1ccbc2a5dd15292a82ab80c380", "count": 7, "since": "2026-11-23T00:00:00Z",
+        "until": "2026-11-23T01:00:00Z"});
+    let used = json!({"budget": "10 or 1% of the fleet in 1h", "limit": 25, "used": 7,
+        "roomFrom": "2026-11-23T01:00:00Z", "tasks": [task]});
+    let all = [
+        json!({"fleet": 2500, "budgets": [used, {"budget": "2 in 1d, of Deactivate", "limit": 2, "used": 0}],
+            "pause": {"reason": "bad rollout", "since": "2026-11-23T00:00:00Z"}}),
+        json!({"budgets": []}),
+    ];
+    assert_eq!(event_of(&["budget"]).0, json!({"command": "MitigationBudget"}));
+    insta::assert_snapshot!(all.map(text).join("\n\n----\n\n"));
+}
+
 const CERTIFICATE: &str = "9449c7f3a93cf0c55a675ddf1c83732d87d56255e70b150d9e6f3cf863bb7fc1";
 
 fn shown() -> Value {
@@ -84,6 +101,8 @@ fn shown() -> Value {
             "checks": {"DEVICE_CERTIFICATE_SHARED_CHECK": {
                 "actions": ["FleetwardenQuarantineThings"], "wholeCheck": false, "count": 4, "outcomes": outcomes,
             }},
+            "guards": [{"guard": "pause", "passed": true},
+                {"guard": "budget of 10 or 1% of the fleet in 1h", "passed": true, "reason": "4 of 10 are used with this task"}],
             "outcomes": outcomes, "decidedAt": "2026-11-23T00:00:00Z", "startedAt": "2026-11-23T00:00:01Z",
             "endedAt": "2026-11-23T00:01:01Z",
         },
