@@ -70,6 +70,15 @@ ADAPTERS = {
     r"\bmitigations\s*\.(claim|claim_whole|observed|set_aside|settle|release|take_round)\(": {"transact_write_items"},
     # A condition on an item that is not written: which audit has looked at the check last.
     r"\bmitigations\s*\.(claim|claim_whole|set_aside|take_round)\(": {"condition_check"},
+    r"\bmitigations\s*\.(claim_again|claim_violations)\(": {"condition_check"},
+    r"\bmitigations\s*\.(claim|claim_whole|claim_violations|over_budget|spent)\(": {"batch_get_item"},
+    # What a claim has spent is given back with what says that nothing started.
+    r"\bmitigations\s*\.(settle|release|set_aside)\(": {"batch_get_item", "get_item"},
+    r"\bmitigations\s*\.give_back\(": {"batch_get_item", "get_item", "transact_write_items"},
+    r"\bfleet::known\(": {"get_item"},
+    r"\bfleet::count\(": {"get_item", "get_statistics", "put_item"},
+    r"\bmitigations\s*\.pause\(|\bpause::read\(|\bcheck_pause\(": {"get_item"},
+    r"\bpause::(set|end)\(": {"get_item", "put_item"},
     r"\bmitigations\s*\.(ended|held_no_more|lost|started)\(": {"update_item"},
     r"\bmitigations\s*\.(claim_whole|holders)\(": {"batch_get_item"},
     r"\.of_audit\(": {"query"},

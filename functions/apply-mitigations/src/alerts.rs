@@ -18,6 +18,8 @@ pub(crate) enum Event<'e> {
     Shut(&'e str),
     /// The policy's windows hold the task for longer than a day.
     Held(&'e str),
+    /// The task goes over a budget.
+    OverBudget(&'e str),
     /// Not all that was to be mitigated is, under the policy with this hash.
     LeftOut { policy: &'e str, reason: &'e str },
     /// The task could not start for a day, or was held for 90 days.

@@ -101,7 +101,7 @@ impl ApplyMitigations {
         if kind.alarms.is_some() {
             let message: AlarmMitigationMessage = batch::parse("mitigation message", body)?;
             return match message.step {
-                AlarmStep::Start | AlarmStep::Held { .. } => {
+                AlarmStep::Start | AlarmStep::Held(_) => {
                     Box::pin(self.steps.alarms.start.start(message, deadline)).await
                 }
                 AlarmStep::Follow => Box::pin(self.steps.alarms.follow.follow(message, deadline)).await,
@@ -110,9 +110,7 @@ impl ApplyMitigations {
         }
         let message: MitigationMessage = batch::parse("mitigation message", body)?;
         match message.step {
-            Step::Start | Step::Held { .. } => {
-                Box::pin(self.steps.findings.start.start(message, deadline)).await
-            }
+            Step::Start | Step::Held(_) => Box::pin(self.steps.findings.start.start(message, deadline)).await,
             Step::Follow => Box::pin(self.steps.findings.follow.follow(message, deadline)).await,
         }
     }

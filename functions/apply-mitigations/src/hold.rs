@@ -1,15 +1,18 @@
-//! Outside of the policy's windows: a mitigation is held until one opens, or until a later audit has looked at its check.
-//! Whether an alarm lasts is asked when a window opens.
+//! A guard holds a mitigation: outside of the policy's windows until one opens, over a budget until there is room, while mitigation is
+//! paused until somebody resumes it, or until a later audit has looked at its check. Whether an alarm lasts is asked when nothing holds it.
 //!
 //! Its message comes back at least every 15 minutes, each time as a new one, so that neither the queue's retention
 //! nor its redrive ends the wait, and a policy that is deployed meanwhile is obeyed soon. The message carries what
 //! the ledger says, so that it is written, logged and alerted once and not each time. Nothing is claimed meanwhile:
-//! whatever comes twice is settled by the claim when a window is open.
+//! whatever comes twice is settled by the claim when it goes on.
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::Claimable as _;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::mitigations::Stop;
+use fleetwarden_core::message::Held;
+use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::alerts::Event;
@@ -23,37 +26,81 @@ use crate::work::Work;
 
 /// People are alerted of what is held for longer, in milliseconds: a day.
 const LONG_MS: i64 = 86_400_000;
+/// How often a mitigation is looked at of which nothing says when it goes on, in seconds: as often as SQS allows at
+/// the least.
+const LOOK_SECONDS: i64 = 900;
 
-/// Holds a mitigation until a moment.
+/// Why a mitigation does not start now, and until when.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hold<'h> {
+    pub(crate) reason: &'h str,
+    /// Until when, if that is known.
+    pub(crate) until: Option<Millis>,
+    /// If mitigation is paused: since when.
+    pub(crate) paused: Option<Millis>,
+    /// Whether it goes over a budget.
+    pub(crate) over_budget: bool,
+    /// The guard that holds it.
+    pub(crate) guard: &'h str,
+}
+
+impl<'h> Hold<'h> {
+    /// Until a window opens.
+    pub(crate) const fn until(reason: &'h str, until: Millis) -> Self {
+        Self { reason, until: Some(until), paused: None, over_budget: false, guard: "windows" }
+    }
+
+    /// By the guard that stops a claim, with what it says.
+    pub(crate) fn of(stop: &Stop, said: &'h GuardAnswer) -> Self {
+        let reason = said.reason.as_deref().unwrap_or_default();
+        let held = Self { reason, until: None, paused: None, over_budget: false, guard: &said.guard };
+        match stop {
+            Stop::Paused(pause) => {
+                // Of a pause whose beginning cannot be read there is only one.
+                let since = Millis::parse(&pause.since).unwrap_or_default();
+                Self { paused: Some(since), ..held }
+            }
+            Stop::OverBudget(over) => Self { until: over.until, over_budget: true, ..held },
+        }
+    }
+}
+
+/// Holds a mitigation.
 pub(crate) async fn hold<W: Work>(
     settle: &Settle<W>,
     message: W::Message,
-    reason: &str,
-    until: Millis,
+    why: Hold<'_>,
 ) -> Result<(), Error> {
+    let Hold { reason, until, paused, over_budget, guard } = why;
     let now = settle.clock.now();
-    let (since, known) = match message.held() {
-        Some((since, until)) => (since.min(now), Some(until)),
-        None => (now, None),
-    };
+    let known = message.held();
+    let since = known.map_or(now, |known| known.since.min(now));
     let request = message.request();
     if settle.backoff.is_past(since, LONGEST_HOLD_SECONDS) {
         let target = request.target().clone();
         return settle.give_up(message, &target, &format!("not started within 90 days: {reason}")).await;
     }
-    if known != Some(until) {
-        let held = Settled { reason: Some(reason), until: Some(until), ..Settled::new(request, State::Held) };
+    let next = Held { since, until, paused, over_budget };
+    if known.is_none_or(|known| Held { since, ..known } != next) {
+        let said = [GuardAnswer { guard: guard.to_owned(), passed: false, reason: Some(reason.to_owned()) }];
+        let held =
+            Settled { reason: Some(reason), until, guards: &said, ..Settled::new(request, State::Held) };
         match settle.set_aside(&message, &held).await? {
             // What other tasks have is held all the same: they may yet be refused.
             Aside::Yes(_) | Aside::Nothing => {}
             Aside::No => return Ok(()),
             Aside::Overtaken(latest) => return settle.supersede(&message, &latest.reason()).await.map(drop),
         }
-        let said = Said { reason: Some(reason), until: Some(until), ..Said::default() };
+        let said = Said { reason: Some(reason), until, ..Said::default() };
         said.log::<W>(request, "the mitigation is held");
-        if until.0.saturating_sub(since.0) > LONG_MS {
+        if over_budget {
+            settle.alerts.raise(&request.alert(Event::OverBudget(reason))).await?;
+        } else if until.is_some_and(|until| until.0.saturating_sub(since.0) > LONG_MS) {
             settle.alerts.raise(&request.alert(Event::Held(reason))).await?;
         }
     }
-    settle.backoff.put_off_until(message.hold(since, until), until).await
+    settle
+        .backoff
+        .put_off_until(message.hold(next), until.unwrap_or_else(|| now.plus_seconds(LOOK_SECONDS)))
+        .await
 }

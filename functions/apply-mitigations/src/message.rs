@@ -1,6 +1,7 @@
 //! The messages of the mitigation queue, and what the two kinds of them have in common.
 
 use fleetwarden_aws::mitigations::Chain;
+use fleetwarden_core::message::Held;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Round;
@@ -22,8 +23,8 @@ pub(crate) trait Message: Clone + Serialize {
     /// The message that has a started task followed.
     fn follow(request: Self::Request) -> Self;
 
-    /// The same request, held since a moment until another one. What waited for room waits again when a window opens.
-    fn hold(self, since: Millis, until: Millis) -> Self;
+    /// The same request, held. What waited for room waits again when nothing holds it.
+    fn hold(self, held: Held) -> Self;
 
     /// What is asked for.
     fn request(&self) -> &Self::Request;
@@ -34,8 +35,8 @@ pub(crate) trait Message: Clone + Serialize {
     /// The mitigation task's id.
     fn task_id(&self) -> String;
 
-    /// Since when and until when it is held, if it is.
-    fn held(&self) -> Option<(Millis, Millis)>;
+    /// What the ledger says of its hold, if it is held.
+    fn held(&self) -> Option<Held>;
 
     /// The chain that its step waits by.
     fn chain(&self) -> Chain;
@@ -61,8 +62,8 @@ impl Message for MitigationMessage {
         Self::new(request, Step::Follow)
     }
 
-    fn hold(self, since: Millis, until: Millis) -> Self {
-        Self { step: Step::Held { since, until }, waits: 0, since: None, ..self }
+    fn hold(self, held: Held) -> Self {
+        Self { step: Step::Held(held), waits: 0, since: None, ..self }
     }
 
     fn request(&self) -> &MitigationRequest {
@@ -77,9 +78,9 @@ impl Message for MitigationMessage {
         self.request.task_id()
     }
 
-    fn held(&self) -> Option<(Millis, Millis)> {
+    fn held(&self) -> Option<Held> {
         match self.step {
-            Step::Held { since, until } => Some((since, until)),
+            Step::Held(held) => Some(held),
             Step::Start | Step::Follow => None,
         }
     }
@@ -112,8 +113,8 @@ impl Message for AlarmMitigationMessage {
         Self::new(request, AlarmStep::Follow)
     }
 
-    fn hold(self, since: Millis, until: Millis) -> Self {
-        Self { step: AlarmStep::Held { since, until }, waits: 0, since: None, ..self }
+    fn hold(self, held: Held) -> Self {
+        Self { step: AlarmStep::Held(held), waits: 0, since: None, ..self }
     }
 
     fn request(&self) -> &AlarmMitigationRequest {
@@ -128,9 +129,9 @@ impl Message for AlarmMitigationMessage {
         self.alarms.task_id()
     }
 
-    fn held(&self) -> Option<(Millis, Millis)> {
+    fn held(&self) -> Option<Held> {
         match self.step {
-            AlarmStep::Held { since, until } => Some((since, until)),
+            AlarmStep::Held(held) => Some(held),
             AlarmStep::Start | AlarmStep::Follow | AlarmStep::Release => None,
         }
     }

@@ -76,6 +76,8 @@ impl<W: Work> Settle<W> {
             Claim::Taken(target) => Ok(Aside::Yes(target)),
             Claim::Nothing => Ok(Aside::Nothing),
             Claim::Overtaken(latest) => Ok(Aside::Overtaken(latest)),
+            // Guards are asked of claims alone.
+            Claim::Stopped(stop) => Err(Error::Later(stop.reason())),
             Claim::Known(State::Claimed) => {
                 let target = request.target();
                 if self.is_at_service(request).await? {

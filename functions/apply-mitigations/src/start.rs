@@ -3,23 +3,29 @@
 //! Between claim and start the states that the task will change are written down ([`before`](crate::before)).
 //!
 //! A crash on the way leaves a claim of its own, which the next delivery takes again; a start that is repeated names
-//! the same task. The ledger says `started` last, when a follow-up is certainly on its way. What the policy's windows
-//! hold goes on in [`hold`](crate::hold).
+//! the same task. The ledger says `started` last, when a follow-up is certainly on its way. What a
+//! guard holds goes on in [`hold`](crate::hold).
 
 use std::sync::Arc;
 
+use aws_sdk_iot::Client;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::fleet;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable as _;
 use fleetwarden_aws::mitigations::Settled;
+use fleetwarden_aws::mitigations::Spend;
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::mitigations::Stop;
 use fleetwarden_aws::mitigations::Taken;
+use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::admission::Admission;
 use crate::alerts::Event;
 use crate::before::Stored;
+use crate::hold::Hold;
 use crate::hold::hold;
 use crate::message::Message as _;
 use crate::refusals::Unable;
@@ -41,6 +47,8 @@ pub(crate) struct Start<W> {
     pub(crate) policy: Arc<Policy>,
     /// Whether the service has room for a task.
     pub(crate) room: Room,
+    /// AWS IoT, for the size of the fleet.
+    pub(crate) iot: Client,
 }
 
 impl<W: Work> Start<W> {
@@ -66,7 +74,7 @@ impl<W: Work> Start<W> {
         match admission {
             Admission::Observe { instead } => self.observe(&message, instead.as_deref()).await,
             Admission::Go => Box::pin(self.enforce(message, deadline)).await,
-            Admission::Hold { reason, until } => hold(settle, message, &reason, until).await,
+            Admission::Hold { reason, until } => hold(settle, message, Hold::until(&reason, until)).await,
             Admission::Refuse { reason } | Admission::Shut { reason } => {
                 let alert = request.alert(Event::Shut(&reason));
                 settle.refuse(request, Some(request.target()), reason, &alert).await
@@ -77,7 +85,11 @@ impl<W: Work> Start<W> {
     async fn observe(&self, message: &W::Message, instead: Option<&str>) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
-        let observed = Settled { reason: instead, ..Settled::new(request, State::Observed) };
+        let stop = if instead.is_none() { self.would_stop(request).await? } else { None };
+        let stopped = stop.as_ref().map(|stop| format!("would be held: {}", stop.reason()));
+        let instead = instead.or(stopped.as_deref());
+        let said: Vec<GuardAnswer> = stop.iter().map(Stop::answer).collect();
+        let observed = Settled { reason: instead, guards: &said, ..Settled::new(request, State::Observed) };
         let target = match settle.set_aside(message, &observed).await? {
             Aside::Yes(target) => target,
             Aside::Nothing => return settle.nothing_left(message).await,
@@ -89,9 +101,50 @@ impl<W: Work> Start<W> {
         settle.work.note_observed(request, instead).await
     }
 
+    /// The guard that would stop a claim of all that a request is for.
+    async fn would_stop(&self, request: &W::Request) -> Result<Option<Stop>, Error> {
+        let Settle { mitigations, clock, .. } = &self.settle;
+        if let Some(pause) = mitigations.pause().await? {
+            return Ok(Some(Stop::Paused(pause)));
+        }
+        let (id, count) = (request.task_id(), W::count(request.target()));
+        let over = async |fleet| {
+            mitigations.over_budget(&id, &self.spends(request, fleet), count, clock.now()).await
+        };
+        let mut stops = over(None).await?;
+        if stops.is_some()
+            && let Some(fleet) = self.fleet(request).await?
+        {
+            stops = over(Some(fleet)).await?;
+        }
+        Ok(stops.map(Stop::OverBudget))
+    }
+
+    /// The budgets that a request counts in, in a fleet of so many things.
+    fn spends(&self, request: &W::Request, fleet: Option<u64>) -> Vec<Spend> {
+        let budgets = self.policy.budgets_of(request.origin().rule(), request.actions());
+        budgets.map(|budget| Spend::new(budget, fleet)).collect()
+    }
+
+    /// How many things the fleet has, if a share of it counts.
+    async fn fleet(&self, request: &W::Request) -> Result<Option<u64>, Error> {
+        let mut budgets = self.policy.budgets_of(request.origin().rule(), request.actions());
+        if !budgets.any(|budget| budget.or_share.is_some()) {
+            return Ok(None);
+        }
+        let Settle { mitigations, clock, .. } = &self.settle;
+        fleet::count(mitigations.ledger(), &self.iot, clock.now()).await
+    }
+
     async fn enforce(&self, message: W::Message, deadline: Millis) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
+        // While a pause or a budget holds it, no finding is looked up.
+        if message.held().is_some_and(|held| held.paused.is_some() || held.over_budget)
+            && let Some(stop) = self.would_stop(request).await?
+        {
+            return self.stopped(message, &stop).await;
+        }
         let now = settle.clock.now();
         if !settle.backoff.is_out_of_patience(&message) && self.room.is_full(now) {
             let waits = message.waited().0;
@@ -130,13 +183,24 @@ impl<W: Work> Start<W> {
             return Ok(());
         };
         let left_out: Vec<_> = decided.left_out.iter().map(|out| out.part.clone()).collect();
-        let claimed = Settled {
-            target: Some(target),
-            reason: decided.reason.as_deref(),
-            left_out: &left_out,
-            ..Settled::new(request, State::Claimed)
+        let claim = async |fleet| {
+            let spends = self.spends(request, fleet);
+            let claimed = Settled {
+                target: Some(target),
+                reason: decided.reason.as_deref(),
+                left_out: &left_out,
+                spends: &spends,
+                ..Settled::new(request, State::Claimed)
+            };
+            Box::pin(settle.work.claim(request, &claimed)).await
         };
-        let Some(claim) = Box::pin(settle.work.claim(request, &claimed)).await? else {
+        let mut claimed = claim(None).await?;
+        if matches!(claimed, Some(Claim::Stopped(Stop::OverBudget(_))))
+            && let Some(fleet) = self.fleet(request).await?
+        {
+            claimed = claim(Some(fleet)).await?;
+        }
+        let Some(claim) = claimed else {
             let target = request.target().clone();
             return settle.started(message, &target).await;
         };
@@ -161,11 +225,18 @@ impl<W: Work> Start<W> {
             }
             Claim::Nothing => settle.nothing_left(&message).await,
             Claim::Overtaken(latest) => settle.supersede(&message, &latest.reason()).await.map(drop),
+            Claim::Stopped(stop) => self.stopped(message, &stop).await,
             Claim::Known(state) => {
                 known(request, state);
                 Ok(())
             }
         }
+    }
+
+    /// Holds what a guard stops.
+    async fn stopped(&self, message: W::Message, stop: &Stop) -> Result<(), Error> {
+        let said = stop.answer();
+        hold(&self.settle, message, Hold::of(stop, &said)).await
     }
 
     async fn start_claimed(&self, message: W::Message, target: TargetOf<W>) -> Result<(), Error> {

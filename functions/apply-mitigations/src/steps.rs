@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_iot::Client;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
@@ -49,6 +50,7 @@ struct Common {
     refusals: Refusals,
     parking: Queue,
     clock: Clock,
+    iot: Client,
 }
 
 impl Common {
@@ -69,7 +71,8 @@ impl Common {
             parking: self.parking.clone(),
             clock: self.clock.clone(),
         };
-        let start = Start { settle, policy: Arc::clone(&self.policy), room: Room::default() };
+        let (policy, iot) = (Arc::clone(&self.policy), self.iot.clone());
+        let start = Start { settle, policy, room: Room::default(), iot };
         StepsOf { start, follow }
     }
 }
@@ -109,7 +112,7 @@ impl Steps {
             emit,
         };
         let violations = Violations {
-            iot,
+            iot: iot.clone(),
             states,
             registry: registry.clone(),
             policy: Arc::clone(policy),
@@ -132,8 +135,16 @@ impl Steps {
         };
         let refusals = Refusals::new(ledger, alerts.clone(), clock.clone());
         let parking = consumer.parking.clone();
-        let common =
-            Common { policy: Arc::clone(policy), mitigations, alerts, backoff, refusals, parking, clock };
+        let common = Common {
+            policy: Arc::clone(policy),
+            mitigations,
+            alerts,
+            backoff,
+            refusals,
+            parking,
+            clock,
+            iot,
+        };
         Self { findings: common.steps(findings), alarms: common.steps(violations), release }
     }
 }

@@ -19,6 +19,7 @@ use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::original_words;
 use fleetwarden_aws::pace::Pace;
+use fleetwarden_aws::pause;
 use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::registry::Registry;
@@ -134,11 +135,34 @@ impl Handler {
         self.park(message, summary.refused, summary.reasons).await
     }
 
+    /// Whether suppressions are paused. What a pause stops is left to the next audit, which decides on what is still there.
+    async fn is_paused(&self, message: &SuppressionMessage) -> Result<bool, Error> {
+        let pause = pause::read(&self.ledger).await?.filter(|pause| pause.suppressions);
+        if let Some(pause) = &pause {
+            tracing::warn!(
+                audit.task_id = %message.audit.task_id, check = %message.check, rule = message.rule,
+                findings = message.findings.len(), reason = pause.why(),
+                "not suppressed: suppressions are paused; the next audit decides again"
+            );
+        }
+        Ok(pause.is_some())
+    }
+
     async fn findings(&self, message: &SuppressionMessage, mode: Mode, summary: &mut Summary) {
         // Without this, each finding would be looked up before the first change finds it out.
         match self.ledger.later_audit(&message.audit, &message.check).await {
             Ok(later) => summary.overtaken_by = later,
             Err(error) => summary.failure = Some(error),
+        }
+        if mode == Mode::Enforce && summary.overtaken_by.is_none() {
+            match self.is_paused(message).await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(error) => {
+                    summary.failure = Some(error);
+                    return;
+                }
+            }
         }
         let written = Written::new(Maker::Rule(&message.rule), &message.words);
         let revalidation = self.revalidation(message);

@@ -36,6 +36,7 @@ use serde_json::value::RawValue;
 
 use crate::actions::check_actions;
 use crate::task::Tasks;
+use crate::task::Wanted as WantedTask;
 use crate::task::taken;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
@@ -44,9 +45,12 @@ use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::diff::change;
 use fleetwarden_commands::gate::Blocked;
 use fleetwarden_commands::gate::PROTECTED;
+use fleetwarden_commands::gate::check_budgets;
+use fleetwarden_commands::gate::check_pause;
 use fleetwarden_commands::gate::check_protection;
 use fleetwarden_commands::gate::check_windows;
 use fleetwarden_commands::gate::refuse_blocked;
+use fleetwarden_commands::gate::spends;
 
 /// The name of a failure: a later audit has run the check.
 pub(crate) const OVERTAKEN: &str = "Overtaken";
@@ -92,8 +96,13 @@ impl Gate<'_> {
         let observed = self.policy.mode() == Mode::Observe;
         let name = command.operation.name;
         let mitigations = Mitigations::new(self.ledger.clone());
+        let counts: Vec<(&[String], u64)> =
+            requests.iter().map(|request| (request.actions.as_slice(), request.count())).collect();
+        let spends = spends(self.policy, self.ledger, &counts, self.service.clock.now()).await?;
         if command.dry_run || observed {
             check_actions(self.service, command).await?;
+            check_pause(&mitigations).await?;
+            check_budgets(&mitigations, command.text("taskId"), &spends, self.service.clock.now()).await?;
             let holders = mitigations.holders(&requests).await?;
             if !holders.is_empty() {
                 return Err(taken(command, &holders));
@@ -112,7 +121,8 @@ impl Gate<'_> {
             tracing::info!(mitigation.task_id = command.text("taskId"), "would mitigate");
             return answer(&would);
         }
-        self.tasks.start(command, &requests, befores.as_ref(), &mitigations).await
+        let wanted = WantedTask { requests: &requests, befores: befores.as_ref(), spends: &spends };
+        self.tasks.start(command, wanted, &mitigations).await
     }
 
     /// An audit as the service describes it.

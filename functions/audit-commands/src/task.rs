@@ -11,6 +11,7 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::Holder;
 use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::Spend;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::mitigations::attribute;
@@ -34,8 +35,20 @@ use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::gate::stopped;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
+
+/// What passed the gate.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'w> {
+    /// One for each check.
+    pub(crate) requests: &'w [MitigationRequest],
+    /// The states that the task will change, if they are read.
+    pub(crate) befores: Option<&'w Befores>,
+    /// The budgets that it counts in.
+    pub(crate) spends: &'w [Spend],
+}
 
 /// Starts mitigation tasks, each once, and has them followed.
 pub(crate) struct Tasks<'a> {
@@ -52,16 +65,16 @@ impl Tasks<'_> {
     pub(crate) async fn start(
         &self,
         command: &Command,
-        requests: &[MitigationRequest],
-        befores: Option<&Befores>,
+        wanted: Wanted<'_>,
         mitigations: &Mitigations,
     ) -> Result<Box<RawValue>, Failure> {
+        let Wanted { requests, befores, spends } = wanted;
         let id = command.text("taskId");
         let input = tokened(self.service.family, command, "").unwrap_or_else(|| command.input.clone());
         let hash = hash(&input);
         let claimed_at = self.service.clock.now();
         // Only this try can start what it is the first to claim.
-        let first = match mitigations.claim_whole(requests, &hash, claimed_at).await? {
+        let first = match mitigations.claim_whole(requests, &hash, spends, claimed_at).await? {
             WholeClaim::Taken => true,
             WholeClaim::TakenAgain => false,
             WholeClaim::Repeated => return answer(&json!({"taskId": id})),
@@ -70,6 +83,7 @@ impl Tasks<'_> {
                 return Err(Failure::Refused { name: EXISTS, what });
             }
             WholeClaim::Held(holders) => return Err(taken(command, &holders)),
+            WholeClaim::Stopped(stop) => return Err(stopped(&stop)),
             WholeClaim::Overtaken { check, latest } => {
                 let what = format!("$.target: {}", overtaken(&check, &latest.0.unwrap_or_default()));
                 return Err(Failure::Refused { name: OVERTAKEN, what });

@@ -19,9 +19,12 @@ use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::diff::change;
 use fleetwarden_commands::gate::Blocked;
+use fleetwarden_commands::gate::check_budgets;
+use fleetwarden_commands::gate::check_pause;
 use fleetwarden_commands::gate::check_protection_of;
 use fleetwarden_commands::gate::check_windows;
 use fleetwarden_commands::gate::refuse_blocked;
+use fleetwarden_commands::gate::spends;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::ids::names::is_thing_name;
 use fleetwarden_core::message::Origin;
@@ -44,6 +47,7 @@ use crate::actions::Action;
 use crate::actions::changes;
 use crate::actions::read_actions;
 use crate::task::Tasks;
+use crate::task::Wanted as WantedTask;
 use crate::task::taken;
 use crate::violations::Violation;
 use crate::violations::read_violations;
@@ -100,7 +104,12 @@ impl Gate<'_> {
         let input = starts(command, &request);
         let observed = policy.mode() == Mode::Observe;
         let mitigations = Mitigations::new(self.ledger.clone());
+        let now = self.service.clock.now();
+        let count = [(request.actions.as_slice(), request.violations.len() as u64)];
+        let spends = spends(&policy, self.ledger, &count, now).await?;
         if command.dry_run || observed {
+            check_pause(&mitigations).await?;
+            check_budgets(&mitigations, command.text("taskId"), &spends, now).await?;
             let holders = mitigations.violation_holders(&request).await?;
             if !holders.is_empty() {
                 return Err(taken(&request, &holders));
@@ -124,7 +133,8 @@ impl Gate<'_> {
                 &json!({"observed": true, "command": name, "wouldStart": input, "mitigates": mitigates}),
             );
         }
-        self.tasks.start(command, input, &request, befores.all(), &mitigations).await
+        let wanted = WantedTask { request: &request, befores: befores.all(), spends: &spends };
+        self.tasks.start(command, input, wanted, &mitigations).await
     }
 
     /// Checks each violation and its thing.

@@ -11,6 +11,7 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::Holder;
 use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::Spend;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::mitigations::attribute;
@@ -21,6 +22,7 @@ use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::gate::stopped;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
 use fleetwarden_core::api::input::TOKEN;
@@ -33,6 +35,15 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
+
+/// What passed the gate.
+pub(crate) struct Wanted<'w> {
+    pub(crate) request: &'w AlarmMitigationRequest,
+    /// The states that the task will change.
+    pub(crate) befores: Vec<Before>,
+    /// The budgets that it counts in.
+    pub(crate) spends: &'w [Spend],
+}
 
 /// Starts mitigation tasks, each once, and has them followed.
 pub(crate) struct Tasks<'a> {
@@ -49,10 +60,10 @@ impl Tasks<'_> {
         &self,
         command: &Command,
         mut input: Map<String, Value>,
-        request: &AlarmMitigationRequest,
-        befores: Vec<Before>,
+        wanted: Wanted<'_>,
         mitigations: &Mitigations,
     ) -> Result<Box<RawValue>, Failure> {
+        let Wanted { request, befores, spends } = wanted;
         let id = command.text("taskId");
         // Of what the command says, not of what its target has now: a repeat of it is the same command then.
         if let Some(token) = tokened(self.service.family, command, "").and_then(|mut of| of.remove(TOKEN)) {
@@ -61,7 +72,7 @@ impl Tasks<'_> {
         let hash = self.hash(command);
         let claimed_at = self.service.clock.now();
         // Only this try can start what it is the first to claim.
-        let first = match mitigations.claim_violations(request, &hash, claimed_at).await? {
+        let first = match mitigations.claim_violations(request, &hash, spends, claimed_at).await? {
             WholeClaim::Taken => true,
             WholeClaim::TakenAgain => false,
             WholeClaim::Repeated => return answer(&json!({"taskId": id})),
@@ -70,6 +81,7 @@ impl Tasks<'_> {
                 return Err(Failure::Refused { name: EXISTS, what });
             }
             WholeClaim::Held(holders) => return Err(taken(request, &holders)),
+            WholeClaim::Stopped(stop) => return Err(stopped(&stop)),
             WholeClaim::Overtaken { .. } => {
                 return Err(Error::Later(format!("{id}: nothing overtakes an alarm")).into());
             }

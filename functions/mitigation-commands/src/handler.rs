@@ -13,8 +13,11 @@ use serde_json::value::RawValue;
 use serde_json::value::to_raw_value;
 
 use crate::MitigationCommands;
+use crate::budget::budget;
 use crate::list::list;
 use crate::page::Room;
+use crate::pause::pause;
+use crate::pause::resume;
 use crate::show::show;
 
 /// The commands on mitigations.
@@ -27,14 +30,23 @@ impl MitigationCommands {
     /// # Errors
     /// By the name of what is wrong: `InvalidInput`, `NoMitigation`, and the others of docs/commands.md.
     pub async fn handle(&self, event: Value, context: &Context) -> Result<Box<RawValue>, Failure> {
-        let run = |command, deadline| self.run(command, deadline);
+        let run = |command, deadline| self.run(command, &context.request_id, deadline);
         COMMANDS.handle(event, context, &self.clock, run).await
     }
 
-    async fn run(&self, command: Command, deadline: Millis) -> Result<Box<RawValue>, Failure> {
+    async fn run(
+        &self,
+        command: Command,
+        request_id: &str,
+        deadline: Millis,
+    ) -> Result<Box<RawValue>, Failure> {
+        let now = self.clock.now();
         let room = Room::of(&command, &self.clock, deadline);
         match command.operation.name {
             "MitigationShow" => as_json(&show(&self.ledger, &command, room).await?),
+            "MitigationBudget" => as_json(&budget(&self.ledger, &self.policy, now).await?),
+            "MitigationPause" => as_json(&pause(&self.ledger, &command, request_id, now, room).await?),
+            "MitigationResume" => as_json(&resume(&self.ledger, &command, now, room).await?),
             _ => as_json(&list(&self.ledger, &command, room).await?),
         }
     }

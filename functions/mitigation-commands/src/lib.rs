@@ -1,32 +1,45 @@
-//! `mitigation-commands`: what the ledger has of mitigation tasks, for people and workflows.
+//! `mitigation-commands`: what the ledger has of mitigation tasks, and the switch that stops them, for people and workflows.
 //!
-//! An event has a command and its members. The answer is given back, or the error's name says why there is none; nothing is
-//! changed. A command is judged before any call (`fleetwarden_commands`). The rooms after that:
+//! An event has a command and its members. The answer is given back, or the error's name says why there is none. A command
+//! is judged before any call (`fleetwarden_commands`). The rooms after that:
 //!
 //! - [`handler`]: the command;
 //! - [`show`]: a task and the result of each of its findings; [`list`]: tasks; both a page at a time ([`page`]);
+//! - [`budget`]: what is used of the policy's budgets;
+//! - [`pause`]: the switch, which is all that is written;
 //! - [`task`] and [`results`]: from the ledger's items to the answer.
 //!
-//! It asks no service but the ledger: Device Defender forgets a task after 90 days, and has none of what did not start.
+//! It asks no service but the ledger, and reads the policy for its budgets: Device Defender forgets a task after 90 days, and has none of what did not start.
 
+mod budget;
 mod handler;
 mod list;
 mod page;
+mod pause;
 mod results;
 mod show;
 mod task;
+
+use std::sync::Arc;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::policy;
 use fleetwarden_aws::settings;
 pub use fleetwarden_commands::Failure;
+use fleetwarden_core::policy::Policy;
+
+/// Reads the policy. Only its budgets are asked for: all else works without a valid one.
+pub type ReadPolicy = Arc<dyn Fn() -> Result<Policy, Error> + Send + Sync>;
 
 /// The function with all that it needs from outside.
 pub struct MitigationCommands {
     /// The ledger.
     pub ledger: Ledger,
+    /// The policy of now.
+    pub policy: ReadPolicy,
     /// The function's clock.
     pub clock: Clock,
 }
@@ -39,6 +52,6 @@ impl MitigationCommands {
     pub fn from_env() -> Result<Self, Error> {
         let table = settings::required("LEDGER_TABLE")?;
         let ledger = Ledger::new(Shared::from_env()?.dynamodb(), table);
-        Ok(Self { ledger, clock: Clock::system() })
+        Ok(Self { ledger, policy: Arc::new(policy::read_with_windows), clock: Clock::system() })
     }
 }

@@ -76,6 +76,35 @@ pub(crate) async fn list(ledger: &Ledger, command: &Command, mut room: Room<'_>)
     Ok(Listed { tasks, next_token: Some(place) })
 }
 
+/// Reads the tasks that were decided on since a moment, newest first, until `take` has no room for one. Says whether there
+/// may be more.
+///
+/// # Errors
+/// If the table does not answer.
+pub(crate) async fn read_since<'c>(
+    ledger: &Ledger,
+    since: &str,
+    room: &mut Room<'c>,
+    mut take: impl FnMut(&Item, &mut Room<'c>) -> bool,
+) -> Result<bool, Failure> {
+    let wanted = Wanted { audit: None, state: None, period: (since.to_owned(), "9".to_owned()) };
+    let mut after: Option<String> = None;
+    while !room.is_closed() {
+        let (found, more) = find(ledger, &wanted, after.as_deref(), READ).await?;
+        let by_id = items(ledger, &found).await?;
+        for Found { place, task_id, .. } in found {
+            if by_id.get(&task_id).is_some_and(|item| !take(item, room)) {
+                return Ok(true);
+            }
+            after = Some(place);
+        }
+        if !more {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Some tasks after a place, and whether there may be more.
 async fn find(
     ledger: &Ledger,

@@ -27,7 +27,6 @@ use fleetwarden_core::message::SuppressionMessage;
 use fleetwarden_core::message::Tally;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::model::finding::Finding;
-use fleetwarden_core::model::mitigation::MAX_FINDINGS;
 use fleetwarden_core::model::mitigation::MAX_REASON_CODES;
 use fleetwarden_core::policy::Decision;
 use fleetwarden_core::policy::Mitigate;
@@ -182,7 +181,7 @@ impl<'p> Outbox<'p> {
         let Some(group) = self.pending.get_mut(at) else { return Ok(()) };
         self.pending_bytes += finding_bytes(&finding);
         group.findings.push(finding);
-        if group.findings.len() >= MAX_FINDINGS {
+        if group.findings.len() >= self.policy.most_of_a_task(rule, &mitigate.actions) {
             self.flush(at)?;
         }
         while self.pending_bytes > MAX_PENDING {

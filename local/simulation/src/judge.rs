@@ -2,6 +2,7 @@
 //! suppressions; the findings log; the archive; the ledger; the queues; the alerts. None of this is code of the product.
 
 mod alarms;
+mod budgets;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -42,6 +43,7 @@ pub(crate) fn judge(world: &World, played: &Played) -> Judged {
     judge.the_archive_has_the_same(&records);
     judge.mitigation_is_as_decided(&records);
     judge.what_was_decided_took_place(&records);
+    judge.no_budget_is_overspent();
     judge.tallies_agree(&records);
     judge.history_is_true(&records);
     judge.observe_changes_nothing();

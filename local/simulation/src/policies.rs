@@ -104,6 +104,13 @@ fn any(rng: &mut Rng) -> Value {
         "mode": if rng.u8(..4) == 0 { "observe" } else { "enforce" },
         "rules": rules,
     });
+    // Drawn apart, so that a seed's other draws stay as they were before there were budgets.
+    let mut apart = rng.clone();
+    match apart.u8(..4) {
+        0 => {}
+        1 => policy["budgets"] = json!([{"most": apart.u8(1..6), "within": "1h"}]),
+        _ => policy["budgets"] = json!("none"),
+    }
     if rng.u8(..4) == 0 {
         let open = ["22:00-06:00", "00:00-12:00", "03:00-04:00"];
         let zone = ["UTC", "Europe/Berlin", "America/New_York"];

@@ -7,13 +7,15 @@
 //! ended task has done is not done again by a rule, but a command may take its findings over.
 //!
 //! The same transaction asks which audit has looked at the check last: so no claim is made for an audit that a later
-//! one has overtaken, however long its message was on the way.
+//! one has overtaken, however long its message was on the way. It also asks the switch that pauses mitigation
+//! ([`pause`]), and nothing comes between a claim and its start: what is paused does not start.
 //!
 //! A transaction whose answer is lost is sent again by the SDK under the token of the first try (`ClientRequestToken`),
 //! and DynamoDB answers as it did before. A claim that a later delivery repeats is the task's own, by its id.
 
 mod alarms;
 pub mod before;
+mod budgets;
 mod claims;
 mod command;
 mod findings;
@@ -24,6 +26,8 @@ mod round;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use fleetwarden_core::model::mitigation::pause::Pause;
+use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::Error;
@@ -33,6 +37,10 @@ use crate::ledger::key;
 use crate::ledger::keys;
 use crate::ledger::written;
 pub use crate::mitigations::alarms::AlarmTask;
+pub use crate::mitigations::budgets::Entry;
+pub use crate::mitigations::budgets::Over;
+pub use crate::mitigations::budgets::Spend;
+pub use crate::mitigations::budgets::Spent;
 pub use crate::mitigations::command::Holder;
 pub use crate::mitigations::command::WholeClaim;
 pub use crate::mitigations::item::State;
@@ -42,6 +50,7 @@ pub use crate::mitigations::of_audit::OF_AUDIT;
 pub use crate::mitigations::of_audit::TaskOfAudit;
 pub use crate::mitigations::round::Chain;
 pub use crate::mitigations::round::Taken;
+use crate::pause;
 
 /// A request for a mitigation task: what the task works on is claimed for it in the ledger.
 pub trait Claimable: Sized {
@@ -85,6 +94,38 @@ pub enum Claim<T> {
     Known(State),
     /// Nothing is written: its audit is not the one that has looked at the check last.
     Overtaken(Latest),
+    /// Nothing is written: a guard stops it.
+    Stopped(Stop),
+}
+
+/// The guard that stops a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Mitigation is paused.
+    Paused(Pause),
+    /// It goes over a budget.
+    OverBudget(Over),
+}
+
+impl Stop {
+    /// What the guard says, for the task's item.
+    #[must_use]
+    pub fn answer(&self) -> GuardAnswer {
+        let guard = match self {
+            Self::Paused(_) => PAUSE.to_owned(),
+            Self::OverBudget(over) => format!("budget of {}", over.label),
+        };
+        GuardAnswer { guard, passed: false, reason: Some(self.reason()) }
+    }
+
+    /// Why nothing starts.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Paused(pause) => pause.why(),
+            Self::OverBudget(over) => over.reason(),
+        }
+    }
 }
 
 /// The audit that has looked at a check last, as far as the ledger knows.
@@ -106,6 +147,9 @@ impl Latest {
     }
 }
 
+/// The name of the guard that asks whether mitigation is paused.
+const PAUSE: &str = "pause";
+
 /// How a task is written down.
 pub struct Settled<'a, R: Claimable> {
     /// What of the request was to be mitigated, unless it is malformed.
@@ -118,6 +162,10 @@ pub struct Settled<'a, R: Claimable> {
     pub until: Option<Millis>,
     /// What of the request is not to be mitigated: it is written down as superseded.
     pub left_out: &'a [R::Part],
+    /// The budgets that a claim has to fit into.
+    pub spends: &'a [Spend],
+    /// What the guards say of a task that is not claimed.
+    pub guards: &'a [GuardAnswer],
 }
 
 impl<'a, R: Claimable> Settled<'a, R> {
@@ -125,7 +173,7 @@ impl<'a, R: Claimable> Settled<'a, R> {
     #[must_use]
     pub fn new(request: &'a R, state: State) -> Self {
         let target = Some(request.target());
-        Self { target, state, reason: None, until: None, left_out: &[] }
+        Self { target, state, reason: None, until: None, left_out: &[], spends: &[], guards: &[] }
     }
 }
 
@@ -144,6 +192,14 @@ impl Mitigations {
     /// The ledger that they are in.
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// The pause of all mitigation, if there is one.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn pause(&self) -> Result<Option<Pause>, Error> {
+        pause::read(&self.ledger).await
     }
 
     /// Claims what of a rule's request is to be mitigated for its task.

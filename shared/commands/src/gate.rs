@@ -1,9 +1,15 @@
 //! The gate before a mitigation that a person or a workflow asks for, as far as it is the same for whatever is mitigated.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::fleet;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::Spend;
+use fleetwarden_aws::mitigations::Stop;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::model::thing::Things;
+use fleetwarden_core::policy::Budget;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Windows;
 use fleetwarden_core::timestamp::Millis;
@@ -14,6 +20,12 @@ use crate::failure::Failure;
 pub const PROTECTED: &str = "Protected";
 /// The name of a failure: whether something of it is protected is unknown.
 pub const UNKNOWN: &str = "ProtectionUnknown";
+
+/// The name of a failure: mitigation is paused.
+pub const PAUSED: &str = "Paused";
+
+/// The name of a failure: a budget has no room.
+pub const OVER_BUDGET: &str = "OverBudget";
 
 /// What blocks a mitigation.
 #[derive(Debug)]
@@ -83,6 +95,73 @@ pub fn refuse_blocked(blocked: &[Blocked]) -> Result<(), Failure> {
     };
     let what = blocked.iter().map(|blocked| blocked.why.as_str()).collect::<Vec<_>>().join("\n");
     Err(Failure::Refused { name, what })
+}
+
+/// Lets it pass only while mitigation is not paused. The claim of a start asks by itself: this is for what claims nothing.
+///
+/// # Errors
+/// `Paused`, with who paused and why; or if the ledger does not answer.
+pub async fn check_pause(mitigations: &Mitigations) -> Result<(), Failure> {
+    match mitigations.pause().await? {
+        None => Ok(()),
+        Some(pause) => Err(stopped(&Stop::Paused(pause))),
+    }
+}
+
+/// The budgets that a task of a command counts in: of each request its actions, and how many findings or violations. A
+/// share counts in a fleet whose size the ledger knows.
+///
+/// # Errors
+/// If the ledger does not answer.
+pub async fn spends(
+    policy: &Policy,
+    ledger: &Ledger,
+    requests: &[(&[String], u64)],
+    now: Millis,
+) -> Result<Vec<Spend>, Failure> {
+    let count = |budget: &Budget| {
+        let counts = requests.iter().filter(|(actions, _)| budget.concerns(None, actions));
+        counts.fold(0_u64, |sum, (_, count)| sum.saturating_add(*count))
+    };
+    let counting: Vec<(&Budget, u64)> = policy
+        .budgets()
+        .iter()
+        .map(|budget| (budget, count(budget)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    let fleet = if counting.iter().any(|(budget, _)| budget.or_share.is_some()) {
+        fleet::known(ledger, now).await?
+    } else {
+        None
+    };
+    Ok(counting.into_iter().map(|(budget, count)| Spend::new(budget, fleet).of(count)).collect())
+}
+
+/// Lets it pass only if its budgets have room now. The claim of a start asks by itself: this is for what claims nothing.
+///
+/// # Errors
+/// `OverBudget`, with when there is room; or if the ledger does not answer.
+pub async fn check_budgets(
+    mitigations: &Mitigations,
+    id: &str,
+    spends: &[Spend],
+    now: Millis,
+) -> Result<(), Failure> {
+    match mitigations.over_budget(id, spends, 0, now).await? {
+        None => Ok(()),
+        Some(over) => Err(stopped(&Stop::OverBudget(over))),
+    }
+}
+
+/// Why a command is not done that a guard stops.
+pub fn stopped(stop: &Stop) -> Failure {
+    match stop {
+        Stop::OverBudget(_) => Failure::Refused { name: OVER_BUDGET, what: stop.reason() },
+        Stop::Paused(pause) => {
+            let what = format!("{}. MitigationResume ends the pause", pause.why());
+            Failure::Refused { name: PAUSED, what }
+        }
+    }
 }
 
 /// Lets it pass only in a window of the policy.

@@ -237,11 +237,14 @@ pub static REGISTRY: [Operation; 28] = operations! { inputs:
     SetLoggingOptions POST "/loggingOptions" 2 SET_V1_LOGGING;
 };
 
-/// Commands of our own, judged as operations are: what the ledger knows of mitigation tasks. They have no route, because
-/// they are no operations of the service; `mitigation-commands` does them.
+/// Commands of our own, judged as operations are: what the ledger knows of mitigation tasks, and the switch that stops
+/// them. They have no route, because they are no operations of the service; `mitigation-commands` does them.
 #[rustfmt::skip]
-pub static MITIGATION: [Operation; 2] = operations! { mitigation:
+pub static MITIGATION: [Operation; 5] = operations! { mitigation:
+    MitigationBudget GET "" 10 NOTHING;
     MitigationList GET "" 10 LIST;
+    MitigationPause PUT "" 10 PAUSE;
+    MitigationResume PUT "" 10 RESUME;
     MitigationShow GET "" 10 SHOW;
 };
 

@@ -26,6 +26,7 @@ pub use export::FindingRecord;
 pub use finding::FindingRef;
 pub use finding::Past;
 pub use incoming::Incoming;
+pub use mitigation::Held;
 pub use mitigation::MitigationMessage;
 pub use mitigation::MitigationRequest;
 pub use mitigation::Origin;

@@ -8,6 +8,7 @@
 //! asked) → `decision` (and why). `lint` finds what is valid and still not what its author meant.
 
 mod alarm;
+mod budget;
 mod de;
 mod decision;
 mod diagnostic;
@@ -37,6 +38,7 @@ pub use alarm::AlarmSubject;
 pub use alarm::Verify;
 pub use alarm::length::lasting;
 pub use alarm::length::seconds;
+pub use budget::Budget;
 pub use decision::Decision;
 pub use decision::Hold;
 pub use decision::Kind;
@@ -125,6 +127,7 @@ pub struct Policy {
     index: Vec<Box<[u16]>>,
     protect: Protections,
     windows: Option<Windows>,
+    budgets: Vec<Budget>,
     /// What its author hardly meant, as far as the file alone says it.
     doubts: Box<[Diagnostic]>,
 }
@@ -272,6 +275,7 @@ impl Policy {
             index,
             protect,
             windows,
+            budgets: vec![Budget::default()],
             doubts: Box::default(),
         }
     }
@@ -446,7 +450,12 @@ impl Policy {
         }
         let rule = self.rules_for(check).find(|rule| rule.live)?;
         match &rule.effect {
-            Effect::Mitigate(mitigate) if rule.matcher.is_only_check() && rule.except.is_none() => {
+            // How many findings a check has is known too late for a budget.
+            Effect::Mitigate(mitigate)
+                if rule.matcher.is_only_check()
+                    && rule.except.is_none()
+                    && self.budgets_of(Some(&rule.name), &mitigate.actions).next().is_none() =>
+            {
                 Some((&rule.name, mitigate))
             }
             _ => None,

@@ -31,6 +31,7 @@ const SOURCE: Source<'_> =
     Source { queue: QUEUE, dead_letters: DEAD, max_receives: 5, visibility_seconds: 30, batch: 10 };
 const POLICY: &[u8] = b"
 version: 1
+budgets: none
 mode: enforce
 rules:
   - { name: sent, alarm: { behavior: sent }, mitigate: { actions: Quarantine } }

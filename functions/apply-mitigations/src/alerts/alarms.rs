@@ -28,6 +28,7 @@ pub(crate) fn alert_of(request: &AlarmMitigationRequest, event: Event<'_>) -> Al
         Event::Refused(reason) => refused(request, reason),
         Event::Shut(reason) => shut(request, reason),
         Event::Held(reason) => held(request, reason),
+        Event::OverBudget(reason) => over_budget(request, reason),
         Event::LeftOut { policy, reason } => left_out(request, policy, reason),
         Event::GivenUp(reason) => given_up(request, reason),
         Event::Slow => slow(request),
@@ -115,6 +116,28 @@ fn held(request: &AlarmMitigationRequest, reason: &str) -> Alert {
         &[
             "If it cannot wait, change `windows` in the policy file and deploy it: what waits starts within 15 minutes.",
             "Otherwise there is nothing to do: it starts when the window opens, if the alarm still lasts.",
+        ],
+    );
+    Alert { kind: Kind::MitigationHeld, ..of_rule(request, alert) }
+}
+
+/// The task goes over a budget. Raised once for a rule and behavior.
+fn over_budget(request: &AlarmMitigationRequest, reason: &str) -> Alert {
+    let alert = alert(
+        request,
+        "over budget",
+        AlertSeverity::Medium,
+        text!("{}: mitigations are held by a budget", of(request)),
+        text!(
+            "{}\nIt is `{}`. Other mitigations of this rule and behavior may be held too: each goes on by itself when there \
+             is room, if its alarm still lasts.",
+            about(request),
+            reason
+        ),
+        &[
+            "See what has used the budget: `fleetwarden mitigation budget`. Is it more than you expect, pause: `fleetwarden mitigation pause`.",
+            "If it is right and cannot wait, raise `budgets` in the policy file and deploy it: what waits starts within 15 minutes.",
+            "Otherwise there is nothing to do, unless the budget never has room for so many.",
         ],
     );
     Alert { kind: Kind::MitigationHeld, ..of_rule(request, alert) }

@@ -25,6 +25,7 @@ pub(crate) fn alert_of(request: &MitigationRequest, event: Event<'_>) -> Alert {
         Event::Refused(reason) => refused(request, reason),
         Event::Shut(reason) => shut(request, reason),
         Event::Held(reason) => held(request, reason),
+        Event::OverBudget(reason) => over_budget(request, reason),
         Event::LeftOut { policy, reason } => left_out(request, policy, reason),
         Event::GivenUp(reason) => given_up(request, reason),
         Event::Slow => slow(request),
@@ -149,6 +150,31 @@ fn held(request: &MitigationRequest, reason: &str) -> Alert {
             &[
                 "If it cannot wait, change `windows` in the policy file and deploy it: what waits starts within 15 minutes.",
                 "Otherwise there is nothing to do: it starts when the window opens, unless a later audit of the check decides again.",
+            ],
+        )
+    }
+}
+
+/// The task goes over a budget. Raised once for a rule of an audit.
+fn over_budget(request: &MitigationRequest, reason: &str) -> Alert {
+    Alert {
+        kind: Kind::MitigationHeld,
+        about: of_rule(request, "over budget"),
+        ..alert(
+            request,
+            "over budget",
+            AlertSeverity::Medium,
+            text!("{}: mitigations are held by a budget", request.check),
+            text!(
+                "{}\nIt is `{}`. Other mitigations of this rule and audit may be held too: each goes on by itself when \
+                 there is room.",
+                about(request),
+                reason
+            ),
+            &[
+                "See what has used the budget: `fleetwarden mitigation budget`. Is it more than you expect, pause: `fleetwarden mitigation pause`.",
+                "If it is right and cannot wait, raise `budgets` in the policy file and deploy it: what waits starts within 15 minutes.",
+                "Otherwise there is nothing to do, unless the budget never has room for so many.",
             ],
         )
     }

@@ -95,11 +95,12 @@ fn of_alarms(text: &str) -> Vec<Alert> {
 }
 
 /// What can happen to a mitigation of either kind.
-fn events(text: &str) -> [Event<'_>; 8] {
+fn events(text: &str) -> [Event<'_>; 9] {
     [
         Event::Refused(text),
         Event::Shut(text),
         Event::Held(text),
+        Event::OverBudget(text),
         Event::LeftOut { policy: text, reason: text },
         Event::GivenUp(text),
         Event::Slow,

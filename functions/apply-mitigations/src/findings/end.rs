@@ -43,6 +43,10 @@ pub(super) async fn end(
         (attribute::ENDED_AT, ended_at.rfc3339()),
         (attribute::STATISTICS, serde_json::to_string(&by_check).unwrap_or_default()),
     ];
+    // Its budgets have it back before its end is written: after that, nothing brings this to an end.
+    if !by_check.is_empty() && by_check.values().all(Statistics::is_without_effect) {
+        mitigations.give_back(&id).await?;
+    }
     if mitigations.ended(&id, state, &attributes).await? {
         confirm(findings, request, all).await?;
     } else {

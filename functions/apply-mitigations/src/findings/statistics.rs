@@ -35,6 +35,11 @@ impl Statistics {
         }
     }
 
+    /// Whether no action was tried on any of them. One that failed may have done a part.
+    pub(crate) const fn is_without_effect(&self) -> bool {
+        self.succeeded == 0 && self.failed == 0
+    }
+
     /// How many did not succeed.
     pub(crate) const fn not_succeeded(self) -> i64 {
         self.failed.saturating_add(self.skipped).saturating_add(self.canceled)

@@ -31,6 +31,7 @@ use service::Detect;
 /// The policy of most tests: it mitigates what the messages ask for.
 const ENFORCE: &str = "
 version: 1
+budgets: none
 mode: enforce
 rules:
   - name: quarantine

@@ -4,9 +4,11 @@
 
 mod admission;
 mod alarms;
+mod budgets;
 mod follow;
 mod hold;
 mod order;
+mod pause;
 mod refusals;
 mod results;
 mod revalidate;

@@ -28,7 +28,7 @@ const LIKE_BEFORE: &str = "{ name: now, match: { check: DEVICE_CERTIFICATE_EXPIR
 fn other(protect: &str, rules: &[&str]) -> String {
     let protect = if protect.is_empty() { String::new() } else { format!("protect: {{ {protect} }}\n") };
     let rules = rules.join("\n  - ");
-    format!("version: 1\nmode: enforce\n{protect}rules:\n  - {rules}\n")
+    format!("version: 1\nbudgets: none\nmode: enforce\n{protect}rules:\n  - {rules}\n")
 }
 
 async fn deliver_under(service: &Service, policy: &str, message: &Value) {
@@ -188,7 +188,7 @@ async fn what_is_not_mitigated_alike_does_not_start_and_is_told_once() {
     ];
     for (protect, rules, why) in cases {
         let policy = if rules.is_empty() {
-            "version: 1\nmode: enforce\nrules: []\n".to_owned()
+            "version: 1\nbudgets: none\nmode: enforce\nrules: []\n".to_owned()
         } else {
             other(&protect, rules)
         };

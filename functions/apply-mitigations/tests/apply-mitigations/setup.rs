@@ -38,7 +38,7 @@ pub(crate) fn function(service: &Service, policy_mode: Mode) -> ApplyMitigations
 pub(crate) fn policy(mode: Mode, windows: &str) -> String {
     let mode = if mode == Mode::Enforce { "enforce" } else { "observe" };
     let rule = format!("name: expiring, match: {{ check: {CHECK} }}, mitigate: {{ actions: {ACTIONS:?} }}");
-    format!("version: 1\nmode: {mode}\n{windows}\nrules:\n  - {{ {rule} }}\n")
+    format!("version: 1\nbudgets: none\nmode: {mode}\n{windows}\nrules:\n  - {{ {rule} }}\n")
 }
 
 /// The hash of a policy.

@@ -130,7 +130,7 @@ async fn a_zone_that_does_not_exist_refuses_the_start_with_an_alert() {
     assert!(service.alerts().is_empty());
     let bad = "windows: { zone: Europe/Berln }";
     let error = load(bad).await.unwrap_err();
-    assert!(error.to_string().ends_with("policy.yaml: policy:3:18: 'Europe/Berln' is not a time zone; did you mean 'Europe/Berlin'? (a name such as Europe/Berlin)"), "{error}");
+    assert!(error.to_string().ends_with("policy.yaml: policy:4:18: 'Europe/Berln' is not a time zone; did you mean 'Europe/Berlin'? (a name such as Europe/Berlin)"), "{error}");
     load(bad).await.unwrap_err();
     let alerts: Vec<Value> = service.alerts();
     assert_eq!(alerts.len(), 1, "one alert a day");

@@ -7,7 +7,11 @@ use std::collections::VecDeque;
 use aws_lambda_events::sqs::SqsEvent;
 use aws_lambda_events::sqs::SqsMessage;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::pause;
+use fleetwarden_aws::pause::Resume;
 use fleetwarden_aws::testing::Answer;
+use fleetwarden_core::model::mitigation::pause::Pause;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 use lambda_runtime::LambdaEvent;
@@ -280,4 +284,22 @@ async fn what_exists_already_fits_into_an_invocation_while_others_call_too() {
         tokio::join!(worker(), worker());
         assert_eq!(came_back.take(), [0_u32; 0], "at {per_second} calls a second");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_suppressions_leaves_them_to_the_next_audit() {
+    let service = Service::default();
+    let ledger = Ledger::new(service.cloud.clients().dynamodb(), "ledger".into());
+    let mut paused = Pause { reason: "a bad policy".into(), since: "2026-11-23".into(), ..Pause::default() };
+    let asked = message(&[certificate(1)]);
+    paused.suppressions = true;
+    pause::set(&ledger, &paused).await.unwrap();
+    deliver(&service, &asked).await.unwrap();
+    assert!(service.state().suppressions.is_empty());
+    pause::end(&ledger, Resume::default(), Millis(0)).await.unwrap();
+    // A pause of mitigation alone stops none.
+    paused.suppressions = false;
+    pause::set(&ledger, &paused).await.unwrap();
+    deliver(&service, &asked).await.unwrap();
+    only(&service);
 }

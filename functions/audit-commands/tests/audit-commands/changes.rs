@@ -232,9 +232,10 @@ async fn what_would_be_refused_is_refused() {
 
 #[tokio::test(start_paused = true)]
 async fn actions_that_could_do_nothing_are_told() {
-    for (policy, dry_run) in
-        [("version: 1\nrules: []\n", false), ("version: 1\nmode: enforce\nrules: []\n", true)]
-    {
+    for (policy, dry_run) in [
+        ("version: 1\nbudgets: none\nrules: []\n", false),
+        ("version: 1\nbudgets: none\nmode: enforce\nrules: []\n", true),
+    ] {
         let setup = setup_with(policy);
         let task = setup.audit(&[LOGGING, SHARED]).await;
         let params = json!({"updateDeviceCertificateParams": {"action": "DEACTIVATE"}});

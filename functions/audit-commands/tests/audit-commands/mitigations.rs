@@ -6,6 +6,7 @@ use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::pause;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::gate::Moment;
 use fleetwarden_commands::testing::AnswerInstead;
@@ -17,6 +18,7 @@ use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Past;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::model::mitigation::pause::Pause;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Diagnostic;
 use proptest::prelude::ProptestConfig;
@@ -97,8 +99,8 @@ async fn each_finding_is_looked_at_before_the_start() {
 async fn in_observe_nothing_starts() {
     for (policy, dry) in [("observe", false), ("observe", true), ("enforce", true)] {
         let setup = setup_with(match policy {
-            "observe" => "version: 1\nmode: observe\nrules: []\n",
-            _ => "version: 1\nmode: enforce\nrules: []\n",
+            "observe" => "version: 1\nbudgets: none\nmode: observe\nrules: []\n",
+            _ => "version: 1\nbudgets: none\nmode: enforce\nrules: []\n",
         });
         let task = setup.audit(&[LOGGING]).await;
         action(&setup).await;
@@ -121,7 +123,8 @@ async fn in_observe_nothing_starts() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_protected_is_not_mitigated() {
-    let setup = setup_with("version: 1\nmode: enforce\nprotect: { policies: ['*'] }\nrules: []\n");
+    let setup =
+        setup_with("version: 1\nbudgets: none\nmode: enforce\nprotect: { policies: ['*'] }\nrules: []\n");
     let task = setup.audit(&[POLICY, SHARED, LOGGING]).await;
     action(&setup).await;
     let protected = findings(&setup, &task, POLICY, 1).await;
@@ -159,7 +162,7 @@ async fn things(setup: &Setup, finding: &Value) -> Vec<String> {
 
 /// A setup in which this is protected, with an audit and some of its findings on shared certificates.
 async fn protecting(protect: &str) -> (Setup, Vec<Value>) {
-    let policy = format!("version: 1\nmode: enforce\nprotect: {{ {protect} }}\nrules: []\n");
+    let policy = format!("version: 1\nbudgets: none\nmode: enforce\nprotect: {{ {protect} }}\nrules: []\n");
     let setup = setup_with(policy.leak());
     let task = setup.audit(&[SHARED]).await;
     action(&setup).await;
@@ -270,7 +273,9 @@ async fn what_is_throttled_is_asked_a_few_times() {
 
 #[tokio::test(start_paused = true)]
 async fn what_has_no_things_behind_it_is_not_held_and_what_names_nothing_is() {
-    let setup = setup_with("version: 1\nmode: enforce\nprotect: { groups: [production] }\nrules: []\n");
+    let setup = setup_with(
+        "version: 1\nbudgets: none\nmode: enforce\nprotect: { groups: [production] }\nrules: []\n",
+    );
     let task = setup.audit(&[SHARED, LOGGING]).await;
     action(&setup).await;
     let logging = findings(&setup, &task, LOGGING, 1).await;
@@ -289,10 +294,10 @@ async fn outside_of_the_windows_nothing_starts() {
     // It is Monday, midnight.
     for (policy, says) in [
         (
-            "version: 1\nmode: enforce\nwindows: { zone: Europe/Berlin, open: [{ days: [Tue], hours: 08:00-10:00 }] }\nrules: []\n",
+            "version: 1\nbudgets: none\nmode: enforce\nwindows: { zone: Europe/Berlin, open: [{ days: [Tue], hours: 08:00-10:00 }] }\nrules: []\n",
             "OutsideWindow\noutside of the policy's windows until 2026-11-24T08:00:00+01:00 (Europe/Berlin)",
         ),
-        ("version: 1\nmode: enforce\nrules: [", "Fleetwarden.Policy\n"),
+        ("version: 1\nbudgets: none\nmode: enforce\nrules: [", "Fleetwarden.Policy\n"),
     ] {
         let setup = setup_with(policy);
         let task = setup.audit(&[LOGGING]).await;
@@ -762,4 +767,53 @@ proptest::proptest! {
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         runtime.enable_time().start_paused(true).build().unwrap().block_on(run);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_paused_is_refused_and_a_repeat_of_what_has_started_is_not() {
+    let (setup, found) = found(2).await;
+    let (one, other) = (mitigate(&by_id(&found[..1]), &[SHARED]), mitigate(&by_id(&found[1..]), &[SHARED]));
+    let started = setup.ok(one.clone()).await;
+    let ledger = Ledger::new(setup.shared.dynamodb(), "ledger".into());
+    let since = setup.cloud.clock().now().rfc3339();
+    let paused = Pause { reason: "a bad rollout".into(), since, ..Pause::default() };
+    pause::set(&ledger, &paused).await.unwrap();
+    assert_eq!(setup.ok(one).await, started);
+    for dry_run in [false, true] {
+        let mut other = other.clone();
+        other["taskId"] = "m-2".into();
+        other["dryRun"] = dry_run.into();
+        let told = setup.fails(other).await;
+        assert!(told.starts_with("Paused\nmitigation is paused since 2026-11-23T"), "{told}");
+        assert!(told.ends_with("a bad rollout. MitigationResume ends the pause"), "{told}");
+    }
+    let claim =
+        ledger.get(&format!("finding#{}", found[1]["findingId"].as_str().unwrap()), "mitigation").await;
+    assert_eq!(claim.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_goes_over_a_budget_is_refused_and_a_repeat_of_what_has_started_is_not() {
+    let setup = setup_with("version: 1\nmode: enforce\nbudgets: [{ most: 2, within: 1h }]\nrules: []\n");
+    let audit = setup.audit(&[SHARED]).await;
+    setup.record(&[SHARED], &audit, setup.function.service.clock.now());
+    action(&setup).await;
+    let found = findings(&setup, &audit, SHARED, 3).await;
+    let (one, other) = (mitigate(&by_id(&found[..2]), &[SHARED]), mitigate(&by_id(&found[2..]), &[SHARED]));
+    let started = setup.ok(one.clone()).await;
+    assert_eq!(setup.ok(one).await, started, "it counts once");
+    for dry_run in [false, true] {
+        let mut other = other.clone();
+        other["taskId"] = "m-2".into();
+        other["dryRun"] = dry_run.into();
+        let told = setup.fails(other).await;
+        assert!(
+            told.starts_with("OverBudget\nover the budget of 2 in 1h: 2 of 2 are used, and this is for 1"),
+            "{told}"
+        );
+    }
+    setup.cloud.pass_seconds(3600);
+    let mut other = other;
+    other["taskId"] = "m-2".into();
+    setup.ok(other).await;
 }

@@ -68,7 +68,9 @@ pub(crate) fn setup_with(policy: &'static str) -> Setup {
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), "dead-letters".into());
     let rule = format!("{{ name: rule, match: {{ check: {SHARED} }}, mitigate: {{ actions: [tell] }} }}");
-    let policy = Policy::parse(format!("version: 1\nmode: enforce\nrules: [{rule}]\n").as_bytes()).unwrap();
+    let policy =
+        Policy::parse(format!("version: 1\nbudgets: none\nmode: enforce\nrules: [{rule}]\n").as_bytes())
+            .unwrap();
     let consumer = Consumer { function: "apply-mitigations", parking, clock: cloud.clock(), parallel: 1 };
     let services = Services {
         account: ACCOUNT.into(),
@@ -87,7 +89,7 @@ pub(crate) fn setup_with(policy: &'static str) -> Setup {
 
 /// A setup whose policy enforces and has nothing else to say.
 pub(crate) fn setup() -> Setup {
-    setup_with("version: 1\nmode: enforce\nrules: []\n")
+    setup_with("version: 1\nbudgets: none\nmode: enforce\nrules: []\n")
 }
 
 impl Setup {

@@ -23,7 +23,7 @@ fn apply_mitigations(setup: &Setup) -> ApplyMitigations {
     let (shared, clock) = (&setup.shared, setup.cloud.clock());
     let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     let parking = Queue::new(shared.sqs(), "dead-letters".into());
-    let policy = Policy::parse(b"version: 1\nmode: enforce\nrules: []\n").unwrap();
+    let policy = Policy::parse(b"version: 1\nbudgets: none\nmode: enforce\nrules: []\n").unwrap();
     let consumer = Consumer { function: "apply-mitigations", parking, clock: clock.clone(), parallel: 1 };
     let services = Services {
         account: ACCOUNT.into(),

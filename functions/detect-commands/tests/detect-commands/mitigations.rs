@@ -13,7 +13,7 @@ use crate::setup::Setup;
 use crate::setup::messages;
 use crate::setup::setup_with;
 
-const ENFORCE: &str = "version: 1\nmode: enforce\nrules: []\n";
+const ENFORCE: &str = "version: 1\nbudgets: none\nmode: enforce\nrules: []\n";
 
 /// A setup with a policy, in which things of a group alarm; and the violations.
 async fn alarmed(policy: &'static str) -> (Setup, Vec<Value>) {
@@ -130,7 +130,7 @@ async fn what_other_tasks_have_is_not_taken() {
 
 #[tokio::test(start_paused = true)]
 async fn in_observe_and_dry_nothing_starts() {
-    let observe = "version: 1\nmode: observe\nrules: []\n";
+    let observe = "version: 1\nbudgets: none\nmode: observe\nrules: []\n";
     for (policy, dry) in [(observe, false), (observe, true), (ENFORCE, true)] {
         let (setup, active) = alarmed(policy).await;
         let answer = setup.ok(with(start(&[&active[0]]), "dryRun", dry.into())).await;
@@ -152,13 +152,13 @@ async fn in_observe_and_dry_nothing_starts() {
 #[tokio::test(start_paused = true)]
 async fn what_is_protected_or_unknown_or_outside_of_the_windows_does_not_start() {
     for (policy, name) in [
-        ("version: 1\nmode: enforce\nprotect: { things: ['*'] }\nrules: []\n", "Protected"),
-        ("version: 1\nmode: enforce\nprotect: { groups: [lab] }\nrules: []\n", "Protected"),
+        ("version: 1\nbudgets: none\nmode: enforce\nprotect: { things: ['*'] }\nrules: []\n", "Protected"),
+        ("version: 1\nbudgets: none\nmode: enforce\nprotect: { groups: [lab] }\nrules: []\n", "Protected"),
         (
-            "version: 1\nmode: enforce\nwindows: { zone: Europe/Berlin, open: [{ days: [Tue], hours: 08:00-10:00 }] }\nrules: []\n",
+            "version: 1\nbudgets: none\nmode: enforce\nwindows: { zone: Europe/Berlin, open: [{ days: [Tue], hours: 08:00-10:00 }] }\nrules: []\n",
             "OutsideWindow",
         ),
-        ("version: 1\nmode: enforce\nrules: [", "Fleetwarden.Policy"),
+        ("version: 1\nbudgets: none\nmode: enforce\nrules: [", "Fleetwarden.Policy"),
     ] {
         let (setup, active) = alarmed(policy).await;
         let error = setup.fails(start(&[&active[0]])).await;
@@ -166,7 +166,7 @@ async fn what_is_protected_or_unknown_or_outside_of_the_windows_does_not_start()
         assert_eq!((started(&setup), claim(&setup, &active[0])), (0, Value::Null));
     }
     let (setup, active) =
-        alarmed("version: 1\nmode: enforce\nprotect: { groups: [museum] }\nrules: []\n").await;
+        alarmed("version: 1\nbudgets: none\nmode: enforce\nprotect: { groups: [museum] }\nrules: []\n").await;
     *setup.instead.lock().unwrap() = Some(|path| {
         let answer = Answer::error(403, "AccessDeniedException", json!({"message": "no"}));
         path.contains("/thing-groups").then_some(answer)

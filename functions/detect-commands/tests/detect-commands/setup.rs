@@ -70,7 +70,7 @@ pub(crate) fn setup_with(policy: &'static str) -> Setup {
 
 /// A setup whose policy enforces and has nothing else to say.
 pub(crate) fn setup() -> Setup {
-    setup_with("version: 1\nmode: enforce\nrules: []\n")
+    setup_with("version: 1\nbudgets: none\nmode: enforce\nrules: []\n")
 }
 
 impl Setup {

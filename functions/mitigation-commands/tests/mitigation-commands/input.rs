@@ -22,9 +22,11 @@ async fn every_kind_of_wrong_input_is_told_by_its_path_before_any_call() {
     let setup = Setup::default();
     for operation in &MITIGATION {
         for Bad { path, value, told } in bad_inputs(operation.members, "key") {
-            let mut event = json!({"command": operation.name, "taskId": "fw-1"});
-            if operation.name == "MitigationList" {
-                event = json!({"command": operation.name});
+            let mut event = json!({"command": operation.name});
+            match operation.name {
+                "MitigationShow" => event["taskId"] = "fw-1".into(),
+                "MitigationPause" => event["reason"] = "a bad rollout".into(),
+                _ => {}
             }
             put(&mut event, &path, value);
             let error = setup.fails(event.clone()).await;

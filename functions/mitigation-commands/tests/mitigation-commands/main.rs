@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
 
+mod budget;
 mod input;
 mod list;
+mod pause;
 mod setup;
 mod show;

@@ -1,5 +1,7 @@
 //! The function, and the ledger as the other functions write it.
 
+use std::sync::Arc;
+
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
@@ -10,6 +12,7 @@ use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 use lambda_runtime::Diagnostic;
@@ -34,7 +37,13 @@ impl Default for Setup {
     fn default() -> Self {
         let cloud = Cloud::default();
         let ledger = Ledger::new(cloud.clients().dynamodb(), "ledger".into());
-        let function = MitigationCommands { ledger: ledger.clone(), clock: cloud.clock() };
+        let function = MitigationCommands {
+            ledger: ledger.clone(),
+            policy: Arc::new(|| {
+                Ok(Policy::parse(b"version: 1\nbudgets: [{ most: 10, within: 1h }, { most: 2, within: 1d, rules: r }]\nrules: [{ name: r, report: {} }]\n").unwrap())
+            }),
+            clock: cloud.clock(),
+        };
         Self { mitigations: Mitigations::new(ledger.clone()), ledger, cloud, function }
     }
 }

@@ -88,7 +88,7 @@ fn what_waits_for_hundreds_of_rules_fits_into_a_continuation() {
     let rules: Vec<String> = (0..RULES)
         .map(|n| format!("  - name: rule-{n}\n    match: {{ check: {CHECK}, resource: '{n:03x}*' }}\n    mitigate: {{ actions: Quarantine }}\n"))
         .collect();
-    let policy = format!("version: 1\nmode: enforce\nrules:\n{}", rules.concat());
+    let policy = format!("version: 1\nbudgets: none\nmode: enforce\nrules:\n{}", rules.concat());
     // 24 findings of each rule: one fewer than a task takes.
     let findings: Vec<Finding> = (0..RULES * 24).map(|number| finding(number, RULES, "CODE")).collect();
     let (sent, largest) = mitigations(&policy, &findings, true);
@@ -105,7 +105,7 @@ fn what_waits_for_hundreds_of_rules_fits_into_a_continuation() {
 #[test]
 fn reason_codes_without_end_do_not_fill_a_continuation() {
     let policy = format!(
-        "version: 1\nmode: enforce\nrules:\n  - name: all\n    match: {{ check: {CHECK} }}\n    mitigate: {{ actions: Quarantine }}\n"
+        "version: 1\nbudgets: none\nmode: enforce\nrules:\n  - name: all\n    match: {{ check: {CHECK} }}\n    mitigate: {{ actions: Quarantine }}\n"
     );
     let findings: Vec<Finding> =
         (0..1000).map(|number| finding(number, 1, &format!("{number}{}", "X".repeat(200)))).collect();

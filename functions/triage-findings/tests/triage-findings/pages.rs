@@ -15,6 +15,7 @@ const REVOKED: &str = "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK";
 
 pub(crate) const POLICY: &str = "\
 version: 1
+budgets: none
 mode: enforce
 rules:
   - name: low-numbers

@@ -23,7 +23,7 @@ const POLICIES: &str = "IOT_POLICY_OVERLY_PERMISSIVE_CHECK";
 /// A policy with a rule that mitigates the findings of a check that satisfy the conditions.
 fn policy(check: &str, conditions: &str) -> String {
     format!(
-        "version: 1\nmode: enforce\nrules:\n  - name: asks\n    match: {{ check: {check}, {conditions} }}\n    mitigate: {{ actions: Quarantine }}\n"
+        "version: 1\nbudgets: none\nmode: enforce\nrules:\n  - name: asks\n    match: {{ check: {check}, {conditions} }}\n    mitigate: {{ actions: Quarantine }}\n"
     )
 }
 
@@ -191,7 +191,7 @@ fn many() -> Answer {
 
 #[tokio::test]
 async fn an_unknown_protection_holds_what_a_rule_would_mitigate() {
-    let protected = "version: 1\nmode: enforce\nprotect: { groups: critical }\nrules:\n  - name: all\n    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }\n    mitigate: { actions: Quarantine }\n";
+    let protected = "version: 1\nbudgets: none\nmode: enforce\nprotect: { groups: critical }\nrules:\n  - name: all\n    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }\n    mitigate: { actions: Quarantine }\n";
     let fixture = fixture(1000, protected);
     let fault =
         json!({"operation": "ListThingGroupsForThing", "kind": "internal-failure", "count": 50, "skip": 20});

@@ -1,9 +1,12 @@
-//! `fleetwarden mitigation`: what the ledger of a stack knows of mitigation tasks, in AWS or on this machine.
+//! `fleetwarden mitigation`: what the ledger of a stack knows of mitigation tasks, and the switch that stops them, in AWS
+//! or on this machine.
 //!
-//! It asks the function `mitigation-commands` page by page, until there is as much as is wanted. [`task`] and [`list`]
-//! are what people read; programs take the same as JSON or text.
+//! It asks the function `mitigation-commands`, for lists page by page, until there is as much as is wanted. [`task`],
+//! [`list`] and [`pause`] are what people read; programs take the same as JSON or text.
 
+mod budget;
 mod list;
+mod pause;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -18,6 +21,8 @@ use crate::output::{Layout, Painted, line, note, waiting};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use fleetwarden_core::model::mitigation::STATES;
+use fleetwarden_core::model::mitigation::budget::Budgets;
+use fleetwarden_core::model::mitigation::pause::Switched;
 use fleetwarden_core::model::mitigation::view::{Listed, Shown};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,7 +38,10 @@ const PAGE: usize = 250;
 #[command(after_help = "\
 Examples:
   fleetwarden mitigation list --state failed
-  fleetwarden mitigation show fw-4e2bcd1ccbc2a5dd15292a82ab80c380")]
+  fleetwarden mitigation show fw-4e2bcd1ccbc2a5dd15292a82ab80c380
+  fleetwarden mitigation budget
+  fleetwarden mitigation pause \"the last rollout looks wrong\"
+  fleetwarden mitigation resume")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -47,6 +55,52 @@ enum Command {
     Show(Show),
     /// List mitigation tasks, the newest first
     List(List),
+    /// Show what is used of each budget, by which tasks, and when there is room again
+    #[command(after_help = "\
+Examples:
+  fleetwarden mitigation budget
+  fleetwarden mitigation budget --query 'budgets[].tasks[].taskId' --output text")]
+    Budget,
+    /// Stop all mitigation: nothing starts until it is resumed
+    Pause(Pausing),
+    /// End a pause: what it holds goes on within 15 minutes
+    Resume(Resuming),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden mitigation pause \"the last rollout looks wrong\"
+  fleetwarden mitigation pause \"audit of the fleet\" --suppressions --dry-run")]
+struct Pausing {
+    /// Why: it stands in the ledger and with every task that the pause holds
+    reason: String,
+    /// Who pauses
+    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
+    by: Option<String>,
+    /// Stop suppressions, too
+    #[arg(long)]
+    suppressions: bool,
+    /// Only show what would wait and what runs
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden mitigation resume
+  fleetwarden mitigation resume --reason \"the rollout is rolled back\"")]
+struct Resuming {
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Who resumes
+    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
+    by: Option<String>,
+    /// Only show what would go on
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +159,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     match arguments.command {
         Command::Show(_) => print::<Shown>(common, event, most, task::text).await,
         Command::List(_) => print::<Listed>(common, event, most, list::text).await,
+        Command::Budget => once::<Budgets>(common, event, budget::text).await,
+        Command::Pause(_) | Command::Resume(_) => once::<Switched>(common, event, pause::text).await,
     }
 }
 
@@ -119,9 +175,22 @@ fn event(command: &Command) -> (Map<String, Value>, usize) {
             });
             (members, list.max_items)
         }
+        Command::Budget => (json!({"command": "MitigationBudget"}), 1),
+        Command::Pause(Pausing { reason, by, suppressions, dry_run }) => {
+            let members = json!({
+                "command": "MitigationPause", "reason": reason, "by": by, "suppressions": suppressions,
+                "dryRun": dry_run,
+            });
+            (members, 1)
+        }
+        Command::Resume(Resuming { reason, by, dry_run }) => {
+            let members =
+                json!({"command": "MitigationResume", "reason": reason, "by": by, "dryRun": dry_run});
+            (members, 1)
+        }
     };
     let Value::Object(mut members) = members else { return (Map::new(), most) };
-    members.retain(|_, value| !value.is_null());
+    members.retain(|_, value| !value.is_null() && *value != json!(""));
     (members, most.max(1))
 }
 
@@ -141,6 +210,36 @@ async fn print<T: Pages>(
         note(format!("these are the first {}: --max-items shows more", answer.count()));
     }
     Ok(Exit::Done)
+}
+
+/// Asks a stack's function once, and prints its answer.
+async fn once<T: DeserializeOwned + Serialize>(
+    common: &Common,
+    event: Map<String, Value>,
+    text: fn(&T, Layout) -> Painted,
+) -> Result<Exit> {
+    let view = common.view()?;
+    let settings = Settings::of(&common.aws).await?;
+    let spinner = waiting(format!("{FUNCTION} in {}", settings.region()));
+    let function = Function::find(settings, &common.stack, FUNCTION).await?;
+    // A pause that is made twice is one pause, and so is its end.
+    let answer = function.invoke(Value::Object(event).to_string().into(), Again::Always).await;
+    spinner.finish_and_clear();
+    let answer = answer.with_context(|| format!("cannot invoke {FUNCTION}"))?;
+    if answer.failed {
+        note(format!("fleetwarden: {}", super::audit::why(FUNCTION, &answer.body)));
+        return Ok(Exit::Failed);
+    }
+    let told: T = read(&answer.body)?;
+    let value = serde_json::to_value(&told)?;
+    let table = |layout| text(&told, layout);
+    view.show(&value, |layout| Ok(table(layout)), |layout| Some(table(layout)))?.into_iter().for_each(line);
+    Ok(Exit::Done)
+}
+
+/// An answer of the function.
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).context("the answer is not one of mitigation-commands")
 }
 
 /// Asks a stack's function. Nothing, if it fails: why is told.
@@ -165,8 +264,7 @@ async fn all<T: Pages>(function: &Function, mut event: Map<String, Value>, most:
             note(format!("fleetwarden: {}", super::audit::why(FUNCTION, &answer.body)));
             return Ok(None);
         }
-        let page: T =
-            serde_json::from_slice(&answer.body).context("the answer is not one of mitigation-commands")?;
+        let page: T = read(&answer.body)?;
         let mut so_far = match all.take() {
             Some(mut all) => {
                 all.add(page);

@@ -58,6 +58,21 @@ pub fn refusals() -> String {
     "mitigation-refusals".to_owned()
 }
 
+/// How many things there are (`sk` `size`).
+pub fn fleet() -> String {
+    "fleet".to_owned()
+}
+
+/// What is spent of a budget of the policy (`sk` `latest`).
+pub fn budget(key: &str) -> String {
+    format!("budget#{key}")
+}
+
+/// The switch that stops all mitigation (`sk` `latest`).
+pub fn pause() -> String {
+    "mitigation-pause".to_owned()
+}
+
 /// A mitigation task (`sk` `task`) and its findings (`sk` `finding#ID`).
 pub fn mitigation(task_id: &str) -> String {
     format!("mitigation#{task_id}")

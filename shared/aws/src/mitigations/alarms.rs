@@ -15,6 +15,7 @@ use super::Claim;
 use super::Claimable;
 use super::Mitigations;
 use super::Settled;
+use super::Spend;
 use super::claims::Part;
 use super::claims::Writing;
 use super::claims::Wrote;
@@ -68,13 +69,14 @@ impl Mitigations {
         &self,
         request: &AlarmMitigationRequest,
         hash: &str,
+        spends: &[Spend],
         now: Millis,
     ) -> Result<WholeClaim, Error> {
         let id = request.task_id();
         let violations = distinct(&request.violations);
         let claimed = Settled::new(request, State::Claimed);
         let task = task(&id, request, &request.violations, &claimed, now);
-        let asked = Asked { id: &id, task, mentions: Vec::new(), hash };
+        let asked = Asked { id: &id, task, mentions: Vec::new(), hash, spends };
         match self.claim_parts(&asked, &violations, &[], now).await? {
             Whole::Claim(claim) => Ok(claim),
             Whole::Overtaken { .. } => Err(Error::Later(format!("{id}: nothing overtakes an alarm"))),
@@ -177,13 +179,17 @@ impl Claimable for AlarmMitigationRequest {
             mentions: Vec::new(),
             state: settled.state,
             over,
-            checks: &[],
+            latest: None,
+            spends: settled.spends,
+            guards: settled.guards,
+            count: None,
             now,
         };
         Ok(match mitigations.write_parts(writing, task).await? {
             Wrote::Yes(left) => Claim::Taken(left),
             Wrote::Nothing | Wrote::Overtaken(_) => Claim::Nothing,
             Wrote::Known(state) => Claim::Known(state),
+            Wrote::Stopped(stop) => Claim::Stopped(stop),
         })
     }
 }

@@ -4,10 +4,17 @@ use std::collections::HashMap;
 
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
+use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Mitigations;
+use super::PAUSE;
+use super::Spend;
+use super::Stop;
+use super::budgets::Change;
+use super::budgets::keys_of;
 use super::item::State;
+use super::item::attribute;
 use super::listed;
 use super::text;
 use crate::Error;
@@ -16,6 +23,11 @@ use crate::ledger::Item;
 use crate::ledger::LATEST_AUDIT;
 use crate::ledger::Unmet;
 use crate::ledger::keys;
+use crate::ledger::pause as pause_between;
+use crate::pause;
+
+/// How often a claim is tried whose budgets others write meanwhile.
+const ROUNDS: u32 = 12;
 
 /// What a task works on, each claimed by itself: a finding or a violation.
 pub(super) trait Part: Clone {
@@ -44,7 +56,14 @@ pub(super) struct Writing<'w, T> {
     pub(super) state: State,
     /// In which states its item may be.
     pub(super) over: &'w [State],
-    pub(super) checks: &'w [Check],
+    /// The latest audit of its check, if it has to be its own.
+    pub(super) latest: Option<Check>,
+    /// The budgets that a claim has to fit into.
+    pub(super) spends: &'w [Spend],
+    /// What the guards say of a task that is not claimed.
+    pub(super) guards: &'w [GuardAnswer],
+    /// How many findings it is for, if it has no parts.
+    pub(super) count: Option<u64>,
     pub(super) now: Millis,
 }
 
@@ -56,8 +75,10 @@ pub(super) enum Wrote<T> {
     Nothing,
     /// Its item is in another state.
     Known(State),
-    /// A check does not hold, by this item.
+    /// Another audit is the latest of the check, by this item.
     Overtaken(Item),
+    /// A guard stops it.
+    Stopped(Stop),
 }
 
 impl Mitigations {
@@ -67,14 +88,38 @@ impl Mitigations {
         writing: Writing<'_, T>,
         task: impl Fn(&[T]) -> Item,
     ) -> Result<Wrote<T>, Error> {
-        let Writing { id, parts, mut left_out, mentions, state, over, checks, now } = writing;
+        let Writing { id, parts, mut left_out, mentions, state, over, latest, spends, guards, count, now } =
+            writing;
+        let is_latest = latest.is_some();
+        // Only what is claimed is about to start.
+        let pause = (state == State::Claimed).then(not_paused);
+        let checks: Vec<Check> = latest.into_iter().chain(pause).collect();
         let in_parts = parts.is_some();
         let mut left = parts.unwrap_or_default();
+        let mut round = 0;
         loop {
             if in_parts && left.is_empty() {
                 return Ok(Wrote::Nothing);
             }
-            let mut puts = vec![(task(&left), unless_beyond(over))];
+            let Change { puts: budgets, answers } = match state {
+                State::Claimed => {
+                    let count = count.unwrap_or(left.len() as u64);
+                    match self.spend(id, spends, count, now).await? {
+                        Ok(change) => change,
+                        Err(over) => return Ok(Wrote::Stopped(Stop::OverBudget(over))),
+                    }
+                }
+                // What was claimed and is known not to have started gives back what it has spent.
+                _ if over.contains(&State::Claimed) => self.returns(id).await?,
+                _ => Change { puts: Vec::new(), answers: Vec::new() },
+            };
+            let item = task(&left);
+            let item = match state {
+                State::Claimed => with_guards(item, spends, &answers),
+                _ if guards.is_empty() => item,
+                _ => item.json(attribute::GUARDS, &guards),
+            };
+            let mut puts = vec![(item, unless_beyond(over))];
             let own = left.iter().map(|part| (part, state));
             let others = left_out.iter().map(|part| (part, State::Superseded));
             puts.extend(
@@ -82,10 +127,15 @@ impl Mitigations {
                     .map(|(part, state)| (part.claim(id, state, now), part.unless_held(id, state))),
             );
             puts.extend(mentions.iter().cloned());
-            let Some(mut held) = self.put_all_or_none(puts, checks).await? else {
+            let count_budgets = budgets.len();
+            puts.extend(budgets);
+            let Some(mut held) = self.put_all_or_none(puts, &checks).await? else {
                 return Ok(Wrote::Yes(left));
             };
-            let overtaken = if checks.is_empty() { None } else { held.pop().flatten() };
+            let mut unmet_checks = held.split_off(held.len().saturating_sub(checks.len())).into_iter();
+            let overtaken = if is_latest { unmet_checks.next().flatten() } else { None };
+            let paused = unmet_checks.next().flatten();
+            let spent = held.split_off(held.len().saturating_sub(count_budgets));
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
                 let unknown = || Error::Later(format!("{id}: its item has no known state"));
@@ -94,8 +144,20 @@ impl Mitigations {
             if let Some(later) = overtaken {
                 return Ok(Wrote::Overtaken(later));
             }
+            if let Some(pause) = paused.as_ref().and_then(pause::of) {
+                return Ok(Wrote::Stopped(Stop::Paused(pause)));
+            }
             left.retain(|_| held.next().flatten().is_none());
             left_out.retain(|_| held.next().flatten().is_none());
+            if spent.iter().any(Option::is_some) {
+                // Others spend at this moment.
+                round += 1;
+                if round == ROUNDS {
+                    let what = format!("{id}: its budgets are still written by others after {ROUNDS} tries");
+                    return Err(Error::Later(what));
+                }
+                pause_between(round).await;
+            }
         }
     }
 
@@ -110,17 +172,26 @@ impl Mitigations {
         for (item, condition) in puts {
             transaction.put_if(item, condition);
         }
-        for Check { pk, condition } in checks {
-            transaction.check(pk, LATEST_AUDIT, condition.clone());
+        for Check { pk, sk, condition } in checks {
+            transaction.check(pk, sk, condition.clone());
         }
         transaction.commit().await
     }
 }
 
-/// What has to hold of the latest audit of a check, for others to be written.
+/// The item of a task that is claimed, with what its guards say and the budgets that it counts in.
+pub(super) fn with_guards(task: Item, spends: &[Spend], answers: &[GuardAnswer]) -> Item {
+    let pause = GuardAnswer { guard: PAUSE.to_owned(), passed: true, reason: None };
+    let guards: Vec<&GuardAnswer> = std::iter::once(&pause).chain(answers).collect();
+    let task = task.json(attribute::GUARDS, &guards);
+    if spends.is_empty() { task } else { task.json(attribute::BUDGETS, &keys_of(spends)) }
+}
+
+/// What has to hold of an item, for others to be written.
 #[derive(Clone)]
 pub(super) struct Check {
     pub(super) pk: String,
+    pub(super) sk: &'static str,
     pub(super) condition: Condition,
 }
 
@@ -129,7 +200,12 @@ pub(super) struct Check {
 pub(super) fn latest(audit: &Audit, check: &CheckName) -> Check {
     let values = HashMap::from([(":audit".to_owned(), text(&audit.task_id))]);
     let condition = Condition { expression: "task_id = :audit".to_owned(), values };
-    Check { pk: keys::history(check), condition }
+    Check { pk: keys::history(check), sk: LATEST_AUDIT, condition }
+}
+
+/// Mitigation is not paused.
+pub(super) fn not_paused() -> Check {
+    Check { pk: keys::pause(), sk: pause::LATEST, condition: pause::unless_paused() }
 }
 
 /// For a task's item: it is new, or in one of these states.

@@ -11,8 +11,13 @@ use fleetwarden_core::timestamp::Millis;
 use super::Latest;
 use super::Mitigations;
 use super::Settled;
+use super::Spend;
+use super::Stop;
+use super::budgets::Change;
 use super::claims::Check;
 use super::claims::Part;
+use super::claims::not_paused;
+use super::claims::with_guards;
 use super::findings::distinct;
 use super::item;
 use super::item::State;
@@ -23,10 +28,13 @@ use super::text;
 use crate::Error;
 use crate::ledger::Condition;
 use crate::ledger::Item;
+use crate::ledger::LATEST_AUDIT;
 use crate::ledger::keys;
+use crate::ledger::pause as pause_between;
+use crate::pause;
 
-/// How often a claim is tried while other tasks end or take findings meanwhile.
-const ROUNDS: usize = 4;
+/// How often a claim is tried while other tasks end, or take findings or budgets meanwhile.
+const ROUNDS: u32 = 8;
 
 /// What came of a command's claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +56,8 @@ pub enum WholeClaim {
         /// The later audit.
         latest: Latest,
     },
+    /// A guard stops it.
+    Stopped(Stop),
 }
 
 /// What is written of a command's task beside its claims.
@@ -58,6 +68,8 @@ pub(super) struct Asked<'a> {
     pub(super) mentions: Vec<(Item, Condition)>,
     /// Of all that the command says.
     pub(super) hash: &'a str,
+    /// The budgets that it has to fit into.
+    pub(super) spends: &'a [Spend],
 }
 
 /// What came of a claim of parts.
@@ -86,13 +98,14 @@ impl Mitigations {
         &self,
         requests: &[MitigationRequest],
         hash: &str,
+        spends: &[Spend],
         now: Millis,
     ) -> Result<WholeClaim, Error> {
         let id = task_id(requests)?;
         let findings: Vec<_> = requests.iter().flat_map(|request| distinct(&request.target)).collect();
         let checks: Vec<Check> = requests.iter().map(not_overtaken).collect();
         let task = item::task(&id, requests, &settled(State::Claimed), now);
-        let asked = Asked { id: &id, task, mentions: mentions(requests, now), hash };
+        let asked = Asked { id: &id, task, mentions: mentions(requests, now), hash, spends };
         Ok(match self.claim_parts(&asked, &findings, &checks, now).await? {
             Whole::Claim(claim) => claim,
             Whole::Overtaken { check, by } => {
@@ -111,21 +124,37 @@ impl Mitigations {
         checks: &[Check],
         now: Millis,
     ) -> Result<Whole, Error> {
-        let Asked { id, task, mentions, hash } = asked;
+        let Asked { id, task, mentions, hash, spends } = asked;
+        let checks: Vec<Check> = checks.iter().cloned().chain([not_paused()]).collect();
         let mut ended = BTreeSet::new();
         let mut again = false;
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
+            let Change { puts: spent, answers } =
+                match self.spend(id, spends, parts.len() as u64, now).await? {
+                    Ok(change) => change,
+                    // What has started has spent, whatever is left by now.
+                    Err(over) => {
+                        let stopped = WholeClaim::Stopped(Stop::OverBudget(over));
+                        return Ok(Whole::Claim(self.begun(id, hash).await?.unwrap_or(stopped)));
+                    }
+                };
+            let task = with_guards(task.clone(), spends, &answers);
             let free = if again { unless_another(hash) } else { unless_begun() };
-            let mut puts = vec![(task.clone().text(attribute::COMMAND_HASH, *hash), free)];
+            let mut puts = vec![(task.text(attribute::COMMAND_HASH, *hash), free)];
             puts.extend(parts.iter().map(|part| {
                 let claim = part.claim(id, State::Claimed, now);
                 (claim, part.unless_held(id, State::Claimed).or_of(&ended))
             }));
             puts.extend(mentions.iter().cloned());
-            let Some(held) = self.put_all_or_none(puts, checks).await? else {
+            let count_spent = spent.len();
+            puts.extend(spent);
+            let Some(mut held) = self.put_all_or_none(puts, &checks).await? else {
                 let claim = if again { WholeClaim::TakenAgain } else { WholeClaim::Taken };
                 return Ok(Whole::Claim(claim));
             };
+            let paused = held.pop().flatten();
+            let written = held.split_off(held.len().saturating_sub(checks.len() - 1));
+            let spent = held.split_off(held.len().saturating_sub(count_spent));
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
                 match known.get_text(attribute::COMMAND_HASH) == Some(*hash) {
@@ -140,9 +169,17 @@ impl Mitigations {
                 .zip(held.by_ref())
                 .filter_map(|(part, held)| holder(part.id(), &held?))
                 .collect();
-            let held = held.skip(mentions.len());
-            if let Some((check, by)) = held.enumerate().find_map(|(check, by)| Some((check, by?))) {
+            if let Some((check, by)) =
+                written.into_iter().enumerate().find_map(|(check, by)| Some((check, by?)))
+            {
                 return Ok(Whole::Overtaken { check, by });
+            }
+            if let Some(pause) = paused.as_ref().and_then(pause::of) {
+                return Ok(Whole::Claim(WholeClaim::Stopped(Stop::Paused(pause))));
+            }
+            if spent.iter().any(Option::is_some) {
+                pause_between(round).await;
+                continue;
             }
             let running = self.running(&holders).await?;
             if !running.is_empty() {
@@ -151,6 +188,19 @@ impl Mitigations {
             ended.extend(holders.into_iter().map(|holder| holder.task_id));
         }
         Err(Error::Later(format!("{id}: other tasks take and leave what it is for; nothing is claimed")))
+    }
+
+    /// What a claim would say of a task that has begun: that it is the same command's, or another's.
+    async fn begun(&self, id: &str, hash: &str) -> Result<Option<WholeClaim>, Error> {
+        let task = self.ledger.get(&keys::mitigation(id), "task").await?;
+        let begun = |task: &Item| !State::of(task).is_some_and(|state| State::WAITING.contains(&state));
+        let Some(task) = task.filter(begun) else { return Ok(None) };
+        let is_same = task.get_text(attribute::COMMAND_HASH) == Some(hash);
+        Ok(match (is_same, State::of(&task)) {
+            (true, Some(State::Claimed)) => None,
+            (true, _) => Some(WholeClaim::Repeated),
+            (false, _) => Some(WholeClaim::Other),
+        })
     }
 
     /// The other tasks that have findings of a command's task, as they are now.
@@ -227,6 +277,7 @@ impl Mitigations {
                 .chain(violations)
                 .map(|claim| (claim, condition(attribute::TASK_ID, ":task_id", task_id))),
         );
+        puts.extend(self.returns(task_id).await?.puts);
         match self.put_all_or_none(puts, &[]).await? {
             None => Ok(Some(State::Refused)),
             Some(_) => Err(Error::Later(format!("{task_id}: its claims change at this moment"))),
@@ -285,7 +336,8 @@ fn not_overtaken(request: &MitigationRequest) -> Check {
     ]);
     let expression =
         "attribute_not_exists(task_id) OR task_id = :audit OR started_at <= :started_at".to_owned();
-    Check { pk: keys::history(&request.check), condition: Condition { expression, values } }
+    let condition = Condition { expression, values };
+    Check { pk: keys::history(&request.check), sk: LATEST_AUDIT, condition }
 }
 
 fn mentions(requests: &[MitigationRequest], now: Millis) -> Vec<(Item, Condition)> {
@@ -303,5 +355,5 @@ fn task_id(requests: &[MitigationRequest]) -> Result<String, Error> {
 }
 
 const fn settled(state: State) -> Settled<'static, MitigationRequest> {
-    Settled { target: None, state, reason: None, until: None, left_out: &[] }
+    Settled { target: None, state, reason: None, until: None, left_out: &[], spends: &[], guards: &[] }
 }

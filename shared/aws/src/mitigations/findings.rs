@@ -12,7 +12,6 @@ use super::Claimable;
 use super::Latest;
 use super::Mitigations;
 use super::Settled;
-use super::claims::Check;
 use super::claims::Part;
 use super::claims::Writing;
 use super::claims::Wrote;
@@ -57,7 +56,7 @@ impl Claimable for MitigationRequest {
         let id = self.task_id();
         // What may start, now or later, is for the latest audit only.
         let may_start = matches!(settled.state, State::Claimed | State::Held | State::Observed);
-        let checks: Vec<Check> = may_start.then(|| latest(&self.audit, &self.check)).into_iter().collect();
+        let latest = may_start.then(|| latest(&self.audit, &self.check));
         let parts = match settled.target {
             Some(target @ Target::Findings(_)) => Some(distinct(target)),
             _ => None,
@@ -74,12 +73,16 @@ impl Claimable for MitigationRequest {
         // What may be malformed is of no audit.
         let mentions = settled.target.map(|_| of_audit::mention(self, now)).into_iter().collect();
         let state = settled.state;
-        let writing = Writing { id: &id, parts, left_out, mentions, state, over, checks: &checks, now };
+        let (spends, guards) = (settled.spends, settled.guards);
+        let count = settled.target.filter(|_| parts.is_none()).map(Target::count);
+        let writing =
+            Writing { id: &id, parts, left_out, mentions, state, over, latest, spends, guards, count, now };
         Ok(match mitigations.write_parts(writing, task).await? {
             Wrote::Yes(left) => target(&left).map_or(Claim::Nothing, Claim::Taken),
             Wrote::Nothing => Claim::Nothing,
             Wrote::Known(state) => Claim::Known(state),
             Wrote::Overtaken(later) => Claim::Overtaken(Latest::of(&later)),
+            Wrote::Stopped(stop) => Claim::Stopped(stop),
         })
     }
 }

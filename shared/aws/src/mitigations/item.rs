@@ -12,6 +12,8 @@
 //! | `mitigation#TASK` | `round#start`, `round#follow#CHECK`, … | which message of a waiting step goes on |
 //! | `finding#ID` | `mitigation` | whose the finding is: its claim, so that no two tasks take the same one |
 //! | `violation#ID` | `mitigation` | the same for a violation, and of which of its raises |
+//! | `budget#KEY` | `latest` | what is spent of a budget ([`budgets`](super::budgets)) |
+//! | `mitigation-pause` | `latest` | the switch that stops all mitigation ([`pause`](crate::pause)) |
 //!
 //! Operators read them, and so does whoever undoes a mitigation. Times are RFC 3339, structures are JSON.
 
@@ -97,6 +99,10 @@ pub mod attribute {
     pub const RELEASE_AFTER: &str = "release_after_seconds";
     /// What came of the release: `released`, or `kept`.
     pub const RELEASE: &str = "release";
+    /// What the guards said when the task was claimed or held.
+    pub const GUARDS: &str = "guards";
+    /// The keys of the budgets that the task counts in.
+    pub const BUDGETS: &str = "budgets";
     /// The number of the message by which a step waits.
     pub const ROUND: &str = "round_number";
     /// Which of the messages with this number goes on.

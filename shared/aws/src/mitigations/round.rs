@@ -52,7 +52,7 @@ impl Chain {
     /// not started yet goes on only for the latest audit of its check.
     pub fn of(request: &MitigationRequest, step: Step) -> Self {
         let sk = match step {
-            Step::Start | Step::Held { .. } => "round#start".to_owned(),
+            Step::Start | Step::Held(_) => "round#start".to_owned(),
             Step::Follow => format!("round#follow#{}", request.check),
         };
         let starts = step != Step::Follow && matches!(request.origin, Origin::Rule(_));
@@ -63,7 +63,7 @@ impl Chain {
     /// Of a step of a mitigation of alarms.
     pub fn of_alarms(request: &AlarmMitigationRequest, step: AlarmStep) -> Self {
         let sk = match step {
-            AlarmStep::Start | AlarmStep::Held { .. } => "round#start",
+            AlarmStep::Start | AlarmStep::Held(_) => "round#start",
             AlarmStep::Follow => "round#follow",
             AlarmStep::Release => "round#release",
         };

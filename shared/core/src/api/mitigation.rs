@@ -1,18 +1,25 @@
 //! The inputs of our own commands on mitigations.
 
 use super::inputs::AUDIT_ID;
+use super::inputs::FLAG;
 use super::inputs::MAX_RESULTS;
 use super::inputs::NAME;
 use super::inputs::NEXT_TOKEN;
 use super::inputs::TIME;
+use super::shape::GRAPHIC;
 use super::shape::Member;
 use super::shape::Shape;
 use super::shape::may;
 use super::shape::must;
+use super::shape::pattern;
 use crate::model::mitigation::STATES;
 
 static STATE: Shape = Shape::Choice(&STATES);
+/// What people say of a change: it stands in the ledger, in the log and on terminals.
+static REASON: Shape = pattern(1, 500, &GRAPHIC);
+static BY: Shape = pattern(1, 200, &GRAPHIC);
 
+pub(super) static NOTHING: [Member; 0] = [];
 pub(super) static SHOW: [Member; 3] = [must("taskId", &NAME), MAX_RESULTS, NEXT_TOKEN];
 pub(super) static LIST: [Member; 6] = [
     may("auditTaskId", &AUDIT_ID),
@@ -22,3 +29,5 @@ pub(super) static LIST: [Member; 6] = [
     MAX_RESULTS,
     NEXT_TOKEN,
 ];
+pub(super) static PAUSE: [Member; 3] = [must("reason", &REASON), may("by", &BY), may("suppressions", &FLAG)];
+pub(super) static RESUME: [Member; 2] = [may("reason", &REASON), may("by", &BY)];

@@ -5,6 +5,7 @@ mod mitigation;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::mitigation::Held;
 use super::mitigation::Origin;
 use super::mitigation::Round;
 use crate::ids::AccountId;
@@ -123,13 +124,8 @@ pub struct ViolationRef {
 pub enum AlarmStep {
     /// Start the task.
     Start,
-    /// Start the task: it came outside of the policy's windows and has been held.
-    Held {
-        /// Since when.
-        since: Millis,
-        /// Until when, as the ledger has it.
-        until: Millis,
-    },
+    /// Start the task: a guard has held it.
+    Held(Held),
     /// See whether the task has ended.
     Follow,
     /// See whether things can be released that the task has put into groups.

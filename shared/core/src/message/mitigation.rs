@@ -119,15 +119,27 @@ pub enum Target {
 pub enum Step {
     /// Start the task.
     Start,
-    /// Start the task: it came outside of the policy's windows and has been held.
-    Held {
-        /// Since when.
-        since: Millis,
-        /// Until when, as the ledger has it.
-        until: Millis,
-    },
+    /// Start the task: a guard has held it.
+    Held(Held),
     /// See whether the task has ended.
     Follow,
+}
+
+/// What the ledger says of a mitigation that a guard holds: carried along, so that it is written once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Held {
+    /// Since when it is held.
+    pub since: Millis,
+    /// Until when, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub until: Option<Millis>,
+    /// If mitigation is paused: since when.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub paused: Option<Millis>,
+    /// Whether it goes over a budget.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub over_budget: bool,
 }
 
 impl MitigationRequest {

@@ -2,6 +2,8 @@
 //! there before them ([`before`]), and a task as the ledger has it ([`view`]).
 
 pub mod before;
+pub mod budget;
+pub mod pause;
 pub mod undo;
 pub mod view;
 

@@ -2,6 +2,7 @@
 //! the JSON Schema and the reference are made from their documentation.
 
 mod alarm;
+pub(super) mod budget;
 #[cfg(feature = "schema")]
 pub(super) mod schema;
 
@@ -12,6 +13,7 @@ pub(super) use alarm::Alarms;
 pub(super) use alarm::Minutes;
 pub(super) use alarm::Verify;
 pub(super) use alarm::VerifyState;
+pub(super) use budget::Budgets;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,6 +48,9 @@ pub(super) struct File {
     pub(super) protect: Protect,
     /// When mitigation may happen. Left out: at any time.
     pub(super) windows: Option<Spanned<Windows>>,
+    /// How much may be mitigated in a time: a list of budgets, all of which count, or `none`. Left out: one budget of 10
+    /// findings and violations an hour, or of 1 % of the fleet if that is more.
+    pub(super) budgets: Option<Spanned<Budgets>>,
     /// How alarms are handled before a rule decides.
     #[serde(default)]
     pub(super) alarms: Alarms,

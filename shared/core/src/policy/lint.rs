@@ -6,6 +6,7 @@
 
 mod actions;
 mod alarm;
+mod budget;
 mod cover;
 mod cover_alarm;
 mod deployment;
@@ -79,6 +80,7 @@ impl Policy {
     pub fn lint(&self, known: &Known<'_>) -> Vec<Diagnostic> {
         let mut found = self.doubts.to_vec();
         self.lint_windows(known.at, &mut found);
+        self.lint_budgets(&mut found);
         if let Some(inventory) = known.inventory {
             self.lint_inventory(inventory, &mut found);
         }

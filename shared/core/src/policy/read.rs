@@ -1,6 +1,7 @@
 //! From a policy file to a policy. Everything that is wrong is found in one go.
 
 mod alarm;
+mod budget;
 mod conditions;
 mod refuse;
 mod standing;
@@ -133,9 +134,10 @@ pub(super) fn partial(text: &str) -> Result<Partial, PolicyErrors> {
         standing.extend(reader.entry(node, |_, _| Vec::new(), one));
     }
     let before = reader.errors.len();
-    let (mode, protect, windows, alarms) = file.map_or_else(Default::default, |file| {
+    let (mode, protect, windows, alarms, budgets) = file.map_or_else(Default::default, |file| {
         let windows = file.windows.map(|windows| reader.windows(windows));
-        (file.mode, reader.protections(file.protect), windows, reader.alarms(&file.alarms))
+        let alarms = reader.alarms(&file.alarms);
+        (file.mode, reader.protections(file.protect), windows, alarms, reader.budgets(file.budgets))
     });
     reader.without_pruned(before, &pruned);
     reader.errors.sort();
@@ -145,6 +147,7 @@ pub(super) fn partial(text: &str) -> Result<Partial, PolicyErrors> {
     let policy = Policy {
         doubts: reader.doubts.into(),
         alarms,
+        budgets,
         ..Policy::new(mode, hash, rules, standing, protect, windows)
     };
     Ok(Partial { policy, errors: reader.errors, left_out })

@@ -12,6 +12,7 @@ use crate::timestamp::Millis;
 mod alarm_files;
 mod alarm_lint;
 mod alarms;
+mod budgets;
 mod files;
 mod impossible;
 mod lapses;
@@ -359,7 +360,8 @@ rules:
 #[test]
 fn only_an_unconditional_mitigation_that_comes_first_takes_a_whole_check() {
     let whole = |text: &str, check: &str| {
-        policy(text).takes_whole_check(&CheckName::new(check)).map(|(rule, _)| rule.to_owned())
+        let text = text.replace("version: 1", "version: 1\nbudgets: none");
+        policy(&text).takes_whole_check(&CheckName::new(check)).map(|(rule, _)| rule.to_owned())
     };
     assert_eq!(whole(POLICY, "REVOKED_DEVICE_CERT_CHECK").as_deref(), Some("revoked"));
     assert_eq!(whole(POLICY, "DEVICE_CERTIFICATE_EXPIRING_CHECK"), None);

@@ -70,6 +70,15 @@ fn facts(task: &Task, layout: Layout) -> Painted {
     if let Some(seconds) = task.release_after_seconds {
         fact("release", format!("{} after the alarm has ended", length(seconds)));
     }
+    for guard in &task.guards {
+        let answer = match (&guard.reason, guard.passed) {
+            (Some(reason), true) => format!("passed: {}", visible(reason)),
+            (None, true) => "passed".to_owned(),
+            // Why it is held stands above.
+            (_, false) => "held".to_owned(),
+        };
+        fact("guard", format!("{}: {answer}", visible(&guard.guard)));
+    }
     let times = [
         ("decided", &task.decided_at),
         ("held until", &task.held_until),

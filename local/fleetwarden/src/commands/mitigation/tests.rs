@@ -38,6 +38,57 @@ fn what_is_given_becomes_members_and_nothing_else_does() {
     assert!(Line::try_parse_from(["mitigation", "list", "--state", "broken"]).is_err());
 }
 
+#[test]
+fn a_pause_has_its_reason_and_who_pauses() {
+    let (event, _) = event_of(&["pause", "bad rollout", "--by", "mia", "--suppressions"]);
+    let expected = json!({"command": "MitigationPause", "reason": "bad rollout", "by": "mia", "suppressions": true,
+        "dryRun": false});
+    assert_eq!(event, expected);
+    let (event, _) = event_of(&["resume", "--by", "", "--dry-run"]);
+    assert_eq!(event, json!({"command": "MitigationResume", "dryRun": true}));
+    assert!(Line::try_parse_from(["mitigation", "pause"]).is_err(), "a pause without a reason");
+}
+
+#[test]
+fn a_pause_is_told_with_what_waits_and_how_to_cancel_what_runs() {
+    let text = |value: &Value, columns| {
+        pause::text(&serde_json::from_value(value.clone()).unwrap(), Layout::Columns(columns)).plain()
+    };
+    let by = "mia\u{1b}[2J";
+    let pause =
+        json!({"reason": "bad rollout", "by": by, "since": "2026-11-23T00:00:00Z", "suppressions": true});
+    let waits = json!({"taskId": "fw-4e2bcd1ccbc2a5dd15292a82ab80c380", "state": "held", "rule": "quarantine-shared",
+        "about": "DEVICE_CERTIFICATE_SHARED_CHECK", "count": 25, "decidedAt": "2026-11-23T00:00:01Z"});
+    let runs = json!({"taskId": "by-hand", "state": "started", "about": "Lamps, Failures", "count": 1,
+        "cancel": "fleetwarden detect cancel-detect-mitigation-actions-task --task-id by-hand"});
+    let all = [
+        json!({"paused": true, "pause": pause, "waiting": [waits], "running": [runs], "more": true}),
+        json!({"paused": false, "pause": pause, "waiting": [waits]}),
+        json!({"paused": true, "dryRun": true, "pause": pause}),
+        json!({"paused": false}),
+    ];
+    let all = all.each_ref().map(|switched| text(switched, 80)).join("\n\n----\n\n");
+    assert!(!all.replace('\n', "").contains(is_unseen));
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn budgets_are_told_with_their_tasks() {
+    let text =
+        |value: Value| budget::text(&serde_json::from_value(value).unwrap(), Layout::Columns(80)).plain();
+    let task = json!({"taskId": "fw-4e2bcd1ccbc2a5dd15292a82ab80c380", "count": 7, "since": "2026-11-23T00:00:00Z",
+        "until": "2026-11-23T01:00:00Z"});
+    let used = json!({"budget": "10 or 1% of the fleet in 1h", "limit": 25, "used": 7,
+        "roomFrom": "2026-11-23T01:00:00Z", "tasks": [task]});
+    let all = [
+        json!({"fleet": 2500, "budgets": [used, {"budget": "2 in 1d, of Deactivate", "limit": 2, "used": 0}],
+            "pause": {"reason": "bad rollout", "since": "2026-11-23T00:00:00Z"}}),
+        json!({"budgets": []}),
+    ];
+    assert_eq!(event_of(&["budget"]).0, json!({"command": "MitigationBudget"}));
+    insta::assert_snapshot!(all.map(text).join("\n\n----\n\n"));
+}
+
 const CERTIFICATE: &str = "9449c7f3a93cf0c55a675ddf1c83732d87d56255e70b150d9e6f3cf863bb7fc1";
 
 fn shown() -> Value {
@@ -50,6 +101,8 @@ fn shown() -> Value {
             "checks": {"DEVICE_CERTIFICATE_SHARED_CHECK": {
                 "actions": ["FleetwardenQuarantineThings"], "wholeCheck": false, "count": 4, "outcomes": outcomes,
             }},
+            "guards": [{"guard": "pause", "passed": true},
+                {"guard": "budget of 10 or 1% of the fleet in 1h", "passed": true, "reason": "4 of 10 are used with this task"}],
             "outcomes": outcomes, "decidedAt": "2026-11-23T00:00:00Z", "startedAt": "2026-11-23T00:00:01Z",
             "endedAt": "2026-11-23T00:01:01Z",
         },

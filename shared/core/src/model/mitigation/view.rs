@@ -51,6 +51,9 @@ pub struct Task {
     /// What became of the findings, once the task has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcomes: Option<Outcomes>,
+    /// What the guards said when it was claimed or held last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<GuardAnswer>,
     /// When it was claimed, held, superseded, refused or given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<String>,
@@ -63,6 +66,19 @@ pub struct Task {
     /// When it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<String>,
+}
+
+/// What a guard said of a task.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct GuardAnswer {
+    /// The guard: `pause`, or a budget in words.
+    pub guard: String,
+    /// Whether it lets the task start.
+    pub passed: bool,
+    /// Why, where that needs a word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What a task does about the findings of one check.

@@ -1,0 +1,184 @@
+//! Budgets: how much may be mitigated in a time. What has been spent is in the ledger; here is what may be, and on what.
+
+use super::Policy;
+use super::diagnostic::Place;
+use crate::digest::Digest;
+use crate::model::mitigation::MAX_FINDINGS;
+
+/// How many budgets a policy has at most: each that concerns a task is an item of the transaction that claims it.
+pub(super) const MAX_BUDGETS: usize = 10;
+/// The budget of a policy that says nothing of budgets.
+const DEFAULT_MOST: u64 = 10;
+const DEFAULT_SHARE: u32 = 100;
+const DEFAULT_WITHIN_SECONDS: i64 = 3_600;
+
+/// At most so many findings and violations are mitigated in a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// How many.
+    pub most: u64,
+    /// Or so many hundredths of a percent of the fleet, if that is more.
+    pub or_share: Option<u32>,
+    /// In how many seconds, up to now.
+    pub within_seconds: i64,
+    /// Of tasks with any of these mitigation actions. Empty: of all.
+    pub actions: Vec<String>,
+    /// Of tasks of any of these rules. Empty: of all rules and commands.
+    pub rules: Vec<String>,
+    /// Where it stands in the file. The default stands nowhere.
+    pub place: Place,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            most: DEFAULT_MOST,
+            or_share: Some(DEFAULT_SHARE),
+            within_seconds: DEFAULT_WITHIN_SECONDS,
+            actions: Vec::new(),
+            rules: Vec::new(),
+            place: Place::default(),
+        }
+    }
+}
+
+impl Budget {
+    /// Whether a task counts: of a rule, or of a command, with these actions.
+    #[must_use]
+    pub fn concerns(&self, rule: Option<&str>, actions: &[String]) -> bool {
+        let of_rule =
+            self.rules.is_empty() || rule.is_some_and(|rule| self.rules.iter().any(|of| of == rule));
+        of_rule && (self.actions.is_empty() || actions.iter().any(|action| self.actions.contains(action)))
+    }
+
+    /// How many it lets through, in a fleet of so many things. None: the size of the fleet is unknown, and its share counts
+    /// as nothing.
+    #[must_use]
+    pub fn limit(&self, fleet: Option<u64>) -> u64 {
+        let share = self.or_share.zip(fleet).map_or(0, |(share, fleet)| {
+            u64::try_from(u128::from(fleet) * u128::from(share) / 10_000).unwrap_or(u64::MAX)
+        });
+        self.most.max(share)
+    }
+
+    /// By what the ledger knows it: what it counts and in which time, so that what is spent stays spent when a policy
+    /// changes only how much it lets through. 32 hexadecimal digits.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let sorted = |names: &[String]| {
+            let mut names = names.to_vec();
+            names.sort_unstable();
+            names.dedup();
+            names.join(",")
+        };
+        let digest = Digest::new("budget").part(&sorted(&self.actions)).part(&sorted(&self.rules));
+        digest.part(&self.within_seconds.to_string()).hex()
+    }
+
+    /// It in words, as `10 or 1% of the fleet in 1h, of Quarantine, by rule lab`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        let share =
+            self.or_share.map(|share| format!(" or {} of the fleet", percent(share))).unwrap_or_default();
+        let of = |what: &str, names: &[String]| match names {
+            [] => String::new(),
+            names => format!(", {what} {}", names.join(" or ")),
+        };
+        let (actions, rules) = (of("of", &self.actions), of("by rule", &self.rules));
+        format!("{}{share} in {}{actions}{rules}", self.most, length(self.within_seconds))
+    }
+}
+
+impl Policy {
+    /// The budgets. Empty: the policy lifts them.
+    pub fn budgets(&self) -> &[Budget] {
+        &self.budgets
+    }
+
+    /// The budgets that a task of a rule, or of a command, has to fit into.
+    pub fn budgets_of<'p>(
+        &'p self,
+        rule: Option<&'p str>,
+        actions: &'p [String],
+    ) -> impl Iterator<Item = &'p Budget> {
+        self.budgets.iter().filter(move |budget| budget.concerns(rule, actions))
+    }
+
+    /// How many findings a task of a rule may have, so that each of its budgets can hold it whatever the fleet.
+    pub fn most_of_a_task(&self, rule: &str, actions: &[String]) -> usize {
+        let budgets = self.budgets_of(Some(rule), actions);
+        let most = budgets.map(|budget| usize::try_from(budget.most).unwrap_or(usize::MAX)).min();
+        most.unwrap_or(usize::MAX).clamp(1, MAX_FINDINGS)
+    }
+}
+
+/// Hundredths of a percent, as `1%` or `0.25%`.
+fn percent(share: u32) -> String {
+    match (share / 100, share % 100) {
+        (whole, 0) => format!("{whole}%"),
+        (whole, part) if part % 10 == 0 => format!("{whole}.{}%", part / 10),
+        (whole, part) => format!("{whole}.{part:02}%"),
+    }
+}
+
+/// A length of time as the policy writes it.
+fn length(seconds: i64) -> String {
+    let units = [(7 * 86_400, 'w'), (86_400, 'd'), (3_600, 'h')];
+    let unit = units.into_iter().find(|(unit, _)| seconds % unit == 0);
+    unit.map_or_else(|| format!("{seconds}s"), |(unit, letter)| format!("{}{letter}", seconds / unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(actions: &[&str], rules: &[&str]) -> Budget {
+        let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Budget { actions: texts(actions), rules: texts(rules), ..Budget::default() }
+    }
+
+    #[test]
+    fn a_share_counts_if_it_is_more_and_the_fleet_is_known() {
+        let budget = budget(&[], &[]);
+        let of = |fleet| budget.limit(fleet);
+        assert_eq!(
+            [None, Some(0), Some(1099), Some(1100), Some(u64::MAX)].map(of).map(|n| n.min(1000)),
+            [10, 10, 10, 11, 1000]
+        );
+        assert_eq!(Budget { or_share: None, ..budget.clone() }.limit(Some(1_000_000)), 10);
+        assert_eq!(Budget { or_share: Some(25), ..budget }.limit(Some(10_000)), 25);
+    }
+
+    #[test]
+    fn it_concerns_what_it_names() {
+        let actions = ["A".to_owned(), "B".to_owned()];
+        let of = |budget: Budget, rule| budget.concerns(rule, &actions);
+        assert!(
+            of(budget(&[], &[]), None) && of(budget(&["B"], &[]), None) && of(budget(&[], &["r"]), Some("r"))
+        );
+        assert!(
+            !of(budget(&["C"], &[]), Some("r"))
+                && !of(budget(&[], &["r"]), None)
+                && !of(budget(&["B"], &["r"]), Some("s"))
+        );
+    }
+
+    #[test]
+    fn its_key_is_of_what_it_counts_and_not_of_how_much() {
+        let one = budget(&["A", "B"], &["r"]);
+        assert_eq!(one.key(), Budget { most: 99, or_share: None, ..budget(&["B", "A", "A"], &["r"]) }.key());
+        for other in
+            [budget(&["A"], &["r"]), budget(&["A", "B"], &[]), Budget { within_seconds: 60, ..one.clone() }]
+        {
+            assert_ne!(one.key(), other.key());
+        }
+    }
+
+    #[test]
+    fn its_words_are_those_of_the_policy() {
+        assert_eq!(budget(&[], &[]).label(), "10 or 1% of the fleet in 1h");
+        let one = Budget { or_share: Some(125), within_seconds: 86_400, ..budget(&["A", "B"], &["r"]) };
+        assert_eq!(one.label(), "10 or 1.25% of the fleet in 1d, of A or B, by rule r");
+        assert_eq!([5, 50, 100, 10_000].map(percent), ["0.05%", "0.5%", "1%", "100%"]);
+    }
+}
