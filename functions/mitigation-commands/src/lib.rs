@@ -1,13 +1,13 @@
-//! `mitigation-commands`: what the ledger has of mitigation tasks, for people and workflows.
+//! `mitigation-commands`: what the ledger has of mitigation tasks, for people and workflows, and their undo.
 //!
-//! An event has a command and its members. The answer is given back, or the error's name says why there is none; nothing is
-//! changed. A command is judged before any call (`fleetwarden_commands`). The rooms after that:
+//! An event has a command and its members. The answer is given back, or the error's name says why there is none. A command is judged before any call (`fleetwarden_commands`). The rooms after that:
 //!
 //! - [`handler`]: the command;
 //! - [`show`]: a task and the result of each of its findings; [`list`]: tasks; both a page at a time ([`page`]);
+//! - [`undo`]: puts back what tasks have changed;
 //! - [`task`] and [`results`]: from the ledger's items to the answer.
 //!
-//! It asks no service but the ledger: Device Defender forgets a task after 90 days, and has none of what did not start.
+//! For what there is it asks no service but the ledger: Device Defender forgets a task after 90 days, and has none of what did not start.
 
 mod handler;
 mod list;
@@ -15,6 +15,7 @@ mod page;
 mod results;
 mod show;
 mod task;
+mod undo;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::clients::Shared;
@@ -27,6 +28,12 @@ pub use fleetwarden_commands::Failure;
 pub struct MitigationCommands {
     /// The ledger.
     pub ledger: Ledger,
+    /// AWS IoT, for what is undone.
+    pub iot: aws_sdk_iot::Client,
+    /// The account: 12 digits.
+    pub account: String,
+    /// The region.
+    pub region: String,
     /// The function's clock.
     pub clock: Clock,
 }
@@ -38,7 +45,13 @@ impl MitigationCommands {
     /// The first setting that is missing.
     pub fn from_env() -> Result<Self, Error> {
         let table = settings::required("LEDGER_TABLE")?;
-        let ledger = Ledger::new(Shared::from_env()?.dynamodb(), table);
-        Ok(Self { ledger, clock: Clock::system() })
+        let shared = Shared::from_env()?;
+        Ok(Self {
+            ledger: Ledger::new(shared.dynamodb(), table),
+            iot: shared.iot(),
+            account: settings::required("ACCOUNT_ID")?,
+            region: settings::required("AWS_REGION")?,
+            clock: Clock::system(),
+        })
     }
 }

@@ -237,12 +237,13 @@ pub static REGISTRY: [Operation; 28] = operations! { inputs:
     SetLoggingOptions POST "/loggingOptions" 2 SET_V1_LOGGING;
 };
 
-/// Commands of our own, judged as operations are: what the ledger knows of mitigation tasks. They have no route, because
+/// Commands of our own, judged as operations are: what the ledger knows of mitigation tasks, and their undo. They have no route, because
 /// they are no operations of the service; `mitigation-commands` does them.
 #[rustfmt::skip]
-pub static MITIGATION: [Operation; 2] = operations! { mitigation:
+pub static MITIGATION: [Operation; 3] = operations! { mitigation:
     MitigationList GET "" 10 LIST;
     MitigationShow GET "" 10 SHOW;
+    MitigationUndo PUT "" 10 UNDO;
 };
 
 /// A command of our own, judged as an operation is: the report of an audit. It has no route, because it is no

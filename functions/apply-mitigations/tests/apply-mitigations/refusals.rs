@@ -3,7 +3,6 @@
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::START;
 use serde_json::Value;
-use serde_json::json;
 
 use crate::service;
 use crate::service::Service;
@@ -110,11 +109,7 @@ async fn what_cannot_be_read_before_does_not_start() {
         let said = service.alerts()[0]["content"]["description"].as_str().unwrap().to_owned();
         assert!(said.contains("the state before the start is not known"), "{said}");
         let asked = message(findings([3]));
-        for answer in [
-            Answer::broken(),
-            Answer::error(400, "ThrottlingException", "{}"),
-            Answer::Never,
-        ] {
+        for answer in [Answer::broken(), Answer::error(400, "ThrottlingException", "{}"), Answer::Never] {
             service.state().faults.insert(operation.into(), answer);
             deliver(&service, &asked).await.unwrap();
         }

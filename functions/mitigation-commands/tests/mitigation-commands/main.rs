@@ -6,3 +6,4 @@ mod input;
 mod list;
 mod setup;
 mod show;
+mod undo;

@@ -34,7 +34,13 @@ impl Default for Setup {
     fn default() -> Self {
         let cloud = Cloud::default();
         let ledger = Ledger::new(cloud.clients().dynamodb(), "ledger".into());
-        let function = MitigationCommands { ledger: ledger.clone(), clock: cloud.clock() };
+        let function = MitigationCommands {
+            ledger: ledger.clone(),
+            iot: cloud.clients().iot(),
+            account: "123456789012".into(),
+            region: "us-east-1".into(),
+            clock: cloud.clock(),
+        };
         Self { mitigations: Mitigations::new(ledger.clone()), ledger, cloud, function }
     }
 }

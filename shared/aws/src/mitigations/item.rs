@@ -8,6 +8,8 @@
 //! | `audit#AUDIT` | `mitigation#CHECK#TASK` | that the task works on findings of this check and audit, and how many ended well |
 //! | `mitigation#TASK` | `before#KIND#NAME` | the state of a resource before the start |
 //! | `mitigation#TASK` | `before` | how far these states are read, and that all of them are |
+//! | `mitigation#TASK` | `undo` | who undid the task, when and why, and who works on it (`mitigation-commands`) |
+//! | `mitigation#TASK` | `undo#KIND#NAME` | what came of putting a resource back |
 //! | `mitigation#TASK` | `results#CHECK` | how far the findings of an ended task are written, while there is more |
 //! | `mitigation#TASK` | `round#start`, `round#follow#CHECK`, … | which message of a waiting step goes on |
 //! | `finding#ID` | `mitigation` | whose the finding is: its claim, so that no two tasks take the same one |

@@ -1,6 +1,7 @@
 //! The inputs of our own commands on mitigations.
 
 use super::inputs::AUDIT_ID;
+use super::inputs::FLAG;
 use super::inputs::MAX_RESULTS;
 use super::inputs::NAME;
 use super::inputs::NEXT_TOKEN;
@@ -9,10 +10,25 @@ use super::shape::Member;
 use super::shape::Shape;
 use super::shape::may;
 use super::shape::must;
+use super::shape::text;
 use crate::model::mitigation::STATES;
 
 static STATE: Shape = Shape::Choice(&STATES);
 
+static RESOURCE: Shape = text(1, 1000);
+/// Why somebody undoes something: people read it in the ledger.
+static REASON: Shape = text(1, 1000);
+
+pub(super) static UNDO: [Member; 8] = [
+    may("taskId", &NAME),
+    may("findingId", &NAME),
+    may("violationId", &NAME),
+    may("resource", &RESOURCE),
+    may("since", &TIME),
+    may("force", &FLAG),
+    must("reason", &REASON),
+    NEXT_TOKEN,
+];
 pub(super) static SHOW: [Member; 3] = [must("taskId", &NAME), MAX_RESULTS, NEXT_TOKEN];
 pub(super) static LIST: [Member; 6] = [
     may("auditTaskId", &AUDIT_ID),
