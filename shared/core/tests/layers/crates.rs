@@ -22,7 +22,7 @@ const NOT_IN_THE_CORE: [&str; 6] = ["aws", "lambda", "tokio", "hyper", "reqwest"
 
 /// Dependencies of tests against the order, by crate and what it depends on, each with its reason. They are
 /// dev-dependencies, or optional and of a feature `testing`: nothing of them is deployed.
-const FOR_TESTS: [(&str, &str, &str); 12] = [
+const FOR_TESTS: [(&str, &str, &str); 15] = [
     ("alarm-watch", "detect-alarm", "reads what the watch sends"),
     ("audit-commands", "apply-mitigations", "starts what a command asks for"),
     ("detect-commands", "apply-mitigations", "starts what a command asks for"),
