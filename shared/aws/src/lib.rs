@@ -27,6 +27,7 @@ pub mod queue;
 pub mod registry;
 mod rest;
 pub mod retries;
+pub mod schedule;
 pub mod settings;
 pub mod state_item;
 pub mod states;
