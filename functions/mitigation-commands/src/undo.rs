@@ -308,9 +308,12 @@ impl Undoing<'_> {
                     again += 1;
                     earlier
                 } else {
-                    let resource = Box::pin(self.resource(&before, ended_at, wanted)).await;
+                    let mut resource = Box::pin(self.resource(&before, ended_at, wanted)).await;
                     if let Some(claimed) = claimed {
-                        self.mark_released(id, item, &before, &resource).await?;
+                        if self.mark_released(id, item, &before, &resource).await? {
+                            resource.reason =
+                                Some("its release has taken it out of the groups already".to_owned());
+                        }
                         claimed.put(ledger, &[(key.clone(), resource.clone())], self.clock.now()).await?;
                     }
                     resource
@@ -375,21 +378,25 @@ impl Undoing<'_> {
         of("undone", None, made)
     }
 
-    /// Has the release of alarms leave a thing alone that is as it was: it would wait for what is done.
+    /// Has the release of alarms leave a thing alone that is as it was: it would wait for what is done. Says whether the
+    /// release has come before.
     async fn mark_released(
         &self,
         id: &str,
         task: &Item,
         before: &Before,
         resource: &UndoneResource,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         if task.get_text(attribute::PROFILE).is_none() || !resource.is_good() {
-            return Ok(());
+            return Ok(false);
         }
+        let mut is_released = false;
         let (pk, ledger) = (keys::mitigation(id), self.mitigations.ledger());
         for violation in &before.parts {
             let sk = format!("release#{violation}");
-            if ledger.get(&pk, &sk).await?.is_some_and(|item| item.get_text(attribute::RELEASE).is_some()) {
+            let known = ledger.get(&pk, &sk).await?;
+            if let Some(word) = known.as_ref().and_then(|item| item.get_text(attribute::RELEASE)) {
+                is_released |= word == "released";
                 continue;
             }
             let item = Item::new(&pk, &sk, self.clock.now())
@@ -399,7 +406,7 @@ impl Undoing<'_> {
                 .text(attribute::RELEASE, "undone");
             ledger.put(item).await?;
         }
-        Ok(())
+        Ok(is_released)
     }
 
     /// Whether nothing more should be begun.

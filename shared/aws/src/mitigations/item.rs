@@ -97,7 +97,7 @@ pub mod attribute {
     pub const GROUPS: &str = "groups";
     /// After how many seconds without an alarm the thing is taken out of these groups.
     pub const RELEASE_AFTER: &str = "release_after_seconds";
-    /// What came of the release: `released`, or `kept`.
+    /// What came of the release: `released`, `kept`, or `undone` by a person.
     pub const RELEASE: &str = "release";
     /// The number of the message by which a step waits.
     pub const ROUND: &str = "round_number";
