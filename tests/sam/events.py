@@ -67,6 +67,7 @@ REFUSED = {
     "invoke-detect-delete-profile": "ConfirmationRequired",
     "invoke-detect-wrong-input": "InvalidInput",
     "invoke-mitigation-show": "NoMitigation",  # none was decided on in that stack
+    "invoke-mitigation-undo": "NoMitigation",
     "invoke-wrong-input": "InvalidInput",
 }
 

@@ -89,6 +89,7 @@ ADAPTERS = {
     r"\bCheckStates\b": {"batch_write_item", "get_item", "list_audit_findings", "put_item"},
     r"\bstates\s*\.changes\(": {"describe_mitigation_action"},
     r"\bstates\s*\.read\(": BEFORE,
+    r"\bstates\s*\.(certificate|authority|policy|groups|logging)\(": CHANGED,
     r"\bstates\s*\.read_thing\(": {"list_thing_groups_for_thing"},
     r"\bmitigations\s*\.(is_of_command|next_round|release)\(": {"get_item"},
     r"\bmitigations\s*\.(claim_alarms|claim_alarms_again|claim_violations)\(": {"transact_write_items"},
@@ -169,7 +170,11 @@ def read_function(function):
 def iot_actions(text):
     """The actions behind the operations of the typed client of AWS IoT: their names are those of its methods."""
     known = authorization_reference()["iot"]["Actions"]
-    called = {"".join(map(str.capitalize, name.split("_"))) for name in re.findall(r"\.([a-z]+_[a-z_]+)\(\)", text)}
+    spelled = {"ca": "CA"}
+    called = {
+        "".join(spelled.get(word, word.capitalize()) for word in name.split("_"))
+        for name in re.findall(r"\.([a-z]+_[a-z0-9_]+)\(\)", text)
+    }
     return {f"iot:{name}" for name in called if name.lower() in known}
 
 

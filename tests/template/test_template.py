@@ -49,7 +49,7 @@ RESOURCE_OPTIONAL = {
     "iot:StartDetectMitigationActionsTask",
 }
 # What another service asks for in the caller's name.
-BY_SERVICES = {"iot:TagResource", "kms:Decrypt", "kms:GenerateDataKey"}
+BY_SERVICES = {"iam:PassRole", "iot:TagResource", "kms:Decrypt", "kms:GenerateDataKey"}
 # A permission that changes an answer and is no call: without it a missing object answers 403, not 404.
 FOR_ANSWERS = {"s3:ListBucket"}
 # Lambda sets the first in every function. The others are for a stack on one machine and for a person at work.
@@ -293,6 +293,11 @@ def test_what_changes_a_device_is_made_only_when_it_is_asked_for():
         assert load()["Parameters"][parameter]["Default"] == "false"
 
 
+# What an undo puts back: the function has it only where tasks may be started.
+UNDOES = {
+    "iot:AddThingToThingGroup", "iot:DeletePolicyVersion", "iot:RemoveThingFromThingGroup", "iot:SetDefaultPolicyVersion",
+    "iot:SetLoggingOptions", "iot:SetV2LoggingOptions", "iot:UpdateCACertificate", "iot:UpdateCertificate",
+}
 # A role that only Detect has, or a statement that only Detect has.
 OF_DETECT = {("EnablesDetect", "AllowsMitigation"), (None, "MitigatesAlarms")}
 
@@ -306,14 +311,17 @@ def test_no_role_may_change_a_device_unless_it_is_asked_for():
         r"|(Delete|Update)AccountAuditConfiguration|Cancel(Audit|AuditMitigationActions|DetectMitigationActions)Task"
         r"|PutVerificationStateOnViolation|StartOnDemandAuditTask|TagResource|ValidateSecurityProfileBehaviors)$"
     )
-    starts, of_detect = set(), set()
+    starts, of_detect, undoes = set(), set(), set()
     for role in of_type("AWS::IAM::Role"):
         of_role = load()["Resources"][role].get("Condition")
         for condition, statement in conditional_statements(role):
             for action in listed(statement["Action"]):
                 if not action.startswith("iot:") or harmless.match(action):
                     continue
-                if action == "iot:StartAuditMitigationActionsTask":
+                if role == "MitigationCommandsRole":
+                    undoes.add(action)
+                    assert condition == "AllowsMitigation", action
+                elif action == "iot:StartAuditMitigationActionsTask":
                     starts.add(role)
                     assert condition == "AllowsMitigation", role
                 elif action in {"iot:RemoveThingFromThingGroup", "iot:StartDetectMitigationActionsTask"}:
@@ -322,6 +330,7 @@ def test_no_role_may_change_a_device_unless_it_is_asked_for():
                 else:
                     assert of_role == "CreatesMitigationActions", (role, action)
     assert starts == {"ApplyMitigationsRole", "AuditCommandsRole"}
+    assert undoes == UNDOES
     assert of_detect == {
         ("ApplyMitigationsRole", "iot:RemoveThingFromThingGroup"),
         ("ApplyMitigationsRole", "iot:StartDetectMitigationActionsTask"),

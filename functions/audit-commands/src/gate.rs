@@ -172,7 +172,7 @@ impl Gate<'_> {
                 continue;
             };
             let resource = finding.pointer("/nonCompliantResource/resourceIdentifier");
-            let names: Vec<String> = serde_json::from_value(actions.clone()).unwrap_or_default();
+            let wanted: Vec<String> = serde_json::from_value(actions.clone()).unwrap_or_default();
             let identifier: ResourceIdentifier = resource
                 .and_then(|resource| serde_json::from_value(resource.clone()).ok())
                 .unwrap_or_default();
@@ -192,7 +192,7 @@ impl Gate<'_> {
                 resource: Some(&identifier).filter(|identifier| !identifier.is_empty()),
                 things: None,
             };
-            if let Err(what) = self.tasks.before.read(&mut befores, about, &names, &mut changes).await? {
+            if let Err(what) = self.tasks.before.read(&mut befores, about, &wanted, &mut changes).await? {
                 faults.push(Fault { path: path.clone(), what });
             }
             mitigates.push(json!({

@@ -1,10 +1,13 @@
 //! An invocation: one command, and its answer.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::states::States;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Commands;
 use fleetwarden_commands::Failure;
 use fleetwarden_core::api;
+use fleetwarden_core::model::mitigation::undo::Undone;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 use serde::Serialize;
@@ -19,6 +22,8 @@ use crate::page::Room;
 use crate::pause::pause;
 use crate::pause::resume;
 use crate::show::show;
+use crate::undo::Undoing;
+use crate::undo::fleet::Fleet;
 
 /// The commands on mitigations.
 static COMMANDS: Commands =
@@ -30,25 +35,49 @@ impl MitigationCommands {
     /// # Errors
     /// By the name of what is wrong: `InvalidInput`, `NoMitigation`, and the others of docs/commands.md.
     pub async fn handle(&self, event: Value, context: &Context) -> Result<Box<RawValue>, Failure> {
-        let run = |command, deadline| self.run(command, &context.request_id, deadline);
+        let run = |command, deadline| self.run(command, context, deadline);
         COMMANDS.handle(event, context, &self.clock, run).await
     }
 
     async fn run(
         &self,
         command: Command,
-        request_id: &str,
+        context: &Context,
         deadline: Millis,
     ) -> Result<Box<RawValue>, Failure> {
-        let now = self.clock.now();
+        let (now, request_id) = (self.clock.now(), &context.request_id);
         let room = Room::of(&command, &self.clock, deadline);
         match command.operation.name {
+            "MitigationUndo" => as_json(&Box::pin(self.undo(&command, context, deadline)).await?),
             "MitigationShow" => as_json(&show(&self.ledger, &command, room).await?),
             "MitigationBudget" => as_json(&budget(&self.ledger, &self.policy, now).await?),
             "MitigationPause" => as_json(&pause(&self.ledger, &command, request_id, now, room).await?),
             "MitigationResume" => as_json(&resume(&self.ledger, &command, now, room).await?),
             _ => as_json(&list(&self.ledger, &command, room).await?),
         }
+    }
+}
+
+impl MitigationCommands {
+    async fn undo(&self, command: &Command, context: &Context, deadline: Millis) -> Result<Undone, Failure> {
+        let states = States::new(self.iot.clone(), &self.account, &self.region);
+        let undoing = Undoing {
+            mitigations: &Mitigations::new(self.ledger.clone()),
+            fleet: &Fleet { iot: self.iot.clone(), states },
+            clock: &self.clock,
+            by: caller(context),
+            deadline,
+        };
+        undoing.undo(command).await
+    }
+}
+
+/// Who invokes, as far as an invocation says it. `CloudTrail` has the caller of a request.
+fn caller(context: &Context) -> String {
+    let identity = context.identity.as_ref().map(|identity| identity.identity_id.as_str());
+    match identity.filter(|id| !id.is_empty()) {
+        Some(id) => format!("identity {id}, request {}", context.request_id),
+        None => format!("request {}", context.request_id),
     }
 }
 

@@ -1,4 +1,5 @@
-//! `mitigation-commands`: what the ledger has of mitigation tasks, and the switch that stops them, for people and workflows.
+//! `mitigation-commands`: what the ledger has of mitigation tasks, the switch that stops them, and their undo, for people and
+//! workflows.
 //!
 //! An event has a command and its members. The answer is given back, or the error's name says why there is none. A command
 //! is judged before any call (`fleetwarden_commands`). The rooms after that:
@@ -6,10 +7,12 @@
 //! - [`handler`]: the command;
 //! - [`show`]: a task and the result of each of its findings; [`list`]: tasks; both a page at a time ([`page`]);
 //! - [`budget`]: what is used of the policy's budgets;
-//! - [`pause`]: the switch, which is all that is written;
+//! - [`pause`]: the switch;
+//! - [`undo`]: puts back what tasks have changed;
 //! - [`task`] and [`results`]: from the ledger's items to the answer.
 //!
-//! It asks no service but the ledger, and reads the policy for its budgets: Device Defender forgets a task after 90 days, and has none of what did not start.
+//! For what there is it asks no service but the ledger, and reads the policy for its budgets: Device Defender forgets a task
+//! after 90 days, and has none of what did not start.
 
 mod budget;
 mod handler;
@@ -19,6 +22,7 @@ mod pause;
 mod results;
 mod show;
 mod task;
+mod undo;
 
 use std::sync::Arc;
 
@@ -40,6 +44,12 @@ pub struct MitigationCommands {
     pub ledger: Ledger,
     /// The policy of now.
     pub policy: ReadPolicy,
+    /// AWS IoT, for what is undone.
+    pub iot: aws_sdk_iot::Client,
+    /// The account: 12 digits.
+    pub account: String,
+    /// The region.
+    pub region: String,
     /// The function's clock.
     pub clock: Clock,
 }
@@ -51,7 +61,14 @@ impl MitigationCommands {
     /// The first setting that is missing.
     pub fn from_env() -> Result<Self, Error> {
         let table = settings::required("LEDGER_TABLE")?;
-        let ledger = Ledger::new(Shared::from_env()?.dynamodb(), table);
-        Ok(Self { ledger, policy: Arc::new(policy::read_with_windows), clock: Clock::system() })
+        let shared = Shared::from_env()?;
+        Ok(Self {
+            ledger: Ledger::new(shared.dynamodb(), table),
+            policy: Arc::new(policy::read_with_windows),
+            iot: shared.iot(),
+            account: settings::required("ACCOUNT_ID")?,
+            region: settings::required("AWS_REGION")?,
+            clock: Clock::system(),
+        })
     }
 }

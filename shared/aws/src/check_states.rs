@@ -21,7 +21,7 @@ use crate::states::States;
 use crate::states::identifier;
 
 /// The findings of a page: each costs a call or two, of which the account has ten a second.
-const PAGE: i32 = 50;
+const PAGE: i32 = 25;
 /// How often a list is begun again whose token the service does not take any more.
 const RESTARTS: u32 = 3;
 /// For how long states that were read stand, in milliseconds: a day, for which a mitigation waits for its start.
@@ -86,9 +86,6 @@ impl CheckStates<'_> {
             return Ok(if is_started().await? { Progress::Started } else { Progress::All });
         }
         loop {
-            if self.clock.now() >= until {
-                return Ok(Progress::InPart);
-            }
             let Some(whole) = checks.get(read.checks) else {
                 read.complete = true;
                 self.mitigations.put_before(task_id, &[], &read, self.clock.now()).await?;
@@ -117,6 +114,10 @@ impl CheckStates<'_> {
             self.mitigations.put_before(task_id, &befores, &read, self.clock.now()).await?;
             if read.complete {
                 return Ok(Progress::All);
+            }
+            // Each try reads a page at least: else nothing would ever come of it.
+            if self.clock.now() >= until {
+                return Ok(Progress::InPart);
             }
         }
     }

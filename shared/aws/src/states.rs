@@ -263,12 +263,11 @@ impl States {
         (action, change): (&str, &Change),
     ) -> Result<(), Error> {
         let listed;
-        let things = match about.things {
-            Some(things) => things,
-            None => {
-                listed = self.things(about, resource).await?;
-                &listed
-            }
+        let things = if let Some(things) = about.things {
+            things
+        } else {
+            listed = self.things(about, resource).await?;
+            &listed
         };
         for thing in things {
             // One that is gone is in no group.

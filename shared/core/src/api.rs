@@ -237,15 +237,16 @@ pub static REGISTRY: [Operation; 28] = operations! { inputs:
     SetLoggingOptions POST "/loggingOptions" 2 SET_V1_LOGGING;
 };
 
-/// Commands of our own, judged as operations are: what the ledger knows of mitigation tasks, and the switch that stops
-/// them. They have no route, because they are no operations of the service; `mitigation-commands` does them.
+/// Commands of our own, judged as operations are: what the ledger knows of mitigation tasks, the switch that stops them, and
+/// their undo. They have no route, because they are no operations of the service; `mitigation-commands` does them.
 #[rustfmt::skip]
-pub static MITIGATION: [Operation; 5] = operations! { mitigation:
+pub static MITIGATION: [Operation; 6] = operations! { mitigation:
     MitigationBudget GET "" 10 NOTHING;
     MitigationList GET "" 10 LIST;
     MitigationPause PUT "" 10 PAUSE;
     MitigationResume PUT "" 10 RESUME;
     MitigationShow GET "" 10 SHOW;
+    MitigationUndo PUT "" 10 UNDO;
 };
 
 /// A command of our own, judged as an operation is: the report of an audit. It has no route, because it is no

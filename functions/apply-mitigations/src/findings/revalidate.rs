@@ -93,7 +93,7 @@ async fn decide(
                     }
                 }
                 let changes = changes.get_or_insert_default();
-                let (resource, things) = (resource.as_ref(), things.as_deref());
+                let (resource, things) = (resource.as_deref(), things.as_deref());
                 let about = About { finding_id: &finding.finding_id, resource, things };
                 match before::judge(findings.states.read(&mut befores, about, changes).await) {
                     Ok(Ok(())) => {
@@ -125,7 +125,7 @@ enum Judged {
     /// As it was decided.
     Wanted {
         /// What it is about.
-        resource: Option<ResourceIdentifier>,
+        resource: Option<Box<ResourceIdentifier>>,
         /// The things behind it, if the policy asked for them.
         things: Option<Vec<String>>,
     },
@@ -172,7 +172,7 @@ async fn unwanted(
         (None, outcome) => Some(format!("rule {rule} says {} now", outcome.word())),
     };
     Ok(why.map_or_else(
-        || Judged::Wanted { resource: found.identifier().cloned(), things: names(&things) },
+        || Judged::Wanted { resource: found.identifier().cloned().map(Box::new), things: names(&things) },
         Judged::Not,
     ))
 }

@@ -14,8 +14,8 @@ use crate::before::judge;
 use crate::refusals::Unable;
 use crate::work::Work as _;
 
-/// What is left of an invocation when no further page is begun, in seconds: a page takes some.
-const MARGIN_SECONDS: i64 = 60;
+/// What is left of an invocation when no further page is begun, in seconds.
+const MARGIN_SECONDS: i64 = 25;
 
 /// Reads the states before a task, and writes them down.
 pub(super) async fn store_before(

@@ -278,7 +278,11 @@ mod tests {
         let with = |more: &[(&'static str, i64)]| [&old[..], more].concat();
         assert_eq!(of("2", &old, false), Plan::Same);
         assert_eq!(of("3", &with(&[("3", 90_000)]), false), Plan::Steps(vec![back.clone(), gone.clone()]));
-        assert_eq!(of("2", &with(&[("3", 90_000)]), false), Plan::Steps(vec![gone.clone()]), "it died in between");
+        assert_eq!(
+            of("2", &with(&[("3", 90_000)]), false),
+            Plan::Steps(vec![gone.clone()]),
+            "it died in between"
+        );
         // Somebody made a version since, and it is the default.
         let more = with(&[("3", 90_000), ("4", 900_000)]);
         assert!(refused(&of("4", &more, false)));
@@ -291,7 +295,8 @@ mod tests {
 
     #[test]
     fn a_thing_leaves_what_was_added_and_joins_what_it_lost() {
-        let adds = BTreeMap::from([("A".to_owned(), vec!["q".to_owned()]), ("B".to_owned(), vec!["r".to_owned()])]);
+        let adds =
+            BTreeMap::from([("A".to_owned(), vec!["q".to_owned()]), ("B".to_owned(), vec!["r".to_owned()])]);
         let of = |now: &[&str], joins| thing(&set(&["lab", "hot"]), &adds, &set(now), joins);
         let (q, r, hot) = (Step::Leave("q".into()), Step::Leave("r".into()), Step::Join("hot".into()));
         assert_eq!(of(&["lab", "hot", "other"], false), Plan::Same);
@@ -311,9 +316,8 @@ mod tests {
         };
         let (left, old) = (options("arn:new", "INFO", false), options("arn:old", "ERROR", true));
         let other = options("arn:other", "WARN", false);
-        let of = |before: Option<&LoggingOptions>, now, force| {
-            logging((before, None), (now, None), &sets, force)
-        };
+        let of =
+            |before: Option<&LoggingOptions>, now, force| logging((before, None), (now, None), &sets, force);
         assert_eq!(of(Some(&old), Some(&old), false), Plan::Same);
         assert_eq!(of(Some(&old), Some(&left), false), Plan::Steps(vec![Step::Logging(old.clone())]));
         assert!(refused(&of(Some(&old), Some(&other), false)));

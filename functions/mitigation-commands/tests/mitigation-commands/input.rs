@@ -22,11 +22,15 @@ async fn every_kind_of_wrong_input_is_told_by_its_path_before_any_call() {
     let setup = Setup::default();
     for operation in &MITIGATION {
         for Bad { path, value, told } in bad_inputs(operation.members, "key") {
-            let mut event = json!({"command": operation.name});
-            match operation.name {
-                "MitigationShow" => event["taskId"] = "fw-1".into(),
-                "MitigationPause" => event["reason"] = "a bad rollout".into(),
-                _ => {}
+            let mut event = json!({"command": operation.name, "taskId": "fw-1", "reason": "a test"});
+            if ["MitigationList", "MitigationBudget", "MitigationResume"].contains(&operation.name) {
+                event = json!({"command": operation.name});
+            }
+            if operation.name == "MitigationPause" {
+                event.as_object_mut().unwrap().remove("taskId");
+            }
+            if operation.name == "MitigationShow" {
+                event.as_object_mut().unwrap().remove("reason");
             }
             put(&mut event, &path, value);
             let error = setup.fails(event.clone()).await;

@@ -8,3 +8,4 @@ mod list;
 mod pause;
 mod setup;
 mod show;
+mod undo;

@@ -42,6 +42,9 @@ impl Default for Setup {
             policy: Arc::new(|| {
                 Ok(Policy::parse(b"version: 1\nbudgets: [{ most: 10, within: 1h }, { most: 2, within: 1d, rules: r }]\nrules: [{ name: r, report: {} }]\n").unwrap())
             }),
+            iot: cloud.clients().iot(),
+            account: "123456789012".into(),
+            region: "us-east-1".into(),
             clock: cloud.clock(),
         };
         Self { mitigations: Mitigations::new(ledger.clone()), ledger, cloud, function }

@@ -1,5 +1,5 @@
-//! `fleetwarden mitigation`: what the ledger of a stack knows of mitigation tasks, and the switch that stops them, in AWS
-//! or on this machine.
+//! `fleetwarden mitigation`: what the ledger of a stack knows of mitigation tasks, the switch that stops them, and their
+//! undo, in AWS or on this machine.
 //!
 //! It asks the function `mitigation-commands`, for lists page by page, until there is as much as is wanted. [`task`],
 //! [`list`] and [`pause`] are what people read; programs take the same as JSON or text.
@@ -10,6 +10,7 @@ mod pause;
 mod task;
 #[cfg(test)]
 mod tests;
+mod undone;
 mod words;
 
 use crate::aws::Again;
@@ -23,6 +24,7 @@ use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use fleetwarden_core::model::mitigation::STATES;
 use fleetwarden_core::model::mitigation::budget::Budgets;
 use fleetwarden_core::model::mitigation::pause::Switched;
+use fleetwarden_core::model::mitigation::undo::{Undone, UndoneResource, UndoneTask};
 use fleetwarden_core::model::mitigation::view::{Listed, Shown};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,7 +43,8 @@ Examples:
   fleetwarden mitigation show fw-4e2bcd1ccbc2a5dd15292a82ab80c380
   fleetwarden mitigation budget
   fleetwarden mitigation pause \"the last rollout looks wrong\"
-  fleetwarden mitigation resume")]
+  fleetwarden mitigation resume
+  fleetwarden mitigation undo fw-4e2bcd1ccbc2a5dd15292a82ab80c380 --reason 'wrong rule' --dry-run")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -65,6 +68,8 @@ Examples:
     Pause(Pausing),
     /// End a pause: what it holds goes on within 15 minutes
     Resume(Resuming),
+    /// Put back what a mitigation task has changed, as it was before
+    Undo(Undo),
 }
 
 #[derive(Debug, Args)]
@@ -140,6 +145,39 @@ struct List {
     max_items: usize,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden mitigation undo fw-4e2bcd1ccbc2a5dd15292a82ab80c380 --reason 'wrong rule' --dry-run
+  fleetwarden mitigation undo fw-4e2bcd1ccbc2a5dd15292a82ab80c380 --resource lamp-1 --reason 'lamp-1 is ours'
+  fleetwarden mitigation undo --since 2026-11-23T08:00:00Z --reason 'wrong rule'")]
+struct Undo {
+    /// The task's id, such as fw-4e2bcd1ccbc2a5dd15292a82ab80c380
+    #[arg(required_unless_present = "since", conflicts_with = "since")]
+    task: Option<String>,
+    /// Undo all tasks that were decided on since this time, the newest first
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["finding_id", "violation_id", "resource"])]
+    since: Option<String>,
+    /// Only what was changed because of this finding
+    #[arg(long, value_name = "ID", conflicts_with_all = ["violation_id", "resource"])]
+    finding_id: Option<String>,
+    /// Only what was changed because of this violation
+    #[arg(long, value_name = "ID", conflicts_with = "resource")]
+    violation_id: Option<String>,
+    /// Only this certificate, thing or policy
+    #[arg(long, value_name = "NAME")]
+    resource: Option<String>,
+    /// Why: the ledger keeps it
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Put back also what was changed since the mitigation
+    #[arg(long)]
+    force: bool,
+    /// Show what would be put back, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
 /// What comes in pages.
 trait Pages: DeserializeOwned + Serialize {
     /// How many entries it has.
@@ -150,6 +188,11 @@ trait Pages: DeserializeOwned + Serialize {
 
     /// Adds the page after it.
     fn add(&mut self, page: Self);
+
+    /// Whether all that was asked for is done.
+    fn is_good(&self) -> bool {
+        true
+    }
 }
 
 /// Shows or lists.
@@ -161,6 +204,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
         Command::List(_) => print::<Listed>(common, event, most, list::text).await,
         Command::Budget => once::<Budgets>(common, event, budget::text).await,
         Command::Pause(_) | Command::Resume(_) => once::<Switched>(common, event, pause::text).await,
+        Command::Undo(_) => print::<Undone>(common, event, most, undone::text).await,
     }
 }
 
@@ -188,6 +232,15 @@ fn event(command: &Command) -> (Map<String, Value>, usize) {
                 json!({"command": "MitigationResume", "reason": reason, "by": by, "dryRun": dry_run});
             (members, 1)
         }
+        Command::Undo(undo) => {
+            let flag = |given: bool| given.then_some(true);
+            let members = json!({
+                "command": "MitigationUndo", "taskId": undo.task, "since": undo.since, "findingId": undo.finding_id,
+                "violationId": undo.violation_id, "resource": undo.resource, "reason": undo.reason,
+                "force": flag(undo.force), "dryRun": flag(undo.dry_run),
+            });
+            (members, usize::MAX)
+        }
     };
     let Value::Object(mut members) = members else { return (Map::new(), most) };
     members.retain(|_, value| !value.is_null() && *value != json!(""));
@@ -206,6 +259,9 @@ async fn print<T: Pages>(
     let value = serde_json::to_value(&answer)?;
     let table = |layout| text(&answer, layout);
     view.show(&value, |layout| Ok(table(layout)), |layout| Some(table(layout)))?.into_iter().for_each(line);
+    if !answer.is_good() {
+        return Ok(Exit::Failed);
+    }
     if answer.token().is_some() {
         note(format!("these are the first {}: --max-items shows more", answer.count()));
     }
@@ -257,7 +313,10 @@ async fn all<T: Pages>(function: &Function, mut event: Map<String, Value>, most:
     let mut all: Option<T> = None;
     loop {
         let left = most.saturating_sub(all.as_ref().map_or(0, Pages::count));
-        event.insert("maxResults".to_owned(), left.min(PAGE).into());
+        // An undo goes on until all of it is done.
+        if most < usize::MAX {
+            event.insert("maxResults".to_owned(), left.min(PAGE).into());
+        }
         let answer = function.invoke(Value::Object(event.clone()).to_string().into(), Again::Always).await;
         let answer = answer.with_context(|| format!("cannot invoke {FUNCTION}"))?;
         if answer.failed {
@@ -311,5 +370,35 @@ impl Pages for Listed {
     fn add(&mut self, page: Self) {
         self.tasks.extend(page.tasks);
         self.next_token = page.next_token;
+    }
+}
+
+impl Pages for Undone {
+    fn count(&self) -> usize {
+        self.tasks.iter().map(|task| task.resources.len()).sum()
+    }
+
+    fn token(&mut self) -> &mut Option<String> {
+        &mut self.next_token
+    }
+
+    /// A task can begin on one page and go on on the next.
+    fn add(&mut self, page: Self) {
+        for task in page.tasks {
+            match self.tasks.last_mut().filter(|last| last.task_id == task.task_id) {
+                Some(last) => {
+                    last.reason = task.reason.or(last.reason.take());
+                    last.resources.extend(task.resources);
+                }
+                None => self.tasks.push(task),
+            }
+        }
+        self.next_token = page.next_token;
+    }
+
+    fn is_good(&self) -> bool {
+        let is_good =
+            |task: &UndoneTask| task.reason.is_none() && task.resources.iter().all(UndoneResource::is_good);
+        self.tasks.iter().all(is_good)
     }
 }

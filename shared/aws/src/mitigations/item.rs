@@ -8,6 +8,8 @@
 //! | `audit#AUDIT` | `mitigation#CHECK#TASK` | that the task works on findings of this check and audit, and how many ended well |
 //! | `mitigation#TASK` | `before#KIND#NAME` | the state of a resource before the start |
 //! | `mitigation#TASK` | `before` | how far these states are read, and that all of them are |
+//! | `mitigation#TASK` | `undo` | who undid the task, when and why, and who works on it (`mitigation-commands`) |
+//! | `mitigation#TASK` | `undo#KIND#NAME` | what came of putting a resource back |
 //! | `mitigation#TASK` | `results#CHECK` | how far the findings of an ended task are written, while there is more |
 //! | `mitigation#TASK` | `round#start`, `round#follow#CHECK`, … | which message of a waiting step goes on |
 //! | `finding#ID` | `mitigation` | whose the finding is: its claim, so that no two tasks take the same one |
@@ -97,7 +99,7 @@ pub mod attribute {
     pub const GROUPS: &str = "groups";
     /// After how many seconds without an alarm the thing is taken out of these groups.
     pub const RELEASE_AFTER: &str = "release_after_seconds";
-    /// What came of the release: `released`, or `kept`.
+    /// What came of the release: `released`, `kept`, or `undone` by a person.
     pub const RELEASE: &str = "release";
     /// What the guards said when the task was claimed or held.
     pub const GUARDS: &str = "guards";

@@ -12,6 +12,7 @@ use super::shape::Shape;
 use super::shape::may;
 use super::shape::must;
 use super::shape::pattern;
+use super::shape::text;
 use crate::model::mitigation::STATES;
 
 static STATE: Shape = Shape::Choice(&STATES);
@@ -19,7 +20,19 @@ static STATE: Shape = Shape::Choice(&STATES);
 static REASON: Shape = pattern(1, 500, &GRAPHIC);
 static BY: Shape = pattern(1, 200, &GRAPHIC);
 
+static RESOURCE: Shape = text(1, 1000);
+
 pub(super) static NOTHING: [Member; 0] = [];
+pub(super) static UNDO: [Member; 8] = [
+    may("taskId", &NAME),
+    may("findingId", &NAME),
+    may("violationId", &NAME),
+    may("resource", &RESOURCE),
+    may("since", &TIME),
+    may("force", &FLAG),
+    must("reason", &REASON),
+    NEXT_TOKEN,
+];
 pub(super) static SHOW: [Member; 3] = [must("taskId", &NAME), MAX_RESULTS, NEXT_TOKEN];
 pub(super) static LIST: [Member; 6] = [
     may("auditTaskId", &AUDIT_ID),

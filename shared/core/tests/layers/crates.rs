@@ -22,14 +22,17 @@ const NOT_IN_THE_CORE: [&str; 6] = ["aws", "lambda", "tokio", "hyper", "reqwest"
 
 /// Dependencies of tests against the order, by crate and what it depends on, each with its reason. They are
 /// dev-dependencies, or optional and of a feature `testing`: nothing of them is deployed.
-const FOR_TESTS: [(&str, &str, &str); 12] = [
+const FOR_TESTS: [(&str, &str, &str); 15] = [
     ("alarm-watch", "detect-alarm", "reads what the watch sends"),
     ("audit-commands", "apply-mitigations", "starts what a command asks for"),
     ("detect-commands", "apply-mitigations", "starts what a command asks for"),
+    ("mitigation-commands", "apply-mitigations", "follows what is undone to its end"),
+    ("mitigation-commands", "audit-commands", "starts what is undone"),
     ("suppression-review", "audit-notification", "reads a notification that is sent again"),
     ("audit-watch", "audit-notification", "reads a notification that is sent again"),
     ("audit-commands", "device-defender", "answers as Device Defender does"),
     ("detect-commands", "device-defender", "answers as Device Defender does"),
+    ("mitigation-commands", "device-defender", "answers as Device Defender does"),
     ("suppression-review", "device-defender", "answers as Device Defender does"),
     ("audit-watch", "device-defender", "answers as Device Defender does"),
     ("triage-findings", "device-defender", "answers as Device Defender does"),

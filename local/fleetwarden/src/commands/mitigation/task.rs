@@ -122,6 +122,7 @@ fn violation(of: &Violation) -> String {
     let groups = (!of.groups.is_empty()).then(|| {
         let release = match of.release.as_deref() {
             Some("released") => ", and taken out again",
+            Some("undone") => ", and taken out by an undo",
             Some("kept") => ", and stays there: nobody could say that the alarm had ended",
             _ => "",
         };

@@ -89,6 +89,38 @@ fn budgets_are_told_with_their_tasks() {
     insta::assert_snapshot!(all.map(text).join("\n\n----\n\n"));
 }
 
+#[test]
+fn an_undo_names_a_task_or_a_time_and_why() {
+    let undo = json!({"command": "MitigationUndo", "taskId": "fw-1", "reason": "wrong"});
+    assert_eq!(event_of(&["undo", "fw-1", "--reason", "wrong"]), (undo, usize::MAX));
+    let since = ["undo", "--since", "2026-11-23", "--reason=r", "--force", "--dry-run"];
+    let expected = json!({"command": "MitigationUndo", "since": "2026-11-23", "reason": "r", "force": true, "dryRun": true});
+    assert_eq!(event_of(&since).0, expected);
+    for bad in [
+        &["undo", "fw-1"][..],
+        &["undo", "--reason", "r"],
+        &["undo", "fw-1", "--since", "2026-11-23", "--reason", "r"],
+        &["undo", "fw-1", "--finding-id", "f", "--resource", "x", "--reason", "r"],
+    ] {
+        assert!(Line::try_parse_from([&["mitigation"], bad].concat()).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn what_is_not_as_before_comes_first() {
+    let undone: Undone = serde_json::from_value(json!({"dryRun": true, "tasks": [
+        {"taskId": "fw-1", "resources": [
+            {"kind": "thing", "name": "lamp-1", "result": "undone", "steps": ["RemoveThingFromThingGroup quarantine"]},
+            {"kind": "certificate", "name": CERTIFICATE, "result": "refused", "reason": "it was revoked since\u{1b}[2J"},
+            {"kind": "logging", "name": "", "result": "as-before"},
+        ]},
+        {"taskId": "fw-2", "reason": "MitigationRuns: mitigation task 'fw-2' still runs"},
+    ]}))
+    .unwrap();
+    assert!(!undone.is_good());
+    insta::assert_snapshot!(undone::text(&undone, Layout::Columns(80)).plain());
+}
+
 const CERTIFICATE: &str = "9449c7f3a93cf0c55a675ddf1c83732d87d56255e70b150d9e6f3cf863bb7fc1";
 
 fn shown() -> Value {

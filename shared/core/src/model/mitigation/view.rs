@@ -145,7 +145,8 @@ pub struct Violation {
     /// The groups that the thing was put into.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// What came of the release from these groups: `released`, or `kept` if people have to do it.
+    /// What came of the release from these groups: `released`, `undone` if a person did it before, or `kept` if people
+    /// have to do it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
 }
