@@ -9,6 +9,7 @@ use std::sync::Arc;
 use aws_sdk_iot::Client;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::fleet;
+use fleetwarden_aws::grades::Grades;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable as _;
 use fleetwarden_aws::mitigations::Settled;
@@ -46,6 +47,8 @@ pub(crate) struct Start<W> {
     pub(crate) room: Room,
     /// AWS IoT, for the size of the fleet.
     pub(crate) iot: Client,
+    /// How hard it is to take actions back.
+    pub(crate) grades: Grades,
 }
 
 impl<W: Work> Start<W> {
@@ -175,6 +178,7 @@ impl<W: Work> Start<W> {
             return Ok(());
         };
         let left_out: Vec<_> = decided.left_out.iter().map(|out| out.part.clone()).collect();
+        let grades = self.grades.of(request.actions(), settle.clock.now()).await;
         let claim = async |fleet| {
             let spends = self.spends(request, fleet);
             let claimed = Settled {
@@ -183,6 +187,7 @@ impl<W: Work> Start<W> {
                 left_out: &left_out,
                 additions: decided.additions.as_ref(),
                 spends: &spends,
+                grades: Some(&grades),
                 ..Settled::new(request, State::Claimed)
             };
             Box::pin(settle.work.claim(request, &claimed)).await

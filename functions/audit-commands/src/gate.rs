@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::api::input::Fault;
@@ -32,6 +33,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::actions::check_actions;
+use crate::actions::grades;
 use crate::task::Tasks;
 use crate::task::taken;
 use fleetwarden_commands::Command;
@@ -112,7 +114,9 @@ impl Gate<'_> {
             tracing::info!(mitigation.task_id = command.text("taskId"), "would mitigate");
             return answer(&would);
         }
-        self.tasks.start(command, &requests, &spends, &mitigations).await
+        let grades = grades(self.service, &requests).await;
+        let guarded = Guarded { spends: &spends, grades: Some(&grades) };
+        self.tasks.start(command, &requests, guarded, &mitigations).await
     }
 
     /// An audit as the service describes it.

@@ -7,9 +7,9 @@
 use std::collections::BTreeMap;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Holder;
 use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::mitigations::Spend;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_aws::queue::Queue;
@@ -45,7 +45,7 @@ impl Tasks<'_> {
         &self,
         command: &Command,
         requests: &[MitigationRequest],
-        spends: &[Spend],
+        guarded: Guarded<'_>,
         mitigations: &Mitigations,
     ) -> Result<Box<RawValue>, Failure> {
         let id = command.text("taskId");
@@ -54,7 +54,7 @@ impl Tasks<'_> {
         let hash = Digest::new("mitigation command").part(&Value::Object(input.clone()).to_string()).hex();
         let claimed_at = self.service.clock.now();
         // Only this try can start what it is the first to claim.
-        let first = match mitigations.claim_whole(requests, &hash, spends, claimed_at).await? {
+        let first = match mitigations.claim_whole(requests, &hash, guarded, claimed_at).await? {
             WholeClaim::Taken => true,
             WholeClaim::TakenAgain => false,
             WholeClaim::Repeated => return answer(&json!({"taskId": id})),

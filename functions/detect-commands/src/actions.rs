@@ -9,6 +9,7 @@ use fleetwarden_commands::calls::value;
 use fleetwarden_core::api;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::model::action::ActionKind;
+use fleetwarden_core::model::mitigation::grade::Grade;
 use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 use serde_json::json;
@@ -19,6 +20,8 @@ pub(crate) struct Action {
     /// Its name.
     pub(crate) name: String,
     groups: Vec<String>,
+    /// How hard it is to take it back.
+    pub(crate) grade: Grade,
 }
 
 impl Action {
@@ -64,5 +67,5 @@ async fn action(service: &Service, name: &str) -> Result<Result<Action, String>,
     let groups = action.pointer("/actionParams/addThingsToThingGroupParams/thingGroupNames");
     let groups = groups.and_then(Value::as_array).into_iter().flatten();
     let groups = groups.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-    Ok(Ok(Action { name: name.to_owned(), groups }))
+    Ok(Ok(Action { name: name.to_owned(), groups, grade: Grade::of_described(&action) }))
 }

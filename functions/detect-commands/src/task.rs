@@ -10,9 +10,9 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::Additions;
+use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Holder;
 use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::mitigations::Spend;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::mitigations::attribute;
@@ -41,8 +41,8 @@ pub(crate) struct Wanted<'w> {
     pub(crate) request: &'w AlarmMitigationRequest,
     /// What the start adds to thing groups.
     pub(crate) additions: &'w Additions,
-    /// The budgets that it counts in.
-    pub(crate) spends: &'w [Spend],
+    /// The budgets that it counts in, and how hard it is to take back.
+    pub(crate) guarded: Guarded<'w>,
 }
 
 /// Starts mitigation tasks, each once, and has them followed.
@@ -63,7 +63,7 @@ impl Tasks<'_> {
         wanted: Wanted<'_>,
         mitigations: &Mitigations,
     ) -> Result<Box<RawValue>, Failure> {
-        let Wanted { request, additions, spends } = wanted;
+        let Wanted { request, additions, guarded } = wanted;
         let id = command.text("taskId");
         // Of what the command says, not of what its target has now: a repeat of it is the same command then.
         if let Some(token) = tokened(self.service.family, command, "").and_then(|mut of| of.remove(TOKEN)) {
@@ -72,7 +72,8 @@ impl Tasks<'_> {
         let hash = self.hash(command);
         let claimed_at = self.service.clock.now();
         // Only this try can start what it is the first to claim.
-        let first = match mitigations.claim_violations(request, additions, &hash, spends, claimed_at).await? {
+        let first = match mitigations.claim_violations(request, additions, &hash, guarded, claimed_at).await?
+        {
             WholeClaim::Taken => true,
             WholeClaim::TakenAgain => false,
             WholeClaim::Repeated => return answer(&json!({"taskId": id})),

@@ -30,6 +30,7 @@ use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::Error;
+use crate::grades::GradesByAction;
 use crate::ledger::Item;
 use crate::ledger::Ledger;
 use crate::ledger::key;
@@ -168,6 +169,17 @@ pub struct Settled<'a, R: Claimable> {
     pub spends: &'a [Spend],
     /// What the guards say of a task that is not claimed.
     pub guards: &'a [GuardAnswer],
+    /// Of a claim, how hard it is to take its actions back.
+    pub grades: Option<&'a GradesByAction>,
+}
+
+/// What a command's claim is held against, and what people are told of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Guarded<'a> {
+    /// The budgets that it has to fit into.
+    pub spends: &'a [Spend],
+    /// How hard it is to take its actions back, as far as that is known.
+    pub grades: Option<&'a GradesByAction>,
 }
 
 impl<'a, R: Claimable> Settled<'a, R> {
@@ -184,6 +196,7 @@ impl<'a, R: Claimable> Settled<'a, R> {
             additions: None,
             spends: &[],
             guards: &[],
+            grades: None,
         }
     }
 }

@@ -418,7 +418,7 @@ async fn what_was_started_right_before_the_window_closed_is_followed() {
         deliver(&service, OPENS_IN_AN_HOUR, &asked).await;
         let (_, held) = service.take_queue().remove(0);
         service.cloud.pass_seconds(3600);
-        assert!(dies(&service, OPENS_IN_AN_HOUR, &held, (3, true)).await);
+        assert!(dies(&service, OPENS_IN_AN_HOUR, &held, (5, true)).await);
         assert_eq!((service.starts().len(), service.task_state(&id(&asked))), (1, "claimed".into()));
         service.cloud.pass_seconds(2 * 3600);
         if let Some(task_id) = later {

@@ -16,7 +16,7 @@ use crate::setup::message;
 use crate::setup::whole_check;
 use crate::setup::with;
 
-const STARTED: &str = "TransactWriteItems start SendMessageBatch GetItem UpdateItem";
+const STARTED: &str = "action action TransactWriteItems start SendMessageBatch GetItem UpdateItem";
 /// What two findings are asked about before.
 const ASKED: &str = "finding finding ";
 
@@ -55,7 +55,7 @@ async fn a_repeat_of_a_started_one_is_no_change() {
     for _ in 0..3 {
         deliver(&service, &message).await.unwrap();
     }
-    assert_eq!(service.calls(), vec![format!("{ASKED}TransactWriteItems"); 3].join(" "));
+    assert_eq!(service.calls(), vec![format!("{ASKED}action action TransactWriteItems"); 3].join(" "));
     assert_eq!((service.ledger(), service.take_queue().len()), (before.0, 0));
 }
 
@@ -95,7 +95,7 @@ async fn defect_16_an_existing_task_is_compared() {
     deliver(&service, &asked).await.unwrap();
     assert_eq!(
         service.calls(),
-        format!("{ASKED}TransactWriteItems start describe SendMessageBatch GetItem UpdateItem")
+        format!("{ASKED}action action TransactWriteItems start describe SendMessageBatch GetItem UpdateItem")
     );
     assert_eq!(service.task_state(&id(&asked)), "started");
     for (pointer, other) in [
@@ -282,7 +282,7 @@ async fn what_was_observed_keeps_nobody_from_acting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_mode_that_changes_after_a_death_finds_what_was_started() {
-    for (dies, state, follow_ups) in [((2, false), "observed", 0), ((2, true), "started", 1)] {
+    for (dies, state, follow_ups) in [((4, false), "observed", 0), ((4, true), "started", 1)] {
         let service = Service::default();
         let asked = message(findings([1]));
         service.state().dies = Some(dies);
@@ -341,4 +341,20 @@ async fn a_claim_whose_answer_is_lost_is_ones_own() {
         deliver(&service, &asked).await.unwrap();
         assert_eq!((service.starts(), service.task_state(&id(&asked))), (vec![id(&asked)], "started".into()));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ledger_has_how_hard_each_action_is_to_take_back_as_far_as_it_is_known() {
+    let service = Service::default();
+    let asked = message(findings([1]));
+    let grades =
+        |service: &Service| service.attribute(&format!("mitigation#{}", id(&asked)), "task", "grades");
+    deliver(&service, &asked).await.unwrap();
+    // An action without a type is none that is known.
+    assert_eq!(grades(&service), r#"{"QuarantineThing":"irreversible","TellOwner":"irreversible"}"#);
+    // What cannot be asked stops nothing.
+    let service = Service::default();
+    service.state().faults.insert("action".into(), Answer::error(403, "AccessDeniedException", "{}"));
+    deliver(&service, &asked).await.unwrap();
+    assert_eq!((service.starts(), grades(&service)), (vec![id(&asked)], String::new()));
 }

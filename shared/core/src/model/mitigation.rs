@@ -1,6 +1,7 @@
 //! Mitigation tasks: their limits, their states, how their findings ended, and a task as the ledger has it ([`view`]).
 
 pub mod budget;
+pub mod grade;
 pub mod pause;
 pub mod view;
 

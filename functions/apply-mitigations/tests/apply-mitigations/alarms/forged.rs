@@ -2,6 +2,7 @@
 
 use aws_sdk_iot::types::DetectMitigationActionsTaskTarget;
 use fleetwarden_aws::mitigations::Additions;
+use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
@@ -106,7 +107,10 @@ async fn what_a_command_has_claimed_is_followed_and_released_as_it_said() {
     let actions = groups.of_actions(&request.actions).await.unwrap().unwrap();
     let additions: Additions = groups.additions(&actions, [("v-1", "camera-1")]).await.unwrap();
     let claim = async |hash: &str| {
-        mitigations.claim_violations(&request, &additions, hash, &[], detect.now()).await.unwrap()
+        mitigations
+            .claim_violations(&request, &additions, hash, Guarded::default(), detect.now())
+            .await
+            .unwrap()
     };
     assert_eq!(claim("hash").await, WholeClaim::Taken);
     assert_eq!((claim("hash").await, claim("other").await), (WholeClaim::TakenAgain, WholeClaim::Other));
@@ -139,7 +143,10 @@ async fn what_a_command_claimed_and_did_not_start_is_given_back() {
     let mitigations = detect.mitigations();
     let asked = command([1]);
     let additions = Additions::new();
-    mitigations.claim_violations(&request(&asked), &additions, "hash", &[], detect.now()).await.unwrap();
+    mitigations
+        .claim_violations(&request(&asked), &additions, "hash", Guarded::default(), detect.now())
+        .await
+        .unwrap();
     deliver(&detect, &step(&asked, "follow")).await.unwrap();
     assert_eq!(detect.claim("v-1"), ("by-hand".into(), "claimed".into()), "it may be about to start");
     let follow = detect.take_queue().remove(0).1;
