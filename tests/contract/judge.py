@@ -33,6 +33,12 @@ REGISTRY_OPERATIONS = [
 ]
 # Those that put a thing into a group and take it out.
 MEMBERSHIP_OPERATIONS = ["AddThingToThingGroup", "RemoveThingFromThingGroup"]
+# Those that read what mitigation actions change, and put it back.
+UNDO_OPERATIONS = [
+    "CreatePolicyVersion", "DeletePolicyVersion", "DescribeCACertificate", "DescribeCertificate", "GetLoggingOptions",
+    "GetV2LoggingOptions", "ListPolicyVersions", "SetDefaultPolicyVersion", "SetLoggingOptions", "SetV2LoggingOptions",
+    "UpdateCACertificate", "UpdateCertificate", "UpdateThingGroupsForThing",
+]
 SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/[a-z0-9-]+/iot/aws4_request, ?SignedHeaders=[a-z0-9;-]+, ?Signature=[0-9a-f]{64}$"
 )
@@ -189,6 +195,9 @@ class Judge:
             return ["the body is no JSON"]
         # Headers are there for more than the operation's members: only those that the model names are looked at.
         named = {r.get("locationName") for r in shape["members"].values() if r.get("location") == "header"}
+        # One member can be the whole body.
+        if "payload" in shape:
+            value = {shape["payload"]: value} if body else {}
         places = {
             "uri": {key: unquote(text) for key, text in match.groupdict().items()},
             "querystring": dict(query),

@@ -20,15 +20,23 @@ OPERATIONS = {
     "create_log_stream": "logs:CreateLogStream",
     "delete_item": "dynamodb:DeleteItem",
     "delete_object": "s3:DeleteObject",
+    "describe_ca_certificate": "iot:DescribeCACertificate",
+    "describe_certificate": "iot:DescribeCertificate",
     "describe_log_streams": "logs:DescribeLogStreams",
     "describe_mitigation_action": "iot:DescribeMitigationAction",
     "describe_thing": "iot:DescribeThing",
     "describe_thing_group": "iot:DescribeThingGroup",
     "get_item": "dynamodb:GetItem",
     "get_log_events": "logs:GetLogEvents",
+    "get_logging_options": "iot:GetLoggingOptions",
     "get_object": "s3:GetObject",
+    "get_policy": "iot:GetPolicy",
     "get_statistics": "iot:GetStatistics",
+    "get_v2_logging_options": "iot:GetV2LoggingOptions",
+    "list_audit_findings": "iot:ListAuditFindings",
+    "list_policy_versions": "iot:ListPolicyVersions",
     "list_principal_things": "iot:ListPrincipalThings",
+    "list_related_resources_for_audit_finding": "iot:ListRelatedResourcesForAuditFinding",
     "list_targets_for_security_profile": "iot:ListTargetsForSecurityProfile",
     "list_thing_groups_for_thing": "iot:ListThingGroupsForThing",
     "list_things": "iot:ListThings",
@@ -47,6 +55,12 @@ OPERATIONS = {
 # An adapter as the functions write it, and the operations behind it. An alert is claimed before it is sent.
 ALERT = {"publish", "put_item", "update_item"}
 THINGS = {"describe_thing", "describe_thing_group", "list_principal_things", "list_thing_groups_for_thing"}
+# What mitigation actions change, and how one finds it.
+CHANGED = {
+    "describe_ca_certificate", "describe_certificate", "get_logging_options", "get_policy", "get_v2_logging_options",
+    "list_policy_versions", "list_thing_groups_for_thing",
+}
+BEFORE = CHANGED | {"list_principal_things", "list_related_resources_for_audit_finding"}
 ADAPTERS = {
     r"\bledger(\(\))?\s*\.(try_)?run_once\(": {"put_item", "update_item"},
     r"\bledger(\(\))?\s*\.put(_in_place|_newer)?\(": {"put_item"},
@@ -69,6 +83,13 @@ ADAPTERS = {
     r"\bmitigations\s*\.(claim_whole|holders)\(": {"batch_get_item"},
     r"\.of_audit\(": {"query"},
     r"\bmitigations\s*\.confirm\(": {"put_item", "query"},
+    r"\bmitigations\s*\.put_before\(": {"batch_write_item", "put_item"},
+    r"\bmitigations\s*\.before_read\(": {"get_item"},
+    r"\bmitigations\s*\.befores\(": {"query"},
+    r"\bCheckStates\b": {"batch_write_item", "get_item", "list_audit_findings", "put_item"},
+    r"\bstates\s*\.changes\(": {"describe_mitigation_action"},
+    r"\bstates\s*\.read\(": BEFORE,
+    r"\bstates\s*\.read_thing\(": {"list_thing_groups_for_thing"},
     r"\bmitigations\s*\.(is_of_command|next_round|release)\(": {"get_item"},
     r"\bmitigations\s*\.(claim_alarms|claim_alarms_again|claim_violations)\(": {"transact_write_items"},
     r"\bmitigations\s*\.(observed_violations|set_alarms_aside|settle_alarms)\(": {"transact_write_items"},
@@ -84,7 +105,8 @@ ADAPTERS = {
     r"\balarms(\(\))?\s*\.take_round\(": {"put_item"},
     r"\balarms(\(\))?\s*\.next_round\(": {"get_item"},
     r"\bledger(\(\))?\s*\.query(_page|_index)?\(": {"query"},
-    r"\.put_file\(|\barchive\s*\.put(_new)?\(|\.put\(&\w+, \"": {"put_object"},
+    r"\.put_file\(|\barchive\s*\.put\(|\.put\(&\w+, \"": {"put_object"},
+    r"\barchive\s*\.record\(": {"get_object", "put_object"},
     r"\barchive(\(\))?\s*\.delete\(": {"delete_object"},
     r"\.get_file\(|\barchive\s*\.read\(": {"get_object"},
     r"\bAlerts\b": ALERT,

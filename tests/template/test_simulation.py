@@ -38,3 +38,9 @@ def visibility(value):
 
 def test_each_function_is_simulated_as_it_is_declared():
     assert dict(simulated()) == dict(declared())
+
+
+def test_those_functions_may_loop_that_are_declared_so():
+    looping = set(re.findall(r'function\(\s*"([a-z-]+)",[^;]*\)\.looping\(\);', STACK))
+    declared = {folder(function) for function in functions().values() if function.get("RecursiveLoop") == "Allow"}
+    assert looping == declared

@@ -1,22 +1,19 @@
-//! An invocation: what is asked, and the claim by which a repeated delivery of one schedule does nothing.
+//! An invocation: what is asked, and the work of each time of the schedule once.
 
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::invocation;
-use fleetwarden_aws::ledger::keys;
-use fleetwarden_core::metrics;
+use fleetwarden_aws::schedule::Schedule;
 use lambda_runtime::Context;
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::json;
 
 use crate::AlarmWatch;
 use crate::MOST_HOURS;
 
 const NAME: &str = "alarm-watch";
-/// What is left of an invocation when it stops comparing: enough for the snapshot and the alerts. Of a
-/// short one it is a quarter.
+/// What is left of an invocation when it stops comparing: enough for the snapshot and the alerts.
 const MARGIN: Duration = Duration::from_secs(30);
 
 /// The event.
@@ -36,24 +33,16 @@ impl AlarmWatch {
     /// What is wrong with the event, or that ledger or alert topic do not answer. If AWS IoT or the alarm queue do not
     /// answer, there is an alert.
     pub async fn handle(&self, event: Value, context: &Context) -> Result<Value, Error> {
-        let request: Request = invocation::wish(event, "{\"hours\": 24}")?;
-        let outcome = self.run_once(request, context).await;
-        (self.emit)(
-            &metrics::invocation::Invocation::of_one(NAME, self.clock.now(), outcome.is_err()).line(),
-        );
-        outcome
-    }
-
-    async fn run_once(&self, request: Request, context: &Context) -> Result<Value, Error> {
-        let slot = invocation::slot(request.scheduled_at.as_deref(), context)?;
-        if let Some(hours) = request.hours.filter(|hours| !(1..=MOST_HOURS).contains(hours)) {
-            return Err(Error::Input(format!("hours: {hours} is not from 1 to {MOST_HOURS}")));
-        }
-        let (now, deadline) = (self.clock.now(), invocation::deadline(context));
-        let (about, lease) = (keys::look(NAME, &slot), invocation::lease(deadline));
-        let stop_at = invocation::stop_at(now, deadline, MARGIN);
-        let run = Box::pin(self.run(request.hours, (now, stop_at)));
-        let answer = self.alarms.ledger().run_once(&about, now, lease, run).await?;
-        Ok(answer.map_or_else(|| json!({"slot": slot, "repeated": true}), |answer| json!(answer)))
+        let Request { scheduled_at, hours } = invocation::wish(event, "{\"hours\": 24}")?;
+        let Self { clock, emit, .. } = self;
+        let ledger = self.alarms.ledger();
+        let schedule = Schedule { function: NAME, margin: MARGIN, ledger, clock, emit: *emit };
+        let run = async |span| {
+            if let Some(hours) = hours.filter(|hours| !(1..=MOST_HOURS).contains(hours)) {
+                return Err(Error::Input(format!("hours: {hours} is not from 1 to {MOST_HOURS}")));
+            }
+            Box::pin(self.run(hours, span)).await
+        };
+        schedule.run(scheduled_at.as_deref(), context, run).await
     }
 }

@@ -2,6 +2,7 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::keys;
+use fleetwarden_aws::schedule::Span;
 use fleetwarden_aws::state_item::StateItem;
 use fleetwarden_core::metrics::alarm_watch::AlarmWatch as Counts;
 use fleetwarden_core::metrics::alarm_watch::alarm_watch_line;
@@ -74,11 +75,7 @@ struct Steps {
 
 impl AlarmWatch {
     /// Runs all steps, writes the snapshot, and raises the alerts that are due.
-    pub(crate) async fn run(
-        &self,
-        hours: Option<i64>,
-        (now, stop_at): (Millis, Millis),
-    ) -> Result<Answer, Error> {
+    pub(crate) async fn run(&self, hours: Option<i64>, Span { now, stop_at }: Span) -> Result<Answer, Error> {
         let kept = StateItem::new(self.alarms.ledger().clone(), keys::alarm_watch());
         let snapshot: Snapshot = kept.read().await?;
         // If the ledger does not answer, the run ends; the next one finds again what this one found.

@@ -22,12 +22,13 @@ use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
-use fleetwarden_aws::thing_groups::ThingGroups;
+use fleetwarden_aws::states::States;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::alarm::AlarmMitigationMessage;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
 use fleetwarden_core::message::alarm::ViolationRef;
+use fleetwarden_core::model::mitigation::before::Befores;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 
@@ -37,6 +38,8 @@ use crate::admission::calendar;
 use crate::alerts;
 use crate::alerts::Event;
 use crate::backoff::Backoff;
+use crate::before;
+use crate::before::Stored;
 use crate::registry::RegistryOf;
 use crate::task::Started;
 use crate::work::Decided;
@@ -54,7 +57,7 @@ use notes::Notes;
 #[derive(Clone)]
 pub(crate) struct Violations {
     pub(crate) iot: Client,
-    pub(crate) groups: ThingGroups,
+    pub(crate) states: States,
     pub(crate) registry: RegistryOf,
     pub(crate) policy: Arc<Policy>,
     pub(crate) mitigations: Mitigations,
@@ -109,9 +112,8 @@ impl Work for Violations {
         revalidate::revalidate(self, request, deadline).await
     }
 
-    /// The claim says what the start will add. So a try that finds the claim of an earlier one asks the service for the
-    /// task after it has looked at the groups: what is not started has added nothing to them, and what is started keeps
-    /// the claim as it is.
+    /// A try that finds the claim of an earlier one asks the service for the task: what is started keeps the claim as it
+    /// is.
     async fn claim(
         &self,
         request: &AlarmMitigationRequest,
@@ -127,6 +129,18 @@ impl Work for Violations {
             }
             claim => Ok(Some(claim)),
         }
+    }
+
+    async fn store_before(
+        &self,
+        request: &AlarmMitigationRequest,
+        violations: &Vec<ViolationRef>,
+        befores: Option<&Befores>,
+        _: Millis,
+    ) -> Result<Stored, Error> {
+        let parts = violations.iter().map(|violation| violation.violation_id.clone()).collect();
+        let befores = befores.map(|befores| befores.of(&parts)).unwrap_or_default();
+        before::store(self, &self.mitigations, &request.task_id(), &befores, self.clock.now()).await
     }
 
     async fn start(

@@ -7,6 +7,7 @@ pub(crate) mod results;
 mod revalidate;
 pub(crate) mod statistics;
 mod task;
+mod whole_check;
 
 use std::sync::Arc;
 
@@ -19,12 +20,14 @@ use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::states::States;
 use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::model::mitigation::before::Befores;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 
@@ -33,6 +36,8 @@ use crate::admission::admit;
 use crate::admission::calendar;
 use crate::alerts;
 use crate::alerts::Event;
+use crate::before;
+use crate::before::Stored;
 use crate::registry::RegistryOf;
 use crate::task::Started;
 use crate::work::Decided;
@@ -49,6 +54,7 @@ use results::Results;
 pub(crate) struct Findings {
     pub(crate) iot: Client,
     pub(crate) groups: ThingGroups,
+    pub(crate) states: States,
     pub(crate) registry: RegistryOf,
     pub(crate) policy: Arc<Policy>,
     pub(crate) mitigations: Mitigations,
@@ -113,6 +119,21 @@ impl Work for Findings {
             return Ok(None);
         }
         self.mitigations.claim(request, claimed, self.clock.now()).await.map(Some)
+    }
+
+    async fn store_before(
+        &self,
+        request: &MitigationRequest,
+        target: &Target,
+        befores: Option<&Befores>,
+        deadline: Millis,
+    ) -> Result<Stored, Error> {
+        let Target::Findings(findings) = target else {
+            return whole_check::store_before(self, request, target, deadline).await;
+        };
+        let parts = findings.iter().map(|finding| finding.finding_id.clone()).collect();
+        let befores = befores.map(|befores| befores.of(&parts)).unwrap_or_default();
+        before::store(self, &self.mitigations, &request.task_id(), &befores, self.clock.now()).await
     }
 
     async fn start(&self, request: &MitigationRequest, target: &Target) -> Result<Started, Error> {

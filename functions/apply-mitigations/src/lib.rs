@@ -20,6 +20,7 @@ pub mod admission;
 mod alarms;
 mod alerts;
 mod backoff;
+mod before;
 mod findings;
 mod follow;
 mod handler;

@@ -1,5 +1,7 @@
 //! The first step: a mitigation is admitted, decided on again, claimed, started, and its follow-up sent.
 //!
+//! Between claim and start the states that the task will change are written down ([`before`](crate::before)).
+//!
 //! A crash on the way leaves a claim of its own, which the next delivery takes again; a start that is repeated names
 //! the same task. The ledger says `started` last, when a follow-up is certainly on its way. What a
 //! guard holds goes on in [`hold`](crate::hold).
@@ -23,6 +25,7 @@ use fleetwarden_core::timestamp::Millis;
 
 use crate::admission::Admission;
 use crate::alerts::Event;
+use crate::before::Stored;
 use crate::hold::Hold;
 use crate::hold::hold;
 use crate::message::Message as _;
@@ -85,7 +88,7 @@ impl<W: Work> Start<W> {
     async fn observe(&self, message: &W::Message, instead: Option<&str>) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
-        let stop = if instead.is_none() { self.would_stop(request).await? } else { None };
+        let stop = if instead.is_none() { Box::pin(self.would_stop(request)).await? } else { None };
         let stopped = stop.as_ref().map(|stop| format!("would be held: {}", stop.reason()));
         let instead = instead.or(stopped.as_deref());
         let said: Vec<GuardAnswer> = stop.iter().map(Stop::answer).collect();
@@ -141,7 +144,7 @@ impl<W: Work> Start<W> {
         let request = message.request();
         // While a pause or a budget holds it, no finding is looked up.
         if message.held().is_some_and(|held| held.paused.is_some() || held.over_budget)
-            && let Some(stop) = self.would_stop(request).await?
+            && let Some(stop) = Box::pin(self.would_stop(request)).await?
         {
             return self.stopped(message, &stop).await;
         }
@@ -152,23 +155,28 @@ impl<W: Work> Start<W> {
             return settle.backoff.put_off(message).await;
         }
         match Box::pin(settle.work.revalidate(request, deadline)).await? {
-            Revalidated::Known(decided) => self.start_decided(message, &decided).await,
+            Revalidated::Known(decided) => Box::pin(self.start_decided(message, &decided, deadline)).await,
             Revalidated::Unknown(why) => {
                 let target = request.target().clone();
                 self.wait(message, &target, &why).await
             }
-            Revalidated::Never(why) => {
+            Revalidated::Never(unable, why) => {
                 let target = request.target().clone();
                 // An earlier delivery may have started it, before the action was taken away.
                 if settle.is_at_service(request).await? {
                     return settle.started(message, &target).await;
                 }
-                settle.unable(request, &target, Unable::Action, &why).await
+                settle.unable(request, &target, unable, &why).await
             }
         }
     }
 
-    async fn start_decided(&self, message: W::Message, decided: &Decided<W::Request>) -> Result<(), Error> {
+    async fn start_decided(
+        &self,
+        message: W::Message,
+        decided: &Decided<W::Request>,
+        deadline: Millis,
+    ) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
         let Some(target) = &decided.target else {
@@ -185,7 +193,6 @@ impl<W: Work> Start<W> {
                 target: Some(target),
                 reason: decided.reason.as_deref(),
                 left_out: &left_out,
-                additions: decided.additions.as_ref(),
                 spends: &spends,
                 grades: Some(&grades),
                 ..Settled::new(request, State::Claimed)
@@ -206,7 +213,21 @@ impl<W: Work> Start<W> {
             self.leave_out(request, decided).await?;
         }
         match claim {
-            Claim::Taken(target) => self.start_claimed(message, target).await,
+            Claim::Taken(target) => {
+                let befores = decided.befores.as_ref();
+                match Box::pin(settle.work.store_before(request, &target, befores, deadline)).await? {
+                    Stored::Yes => Box::pin(self.start_claimed(message, target)).await,
+                    Stored::InPart => {
+                        tracing::info!(
+                            mitigation.task_id = request.task_id(),
+                            "the states before the task go on in another message"
+                        );
+                        settle.backoff.put_off_until(message, settle.clock.now()).await
+                    }
+                    Stored::Unknown(why) => self.wait(message, &target, &why).await,
+                    Stored::Never(unable, why) => settle.unable(request, &target, unable, &why).await,
+                }
+            }
             Claim::Nothing => settle.nothing_left(&message).await,
             Claim::Overtaken(latest) => settle.supersede(&message, &latest.reason()).await.map(drop),
             Claim::Stopped(stop) => self.stopped(message, &stop).await,
@@ -220,12 +241,16 @@ impl<W: Work> Start<W> {
     /// Holds what a guard stops.
     async fn stopped(&self, message: W::Message, stop: &Stop) -> Result<(), Error> {
         let said = stop.answer();
-        hold(&self.settle, message, Hold::of(stop, &said)).await
+        Box::pin(hold(&self.settle, message, Hold::of(stop, &said))).await
     }
 
     async fn start_claimed(&self, message: W::Message, target: TargetOf<W>) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
+        // To read and write down the states before it can have taken minutes.
+        if let Some(pause) = settle.mitigations.pause().await? {
+            return self.stopped(message, &Stop::Paused(pause)).await;
+        }
         match Box::pin(settle.work.start(request, &target)).await? {
             Started::Yes => settle.started(message, &target).await,
             Started::Full => {

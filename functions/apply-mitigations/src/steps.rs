@@ -10,6 +10,7 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::grades::Grades;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::states::States;
 use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::policy::Policy;
 
@@ -87,6 +88,7 @@ impl Steps {
         let mitigations = Mitigations::new(ledger.clone());
         let groups = ThingGroups::new(iot.clone());
         let registry = RegistryOf { iot: registry, account, region };
+        let states = States::new(iot.clone(), &registry.account, &registry.region);
         let backoff = Backoff {
             queue,
             mitigations: mitigations.clone(),
@@ -97,6 +99,7 @@ impl Steps {
         let findings = Findings {
             iot: iot.clone(),
             groups: groups.clone(),
+            states: states.clone(),
             registry: registry.clone(),
             policy: Arc::clone(policy),
             mitigations: mitigations.clone(),
@@ -112,7 +115,7 @@ impl Steps {
         };
         let violations = Violations {
             iot: iot.clone(),
-            groups: groups.clone(),
+            states,
             registry: registry.clone(),
             policy: Arc::clone(policy),
             mitigations: mitigations.clone(),

@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::invocation;
-use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::model::mitigation::before::Befores;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::admission::Admission;
 use crate::alerts::Event;
+use crate::before::Stored;
 use crate::message::Message;
+use crate::refusals::Unable;
 use crate::task::Started;
 use crate::task::Task;
 
@@ -76,6 +78,16 @@ pub(crate) trait Work {
         request: &Self::Request,
         claimed: &Settled<'_, Self::Request>,
     ) -> Result<Option<Claim<TargetOf<Self>>>, Error>;
+
+    /// Reads the states that the task will change, as far as they are not known, and writes them down. `befores` are those
+    /// that are known.
+    async fn store_before(
+        &self,
+        request: &Self::Request,
+        target: &TargetOf<Self>,
+        befores: Option<&Befores>,
+        deadline: Millis,
+    ) -> Result<Stored, Error>;
 
     /// Starts the task with the request's own id, which is also its token, so that a repeat names the same task.
     /// `target` is what of the request is this task's alone.
@@ -138,7 +150,7 @@ pub(crate) enum Revalidated<R: Claimable> {
     /// Everything.
     Known(Decided<R>),
     /// It can never start, and why.
-    Never(String),
+    Never(Unable, String),
     /// Something is not known, or the time was up: it is decided on later.
     Unknown(String),
 }
@@ -151,8 +163,8 @@ pub(crate) struct Decided<R: Claimable> {
     pub(crate) left_out: Vec<LeftOut<R::Part>>,
     /// Why not, if something is left out.
     pub(crate) reason: Option<String>,
-    /// Of violations, what the start will add to thing groups.
-    pub(crate) additions: Option<Additions>,
+    /// The states that the start will change. None: they are read when it is claimed.
+    pub(crate) befores: Option<Befores>,
 }
 
 /// A finding or violation that is not mitigated.
@@ -194,12 +206,12 @@ impl Why {
 impl<R: Claimable> Decided<R> {
     /// All of it is mitigated as it was decided.
     pub(crate) fn all(request: &R) -> Self {
-        Self { target: Some(request.target().clone()), left_out: Vec::new(), reason: None, additions: None }
+        Self { target: Some(request.target().clone()), left_out: Vec::new(), reason: None, befores: None }
     }
 
     /// None of it is, for this reason.
     pub(crate) fn none(reason: String) -> Self {
-        Self { target: None, left_out: Vec::new(), reason: Some(reason), additions: None }
+        Self { target: None, left_out: Vec::new(), reason: Some(reason), befores: None }
     }
 
     /// Whether people are alerted of what is left out.

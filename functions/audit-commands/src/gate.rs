@@ -15,6 +15,8 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::registry::Registry;
+use fleetwarden_aws::states::About;
+use fleetwarden_aws::states::Changes;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::api::time::millis;
 use fleetwarden_core::ids::CheckName;
@@ -24,6 +26,7 @@ use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::model::finding::FindingKey;
+use fleetwarden_core::model::mitigation::before::Befores;
 use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
@@ -59,6 +62,8 @@ struct Asked {
     mitigates: Value,
     /// For the ledger and the follow-up: one request a check.
     requests: Vec<MitigationRequest>,
+    /// The states that the findings' mitigation will change. None: those of whole checks are read when they are claimed.
+    befores: Option<Befores>,
 }
 
 /// The gate under a policy, and the start of what passes.
@@ -74,13 +79,16 @@ pub(crate) struct Gate<'a> {
 impl Gate<'_> {
     /// `StartAuditMitigationActionsTask`, if the policy allows it.
     pub(crate) async fn start(&self, command: &Command) -> Result<Box<RawValue>, Failure> {
+        if !command.dry_run && self.tasks.is_started(command, self.ledger).await? {
+            return answer(&json!({"taskId": command.text("taskId")}));
+        }
         let of = |member: &str| command.input.get(member).cloned().unwrap_or_default();
         let starts = json!({
             "taskId": of("taskId"),
             "target": of("target"),
             "auditCheckToActionsMapping": of("auditCheckToActionsMapping"),
         });
-        let Asked { mitigates, requests } =
+        let Asked { mitigates, requests, befores } =
             match starts.pointer("/target/findingIds").and_then(Value::as_array) {
                 Some(ids) => self.findings(ids, command).await?,
                 None => self.whole_checks(&starts, command).await?,
@@ -116,7 +124,7 @@ impl Gate<'_> {
         }
         let grades = grades(self.service, &requests).await;
         let guarded = Guarded { spends: &spends, grades: Some(&grades) };
-        self.tasks.start(command, &requests, guarded, &mitigations).await
+        self.tasks.start(command, &requests, (befores.as_ref(), guarded), &mitigations).await
     }
 
     /// An audit as the service describes it.
@@ -148,6 +156,7 @@ impl Gate<'_> {
             Registry::new(self.registry.clone(), &self.service.account, &self.service.iot.region());
         let mut requests: Vec<MitigationRequest> = Vec::new();
         let (mut seen, mut audits) = (BTreeSet::new(), BTreeSet::new());
+        let (mut befores, mut changes) = (Befores::default(), Changes::new());
         for (at, id) in ids.iter().enumerate().filter(|(_, id)| seen.insert(id.as_str())) {
             let path = format!("$.target.findingIds[{at}]");
             let described =
@@ -165,6 +174,7 @@ impl Gate<'_> {
                 continue;
             };
             let resource = finding.pointer("/nonCompliantResource/resourceIdentifier");
+            let names: Vec<String> = serde_json::from_value(actions.clone()).unwrap_or_default();
             let identifier: ResourceIdentifier = resource
                 .and_then(|resource| serde_json::from_value(resource.clone()).ok())
                 .unwrap_or_default();
@@ -178,6 +188,14 @@ impl Gate<'_> {
                 check_protection(self.policy, &identifier, &registry, self.policy.may_protect(&check)).await
             {
                 blocked.push(Blocked { name, why: format!("{path}: {why}") });
+            }
+            let about = About {
+                finding_id: id.as_str().unwrap_or_default(),
+                resource: Some(&identifier).filter(|identifier| !identifier.is_empty()),
+                things: None,
+            };
+            if let Err(what) = self.tasks.before.read(&mut befores, about, &names, &mut changes).await? {
+                faults.push(Fault { path: path.clone(), what });
             }
             mitigates.push(json!({
                 "findingId": id,
@@ -202,7 +220,7 @@ impl Gate<'_> {
             return Err(Failure::Input(faults));
         }
         refuse_blocked(&blocked)?;
-        Ok(Asked { mitigates: mitigates.into(), requests })
+        Ok(Asked { mitigates: mitigates.into(), requests, befores: Some(befores) })
     }
 
     /// The resources of a whole check are not checked one by one: so none of them may be protected.
@@ -250,7 +268,7 @@ impl Gate<'_> {
             let target = Target::WholeCheck { reason_codes: codes.collect(), count };
             request(command, CheckName::new(check), of.clone(), target)
         });
-        Ok(Asked { mitigates: mitigates.collect(), requests: requests.collect() })
+        Ok(Asked { mitigates: mitigates.collect(), requests: requests.collect(), befores: None })
     }
 }
 

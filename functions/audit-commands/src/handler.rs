@@ -1,5 +1,6 @@
 //! An invocation: one command, and what it takes to do it.
 
+use fleetwarden_aws::states::States;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_core::api;
@@ -9,6 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::AuditCommands;
+use crate::before::StateBefore;
 use crate::dry_run::dry_run;
 use crate::gate::Gate;
 use crate::on_demand::OnDemandAudits;
@@ -47,7 +49,7 @@ impl AuditCommands {
         }
         if operation.name == "StartAuditMitigationActionsTask" {
             // So is this one.
-            return Box::pin(self.start_mitigation(&command)).await;
+            return Box::pin(self.start_mitigation(&command, deadline)).await;
         }
         let loses = Preconditions(service).check(&command).await?;
         if command.dry_run {
@@ -66,10 +68,13 @@ impl AuditCommands {
         }
     }
 
-    async fn start_mitigation(&self, command: &Command) -> Result<Box<RawValue>, Failure> {
+    async fn start_mitigation(&self, command: &Command, deadline: Millis) -> Result<Box<RawValue>, Failure> {
         let (policy, ledger) = ((self.policy)()?, (self.ledger)());
+        let region = self.service.iot.region();
+        let states = &States::new(self.iot.clone(), &self.service.account, &region);
         let tasks = Tasks {
             service: &self.service,
+            before: StateBefore { iot: &self.iot, states, clock: &self.service.clock, deadline },
             queue: &*self.mitigation_queue,
             follow_up_seconds: self.follow_up_seconds,
         };

@@ -8,11 +8,13 @@
 //! - [`preconditions`]: what AWS demands of a change;
 //! - [`dry_run`]: what a change would change;
 //! - [`on_demand`] and [`repeat`]: changes that a repeat does not make twice;
-//! - [`gate`] with [`actions`]: whether a mitigation may start, and [`task`]: its claim, its start and its follow-up;
+//! - [`gate`] with [`actions`]: whether a mitigation may start, [`before`]: the states that it will change, and [`task`]:
+//!   its claim, its start and its follow-up;
 //! - [`report`]: a command that is no operation, and gathers what came of an audit;
 //! - [`family`]: what is special about the operations.
 
 mod actions;
+mod before;
 mod dry_run;
 mod family;
 mod gate;
@@ -54,6 +56,8 @@ pub struct AuditCommands {
     pub service: Service,
     /// AWS IoT, for what the policy asks of the registry.
     pub registry: RegistryClient,
+    /// AWS IoT, for the states that a mitigation will change.
+    pub iot: aws_sdk_iot::Client,
     /// The ledger.
     pub ledger: MakeLedger,
     /// The policy of now.
@@ -77,6 +81,7 @@ impl AuditCommands {
         Ok(Self {
             service: Self::service(settings::required("ACCOUNT_ID")?, shared.iot_api(), Clock::system()),
             registry: shared.registry(Pace::Prompt),
+            iot: shared.iot(),
             ledger: Arc::new(move || Ledger::new(shared.dynamodb(), table.clone())),
             policy: Arc::new(policy::read_with_windows),
             mitigation_queue: Arc::new(move || Queue::new(sqs.sqs(), queue.clone())),

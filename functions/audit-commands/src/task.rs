@@ -1,32 +1,41 @@
 //! A mitigation task that passed the gate: claimed in the ledger as those of the policy's rules are, started, and
 //! followed by `apply-mitigations` to its end.
 //!
-//! The follow-up is sent before the start, because nothing delivers a command again: after a crash in between, the
+//! The states that the task will change are written down between claim and start, and the follow-up is sent before the start, because nothing delivers a command again: after a crash in between, the
 //! follow-up finds either a task for the claim, or gives the claim back.
 
 use std::collections::BTreeMap;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Holder;
 use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::WholeClaim;
+use fleetwarden_aws::mitigations::attribute;
+use fleetwarden_aws::mitigations::before::BeforeRead;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::digest::Digest;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Step;
+use fleetwarden_core::model::mitigation::before::Befores;
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use crate::before::StateBefore;
 use crate::gate::OVERTAKEN;
 use crate::gate::overtaken;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::gate::check_pause;
 use fleetwarden_commands::gate::stopped;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
@@ -34,6 +43,8 @@ use fleetwarden_commands::task::EXISTS;
 /// Starts mitigation tasks, each once, and has them followed.
 pub(crate) struct Tasks<'a> {
     pub(crate) service: &'a Service,
+    /// Reads the states that a task will change.
+    pub(crate) before: StateBefore<'a>,
     /// The mitigation queue, made when it is needed.
     pub(crate) queue: &'a (dyn Fn() -> Queue + Send + Sync),
     pub(crate) follow_up_seconds: u32,
@@ -45,13 +56,12 @@ impl Tasks<'_> {
         &self,
         command: &Command,
         requests: &[MitigationRequest],
-        guarded: Guarded<'_>,
+        (befores, guarded): (Option<&Befores>, Guarded<'_>),
         mitigations: &Mitigations,
     ) -> Result<Box<RawValue>, Failure> {
         let id = command.text("taskId");
         let input = tokened(self.service.family, command, "").unwrap_or_else(|| command.input.clone());
-        // The members of a map stand in one order.
-        let hash = Digest::new("mitigation command").part(&Value::Object(input.clone()).to_string()).hex();
+        let hash = hash(&input);
         let claimed_at = self.service.clock.now();
         // Only this try can start what it is the first to claim.
         let first = match mitigations.claim_whole(requests, &hash, guarded, claimed_at).await? {
@@ -69,7 +79,16 @@ impl Tasks<'_> {
                 return Err(Failure::Refused { name: OVERTAKEN, what });
             }
         };
-        let started = match self.send_follow_ups(requests).await {
+        let ready = match self.store_before(requests, befores, first, mitigations).await {
+            Ok(()) => self.send_follow_ups(requests).await.map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
+        // What comes between claim and start takes its time.
+        let ready = match ready {
+            Ok(()) => check_pause(mitigations).await,
+            failed => failed,
+        };
+        let started = match ready {
             Ok(()) => {
                 let alike = |there: &Value| {
                     ["target", "auditCheckToActionsMapping"]
@@ -78,9 +97,48 @@ impl Tasks<'_> {
                 };
                 self.service.start(command, &input, "DescribeAuditMitigationActionsTask", alike).await
             }
-            Err(error) => Err((error.into(), true)),
+            Err(failure) => Err((failure, true)),
         };
         self.service.settle_start(id, started, first, claimed_at, mitigations).await
+    }
+
+    /// Whether this very command has started its task before, by the ledger. What it has changed may be refused by now.
+    pub(crate) async fn is_started(&self, command: &Command, ledger: &Ledger) -> Result<bool, Failure> {
+        let Some(item) = ledger.get(&keys::mitigation(command.text("taskId")), "task").await? else {
+            return Ok(false);
+        };
+        let input = tokened(self.service.family, command, "").unwrap_or_else(|| command.input.clone());
+        let is_begun = |state: State| state == State::Started || state.has_ended();
+        Ok(item.get_text(attribute::COMMAND_HASH) == Some(&hash(&input))
+            && State::of(&item).is_some_and(is_begun))
+    }
+
+    /// Writes down the states that a task will change, unless it has started. What this try is the first to claim has not.
+    async fn store_before(
+        &self,
+        requests: &[MitigationRequest],
+        befores: Option<&Befores>,
+        first: bool,
+        mitigations: &Mitigations,
+    ) -> Result<(), Failure> {
+        let Some(request) = requests.first() else { return Ok(()) };
+        let id = request.task_id();
+        let is_started = async || Ok(!first && self.before.is_started(&id).await?);
+        match befores {
+            Some(_) if is_started().await? => Ok(()),
+            Some(befores) => {
+                let befores = befores.clone().all();
+                let now = self.service.clock.now();
+                let read = BeforeRead {
+                    resources: befores.len() as u64,
+                    complete: true,
+                    began_at: now,
+                    ..BeforeRead::default()
+                };
+                Ok(mitigations.put_before(&id, &befores, &read, now).await?)
+            }
+            None => self.before.store_checks(requests, mitigations, is_started).await,
+        }
     }
 
     /// Sends the follow-ups of a task, one for each check that it is for.
@@ -93,6 +151,11 @@ impl Tasks<'_> {
         let messages: Vec<Outgoing> = requests.iter().map(follow).collect::<Result<_, Error>>()?;
         (self.queue)().send(&messages).await
     }
+}
+
+/// Of all that a command says. The members of a map stand in one order.
+fn hash(input: &Map<String, Value>) -> String {
+    Digest::new("mitigation command").part(&Value::Object(input.clone()).to_string()).hex()
 }
 
 /// Other tasks have findings that the command names.

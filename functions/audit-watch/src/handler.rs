@@ -9,18 +9,16 @@ use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::pace::Pace;
+use fleetwarden_aws::schedule::Schedule;
+use fleetwarden_aws::schedule::Span;
 use fleetwarden_aws::settings::Common;
 use fleetwarden_aws::settings::required;
 use fleetwarden_aws::telemetry;
 use fleetwarden_aws::topic::Topic;
-use fleetwarden_core::metrics;
-use lambda_runtime::Context;
 use lambda_runtime::LambdaEvent;
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::json;
 
 use crate::read::DESCRIBE_LIMIT;
 use crate::watch::Watch;
@@ -94,23 +92,15 @@ impl Handler {
     pub async fn handle(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
         let LambdaEvent { payload, context } = event;
         let event: Event = invocation::wish(payload, "{\"dryRun\": true}")?;
-        let done = self.run(event, &context).await;
-        (self.emit)(
-            &metrics::invocation::Invocation::of_one(FUNCTION, self.clock.now(), done.is_err()).line(),
-        );
-        done
-    }
-
-    async fn run(&self, event: Event, context: &Context) -> Result<Value, Error> {
-        let slot = invocation::slot(event.scheduled_at.as_deref(), context)?;
-        let (now, deadline) = (self.clock.now(), invocation::deadline(context));
-        let watch = Watch { handler: self, now, stop_at: invocation::stop_at(now, deadline, MARGIN) };
+        let scheduled_at = event.scheduled_at.as_deref();
+        let Self { ledger, clock, emit, .. } = self;
+        let schedule = Schedule { function: FUNCTION, margin: MARGIN, ledger, clock, emit: *emit };
+        let watch = |Span { now, stop_at }| Watch { handler: self, now, stop_at };
         if event.dry_run {
-            // Without a claim: a dry run leaves no trace, and the run at that time is still to come.
-            return Ok(json!(Box::pin(watch.dry_run()).await?));
+            return schedule
+                .rehearse(scheduled_at, &context, async |span| Box::pin(watch(span).dry_run()).await)
+                .await;
         }
-        let (about, lease) = (keys::look(FUNCTION, &slot), invocation::lease(deadline));
-        let seen = self.ledger.run_once(&about, now, lease, Box::pin(watch.run())).await?;
-        Ok(seen.map_or_else(|| json!({"slot": slot, "repeated": true}), |seen| json!(seen)))
+        schedule.run(scheduled_at, &context, async |span| Box::pin(watch(span).run()).await).await
     }
 }

@@ -107,7 +107,11 @@ impl Incidents<'_> {
         }
     }
 
-    /// Raises the alert of an incident, unless it was raised or another worker raises it.
+    /// Raises the alert of an incident, unless it was raised. If another worker raises it, the message that opened the
+    /// incident comes again: it stands for the alert until the topic has it.
+    ///
+    /// # Errors
+    /// [`Error::Later`] in that case; if a service does not answer.
     pub(crate) async fn alert_once(
         &self,
         life: &Life,
@@ -122,9 +126,15 @@ impl Incidents<'_> {
         let lease = now.plus_seconds(LEASE_SECONDS);
         let work = Box::pin(self.alert(life, incident, now));
         let attempt = ledger.try_run_once(&keys::incident_alert(&incident.id), now, lease, work).await?;
-        if let Attempt::Busy(_) = attempt {
-            // The record that raises the alert is done only when the topic has taken it.
-            return Ok(());
+        if let Attempt::Busy(until) = attempt {
+            if incident.opened_by != life.alarm.violation_id {
+                return Ok(());
+            }
+            let until = until.rfc3339();
+            return Err(Error::Later(format!(
+                "another worker raises the alert of incident {} until {until}",
+                incident.id
+            )));
         }
         let mut alerted = alerted();
         if alerted.len() >= REMEMBERED {

@@ -1,5 +1,7 @@
 //! The actions of a mitigation of alarms: each has to be there, and to add things to groups. Detect takes no other.
 
+use fleetwarden_aws::states::Change;
+use fleetwarden_aws::states::Changes;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
@@ -20,15 +22,17 @@ pub(crate) struct Action {
     /// Its name.
     pub(crate) name: String,
     groups: Vec<String>,
+    overrides: bool,
     /// How hard it is to take it back.
     pub(crate) grade: Grade,
 }
 
-impl Action {
-    /// The groups that it adds a thing to which is in these.
-    pub(crate) fn adds(&self, groups: &[String]) -> Vec<String> {
-        self.groups.iter().filter(|group| !groups.contains(group)).cloned().collect()
-    }
+/// What actions change.
+pub(crate) fn changes(actions: &[Action]) -> Changes {
+    let change = |Action { name, groups, overrides, .. }: &Action| {
+        (name.clone(), Change::Groups { groups: groups.clone(), overrides: *overrides })
+    };
+    actions.iter().map(change).collect()
 }
 
 /// Reads and checks each action of a command.
@@ -67,5 +71,7 @@ async fn action(service: &Service, name: &str) -> Result<Result<Action, String>,
     let groups = action.pointer("/actionParams/addThingsToThingGroupParams/thingGroupNames");
     let groups = groups.and_then(Value::as_array).into_iter().flatten();
     let groups = groups.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
-    Ok(Ok(Action { name: name.to_owned(), groups, grade: Grade::of_described(&action) }))
+    let overrides = action.pointer("/actionParams/addThingsToThingGroupParams/overrideDynamicGroups");
+    let overrides = overrides.and_then(Value::as_bool).unwrap_or(false);
+    Ok(Ok(Action { name: name.to_owned(), groups, overrides, grade: Grade::of_described(&action) }))
 }

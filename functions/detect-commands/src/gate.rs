@@ -5,15 +5,15 @@
 //!
 //! A target that is a profile becomes the violations that it has now, so that what is started is what was asked about.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::registry::Registry;
+use fleetwarden_aws::states::States;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
@@ -30,6 +30,8 @@ use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::ids::names::is_thing_name;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::model::mitigation::before::Befores;
+use fleetwarden_core::model::mitigation::before::additions;
 use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::model::thing::Wanted;
@@ -43,6 +45,7 @@ use serde_json::value::RawValue;
 
 use crate::ReadPolicy;
 use crate::actions::Action;
+use crate::actions::changes;
 use crate::actions::read_actions;
 use crate::task::Tasks;
 use crate::task::Wanted as WantedTask;
@@ -56,8 +59,8 @@ struct Asked {
     mitigates: Vec<Value>,
     /// For the ledger and the follow-up.
     request: AlarmMitigationRequest,
-    /// What the start adds.
-    additions: Additions,
+    /// The states that the start will change.
+    befores: Befores,
     /// The incidents that hold what is asked for.
     incidents: Vec<String>,
 }
@@ -76,6 +79,8 @@ pub(crate) struct Gate<'a> {
     pub(crate) registry: &'a RegistryClient,
     /// Reads the policy of now.
     pub(crate) policy: &'a ReadPolicy,
+    /// Reads the states that a task will change.
+    pub(crate) states: States,
     pub(crate) ledger: &'a Ledger,
     pub(crate) tasks: Tasks<'a>,
 }
@@ -90,7 +95,7 @@ impl Gate<'_> {
         let actions = read_actions(self.service, command).await?;
         let alarms = Alarms::new(self.ledger.clone());
         let violations = read_violations(self.service, &alarms, command).await?;
-        let Asked { mitigates, request, additions, incidents } =
+        let Asked { mitigates, request, befores, incidents } =
             self.ask_about(&policy, command, &actions, &violations).await?;
         check_windows(&policy, self.service.clock.now())?;
         let loses = (!incidents.is_empty()).then(|| incidents.join("; "));
@@ -131,7 +136,7 @@ impl Gate<'_> {
         }
         let grades = actions.iter().map(|action| (action.name.clone(), action.grade)).collect();
         let guarded = Guarded { spends: &spends, grades: Some(&grades) };
-        let wanted = WantedTask { request: &request, additions: &additions, guarded };
+        let wanted = WantedTask { request: &request, befores: befores.all(), guarded };
         self.tasks.start(command, input, wanted, &mitigations).await
     }
 
@@ -146,16 +151,24 @@ impl Gate<'_> {
         let region = self.service.iot.region();
         let registry = Registry::new(self.registry.clone(), &self.service.account, &region);
         let mut wrong = Wrong::default();
-        let (mut additions, mut mitigates) = (Additions::new(), Vec::new());
+        let (mut befores, mut mitigates, changes) = (Befores::default(), Vec::new(), changes(actions));
         for violation in violations {
-            let Some(groups) = groups_of(policy, violation, &registry, &mut wrong).await else { continue };
-            let adds: BTreeMap<String, Vec<String>> =
-                actions.iter().map(|action| (action.name.clone(), action.adds(&groups))).collect();
+            if !is_free(policy, violation, &registry, &mut wrong).await {
+                continue;
+            }
+            if !self.states.read_thing(&mut befores, &violation.id, &violation.thing, &changes).await? {
+                wrong.faults.push(unregistered(violation));
+                continue;
+            }
+            let states = befores.of(&BTreeSet::from([violation.id.clone()]));
+            let mut adds = additions(&states).remove(&violation.id).unwrap_or_default();
+            for action in actions {
+                adds.entry(action.name.clone()).or_default();
+            }
             mitigates.push(json!({
                 "violationId": violation.id, "thingName": violation.thing,
                 "securityProfileName": violation.profile, "behaviorName": violation.behavior, "adds": adds,
             }));
-            additions.insert(violation.id.clone(), adds);
         }
         if !wrong.faults.is_empty() {
             return Err(Failure::Input(wrong.faults));
@@ -170,26 +183,25 @@ impl Gate<'_> {
         });
         let incidents = incidents.collect();
         let request = request(command, &self.service.account, &region, violations)?;
-        Ok(Asked { mitigates, request, additions, incidents })
+        Ok(Asked { mitigates, request, befores, incidents })
     }
 }
 
-/// The groups that the thing of a violation is in, if it may be mitigated; else what is wrong is noted.
-async fn groups_of(
-    policy: &Policy,
-    violation: &Violation,
-    registry: &Registry,
-    wrong: &mut Wrong,
-) -> Option<Vec<String>> {
-    let path = &violation.path;
+/// What is wrong with a violation whose thing is not registered.
+fn unregistered(violation: &Violation) -> Fault {
     let thing = shown(&violation.thing);
-    let missing = || Fault {
-        path: path.clone(),
+    Fault {
+        path: violation.path.clone(),
         what: format!("no thing is registered as '{thing}': nothing can be added to a thing group"),
-    };
+    }
+}
+
+/// Whether a violation may be mitigated; else what is wrong is noted.
+async fn is_free(policy: &Policy, violation: &Violation, registry: &Registry, wrong: &mut Wrong) -> bool {
+    let path = &violation.path;
     if !is_thing_name(&violation.thing) {
-        wrong.faults.push(missing());
-        return None;
+        wrong.faults.push(unregistered(violation));
+        return false;
     }
     let identifier = ResourceIdentifier { client_id: Some(violation.thing.clone()), ..Default::default() };
     let wants = |things: &Things| match things {
@@ -202,19 +214,13 @@ async fn groups_of(
     let things = registry.look_up(Some(&identifier), wants).await;
     if let Err(Blocked { name, why }) = check_protection_of(policy, &identifier, &things) {
         wrong.blocked.push(Blocked { name, why: format!("{path}: {why}") });
-        return None;
+        return false;
     }
-    match things {
-        Things::Known(known) => {
-            let thing = known.into_iter().next();
-            if thing.is_none() {
-                wrong.faults.push(missing());
-            }
-            thing.map(|thing| thing.groups.unwrap_or_default())
-        }
-        // Nothing is protected, so that it may be mitigated; what it adds is what the actions say.
-        _ => Some(Vec::new()),
+    let is_missing = matches!(&things, Things::Known(known) if known.is_empty());
+    if is_missing {
+        wrong.faults.push(unregistered(violation));
     }
+    !is_missing
 }
 
 /// The request of a command. A task is for one behavior: its follow-up tells of it by its name.

@@ -1,6 +1,7 @@
 //! An invocation: one command, and what it takes to do it.
 
 use fleetwarden_aws::alarms::Alarms;
+use fleetwarden_aws::states::States;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::calls::answer;
@@ -114,6 +115,7 @@ impl DetectCommands {
             service: &self.service,
             registry: &self.registry,
             policy: &self.policy,
+            states: States::new(self.iot.clone(), &self.service.account, &self.service.iot.region()),
             ledger: &ledger,
             tasks,
         };

@@ -62,6 +62,8 @@ pub struct DetectCommands {
     pub service: Service,
     /// AWS IoT, for what the policy asks of the registry.
     pub registry: RegistryClient,
+    /// AWS IoT, for the states that a mitigation will change.
+    pub iot: aws_sdk_iot::Client,
     /// The devices of security profiles.
     pub devices: ProfileDevices,
     /// The ledger.
@@ -91,6 +93,7 @@ impl DetectCommands {
         Ok(Self {
             service: Self::service(settings::required("ACCOUNT_ID")?, shared.iot_api(), Clock::system()),
             registry: shared.registry(clients::Pace::Prompt),
+            iot: shared.iot(),
             devices: ProfileDevices::new(shared.iot(), Pace::from_env()?),
             policy: Arc::new(policy::read_with_windows),
             mitigation_queue: make(settings::required("MITIGATION_QUEUE_URL")?),

@@ -9,19 +9,20 @@ use std::collections::BTreeMap;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
-use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Holder;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::mitigations::attribute;
+use fleetwarden_aws::mitigations::before::BeforeRead;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::gate::check_pause;
 use fleetwarden_commands::gate::stopped;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
@@ -30,17 +31,17 @@ use fleetwarden_core::digest::Digest;
 use fleetwarden_core::message::alarm::AlarmMitigationMessage;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
 use fleetwarden_core::message::alarm::AlarmStep;
+use fleetwarden_core::model::mitigation::before::Before;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
 
 /// What passed the gate.
-#[derive(Clone, Copy)]
 pub(crate) struct Wanted<'w> {
     pub(crate) request: &'w AlarmMitigationRequest,
-    /// What the start adds to thing groups.
-    pub(crate) additions: &'w Additions,
+    /// The states that the start will change.
+    pub(crate) befores: Vec<Before>,
     /// The budgets that it counts in, and how hard it is to take back.
     pub(crate) guarded: Guarded<'w>,
 }
@@ -63,7 +64,7 @@ impl Tasks<'_> {
         wanted: Wanted<'_>,
         mitigations: &Mitigations,
     ) -> Result<Box<RawValue>, Failure> {
-        let Wanted { request, additions, guarded } = wanted;
+        let Wanted { request, befores, guarded } = wanted;
         let id = command.text("taskId");
         // Of what the command says, not of what its target has now: a repeat of it is the same command then.
         if let Some(token) = tokened(self.service.family, command, "").and_then(|mut of| of.remove(TOKEN)) {
@@ -72,8 +73,7 @@ impl Tasks<'_> {
         let hash = self.hash(command);
         let claimed_at = self.service.clock.now();
         // Only this try can start what it is the first to claim.
-        let first = match mitigations.claim_violations(request, additions, &hash, guarded, claimed_at).await?
-        {
+        let first = match mitigations.claim_violations(request, &hash, guarded, claimed_at).await? {
             WholeClaim::Taken => true,
             WholeClaim::TakenAgain => false,
             WholeClaim::Repeated => return answer(&json!({"taskId": id})),
@@ -87,7 +87,16 @@ impl Tasks<'_> {
                 return Err(Error::Later(format!("{id}: nothing overtakes an alarm")).into());
             }
         };
-        let started = match self.send_follow_up(request).await {
+        let ready = match self.store_before(id, &befores, first, mitigations).await {
+            Ok(()) => self.send_follow_up(request).await.map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
+        // What comes between claim and start takes its time.
+        let ready = match ready {
+            Ok(()) => check_pause(mitigations).await,
+            failed => failed,
+        };
+        let started = match ready {
             Ok(()) => {
                 let alike = |there: &Value| {
                     let there = there.get("taskSummary").unwrap_or(there);
@@ -95,9 +104,27 @@ impl Tasks<'_> {
                 };
                 self.service.start(command, &input, "DescribeDetectMitigationActionsTask", alike).await
             }
-            Err(error) => Err((error.into(), true)),
+            Err(failure) => Err((failure, true)),
         };
         self.service.settle_start(id, started, first, claimed_at, mitigations).await
+    }
+
+    /// Writes down the states that a task will change, unless it has started. What this try is the first to claim has not.
+    async fn store_before(
+        &self,
+        id: &str,
+        befores: &[Before],
+        first: bool,
+        mitigations: &Mitigations,
+    ) -> Result<(), Failure> {
+        let task = json!({"taskId": id});
+        if !first && self.service.ask_if_there("DescribeDetectMitigationActionsTask", task).await?.is_some() {
+            return Ok(());
+        }
+        let now = self.service.clock.now();
+        let resources = befores.len() as u64;
+        let read = BeforeRead { resources, complete: true, began_at: now, ..BeforeRead::default() };
+        Ok(mitigations.put_before(id, befores, &read, now).await?)
     }
 
     /// Whether this very command has started its task before. Its alarms may be over by now, so that the gate would refuse

@@ -1,31 +1,32 @@
-//! One event of an alarm: one log event in a stream of its own, and one archive object.
+//! One event of an alarm: one archive object, and one log event in a stream of its own.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
-use fleetwarden_aws::archive;
 use fleetwarden_aws::archive::Archive;
+use fleetwarden_aws::archive::Recorded;
+use fleetwarden_aws::archive::alarm_key;
+use fleetwarden_aws::archive::one_line;
 use fleetwarden_core::message::alarm_record::AlarmExportMessage;
-use futures_util::future;
 
 use crate::log::FindingsLog;
-use crate::page::gzip;
-use crate::page::one_line;
 
-/// Writes the event to the log and to the archive, side by side: neither waits for the other.
+/// Writes the event to the archive and then to the log.
+///
+/// An event can come with another decision: what was archived first stays, and is what the log gets.
 pub(crate) async fn export(
     message: &AlarmExportMessage<'_>,
     log: &FindingsLog,
-    to: &Archive,
+    archive: &Archive,
     time_out: Duration,
 ) -> Result<(), Error> {
-    let lines: [Cow<'_, str>; 1] = [one_line(message.alarm_record.get())];
-    let object = gzip(&lines).map_err(|source| Error::Disk { what: "compressing an alarm", source })?;
     let stream = format!("alarms/{}", message.name());
-    let logged = log.write(&stream, &lines, time_out);
-    let key = archive::alarm_key(message);
-    let archived = to.put(&key, "application/gzip", object);
-    let (logged, archived) = future::join(logged, archived).await;
-    Error::of_both(logged, archived)
+    let lines = [one_line(message.alarm_record.get())];
+    match archive.record(&alarm_key(message), &lines).await? {
+        Recorded::Now => log.write(&stream, &lines, time_out).await,
+        Recorded::Before(lines) => {
+            let lines: Vec<_> = lines.into_iter().map(Into::into).collect();
+            log.write(&stream, &lines, time_out).await
+        }
+    }
 }

@@ -41,7 +41,7 @@ pub struct Handler {
     pub account: String,
     /// Where each finding becomes an event.
     pub log: FindingsLog,
-    /// Where each page becomes an object.
+    /// Where the findings are in full, and each event of an alarm becomes an object.
     pub archive: Archive,
     /// Where the check's record is.
     pub ledger: Ledger,
@@ -118,7 +118,7 @@ impl Handler {
         match export {
             Export::Page { page, part, findings } => {
                 let page = Page { audit, check, number: *page, part: *part, findings };
-                page.export(&self.log, &self.archive, time_out).await
+                page.export(&self.log, time_out).await
             }
             Export::Summary(tally) => self.summaries().export(audit, check, tally).await,
         }

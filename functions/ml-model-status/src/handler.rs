@@ -1,21 +1,18 @@
-//! An invocation: what is asked, and the claim by which a repeated delivery of one schedule does nothing.
+//! An invocation: what is asked, and the work of each time of the schedule once.
 
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::invocation;
-use fleetwarden_aws::ledger::keys;
-use fleetwarden_core::metrics;
+use fleetwarden_aws::schedule::Schedule;
 use lambda_runtime::Context;
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::json;
 
 use crate::MlModelStatus;
 
 const NAME: &str = "ml-model-status";
-/// What is left of an invocation when it stops asking: enough for the snapshot and the alerts. Of a short
-/// one it is a quarter.
+/// What is left of an invocation when it stops asking: enough for the snapshot and the alerts.
 const MARGIN: Duration = Duration::from_secs(45);
 
 /// The event.
@@ -33,21 +30,9 @@ impl MlModelStatus {
     /// What is wrong with the event, or that ledger or alert topic do not answer. If AWS IoT does not answer, there is an
     /// alert.
     pub async fn handle(&self, event: Value, context: &Context) -> Result<Value, Error> {
-        let request: Request = invocation::wish(event, "{}")?;
-        let outcome = self.run_once(request, context).await;
-        (self.emit)(
-            &metrics::invocation::Invocation::of_one(NAME, self.clock.now(), outcome.is_err()).line(),
-        );
-        outcome
-    }
-
-    async fn run_once(&self, request: Request, context: &Context) -> Result<Value, Error> {
-        let slot = invocation::slot(request.scheduled_at.as_deref(), context)?;
-        let (now, deadline) = (self.clock.now(), invocation::deadline(context));
-        let (about, lease) = (keys::look(NAME, &slot), invocation::lease(deadline));
-        let stop_at = invocation::stop_at(now, deadline, MARGIN);
-        let run = Box::pin(self.run((now, stop_at)));
-        let status = self.ledger.run_once(&about, now, lease, run).await?;
-        Ok(status.map_or_else(|| json!({"slot": slot, "repeated": true}), |status| json!(status)))
+        let Request { scheduled_at } = invocation::wish(event, "{}")?;
+        let Self { ledger, clock, emit, .. } = self;
+        let schedule = Schedule { function: NAME, margin: MARGIN, ledger, clock, emit: *emit };
+        schedule.run(scheduled_at.as_deref(), context, async |span| Box::pin(self.run(span)).await).await
     }
 }

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::model_status;
+use fleetwarden_aws::schedule::Span;
 use fleetwarden_aws::state_item::StateItem;
 use fleetwarden_core::metrics::models::model_lines;
 use fleetwarden_core::model::ml::ModelsStatus;
-use fleetwarden_core::timestamp::Millis;
 
 use crate::MlModelStatus;
 use crate::STATUS_BYTES;
@@ -38,7 +38,7 @@ struct Visited {
 
 impl MlModelStatus {
     /// Asks for all models, writes the snapshot and the status, and raises the alerts that are due.
-    pub(crate) async fn run(&self, (now, stop_at): (Millis, Millis)) -> Result<ModelsStatus, Error> {
+    pub(crate) async fn run(&self, Span { now, stop_at }: Span) -> Result<ModelsStatus, Error> {
         let detect = Detect { iot: &self.iot, pace: &self.pace, clock: &self.clock, stop_at };
         let kept = StateItem::new(self.ledger.clone(), keys::model_watch());
         let snapshot: Snapshot = kept.read().await?;

@@ -5,6 +5,9 @@ use fleetwarden_core::api::listing::Listed;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::FindingRecord;
+use fleetwarden_core::message::FindingRef;
+use fleetwarden_core::message::Past;
+use fleetwarden_core::message::record::RecordedFinding;
 use fleetwarden_core::model::finding::Finding;
 use fleetwarden_core::model::finding::FindingKey;
 use fleetwarden_core::model::history::Record;
@@ -51,6 +54,13 @@ pub(crate) fn with_past(
     listed.into_iter().enumerate().map(with_past).collect()
 }
 
+/// A recorded finding with its past, for a policy that decides on it again.
+pub(crate) fn reference(record: &RecordedFinding) -> FindingRef {
+    let RecordedFinding { finding, key, first_seen, times_seen, first_suppressed, .. } = record;
+    let past = Past { first_seen: *first_seen, times_seen: *times_seen, first_suppressed: *first_suppressed };
+    FindingRef { finding_id: finding.finding_id.clone(), key: *key, past: Some(past) }
+}
+
 impl Found {
     /// What is decided on before anything is looked up.
     pub(crate) fn subject<'s>(&'s self, audit: &'s Audit) -> Subject<'s> {
@@ -89,6 +99,17 @@ impl Found {
             finding: &self.finding,
             decision,
         }
+    }
+
+    /// The finding with its past, for a policy that decides on it again.
+    pub(crate) fn reference(&self) -> FindingRef {
+        let Self { finding, key, first_seen, times_seen, first_suppressed, .. } = self;
+        let past = Past {
+            first_seen: *first_seen,
+            times_seen: (*times_seen).into(),
+            first_suppressed: *first_suppressed,
+        };
+        FindingRef { finding_id: finding.finding_id.clone(), key: *key, past: Some(past) }
     }
 
     /// The record for the history of the check.

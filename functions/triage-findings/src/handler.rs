@@ -49,7 +49,7 @@ pub struct Handler {
     pub queues: Queues,
     /// Claims and the place of each check's history.
     pub ledger: Ledger,
-    /// The histories.
+    /// The pages, as they were decided first, and the histories.
     pub archive: Archive,
     /// What decides.
     pub policy: Policy,

@@ -7,7 +7,7 @@
 //!
 //! Modules in the order of the work: [`handler`] (a message) → [`step`] (once, and what it leaves) → [`run`] (pages until
 //! the deadline) → [`listing`], [`findings`], [`lookup`] (a page, what was known of its findings, the things behind them)
-//! → [`outbox`] (the messages of a page, cut by [`split`]) and [`history`] (merged by [`sort`]).
+//! → [`recording`] (what was decided on it first) → [`outbox`] (its messages) and [`history`] (merged by [`sort`]).
 
 mod findings;
 mod handler;
@@ -15,9 +15,9 @@ mod history;
 mod listing;
 mod lookup;
 mod outbox;
+mod recording;
 mod run;
 mod sort;
-mod split;
 mod step;
 
 pub use handler::Handler;

@@ -4,7 +4,8 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_core::api;
 use fleetwarden_core::api::listing::Listing;
-use fleetwarden_core::message::CheckMessage;
+use fleetwarden_core::ids::CheckName;
+use fleetwarden_core::message::Audit;
 use serde_json::Map;
 
 /// The most findings of a page.
@@ -16,10 +17,10 @@ const PAGE: u32 = 250;
 /// What the service said, or that its answer is not a page.
 pub(crate) async fn list(
     iot: &IotApi,
-    message: &CheckMessage,
+    audit: &Audit,
+    check: &CheckName,
     token: Option<String>,
 ) -> Result<Listing, Error> {
-    let CheckMessage { audit, check, .. } = message;
     let operation = api::audit("ListAuditFindings").map_err(Error::Input)?;
     let mut input = Map::from_iter([
         ("taskId".to_owned(), audit.task_id.as_str().into()),

@@ -1,11 +1,11 @@
-//! What a page sends: records to export, findings to suppress and to mitigate.
+//! What a page sends: its records to export, findings to suppress and to mitigate.
 //!
 //! A rule's mitigations wait across pages until there are as many as a task takes. What waits goes into the
 //! continuation, never out early because of a deadline: so the same findings in the same order always make the same
 //! tasks, however often triage was interrupted. If more waits than a continuation can hold, the fullest group goes:
 //! that depends on the findings, too, and on nothing else.
 
-mod text;
+pub(crate) mod text;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -17,17 +17,16 @@ use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::Export;
 use fleetwarden_core::message::ExportMessage;
-use fleetwarden_core::message::FindingRecord;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
-use fleetwarden_core::message::Past;
 use fleetwarden_core::message::PendingMitigation;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::SuppressionMessage;
 use fleetwarden_core::message::Tally;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::model::finding::Finding;
 use fleetwarden_core::model::mitigation::MAX_REASON_CODES;
 use fleetwarden_core::policy::Decision;
 use fleetwarden_core::policy::Mitigate;
@@ -35,11 +34,7 @@ use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Suppress;
 
-use crate::outbox::text::brief;
-use crate::outbox::text::full;
-use crate::split::Attempt;
-use crate::split::Text;
-use crate::split::split;
+use crate::recording::Part;
 
 /// How many findings go into one suppression message: at ten calls a second, some seconds of work.
 const SUPPRESSIONS: usize = 25;
@@ -58,9 +53,6 @@ pub(crate) struct Outbox<'p> {
     audit: Audit,
     check: CheckName,
     policy: &'p Policy,
-    /// Whether the pages may have been sent before.
-    repeated: bool,
-    records: Vec<Text>,
     suppressions: Vec<Suppression<'p>>,
     mitigations: Vec<Outgoing>,
     /// Waits until a task is full.
@@ -69,7 +61,10 @@ pub(crate) struct Outbox<'p> {
     pending_bytes: usize,
     /// The reason codes of the findings that one task for the whole check takes.
     pub(crate) reason_codes: BTreeSet<String>,
+    /// The rule that takes the whole check in one task.
     whole: Option<(&'p str, &'p Mitigate)>,
+    /// Some of what one task would take was decided on otherwise before.
+    is_disputed: bool,
     /// What was counted before.
     tally: Tally,
 }
@@ -92,41 +87,52 @@ pub(crate) struct Messages {
 
 impl<'p> Outbox<'p> {
     /// An empty one for what a policy decides.
-    pub(crate) fn new(message: &CheckMessage, policy: &'p Policy, repeated: bool) -> Self {
+    pub(crate) fn new(message: &CheckMessage, policy: &'p Policy) -> Self {
         let resume = message.resume.clone().unwrap_or_default();
+        let may_be_whole = resume.can_take_whole_check(policy.hash());
         Self {
-            repeated,
+            is_disputed: !may_be_whole && !resume.reason_codes.is_empty(),
             pending_bytes: resume.pending.iter().map(pending_bytes).sum(),
             audit: message.audit.clone(),
             check: message.check.clone(),
             policy,
-            records: Vec::new(),
             suppressions: Vec::new(),
             mitigations: Vec::new(),
             pending: resume.pending,
             reason_codes: resume.reason_codes.into_iter().collect(),
-            whole: policy.takes_whole_check(&message.check),
+            whole: policy.takes_whole_check(&message.check).filter(|_| may_be_whole),
             tally: resume.tally,
         }
     }
 
-    /// Takes a finding with its decision.
+    /// Takes what is decided to be done about a finding.
     pub(crate) fn add(
         &mut self,
-        record: &FindingRecord<'_>,
+        finding: &Finding,
+        reference: FindingRef,
         decision: &Decision<'p, '_>,
     ) -> Result<(), Error> {
-        let brief = if self.repeated { Some(brief(record)?) } else { None };
-        self.records.push(Text { full: full(record)?, brief });
         let rule = decision.rule.unwrap_or_default();
-        match (decision.outcome, record.finding.identifier()) {
+        match (decision.outcome, finding.identifier()) {
             (Outcome::Suppress(suppress), Some(_)) => {
-                self.suppress(rule, suppress, decision.ends_at(), record);
+                self.suppress(rule, suppress, decision.ends_at(), reference);
             }
-            (Outcome::Mitigate(mitigate), _) => self.mitigate(rule, mitigate, record)?,
+            (Outcome::Mitigate(mitigate), _) => {
+                self.mitigate(rule, mitigate, finding.reason_code.as_ref(), reference)?;
+            }
             (Outcome::Suppress(_) | Outcome::Suppressed | Outcome::Report(_), _) => {}
         }
         Ok(())
+    }
+
+    /// Notes that a finding was decided on otherwise before.
+    pub(crate) const fn dispute(&mut self) {
+        self.is_disputed |= self.whole.is_some();
+    }
+
+    /// Whether one task for the whole check would mitigate also what was decided on otherwise.
+    pub(crate) const fn is_disputed(&self) -> bool {
+        self.is_disputed
     }
 
     fn suppress(
@@ -134,22 +140,28 @@ impl<'p> Outbox<'p> {
         rule: &'p str,
         suppress: &'p Suppress,
         expires_at: Option<i64>,
-        record: &FindingRecord<'_>,
+        finding: FindingRef,
     ) {
         let room = |of: &&mut Suppression<'_>| {
             of.rule == rule && of.expires_at == expires_at && of.findings.len() < SUPPRESSIONS
         };
         if let Some(of) = self.suppressions.iter_mut().find(room) {
-            of.findings.push(reference(record));
+            of.findings.push(finding);
         } else {
-            let findings = vec![reference(record)];
+            let findings = vec![finding];
             self.suppressions.push(Suppression { rule, suppress, expires_at, findings });
         }
     }
 
-    fn mitigate(&mut self, rule: &str, mitigate: &Mitigate, record: &FindingRecord<'_>) -> Result<(), Error> {
+    fn mitigate(
+        &mut self,
+        rule: &str,
+        mitigate: &Mitigate,
+        reason_code: Option<&String>,
+        finding: FindingRef,
+    ) -> Result<(), Error> {
         // A task for a whole check names its findings by reason code: what has none goes by its id.
-        if let (Some(_), Some(code)) = (self.whole, &record.finding.reason_code) {
+        if let (Some(_), Some(code)) = (self.whole, reason_code) {
             if self.reason_codes.contains(code) {
                 return Ok(());
             }
@@ -167,7 +179,6 @@ impl<'p> Outbox<'p> {
         }
         let Some(at) = self.pending.iter().position(same) else { return Ok(()) };
         let Some(group) = self.pending.get_mut(at) else { return Ok(()) };
-        let finding = reference(record);
         self.pending_bytes += finding_bytes(&finding);
         group.findings.push(finding);
         if group.findings.len() >= self.policy.most_of_a_task(rule, &mitigate.actions) {
@@ -191,14 +202,12 @@ impl<'p> Outbox<'p> {
         Ok(())
     }
 
-    /// The messages of a page, and how many records each of its parts has. What waits for more stays.
-    pub(crate) fn page(&mut self, page: u32, attempt: &Attempt) -> Result<(Messages, Vec<usize>), Error> {
-        let records = std::mem::take(&mut self.records);
+    /// The messages of a page. What waits for more stays.
+    pub(crate) fn page(&mut self, page: u32, parts: &[Part<'_>]) -> Result<Messages, Error> {
         let mut messages =
             Messages { mitigation: std::mem::take(&mut self.mitigations), ..Messages::default() };
-        let parts = split(&records, attempt);
-        let lengths = parts.iter().map(Vec::len).collect();
-        for (part, findings) in (0..).zip(parts) {
+        for (part, Part { records, .. }) in (0..).zip(parts) {
+            let findings = records.iter().map(|record| &**record).collect();
             messages.finding.push(self.export(Export::Page { page, part, findings })?);
         }
         for Suppression { rule, suppress, expires_at, findings } in std::mem::take(&mut self.suppressions) {
@@ -213,7 +222,7 @@ impl<'p> Outbox<'p> {
                 findings,
             })?);
         }
-        Ok((messages, lengths))
+        Ok(messages)
     }
 
     /// The messages at the end of a check: what still waits, and the mitigation of the whole check.
@@ -260,13 +269,6 @@ impl<'p> Outbox<'p> {
         let request = MitigationRequest { audit, check, origin, mode, policy, actions, target };
         json(&MitigationMessage::new(request, Step::Start))
     }
-}
-
-/// A finding with its past, for a policy that decides on it again.
-fn reference(record: &FindingRecord<'_>) -> FindingRef {
-    let FindingRecord { finding, key, first_seen, times_seen, first_suppressed, .. } = *record;
-    let past = Some(Past { first_seen, times_seen, first_suppressed });
-    FindingRef { finding_id: finding.finding_id.clone(), key, past }
 }
 
 /// How much a waiting group takes in a continuation, in bytes.

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::invocation;
-use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::keys;
 use fleetwarden_core::api::listing::Listed;
+use fleetwarden_core::api::listing::Listing;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::Resume;
 use fleetwarden_core::message::Tally;
+use fleetwarden_core::message::record::RecordedFinding;
+use fleetwarden_core::model::history::Record;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::policy::Decision;
@@ -19,6 +20,7 @@ use futures_util::future::join;
 use futures_util::future::try_join;
 
 use crate::findings::Found;
+use crate::findings::reference;
 use crate::findings::with_past;
 use crate::history::History;
 use crate::listing::list;
@@ -26,16 +28,17 @@ use crate::lookup::AtTimeOut;
 use crate::lookup::Lookup;
 use crate::outbox::Messages;
 use crate::outbox::Outbox;
-use crate::split::Attempt;
+use crate::outbox::text::text;
+use crate::recording::Decided;
+use crate::recording::Line;
+use crate::recording::Page;
+use crate::recording::Part;
 use crate::step::Next;
 use crate::step::Triage;
 
 /// No page is asked for when less than this is left: what was begun has to end, and a history of millions has to be
 /// merged.
 const MARGIN: Duration = Duration::from_secs(30);
-
-/// The sort key, and the attribute, of the lengths of a page's parts.
-const PARTS: &str = "parts";
 
 /// A check on its way.
 pub(crate) struct Run<'t> {
@@ -47,10 +50,20 @@ pub(crate) struct Run<'t> {
     lookup: Lookup<'t>,
     /// The number of the next page.
     page: u32,
-    /// Whether a try before this one may have sent these pages.
+    /// Whether a try before this one may have recorded these pages.
     repeated: bool,
     /// A later audit has looked at the check: then this one only exports.
     overtaken: bool,
+}
+
+/// What came of a page.
+enum Paged {
+    /// It was left: the time was up before all was looked up. Nothing of it was noted.
+    OutOfTime,
+    /// It is recorded and sent. There is no other, or none was asked for in time.
+    Sent,
+    /// It is recorded and sent, and this one comes after it.
+    Before(Listing),
 }
 
 /// Why no further page is done.
@@ -61,10 +74,12 @@ enum Stop {
     TimeOut(String),
     /// The service does not take the token that the message gave.
     Refused(Error),
+    /// Not all pages were decided alike, and one task was to take them all.
+    Disputed,
 }
 
 impl<'t> Run<'t> {
-    /// Begins with a message. `repeated` says whether a try before may have sent its pages.
+    /// Begins with a message. `repeated` says whether a try before may have recorded its pages.
     ///
     /// Whether a later audit has looked at the check is asked here and before the end, not at every page: what acts
     /// on the messages asks again.
@@ -92,7 +107,7 @@ impl<'t> Run<'t> {
         let repeated = repeated || message.resume.as_ref().is_some_and(|resume| resume.repeated);
         Ok(Self {
             triage,
-            outbox: Outbox::new(&message, policy, repeated),
+            outbox: Outbox::new(&message, policy),
             history,
             tally: message.resume.as_ref().map(|resume| resume.tally.clone()).unwrap_or_default(),
             lookup: Lookup::new(registry, policy, clock, &message.audit),
@@ -107,20 +122,23 @@ impl<'t> Run<'t> {
     pub(crate) async fn go(mut self, deadline: Millis) -> Result<Next, Error> {
         let stop_at = invocation::stop_at(self.triage.clock.now(), deadline, MARGIN);
         let token = self.message.resume.as_ref().and_then(|resume| resume.next_token.clone());
-        let stop =
-            if self.message.is_surely_empty() { Stop::Done } else { self.pages(token, stop_at).await? };
+        let stop = match () {
+            () if self.outbox.is_disputed() => Stop::Disputed,
+            () if self.message.is_surely_empty() => Stop::Done,
+            () => self.pages(token, stop_at).await?,
+        };
         match stop {
             Stop::Done => self.end().await,
             Stop::TimeOut(next_token) => self.continue_later(next_token).await,
             Stop::Refused(error) => Next::restart(self.message, &error),
+            Stop::Disputed => Next::restart_by_id(self.message),
         }
     }
 
     /// Does pages until there are none, or until it is time to stop.
-    ///
-    /// While a page's messages are sent, the next page is on its way.
     async fn pages(&mut self, token: Option<String>, stop_at: Millis) -> Result<Stop, Error> {
-        let mut page = match list(self.triage.iot, &self.message, token.clone()).await {
+        let CheckMessage { audit, check, .. } = &self.message;
+        let mut page = match list(self.triage.iot, audit, check, token.clone()).await {
             Err(error) if token.is_some() && error.is_permanent() => return Ok(Stop::Refused(error)),
             listed => listed?,
         };
@@ -128,96 +146,164 @@ impl<'t> Run<'t> {
         let mut at_time_out = AtTimeOut::GiveUp;
         let mut tokens = Pages::default();
         loop {
-            let Some(messages) = self.decide(page.findings, stop_at, at_time_out).await? else {
-                tracing::info!("no time is left while things are looked up: the page goes to a new message");
-                return Ok(Stop::TimeOut(current.unwrap_or_default()));
-            };
-            let Some(next) = page.next_token else {
-                self.triage.send(messages).await?;
-                return Ok(Stop::Done);
-            };
-            tokens.turn(Some(next.clone())).map_err(|endless| {
-                Error::Later(format!("ListAuditFindings on {}: {endless}", self.message.check))
-            })?;
-            if self.triage.clock.now() > stop_at {
-                self.triage.send(messages).await?;
-                return Ok(Stop::TimeOut(next));
+            let next = page.next_token;
+            if let Some(next) = &next {
+                tokens.turn(Some(next.clone())).map_err(|endless| {
+                    Error::Later(format!("ListAuditFindings on {}: {endless}", self.message.check))
+                })?;
             }
-            let (sent, following) =
-                join(self.triage.send(messages), list(self.triage.iot, &self.message, Some(next.clone())))
-                    .await;
-            sent?;
-            page = match following {
-                Ok(page) => page,
-                // The pages before are done: they need not be done again because this one failed.
-                Err(error) => {
-                    tracing::warn!(%error, "the next page goes to a new message");
-                    return Ok(Stop::TimeOut(next));
+            match self.page(page.findings, next.clone(), stop_at, at_time_out).await? {
+                Paged::OutOfTime => {
+                    tracing::info!(
+                        "no time is left while things are looked up: the page goes to a new message"
+                    );
+                    return Ok(Stop::TimeOut(current.unwrap_or_default()));
                 }
-            };
-            current = Some(next);
+                _ if self.outbox.is_disputed() => return Ok(Stop::Disputed),
+                Paged::Sent => return Ok(next.map_or(Stop::Done, Stop::TimeOut)),
+                Paged::Before(following) => page = following,
+            }
+            current = next;
             at_time_out = AtTimeOut::LeavePage;
         }
     }
 
-    /// Decides on the findings of a page, and gives the messages that come of it.
-    ///
-    /// None if the time is up before all is looked up and the page can be left: then nothing of it was noted.
-    async fn decide(
+    /// Decides on the findings of a page, records it and sends what comes of it. Meanwhile the next page is on its way.
+    async fn page(
         &mut self,
         findings: Vec<Listed>,
+        next: Option<String>,
         stop_at: Millis,
         at_time_out: AtTimeOut,
-    ) -> Result<Option<Messages>, Error> {
-        let (policy, audit) = (self.triage.policy, self.message.audit.clone());
+    ) -> Result<Paged, Error> {
+        let Triage { policy, archive, iot, clock, .. } = self.triage;
+        let CheckMessage { audit, check, .. } = self.message.clone();
         let found = with_past(findings, self.page, &self.message, &self.history)?;
         let subjects: Vec<Subject<'_>> = found.iter().map(|found| found.subject(&audit)).collect();
         let decisions: Vec<Decision<'_, '_>> =
             subjects.iter().map(|subject| policy.decide(subject)).collect();
         let things = self.lookup.things(&decisions, &subjects, stop_at, at_time_out).await;
-        let Some(things) = things else { return Ok(None) };
-        for (((found, subject), decision), things) in found.iter().zip(&subjects).zip(&decisions).zip(&things)
-        {
-            match things {
-                None => self.add(found, subject.things, decision)?,
-                Some(things) => {
-                    self.add(found, things, &policy.decide(&Subject { things, ..subject.clone() }))?;
+        let Some(things) = things else { return Ok(Paged::OutOfTime) };
+        let known: Vec<Option<Subject<'_>>> = subjects
+            .iter()
+            .zip(&things)
+            .map(|(subject, things)| things.as_ref().map(|things| Subject { things, ..subject.clone() }))
+            .collect();
+        let decisions: Vec<Decision<'_, '_>> = decisions
+            .into_iter()
+            .zip(&known)
+            .map(|(decision, known)| {
+                self.unless_overtaken(known.as_ref().map_or(decision, |s| policy.decide(s)))
+            })
+            .collect();
+        let lines = found.iter().zip(&things).zip(&decisions).map(|((found, things), decision)| {
+            let things = things.as_ref().unwrap_or(&Things::NotAsked);
+            let text = text(&found.export(&audit, things, decision))?;
+            Ok(Line { finding_id: found.finding.finding_id.clone(), text })
+        });
+        let lines = lines.collect::<Result<Vec<_>, Error>>()?;
+        let repeated = self.repeated;
+        let page = Page { audit: &audit, check: &check, number: self.page };
+        let this = async {
+            let parts = page.record(archive, &lines, repeated).await?;
+            let messages = self.take(&parts, &found, &decisions)?;
+            self.triage.send(messages).await
+        };
+        let following = async {
+            match next {
+                Some(token) if clock.now() <= stop_at => Some(list(iot, &audit, &check, Some(token)).await),
+                _ => None,
+            }
+        };
+        let (sent, following) = join(this, following).await;
+        sent?;
+        Ok(match following {
+            None => Paged::Sent,
+            Some(Ok(following)) => Paged::Before(following),
+            // The pages before are done: they need not be done again because this one failed.
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the next page goes to a new message");
+                Paged::Sent
+            }
+        })
+    }
+
+    /// A decision of this audit. If a later audit has looked at the check, that one decides.
+    const fn unless_overtaken<'s>(&self, decision: Decision<'t, 's>) -> Decision<'t, 's> {
+        if self.overtaken { decision.overtaken() } else { decision }
+    }
+
+    /// Takes a page as it is recorded: each finding is remembered, counted, and acted on.
+    fn take(
+        &mut self,
+        parts: &[Part<'_>],
+        found: &[Found],
+        decisions: &[Decision<'t, '_>],
+    ) -> Result<Messages, Error> {
+        for part in parts {
+            match &part.decided {
+                Decided::Now(places) => {
+                    for (found, decision) in
+                        places.iter().filter_map(|at| found.get(*at).zip(decisions.get(*at)))
+                    {
+                        self.add(found, decision)?;
+                    }
+                }
+                Decided::Before(records) => {
+                    for record in records {
+                        self.add_recorded(record)?;
+                    }
                 }
             }
         }
-        // On the heap: calls are large, and most pages make none here.
-        let attempt = if self.repeated { Box::pin(self.attempt()).await? } else { Attempt::First };
-        let (messages, lengths) = self.outbox.page(self.page, &attempt)?;
-        if lengths.len() > 1 && !matches!(attempt, Attempt::Repeat(Some(_))) {
-            Box::pin(self.record_parts(&lengths)).await?;
-        }
+        let messages = self.outbox.page(self.page, parts)?;
         self.page += 1;
-        Ok(Some(messages))
+        Ok(messages)
     }
 
-    /// What is known of the next page, which may have been sent.
-    async fn attempt(&self) -> Result<Attempt, Error> {
-        let key = keys::page(&self.message.audit, &self.message.check, self.page);
-        let item = self.triage.ledger.get(&key, PARTS).await?;
-        let lengths = item.as_ref().and_then(|item| item.get_text(PARTS));
-        Ok(Attempt::Repeat(lengths.and_then(|lengths| serde_json::from_str(lengths).ok())))
-    }
-
-    /// Records the parts of the next page before they are sent.
-    async fn record_parts(&self, lengths: &[usize]) -> Result<(), Error> {
-        let Self { triage, message, page, .. } = self;
-        let key = keys::page(&message.audit, &message.check, *page);
-        triage.ledger.put(Item::new(&key, PARTS, triage.clock.now()).json(PARTS, &lengths)).await
-    }
-
-    /// Adds a finding with its decision to what is sent, counted and remembered.
-    fn add(&mut self, found: &Found, things: &Things, decision: &Decision<'t, '_>) -> Result<(), Error> {
-        let decision = if self.overtaken { &decision.overtaken() } else { decision };
-        let (audit, finding) = (&self.message.audit, &found.finding);
-        self.outbox.add(&found.export(audit, things, decision), decision)?;
-        self.history.note(&found.record(audit, decision))?;
+    /// Takes a finding with its decision.
+    fn add(&mut self, found: &Found, decision: &Decision<'t, '_>) -> Result<(), Error> {
+        let finding = &found.finding;
+        self.outbox.add(finding, found.reference(), decision)?;
+        self.history.note(&found.record(&self.message.audit, decision))?;
         let counts = self.tally.entry(finding.severity).or_default();
-        counts.count(finding, decision.outcome, decision.rule, self.triage.policy.mode());
+        counts.count(finding, decision.outcome.kind(), decision.rule, self.triage.policy.mode());
+        Ok(())
+    }
+
+    /// Takes a finding that an earlier try has decided on. It is acted on if this try decides alike: what acts asks the
+    /// policy again, and nothing that the record does not have is ever done.
+    fn add_recorded(&mut self, record: &RecordedFinding) -> Result<(), Error> {
+        let RecordedFinding { finding, decision: recorded, .. } = record;
+        let kind = recorded.kind().ok_or_else(|| {
+            let id = &finding.finding_id;
+            Error::Input(format!("the record of finding {id} has an outcome that no finding has"))
+        })?;
+        let policy = self.triage.policy;
+        let subject = record.subject();
+        let decision = self.unless_overtaken(policy.decide(&subject));
+        // What was only observed is not done because of a later policy that enforces.
+        let is_alike = decision.outcome.word() == kind.word()
+            && decision.rule == recorded.rule.as_deref()
+            && policy.mode().safer(recorded.mode) == policy.mode();
+        if is_alike {
+            self.outbox.add(finding, reference(record), &decision)?;
+        } else if !self.overtaken {
+            self.outbox.dispute();
+        }
+        let first_suppressed = if is_alike { decision.first_suppressed() } else { record.first_suppressed };
+        self.history.note(&Record {
+            key: record.key,
+            first_seen: record.first_seen,
+            last_seen: record.audit_started_at,
+            times_seen: u16::try_from(record.times_seen).unwrap_or(u16::MAX),
+            severity: finding.severity,
+            open: true,
+            first_suppressed,
+            suppressed: finding.suppressed,
+        })?;
+        let counts = self.tally.entry(finding.severity).or_default();
+        counts.count(finding, kind, recorded.rule.as_deref(), recorded.mode);
         Ok(())
     }
 
@@ -233,6 +319,7 @@ impl<'t> Run<'t> {
         );
         let mut resume = self.message.resume.clone().unwrap_or_default();
         let pages = resume.page..self.page;
+        let policy = self.decided_by();
         self.history.save(self.triage.archive, &self.message, &pages).await?;
         resume.segments.push(pages);
         let Outbox { pending, reason_codes, .. } = self.outbox;
@@ -243,9 +330,17 @@ impl<'t> Run<'t> {
             tally: self.tally,
             pending,
             reason_codes: reason_codes.into_iter().collect(),
+            policy,
             ..resume
         };
         Next::pages(self.message, resume)
+    }
+
+    /// The hash of the policy that has decided on all pages so far.
+    fn decided_by(&self) -> Option<String> {
+        let hash = self.triage.policy.hash();
+        let before = self.message.resume.as_ref().filter(|resume| resume.page > 0);
+        before.is_none_or(|resume| resume.policy.as_deref() == Some(hash)).then(|| hash.to_owned())
     }
 
     /// Ends the pages of a check. The history is replaced before the summary goes out, because it knows what was fixed.
@@ -257,6 +352,7 @@ impl<'t> Run<'t> {
             }
             loaded => loaded?,
         }
+        let policy = self.decided_by();
         self.history.replace(ledger, archive, &self.message, &mut self.tally).await?;
         tracing::info!(
             check = %self.message.check,
@@ -265,12 +361,16 @@ impl<'t> Run<'t> {
             lookup.unknown = self.lookup.registry.unknown(),
             "all pages are done"
         );
+        let Resume { restarts, by_id, .. } = self.message.resume.clone().unwrap_or_default();
         let Outbox { pending, reason_codes, .. } = self.outbox;
         let resume = Resume {
             page: self.page,
             tally: self.tally,
             pending,
             reason_codes: reason_codes.into_iter().collect(),
+            policy,
+            by_id,
+            restarts,
             ..Resume::default()
         };
         Ok(Next::End(CheckMessage { resume: Some(resume), ..self.message }))

@@ -65,8 +65,16 @@ impl Next {
             return Err(Error::Input(format!("{} was restarted {restarts} times: {why}", message.check)));
         }
         tracing::warn!(check = %message.check, audit.task_id = %message.audit.task_id, %why, "the check is restarted from its first page");
-        let resume = Resume { restarts: restarts + 1, repeated: true, ..Resume::default() };
+        let by_id = message.resume.as_ref().is_some_and(|resume| resume.by_id);
+        let resume = Resume { restarts: restarts + 1, repeated: true, by_id, ..Resume::default() };
         Ok(Self::Pages(CheckMessage { resume: Some(resume), ..message }))
+    }
+
+    /// The same check from its first page on, without a task for the whole check: that would mitigate also what another
+    /// policy has decided otherwise on before. The pages are recorded; their findings go by their ids.
+    pub(crate) fn restart_by_id(mut message: CheckMessage) -> Result<Self, Error> {
+        message.resume.get_or_insert_default().by_id = true;
+        Self::restart(message, &Error::Later("its pages were decided on by several policies".into()))
     }
 }
 
@@ -81,7 +89,7 @@ pub(crate) struct Triage<'h> {
     pub(crate) queues: &'h Queues,
     /// The steps, and the place of each check's history.
     pub(crate) ledger: &'h Ledger,
-    /// The histories.
+    /// The pages and the histories.
     pub(crate) archive: &'h Archive,
     /// What decides.
     pub(crate) policy: &'h Policy,
@@ -108,18 +116,23 @@ impl Triage<'_> {
     /// Sends what a step leaves.
     async fn leave(&self, next: &str) -> Result<(), Error> {
         match batch::parse("record of a step", next)? {
-            Next::Pages(message) => {
-                let body = serde_json::to_string(&message).map_err(|e| Error::Input(e.to_string()))?;
-                self.queues.check.send(&[body.into()]).await
-            }
+            Next::Pages(message) => self.send_check(&message).await,
             Next::End(message) => Box::pin(self.end(&message)).await,
         }
     }
 
+    async fn send_check(&self, message: &CheckMessage) -> Result<(), Error> {
+        let body = serde_json::to_string(message).map_err(|e| Error::Input(e.to_string()))?;
+        self.queues.check.send(&[body.into()]).await
+    }
+
     /// Ends a check: the last mitigations, unless a later audit has looked at it by now, and the summary.
     async fn end(&self, message: &CheckMessage) -> Result<(), Error> {
-        let Messages { finding, suppression, mut mitigation } =
-            Outbox::new(message, self.policy, false).end()?;
+        if Outbox::new(message, self.policy).is_disputed() {
+            let Next::Pages(message) = Next::restart_by_id(message.clone())? else { return Ok(()) };
+            return self.send_check(&message).await;
+        }
+        let Messages { finding, suppression, mut mitigation } = Outbox::new(message, self.policy).end()?;
         if !mitigation.is_empty()
             && let Some(later) = self.ledger.later_audit(&message.audit, &message.check).await?
         {
@@ -149,6 +162,7 @@ impl Triage<'_> {
         );
         self.send(Messages { finding, suppression, mitigation }).await
     }
+
     /// Sends what a page or the end of a check makes.
     pub(crate) async fn send(&self, messages: Messages) -> Result<(), Error> {
         let Messages { finding, suppression, mitigation } = &messages;

@@ -25,6 +25,21 @@ impl MitigationAction {
         names.and_then(|names| serde_json::from_value(names.clone()).ok()).unwrap_or_default()
     }
 
+    /// Whether a thing leaves a dynamic group where it is in as many groups as may be.
+    pub(crate) fn overrides(&self) -> bool {
+        let overrides = self.params.pointer("/addThingsToThingGroupParams/overrideDynamicGroups");
+        overrides.and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// The role and the level of logging.
+    pub(crate) fn logging(&self) -> (&str, &str) {
+        let of = |member: &str| {
+            let value = self.params.pointer(&format!("/enableIoTLoggingParams/{member}"));
+            value.and_then(Value::as_str).unwrap_or_default()
+        };
+        (of("roleArnForLogging"), of("logLevel"))
+    }
+
     /// The topic that findings are published to.
     pub(crate) fn topic(&self) -> String {
         let topic = self.params.pointer("/publishFindingToSnsParams/topicArn");

@@ -16,6 +16,7 @@ use crate::detect;
 use crate::faults::Fault;
 use crate::findings::Finding;
 use crate::fleet::examine::Entry;
+use crate::fleet::groups::is_first;
 use crate::fleet::things::{Made, Thing};
 use crate::mitigation::{Outcome, Task};
 use crate::operations;
@@ -55,6 +56,7 @@ pub(crate) fn answer(
         ("POST", "things") => make_thing(world, body),
         ("POST", "membership") => set_membership(world, body),
         ("POST", "attachment") => set_attachment(world, body),
+        ("POST", "dynamic-groups") => make_dynamic(world, body),
         (_, path) if path.starts_with("detect/") => {
             let path = path.strip_prefix("detect/").unwrap_or_default();
             detect::control::answer(world, method, path, body)
@@ -108,7 +110,7 @@ fn state(world: &World) -> Value {
             "caCertificates": world.fleet.authorities.len(),
             "policies": world.fleet.policies.len(),
             "groups": world.fleet.group_sizes(),
-            "loggingEnabled": world.fleet.logging,
+            "loggingEnabled": world.fleet.logging.is_enabled(),
         },
         "audits": audits,
         "suppressions": world.suppressions.len(),
@@ -348,11 +350,27 @@ fn set_membership(world: &mut World, body: &[u8]) -> Reply {
     let Order { thing_name, thing_group_name: group, member } = read(body)?;
     let thing = thing(world, &thing_name)?;
     let changed = if member {
-        world.fleet.join(thing, &group).map_err(|trouble| (409, trouble.words().1.to_owned()))? > 0
+        world.fleet.join(thing, &group, false).map_err(|trouble| (409, trouble.words().1.to_owned()))? > 0
     } else {
         world.fleet.leave(thing, &group)
     };
     Ok(json!({ "changed": changed }))
+}
+
+/// Makes a thing group dynamic. Who is in it is ordered as the membership of any group: no query is evaluated.
+fn make_dynamic(world: &mut World, body: &[u8]) -> Reply {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    struct Order {
+        thing_group_name: String,
+    }
+    let Order { thing_group_name: name } = read(body)?;
+    if is_first(&name) {
+        return Err((409, format!("{name} is a static thing group")));
+    }
+    world.fleet.groups.entry(name.clone()).or_default();
+    world.fleet.dynamic.insert(name.clone());
+    Ok(json!({ "thingGroupName": name }))
 }
 
 fn set_attachment(world: &mut World, body: &[u8]) -> Reply {

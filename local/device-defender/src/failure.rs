@@ -13,8 +13,14 @@ pub(crate) enum Code {
     TaskAlreadyExists,
     LimitExceeded,
     VersionConflict,
+    VersionsLimitExceeded,
+    DeleteConflict,
+    MalformedPolicy,
+    NotConfigured,
+    CertificateState,
     Throttling,
     InternalFailure,
+    Internal,
     UnknownOperation,
     MissingAuthenticationToken,
 }
@@ -29,8 +35,14 @@ impl Code {
             Self::TaskAlreadyExists => "TaskAlreadyExistsException",
             Self::LimitExceeded => "LimitExceededException",
             Self::VersionConflict => "VersionConflictException",
+            Self::VersionsLimitExceeded => "VersionsLimitExceededException",
+            Self::DeleteConflict => "DeleteConflictException",
+            Self::MalformedPolicy => "MalformedPolicyException",
+            Self::NotConfigured => "NotConfiguredException",
+            Self::CertificateState => "CertificateStateException",
             Self::Throttling => "ThrottlingException",
             Self::InternalFailure => "InternalFailureException",
+            Self::Internal => "InternalException",
             Self::UnknownOperation => "UnknownOperationException",
             Self::MissingAuthenticationToken => "MissingAuthenticationTokenException",
         }
@@ -39,12 +51,16 @@ impl Code {
     /// The HTTP status.
     pub(crate) const fn status(self) -> u16 {
         match self {
-            Self::InvalidRequest | Self::TaskAlreadyExists | Self::Throttling => 400,
+            Self::InvalidRequest | Self::TaskAlreadyExists | Self::Throttling | Self::MalformedPolicy => 400,
             Self::MissingAuthenticationToken => 403,
-            Self::ResourceNotFound | Self::UnknownOperation => 404,
-            Self::ResourceAlreadyExists | Self::VersionConflict => 409,
+            Self::ResourceNotFound | Self::UnknownOperation | Self::NotConfigured => 404,
+            Self::CertificateState => 406,
+            Self::ResourceAlreadyExists
+            | Self::VersionConflict
+            | Self::VersionsLimitExceeded
+            | Self::DeleteConflict => 409,
             Self::LimitExceeded => 410,
-            Self::InternalFailure => 500,
+            Self::InternalFailure | Self::Internal => 500,
         }
     }
 }
@@ -80,6 +96,15 @@ impl Failure {
 
     pub(crate) fn internal() -> Self {
         Self::new(Code::InternalFailure, "An unexpected error has occurred.")
+    }
+
+    /// The same as an operation declares it: those on logging have a name of their own for a failure of the service.
+    pub(crate) fn of(self, operation: &str) -> Self {
+        let code = match self.code {
+            Code::InternalFailure if operation.ends_with("LoggingOptions") => Code::Internal,
+            code => code,
+        };
+        Self { code, ..self }
     }
 
     /// A duplicate of something that has an id and an ARN.

@@ -3,14 +3,16 @@
 //! A device certificate is one byte; its id, dates and connections are computed from the seed when they are
 //! asked for. A million defects fit in a few megabytes and are made in milliseconds. [`plan`] decides how
 //! many defects each check gets, [`examine`] finds them, [`names`] turns a resource into words and back,
-//! [`things`], [`posts`] and [`groups`] say what is behind a certificate, and [`change`] is what mitigation actions do to
-//! all that.
+//! [`things`], [`posts`] and [`groups`] say what is behind a certificate, [`policies`] and [`logging`] what can be put back
+//! by other calls, and [`change`] is what mitigation actions do to all that.
 
 pub(crate) mod change;
 pub(crate) mod examine;
 pub(crate) mod groups;
+pub(crate) mod logging;
 pub(crate) mod names;
 pub(crate) mod plan;
+pub(crate) mod policies;
 pub(crate) mod posts;
 pub(crate) mod things;
 
@@ -19,7 +21,10 @@ use std::sync::OnceLock;
 
 use crate::checks::Check;
 use crate::random::{Cipher, domain, draw};
+use logging::Logging;
 use plan::Plan;
+use policies::Versions;
+use serde_json::Value;
 use things::{Registered, Thing};
 
 /// Bits of a certificate.
@@ -30,6 +35,10 @@ pub(crate) mod flag {
     pub(crate) const WEAK: u8 = 8;
     pub(crate) const OLD: u8 = 16;
     pub(crate) const EXPIRING: u8 = 32;
+    /// Of a CA certificate: device certificates are registered by themselves.
+    pub(crate) const REGISTERS: u8 = 64;
+    /// Its status is `REVOKED`, which is not [`REVOKED`]: that one its CA revoked.
+    pub(crate) const WITHDRAWN: u8 = 128;
 }
 
 /// A policy: its versions and what its default version does wrong.
@@ -75,7 +84,13 @@ pub(crate) struct Fleet {
     pub(crate) authenticated_pools: Counted,
     pub(crate) permissive_aliases: Counted,
     pub(crate) unused_aliases: Counted,
-    pub(crate) logging: bool,
+    pub(crate) logging: Logging,
+    /// The versions of policies that were changed since the fleet was made.
+    pub(crate) versions: BTreeMap<u32, Versions>,
+    /// The `registrationConfig` that CA certificates were given.
+    pub(crate) registrations: BTreeMap<u32, Value>,
+    /// The thing groups that are dynamic.
+    pub(crate) dynamic: BTreeSet<String>,
     /// Things that were added to thing groups, by group name.
     pub(crate) groups: BTreeMap<String, BTreeSet<Thing>>,
     /// Things that were taken out of a group that they had been in from the start.
@@ -120,6 +135,11 @@ impl Fleet {
         authorities.mark(plan.count(Check::CaRevoked), flag::REVOKED);
         authorities.mark(plan.count(Check::CaKeyQuality), flag::WEAK);
         authorities.append(3);
+        for (index, authority) in (0_u64..).zip(&mut authorities.bytes) {
+            if draw(seed, domain::REGISTRATION, index).is_multiple_of(3) {
+                *authority |= flag::REGISTERS;
+            }
+        }
 
         let permissive = plan.count(Check::PolicyPermissive);
         let misconfigured = plan.count(Check::PolicyMisconfigured);
@@ -158,7 +178,10 @@ impl Fleet {
             authenticated_pools: counted(Check::AuthenticatedPool),
             permissive_aliases: counted(Check::AliasPermissive),
             unused_aliases: counted(Check::AliasUnused),
-            logging: plan.count(Check::LoggingDisabled) == 0,
+            logging: Logging::first(plan.count(Check::LoggingDisabled) == 0, &place.account),
+            versions: BTreeMap::new(),
+            registrations: BTreeMap::new(),
+            dynamic: BTreeSet::new(),
             groups: BTreeMap::new(),
             left: BTreeSet::new(),
             registered: Registered::default(),

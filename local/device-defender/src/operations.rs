@@ -1,8 +1,9 @@
-//! What answers each of the operations that the API describes: those on audits, those of Detect, and those of the
-//! registry that tell what things are behind a finding.
+//! What answers each of the operations that the API describes: those on audits, those of Detect, and those that tell what
+//! is behind a finding, and read and put back what mitigation changes.
 
 pub(crate) mod actions;
 pub(crate) mod audits;
+pub(crate) mod certificates;
 pub(crate) mod configuration;
 pub(crate) mod detect_dimensions;
 pub(crate) mod detect_metrics;
@@ -15,6 +16,8 @@ pub(crate) mod detect_training;
 pub(crate) mod detect_violations;
 pub(crate) mod findings;
 pub(crate) mod groups;
+pub(crate) mod logging;
+pub(crate) mod policies;
 pub(crate) mod resources;
 pub(crate) mod schedules;
 pub(crate) mod suppressions;
@@ -117,8 +120,21 @@ static ANSWERS: &[(&str, Run)] = answers! {
     ListCertificates resources::certificates;
     ListCACertificates resources::authorities;
     ListPolicies resources::policies;
-    GetPolicy resources::policy;
+    GetPolicy policies::get;
     ListRoleAliases resources::aliases;
+    DescribeCertificate certificates::describe;
+    UpdateCertificate certificates::update;
+    DescribeCACertificate certificates::describe_authority;
+    UpdateCACertificate certificates::update_authority;
+    UpdateThingGroupsForThing groups::update;
+    ListPolicyVersions policies::versions;
+    CreatePolicyVersion policies::create_version;
+    SetDefaultPolicyVersion policies::set_default;
+    DeletePolicyVersion policies::delete_version;
+    GetV2LoggingOptions logging::get;
+    SetV2LoggingOptions logging::set;
+    GetLoggingOptions logging::get_first;
+    SetLoggingOptions logging::set_first;
 };
 
 /// What is at a route.

@@ -27,6 +27,7 @@ pub(crate) mod domain {
     pub(crate) const GROUP_ID: u64 = 20;
     pub(crate) const GENERATION: u64 = 21;
     pub(crate) const REGISTERED: u64 = 22;
+    pub(crate) const REGISTRATION: u64 = 23;
 }
 
 /// Spreads every bit of `value` over all bits (the finalizer of splitmix64).

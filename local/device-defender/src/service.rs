@@ -171,10 +171,10 @@ fn api(world: &mut World, request: &Request<'_>, headers: &[(&str, &str)]) -> An
     world.calls.record(operation.name, &label);
     let answer = match outcome {
         Ok(body) => plain(world, 200, body),
-        Err(failure) => refusal(world, &failure),
+        Err(failure) => refusal(world, &failure.of(operation.name)),
     };
     match fault {
-        Some(fault) => distort(world, &fault, answer, token.as_deref()),
+        Some(fault) => distort(world, operation.name, &fault, answer, token.as_deref()),
         None => answer,
     }
 }
@@ -201,7 +201,7 @@ fn carry_out(
     run(world, &args)
 }
 
-fn distort(world: &mut World, fault: &Fault, answer: Answer, token: Option<&str>) -> Answer {
+fn distort(world: &mut World, operation: &str, fault: &Fault, answer: Answer, token: Option<&str>) -> Answer {
     match fault.kind {
         Kind::Throttle | Kind::InternalFailure => answer,
         Kind::Html => Answer {
@@ -213,7 +213,7 @@ fn distort(world: &mut World, fault: &Fault, answer: Answer, token: Option<&str>
         },
         Kind::Delay => Answer { delay: Duration::from_millis(fault.delay_ms.min(600_000)), ..answer },
         Kind::Reset | Kind::LostAnswer => Answer { lost: true, ..answer },
-        Kind::DoneButFailed => refusal(world, &Failure::internal()),
+        Kind::DoneButFailed => refusal(world, &Failure::internal().of(operation)),
         kind if answer.status == 200 => Answer { body: spoil(kind, answer.body, token), ..answer },
         _ => answer,
     }

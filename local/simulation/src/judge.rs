@@ -48,6 +48,7 @@ pub(crate) fn judge(world: &World, played: &Played) -> Judged {
     judge.history_is_true(&records);
     judge.observe_changes_nothing();
     judge.no_claim_is_left();
+    judge.no_loop_is_ended();
     judge.alerts_are_raised_once();
     let by_finding = records.iter().map(|(id, of)| (id.1.as_str(), &of[0].0)).collect();
     judge.judged.violations.extend(acts::judge(world, &by_finding));
@@ -284,10 +285,7 @@ impl Judge<'_> {
                 format!("finding {finding} is mitigated by {by_rules} tasks: {tasks:?}")
             });
             let record = decisions.get(finding.as_str()).copied();
-            // Under another policy a page can be decided on again, and its first record stays: see docs/reliability.md. What is
-            // started then is judged by the policy of its process.
             let is_decided = tasks.iter().all(|task| task.starts_with(PERSON))
-                || self.played.policies.len() > 1
                 || record.is_some_and(|record| is_decided(record, "mitigate"));
             self.unless(is_decided, || {
                 format!(
@@ -369,8 +367,8 @@ impl Judge<'_> {
         }
     }
 
-    /// The counts of a check's record are those of its findings. If triage dies and another audit or another policy comes
-    /// before it goes on, a page is decided on again, and its first records stay: see docs/reliability.md.
+    /// The counts of a check's record are those of its findings. What is new or has returned follows the order in which
+    /// audits of the check end, and is judged where they do not overlap.
     fn tallies_agree(&mut self, records: &Records) {
         let spans = self.spans(records);
         let mut counts: BTreeMap<(String, String), BTreeMap<&str, u64>> = BTreeMap::new();
@@ -391,12 +389,13 @@ impl Judge<'_> {
         for ((audit, check), expected) in counts {
             let overlaps =
                 spans.get(&(audit.clone(), check.clone())).is_none_or(|span| span.overlaps(&spans));
-            if overlaps || self.played.policies.len() > 1 {
-                continue;
-            }
             let item = self.world.cloud.item(&format!("audit#{audit}"), &format!("check#{check}"));
             let tally = item.as_ref().and_then(|item| item.get("tally")?.as_str()).unwrap_or_default();
             let tally: Value = serde_json::from_str(tally).unwrap_or_default();
+            let expected: BTreeMap<&str, u64> = expected
+                .into_iter()
+                .filter(|(name, _)| !(overlaps && ["new", "returned"].contains(name)))
+                .collect();
             let found: BTreeMap<&str, u64> = expected
                 .keys()
                 .map(|name| {
@@ -466,6 +465,12 @@ impl Judge<'_> {
             let blocks = item.get("state").and_then(Value::as_str) == Some("running") && lease > Some(now.0);
             self.unless(!blocks, || format!("{pk} {sk} is claimed for ever: {lease:?}"));
         }
+    }
+
+    /// Lambda ends no loop of a function: what it drops would be late at best.
+    fn no_loop_is_ended(&mut self) {
+        let ended = self.world.state().ended_loops.clone();
+        self.unless(ended.is_empty(), || format!("Lambda has ended loops of {ended:?}"));
     }
 
     /// An alert comes again only if its publication may have been lost.

@@ -29,16 +29,21 @@ use crate::functions;
 use crate::functions::Handler;
 use crate::stack;
 use crate::stack::Function;
+use crate::stack::LONGEST_LOOP;
 use crate::stack::MAX_RECEIVES;
 use crate::stack::RETRIES;
 use crate::stack::Source;
 use crate::stack::Trigger;
 use crate::weather::Weather;
+use crate::world::Lineage;
 use crate::world::World;
 
 /// How long a worker may poll before it looks again although nothing has changed: Device Defender tells nobody when an
 /// audit ends.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// How often DynamoDB deletes what has expired, where it does so at once.
+const EXPIRY: Duration = Duration::from_mins(10);
 
 /// After so long SNS delivers a message again at the latest.
 const LATEST: Duration = Duration::from_mins(15);
@@ -136,8 +141,14 @@ impl Lambda {
 
     /// Gives work to functions for as long as the run lasts.
     pub(crate) async fn work(self: Rc<Self>) {
+        let mut expired = self.world.now();
         loop {
             self.world.listen();
+            // To look at every item takes time: it is done now and then.
+            if self.world.state().weather.expires && self.world.now().since(expired) > EXPIRY {
+                expired = self.world.now();
+                self.world.cloud.expire_items();
+            }
             self.announce();
             self.handle_events();
             for function in stack::FUNCTIONS {
@@ -215,7 +226,7 @@ impl Lambda {
 
     async fn handle_event(self: &Rc<Self>, mut pending: Pending) {
         let Pending { function, event, .. } = &pending;
-        let ended = self.invoke(function, event.clone()).await;
+        let ended = self.invoke(function, event.clone(), Lineage::new()).await;
         if let Ended::Answered(_) = ended {
             return;
         }
@@ -233,6 +244,7 @@ impl Lambda {
     fn poll(self: &Rc<Self>, function: &'static Function, source: &'static Source) {
         let cloud = &self.world.cloud;
         cloud.bury(source.queue, function.dead_letters, MAX_RECEIVES);
+        self.end_loops(function, source.queue);
         while self.running(function) < source.concurrency {
             let now = self.world.now();
             let mut visible: Vec<String> = cloud
@@ -305,9 +317,38 @@ impl Lambda {
         }
     }
 
+    /// What has led to some messages.
+    fn lineage(&self, messages: &[Message]) -> Lineage {
+        let state = self.world.state();
+        let mut all = Lineage::new();
+        for (function, times) in
+            messages.iter().filter_map(|message| state.lineages.get(&message.id)).flatten()
+        {
+            let most = all.entry(*function).or_default();
+            *most = (*most).max(*times);
+        }
+        all
+    }
+
+    /// Lambda ends a loop: the message that would go on with it goes to the dead-letter queue.
+    fn end_loops(&self, function: &'static Function, queue: &str) {
+        if function.may_loop {
+            return;
+        }
+        for message in self.world.cloud.waiting(queue) {
+            let times = self.lineage(std::slice::from_ref(&message)).get(function.name).copied();
+            if times.is_some_and(|times| times >= LONGEST_LOOP) {
+                self.world.note(&format!("{}: Lambda ends a loop", function.name));
+                self.world.state().ended_loops.push(function.name);
+                self.world.cloud.move_message(queue, &message.id, function.dead_letters);
+            }
+        }
+    }
+
     async fn batch(self: &Rc<Self>, function: &'static Function, source: &Source, received: &[Message]) {
         let event = serde_json::to_value(queues::event(received)).unwrap_or_default();
-        let Ended::Answered(answer) = self.invoke(function, event).await else { return };
+        let lineage = self.lineage(received);
+        let Ended::Answered(answer) = self.invoke(function, event, lineage).await else { return };
         let failures = answer["batchItemFailures"].as_array().into_iter().flatten();
         let failed: BTreeSet<&str> =
             failures.filter_map(|failure| failure["itemIdentifier"].as_str()).collect();
@@ -317,9 +358,16 @@ impl Lambda {
     }
 
     /// Invokes a function: in an environment that waits, or in a new one.
-    pub(crate) async fn invoke(self: &Rc<Self>, function: &'static Function, event: Value) -> Ended {
+    pub(crate) async fn invoke(
+        self: &Rc<Self>,
+        function: &'static Function,
+        event: Value,
+        mut lineage: Lineage,
+    ) -> Ended {
         self.invocations.set(self.invocations.get() + 1);
         let instance = self.instance(function);
+        *lineage.entry(function.name).or_default() += 1;
+        self.world.state().causes.insert(instance.number, lineage);
         let mut context = Context::default();
         let deadline = self.world.now().plus(function.timeout);
         context.deadline = u64::try_from(deadline.0).unwrap_or_default();

@@ -11,6 +11,8 @@ pub(crate) const ALARM_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:alarms"
 pub(crate) const ALERT_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:alerts";
 /// How often a queue hands a message out before it goes to the dead-letter queue.
 pub(crate) const MAX_RECEIVES: u32 = 5;
+/// After so many invocations of one function in a chain Lambda ends it, unless the function may loop.
+pub(crate) const LONGEST_LOOP: u32 = 16;
 /// How often Lambda tries an asynchronous event again, and how long it waits before.
 pub(crate) const RETRIES: [Duration; 2] = [Duration::from_mins(1), Duration::from_mins(2)];
 
@@ -23,6 +25,14 @@ pub(crate) struct Function {
     pub(crate) trigger: Trigger,
     /// Where the function itself parks, and where Lambda puts what it has given up.
     pub(crate) dead_letters: &'static str,
+    /// Whether it may cause its own next invocation for ever (`RecursiveLoop: Allow`).
+    pub(crate) may_loop: bool,
+}
+
+impl Function {
+    const fn looping(self) -> Self {
+        Self { may_loop: true, ..self }
+    }
 }
 
 /// What wakes a function.
@@ -59,22 +69,23 @@ const fn function(
     trigger: Trigger,
     dead_letters: &'static str,
 ) -> Function {
-    Function { name, timeout: seconds(timeout), trigger, dead_letters }
+    Function { name, timeout: seconds(timeout), trigger, dead_letters, may_loop: false }
 }
 
 pub(crate) const NOTIFICATION: Function =
     function("audit-notification", 30, Trigger::Topic, "dead-notification");
 pub(crate) const TRIAGE: Function =
-    function("triage-findings", 300, queue("check", 1, 4, 1_800), "dead-check");
+    function("triage-findings", 300, queue("check", 1, 4, 1_800), "dead-check").looping();
 pub(crate) const SUPPRESSIONS: Function =
     function("apply-suppressions", 300, queue("suppression", 1, 2, 1_800), "dead-suppression");
 pub(crate) const MITIGATIONS: Function =
-    function("apply-mitigations", 60, queue("mitigation", 1, 2, 360), "dead-mitigation");
+    function("apply-mitigations", 60, queue("mitigation", 1, 2, 360), "dead-mitigation").looping();
 pub(crate) const EXPORT: Function =
     function("export-findings", 60, queue("finding", 10, 5, 360), "dead-finding");
 pub(crate) const REVIEW: Function =
-    function("suppression-review", 900, queue("review", 1, 2, 5_400), "dead-review");
-pub(crate) const ALARM: Function = function("detect-alarm", 60, queue("alarm", 10, 10, 360), "dead-alarm");
+    function("suppression-review", 900, queue("review", 1, 2, 5_400), "dead-review").looping();
+pub(crate) const ALARM: Function =
+    function("detect-alarm", 60, queue("alarm", 10, 10, 360), "dead-alarm").looping();
 pub(crate) const AUDIT_WATCH: Function = function("audit-watch", 900, Trigger::Event, "dead-audit-watch");
 pub(crate) const ALARM_WATCH: Function = function("alarm-watch", 900, Trigger::Event, "dead-alarm");
 pub(crate) const MODEL_STATUS: Function = function("ml-model-status", 900, Trigger::Event, "dead-alarm");

@@ -71,6 +71,10 @@ pub(crate) struct Weather {
     pub(crate) slow: f64,
     /// A function starts anew although an environment is there.
     pub(crate) cold: f64,
+    /// Lists come in another order each time.
+    pub(crate) reorders: bool,
+    /// DynamoDB deletes an item as soon as it has expired. Else it deletes none: it may take days.
+    pub(crate) expires: bool,
 }
 
 impl Weather {
@@ -93,7 +97,8 @@ impl Weather {
         let (faults, slow, cold) = (faults.collect(), share(0.1), share(0.5));
         // Also in a run without a fault, so that whatever is done again is done because of a repeat.
         let repeats = if rng.bool() { 0.3 * rng.f64() } else { 0.0 };
-        Self { faults, repeats, slow, cold }
+        let (reorders, expires) = (rng.bool(), rng.bool());
+        Self { faults, repeats, slow, cold, reorders, expires }
     }
 
     /// When something that is delivered at once is delivered again: often beside the worker that has it, in the end.

@@ -20,6 +20,7 @@ use crate::policies::CHECKS;
 use crate::stack;
 use crate::stack::AUDIT_TOPIC;
 use crate::weather::Weather;
+use crate::world::Lineage;
 use crate::world::World;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/audit";
@@ -98,7 +99,7 @@ impl Workload {
         if self.alarms.is_on {
             // The stack has run for a while: what is lost from now on is for the watch, which goes on where it ended.
             let weather = std::mem::take(&mut self.world.state().weather);
-            self.lambda.invoke(&stack::ALARM_WATCH, json!({})).await;
+            self.lambda.invoke(&stack::ALARM_WATCH, json!({}), Lineage::new()).await;
             self.world.state().weather = weather;
         }
         for _ in 0..steps {
@@ -131,7 +132,7 @@ impl Workload {
         self.end_alarms();
         self.played.is_quiet = self.end().await;
         if self.alarms.is_on {
-            let seen = self.lambda.invoke(&stack::ALARM_WATCH, json!({})).await;
+            let seen = self.lambda.invoke(&stack::ALARM_WATCH, json!({}), Lineage::new()).await;
             self.played.alarm_watch = match seen {
                 Ended::Answered(answer) => Some(answer),
                 other => Some(json!(format!("{other:?}"))),

@@ -54,6 +54,9 @@ pub(crate) struct World {
     state: Mutex<State>,
 }
 
+/// How often each function was invoked in the chain that has led to something.
+pub(crate) type Lineage = BTreeMap<&'static str, u32>;
+
 /// What changes in it.
 pub(crate) struct State {
     pub(crate) rng: Rng,
@@ -77,6 +80,11 @@ pub(crate) struct State {
     drawn_faults: u64,
     /// Faults that have struck, by name.
     pub(crate) faults: BTreeMap<&'static str, u64>,
+    /// What has led to each message, and to what each process works on now.
+    pub(crate) lineages: BTreeMap<String, Lineage>,
+    pub(crate) causes: BTreeMap<u64, Lineage>,
+    /// The functions whose loops Lambda has ended.
+    pub(crate) ended_loops: Vec<&'static str>,
     /// The processes that have died.
     dead: BTreeSet<u64>,
     /// Who waits for the end of a process.
@@ -114,6 +122,9 @@ impl World {
             lines: Vec::new(),
             created: Vec::new(),
             faults: BTreeMap::new(),
+            lineages: BTreeMap::new(),
+            causes: BTreeMap::new(),
+            ended_loops: Vec::new(),
             dead: BTreeSet::new(),
             ends: BTreeMap::new(),
             processes: 0,
@@ -247,7 +258,24 @@ impl World {
     fn effect(&self, by: (&str, u64), call: &Call) -> Answer {
         let answer = self.answer(call.clone());
         self.state().acts.done(by, call, &answer, &self.cloud);
+        self.pass_on(by.1, call, &answer);
         answer
+    }
+
+    /// Notes what has led to the messages that a process sends.
+    fn pass_on(&self, process: u64, call: &Call, answer: &Answer) {
+        let Answer::Now { body, .. } = answer else { return };
+        if !call.operation.starts_with("SendMessage") {
+            return;
+        }
+        let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+        let sent = answer["Successful"].as_array().into_iter().flatten().chain([&answer]);
+        let mut state = self.state();
+        let State { lineages, causes, .. } = &mut *state;
+        let cause = causes.get(&process).cloned().unwrap_or_default();
+        for id in sent.filter_map(|sent| sent["MessageId"].as_str()) {
+            lineages.insert(id.to_owned(), cause.clone());
+        }
     }
 
     fn answer(&self, call: Call) -> Answer {
@@ -272,7 +300,18 @@ impl World {
         if answer.status == 200 && path == "/audit/suppressions/create" {
             self.state().created.push(call.json());
         }
-        Answer::Now { status: answer.status, error: answer.error_type, body: answer.body.into_bytes() }
+        let body = if self.state().weather.reorders { self.reordered(answer.body) } else { answer.body };
+        Answer::Now { status: answer.status, error: answer.error_type, body: body.into_bytes() }
+    }
+
+    /// An answer with its list in another order: AWS promises none.
+    fn reordered(&self, body: String) -> String {
+        let mut answer: Value = serde_json::from_str(&body).unwrap_or_default();
+        let lists = answer.as_object_mut().into_iter().flat_map(|answer| answer.values_mut());
+        let mut lists: Vec<_> = lists.filter_map(Value::as_array_mut).collect();
+        let [list] = lists.as_mut_slice() else { return body };
+        self.draw(|rng| rng.shuffle(list));
+        answer.to_string()
     }
 
     fn publish(&self, call: &Call) -> Answer {

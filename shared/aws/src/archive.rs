@@ -2,6 +2,8 @@
 //!
 //! Every key is made from what the object is about: writing it again replaces it with itself, or finds it there.
 
+mod lines;
+
 use std::ops::Range;
 use std::path::Path;
 
@@ -17,6 +19,8 @@ use fleetwarden_core::message::Audit;
 use fleetwarden_core::message::alarm_record::AlarmExportMessage;
 use tokio::io::AsyncWriteExt as _;
 
+pub use self::lines::Recorded;
+pub use self::lines::one_line;
 use crate::Error;
 
 /// The archive's bucket.
@@ -46,10 +50,7 @@ impl Archive {
     }
 
     /// Writes an object unless there is one with this key. Says whether it did.
-    ///
-    /// # Errors
-    /// If the bucket does not take it.
-    pub async fn put_new(&self, key: &str, content_type: &'static str, body: Vec<u8>) -> Result<bool, Error> {
+    async fn put_new(&self, key: &str, content_type: &'static str, body: Vec<u8>) -> Result<bool, Error> {
         let put = self.s3.put_object().bucket(&self.bucket).key(key).content_type(content_type);
         match put.body(body.into()).if_none_match("*").send().await {
             Ok(_) => Ok(true),

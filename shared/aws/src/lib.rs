@@ -9,6 +9,7 @@ pub mod alarms;
 pub mod alerts;
 pub mod archive;
 pub mod batch;
+pub mod check_states;
 pub mod clients;
 pub mod clock;
 pub mod error;
@@ -29,8 +30,10 @@ pub mod queue;
 pub mod registry;
 mod rest;
 pub mod retries;
+pub mod schedule;
 pub mod settings;
 pub mod state_item;
+pub mod states;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

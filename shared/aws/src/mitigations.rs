@@ -8,12 +8,13 @@
 //!
 //! The same transaction asks which audit has looked at the check last: so no claim is made for an audit that a later
 //! one has overtaken, however long its message was on the way. It also asks the switch that pauses mitigation
-//! ([`pause`]), and nothing comes between a claim and its start: what is paused does not start.
+//! ([`pause`]), which is read again right before the start.
 //!
 //! A transaction whose answer is lost is sent again by the SDK under the token of the first try (`ClientRequestToken`),
 //! and DynamoDB answers as it did before. A claim that a later delivery repeats is the task's own, by its id.
 
 mod alarms;
+pub mod before;
 mod budgets;
 mod claims;
 mod command;
@@ -36,7 +37,6 @@ use crate::ledger::Ledger;
 use crate::ledger::key;
 use crate::ledger::keys;
 use crate::ledger::written;
-pub use crate::mitigations::alarms::Additions;
 pub use crate::mitigations::alarms::AlarmTask;
 pub use crate::mitigations::budgets::Entry;
 pub use crate::mitigations::budgets::Over;
@@ -163,8 +163,6 @@ pub struct Settled<'a, R: Claimable> {
     pub until: Option<Millis>,
     /// What of the request is not to be mitigated: it is written down as superseded.
     pub left_out: &'a [R::Part],
-    /// What the start is to add to thing groups, if it adds to any. None before that is known.
-    pub additions: Option<&'a Additions>,
     /// The budgets that a claim has to fit into.
     pub spends: &'a [Spend],
     /// What the guards say of a task that is not claimed.
@@ -193,7 +191,6 @@ impl<'a, R: Claimable> Settled<'a, R> {
             reason: None,
             until: None,
             left_out: &[],
-            additions: None,
             spends: &[],
             guards: &[],
             grades: None,

@@ -88,7 +88,7 @@ impl Registry {
     pub fn new(iot: RegistryClient, account: &str, region: &str) -> Self {
         Self {
             iot,
-            certificates: format!("arn:{}:iot:{region}:{account}:cert/", partition(region)),
+            certificates: certificates_of(account, region),
             principals: Cache::default(),
             things: Cache::default(),
             groups: Cache::default(),
@@ -337,6 +337,11 @@ impl Denials {
     fn for_all(&mut self) -> Option<Unknown> {
         (self.count >= DENIALS && !self.answered).then(|| self.last.clone())
     }
+}
+
+/// An ARN of a device certificate of an account and region up to its id.
+pub(crate) fn certificates_of(account: &str, region: &str) -> String {
+    format!("arn:{}:iot:{region}:{account}:cert/", partition(region))
 }
 
 /// The partition of a region, as it stands in ARNs.

@@ -5,7 +5,8 @@
 //! whoever answers one judge it alike. Rates are those of "Device Defender endpoints and quotas" and, for the
 //! registry, of "AWS IoT Core endpoints and quotas"; `ListRelatedResourcesForAuditFinding`,
 //! `CreateDimension` and `GetBehaviorModelTrainingSummaries` have no published rate. For the lists of things, principals, certificates, policies and role aliases, and for `GetPolicy`, only an older edition of
-//! that page was at hand.
+//! that page was at hand; for what reads and puts back what mitigation changes, the rates of their neighbors are taken, and
+//! two a second for logging.
 
 mod detect;
 pub mod input;
@@ -202,10 +203,10 @@ pub static DETECT: [Operation; 30] = operations! { detect:
     DeleteDimension DELETE "/dimensions/{name}" 10 ONE_DIMENSION;
 };
 
-/// The operations of the registry that tell what things are behind a finding, and which resources there are, and
-/// those that put a thing into a thing group and take it out.
+/// The operations that tell what things are behind a finding, and which resources there are, and those that read and put
+/// back what mitigation actions change: certificates, policies and their versions, thing groups, and logging.
 #[rustfmt::skip]
-pub static REGISTRY: [Operation; 15] = operations! { inputs:
+pub static REGISTRY: [Operation; 28] = operations! { inputs:
     ListPrincipalThings GET "/principals/things" 10 LIST_PRINCIPAL_THINGS;
     DescribeThing GET "/things/{thingName}" 350 ONE_THING;
     ListThingGroupsForThing GET "/things/{thingName}/thing-groups" 100 LIST_GROUPS_OF_THING;
@@ -221,6 +222,19 @@ pub static REGISTRY: [Operation; 15] = operations! { inputs:
     ListPolicies GET "/policies" 10 MARKED_PAGES;
     GetPolicy GET "/policies/{policyName}" 10 ONE_POLICY;
     ListRoleAliases GET "/role-aliases" 10 MARKED_PAGES;
+    DescribeCertificate GET "/certificates/{certificateId}" 10 ONE_CERTIFICATE;
+    UpdateCertificate PUT "/certificates/{certificateId}" 10 UPDATE_CERTIFICATE;
+    DescribeCACertificate GET "/cacertificate/{certificateId}" 10 ONE_CERTIFICATE;
+    UpdateCACertificate PUT "/cacertificate/{certificateId}" 10 UPDATE_AUTHORITY;
+    UpdateThingGroupsForThing PUT "/thing-groups/updateThingGroupsForThing" 10 UPDATE_GROUPS_OF_THING;
+    ListPolicyVersions GET "/policies/{policyName}/version" 10 ONE_POLICY;
+    CreatePolicyVersion POST "/policies/{policyName}/version" 10 CREATE_POLICY_VERSION;
+    SetDefaultPolicyVersion PATCH "/policies/{policyName}/version/{policyVersionId}" 10 ONE_POLICY_VERSION;
+    DeletePolicyVersion DELETE "/policies/{policyName}/version/{policyVersionId}" 10 ONE_POLICY_VERSION;
+    GetV2LoggingOptions GET "/v2LoggingOptions" 2 GET_LOGGING;
+    SetV2LoggingOptions POST "/v2LoggingOptions" 2 SET_LOGGING;
+    GetLoggingOptions GET "/loggingOptions" 2 NOTHING;
+    SetLoggingOptions POST "/loggingOptions" 2 SET_V1_LOGGING;
 };
 
 /// Commands of our own, judged as operations are: what the ledger knows of mitigation tasks, and the switch that stops

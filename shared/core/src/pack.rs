@@ -55,6 +55,20 @@ mod tests {
     }
 
     #[test]
+    fn the_limits_are_those_of_the_services() {
+        let counts = |sizes: &[usize], limits| -> Vec<usize> {
+            runs(sizes, limits, |size| *size).iter().map(|run| run.len()).collect()
+        };
+        assert_eq!(counts(&[1; 21], SQS), [10, 10, 1]);
+        // 4 KiB less than 1 MiB.
+        assert_eq!(counts(&[1_044_480 - 7, 7], SQS), [2]);
+        assert_eq!(counts(&[1_044_480 - 7, 8], SQS), [1, 1]);
+        assert_eq!(counts(&vec![0; 10_001], LOGS), [10_000, 1]);
+        assert_eq!(counts(&[1_048_576 - 2 * 26 - 7, 7], LOGS), [2]);
+        assert_eq!(counts(&[1_048_576 - 2 * 26 - 7, 8], LOGS), [1, 1]);
+    }
+
+    #[test]
     fn what_is_too_large_goes_alone() {
         let sizes = [1, 500, 1];
         let cut = runs(&sizes, Limits { entries: 10, bytes: 100, overhead: 0 }, |s| *s);

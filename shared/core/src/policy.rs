@@ -41,6 +41,7 @@ pub use alarm::length::seconds;
 pub use budget::Budget;
 pub use decision::Decision;
 pub use decision::Hold;
+pub use decision::Kind;
 pub use decision::Outcome;
 pub use decision::Shadow;
 pub use diagnostic::Diagnostic;

@@ -17,6 +17,7 @@ impl Setup {
             behavior: "sent".into(),
             devices: devices as u64,
             population: Some(200),
+            opened_by: "v-1".into(),
             first_at: now,
             latest_at: now,
             ended_at: None,

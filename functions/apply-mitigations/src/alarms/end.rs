@@ -12,6 +12,7 @@ use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::message::alarm::AlarmMitigationMessage;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
 use fleetwarden_core::message::alarm::AlarmStep;
+use fleetwarden_core::model::mitigation::before::additions;
 use serde_json::json;
 
 use super::Violations;
@@ -43,7 +44,8 @@ pub(super) async fn end(
         (State::Completed, (0, 0, 0)) => Vec::new(),
         _ => task::executions(&violations.iot, &id).await?,
     };
-    let results = results::of(&known, &executions);
+    let added = additions(&mitigations.befores(&id).await?);
+    let results = results::of(&known, &added, &executions);
     results::write(mitigations.ledger(), &id, &results, clock.now()).await?;
     note_results(&violations.notes, request, &results).await?;
     let is_clean = |result: &ViolationResult| matches!(result.state(), "completed" | "not-in-alarm");

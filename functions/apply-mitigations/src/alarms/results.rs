@@ -11,6 +11,7 @@ use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::AlarmTask;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::message::alarm::ViolationRef;
+use fleetwarden_core::model::mitigation::before::Additions;
 use fleetwarden_core::model::mitigation::view::ActionResult;
 use fleetwarden_core::timestamp::Millis;
 
@@ -45,7 +46,7 @@ impl ViolationResult {
 /// What became of each violation of a task, by its executions. Pure.
 ///
 /// What an action that failed has put the thing into before it failed is not known, and so not counted as ours.
-pub(super) fn of(task: &AlarmTask, executions: &[Execution]) -> Vec<ViolationResult> {
+pub(super) fn of(task: &AlarmTask, added: &Additions, executions: &[Execution]) -> Vec<ViolationResult> {
     let mut by_violation: BTreeMap<&str, Vec<&Execution>> = BTreeMap::new();
     for execution in executions {
         by_violation.entry(execution.violation_id().unwrap_or_default()).or_default().push(execution);
@@ -53,7 +54,7 @@ pub(super) fn of(task: &AlarmTask, executions: &[Execution]) -> Vec<ViolationRes
     let result = |violation: &ViolationRef| {
         let id = violation.violation_id.as_str();
         let executed = by_violation.get(id).map(Vec::as_slice).unwrap_or_default();
-        let additions = task.additions.get(id);
+        let additions = added.get(id);
         let done = executed.iter().filter(|execution| status(execution) == DONE);
         let added = done.filter_map(|execution| additions?.get(execution.action_name()?));
         ViolationResult {

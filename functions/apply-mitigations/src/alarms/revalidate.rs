@@ -13,16 +13,17 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::alarms::Known;
-use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::registry::Registry;
-use fleetwarden_aws::thing_groups::GroupsByAction;
-use fleetwarden_aws::thing_groups::missing;
+use fleetwarden_aws::states::Change;
+use fleetwarden_aws::states::Changes;
 use fleetwarden_core::ids::names::is_thing_name;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
 use fleetwarden_core::message::alarm::ViolationRef;
 use fleetwarden_core::model::alarm::Alarm;
 use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::model::alarm::State;
+use fleetwarden_core::model::mitigation::before::Befores;
+use fleetwarden_core::model::mitigation::before::additions;
 use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::AlarmHold;
@@ -32,6 +33,7 @@ use fleetwarden_core::policy::AlarmSubject;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Violations;
+use crate::refusals::Unable;
 use crate::work::Decided;
 use crate::work::LeftOut;
 use crate::work::Revalidated;
@@ -43,7 +45,7 @@ const PART: &str = "it is part of an incident";
 
 /// What is asked of one violation.
 enum One {
-    Wanted(GroupsByAction),
+    Wanted,
     Not(Why),
     Unknown(String),
 }
@@ -66,19 +68,19 @@ async fn ask_all(
     of: &Violations,
     request: &AlarmMitigationRequest,
 ) -> Result<Revalidated<AlarmMitigationRequest>, Error> {
-    let groups = match of.groups.of_actions(&request.actions).await? {
-        Ok(groups) => groups,
-        Err(why) => return Ok(Revalidated::Never(why)),
+    let changes = match of.states.changes(&request.actions).await? {
+        Ok(changes) => changes,
+        Err(why) => return Ok(Revalidated::Never(Unable::Action, why)),
     };
+    if let Some(why) = misfit(&changes) {
+        return Ok(Revalidated::Never(Unable::Action, why));
+    }
     let registry = of.registry.open();
-    let (mut wanted, mut additions, mut left_out) = (Vec::new(), Additions::new(), Vec::new());
+    let (mut wanted, mut befores, mut left_out) = (Vec::new(), Befores::default(), Vec::new());
     let mut seen = BTreeSet::new();
     for violation in request.violations.iter().filter(|of| seen.insert(&of.violation_id)) {
-        match Box::pin(ask_one(of, request, violation, &groups, &registry)).await? {
-            One::Wanted(missing) => {
-                additions.insert(violation.violation_id.clone(), missing);
-                wanted.push(violation.clone());
-            }
+        match Box::pin(ask_one(of, request, violation, (&changes, &mut befores), &registry)).await? {
+            One::Wanted => wanted.push(violation.clone()),
             One::Not(why) => left_out.push(LeftOut { part: violation.clone(), why }),
             One::Unknown(why) => {
                 return Ok(Revalidated::Unknown(format!("{}: {why}", violation.violation_id)));
@@ -87,7 +89,21 @@ async fn ask_all(
     }
     let reason = reason(&left_out, wanted.len(), of.policy.hash());
     let target = Some(wanted).filter(|wanted| !wanted.is_empty());
-    Ok(Revalidated::Known(Decided { target, left_out, reason, additions: Some(additions) }))
+    Ok(Revalidated::Known(Decided { target, left_out, reason, befores: Some(befores) }))
+}
+
+/// Why an alarm cannot be mitigated by these actions, if it cannot.
+fn misfit(changes: &Changes) -> Option<String> {
+    changes.iter().find_map(|(action, change)| match change {
+        Change::Groups { groups, .. } if groups.is_empty() => {
+            Some(format!("mitigation action '{action}' names no thing group"))
+        }
+        Change::Groups { .. } => None,
+        other => Some(format!(
+            "mitigation action '{action}' is of type {}: an alarm is mitigated only by ADD_THINGS_TO_THING_GROUP",
+            other.kind()
+        )),
+    })
 }
 
 /// Why violations are left out, in words for people; none if nothing is.
@@ -125,7 +141,7 @@ async fn ask_one(
     of: &Violations,
     request: &AlarmMitigationRequest,
     violation: &ViolationRef,
-    groups: &GroupsByAction,
+    (changes, befores): (&Changes, &mut Befores),
     registry: &Registry,
 ) -> Result<One, Error> {
     let Some(known) = of.notes.alarms.known(&violation.violation_id).await? else {
@@ -138,14 +154,16 @@ async fn ask_one(
         return Ok(One::Not(why));
     }
     match Box::pin(decide_again(of, request, &known, registry)).await {
-        One::Wanted(_) => {}
+        One::Wanted => {}
         other => return Ok(other),
     }
-    let Some(present) = of.groups.of_thing(&violation.thing).await? else {
+    let id = &violation.violation_id;
+    if !of.states.read_thing(befores, id, &violation.thing, changes).await? {
         return Ok(One::Not(Why::Changed("its thing is not registered".to_owned())));
-    };
-    let missing = missing(groups, &present);
-    Ok(if missing.is_empty() { One::Not(Why::AlreadyIn) } else { One::Wanted(missing) })
+    }
+    let states = befores.of(&BTreeSet::from([id.clone()]));
+    let adds = additions(&states).into_values().flatten().any(|(_, groups)| !groups.is_empty());
+    Ok(if adds { One::Wanted } else { One::Not(Why::AlreadyIn) })
 }
 
 /// Whether the policy of now mitigates a violation as it was decided.
@@ -188,7 +206,7 @@ async fn decide_again(
         (None, AlarmOutcome::Mitigate(mitigate)) if mitigate.actions != request.actions => {
             not(format!("rule {rule} mitigates it with other actions"))
         }
-        (None, AlarmOutcome::Mitigate(_)) => One::Wanted(GroupsByAction::new()),
+        (None, AlarmOutcome::Mitigate(_)) => One::Wanted,
         (None, _) if rule.is_empty() => not("no rule takes it".to_owned()),
         (None, outcome) => not(format!("rule {rule} says {} now", outcome.word())),
     }

@@ -36,7 +36,8 @@ pub(crate) fn alert(
             "apply-mitigations may not start tasks",
             "Deploy the stack with CreateMitigationActions=true, or with AllowMitigation=true if the policy names actions of \
              your own. If it is, see whether a service control policy or a permissions boundary denies \
-             iot:StartAuditMitigationActionsTask or iot:StartDetectMitigationActionsTask.",
+             iot:StartAuditMitigationActionsTask, iot:StartDetectMitigationActionsTask or what the reason names: nothing \
+             starts whose state before cannot be read.",
         ),
         Unable::Action => (
             "a mitigation action is missing or does not fit",

@@ -3,13 +3,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_iot::types;
+use fleetwarden_aws::states::identifier;
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::model::finding::Finding;
 use fleetwarden_core::model::finding::RelatedResource;
-use fleetwarden_core::model::resource::IssuerCertificateIdentifier;
 use fleetwarden_core::model::resource::NonCompliantResource;
-use fleetwarden_core::model::resource::PolicyVersionIdentifier;
-use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::timestamp::Millis;
 
@@ -44,29 +42,5 @@ fn related(of: types::RelatedResource) -> RelatedResource {
         resource_type: of.resource_type.map(|kind| kind.as_str().to_owned()),
         resource_identifier: of.resource_identifier.map(identifier).unwrap_or_default(),
         additional_info: of.additional_info.map(HashMap::into_iter).into_iter().flatten().collect(),
-    }
-}
-
-fn identifier(of: types::ResourceIdentifier) -> ResourceIdentifier {
-    ResourceIdentifier {
-        device_certificate_id: of.device_certificate_id,
-        ca_certificate_id: of.ca_certificate_id,
-        cognito_identity_pool_id: of.cognito_identity_pool_id,
-        client_id: of.client_id,
-        policy_version_identifier: of.policy_version_identifier.map(|of| PolicyVersionIdentifier {
-            policy_name: of.policy_name,
-            policy_version_id: of.policy_version_id,
-        }),
-        account: of.account,
-        iam_role_arn: of.iam_role_arn,
-        role_alias_arn: of.role_alias_arn,
-        issuer_certificate_identifier: of.issuer_certificate_identifier.map(|of| {
-            IssuerCertificateIdentifier {
-                issuer_certificate_subject: of.issuer_certificate_subject,
-                issuer_id: of.issuer_id,
-                issuer_certificate_serial_number: of.issuer_certificate_serial_number,
-            }
-        }),
-        device_certificate_arn: of.device_certificate_arn,
     }
 }

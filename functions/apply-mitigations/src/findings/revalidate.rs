@@ -6,8 +6,11 @@
 //! not mitigate with the same actions does not start, and neither does what is unknown. The hash of the policy that
 //! decided is no shortcut: the message says it, and what stands behind a finding changes under the same policy, too.
 //!
-//! It costs a call a finding (`DescribeAuditFinding`, 25 a second for the account), and what the policy wants to know of
-//! things. `ListAuditFindings` would give 250 findings a call, but not these: a group of 25 can stand on any page, and
+//! What is mitigated is read as well, so that it can be put back: what is not known does not start, and a resource that is
+//! gone, or a policy that is full, is left out.
+//!
+//! It costs a call a finding (`DescribeAuditFinding`, 25 a second for the account), one or two for the state before, and
+//! what the policy wants to know of things. `ListAuditFindings` would give 250 findings a call, but not these: a group of 25 can stand on any page, and
 //! its 10 calls a second are what triage lives on.
 //!
 //! The past of a finding (first seen, times seen, first suppressed) is what only the message says: Device Defender gives
@@ -20,9 +23,12 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::registry::Registry;
+use fleetwarden_aws::states::About;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::model::mitigation::before::Befores;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Hold;
 use fleetwarden_core::policy::Outcome;
@@ -32,6 +38,8 @@ use fleetwarden_core::timestamp::Millis;
 use super::Findings;
 use super::describe::Described;
 use super::describe::describe_finding;
+use crate::before;
+use crate::refusals::Unable;
 use crate::work::Decided;
 use crate::work::LeftOut;
 use crate::work::Revalidated;
@@ -49,7 +57,7 @@ pub(super) async fn revalidate(
 ) -> Result<Revalidated<MitigationRequest>, Error> {
     let left = time_left(deadline, findings.clock.now());
     match tokio::time::timeout(left, Box::pin(decide(findings, request))).await {
-        Ok(decided) => decided.map(Revalidated::Known),
+        Ok(decided) => decided,
         Err(_) => Ok(Revalidated::Unknown("no time is left to decide on it again".to_owned())),
     }
 }
@@ -57,27 +65,51 @@ pub(super) async fn revalidate(
 async fn decide(
     findings: &Findings,
     request: &MitigationRequest,
-) -> Result<Decided<MitigationRequest>, Error> {
+) -> Result<Revalidated<MitigationRequest>, Error> {
     let hash = findings.policy.hash();
     let asked = match &request.target {
         Target::Findings(asked) => asked,
         Target::WholeCheck { .. } => {
-            return Ok(match findings.policy.takes_whole_check(&request.check) {
+            return Ok(Revalidated::Known(match findings.policy.takes_whole_check(&request.check) {
                 Some((_, mitigate)) if mitigate.actions == request.actions => Decided::all(request),
                 _ => Decided::none(format!("policy {hash} does not mitigate the whole check in this way")),
-            });
+            }));
         }
     };
+    // What is not wanted needs no action.
+    let mut changes = None;
+    let mut befores = Befores::default();
     let registry = findings.registry.open();
     let (mut wanted, mut left_out, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for finding in asked.iter().filter(|finding| seen.insert(&finding.finding_id)) {
-        match unwanted(findings, request, finding, &registry).await? {
-            Some(why) => left_out.push(LeftOut { part: finding.clone(), why: Why::Changed(why) }),
-            None => wanted.push(finding.clone()),
-        }
+        let why = match unwanted(findings, request, finding, &registry).await? {
+            Judged::Not(why) => why,
+            Judged::Wanted { resource, things } => {
+                if changes.is_none() {
+                    match before::judge(findings.states.changes(&request.actions).await) {
+                        Ok(Ok(of_actions)) => changes = Some(of_actions),
+                        Ok(Err(why)) => return Ok(Revalidated::Never(Unable::Action, why)),
+                        Err(unread) => return Ok(unread.into()),
+                    }
+                }
+                let changes = changes.get_or_insert_default();
+                let (resource, things) = (resource.as_ref(), things.as_deref());
+                let about = About { finding_id: &finding.finding_id, resource, things };
+                match before::judge(findings.states.read(&mut befores, about, changes).await) {
+                    Ok(Ok(())) => {
+                        wanted.push(finding.clone());
+                        continue;
+                    }
+                    Ok(Err(why)) => why,
+                    Err(unread) => return Ok(unread.into()),
+                }
+            }
+        };
+        left_out.push(LeftOut { part: finding.clone(), why: Why::Changed(why) });
     }
+    let befores = Some(befores);
     if left_out.is_empty() {
-        return Ok(Decided::all(request));
+        return Ok(Revalidated::Known(Decided { befores, ..Decided::all(request) }));
     }
     let (count, of) = (left_out.len(), seen.len());
     let reasons: Vec<String> =
@@ -85,20 +117,33 @@ async fn decide(
     let reason =
         format!("policy {hash} does not mitigate {count} of {of} in this way: {}", reasons.join("; "));
     let target = Some(wanted).filter(|wanted| !wanted.is_empty()).map(Target::Findings);
-    Ok(Decided { target, left_out, ..Decided::none(reason) })
+    Ok(Revalidated::Known(Decided { target, left_out, befores, ..Decided::none(reason) }))
 }
 
-/// Why a finding is not to be mitigated as it was decided, if it is not.
+/// Whether a finding is to be mitigated.
+enum Judged {
+    /// As it was decided.
+    Wanted {
+        /// What it is about.
+        resource: Option<ResourceIdentifier>,
+        /// The things behind it, if the policy asked for them.
+        things: Option<Vec<String>>,
+    },
+    /// Not, and why.
+    Not(String),
+}
+
+/// Whether a finding is to be mitigated as it was decided.
 async fn unwanted(
     findings: &Findings,
     request: &MitigationRequest,
     finding: &FindingRef,
     registry: &Registry,
-) -> Result<Option<String>, Error> {
-    let Some(past) = finding.past else { return Ok(Some("its past is not known".to_owned())) };
+) -> Result<Judged, Error> {
+    let Some(past) = finding.past else { return Ok(Judged::Not("its past is not known".to_owned())) };
     let (found, at) = match describe_finding(&findings.iot, request, &finding.finding_id).await? {
         Described::Found(found, at) => (found, at),
-        Described::Not(why) => return Ok(Some(why.to_owned())),
+        Described::Not(why) => return Ok(Judged::Not(why.to_owned())),
     };
     let subject = Subject {
         finding: &found,
@@ -116,7 +161,7 @@ async fn unwanted(
     let decision = findings.policy.decide(&subject);
     let unknown = if let Things::Unknown { unknown } = &things { unknown } else { "it was not looked up" };
     let rule = decision.rule.unwrap_or_default();
-    Ok(match (decision.held, decision.outcome) {
+    let why = match (decision.held, decision.outcome) {
         (Some(Hold::ProtectedBy(protection)), _) => Some(format!("it is protected by {protection}")),
         (Some(Hold::ProtectionUnknown), _) => Some(format!("whether it is protected is unknown: {unknown}")),
         (Some(Hold::RuleUnknown(rule)), _) => Some(format!("rule {rule} cannot be evaluated: {unknown}")),
@@ -125,5 +170,17 @@ async fn unwanted(
         (None, Outcome::Suppressed) => Some("it is suppressed".to_owned()),
         (None, _) if rule.is_empty() => Some("no rule takes it".to_owned()),
         (None, outcome) => Some(format!("rule {rule} says {} now", outcome.word())),
-    })
+    };
+    Ok(why.map_or_else(
+        || Judged::Wanted { resource: found.identifier().cloned(), things: names(&things) },
+        Judged::Not,
+    ))
+}
+
+/// The names of things, if they are known.
+fn names(things: &Things) -> Option<Vec<String>> {
+    match things {
+        Things::Known(known) => Some(known.iter().map(|thing| thing.name.clone()).collect()),
+        Things::Unknown { .. } | Things::NotAsked => None,
+    }
 }

@@ -3,7 +3,6 @@
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::START;
 use serde_json::Value;
-use serde_json::json;
 
 use crate::service;
 use crate::service::Service;
@@ -88,13 +87,42 @@ async fn an_action_that_there_is_not_is_named_and_one_that_does_not_fit_is_parke
     );
     let said = service.alerts()[0]["content"]["description"].as_str().unwrap().to_owned();
     assert!(said.contains("there is no mitigation action 'QuarantineThing'"), "{said}");
-    // Who may not ask, or finds each action, knows of no action that is missing.
-    for answer in [denied(), Answer::ok(json!({"actionName": "a"}))] {
+    // Who finds each action knows of no action that is missing.
+    let service = Service::default();
+    let invalid = Answer::error(400, "InvalidRequestException", r#"{"message": "no"}"#);
+    service.state().faults.insert("start".into(), invalid);
+    assert!(deliver(&service, &message(findings([1]))).await.unwrap_err().is_permanent());
+}
+
+/// Without the state before there is no start: what may not be read is told as a start that is denied, and all else waits.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_before_does_not_start() {
+    for operation in ["action", "certificate"] {
         let service = Service::default();
-        let invalid = Answer::error(400, "InvalidRequestException", r#"{"message": "no"}"#);
-        service.state().faults.insert("start".into(), invalid);
-        service.state().faults.insert("action".into(), answer);
-        assert!(deliver(&service, &message(findings([1]))).await.unwrap_err().is_permanent());
+        service.state().faults.insert(operation.into(), denied());
+        deliver(&service, &message(findings([1]))).await.unwrap();
+        deliver(&service, &message(findings([2]))).await.unwrap();
+        assert_eq!(
+            titles(&service),
+            ["Rule expiring cannot mitigate: apply-mitigations may not start tasks"]
+        );
+        let said = service.alerts()[0]["content"]["description"].as_str().unwrap().to_owned();
+        assert!(said.contains("the state before the start is not known"), "{said}");
+        let asked = message(findings([3]));
+        for answer in [Answer::broken(), Answer::error(400, "ThrottlingException", "{}"), Answer::Never] {
+            service.state().faults.insert(operation.into(), answer);
+            deliver(&service, &asked).await.unwrap();
+        }
+        let waits = service.take_queue();
+        assert!(waits.iter().all(|(_, message)| message["step"] == "start"), "{waits:?}");
+        assert_eq!(
+            (service.starts().len(), service.task_state(&id(&asked)).as_str()),
+            (0, ""),
+            "{operation}"
+        );
+        service.state().faults.clear();
+        deliver(&service, &waits[0].1).await.unwrap();
+        assert_eq!(service.starts(), [id(&asked)]);
     }
 }
 

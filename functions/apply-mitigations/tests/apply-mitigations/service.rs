@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) on_finding: Option<(String, Millis)>,
     /// The findings that are not as all others: what they are, or that they are gone.
     pub(super) findings: BTreeMap<String, Option<Value>>,
+    /// The statuses of the certificates that are not active, or that they are gone.
+    pub(super) statuses: BTreeMap<String, Option<String>>,
     /// The pages of the check's findings, each with the token of its number.
     pub(super) listing: Vec<Vec<Value>>,
     /// How many seconds each look at the things of a certificate takes.
@@ -164,6 +166,7 @@ fn name(call: &Call) -> (String, String) {
         _ if path.starts_with("/principals/") => "principals",
         (_, "thing-groups") => "groups",
         _ if path.starts_with("/mitigationactions/") => "action",
+        _ if path.starts_with("/certificates/") => "certificate",
         ("POST", _) => "start",
         _ => "describe",
     };
@@ -179,7 +182,21 @@ impl State {
                 Some(task) => Answer::ok(task),
                 None => Answer::error(404, "ResourceNotFoundException", "{}"),
             },
-            "action" => Answer::ok(json!({ "actionName": id })),
+            "action" => {
+                let kind = if id.starts_with("Tell") {
+                    "PUBLISH_FINDING_TO_SNS"
+                } else {
+                    "UPDATE_DEVICE_CERTIFICATE"
+                };
+                Answer::ok(json!({"actionName": id, "actionType": kind}))
+            }
+            "certificate" => match self.statuses.get(id) {
+                Some(None) => Answer::error(404, "ResourceNotFoundException", "{}"),
+                known => {
+                    let status = known.cloned().flatten().unwrap_or_else(|| "ACTIVE".to_owned());
+                    Answer::ok(json!({"certificateDescription": {"certificateId": id, "status": status}}))
+                }
+            },
             "executions" => self.page(&call.query),
             "finding" => {
                 if let Some((task_id, began)) = self.on_finding.take() {
@@ -238,7 +255,8 @@ impl State {
         assert_eq!((&body["taskId"], &body["listSuppressedFindings"]), (&json!("4e2b"), &json!(false)));
         let at: usize = body["nextToken"].as_str().map_or(0, |token| token.parse().unwrap());
         let next = (at + 1 < self.listing.len()).then(|| (at + 1).to_string());
-        Answer::ok(json!({"findings": self.listing.get(at), "nextToken": next}))
+        let findings = self.listing.get(at).cloned().unwrap_or_default();
+        Answer::ok(json!({"findings": findings, "nextToken": next}))
     }
 
     fn page(&self, query: &str) -> Answer {

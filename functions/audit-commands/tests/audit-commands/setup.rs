@@ -53,6 +53,7 @@ pub(crate) fn setup_with(policy: &'static str) -> Setup {
     let function = AuditCommands {
         service: AuditCommands::service(ACCOUNT.into(), shared.iot_api(), cloud.clock()),
         registry: shared.registry(Pace::Prompt),
+        iot: shared.iot(),
         ledger: Arc::new(move || Ledger::new(dynamodb.dynamodb(), "ledger".into())),
         policy: Arc::new(move || {
             let wrong = |e: fleetwarden_core::policy::PolicyErrors| Error::Policy {

@@ -6,6 +6,7 @@ use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_aws::testing::gate::Moment;
 use fleetwarden_aws::testing::queues::Source;
+use serde_json::Value;
 use serde_json::json;
 
 use crate::service::Service;
@@ -54,6 +55,33 @@ async fn an_incident_without_a_settling_time_is_alerted_wherever_its_process_is_
             break;
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_opened_an_incident_is_not_done_while_another_worker_raises_its_alert() {
+    let service = Service::new();
+    let function = under(&service, &policy("enforce", "settle: 0m, incidents: { devices: 2 }"));
+    let handle = async |bodies: Vec<String>| {
+        let records: Vec<Value> = bodies
+            .iter()
+            .map(|body| json!({"messageId": "m", "body": body, "attributes": {}, "messageAttributes": {}}))
+            .collect();
+        let event = serde_json::from_value(json!({ "Records": records })).unwrap();
+        function.handle(event, &far()).await
+    };
+    handle(raised(0..2, 0)).await.unwrap();
+    // The message comes twice at once. If the second copy counted as done, the queue would delete both, and were the first
+    // worker to die now, nobody would raise the alert.
+    let second = handle(raised(2..3, 0));
+    let first = handle(raised(2..3, 0));
+    let (first, second) = service.cloud.interleave(Moment::before("Publish", 0), first, second).await;
+    let error = second.unwrap().unwrap_err();
+    assert_eq!(error.name(), "Fleetwarden.Later", "{error}");
+    assert!(first.unwrap().batch_item_failures.is_empty());
+    let alerts = service.alerts();
+    assert_eq!(alerts.iter().filter(|alert| alert.starts_with("alarm-incident:")).count(), 1);
+    // What joins the incident meanwhile is done: whatever opened it comes again until the alert is raised.
+    handle(raised(3..4, 0)).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,6 +51,7 @@ async fn opened(setup: &Setup, violations: &[&str]) -> String {
         behavior: "always".into(),
         devices: 21,
         population: Some(40),
+        opened_by: "v-1".into(),
         first_at: now,
         latest_at: now,
         ended_at: None,

@@ -81,9 +81,12 @@ async fn what_passes_is_claimed_followed_and_started_with_both_flags() {
     assert_eq!((message.step, &request.origin), (AlarmStep::Follow, &Origin::Command("m".into())));
     assert_eq!((request.profile.as_str(), request.behavior.as_str()), ("noisy", "always"));
     assert_eq!(request.violations[1].thing, active[1]["thingName"].as_str().unwrap());
-    // What the start is to add is written down before it.
-    let additions: Value = serde_json::from_str(task(&setup)["additions"].as_str().unwrap()).unwrap();
-    assert_eq!(additions[active[0]["violationId"].as_str().unwrap()], json!({"quarantine": ["quarantine"]}));
+    // What the start is to change is written down before it.
+    let thing = active[0]["thingName"].as_str().unwrap();
+    let before = &setup.cloud.item("mitigation#m", &format!("before#thing#{thing}")).unwrap()["before"];
+    let before: Value = serde_json::from_str(before.as_str().unwrap()).unwrap();
+    assert_eq!(before["state"]["adds"], json!({"quarantine": ["quarantine"]}));
+    assert_eq!(before["parts"], json!([active[0]["violationId"]]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,6 +51,7 @@ pub(crate) fn setup_with(policy: &'static str) -> Setup {
     let function = DetectCommands {
         service: DetectCommands::service(ACCOUNT.into(), shared.iot_api(), services.cloud.clock()),
         registry: shared.registry(clients::Pace::Prompt),
+        iot: shared.iot(),
         devices: ProfileDevices::new(shared.iot(), Pace::new(None)),
         ledger: Arc::new(move || Ledger::new(dynamodb.dynamodb(), "ledger".into())),
         policy: Arc::new(move || {

@@ -2,6 +2,7 @@
 
 use crate::setup::deliver;
 use crate::setup::parked;
+use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_aws::testing::cloud::Stream;
@@ -37,6 +38,24 @@ async fn a_repeat_is_logged_once_also_if_it_was_decided_otherwise() {
         assert!(deliver(&cloud, &[alarm(decision).to_string()]).await.unwrap().is_empty());
     }
     assert_eq!(cloud.stream(STREAM_OF_ALARM).unwrap().events.len(), 1);
+    let [object] = cloud.objects().try_into().unwrap();
+    let first = cloud.calls("PUT").swap_remove(0);
+    assert_eq!(cloud.object(&object), Some(first.bytes), "what was archived first stays");
+}
+
+#[tokio::test]
+async fn the_log_gets_what_the_archive_has() {
+    let cloud = Cloud::default();
+    cloud.fail("CreateLogStream", 1, Answer::refused());
+    deliver(&cloud, &[alarm("report").to_string()]).await.unwrap_err();
+    cloud.pass_seconds(61);
+    assert!(deliver(&cloud, &[alarm("mitigate").to_string()]).await.unwrap().is_empty());
+    let events = cloud.stream(STREAM_OF_ALARM).unwrap().events;
+    assert_eq!(events, [alarm("report")["alarmRecord"].to_string()]);
+    let cloud = Cloud::default();
+    cloud.fail("PUT", 1, Answer::refused());
+    deliver(&cloud, &[alarm("report").to_string()]).await.unwrap_err();
+    assert!(cloud.calls("CreateLogStream").is_empty(), "the archive comes first");
 }
 
 #[tokio::test]

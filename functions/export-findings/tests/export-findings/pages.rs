@@ -1,4 +1,4 @@
-//! Pages: each finding in the log once and in the archive, however often and however brokenly delivered.
+//! Pages: each finding in the log once, however often and however brokenly delivered.
 
 use fleetwarden_aws::testing::cloud::Stream;
 
@@ -17,7 +17,7 @@ use serde_json::json;
 const LATER: i64 = 61;
 
 #[tokio::test]
-async fn a_page_is_a_stream_and_an_object() {
+async fn a_page_is_a_stream() {
     let cloud = Cloud::default();
     assert!(deliver(&cloud, &[page(&["a", "b"]).to_string()]).await.unwrap().is_empty());
     assert_eq!(logged(&cloud, STREAM), ["a", "b"]);
@@ -26,9 +26,6 @@ async fn a_page_is_a_stream_and_an_object() {
         finding("a").to_string(),
         "the text is as triage wrote it"
     );
-    let objects = cloud.calls("PUT");
-    assert_eq!(objects.len(), 1);
-    insta::assert_snapshot!(objects[0].operation);
     assert_eq!((cloud.calls("CreateLogStream").len(), cloud.calls("PutLogEvents").len()), (1, 1));
     assert_eq!((cloud.calls("DescribeLogStreams").len(), cloud.calls("GetLogEvents").len()), (0, 0));
 }
@@ -41,7 +38,6 @@ async fn a_part_of_a_page_and_an_unknown_check_have_their_own_names() {
     part["export"]["page"]["part"] = 2.into();
     deliver(&cloud, &[part.to_string()]).await.unwrap();
     assert_eq!(logged(&cloud, "QUANTUM_CHECK/t-1/00003-2"), ["a"]);
-    assert!(cloud.calls("PUT")[0].operation.ends_with("t-1-00003-2.ndjson.gz"));
 }
 
 #[tokio::test]
@@ -59,10 +55,6 @@ async fn a_page_delivered_again_is_logged_once() {
     cloud.pass_seconds(LATER);
     assert!(deliver(&cloud, &[body]).await.unwrap().is_empty());
     assert_eq!(logged(&cloud, STREAM).len(), 7);
-    let objects = cloud.calls("PUT");
-    // The headers have the time.
-    let [first, second] = [&objects[0], &objects[1]].map(|put| (&put.operation, &put.bytes));
-    assert_eq!(first, second, "the object replaces itself");
 }
 
 #[tokio::test]
@@ -99,7 +91,7 @@ async fn a_stream_that_is_not_listed_yet_is_waited_for() {
 
 #[tokio::test]
 async fn whatever_fails_the_next_delivery_heals_it() {
-    for operation in ["CreateLogStream", "PutLogEvents", "PUT", "DescribeLogStreams", "GetLogEvents"] {
+    for operation in ["CreateLogStream", "PutLogEvents", "DescribeLogStreams", "GetLogEvents"] {
         for effect in [false, true] {
             let cloud = Cloud::default();
             let body = [page(&["a", "b"]).to_string()];
@@ -113,29 +105,9 @@ async fn whatever_fails_the_next_delivery_heals_it() {
                 cloud.pass_seconds(LATER);
             }
             assert_eq!(logged(&cloud, STREAM), ["a", "b"], "{operation}, with effect: {effect}");
-            assert!(cloud.calls("PUT").len() >= 2 && parked(&cloud).is_empty(), "{operation}");
+            assert!(parked(&cloud).is_empty(), "{operation}");
         }
     }
-}
-
-#[tokio::test]
-async fn the_log_gets_what_the_archive_has() {
-    let cloud = Cloud::default();
-    cloud.fail("CreateLogStream", 1, Answer::refused());
-    deliver(&cloud, &[page(&["a"]).to_string()]).await.unwrap_err();
-    // Triage died before it had recorded the page, and has decided again.
-    let mut other = page(&["a"]);
-    other["export"]["page"]["findings"][0]["decision"] = json!({"outcome": "report"});
-    cloud.pass_seconds(LATER);
-    assert!(deliver(&cloud, &[other.to_string()]).await.unwrap().is_empty());
-    assert_eq!(cloud.stream(STREAM).unwrap().events, [finding("a").to_string()]);
-    let [object] = cloud.objects().try_into().unwrap();
-    let first = cloud.calls("PUT").swap_remove(0);
-    assert_eq!(cloud.object(&object), Some(first.bytes), "the first stays");
-    let cloud = Cloud::default();
-    cloud.fail("PUT", 1, Answer::refused());
-    deliver(&cloud, &[page(&["a"]).to_string()]).await.unwrap_err();
-    assert!(cloud.calls("CreateLogStream").is_empty(), "the archive comes first");
 }
 
 #[tokio::test]
@@ -146,20 +118,6 @@ async fn events_that_the_log_does_not_take_park_the_page() {
     cloud.fail("PutLogEvents", 1, Answer::ok(answer));
     assert!(deliver(&cloud, &[page(&["a", "b", "c", "d"]).to_string()]).await.unwrap().is_empty());
     insta::assert_snapshot!(parked(&cloud).join("\n"));
-    assert_eq!(cloud.calls("PUT").len(), 1, "the archive has them all");
-}
-
-#[tokio::test]
-async fn a_page_is_not_parked_before_the_archive_has_it() {
-    let cloud = Cloud::default();
-    cloud.fail(
-        "PutLogEvents",
-        1,
-        Answer::ok(json!({"rejectedLogEventsInfo": {"tooOldLogEventEndIndex": 1}})),
-    );
-    cloud.fail("PUT", 1, Answer::refused());
-    deliver(&cloud, &[page(&["a"]).to_string()]).await.unwrap_err();
-    assert!(parked(&cloud).is_empty());
 }
 
 #[tokio::test]
@@ -170,7 +128,6 @@ async fn a_finding_too_large_for_an_event_lets_the_others_through() {
     assert!(deliver(&cloud, &[large.to_string()]).await.unwrap().is_empty());
     assert_eq!(logged(&cloud, STREAM), ["a", "b"]);
     assert!(parked(&cloud)[0].contains("finding huge has 1048"), "{:?}", parked(&cloud));
-    assert_eq!(cloud.calls("PUT").len(), 1, "the archive takes it");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use fleetwarden_aws::testing::cloud::START;
 
 /// What is delivered after this many seconds finds no live writer of an earlier delivery.
 const LATER: i64 = 61;
-const CALLS: [&str; 5] = ["CreateLogStream", "PutLogEvents", "PUT", "DescribeLogStreams", "GetLogEvents"];
+const CALLS: [&str; 4] = ["CreateLogStream", "PutLogEvents", "DescribeLogStreams", "GetLogEvents"];
 
 fn body() -> [String; 1] {
     [page(&["a", "b", "c", "d", "e"]).to_string()]
@@ -56,7 +56,6 @@ async fn a_page_is_logged_once_whichever_answer_is_lost() {
                 cloud.lose(operation, answer.clone());
                 until_done(&cloud).await;
                 assert!(all_logged(&cloud), "{operation} {answer:?}: {:?}", logged(&cloud, STREAM));
-                assert_eq!(cloud.objects().len(), 1);
             }
         }
     }
@@ -79,7 +78,6 @@ async fn a_page_is_logged_once_wherever_its_process_dies() {
             cloud.pass_seconds(LATER);
             until_done(&cloud).await;
             assert!(all_logged(&cloud), "{at:?}: {:?}", logged(&cloud, STREAM));
-            assert_eq!(cloud.objects().len(), 1, "{at:?}");
             if ended.is_some() {
                 break;
             }

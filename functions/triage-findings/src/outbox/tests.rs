@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use fleetwarden_core::api::listing::Listing;
+use fleetwarden_core::message::Past;
 use fleetwarden_core::message::Resume;
 use fleetwarden_core::model::finding::Finding;
-use fleetwarden_core::model::history::Status;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Subject;
 use fleetwarden_core::timestamp::Millis;
@@ -38,19 +38,25 @@ fn mitigations(policy: &str, findings: &[Finding], continued: bool) -> (Vec<Valu
     let audit = json!({"account": "123456789012", "region": "us-east-1", "taskId": "t", "startedAt": 1});
     let message = json!({"audit": audit, "check": CHECK, "nonCompliant": 1});
     let mut message: CheckMessage = serde_json::from_value(message).unwrap();
-    let mut outbox = Outbox::new(&message, &policy, false);
+    let mut outbox = Outbox::new(&message, &policy);
     let (mut sent, mut largest) = (Vec::new(), 0);
     for (page, findings) in (0..).zip(findings.chunks(250)) {
         for finding in findings {
             add(&mut outbox, &policy, finding);
         }
-        sent.extend(outbox.page(page, &Attempt::First).unwrap().0.mitigation);
+        sent.extend(outbox.page(page, &[]).unwrap().mitigation);
         if continued {
             let reason_codes = outbox.reason_codes.iter().cloned().collect();
-            let resume = Resume { pending: outbox.pending.clone(), reason_codes, ..Resume::default() };
+            let resume = Resume {
+                page: page + 1,
+                pending: outbox.pending.clone(),
+                reason_codes,
+                policy: Some(policy.hash().to_owned()),
+                ..Resume::default()
+            };
             message.resume = Some(resume);
             largest = largest.max(serde_json::to_string(&message).unwrap().len());
-            outbox = Outbox::new(&message, &policy, false);
+            outbox = Outbox::new(&message, &policy);
         }
     }
     sent.extend(outbox.end().unwrap().mitigation);
@@ -70,23 +76,10 @@ fn add<'p>(outbox: &mut Outbox<'p>, policy: &'p Policy, finding: &Finding) {
         things: &Things::NotAsked,
     };
     let decision = policy.decide(&subject);
-    let record = FindingRecord {
-        kind: "finding",
-        account: subject.account,
-        region: subject.region,
-        task_id: "t",
-        schedule: None,
-        audit_started_at: at,
-        key: finding.key(),
-        status: Status::New,
-        first_seen: at,
-        times_seen: 1,
-        first_suppressed: None,
-        things: subject.things,
-        finding,
-        decision: &decision,
-    };
-    outbox.add(&record, &decision).unwrap();
+    let past = Past { first_seen: at, times_seen: 1, first_suppressed: None };
+    let reference =
+        FindingRef { finding_id: finding.finding_id.clone(), key: finding.key(), past: Some(past) };
+    outbox.add(finding, reference, &decision).unwrap();
 }
 
 #[test]

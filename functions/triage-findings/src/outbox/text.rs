@@ -1,4 +1,4 @@
-//! The text of a record, in full or brief.
+//! The text of a record.
 
 use fleetwarden_aws::Error;
 use fleetwarden_core::message::FindingRecord;
@@ -10,14 +10,14 @@ use serde_json::value::RawValue;
 const MAX_RECORD: usize = 240 << 10;
 
 /// A record's text. One that is far too large is brief.
-pub(super) fn full(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
+pub(crate) fn text(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
     let text = serde_json::value::to_raw_value(record).map_err(unwritable(record))?;
     if text.get().len() <= MAX_RECORD { Ok(text) } else { brief(record) }
 }
 
 /// A record's text without its related resources, its additional information, the rules that were passed over, and
 /// all of its things but their names.
-pub(super) fn brief(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
+fn brief(record: &FindingRecord<'_>) -> Result<Box<RawValue>, Error> {
     let mut finding = record.finding.clone();
     finding.related.clear();
     finding.reason = finding.reason.map(|reason| reason.chars().take(1000).collect());

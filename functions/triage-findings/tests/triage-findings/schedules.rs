@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::sync::atomic::Ordering;
 
+use flate2::read::GzDecoder;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_aws::testing::gate::Moment;
@@ -248,7 +250,7 @@ async fn a_token_that_the_service_refuses_restarts_the_check_and_not_for_ever() 
 async fn of_two_audits_at_the_same_time_the_second_to_end_knows_the_first() {
     // The later audit finds nothing, and the earlier one ends while it is triaged: before its history is written, and
     // after.
-    for at in [Moment::before("PUT", 0), Moment::after("PUT", 0)] {
+    for at in [Moment::before("PUT /snapshots", 0), Moment::after("PUT /snapshots", 0)] {
         let (fixture, body, task, count) = three_pages();
         let later = empty("later", START.plus_seconds(DAY));
         let (first, second) =
@@ -261,7 +263,7 @@ async fn of_two_audits_at_the_same_time_the_second_to_end_knows_the_first() {
     let (fixture, body, task, count) = three_pages();
     let second = fixture.audit(&[EXPIRING]);
     let later = check_message(&second, EXPIRING, count, START.plus_seconds(DAY)).to_string();
-    let at = Moment::before("PUT", 0);
+    let at = Moment::before("PUT /snapshots", 0);
     let (first, other) = fixture.cloud.interleave(at, fixture.deliver(&later), fixture.deliver(&body)).await;
     assert_eq!((first.unwrap(), other.unwrap().unwrap()), (0, 0));
     assert_eq!(
@@ -284,7 +286,7 @@ async fn of_two_audits_at_the_same_time_the_second_to_end_knows_the_first() {
 async fn an_audit_that_ends_after_a_later_one_leaves_its_history_and_counts_what_is_gone() {
     let (fixture, body, task, count) = three_pages();
     let later = empty("later", START.plus_seconds(DAY));
-    let at = Moment::before("PUT", 0);
+    let at = Moment::before("PUT /snapshots", 0);
     let (first, second) = fixture.cloud.interleave(at, fixture.deliver(&body), fixture.deliver(&later)).await;
     assert_eq!((first.unwrap(), second.unwrap().unwrap()), (0, 0));
     let late = summary(&fixture, &task);
@@ -335,6 +337,123 @@ async fn an_overtaken_audit_exports_and_acts_on_nothing() {
     assert!(fixture.sent("suppression").iter().all(|message| message["expiresAt"] == end));
 }
 
+/// The records in the archive, by the part of the page that they are in.
+fn archived(fixture: &Fixture, task: &str) -> BTreeMap<String, Vec<Value>> {
+    let paths = fixture.cloud.objects().into_iter();
+    let paths = paths.filter(|path| path.contains("/findings/") && path.contains(task));
+    let read = |path: &str| {
+        let mut text = String::new();
+        GzDecoder::new(&*fixture.cloud.object(path).unwrap()).read_to_string(&mut text).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    paths.map(|path| (path.clone(), read(&path))).collect()
+}
+
+/// The archive has every finding once, and every message has what the archive has. What is counted is what is recorded,
+/// and nothing else is done.
+fn assert_decided_once(fixture: &Fixture, task: &str, count: u64, when: &str) {
+    let archived: Vec<Value> = archived(fixture, task).into_values().flatten().collect();
+    let by_id: BTreeMap<&str, &Value> =
+        archived.iter().map(|record| (record["findingId"].as_str().unwrap(), record)).collect();
+    assert_eq!((by_id.len() as u64, archived.len()), (count, by_id.len()), "{when}");
+    for record in fixture.records() {
+        assert_eq!(record, *by_id[record["findingId"].as_str().unwrap()], "{when}");
+    }
+    assert_eq!(exported(fixture, task).len() as u64, count, "{when}");
+    let of = |outcome: &str| {
+        by_id.values().filter(|record| record["decision"]["outcome"] == outcome).count() as u64
+    };
+    let summary = summary(fixture, task);
+    for (counted, outcome) in [("suppress", "suppress"), ("mitigate", "mitigate"), ("reported", "report")] {
+        assert_eq!(summary[counted], of(outcome), "{when}");
+    }
+    for (queue, outcome) in [("mitigation", "mitigate"), ("suppression", "suppress")] {
+        for message in fixture.sent(queue) {
+            if message.pointer("/request/target/wholeCheck").is_some() {
+                assert_eq!(of("mitigate"), count, "{when}");
+                continue;
+            }
+            let findings = message.pointer("/request/target/findings").or_else(|| message.get("findings"));
+            for finding in findings.unwrap().as_array().unwrap() {
+                let decision = &by_id[finding["findingId"].as_str().unwrap()]["decision"];
+                assert_eq!(decision["outcome"], outcome, "{when} {finding}");
+                let mode = message.pointer("/request/mode").or_else(|| message.get("mode")).unwrap();
+                assert!(*mode == decision["mode"] || mode == "observe", "{when} {finding} {mode}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_is_decided_once_whatever_policy_or_audit_comes_before_its_repeat() {
+    let other = POLICY.replace("suppress:", "report: { silent: true }\n    # ");
+    let other = other.replace("mitigate:", "report: { severity: high }\n    # ");
+    let whole = "version: 1\nbudgets: none\nmode: enforce\nrules: [{ name: all, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, mitigate: { actions: Deactivate } }]";
+    let observed = POLICY.replace("mode: enforce", "mode: observe");
+    // Two pages: the one step does both, or each is a step.
+    for (first, second, step) in [
+        (POLICY, Some(&*other), 0),
+        (POLICY, None, 0),
+        (&*observed, Some(POLICY), 0),
+        (whole, Some(POLICY), 0),
+        (POLICY, Some(whole), 0),
+        (whole, Some(POLICY), 100_000),
+        (POLICY, Some(whole), 100_000),
+    ] {
+        let mut by_both = 0;
+        for at in Moment::all().step_by(3) {
+            let mut fixture = fixture(1300, first);
+            let task = fixture.audit(&[EXPIRING]);
+            let (count, _) = fixture.count(&task, EXPIRING);
+            assert!((251..500).contains(&count));
+            fixture.step.store(step, Ordering::Relaxed);
+            let body = check_message(&task, EXPIRING, count, START).to_string();
+            let ended = fixture.cloud.kill(at.clone(), fixture.deliver(&body)).await;
+            fixture.cloud.pass_seconds(121);
+            match second {
+                Some(second) => fixture.handler.policy = Policy::parse(second.as_bytes()).unwrap(),
+                None => announce(&fixture, &empty("later", START.plus_seconds(DAY))).await,
+            }
+            drain(&fixture, &body).await;
+            assert_decided_once(&fixture, &task, count, &format!("{first} then {second:?}, {step}: {at:?}"));
+            let policies: BTreeSet<String> =
+                fixture.records().iter().map(|record| record["decision"]["policy"].to_string()).collect();
+            by_both += usize::from(policies.len() == 2);
+            if ended.is_some() {
+                assert_eq!(by_both > 0, second.is_some(), "{first} {second:?}, {step}");
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_task_for_the_whole_check_takes_nothing_that_another_policy_has_decided_otherwise_on() {
+    let whole = "version: 1\nbudgets: none\nmode: enforce\nrules: [{ name: all, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, mitigate: { actions: Deactivate } }]";
+    let (mut fixture, body, task, count) = three_pages();
+    fixture.handler.policy = Policy::parse(whole.as_bytes()).unwrap();
+    fixture.step.store(100_000, Ordering::Relaxed);
+    fixture.deliver(&body).await.unwrap();
+    let rest = fixture.sent("check").pop().unwrap();
+    assert!(!rest["resume"]["reasonCodes"].as_array().unwrap().is_empty());
+    // Another policy is deployed, and then the first one again.
+    fixture.handler.policy = Policy::parse(POLICY.as_bytes()).unwrap();
+    fixture.deliver(&rest.to_string()).await.unwrap();
+    let restarted = fixture.sent("check").pop().unwrap();
+    assert_eq!((&restarted["resume"]["byId"], &restarted["resume"]["page"]), (&json!(true), &json!(0)));
+    fixture.handler.policy = Policy::parse(whole.as_bytes()).unwrap();
+    fixture.step.store(0, Ordering::Relaxed);
+    drain(&fixture, &restarted.to_string()).await;
+    assert_decided_once(&fixture, &task, count, "");
+    let named: BTreeSet<String> = fixture
+        .sent("mitigation")
+        .iter()
+        .flat_map(|message| message["request"]["target"]["findings"].as_array().unwrap().clone())
+        .map(|finding| finding["findingId"].to_string())
+        .collect();
+    assert_eq!(named.len() as u64, count, "each goes by its id");
+}
+
 #[tokio::test]
 async fn an_audit_that_is_overtaken_on_the_way_sends_no_further_mitigation() {
     let later = empty("later", START.plus_seconds(DAY));
@@ -353,7 +472,7 @@ async fn an_audit_that_is_overtaken_on_the_way_sends_no_further_mitigation() {
     let (whole, body, _, _) = three_pages();
     drain(&whole, &body).await;
     let (fixture, body, _, _) = three_pages();
-    let at = Moment::before("PUT", 0);
+    let at = Moment::before("PUT /snapshots", 0);
     fixture.cloud.interleave(at, fixture.deliver(&body), announce(&fixture, &later)).await.0.unwrap();
     assert_eq!(fixture.sent("mitigation").len() + 1, whole.sent("mitigation").len());
 }
@@ -372,7 +491,9 @@ async fn a_page_that_is_sent_again_under_another_policy_has_the_same_parts() {
         let (mut fixture, body, task, count) = three_pages();
         fixture.handler.policy = with_rules_before(first);
         // All pages are sent, and the history is not replaced.
-        assert!(fixture.cloud.kill(Moment::before("PUT", 0), fixture.deliver(&body)).await.is_none());
+        assert!(
+            fixture.cloud.kill(Moment::before("PUT /snapshots", 0), fixture.deliver(&body)).await.is_none()
+        );
         fixture.cloud.pass_seconds(121);
         fixture.handler.policy = with_rules_before(second);
         drain(&fixture, &body).await;
@@ -383,7 +504,7 @@ async fn a_page_that_is_sent_again_under_another_policy_has_the_same_parts() {
     // Also in a step that follows, and was not tried before.
     let (mut fixture, body, task, count) = three_pages();
     fixture.step.store(40_000, Ordering::Relaxed);
-    assert!(fixture.cloud.kill(Moment::before("PUT", 0), fixture.deliver(&body)).await.is_none());
+    assert!(fixture.cloud.kill(Moment::before("PUT /snapshots", 0), fixture.deliver(&body)).await.is_none());
     let sent = parts(&fixture, &task).len();
     assert!(sent > 1, "{sent} pages were sent");
     fixture.cloud.pass_seconds(121);

@@ -239,11 +239,13 @@ impl World {
         let Some(thing) = self.fleet.thing_named(&execution.thing) else {
             return Outcome::Failed(Trouble::NoSuchThing);
         };
-        for group in task.actions.get(execution.action).map(MitigationAction::groups).unwrap_or_default() {
+        let action = task.actions.get(execution.action);
+        let overrides = action.is_some_and(MitigationAction::overrides);
+        for group in action.map(MitigationAction::groups).unwrap_or_default() {
             if self.settings.thing_groups.is_some() && !self.fleet.has_group(&group) {
                 return Outcome::Failed(Trouble::NoSuchGroup);
             }
-            if let Err(trouble) = self.fleet.join(thing, &group) {
+            if let Err(trouble) = self.fleet.join(thing, &group, overrides) {
                 return Outcome::Failed(trouble);
             }
         }

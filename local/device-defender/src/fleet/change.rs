@@ -6,11 +6,10 @@
 use crate::checks::Check;
 use crate::fleet::examine::Entry;
 use crate::fleet::groups::related;
+use crate::fleet::logging::Options;
+use crate::fleet::policies::{BLANK, Document, Refused};
 use crate::fleet::things::Thing;
 use crate::fleet::{Fleet, flag};
-
-/// A policy holds at most five versions (`CreatePolicyVersion`, `VersionsLimitExceededException`).
-const MOST_POLICY_VERSIONS: u8 = 5;
 
 /// A thing is in at most ten groups ("Static thing groups" in the IoT guide).
 const MOST_GROUPS: usize = 10;
@@ -78,17 +77,24 @@ impl Fleet {
 
     /// `ADD_THINGS_TO_THING_GROUP`. The certificates stay as they are, so the finding comes again. Things that
     /// were added before one that could not be stay in the group.
-    pub(crate) fn add_things(&mut self, check: Check, entry: Entry, group: &str) -> Result<u64, Trouble> {
+    pub(crate) fn add_things(
+        &mut self,
+        check: Check,
+        entry: Entry,
+        group: &str,
+        overrides: bool,
+    ) -> Result<u64, Trouble> {
         self.groups.entry(group.to_owned()).or_default();
         let mut changed = 0;
         for thing in self.things_behind(check, entry) {
-            changed += self.join(thing, group)?;
+            changed += self.join(thing, group, overrides)?;
         }
         Ok(changed)
     }
 
-    /// Puts a thing into a group, which is made if it is not there.
-    pub(crate) fn join(&mut self, thing: Thing, group: &str) -> Result<u64, Trouble> {
+    /// Puts a thing into a group, which is made if it is not there. A thing that is in as many groups as may be leaves the
+    /// last dynamic one of them, if that is wanted (`overrideDynamicGroups`).
+    pub(crate) fn join(&mut self, thing: Thing, group: &str, overrides: bool) -> Result<u64, Trouble> {
         let already = self.groups_of(thing);
         if already.contains(&group) {
             return Ok(0);
@@ -97,7 +103,9 @@ impl Fleet {
             return Err(Trouble::SameHierarchy);
         }
         if already.len() >= MOST_GROUPS {
-            return Err(Trouble::GroupsLimitExceeded);
+            let last = already.iter().rev().find(|name| overrides && self.dynamic.contains(**name));
+            let last = last.ok_or(Trouble::GroupsLimitExceeded)?.to_string();
+            self.leave(thing, &last);
         }
         self.groups.entry(group.to_owned()).or_default().insert(thing);
         self.revision += 1;
@@ -105,25 +113,17 @@ impl Fleet {
     }
 
     /// `REPLACE_DEFAULT_POLICY_VERSION` with `BLANK_POLICY`.
-    pub(crate) fn replace_policy(&mut self, entry: Entry) -> Result<u64, Trouble> {
-        let policy = usize::try_from(entry.resource)
-            .ok()
-            .and_then(|index| self.policies.get_mut(index))
-            .ok_or(Trouble::NoSuchResource)?;
-        if policy.versions >= MOST_POLICY_VERSIONS {
-            return Err(Trouble::VersionsLimitExceeded);
-        }
-        policy.versions += 1;
-        policy.default_version = policy.default_version.saturating_add(1);
-        policy.permissive = false;
-        policy.misconfigured = false;
+    pub(crate) fn replace_policy(&mut self, entry: Entry, at: i64) -> Result<u64, Trouble> {
+        let document = Document::Given(BLANK.to_owned());
+        self.create_version(entry.resource, document, true, at).map_err(Refused::trouble)?;
         Ok(self.changed(1))
     }
 
     /// `ENABLE_IOT_LOGGING`.
-    pub(crate) fn enable_logging(&mut self) -> u64 {
-        let changed = u64::from(!self.logging);
-        self.logging = true;
+    pub(crate) fn enable_logging(&mut self, role: &str, level: &str) -> u64 {
+        let options = Options { role: Some(role.to_owned()), level: level.to_owned(), ..Options::default() };
+        let changed = u64::from(!self.logging.is_enabled());
+        self.logging.set(options);
         self.changed(changed)
     }
 
@@ -175,9 +175,9 @@ mod tests {
         let entry =
             *found.iter().find(|entry| fleet.policies[entry.resource as usize].versions == 1).unwrap();
         for _ in 0..4 {
-            assert_eq!(fleet.replace_policy(entry), Ok(1));
+            assert_eq!(fleet.replace_policy(entry, at), Ok(1));
         }
-        assert_eq!(fleet.replace_policy(entry), Err(Trouble::VersionsLimitExceeded));
+        assert_eq!(fleet.replace_policy(entry, at), Err(Trouble::VersionsLimitExceeded));
         assert_eq!(fleet.examine(Check::PolicyPermissive, at, 0).defects.len(), found.len() - 1);
     }
 
@@ -187,11 +187,12 @@ mod tests {
         for entry in fleet.examine(Check::DeviceShared, fleet.epoch_ms, 0).defects {
             let things = fleet.things_behind(Check::DeviceShared, entry);
             let count = u64::try_from(things.len()).unwrap();
-            assert_eq!(fleet.add_things(Check::DeviceShared, entry, "quarantine"), Ok(count));
-            assert_eq!(fleet.add_things(Check::DeviceShared, entry, "quarantine"), Ok(0));
+            assert_eq!(fleet.add_things(Check::DeviceShared, entry, "quarantine", false), Ok(count));
+            assert_eq!(fleet.add_things(Check::DeviceShared, entry, "quarantine", false), Ok(0));
             assert!(things.iter().all(|thing| fleet.groups_of(*thing).contains(&"quarantine")));
         }
-        assert!(fleet.enable_logging() == 1 && fleet.enable_logging() == 0);
+        let mut enable = || fleet.enable_logging("arn:aws:iam::123456789012:role/Logs", "INFO");
+        assert!(enable() == 1 && enable() == 0);
     }
 
     #[test]
@@ -207,13 +208,13 @@ mod tests {
             all.into_iter().find(fits).unwrap()
         };
         let (made, new) = (behind(&fleet, "production"), behind(&fleet, "new"));
-        assert_eq!(fleet.add_things(check, made, "lab"), Err(Trouble::SameHierarchy));
+        assert_eq!(fleet.add_things(check, made, "lab", false), Err(Trouble::SameHierarchy));
         let changes = fleet.changes;
-        assert!(fleet.add_things(check, new, "lab").unwrap() > 0 && fleet.changes > changes);
+        assert!(fleet.add_things(check, new, "lab", false).unwrap() > 0 && fleet.changes > changes);
         for number in 1..MOST_GROUPS {
-            assert!(fleet.add_things(check, made, &format!("group-{number}")).unwrap() > 0);
+            assert!(fleet.add_things(check, made, &format!("group-{number}"), false).unwrap() > 0);
         }
-        assert_eq!(fleet.add_things(check, made, "critical"), Err(Trouble::GroupsLimitExceeded));
+        assert_eq!(fleet.add_things(check, made, "critical", false), Err(Trouble::GroupsLimitExceeded));
     }
 
     #[test]
@@ -221,7 +222,7 @@ mod tests {
         let mut fleet = sample(500);
         let all = fleet.examine(Check::DeviceRevoked, fleet.epoch_ms, 0).defects;
         let bare = all.into_iter().find(|entry| fleet.things_behind(Check::DeviceRevoked, *entry).is_empty());
-        assert_eq!(fleet.add_things(Check::DeviceRevoked, bare.unwrap(), "quarantine"), Ok(0));
+        assert_eq!(fleet.add_things(Check::DeviceRevoked, bare.unwrap(), "quarantine", false), Ok(0));
         assert!(fleet.has_group("quarantine"));
     }
 }

@@ -62,7 +62,7 @@ impl Fleet {
             },
             Check::LoggingDisabled => Examined {
                 total: 1,
-                defects: if self.logging {
+                defects: if self.logging.is_enabled() {
                     Vec::new()
                 } else {
                     vec![Entry { resource: 0, version: 0, reason: 0 }]

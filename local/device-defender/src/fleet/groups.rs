@@ -54,6 +54,11 @@ pub(crate) fn related(one: &str, other: &str) -> bool {
     root(one) == root(other)
 }
 
+/// Whether every fleet has this group from the start.
+pub(crate) fn is_first(name: &str) -> bool {
+    find(name).is_some()
+}
+
 fn find(name: &str) -> Option<&'static Group> {
     GROUPS.iter().find(|group| group.name == name)
 }

@@ -137,6 +137,13 @@ impl Fleet {
         (exists && self.device_id(index) == id).then_some(index)
     }
 
+    /// The CA certificate with an id, if there is one.
+    pub(crate) fn authority(&self, id: &str) -> Option<u32> {
+        let index = self.certificate(domain::AUTHORITY, id)?;
+        let exists = usize::try_from(index).is_ok_and(|at| at < self.authorities.len());
+        (exists && self.authority_id(index) == id).then_some(index)
+    }
+
     fn certificate(&self, kind: u64, key: &str) -> Option<u32> {
         let (high, low) = self.ids.open(key.get(..32)?)?;
         (high == MAGIC && low >> 32 == kind).then(|| u32::try_from(low & 0xffff_ffff).ok())?

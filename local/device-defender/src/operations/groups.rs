@@ -121,7 +121,39 @@ fn membership<'a>(world: &World, args: &'a Args) -> Result<(Thing, &'a str), Fai
 /// `AddThingToThingGroup`. A thing that is in the group stays in it.
 pub(crate) fn add(world: &mut World, args: &Args) -> Outcome {
     let (thing, group) = membership(world, args)?;
-    world.fleet.join(thing, group).map_err(|trouble| Failure::invalid(trouble.words().1))?;
+    let overrides = args.flag("overrideDynamicGroups").unwrap_or(false);
+    join(world, thing, group, overrides)?;
+    Ok(EMPTY.to_owned())
+}
+
+/// Puts a thing into a group. Who is in a dynamic one its query says, not a call.
+fn join(world: &mut World, thing: Thing, group: &str, overrides: bool) -> Result<(), Failure> {
+    if world.fleet.dynamic.contains(group) {
+        return Err(Failure::invalid(format!("Thing group {group} is dynamic")));
+    }
+    world.fleet.join(thing, group, overrides).map_err(|trouble| Failure::invalid(trouble.words().1))?;
+    Ok(())
+}
+
+/// `UpdateThingGroupsForThing`. Nothing is changed if one of the groups is not there.
+pub(crate) fn update(world: &mut World, args: &Args) -> Outcome {
+    let name = args.text("thingName").ok_or_else(|| Failure::invalid("thingName must be given"))?;
+    let thing = world.fleet.thing_named(name);
+    let thing = thing.ok_or_else(|| Failure::not_found(format!("Thing {name} does not exist")))?;
+    let of = |member: &str| Ok::<Vec<String>, Failure>(args.read(member)?.unwrap_or_default());
+    let (adds, removes) = (of("thingGroupsToAdd")?, of("thingGroupsToRemove")?);
+    for group in adds.iter().chain(&removes) {
+        if !world.fleet.has_group(group) {
+            return Err(Failure::not_found(format!("Thing group {group} does not exist")));
+        }
+    }
+    for group in &removes {
+        world.fleet.leave(thing, group);
+    }
+    let overrides = args.flag("overrideDynamicGroups").unwrap_or(false);
+    for group in &adds {
+        join(world, thing, group, overrides)?;
+    }
     Ok(EMPTY.to_owned())
 }
 

@@ -7,17 +7,13 @@ use serde_json::{Value, json};
 
 use crate::args::Args;
 use crate::clock::seconds;
-use crate::failure::Failure;
 use crate::fleet::examine::has;
 use crate::fleet::flag;
 use crate::fleet::names::policy_name;
 use crate::operations::Outcome;
 use crate::operations::schedules::listing_with;
 use crate::paging::Pager;
-use crate::random::{domain, uuid};
 use crate::world::World;
-
-const HOUR_MS: i64 = 3_600_000;
 
 /// A page of `count` things, of which the first is the oldest. None of these lists ever changes, so the place in
 /// the list is the key.
@@ -39,8 +35,13 @@ fn marked(
     Ok(listing_with(member, page, "nextMarker", next))
 }
 
-fn status(certificates: &[u8], index: u32) -> &'static str {
-    if has(certificates, index, flag::ACTIVE) { "ACTIVE" } else { "INACTIVE" }
+/// The status of a certificate.
+pub(crate) fn status(certificates: &[u8], index: u32) -> &'static str {
+    match () {
+        () if has(certificates, index, flag::ACTIVE) => "ACTIVE",
+        () if has(certificates, index, flag::WITHDRAWN) => "REVOKED",
+        () => "INACTIVE",
+    }
 }
 
 /// `ListCertificates`.
@@ -86,37 +87,6 @@ pub(crate) fn policies(world: &mut World, args: &Args) -> Outcome {
         let arn = world.settings.arn(&format!("policy/{name}"));
         Some(json!({ "policyName": name, "policyArn": arn }))
     })
-}
-
-/// `GetPolicy`, with a document that has the fault that the checks find in its default version.
-pub(crate) fn policy(world: &mut World, args: &Args) -> Outcome {
-    let name = args.required("policyName");
-    let (index, policy) = world
-        .fleet
-        .policy_named(name)
-        .ok_or_else(|| Failure::not_found(format!("Policy {name} does not exist")))?;
-    let own = |resource: &str| world.settings.arn(resource);
-    let resource = match (policy.permissive, policy.misconfigured) {
-        (true, _) => "*".to_owned(),
-        (_, true) => own("topic/fleet/+/state"),
-        _ => own("topic/${iot:Connection.Thing.ThingName}/state"),
-    };
-    let action = if policy.permissive { "iot:*" } else { "iot:Publish" };
-    let statement = json!({ "Effect": "Allow", "Action": action, "Resource": resource });
-    let document = json!({ "Version": "2012-10-17", "Statement": [statement] });
-    let age = i64::try_from(world.fleet.policies.len()).unwrap_or(0) - i64::from(index);
-    let created = seconds(world.fleet.epoch_ms.saturating_sub(age.saturating_mul(HOUR_MS)));
-    let generation = (u64::from(index) << 16) | u64::from(policy.default_version);
-    Ok(json!({
-        "policyName": name,
-        "policyArn": own(&format!("policy/{name}")),
-        "policyDocument": document.to_string(),
-        "defaultVersionId": policy.default_version.to_string(),
-        "creationDate": created,
-        "lastModifiedDate": created,
-        "generationId": uuid(world.seed(), domain::GENERATION, generation),
-    })
-    .to_string())
 }
 
 /// `ListRoleAliases`.

@@ -16,7 +16,7 @@ impl World {
             let Some(mut task) = self.tasks.remove(&number) else { continue };
             for position in task.outcomes.len()..task.due(at) {
                 let outcome = match task.findings.get(position) {
-                    Some(finding) => self.mitigate(*finding, &task),
+                    Some(finding) => self.mitigate(*finding, &task, task.time_of(position)),
                     None => Outcome::Skipped,
                 };
                 task.outcomes.push(outcome);
@@ -31,7 +31,7 @@ impl World {
         }
     }
 
-    fn mitigate(&mut self, finding: Finding, task: &Task) -> Outcome {
+    fn mitigate(&mut self, finding: Finding, task: &Task, at: i64) -> Outcome {
         let found = self.audits.get(&finding.audit).and_then(|audit| audit.checks.get(&finding.check));
         let Some((entry, suppressed)) = found.and_then(|run| run.finding(finding.position)) else {
             return Outcome::Failed(0, Trouble::NoSuchResource);
@@ -40,7 +40,7 @@ impl World {
             return Outcome::Skipped;
         }
         for (applied, action) in task.actions.get(&finding.check).into_iter().flatten().enumerate() {
-            if let Err(trouble) = self.apply(finding, entry, action) {
+            if let Err(trouble) = self.apply(finding, entry, action, at) {
                 return Outcome::Failed(applied, trouble);
             }
             let effect = (finding.check, entry.resource, action.kind);
@@ -49,7 +49,13 @@ impl World {
         Outcome::Succeeded
     }
 
-    fn apply(&mut self, finding: Finding, entry: Entry, action: &MitigationAction) -> Result<(), Trouble> {
+    fn apply(
+        &mut self,
+        finding: Finding,
+        entry: Entry,
+        action: &MitigationAction,
+        at: i64,
+    ) -> Result<(), Trouble> {
         let check = finding.check;
         if !check.allows(action.kind) {
             return Err(Trouble::NotApplicable);
@@ -62,17 +68,18 @@ impl World {
                 self.fleet.deactivate_authority(entry);
             }
             Action::EnableLogging => {
-                self.fleet.enable_logging();
+                let (role, level) = action.logging();
+                self.fleet.enable_logging(role, level);
             }
             Action::ReplacePolicy => {
-                self.fleet.replace_policy(entry)?;
+                self.fleet.replace_policy(entry, at)?;
             }
             Action::AddThings => {
                 for group in action.groups() {
                     if self.settings.thing_groups.is_some() && !self.fleet.has_group(&group) {
                         return Err(Trouble::NoSuchGroup);
                     }
-                    self.fleet.add_things(check, entry, &group)?;
+                    self.fleet.add_things(check, entry, &group, action.overrides())?;
                 }
             }
             Action::Publish => {

@@ -39,6 +39,9 @@ pub struct Incident {
     pub profile: String,
     /// The behavior.
     pub behavior: String,
+    /// The violation whose message opened it: that message is done only when the topic has the incident's alert.
+    #[serde(default)]
+    pub opened_by: String,
     /// How many devices alarmed within the window when it was noticed, and since.
     pub devices: u64,
     /// Of how many that the profile watches, if that is known.
@@ -196,6 +199,7 @@ impl Alarms {
             id: String::new(),
             profile: life.alarm.profile.clone(),
             behavior: life.alarm.behavior.clone(),
+            opened_by: life.alarm.violation_id.clone(),
             devices: counted.devices,
             population,
             first_at: start(counted.first).min(raised_at),

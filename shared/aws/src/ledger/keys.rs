@@ -37,11 +37,6 @@ pub fn triage(audit: &Audit, check: &CheckName, restarts: u32, page: u32) -> Str
     format!("triage#{}#{check}#{restarts}#{page}", audit.task_id)
 }
 
-/// A page of a check, if it was exported in more than one part (`sk` `parts`).
-pub fn page(audit: &Audit, check: &CheckName, page: u32) -> String {
-    format!("page#{}#{check}#{page}", audit.task_id)
-}
-
 /// Adding what is missing to a log stream that an earlier delivery began, by a hash of the events.
 pub fn log_stream(stream: &str, digest: &str) -> String {
     format!("log-stream#{stream}#{digest}")

@@ -3,11 +3,7 @@
 //! No later audit overtakes an alarm: whether it lasts is asked right before a start. So a task that was superseded may
 //! be claimed again, by a message that an incident held back or another policy stopped. Of one violation each raise is
 //! claimed by itself, because the service may use its id again.
-//!
-//! With the claim stands what the task will add: which groups each thing was not in before the start. Nothing else
-//! says later what is to be taken back.
 
-use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -37,9 +33,6 @@ use crate::ledger::Condition;
 use crate::ledger::Item;
 use crate::ledger::keys;
 
-/// Of each violation and action of a task, the thing groups that the thing was not in before the start.
-pub type Additions = BTreeMap<String, BTreeMap<String, Vec<String>>>;
-
 /// A mitigation of alarms, as the ledger has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlarmTask {
@@ -47,8 +40,6 @@ pub struct AlarmTask {
     pub state: Option<State>,
     /// What it works on.
     pub violations: Vec<ViolationRef>,
-    /// What its start was to add.
-    pub additions: Additions,
     /// When it ended.
     pub ended_at: Option<Millis>,
     /// After how many seconds without an alarm what it added is taken back.
@@ -69,22 +60,21 @@ impl Mitigations {
         request.write(self, claimed, &State::WITHOUT_START, now).await
     }
 
-    /// Claims all violations of a command's task, or none of them, with what its start is to add. `hash` is of all
-    /// that the command says, so that its repeat is told from another command.
+    /// Claims all violations of a command's task, or none of them. `hash` is of all that the command says, so that its
+    /// repeat is told from another command.
     ///
     /// # Errors
     /// If the table does not answer, or other tasks take and leave the violations at this moment.
     pub async fn claim_violations(
         &self,
         request: &AlarmMitigationRequest,
-        additions: &Additions,
         hash: &str,
         guarded: Guarded<'_>,
         now: Millis,
     ) -> Result<WholeClaim, Error> {
         let id = request.task_id();
         let violations = distinct(&request.violations);
-        let claimed = Settled { additions: Some(additions), ..Settled::new(request, State::Claimed) };
+        let claimed = Settled::new(request, State::Claimed);
         let task = task(&id, request, &request.violations, &claimed, now);
         let asked = Asked { id: &id, task, mentions: Vec::new(), hash, guarded };
         match self.claim_parts(&asked, &violations, &[], now).await? {
@@ -142,10 +132,6 @@ impl Mitigations {
         Ok(task.map(|task| AlarmTask {
             state: State::of(&task),
             violations: item::violations(&task),
-            additions: task
-                .get_text(attribute::ADDITIONS)
-                .and_then(|text| serde_json::from_str(text).ok())
-                .unwrap_or_default(),
             ended_at: task.get_text(attribute::ENDED_AT).and_then(Millis::parse),
             release_after_seconds: task.get_number(attribute::RELEASE_AFTER),
         }))
@@ -250,12 +236,8 @@ fn task(
         .text(attribute::BEHAVIOR, &request.behavior)
         .json(attribute::ACTIONS, &request.actions)
         .json(attribute::VIOLATIONS, &own);
-    let item = match request.release_after_seconds {
+    match request.release_after_seconds {
         Some(seconds) => item.number(attribute::RELEASE_AFTER, seconds),
-        None => item,
-    };
-    match settled.additions {
-        Some(additions) => item.json(attribute::ADDITIONS, additions),
         None => item,
     }
 }

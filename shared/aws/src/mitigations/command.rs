@@ -361,7 +361,6 @@ const fn settled(state: State) -> Settled<'static, MitigationRequest> {
         reason: None,
         until: None,
         left_out: &[],
-        additions: None,
         spends: &[],
         guards: &[],
         grades: None,

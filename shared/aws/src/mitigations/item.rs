@@ -6,6 +6,8 @@
 //! | `mitigation#TASK` | `finding#ID` | what became of one finding of an ended task, action by action |
 //! | `mitigation#TASK` | `violation#ID` | what became of one violation of an ended task, and of its release |
 //! | `audit#AUDIT` | `mitigation#CHECK#TASK` | that the task works on findings of this check and audit, and how many ended well |
+//! | `mitigation#TASK` | `before#KIND#NAME` | the state of a resource before the start |
+//! | `mitigation#TASK` | `before` | how far these states are read, and that all of them are |
 //! | `mitigation#TASK` | `results#CHECK` | how far the findings of an ended task are written, while there is more |
 //! | `mitigation#TASK` | `round#start`, `round#follow#CHECK`, … | which message of a waiting step goes on |
 //! | `finding#ID` | `mitigation` | whose the finding is: its claim, so that no two tasks take the same one |
@@ -71,7 +73,7 @@ pub mod attribute {
     pub const FINDING_ID: &str = "finding_id";
     /// The finding's identity across audits.
     pub const FINDING_KEY: &str = "finding_key";
-    /// How far the findings of an ended task are written.
+    /// How far the findings of an ended task are written, or the states before a task are read.
     pub const MARK: &str = "mark";
     /// What the finding is about, as the service names it.
     pub const RESOURCE: &str = "resource";
@@ -89,8 +91,8 @@ pub mod attribute {
     pub const RAISED_AT: &str = "raised_at";
     /// The thing.
     pub const THING: &str = "thing";
-    /// Of each violation and action of a task, the groups that the thing was not in before the start.
-    pub const ADDITIONS: &str = "additions";
+    /// The state of a resource before the start.
+    pub const BEFORE: &str = "before";
     /// The groups that a task has put the thing into.
     pub const GROUPS: &str = "groups";
     /// After how many seconds without an alarm the thing is taken out of these groups.

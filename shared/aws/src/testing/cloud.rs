@@ -163,6 +163,14 @@ impl Cloud {
             .collect()
     }
 
+    /// Deletes the items of the ledger whose time to live is over.
+    pub fn expire_items(&self) {
+        let mut state = self.state();
+        let now = state.now().seconds();
+        let expires_at = |item: &Attributes| plain(item.get("expires_at")?).as_i64();
+        state.table.items.retain(|_, item| expires_at(item).is_none_or(|at| at > now));
+    }
+
     /// Puts an item into the ledger; its attributes are written as DynamoDB does.
     pub fn put_item(&self, item: Value) {
         if let Value::Object(item) = item {

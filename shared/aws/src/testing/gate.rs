@@ -196,7 +196,7 @@ impl Cloud {
 /// nothing.
 pub(super) fn is_call_of(call: &Call, operation: &str) -> bool {
     let rest = call.operation.strip_prefix(operation);
-    rest.is_some_and(|rest| operation.is_empty() || rest.is_empty() || rest.starts_with(' '))
+    rest.is_some_and(|rest| operation.is_empty() || rest.is_empty() || rest.starts_with([' ', '/']))
 }
 
 #[cfg(test)]

@@ -166,6 +166,15 @@ impl Cloud {
         self.with_queues(|queues, _| queues.on(queue).retain(|message| message.id != id));
     }
 
+    /// Moves a message to another queue.
+    pub fn move_message(&self, from: &str, id: &str, to: &str) {
+        self.with_queues(|queues, _| {
+            let mut moved: Vec<Message> =
+                queues.on(from).extract_if(.., |message| message.id == id).collect();
+            queues.on(to).append(&mut moved);
+        });
+    }
+
     /// Moves all messages of a queue to another, as a person moves those of a dead-letter queue back. Says how many.
     pub fn redrive(&self, from: &str, to: &str) -> usize {
         self.with_queues(|queues, now| {

@@ -20,7 +20,7 @@ use serde_json::Value;
 use serde_json::json;
 
 /// The roots of the paths of AWS IoT.
-const OF_IOT: [&str; 14] = [
+const OF_IOT: [&str; 18] = [
     "/audit",
     "/mitigationactions",
     "/principals",
@@ -35,6 +35,10 @@ const OF_IOT: [&str; 14] = [
     "/custom-metric",
     "/dimensions",
     "/policies",
+    "/certificates",
+    "/cacertificate",
+    "/v2LoggingOptions",
+    "/loggingOptions",
 ];
 const SIGNED: &str =
     "AWS4-HMAC-SHA256 Credential=a/20261123/us-east-1/iot/aws4_request, SignedHeaders=host, Signature=0";

@@ -105,6 +105,31 @@ static ACTION_TYPE: Shape = Shape::Choice(&[
     "PUBLISH_FINDING_TO_SNS",
 ]);
 
+static CERTIFICATE_STATUS: Shape = Shape::Choice(&[
+    "ACTIVE",
+    "INACTIVE",
+    "REVOKED",
+    "PENDING_TRANSFER",
+    "REGISTER_INACTIVE",
+    "PENDING_ACTIVATION",
+]);
+static REGISTRATION: Shape = Shape::Record(&[
+    may("templateBody", &TEMPLATE_BODY),
+    may("roleArn", &ROLE_ARN),
+    may("templateName", &TEMPLATE_NAME),
+]);
+static TEMPLATE_BODY: Shape = text(0, 10_240);
+static GROUPS_OF_THING: Shape = Shape::List { of: &GROUP, min: 0, max: usize::MAX };
+static POLICY_DOCUMENT: Shape = text(0, 404_600);
+static LOG_EVENTS: Shape = Shape::List { of: &LOG_EVENT, min: 0, max: usize::MAX };
+static LOG_EVENT: Shape = Shape::Record(&[
+    must("eventType", &EVENT_TYPE),
+    may("logLevel", &LOG_LEVEL),
+    may("logDestination", &LOG_DESTINATION),
+]);
+static EVENT_TYPE: Shape = text(1, 512);
+static LOG_DESTINATION: Shape = pattern(1, 512, &shape::LOG_DESTINATION);
+
 static TARGET: Shape = Shape::Record(&[
     may("auditTaskId", &AUDIT_ID),
     may("findingIds", &FINDING_IDS),
@@ -122,6 +147,7 @@ const ACTION_IN_PATH: Member = must("actionName", &ACTION_NAME).in_path();
 const SCHEDULE_IN_PATH: Member = must("scheduledAuditName", &NAME).in_path();
 const THING_IN_PATH: Member = must("thingName", &THING).in_path();
 const GROUP_IN_PATH: Member = must("thingGroupName", &GROUP).in_path();
+const CERTIFICATE_IN_PATH: Member = must("certificateId", &CERTIFICATE_ID).in_path();
 const PAGE_SIZE: Member = may("pageSize", &PAGE).in_query();
 const MARKER: Member = may("marker", &MARKER_TEXT).in_query();
 const ASCENDING: Member = may("ascendingOrder", &FLAG).in_query_as("isAscendingOrder");
@@ -280,3 +306,35 @@ pub(super) static MARKED_PAGES: [Member; 3] = [PAGE_SIZE, MARKER, ASCENDING];
 pub(super) static LIST_AUTHORITIES: [Member; 4] =
     [PAGE_SIZE, MARKER, ASCENDING, may("templateName", &TEMPLATE_NAME).in_query()];
 pub(super) static ONE_POLICY: [Member; 1] = [must("policyName", &POLICY_NAME).in_path()];
+pub(super) static ONE_CERTIFICATE: [Member; 1] = [CERTIFICATE_IN_PATH];
+pub(super) static UPDATE_CERTIFICATE: [Member; 2] =
+    [CERTIFICATE_IN_PATH, must("newStatus", &CERTIFICATE_STATUS).in_query()];
+pub(super) static UPDATE_AUTHORITY: [Member; 5] = [
+    CERTIFICATE_IN_PATH,
+    may("newStatus", &Shape::Choice(&["ACTIVE", "INACTIVE"])).in_query(),
+    may("newAutoRegistrationStatus", &Shape::Choice(&["ENABLE", "DISABLE"])).in_query(),
+    may("registrationConfig", &REGISTRATION),
+    may("removeAutoRegistration", &FLAG),
+];
+pub(super) static UPDATE_GROUPS_OF_THING: [Member; 4] = [
+    may("thingName", &THING),
+    may("thingGroupsToAdd", &GROUPS_OF_THING),
+    may("thingGroupsToRemove", &GROUPS_OF_THING),
+    may("overrideDynamicGroups", &FLAG),
+];
+pub(super) static CREATE_POLICY_VERSION: [Member; 3] = [
+    must("policyName", &POLICY_NAME).in_path(),
+    must("policyDocument", &POLICY_DOCUMENT),
+    may("setAsDefault", &FLAG).in_query(),
+];
+pub(super) static ONE_POLICY_VERSION: [Member; 2] =
+    [must("policyName", &POLICY_NAME).in_path(), must("policyVersionId", &POLICY_VERSION_ID).in_path()];
+pub(super) static GET_LOGGING: [Member; 1] = [may("verbose", &FLAG).in_query()];
+pub(super) static SET_LOGGING: [Member; 4] = [
+    may("roleArn", &ANY),
+    may("defaultLogLevel", &LOG_LEVEL),
+    may("disableAllLogs", &FLAG),
+    may("eventConfigurations", &LOG_EVENTS),
+];
+/// The members of `loggingOptionsPayload`, which is the whole body.
+pub(super) static SET_V1_LOGGING: [Member; 2] = [must("roleArn", &ANY), may("logLevel", &LOG_LEVEL)];

@@ -190,6 +190,11 @@ pub static ATTRIBUTE_VALUE: Pattern = Pattern {
 };
 /// The pattern of a marker, which is the token of the older lists.
 pub static MARKER: Pattern = Pattern { text: "[A-Za-z0-9+/]+={0,2}", matches: marker };
+/// The pattern of a destination of logs.
+pub static LOG_DESTINATION: Pattern = Pattern {
+    text: "^[.\\-_/#A-Za-z0-9]+$",
+    matches: |text| all(text, |c| c.is_ascii_alphanumeric() || ".-_/#".contains(c)),
+};
 /// The pattern of a description.
 pub static GRAPHIC: Pattern =
     Pattern { text: "[\\p{Graph}\\x20]*", matches: |text| text.chars().all(graphic) };

@@ -45,7 +45,7 @@ pub struct Resume {
     /// How often the check was restarted from its first page.
     #[serde(default)]
     pub restarts: u32,
-    /// Whether pages from here on may have been sent before, by a try that stopped elsewhere.
+    /// Whether pages from here on may have been recorded before, by a try that stopped elsewhere.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub repeated: bool,
     /// The service's token for the next page. None for the first.
@@ -63,6 +63,20 @@ pub struct Resume {
     /// The reason codes of the findings that one task for the whole check takes.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub reason_codes: Vec<String>,
+    /// The hash of the policy that has decided on all pages so far. None if none has, or several have.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<String>,
+    /// Whether each finding goes into its task by its id, because not all pages were decided alike.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub by_id: bool,
+}
+
+impl Resume {
+    /// Whether one task can take the whole check, as far as the pages before are concerned: this policy has decided on
+    /// all of them.
+    pub fn can_take_whole_check(&self, policy: &str) -> bool {
+        !self.by_id && (self.page == 0 || self.policy.as_deref() == Some(policy))
+    }
 }
 
 /// Findings of one rule that wait until there are enough of them for one mitigation task.
@@ -79,4 +93,44 @@ pub struct PendingMitigation {
     pub actions: Vec<String>,
     /// What waits: fewer than a task takes.
     pub findings: Vec<FindingRef>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_is_surely_empty_if_the_notification_counts_nothing() {
+        let message = |counts: &str| -> CheckMessage {
+            let audit =
+                r#""audit":{"account":"123456789012","region":"us-east-1","taskId":"t","startedAt":1}"#;
+            serde_json::from_str(&format!(r#"{{{audit},"check":"LOGGING_DISABLED_CHECK",{counts}}}"#))
+                .unwrap()
+        };
+        for (counts, is_empty) in [
+            (r#""nonCompliant":0,"suppressed":0"#, true),
+            (r#""nonCompliant":0"#, false),
+            (r#""nonCompliant":0,"suppressed":1"#, false),
+            (r#""nonCompliant":1,"suppressed":0"#, false),
+            (r#""nonCompliant":1"#, false),
+        ] {
+            assert_eq!(message(counts).is_surely_empty(), is_empty, "{counts}");
+        }
+    }
+
+    #[test]
+    fn one_task_takes_the_whole_check_if_one_policy_has_decided_on_all_of_it() {
+        let resume = |page, policy: Option<&str>, by_id| Resume {
+            page,
+            policy: policy.map(Into::into),
+            by_id,
+            ..Resume::default()
+        };
+        assert!(resume(0, None, false).can_take_whole_check("a"));
+        assert!(resume(2, Some("a"), false).can_take_whole_check("a"));
+        assert!(!resume(2, Some("b"), false).can_take_whole_check("a"));
+        assert!(!resume(2, None, false).can_take_whole_check("a"));
+        assert!(!resume(0, None, true).can_take_whole_check("a"));
+        assert!(!resume(2, Some("a"), true).can_take_whole_check("a"));
+    }
 }

@@ -198,3 +198,76 @@ impl Target {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+    use serde_json::json;
+
+    use super::*;
+
+    fn request() -> Value {
+        let finding = |id: &str| json!({"findingId": id, "key": "0".repeat(32)});
+        json!({
+            "audit": {"account": "123456789012", "region": "us-east-1", "taskId": "t", "startedAt": 1},
+            "check": "LOGGING_DISABLED_CHECK", "rule": "r", "mode": "enforce", "policy": "p",
+            "actions": ["A", "B"], "target": {"findings": [finding("f-1"), finding("f-2")]},
+        })
+    }
+
+    fn read(request: Value) -> MitigationRequest {
+        serde_json::from_value(request).unwrap()
+    }
+
+    #[test]
+    fn a_task_is_named_by_all_that_it_is_about_and_by_nothing_else() {
+        let changed = |pointer: &str, to: Value| {
+            let mut request = request();
+            *request.pointer_mut(pointer).unwrap() = to;
+            read(request).task_id()
+        };
+        let own = read(request()).task_id();
+        assert_eq!(own.len(), 35, "{own}");
+        assert!(own.starts_with("fw-"), "{own}");
+        let reversed: Vec<Value> =
+            request()["target"]["findings"].as_array().unwrap().iter().rev().cloned().collect();
+        let whole = |codes: &[&str]| json!({"wholeCheck": {"reasonCodes": codes, "count": 2}});
+        let same = [
+            changed("/mode", json!("observe")),
+            changed("/policy", json!("q")),
+            changed("/target/findings", json!(reversed)),
+        ];
+        assert_eq!(same, [own.clone(), own.clone(), own.clone()]);
+        let others = [
+            own,
+            changed("/audit/account", json!("210987654321")),
+            changed("/audit/region", json!("eu-west-1")),
+            changed("/audit/taskId", json!("u")),
+            changed("/check", json!("CA_CERTIFICATE_EXPIRING_CHECK")),
+            changed("/rule", json!("s")),
+            changed("/actions", json!(["B", "A"])),
+            changed("/target/findings/0/findingId", json!("f-3")),
+            changed("/target", whole(&["X"])),
+            changed("/target", whole(&["X", "Y"])),
+        ];
+        assert_eq!(others.iter().collect::<BTreeSet<_>>().len(), others.len(), "{others:?}");
+    }
+
+    #[test]
+    fn a_request_knows_its_rule_its_account_and_how_many_findings_it_is_for() {
+        let by_rule = read(request());
+        assert_eq!((by_rule.origin.rule(), by_rule.count()), (Some("r"), 2));
+        assert_eq!(by_rule.check_account("123456789012"), Ok(()));
+        let foreign = by_rule.check_account("210987654321").unwrap_err();
+        assert_eq!(foreign, "audit.account: this is account 210987654321, not '123456789012'");
+        let mut command = request();
+        command.as_object_mut().unwrap().remove("rule");
+        command["command"] = json!("by-kim");
+        command["target"] = json!({"wholeCheck": {"reasonCodes": ["X"], "count": 7}});
+        let command = read(command);
+        assert_eq!((command.origin.rule(), command.count()), (None, 7));
+        assert_eq!(command.task_id(), "by-kim");
+    }
+}

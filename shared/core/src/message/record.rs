@@ -8,9 +8,13 @@ use crate::model::finding::FindingKey;
 use crate::model::finding::RelatedResource;
 use crate::model::history::Status;
 use crate::model::resource::NonCompliantResource;
+use crate::model::severity::AlertSeverity;
 use crate::model::severity::Severity;
 use crate::model::suppression::FirstSuppressed;
 use crate::model::thing::Things;
+use crate::policy::Kind;
+use crate::policy::Mode;
+use crate::policy::Report;
 use crate::policy::Subject;
 use crate::timestamp::Millis;
 
@@ -53,8 +57,42 @@ pub struct RecordedDecision {
     pub outcome: String,
     /// The rule that decided, if one did.
     pub rule: Option<String>,
+    /// The policy's mode.
+    #[serde(default)]
+    pub mode: Mode,
+    /// How loud a report is, if it has a loudness of its own.
+    #[serde(default)]
+    alert: Option<Loudness>,
     /// The hash of the policy.
     pub policy: String,
+}
+
+/// How loud a report is, as a record has it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged)]
+enum Loudness {
+    Severity(AlertSeverity),
+    Silent(Silent),
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Silent {
+    Silent,
+}
+
+impl RecordedDecision {
+    /// What was decided on a finding. None if it is no outcome of a finding.
+    pub fn kind(&self) -> Option<Kind> {
+        let report = match self.alert {
+            None => Report::Alert(None),
+            Some(Loudness::Severity(severity)) => Report::Alert(Some(severity)),
+            Some(Loudness::Silent(Silent::Silent)) => Report::Silent,
+        };
+        [Kind::Suppressed, Kind::Suppress, Kind::Mitigate, Kind::Report(report)]
+            .into_iter()
+            .find(|kind| kind.word() == self.outcome)
+    }
 }
 
 impl RecordedFinding {

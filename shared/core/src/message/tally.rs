@@ -10,8 +10,8 @@ use crate::model::history::Change;
 use crate::model::history::Status;
 use crate::model::severity::AlertSeverity;
 use crate::model::severity::Severity;
+use crate::policy::Kind;
 use crate::policy::Mode;
-use crate::policy::Outcome;
 use crate::policy::Report;
 use crate::timestamp::Millis;
 
@@ -122,16 +122,16 @@ impl Counts {
 
     /// Counts one finding with the rule that decided and the mode of its policy. What the finding is to the audits
     /// before is counted by [`change`](Self::change).
-    pub fn count(&mut self, finding: &Finding, outcome: Outcome<'_>, rule: Option<&str>, mode: Mode) {
-        let decided = match outcome {
+    pub fn count(&mut self, finding: &Finding, decided: Kind, rule: Option<&str>, mode: Mode) {
+        let count = match decided {
             // What is suppressed counts as that and as nothing else: it never weighs on compliance.
-            Outcome::Suppressed => {
+            Kind::Suppressed => {
                 self.suppressed += 1;
                 return;
             }
-            Outcome::Suppress(_) => &mut self.suppress,
-            Outcome::Mitigate(_) => &mut self.mitigate,
-            Outcome::Report(report) => {
+            Kind::Suppress => &mut self.suppress,
+            Kind::Mitigate => &mut self.mitigate,
+            Kind::Report(report) => {
                 match report {
                     Report::Silent => self.silent += 1,
                     Report::Alert(as_severe) => {
@@ -142,10 +142,10 @@ impl Counts {
                 &mut self.reported
             }
         };
-        *decided += 1;
+        *count += 1;
         self.non_compliant += 1;
         count_reason(&mut self.reasons, finding.reason_code.as_deref().unwrap_or_default(), 1);
-        count_decision(&mut self.decisions, rule, outcome.word(), mode, 1);
+        count_decision(&mut self.decisions, rule, decided.word(), mode, 1);
     }
 
     /// Counts what an audit changes of a finding: known once the whole audit is compared with those before.
@@ -213,11 +213,11 @@ mod tests {
     fn reasons_are_counted_of_what_does_not_comply_and_never_without_bound() {
         let mut counts = Counts::default();
         let mut finding = crate::model::finding::tests::finding("f");
-        let report = Outcome::Report(Report::Silent);
+        let report = Kind::Report(Report::Silent);
         for code in 0..1000 {
             finding.reason_code = Some(format!("{code:03}{}", "ü".repeat(1000)));
             counts.count(&finding, report, None, Mode::Observe);
-            counts.count(&finding, Outcome::Suppressed, None, Mode::Observe);
+            counts.count(&finding, Kind::Suppressed, None, Mode::Observe);
         }
         finding.reason_code = None;
         counts.count(&finding, report, None, Mode::Observe);
@@ -233,13 +233,13 @@ mod tests {
     fn decisions_are_counted_by_rule_outcome_and_mode_and_never_without_bound() {
         let (mut counts, mut others) = (Counts::default(), Counts::default());
         let finding = crate::model::finding::tests::finding("f");
-        let report = Outcome::Report(Report::Silent);
+        let report = Kind::Report(Report::Silent);
         for rule in 0..1000 {
             let (rule, mode) =
                 (format!("rule-{rule}"), if rule < 600 { Mode::Observe } else { Mode::Enforce });
             counts.count(&finding, report, Some(&rule), mode);
             others.count(&finding, report, None, mode);
-            counts.count(&finding, Outcome::Suppressed, None, mode);
+            counts.count(&finding, Kind::Suppressed, None, mode);
         }
         assert_eq!(counts.decisions.len(), MAX_DECISIONS + 2, "the others of each mode");
         let by_mode = |counts: &Counts| (counts.observed("report"), counts.observed("mitigate"));

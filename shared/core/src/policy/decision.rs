@@ -103,6 +103,31 @@ pub enum Outcome<'p> {
     Report(Report),
 }
 
+/// What kind of outcome it is: all that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// See [`Outcome::Suppressed`].
+    Suppressed,
+    /// See [`Outcome::Suppress`].
+    Suppress,
+    /// See [`Outcome::Mitigate`].
+    Mitigate,
+    /// See [`Outcome::Report`].
+    Report(Report),
+}
+
+impl Kind {
+    /// The outcome's word, as it stands in records and logs.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Suppressed => "suppressed",
+            Self::Suppress => "suppress",
+            Self::Mitigate => "mitigate",
+            Self::Report(_) => "report",
+        }
+    }
+}
+
 /// A rule in shadow that would have decided.
 #[derive(Clone, Copy, Debug)]
 pub struct Shadow<'p> {
@@ -125,14 +150,19 @@ pub enum Hold<'p> {
 }
 
 impl Outcome<'_> {
+    /// What kind of outcome it is.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Suppressed => Kind::Suppressed,
+            Self::Suppress(_) => Kind::Suppress,
+            Self::Mitigate(_) => Kind::Mitigate,
+            Self::Report(report) => Kind::Report(*report),
+        }
+    }
+
     /// The outcome's word, as it stands in records and logs.
     pub const fn word(&self) -> &'static str {
-        match self {
-            Self::Suppressed => "suppressed",
-            Self::Suppress(_) => "suppress",
-            Self::Mitigate(_) => "mitigate",
-            Self::Report(_) => "report",
-        }
+        self.kind().word()
     }
 }
 

@@ -1,11 +1,12 @@
 //! Messages that are not from where they say: a message is a request and no permission.
 
 use aws_sdk_iot::types::DetectMitigationActionsTaskTarget;
-use fleetwarden_aws::mitigations::Additions;
 use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::WholeClaim;
-use fleetwarden_aws::thing_groups::ThingGroups;
+use fleetwarden_aws::mitigations::before::BeforeRead;
+use fleetwarden_aws::states::States;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::model::mitigation::before::Befores;
 
 use super::*;
 
@@ -101,16 +102,17 @@ async fn a_follow_up_or_release_of_what_was_not_started_changes_nothing() {
 #[tokio::test(start_paused = true)]
 async fn what_a_command_has_claimed_is_followed_and_released_as_it_said() {
     let detect = Detect::with_alarms(2).await;
-    let (mitigations, groups) = (detect.mitigations(), ThingGroups::new(detect.iot()));
+    let (mitigations, states) =
+        (detect.mitigations(), States::new(detect.iot(), "123456789012", "us-east-1"));
     let asked = with(command([1]), "/alarms/releaseAfterSeconds", 600);
     let (request, rules) = (request(&asked), request(&message([1, 2])));
-    let actions = groups.of_actions(&request.actions).await.unwrap().unwrap();
-    let additions: Additions = groups.additions(&actions, [("v-1", "camera-1")]).await.unwrap();
+    let changes = states.changes(&request.actions).await.unwrap().unwrap();
+    let mut befores = Befores::default();
+    assert!(states.read_thing(&mut befores, "v-1", "camera-1", &changes).await.unwrap());
+    let read = BeforeRead { complete: true, ..BeforeRead::default() };
+    mitigations.put_before("by-hand", &befores.all(), &read, detect.now()).await.unwrap();
     let claim = async |hash: &str| {
-        mitigations
-            .claim_violations(&request, &additions, hash, Guarded::default(), detect.now())
-            .await
-            .unwrap()
+        mitigations.claim_violations(&request, hash, Guarded::default(), detect.now()).await.unwrap()
     };
     assert_eq!(claim("hash").await, WholeClaim::Taken);
     assert_eq!((claim("hash").await, claim("other").await), (WholeClaim::TakenAgain, WholeClaim::Other));
@@ -142,11 +144,7 @@ async fn what_a_command_claimed_and_did_not_start_is_given_back() {
     let detect = Detect::with_alarms(1).await;
     let mitigations = detect.mitigations();
     let asked = command([1]);
-    let additions = Additions::new();
-    mitigations
-        .claim_violations(&request(&asked), &additions, "hash", Guarded::default(), detect.now())
-        .await
-        .unwrap();
+    mitigations.claim_violations(&request(&asked), "hash", Guarded::default(), detect.now()).await.unwrap();
     deliver(&detect, &step(&asked, "follow")).await.unwrap();
     assert_eq!(detect.claim("v-1"), ("by-hand".into(), "claimed".into()), "it may be about to start");
     let follow = detect.take_queue().remove(0).1;

@@ -66,8 +66,13 @@ async fn a_thing_that_is_in_the_groups_is_left_out_and_one_in_some_is_mitigated(
     detect.state().things.insert("camera-2".into(), BTreeSet::from(["quarantine".to_owned()]));
     assert_eq!(left_out(&detect, ENFORCE).await, "its thing is in the groups already");
     assert_eq!(detect.notes("v-1").await, ["already-in-groups"]);
-    let additions = detect.attribute(&format!("mitigation#{}", id(&message([1, 2]))), "task", "additions");
-    assert_eq!(additions, r#"{"v-2":{"Mark":["marked"]}}"#);
+    let task = format!("mitigation#{}", id(&message([1, 2])));
+    let before = detect.attribute(&task, "before#thing#camera-2", "before");
+    let before: Value = serde_json::from_str(&before).unwrap();
+    let state =
+        json!({"kind": "thing", "groups": ["quarantine"], "adds": {"Mark": ["marked"]}, "overrides": false});
+    assert_eq!(before, json!({"name": "camera-2", "state": state, "parts": ["v-2"]}));
+    assert_eq!(detect.attribute(&task, "before#thing#camera-1", "before"), "");
     assert!(detect.alerts().is_empty());
 }
 
