@@ -124,6 +124,7 @@ ADAPTERS = {
     r"\bdevices\s*\.indexed\(": {"get_statistics"},
     r"\bpolicy::load(_with_windows)?\(": ALERT,
     r"\bRegistry\b": THINGS,
+    r"\bGrades\b": {"describe_mitigation_action"},
     r"\bThingGroups\b": {"describe_mitigation_action", "list_thing_groups_for_thing"},
     r"\bgroups\s*\.remove\(": {"remove_thing_from_thing_group"},
     r"\boriginal_words::find\(": {"batch_get_item"},

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use aws_sdk_iot::Client;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::fleet;
+use fleetwarden_aws::grades::Grades;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable as _;
 use fleetwarden_aws::mitigations::Settled;
@@ -49,6 +50,8 @@ pub(crate) struct Start<W> {
     pub(crate) room: Room,
     /// AWS IoT, for the size of the fleet.
     pub(crate) iot: Client,
+    /// How hard it is to take actions back.
+    pub(crate) grades: Grades,
 }
 
 impl<W: Work> Start<W> {
@@ -85,7 +88,7 @@ impl<W: Work> Start<W> {
     async fn observe(&self, message: &W::Message, instead: Option<&str>) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
-        let stop = if instead.is_none() { self.would_stop(request).await? } else { None };
+        let stop = if instead.is_none() { Box::pin(self.would_stop(request)).await? } else { None };
         let stopped = stop.as_ref().map(|stop| format!("would be held: {}", stop.reason()));
         let instead = instead.or(stopped.as_deref());
         let said: Vec<GuardAnswer> = stop.iter().map(Stop::answer).collect();
@@ -141,7 +144,7 @@ impl<W: Work> Start<W> {
         let request = message.request();
         // While a pause or a budget holds it, no finding is looked up.
         if message.held().is_some_and(|held| held.paused.is_some() || held.over_budget)
-            && let Some(stop) = self.would_stop(request).await?
+            && let Some(stop) = Box::pin(self.would_stop(request)).await?
         {
             return self.stopped(message, &stop).await;
         }
@@ -152,7 +155,7 @@ impl<W: Work> Start<W> {
             return settle.backoff.put_off(message).await;
         }
         match Box::pin(settle.work.revalidate(request, deadline)).await? {
-            Revalidated::Known(decided) => self.start_decided(message, &decided, deadline).await,
+            Revalidated::Known(decided) => Box::pin(self.start_decided(message, &decided, deadline)).await,
             Revalidated::Unknown(why) => {
                 let target = request.target().clone();
                 self.wait(message, &target, &why).await
@@ -183,6 +186,7 @@ impl<W: Work> Start<W> {
             return Ok(());
         };
         let left_out: Vec<_> = decided.left_out.iter().map(|out| out.part.clone()).collect();
+        let grades = self.grades.of(request.actions(), settle.clock.now()).await;
         let claim = async |fleet| {
             let spends = self.spends(request, fleet);
             let claimed = Settled {
@@ -190,6 +194,7 @@ impl<W: Work> Start<W> {
                 reason: decided.reason.as_deref(),
                 left_out: &left_out,
                 spends: &spends,
+                grades: Some(&grades),
                 ..Settled::new(request, State::Claimed)
             };
             Box::pin(settle.work.claim(request, &claimed)).await
@@ -211,7 +216,7 @@ impl<W: Work> Start<W> {
             Claim::Taken(target) => {
                 let befores = decided.befores.as_ref();
                 match Box::pin(settle.work.store_before(request, &target, befores, deadline)).await? {
-                    Stored::Yes => self.start_claimed(message, target).await,
+                    Stored::Yes => Box::pin(self.start_claimed(message, target)).await,
                     Stored::InPart => {
                         tracing::info!(
                             mitigation.task_id = request.task_id(),
@@ -236,12 +241,16 @@ impl<W: Work> Start<W> {
     /// Holds what a guard stops.
     async fn stopped(&self, message: W::Message, stop: &Stop) -> Result<(), Error> {
         let said = stop.answer();
-        hold(&self.settle, message, Hold::of(stop, &said)).await
+        Box::pin(hold(&self.settle, message, Hold::of(stop, &said))).await
     }
 
     async fn start_claimed(&self, message: W::Message, target: TargetOf<W>) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
+        // To read and write down the states before it can have taken minutes.
+        if let Some(pause) = settle.mitigations.pause().await? {
+            return self.stopped(message, &Stop::Paused(pause)).await;
+        }
         match Box::pin(settle.work.start(request, &target)).await? {
             Started::Yes => settle.started(message, &target).await,
             Started::Full => {

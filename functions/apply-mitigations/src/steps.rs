@@ -7,6 +7,7 @@ use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::grades::Grades;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::states::States;
@@ -51,6 +52,7 @@ struct Common {
     parking: Queue,
     clock: Clock,
     iot: Client,
+    grades: Grades,
 }
 
 impl Common {
@@ -72,7 +74,7 @@ impl Common {
             clock: self.clock.clone(),
         };
         let (policy, iot) = (Arc::clone(&self.policy), self.iot.clone());
-        let start = Start { settle, policy, room: Room::default(), iot };
+        let start = Start { settle, policy, room: Room::default(), iot, grades: self.grades.clone() };
         StepsOf { start, follow }
     }
 }
@@ -134,7 +136,7 @@ impl Steps {
             clock: clock.clone(),
         };
         let refusals = Refusals::new(ledger, alerts.clone(), clock.clone());
-        let parking = consumer.parking.clone();
+        let (parking, grades) = (consumer.parking.clone(), Grades::new(iot.clone()));
         let common = Common {
             policy: Arc::clone(policy),
             mitigations,
@@ -144,6 +146,7 @@ impl Steps {
             parking,
             clock,
             iot,
+            grades,
         };
         Self { findings: common.steps(findings), alarms: common.steps(violations), release }
     }

@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_aws::states::About;
@@ -35,8 +36,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::actions::check_actions;
+use crate::actions::grades;
 use crate::task::Tasks;
-use crate::task::Wanted as WantedTask;
 use crate::task::taken;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
@@ -121,8 +122,9 @@ impl Gate<'_> {
             tracing::info!(mitigation.task_id = command.text("taskId"), "would mitigate");
             return answer(&would);
         }
-        let wanted = WantedTask { requests: &requests, befores: befores.as_ref(), spends: &spends };
-        self.tasks.start(command, wanted, &mitigations).await
+        let grades = grades(self.service, &requests).await;
+        let guarded = Guarded { spends: &spends, grades: Some(&grades) };
+        self.tasks.start(command, &requests, (befores.as_ref(), guarded), &mitigations).await
     }
 
     /// An audit as the service describes it.

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
+use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Holder;
 use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::mitigations::Spend;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::mitigations::attribute;
@@ -35,20 +35,10 @@ use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::gate::check_pause;
 use fleetwarden_commands::gate::stopped;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
-
-/// What passed the gate.
-#[derive(Clone, Copy)]
-pub(crate) struct Wanted<'w> {
-    /// One for each check.
-    pub(crate) requests: &'w [MitigationRequest],
-    /// The states that the task will change, if they are read.
-    pub(crate) befores: Option<&'w Befores>,
-    /// The budgets that it counts in.
-    pub(crate) spends: &'w [Spend],
-}
 
 /// Starts mitigation tasks, each once, and has them followed.
 pub(crate) struct Tasks<'a> {
@@ -65,16 +55,16 @@ impl Tasks<'_> {
     pub(crate) async fn start(
         &self,
         command: &Command,
-        wanted: Wanted<'_>,
+        requests: &[MitigationRequest],
+        (befores, guarded): (Option<&Befores>, Guarded<'_>),
         mitigations: &Mitigations,
     ) -> Result<Box<RawValue>, Failure> {
-        let Wanted { requests, befores, spends } = wanted;
         let id = command.text("taskId");
         let input = tokened(self.service.family, command, "").unwrap_or_else(|| command.input.clone());
         let hash = hash(&input);
         let claimed_at = self.service.clock.now();
         // Only this try can start what it is the first to claim.
-        let first = match mitigations.claim_whole(requests, &hash, spends, claimed_at).await? {
+        let first = match mitigations.claim_whole(requests, &hash, guarded, claimed_at).await? {
             WholeClaim::Taken => true,
             WholeClaim::TakenAgain => false,
             WholeClaim::Repeated => return answer(&json!({"taskId": id})),
@@ -92,6 +82,11 @@ impl Tasks<'_> {
         let ready = match self.store_before(requests, befores, first, mitigations).await {
             Ok(()) => self.send_follow_ups(requests).await.map_err(Failure::from),
             Err(failure) => Err(failure),
+        };
+        // What comes between claim and start takes its time.
+        let ready = match ready {
+            Ok(()) => check_pause(mitigations).await,
+            failed => failed,
         };
         let started = match ready {
             Ok(()) => {

@@ -11,6 +11,7 @@ use fleetwarden_commands::calls::value;
 use fleetwarden_core::api;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::model::action::ActionKind;
+use fleetwarden_core::model::mitigation::grade::Grade;
 use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
 use serde_json::json;
@@ -22,11 +23,13 @@ pub(crate) struct Action {
     pub(crate) name: String,
     groups: Vec<String>,
     overrides: bool,
+    /// How hard it is to take it back.
+    pub(crate) grade: Grade,
 }
 
 /// What actions change.
 pub(crate) fn changes(actions: &[Action]) -> Changes {
-    let change = |Action { name, groups, overrides }: &Action| {
+    let change = |Action { name, groups, overrides, .. }: &Action| {
         (name.clone(), Change::Groups { groups: groups.clone(), overrides: *overrides })
     };
     actions.iter().map(change).collect()
@@ -70,5 +73,5 @@ async fn action(service: &Service, name: &str) -> Result<Result<Action, String>,
     let groups = groups.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
     let overrides = action.pointer("/actionParams/addThingsToThingGroupParams/overrideDynamicGroups");
     let overrides = overrides.and_then(Value::as_bool).unwrap_or(false);
-    Ok(Ok(Action { name: name.to_owned(), groups, overrides }))
+    Ok(Ok(Action { name: name.to_owned(), groups, overrides, grade: Grade::of_described(&action) }))
 }

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::ledger::Ledger;
+use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_aws::states::States;
@@ -133,7 +134,9 @@ impl Gate<'_> {
                 &json!({"observed": true, "command": name, "wouldStart": input, "mitigates": mitigates}),
             );
         }
-        let wanted = WantedTask { request: &request, befores: befores.all(), spends: &spends };
+        let grades = actions.iter().map(|action| (action.name.clone(), action.grade)).collect();
+        let guarded = Guarded { spends: &spends, grades: Some(&grades) };
+        let wanted = WantedTask { request: &request, befores: befores.all(), guarded };
         self.tasks.start(command, input, wanted, &mitigations).await
     }
 

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
+use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Holder;
 use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::mitigations::Spend;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::mitigations::attribute;
@@ -22,6 +22,7 @@ use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::gate::check_pause;
 use fleetwarden_commands::gate::stopped;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
@@ -39,10 +40,10 @@ use serde_json::value::RawValue;
 /// What passed the gate.
 pub(crate) struct Wanted<'w> {
     pub(crate) request: &'w AlarmMitigationRequest,
-    /// The states that the task will change.
+    /// The states that the start will change.
     pub(crate) befores: Vec<Before>,
-    /// The budgets that it counts in.
-    pub(crate) spends: &'w [Spend],
+    /// The budgets that it counts in, and how hard it is to take back.
+    pub(crate) guarded: Guarded<'w>,
 }
 
 /// Starts mitigation tasks, each once, and has them followed.
@@ -63,7 +64,7 @@ impl Tasks<'_> {
         wanted: Wanted<'_>,
         mitigations: &Mitigations,
     ) -> Result<Box<RawValue>, Failure> {
-        let Wanted { request, befores, spends } = wanted;
+        let Wanted { request, befores, guarded } = wanted;
         let id = command.text("taskId");
         // Of what the command says, not of what its target has now: a repeat of it is the same command then.
         if let Some(token) = tokened(self.service.family, command, "").and_then(|mut of| of.remove(TOKEN)) {
@@ -72,7 +73,7 @@ impl Tasks<'_> {
         let hash = self.hash(command);
         let claimed_at = self.service.clock.now();
         // Only this try can start what it is the first to claim.
-        let first = match mitigations.claim_violations(request, &hash, spends, claimed_at).await? {
+        let first = match mitigations.claim_violations(request, &hash, guarded, claimed_at).await? {
             WholeClaim::Taken => true,
             WholeClaim::TakenAgain => false,
             WholeClaim::Repeated => return answer(&json!({"taskId": id})),
@@ -89,6 +90,11 @@ impl Tasks<'_> {
         let ready = match self.store_before(id, &befores, first, mitigations).await {
             Ok(()) => self.send_follow_up(request).await.map_err(Failure::from),
             Err(failure) => Err(failure),
+        };
+        // What comes between claim and start takes its time.
+        let ready = match ready {
+            Ok(()) => check_pause(mitigations).await,
+            failed => failed,
         };
         let started = match ready {
             Ok(()) => {

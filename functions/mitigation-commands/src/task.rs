@@ -42,6 +42,7 @@ pub(crate) fn task(item: &Item) -> Task {
         release_after_seconds: item.get_number(attribute::RELEASE_AFTER),
         count,
         outcomes,
+        grades: item.get_json(attribute::GRADES).unwrap_or_default(),
         guards: item.get_json(attribute::GUARDS).unwrap_or_default(),
         decided_at: text(attribute::DECIDED_AT),
         held_until: text(attribute::UNTIL),

@@ -14,6 +14,7 @@ pub mod clients;
 pub mod clock;
 pub mod error;
 pub mod fleet;
+pub mod grades;
 pub mod invocation;
 pub mod iot_api;
 pub mod ledger;

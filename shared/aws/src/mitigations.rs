@@ -8,7 +8,7 @@
 //!
 //! The same transaction asks which audit has looked at the check last: so no claim is made for an audit that a later
 //! one has overtaken, however long its message was on the way. It also asks the switch that pauses mitigation
-//! ([`pause`]), and nothing comes between a claim and its start: what is paused does not start.
+//! ([`pause`]), which is read again right before the start.
 //!
 //! A transaction whose answer is lost is sent again by the SDK under the token of the first try (`ClientRequestToken`),
 //! and DynamoDB answers as it did before. A claim that a later delivery repeats is the task's own, by its id.
@@ -31,6 +31,7 @@ use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::Error;
+use crate::grades::GradesByAction;
 use crate::ledger::Item;
 use crate::ledger::Ledger;
 use crate::ledger::key;
@@ -166,6 +167,17 @@ pub struct Settled<'a, R: Claimable> {
     pub spends: &'a [Spend],
     /// What the guards say of a task that is not claimed.
     pub guards: &'a [GuardAnswer],
+    /// Of a claim, how hard it is to take its actions back.
+    pub grades: Option<&'a GradesByAction>,
+}
+
+/// What a command's claim is held against, and what people are told of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Guarded<'a> {
+    /// The budgets that it has to fit into.
+    pub spends: &'a [Spend],
+    /// How hard it is to take its actions back, as far as that is known.
+    pub grades: Option<&'a GradesByAction>,
 }
 
 impl<'a, R: Claimable> Settled<'a, R> {
@@ -173,7 +185,16 @@ impl<'a, R: Claimable> Settled<'a, R> {
     #[must_use]
     pub fn new(request: &'a R, state: State) -> Self {
         let target = Some(request.target());
-        Self { target, state, reason: None, until: None, left_out: &[], spends: &[], guards: &[] }
+        Self {
+            target,
+            state,
+            reason: None,
+            until: None,
+            left_out: &[],
+            spends: &[],
+            guards: &[],
+            grades: None,
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! The switch that stops mitigation: one item of the ledger, which every claim of a mitigation task asks in its own
-//! transaction. A claim is the last write before a start: so what is paused when a claim is made does not start.
+//! transaction, and every start reads once more right before it.
 //!
 //! The item stays when the pause is over, and then says who ended it. It has no end: a switch that expires would go back
 //! to "on" by itself.

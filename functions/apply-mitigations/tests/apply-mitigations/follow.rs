@@ -1,5 +1,6 @@
 //! The second step, branch by branch.
 
+use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::testing::Answer;
@@ -287,7 +288,10 @@ async fn of_a_command() -> (Service, [Value; 2]) {
     let requests =
         messages.each_ref().map(|message| serde_json::from_value(message["request"].clone()).unwrap());
     let of_command = Mitigations::new(ledger(&service.cloud));
-    assert_eq!(of_command.claim_whole(&requests, "hash", &[], START).await.unwrap(), WholeClaim::Taken);
+    assert_eq!(
+        of_command.claim_whole(&requests, "hash", Guarded::default(), START).await.unwrap(),
+        WholeClaim::Taken
+    );
     of_command.started("by-hand", START).await.unwrap();
     let task = json!({
         "taskStatus": "IN_PROGRESS",

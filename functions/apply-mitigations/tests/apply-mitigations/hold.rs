@@ -114,8 +114,8 @@ async fn two_weeks_are_no_retries_and_are_written_and_told_once() {
     let calls = service.calls();
     // One for each hold, one for each round after the first, and one for the start.
     assert_eq!(calls.matches("TransactWriteItems").count(), 3 + rounds - 1);
-    // The start asks whether it was refused before.
-    assert_eq!(calls.matches("GetItem").count(), 2 + 1, "each chain of messages begins once");
+    // The start asks whether mitigation is paused, and whether it was refused before.
+    assert_eq!(calls.matches("GetItem").count(), 2 + 2, "each chain of messages begins once");
     assert!(service.parked().is_empty());
     assert_eq!(service.alerts().len(), 1);
     insta::assert_json_snapshot!(service.alerts()[0]);
@@ -418,7 +418,7 @@ async fn what_was_started_right_before_the_window_closed_is_followed() {
         deliver(&service, OPENS_IN_AN_HOUR, &asked).await;
         let (_, held) = service.take_queue().remove(0);
         service.cloud.pass_seconds(3600);
-        assert!(dies(&service, OPENS_IN_AN_HOUR, &held, (9, true)).await);
+        assert!(dies(&service, OPENS_IN_AN_HOUR, &held, (12, true)).await);
         assert_eq!((service.starts().len(), service.task_state(&id(&asked))), (1, "claimed".into()));
         service.cloud.pass_seconds(2 * 3600);
         if let Some(task_id) = later {

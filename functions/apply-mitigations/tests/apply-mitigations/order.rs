@@ -29,11 +29,11 @@ async fn die_and_repeat(service: &Service, message: &Value, dies: (usize, bool))
 #[tokio::test(start_paused = true)]
 async fn whenever_a_start_dies_the_task_is_started_once_and_followed() {
     let message = message(findings([1, 2]));
-    for call in 0..=14 {
+    for call in 0..=17 {
         for after in [false, true] {
             let service = Service::default();
             let died = die_and_repeat(&service, &message, (call, after)).await;
-            assert_eq!(died, call < 14, "{call}");
+            assert_eq!(died, call < 17, "{call}");
             assert_eq!(service.state().starts, [id(&message)]);
             assert_eq!(service.task_state(&id(&message)), "started");
             assert!(!service.take_queue().is_empty(), "a follow-up is on its way");

@@ -52,8 +52,8 @@ async fn by_the_policy_that_decided_each_finding_is_asked_about_once() {
     deliver(&service, &message(findings([1, 2]))).await.unwrap();
     assert_eq!(
         service.calls(),
-        "finding action action certificate finding certificate TransactWriteItems describe BatchWriteItem PutItem start \
-         SendMessageBatch GetItem UpdateItem"
+        "finding action action certificate finding certificate action action TransactWriteItems describe BatchWriteItem \
+         PutItem GetItem start SendMessageBatch GetItem UpdateItem"
     );
 }
 
@@ -164,7 +164,9 @@ async fn what_another_policy_mitigates_alike_starts_as_it_was_asked_for() {
     assert_eq!(service.starts(), [id(&asked)]);
     assert_eq!(service.started(&asked), json!(["finding-1", "finding-2"]));
     assert!(service.alerts().is_empty() && service.reason(&asked).is_empty());
-    assert!(service.calls().starts_with("finding principals action action certificate finding principals certificate TransactWriteItems describe"));
+    assert!(service.calls().starts_with(
+        "finding principals action action certificate finding principals certificate action action TransactWriteItems describe"
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,7 +292,7 @@ async fn what_has_started_is_followed_whatever_a_later_policy_says() {
     for (after, state, follow_ups) in [(false, "superseded", 0), (true, "started", 1)] {
         let service = Service::default();
         let asked = message(findings([1]));
-        service.state().dies = Some((8, after));
+        service.state().dies = Some((11, after));
         let died = tokio::time::timeout(Duration::from_secs(2), deliver(&service, &asked)).await;
         assert!(died.is_err());
         service.state().dies = None;
@@ -302,7 +304,7 @@ async fn what_has_started_is_followed_whatever_a_later_policy_says() {
     // Of one that started and was not written down, nothing is left out any more.
     let service = Service::default();
     let asked = message(findings([1, 2]));
-    service.state().dies = Some((10, true));
+    service.state().dies = Some((13, true));
     let died = tokio::time::timeout(Duration::from_secs(2), deliver(&service, &asked)).await;
     assert!(died.is_err());
     service.state().dies = None;

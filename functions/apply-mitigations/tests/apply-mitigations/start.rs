@@ -16,8 +16,7 @@ use crate::setup::message;
 use crate::setup::whole_check;
 use crate::setup::with;
 
-const STARTED: &str =
-    "TransactWriteItems describe BatchWriteItem PutItem start SendMessageBatch GetItem UpdateItem";
+const STARTED: &str = "action action TransactWriteItems describe BatchWriteItem PutItem GetItem start SendMessageBatch GetItem UpdateItem";
 /// What two findings are asked about before.
 const ASKED: &str = "finding action action certificate finding certificate ";
 
@@ -43,7 +42,7 @@ async fn a_whole_check_is_one_task_with_a_filter() {
     let read = "action action GetItem findings describe PutItem";
     assert_eq!(
         service.calls(),
-        format!("TransactWriteItems {read} start SendMessageBatch GetItem UpdateItem")
+        format!("action action TransactWriteItems {read} GetItem start SendMessageBatch GetItem UpdateItem")
     );
     let target = service.state().tasks[&id(&whole_check())]["target"].clone();
     assert_eq!(target, json!({"auditTaskId": "4e2b", "auditCheckToReasonCodeFilter": {CHECK: ["A", "B"]}}));
@@ -60,7 +59,7 @@ async fn a_repeat_of_a_started_one_is_no_change() {
     for _ in 0..3 {
         deliver(&service, &message).await.unwrap();
     }
-    assert_eq!(service.calls(), vec![format!("{ASKED}TransactWriteItems"); 3].join(" "));
+    assert_eq!(service.calls(), vec![format!("{ASKED}action action TransactWriteItems"); 3].join(" "));
     assert_eq!((service.ledger(), service.take_queue().len()), (before.0, 0));
 }
 
@@ -100,7 +99,9 @@ async fn defect_16_an_existing_task_is_compared() {
     deliver(&service, &asked).await.unwrap();
     assert_eq!(
         service.calls(),
-        format!("{ASKED}TransactWriteItems describe start describe SendMessageBatch GetItem UpdateItem")
+        format!(
+            "{ASKED}action action TransactWriteItems describe GetItem start describe SendMessageBatch GetItem UpdateItem"
+        )
     );
     assert_eq!(service.task_state(&id(&asked)), "started");
     for (pointer, other) in [
@@ -287,7 +288,7 @@ async fn what_was_observed_keeps_nobody_from_acting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_mode_that_changes_after_a_death_finds_what_was_started() {
-    for (dies, state, follow_ups) in [((8, false), "observed", 0), ((8, true), "started", 1)] {
+    for (dies, state, follow_ups) in [((11, false), "observed", 0), ((11, true), "started", 1)] {
         let service = Service::default();
         let asked = message(findings([1]));
         service.state().dies = Some(dies);
@@ -346,4 +347,15 @@ async fn a_claim_whose_answer_is_lost_is_ones_own() {
         deliver(&service, &asked).await.unwrap();
         assert_eq!((service.starts(), service.task_state(&id(&asked))), (vec![id(&asked)], "started".into()));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ledger_has_how_hard_each_action_is_to_take_back() {
+    let service = Service::default();
+    let asked = message(findings([1]));
+    let grades =
+        |service: &Service| service.attribute(&format!("mitigation#{}", id(&asked)), "task", "grades");
+    deliver(&service, &asked).await.unwrap();
+    // A certificate's action without a status is none that is known.
+    assert_eq!(grades(&service), r#"{"QuarantineThing":"irreversible","TellOwner":"reversible"}"#);
 }

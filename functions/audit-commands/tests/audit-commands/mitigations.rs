@@ -409,7 +409,7 @@ async fn a_task_is_claimed_followed_and_started_and_its_end_is_known() {
     let before = setup.cloud.items("");
     setup.calls();
     assert_eq!(setup.ok(mitigate(&by_id(&found), &[SHARED, LOGGING])).await, json!({"taskId": "m"}));
-    assert!(!setup.calls().contains("mitigationactions"), "the ledger knows it");
+    assert!(!setup.calls().contains("mitigationactions/tasks"), "the ledger knows it");
     assert_eq!((setup.cloud.items(""), follow_ups(&setup).len()), (before, 2));
     setup.pass(120);
     for message in &sent {
@@ -816,4 +816,13 @@ async fn what_goes_over_a_budget_is_refused_and_a_repeat_of_what_has_started_is_
     let mut other = other;
     other["taskId"] = "m-2".into();
     setup.ok(other).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_ledger_has_how_hard_each_action_is_to_take_back() {
+    let (setup, found) = found(1).await;
+    setup.ok(mitigate(&by_id(&found), &[SHARED])).await;
+    let ledger = Ledger::new(setup.shared.dynamodb(), "ledger".into());
+    let task = ledger.get("mitigation#m", "task").await.unwrap().unwrap();
+    assert_eq!(task.get_text("grades"), Some(r#"{"tell":"reversible"}"#));
 }

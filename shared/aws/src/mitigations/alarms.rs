@@ -13,9 +13,9 @@ use fleetwarden_core::timestamp::Millis;
 
 use super::Claim;
 use super::Claimable;
+use super::Guarded;
 use super::Mitigations;
 use super::Settled;
-use super::Spend;
 use super::claims::Part;
 use super::claims::Writing;
 use super::claims::Wrote;
@@ -69,14 +69,14 @@ impl Mitigations {
         &self,
         request: &AlarmMitigationRequest,
         hash: &str,
-        spends: &[Spend],
+        guarded: Guarded<'_>,
         now: Millis,
     ) -> Result<WholeClaim, Error> {
         let id = request.task_id();
         let violations = distinct(&request.violations);
         let claimed = Settled::new(request, State::Claimed);
         let task = task(&id, request, &request.violations, &claimed, now);
-        let asked = Asked { id: &id, task, mentions: Vec::new(), hash, spends };
+        let asked = Asked { id: &id, task, mentions: Vec::new(), hash, guarded };
         match self.claim_parts(&asked, &violations, &[], now).await? {
             Whole::Claim(claim) => Ok(claim),
             Whole::Overtaken { .. } => Err(Error::Later(format!("{id}: nothing overtakes an alarm"))),
@@ -182,6 +182,7 @@ impl Claimable for AlarmMitigationRequest {
             latest: None,
             spends: settled.spends,
             guards: settled.guards,
+            grades: settled.grades,
             count: None,
             now,
         };

@@ -18,6 +18,7 @@ use super::item::attribute;
 use super::listed;
 use super::text;
 use crate::Error;
+use crate::grades::GradesByAction;
 use crate::ledger::Condition;
 use crate::ledger::Item;
 use crate::ledger::LATEST_AUDIT;
@@ -60,6 +61,8 @@ pub(super) struct Writing<'w, T> {
     pub(super) latest: Option<Check>,
     /// The budgets that a claim has to fit into.
     pub(super) spends: &'w [Spend],
+    /// How hard it is to take its actions back.
+    pub(super) grades: Option<&'w GradesByAction>,
     /// What the guards say of a task that is not claimed.
     pub(super) guards: &'w [GuardAnswer],
     /// How many findings it is for, if it has no parts.
@@ -88,8 +91,8 @@ impl Mitigations {
         writing: Writing<'_, T>,
         task: impl Fn(&[T]) -> Item,
     ) -> Result<Wrote<T>, Error> {
-        let Writing { id, parts, mut left_out, mentions, state, over, latest, spends, guards, count, now } =
-            writing;
+        let Writing { id, parts, mut left_out, mentions, state, over, .. } = writing;
+        let Writing { latest, spends, guards, grades, count, now, .. } = writing;
         let is_latest = latest.is_some();
         // Only what is claimed is about to start.
         let pause = (state == State::Claimed).then(not_paused);
@@ -115,7 +118,7 @@ impl Mitigations {
             };
             let item = task(&left);
             let item = match state {
-                State::Claimed => with_guards(item, spends, &answers),
+                State::Claimed => with_guards(item, spends, &answers, grades),
                 _ if guards.is_empty() => item,
                 _ => item.json(attribute::GUARDS, &guards),
             };
@@ -180,10 +183,19 @@ impl Mitigations {
 }
 
 /// The item of a task that is claimed, with what its guards say and the budgets that it counts in.
-pub(super) fn with_guards(task: Item, spends: &[Spend], answers: &[GuardAnswer]) -> Item {
+pub(super) fn with_guards(
+    task: Item,
+    spends: &[Spend],
+    answers: &[GuardAnswer],
+    grades: Option<&GradesByAction>,
+) -> Item {
     let pause = GuardAnswer { guard: PAUSE.to_owned(), passed: true, reason: None };
     let guards: Vec<&GuardAnswer> = std::iter::once(&pause).chain(answers).collect();
     let task = task.json(attribute::GUARDS, &guards);
+    let task = match grades.filter(|grades| !grades.is_empty()) {
+        Some(grades) => task.json(attribute::GRADES, grades),
+        None => task,
+    };
     if spends.is_empty() { task } else { task.json(attribute::BUDGETS, &keys_of(spends)) }
 }
 

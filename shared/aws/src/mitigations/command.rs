@@ -8,10 +8,10 @@ use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::timestamp::Millis;
 
+use super::Guarded;
 use super::Latest;
 use super::Mitigations;
 use super::Settled;
-use super::Spend;
 use super::Stop;
 use super::budgets::Change;
 use super::claims::Check;
@@ -68,8 +68,8 @@ pub(super) struct Asked<'a> {
     pub(super) mentions: Vec<(Item, Condition)>,
     /// Of all that the command says.
     pub(super) hash: &'a str,
-    /// The budgets that it has to fit into.
-    pub(super) spends: &'a [Spend],
+    /// The budgets that it has to fit into, and how hard it is to take back.
+    pub(super) guarded: Guarded<'a>,
 }
 
 /// What came of a claim of parts.
@@ -98,14 +98,14 @@ impl Mitigations {
         &self,
         requests: &[MitigationRequest],
         hash: &str,
-        spends: &[Spend],
+        guarded: Guarded<'_>,
         now: Millis,
     ) -> Result<WholeClaim, Error> {
         let id = task_id(requests)?;
         let findings: Vec<_> = requests.iter().flat_map(|request| distinct(&request.target)).collect();
         let checks: Vec<Check> = requests.iter().map(not_overtaken).collect();
         let task = item::task(&id, requests, &settled(State::Claimed), now);
-        let asked = Asked { id: &id, task, mentions: mentions(requests, now), hash, spends };
+        let asked = Asked { id: &id, task, mentions: mentions(requests, now), hash, guarded };
         Ok(match self.claim_parts(&asked, &findings, &checks, now).await? {
             Whole::Claim(claim) => claim,
             Whole::Overtaken { check, by } => {
@@ -124,7 +124,7 @@ impl Mitigations {
         checks: &[Check],
         now: Millis,
     ) -> Result<Whole, Error> {
-        let Asked { id, task, mentions, hash, spends } = asked;
+        let Asked { id, task, mentions, hash, guarded: Guarded { spends, grades } } = asked;
         let checks: Vec<Check> = checks.iter().cloned().chain([not_paused()]).collect();
         let mut ended = BTreeSet::new();
         let mut again = false;
@@ -138,7 +138,7 @@ impl Mitigations {
                         return Ok(Whole::Claim(self.begun(id, hash).await?.unwrap_or(stopped)));
                     }
                 };
-            let task = with_guards(task.clone(), spends, &answers);
+            let task = with_guards(task.clone(), spends, &answers, *grades);
             let free = if again { unless_another(hash) } else { unless_begun() };
             let mut puts = vec![(task.text(attribute::COMMAND_HASH, *hash), free)];
             puts.extend(parts.iter().map(|part| {
@@ -355,5 +355,14 @@ fn task_id(requests: &[MitigationRequest]) -> Result<String, Error> {
 }
 
 const fn settled(state: State) -> Settled<'static, MitigationRequest> {
-    Settled { target: None, state, reason: None, until: None, left_out: &[], spends: &[], guards: &[] }
+    Settled {
+        target: None,
+        state,
+        reason: None,
+        until: None,
+        left_out: &[],
+        spends: &[],
+        guards: &[],
+        grades: None,
+    }
 }

@@ -73,10 +73,22 @@ impl Claimable for MitigationRequest {
         // What may be malformed is of no audit.
         let mentions = settled.target.map(|_| of_audit::mention(self, now)).into_iter().collect();
         let state = settled.state;
-        let (spends, guards) = (settled.spends, settled.guards);
+        let (spends, guards, grades) = (settled.spends, settled.guards, settled.grades);
         let count = settled.target.filter(|_| parts.is_none()).map(Target::count);
-        let writing =
-            Writing { id: &id, parts, left_out, mentions, state, over, latest, spends, guards, count, now };
+        let writing = Writing {
+            id: &id,
+            parts,
+            left_out,
+            mentions,
+            state,
+            over,
+            latest,
+            spends,
+            guards,
+            grades,
+            count,
+            now,
+        };
         Ok(match mitigations.write_parts(writing, task).await? {
             Wrote::Yes(left) => target(&left).map_or(Claim::Nothing, Claim::Taken),
             Wrote::Nothing => Claim::Nothing,

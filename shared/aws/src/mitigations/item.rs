@@ -103,6 +103,8 @@ pub mod attribute {
     pub const RELEASE: &str = "release";
     /// What the guards said when the task was claimed or held.
     pub const GUARDS: &str = "guards";
+    /// How hard it is to take back each action of a claimed task, by its name.
+    pub const GRADES: &str = "grades";
     /// The keys of the budgets that the task counts in.
     pub const BUDGETS: &str = "budgets";
     /// The number of the message by which a step waits.

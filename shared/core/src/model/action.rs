@@ -44,6 +44,11 @@ impl ActionKind {
         }
     }
 
+    /// From the API's word.
+    pub fn of(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+
     /// From the one member of a template's `ActionParams`, such as `UpdateCACertificateParams`.
     pub fn of_params(member: &str) -> Option<Self> {
         let bare = member.strip_suffix("Params")?;

@@ -3,6 +3,7 @@
 
 pub mod before;
 pub mod budget;
+pub mod grade;
 pub mod pause;
 pub mod undo;
 pub mod view;

@@ -1,6 +1,7 @@
 //! Messages that are not from where they say: a message is a request and no permission.
 
 use aws_sdk_iot::types::DetectMitigationActionsTaskTarget;
+use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::WholeClaim;
 use fleetwarden_aws::mitigations::before::BeforeRead;
 use fleetwarden_aws::states::States;
@@ -110,8 +111,9 @@ async fn what_a_command_has_claimed_is_followed_and_released_as_it_said() {
     assert!(states.read_thing(&mut befores, "v-1", "camera-1", &changes).await.unwrap());
     let read = BeforeRead { complete: true, ..BeforeRead::default() };
     mitigations.put_before("by-hand", &befores.all(), &read, detect.now()).await.unwrap();
-    let claim =
-        async |hash: &str| mitigations.claim_violations(&request, hash, &[], detect.now()).await.unwrap();
+    let claim = async |hash: &str| {
+        mitigations.claim_violations(&request, hash, Guarded::default(), detect.now()).await.unwrap()
+    };
     assert_eq!(claim("hash").await, WholeClaim::Taken);
     assert_eq!((claim("hash").await, claim("other").await), (WholeClaim::TakenAgain, WholeClaim::Other));
     // A rule leaves it alone, and takes the rest.
@@ -142,7 +144,7 @@ async fn what_a_command_claimed_and_did_not_start_is_given_back() {
     let detect = Detect::with_alarms(1).await;
     let mitigations = detect.mitigations();
     let asked = command([1]);
-    mitigations.claim_violations(&request(&asked), "hash", &[], detect.now()).await.unwrap();
+    mitigations.claim_violations(&request(&asked), "hash", Guarded::default(), detect.now()).await.unwrap();
     deliver(&detect, &step(&asked, "follow")).await.unwrap();
     assert_eq!(detect.claim("v-1"), ("by-hand".into(), "claimed".into()), "it may be about to start");
     let follow = detect.take_queue().remove(0).1;

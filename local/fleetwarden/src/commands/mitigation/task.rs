@@ -58,13 +58,13 @@ fn facts(task: &Task, layout: Layout) -> Painted {
     }
     for (name, of) in &task.checks {
         fact("check", check(name, of));
-        fact("actions", names(&of.actions));
+        fact("actions", graded(&of.actions, task));
         if let Some(outcome) = of.outcomes {
             fact("outcome", outcomes(outcome));
         }
     }
     if task.profile.is_some() {
-        fact("actions", names(&task.actions));
+        fact("actions", graded(&task.actions, task));
         fact("on", counted(task.count.unwrap_or_default(), "device"));
     }
     if let Some(seconds) = task.release_after_seconds {
@@ -91,6 +91,15 @@ fn facts(task: &Task, layout: Layout) -> Painted {
         }
     }
     table.render(layout)
+}
+
+/// Actions, each with how hard it is to take back.
+fn graded(actions: &[String], task: &Task) -> String {
+    let graded = |action: &String| match task.grades.get(action) {
+        Some(grade) => format!("{} ({})", visible(action), visible(grade)),
+        None => visible(action).into_owned(),
+    };
+    actions.iter().map(graded).collect::<Vec<_>>().join(", ")
 }
 
 /// What did not succeed is what somebody looks for.

@@ -133,6 +133,7 @@ fn shown() -> Value {
             "checks": {"DEVICE_CERTIFICATE_SHARED_CHECK": {
                 "actions": ["FleetwardenQuarantineThings"], "wholeCheck": false, "count": 4, "outcomes": outcomes,
             }},
+            "grades": {"FleetwardenQuarantineThings": "reversible"},
             "guards": [{"guard": "pause", "passed": true},
                 {"guard": "budget of 10 or 1% of the fleet in 1h", "passed": true, "reason": "4 of 10 are used with this task"}],
             "outcomes": outcomes, "decidedAt": "2026-11-23T00:00:00Z", "startedAt": "2026-11-23T00:00:01Z",

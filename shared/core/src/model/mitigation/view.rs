@@ -51,6 +51,10 @@ pub struct Task {
     /// What became of the findings, once the task has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcomes: Option<Outcomes>,
+    /// How hard it is to take each of its actions back, by name, as far as it was known at the claim: the word of a
+    /// [`Grade`](super::grade::Grade).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub grades: BTreeMap<String, String>,
     /// What the guards said when it was claimed or held last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub guards: Vec<GuardAnswer>,
