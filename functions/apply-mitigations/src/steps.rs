@@ -88,7 +88,7 @@ impl Steps {
         let mitigations = Mitigations::new(ledger.clone());
         let groups = ThingGroups::new(iot.clone());
         let registry = RegistryOf { iot: registry, account, region };
-        let states = States::new(iot.clone(), &registry.account, &registry.region);
+        let states = States::new(registry.iot.client().clone(), &registry.account, &registry.region);
         let backoff = Backoff {
             queue,
             mitigations: mitigations.clone(),

@@ -41,6 +41,7 @@ pub(crate) fn task(item: &Item) -> Task {
         },
         release_after_seconds: item.get_number(attribute::RELEASE_AFTER),
         count,
+        left_out: item.get_number(attribute::LEFT_OUT).and_then(|count| u64::try_from(count).ok()),
         outcomes,
         grades: item.get_json(attribute::GRADES).unwrap_or_default(),
         guards: item.get_json(attribute::GUARDS).unwrap_or_default(),

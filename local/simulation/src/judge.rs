@@ -327,6 +327,13 @@ impl Judge<'_> {
                 covered.insert((audit.clone(), text(finding, "/findingId").to_owned()));
             }
         }
+        // What can no longer be mitigated is left out of its task, and the ledger says so.
+        let claims = self.world.cloud.items("finding#");
+        let left_out: BTreeSet<&str> = claims
+            .iter()
+            .filter(|(_, claim)| claim.get("state").and_then(Value::as_str) == Some("superseded"))
+            .filter_map(|((pk, _), _)| pk.strip_prefix("finding#"))
+            .collect();
         let created: BTreeSet<(String, String)> = self
             .world
             .state()
@@ -347,7 +354,8 @@ impl Judge<'_> {
             }
             if is_decided(record, "mitigate") {
                 let is_covered = covered.contains(&(audit.clone(), finding.clone()))
-                    || covered.contains(&(audit.clone(), check.clone()));
+                    || covered.contains(&(audit.clone(), check.clone()))
+                    || left_out.contains(finding.as_str());
                 self.unless(is_covered, || {
                     format!("finding {finding} of {audit} was to be mitigated, and no task knows it")
                 });

@@ -194,7 +194,8 @@ pub struct RegistryClient {
 }
 
 impl RegistryClient {
-    pub(crate) fn client(&self) -> &aws_sdk_iot::Client {
+    /// The client that asks at this pace.
+    pub fn client(&self) -> &aws_sdk_iot::Client {
         self.client.get_or_init(|| {
             let config = aws_sdk_iot::config::Builder::from(&self.shared.0);
             let config = match self.pace {

@@ -2,7 +2,7 @@
 
 use super::Local;
 use crate::demo::report::Report;
-use crate::demo::review::Review;
+use crate::demo::review::{Review, left_out};
 use crate::demo::summary::{Observed, Rest, Summary};
 use crate::demo::{archive, crash, detect, drain, table};
 use crate::exit::Exit;
@@ -219,7 +219,8 @@ async fn audit(stack: &Stack, checks: &[String], limit: Duration) -> Result<Obse
     let exported = drain::drained(stack, &task, found.all(), limit).await?;
     let after = stack.defender.done().await?;
     let seconds = started.elapsed().as_secs_f64();
-    Ok(Observed { task, found, exported, before, after, seconds })
+    let left_out = left_out(stack, &task).await?;
+    Ok(Observed { task, found, exported, left_out, before, after, seconds })
 }
 
 /// The dead-letter queues that are not empty, each with the first of its messages as a remark.

@@ -4,9 +4,10 @@
 use super::truth::Found;
 use crate::stack::Stack;
 use anyhow::{Context as _, Result, bail};
+use fleetwarden_core::model::mitigation::view::{Listed, Task};
 use hyper::body::Bytes;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What of a review's answer is told and held against the endpoint.
 #[derive(Debug, Deserialize)]
@@ -30,8 +31,8 @@ struct Debt {
 impl Review {
     /// Has the audits watched and the suppressions reviewed.
     pub(crate) async fn ask(stack: &Stack) -> Result<Self> {
-        invoke(stack, "AuditWatchFunctionName").await?;
-        let answer = invoke(stack, "SuppressionReviewFunctionName").await?;
+        invoke(stack, "AuditWatchFunctionName", &json!({})).await?;
+        let answer = invoke(stack, "SuppressionReviewFunctionName", &json!({})).await?;
         serde_json::from_value(answer).context("the review's answer has another shape")
     }
 
@@ -62,9 +63,23 @@ impl Review {
     }
 }
 
-/// Invokes a function as its schedule would.
-async fn invoke(stack: &Stack, output: &str) -> Result<Value> {
-    let answer = stack.cloud().invoke(stack.output(output)?, Bytes::from_static(b"{}")).await?;
+/// How many findings of an audit are not mitigated although a rule wanted it, each for a reason that the ledger has: the
+/// task is superseded, or leaves them out.
+pub(crate) async fn left_out(stack: &Stack, audit: &str) -> Result<u64> {
+    let event = json!({"command": "MitigationList", "auditTaskId": audit, "all": true});
+    let answer = invoke(stack, "MitigationCommandsFunctionName", &event).await?;
+    let listed: Listed =
+        serde_json::from_value(answer).context("the list of mitigations has another shape")?;
+    let of = |task: &Task| {
+        let superseded = task.count.filter(|_| task.state == "superseded").unwrap_or_default();
+        superseded + task.left_out.unwrap_or_default()
+    };
+    Ok(listed.tasks.iter().map(of).sum())
+}
+
+/// Invokes a function.
+async fn invoke(stack: &Stack, output: &str, event: &Value) -> Result<Value> {
+    let answer = stack.cloud().invoke(stack.output(output)?, Bytes::from(event.to_string())).await?;
     let answer: Value =
         serde_json::from_slice(&answer).with_context(|| format!("the answer of {output} is no JSON"))?;
     if answer.get("errorType").is_some() {

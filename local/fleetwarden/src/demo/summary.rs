@@ -17,6 +17,8 @@ pub(crate) struct Observed {
     pub(crate) found: Found,
     /// What the findings log says.
     pub(crate) exported: Exported,
+    /// Findings that are not mitigated although a rule wanted it, each with a reason.
+    pub(crate) left_out: u64,
     /// What had been done to the fleet before.
     pub(crate) before: Done,
     /// What had been done to the fleet when all was quiet again.
@@ -47,6 +49,8 @@ pub(crate) struct Audit {
     /// Done: suppressions that were made, and findings on which Device Defender says that every action succeeded.
     suppressed: u64,
     mitigated: u64,
+    /// Decided and not done, for a reason that the ledger has.
+    left_out: u64,
     lost: u64,
     duplicates: u64,
     fleet_changes: u64,
@@ -158,11 +162,12 @@ impl Summary {
         let findings: u64 = self.audits.iter().map(|audit| audit.findings).sum();
         let done = |of: fn(&Audit) -> u64| self.audits.iter().map(of).sum::<u64>();
         format!(
-            "{findings} findings in {} audits, {} suppressed, {} mitigated and confirmed, {} lost, {} done twice, {} \
+            "{findings} findings in {} audits, {} suppressed, {} mitigated and confirmed, {} left out, {} lost, {} done twice, {} \
              changes of the fleet, {:.1} s{}",
             self.audits.len(),
             done(|audit| audit.suppressed),
             done(|audit| audit.mitigated),
+            done(|audit| audit.left_out),
             self.lost,
             self.duplicates,
             self.fleet_changes,
@@ -179,7 +184,8 @@ fn audit(observed: &Observed, number: u64, observe: bool) -> Audit {
     let mitigated = observed.after.mitigated.saturating_sub(observed.before.mitigated);
     // Observe mode decides the same and does nothing of it.
     let asked = if observe { ExportedByCheck::default() } else { sum };
-    for (done, asked) in [(suppressions, asked.suppress), (mitigated, asked.mitigate)] {
+    let to_mitigate = asked.mitigate.saturating_sub(observed.left_out);
+    for (done, asked) in [(suppressions, asked.suppress), (mitigated, to_mitigate)] {
         lost += asked.saturating_sub(done);
         duplicates += done.saturating_sub(asked);
     }
@@ -197,6 +203,7 @@ fn audit(observed: &Observed, number: u64, observe: bool) -> Audit {
         mitigate_decided: sum.mitigate,
         reported: sum.reported,
         suppressed: suppressions,
+        left_out: observed.left_out,
         mitigated: observed.found.checks.keys().map(|check| observed.confirmed(check)).sum(),
         lost,
         duplicates,
@@ -231,6 +238,7 @@ mod tests {
             task: "t".to_owned(),
             found: Found { checks: [("C".to_owned(), by_check)].into(), ..Default::default() },
             exported: Exported { checks: [("C".to_owned(), exported)].into(), ..Default::default() },
+            left_out: 0,
             before: Done::default(),
             after,
             seconds: 1.0,
@@ -274,6 +282,14 @@ mod tests {
         let summary = Summary::new(&[observed(11, decided(), after)], rest(false));
         assert_eq!((summary.lost, summary.duplicates), (2, 2));
         assert_eq!(summary.faults().len(), 2);
+    }
+
+    #[test]
+    fn what_is_left_out_for_a_reason_is_not_lost() {
+        let after = Done { suppressions: 2, mitigated: 2, ..Default::default() };
+        let observed = Observed { left_out: 1, ..observed(10, decided(), after) };
+        let summary = Summary::new(&[observed], rest(false));
+        assert_eq!((summary.lost, summary.duplicates, summary.audits[0].left_out), (0, 0, 1));
     }
 
     #[test]

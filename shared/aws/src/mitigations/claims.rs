@@ -122,6 +122,10 @@ impl Mitigations {
                 _ if guards.is_empty() => item,
                 _ => item.json(attribute::GUARDS, &guards),
             };
+            let item = match left_out.len() {
+                0 => item,
+                count => item.number(attribute::LEFT_OUT, i64::try_from(count).unwrap_or(i64::MAX)),
+            };
             let mut puts = vec![(item, unless_beyond(over))];
             let own = left.iter().map(|part| (part, state));
             let others = left_out.iter().map(|part| (part, State::Superseded));

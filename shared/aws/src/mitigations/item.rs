@@ -39,6 +39,8 @@ pub mod attribute {
     pub const STATE: &str = "state";
     /// Why it is in that state, where that needs a word.
     pub const REASON: &str = "reason";
+    /// How many findings or violations of the request it leaves out, for this reason.
+    pub const LEFT_OUT: &str = "left_out";
     /// The mitigation task.
     pub const TASK_ID: &str = "task_id";
     /// The audit task.

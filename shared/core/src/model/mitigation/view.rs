@@ -48,6 +48,9 @@ pub struct Task {
     /// On how many findings or violations.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// How many more were asked for and are left out, for the reason that is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<u64>,
     /// What became of the findings, once the task has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcomes: Option<Outcomes>,
