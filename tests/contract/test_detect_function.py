@@ -9,7 +9,7 @@ from function import ACCOUNT, REGION, Emulator, Failed, Function
 from judge import DETECT_OPERATIONS
 from test_violations import QUARANTINE, Floor, fewer, model
 
-POLICY = "version: 1\nmode: enforce\nrules: []\n"
+POLICY = "version: 1\nmode: enforce\nbudgets: none\nrules: []\n"
 ARN = f"arn:aws:iot:{REGION}:{ACCOUNT}"
 LAB = f"{ARN}:thinggroup/lab"
 FLEET = f"{ARN}:thinggroup/fleet"

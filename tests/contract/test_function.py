@@ -12,7 +12,7 @@ LOGGING = "LOGGING_DISABLED_CHECK"
 SHARED = "DEVICE_CERTIFICATE_SHARED_CHECK"
 CLIENTS = "CONFLICTING_CLIENT_IDS_CHECK"
 PARAMS = {"updateDeviceCertificateParams": {"action": "DEACTIVATE"}}
-POLICY = "version: 1\nmode: enforce\nrules: []\n"
+POLICY = "version: 1\nmode: enforce\nbudgets: none\nrules: []\n"
 
 
 @pytest.fixture(scope="module")
