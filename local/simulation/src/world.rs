@@ -265,7 +265,9 @@ impl World {
     /// Notes what has led to the messages that a process sends.
     fn pass_on(&self, process: u64, call: &Call, answer: &Answer) {
         let Answer::Now { body, .. } = answer else { return };
-        if !call.operation.starts_with("SendMessage") {
+        // What a move from a dead-letter queue carries on is not documented: here it is a new beginning.
+        let is_parked = call.json()["QueueUrl"].as_str().is_some_and(|queue| queue.starts_with("dead-"));
+        if is_parked || !call.operation.starts_with("SendMessage") {
             return;
         }
         let answer: Value = serde_json::from_slice(body).unwrap_or_default();
