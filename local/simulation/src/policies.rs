@@ -79,6 +79,7 @@ pub(crate) fn variant(rng: &mut Rng, policy: &str) -> String {
             4 => {
                 let hours = one(rng, &["03:00-04:00", "00:00-12:00"]);
                 policy["windows"] = json!({"zone": "UTC", "open": [{"hours": hours}]});
+                policy["budgets"] = json!("none");
             }
             _ => {
                 let rules = policy["rules"].as_array_mut().into_iter().flatten();
@@ -106,15 +107,18 @@ fn any(rng: &mut Rng) -> Value {
     });
     // Drawn apart, so that a seed's other draws stay as they were before there were budgets.
     let mut apart = rng.clone();
-    match apart.u8(..4) {
-        0 => {}
-        1 => policy["budgets"] = json!([{"most": apart.u8(1..6), "within": "1h"}]),
-        _ => policy["budgets"] = json!("none"),
-    }
     if rng.u8(..4) == 0 {
         let open = ["22:00-06:00", "00:00-12:00", "03:00-04:00"];
         let zone = ["UTC", "Europe/Berlin", "America/New_York"];
         policy["windows"] = json!({"zone": one(rng, &zone), "open": [{"hours": one(rng, &open)}]});
+    }
+    match apart.u8(..4) {
+        0 => {}
+        // In an hour a day a small budget lets so few through that nine days after the last step are no end.
+        1 if policy.get("windows").is_none() => {
+            policy["budgets"] = json!([{"most": apart.u8(1..6), "within": "1h"}]);
+        }
+        _ => policy["budgets"] = json!("none"),
     }
     if rng.u8(..4) == 0 {
         policy["protect"] = match rng.u8(..3) {

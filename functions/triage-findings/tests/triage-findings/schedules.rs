@@ -8,6 +8,7 @@ use std::io::Read as _;
 use std::sync::atomic::Ordering;
 
 use flate2::read::GzDecoder;
+use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::START;
 use fleetwarden_aws::testing::gate::Moment;
@@ -280,6 +281,29 @@ async fn of_two_audits_at_the_same_time_the_second_to_end_knows_the_first() {
         .map(|record| record["timesSeen"].as_u64().unwrap())
         .collect();
     assert_eq!(seen, BTreeSet::from([3]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_history_whose_answer_is_lost_is_not_merged_into_what_came_of_it() {
+    for nth in 0..4 {
+        let (fixture, body, _, count) = three_pages();
+        let second = fixture.audit(&[EXPIRING]);
+        let other = check_message(&second, EXPIRING, count, START).to_string();
+        // The write has its effect, another audit ends, and then the client repeats the write.
+        fixture.cloud.lose_later("PutItem", nth, Answer::Reset);
+        let at = Moment::after("PutItem", nth);
+        let (first, other) =
+            fixture.cloud.interleave(at, fixture.deliver(&body), fixture.deliver(&other)).await;
+        assert_eq!((first.unwrap(), other.unwrap().unwrap()), (0, 0), "{nth}");
+        drain(&fixture, &body).await;
+        let third = fixture.audit(&[EXPIRING]);
+        let message = check_message(&third, EXPIRING, count, START.plus_seconds(2 * DAY));
+        drain(&fixture, &message.to_string()).await;
+        let records = fixture.records();
+        let of_third = records.iter().filter(|record| record["taskId"] == third.as_str());
+        let seen: BTreeSet<u64> = of_third.map(|record| record["timesSeen"].as_u64().unwrap()).collect();
+        assert_eq!(seen, BTreeSet::from([3]), "{nth}");
+    }
 }
 
 #[tokio::test]
