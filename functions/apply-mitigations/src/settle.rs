@@ -87,6 +87,10 @@ impl<W: Work> Settle<W> {
                 self.mitigations.settle(request, settled, now).await?;
                 Ok(Aside::Yes(target.clone()))
             }
+            // An earlier delivery may have died before it noted what it would have done.
+            Claim::Known(State::Observed) if settled.state == State::Observed => {
+                Ok(Aside::Yes(request.target().clone()))
+            }
             Claim::Known(state) => {
                 known(request, state);
                 Ok(Aside::No)

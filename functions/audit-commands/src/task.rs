@@ -79,9 +79,10 @@ impl Tasks<'_> {
                 return Err(Failure::Refused { name: OVERTAKEN, what });
             }
         };
-        let ready = match self.store_before(requests, befores, first, mitigations).await {
-            Ok(()) => self.send_follow_ups(requests).await.map_err(Failure::from),
-            Err(failure) => Err(failure),
+        // The follow-ups come first: they free what a process that dies from here on has claimed.
+        let ready = match self.send_follow_ups(requests).await {
+            Ok(()) => self.store_before(requests, befores, first, mitigations).await,
+            Err(error) => Err(error.into()),
         };
         // What comes between claim and start takes its time.
         let ready = match ready {

@@ -87,9 +87,10 @@ impl Tasks<'_> {
                 return Err(Error::Later(format!("{id}: nothing overtakes an alarm")).into());
             }
         };
-        let ready = match self.store_before(id, &befores, first, mitigations).await {
-            Ok(()) => self.send_follow_up(request).await.map_err(Failure::from),
-            Err(failure) => Err(failure),
+        // The follow-up comes first: it frees what a process that dies from here on has claimed.
+        let ready = match self.send_follow_up(request).await {
+            Ok(()) => self.store_before(id, &befores, first, mitigations).await,
+            Err(error) => Err(error.into()),
         };
         // What comes between claim and start takes its time.
         let ready = match ready {

@@ -352,7 +352,8 @@ impl Judge<'_> {
             if self.played.is_overtaken(audit, &check) {
                 continue;
             }
-            if is_decided(record, "mitigate") {
+            // What a retry under another policy decides otherwise is left to the next audit.
+            if is_decided(record, "mitigate") && self.played.policies.len() == 1 {
                 let is_covered = covered.contains(&(audit.clone(), finding.clone()))
                     || covered.contains(&(audit.clone(), check.clone()))
                     || left_out.contains(finding.as_str());

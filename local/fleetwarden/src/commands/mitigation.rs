@@ -44,7 +44,7 @@ Examples:
   fleetwarden mitigation budget
   fleetwarden mitigation pause \"the last rollout looks wrong\"
   fleetwarden mitigation resume
-  fleetwarden mitigation undo fw-4e2bcd1ccbc2a5dd15292a82ab80c380 --reason 'wrong rule' --dry-run")]
+  fleetwarden mitigation undo --since 2026-11-23 --reason 'wrong rule' --dry-run")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,

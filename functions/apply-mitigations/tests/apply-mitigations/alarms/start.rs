@@ -1,6 +1,7 @@
 //! What is started, followed, held, and waits for room.
 
 use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::gate::Moment;
 use serde_json::json;
 
 use super::*;
@@ -150,6 +151,21 @@ async fn observing_writes_what_would_have_been_and_asks_the_service_nothing() {
     deliver(&other, &of_message).await.unwrap();
     assert_eq!(other.task_state(&id(&of_message)), "observed");
     assert!(detect.take_queue().is_empty() && other.take_queue().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_would_have_been_is_noted_wherever_the_process_dies() {
+    let observe = ENFORCE.replace("mode: enforce", "mode: observe");
+    for at in Moment::all() {
+        let detect = Detect::with_alarms(1).await;
+        let asked = message([1]);
+        let ended = detect.cloud.kill(at.clone(), deliver_under(&detect, &observe, &asked)).await;
+        deliver_under(&detect, &observe, &asked).await.unwrap();
+        assert_eq!(detect.notes("v-1").await, ["would-mitigate"], "{at:?}");
+        if ended.is_some() {
+            break;
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
