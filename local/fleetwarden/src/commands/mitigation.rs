@@ -148,8 +148,8 @@ struct List {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fleetwarden mitigation undo fw-4e2bcd1ccbc2a5dd15292a82ab80c380 --reason 'wrong rule' --dry-run
-  fleetwarden mitigation undo fw-4e2bcd1ccbc2a5dd15292a82ab80c380 --resource lamp-1 --reason 'lamp-1 is ours'
+  fleetwarden mitigation undo fw-4e2bcd1c --reason 'wrong rule' --dry-run
+  fleetwarden mitigation undo fw-4e2bcd1c --resource lamp-1 --reason 'ours'
   fleetwarden mitigation undo --since 2026-11-23T08:00:00Z --reason 'wrong rule'")]
 struct Undo {
     /// The task's id, such as fw-4e2bcd1ccbc2a5dd15292a82ab80c380
