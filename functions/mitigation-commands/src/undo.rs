@@ -1,5 +1,5 @@
 //! `MitigationUndo`: puts back what mitigation tasks have changed, resource by resource, as it was written down before their
-//! start ([`plan`], [`fleet`]).
+//! start ([`mod@plan`], [`fleet`]).
 //!
 //! Whoever undoes a task claims that in the ledger until its invocation ends ([`record`]), so that of two at once one works,
 //! and after a crash a repeat goes on. Each call is made only if the present state is the one that the mitigation left, or if
