@@ -54,14 +54,19 @@ pub(crate) fn with_past(
     listed.into_iter().enumerate().map(with_past).collect()
 }
 
-/// A recorded finding with its past, for a policy that decides on it again.
-pub(crate) fn reference(record: &RecordedFinding) -> FindingRef {
-    let RecordedFinding { finding, key, first_seen, times_seen, first_suppressed, .. } = record;
-    let past = Past { first_seen: *first_seen, times_seen: *times_seen, first_suppressed: *first_suppressed };
-    FindingRef { finding_id: finding.finding_id.clone(), key: *key, past: Some(past) }
-}
-
 impl Found {
+    /// A finding as an earlier try has recorded it.
+    pub(crate) fn recorded(record: &RecordedFinding) -> Self {
+        Self {
+            finding: record.finding.clone(),
+            key: record.key,
+            status: record.status,
+            first_seen: record.first_seen,
+            times_seen: u16::try_from(record.times_seen).unwrap_or(u16::MAX),
+            first_suppressed: record.first_suppressed,
+        }
+    }
+
     /// What is decided on before anything is looked up.
     pub(crate) fn subject<'s>(&'s self, audit: &'s Audit) -> Subject<'s> {
         Subject {

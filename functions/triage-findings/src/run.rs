@@ -20,7 +20,6 @@ use futures_util::future::join;
 use futures_util::future::try_join;
 
 use crate::findings::Found;
-use crate::findings::reference;
 use crate::findings::with_past;
 use crate::history::History;
 use crate::listing::list;
@@ -279,6 +278,7 @@ impl<'t> Run<'t> {
             let id = &finding.finding_id;
             Error::Input(format!("the record of finding {id} has an outcome that no finding has"))
         })?;
+        let found = Found::recorded(record);
         let policy = self.triage.policy;
         let subject = record.subject();
         let decision = self.unless_overtaken(policy.decide(&subject));
@@ -287,21 +287,12 @@ impl<'t> Run<'t> {
             && decision.rule == recorded.rule.as_deref()
             && policy.mode().safer(recorded.mode) == policy.mode();
         if is_alike {
-            self.outbox.add(finding, reference(record), &decision)?;
+            self.outbox.add(finding, found.reference(), &decision)?;
         } else if !self.overtaken {
             self.outbox.dispute();
         }
         let first_suppressed = if is_alike { decision.first_suppressed() } else { record.first_suppressed };
-        self.history.note(&Record {
-            key: record.key,
-            first_seen: record.first_seen,
-            last_seen: record.audit_started_at,
-            times_seen: u16::try_from(record.times_seen).unwrap_or(u16::MAX),
-            severity: finding.severity,
-            open: true,
-            first_suppressed,
-            suppressed: finding.suppressed,
-        })?;
+        self.history.note(&Record { first_suppressed, ..found.record(&self.message.audit, &decision) })?;
         let counts = self.tally.entry(finding.severity).or_default();
         counts.count(finding, kind, recorded.rule.as_deref(), recorded.mode);
         Ok(())

@@ -184,9 +184,13 @@ impl<'a, R: Claimable> Settled<'a, R> {
     /// How a request that is well formed is written down.
     #[must_use]
     pub fn new(request: &'a R, state: State) -> Self {
-        let target = Some(request.target());
+        Self { target: Some(request.target()), ..Self::of(state) }
+    }
+
+    /// A state alone.
+    const fn of(state: State) -> Self {
         Self {
-            target,
+            target: None,
             state,
             reason: None,
             until: None,

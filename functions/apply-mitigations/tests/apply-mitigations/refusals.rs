@@ -94,7 +94,7 @@ async fn an_action_that_there_is_not_is_named_and_one_that_does_not_fit_is_parke
     assert!(deliver(&service, &message(findings([1]))).await.unwrap_err().is_permanent());
 }
 
-/// Without the state before there is no start: what may not be read is told as a start that is denied, and all else waits.
+/// Without the state before there is no start: a denied read is alerted as a denied start is, and all else waits.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_before_does_not_start() {
     for operation in ["action", "certificate"] {

@@ -104,7 +104,7 @@ impl Mitigations {
         let id = task_id(requests)?;
         let findings: Vec<_> = requests.iter().flat_map(|request| distinct(&request.target)).collect();
         let checks: Vec<Check> = requests.iter().map(not_overtaken).collect();
-        let task = item::task(&id, requests, &settled(State::Claimed), now);
+        let task = item::task(&id, requests, &Settled::of(State::Claimed), now);
         let asked = Asked { id: &id, task, mentions: mentions(requests, now), hash, guarded };
         Ok(match self.claim_parts(&asked, &findings, &checks, now).await? {
             Whole::Claim(claim) => claim,
@@ -231,7 +231,7 @@ impl Mitigations {
     /// task that may have started, or of a rule's.
     pub async fn observed(&self, requests: &[MitigationRequest], now: Millis) -> Result<(), Error> {
         let id = task_id(requests)?;
-        let task = item::task(&id, requests, &settled(State::Observed), now);
+        let task = item::task(&id, requests, &Settled::of(State::Observed), now);
         let mut puts = vec![(task, unless_begun())];
         puts.extend(mentions(requests, now));
         self.put_all_or_none(puts, &[]).await.map(drop)
@@ -352,17 +352,4 @@ fn holder(id: &str, claim: &Item) -> Option<Holder> {
 fn task_id(requests: &[MitigationRequest]) -> Result<String, Error> {
     let first = requests.first().ok_or_else(|| Error::Input("a mitigation of no check".to_owned()))?;
     Ok(first.task_id())
-}
-
-const fn settled(state: State) -> Settled<'static, MitigationRequest> {
-    Settled {
-        target: None,
-        state,
-        reason: None,
-        until: None,
-        left_out: &[],
-        spends: &[],
-        guards: &[],
-        grades: None,
-    }
 }
