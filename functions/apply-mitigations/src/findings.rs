@@ -3,6 +3,7 @@
 mod convert;
 mod describe;
 mod end;
+mod observe;
 pub(crate) mod results;
 mod revalidate;
 pub(crate) mod statistics;
@@ -38,6 +39,7 @@ use crate::alerts;
 use crate::alerts::Event;
 use crate::before;
 use crate::before::Stored;
+use crate::devices::Devices;
 use crate::registry::RegistryOf;
 use crate::task::Started;
 use crate::work::Decided;
@@ -107,6 +109,10 @@ impl Work for Findings {
         deadline: Millis,
     ) -> Result<Revalidated<MitigationRequest>, Error> {
         revalidate::revalidate(self, request, deadline).await
+    }
+
+    async fn ask_devices(&self, request: &MitigationRequest, deadline: Millis) -> Result<Devices, Error> {
+        observe::ask_devices(self, request, deadline).await
     }
 
     async fn claim(

@@ -21,6 +21,7 @@ mod alarms;
 mod alerts;
 mod backoff;
 mod before;
+mod devices;
 mod findings;
 mod follow;
 mod handler;

@@ -26,6 +26,7 @@ use fleetwarden_core::timestamp::Millis;
 use crate::admission::Admission;
 use crate::alerts::Event;
 use crate::before::Stored;
+use crate::devices::Devices;
 use crate::hold::Hold;
 use crate::hold::hold;
 use crate::message::Message as _;
@@ -75,7 +76,7 @@ impl<W: Work> Start<W> {
             Taken::Overtaken(latest) => return settle.supersede(&message, &latest.reason()).await.map(drop),
         }
         match admission {
-            Admission::Observe { instead } => self.observe(&message, instead.as_deref()).await,
+            Admission::Observe { instead } => self.observe(&message, instead.as_deref(), deadline).await,
             Admission::Go => Box::pin(self.enforce(message, deadline)).await,
             Admission::Hold { reason, until } => hold(settle, message, Hold::until(&reason, until)).await,
             Admission::Refuse { reason } | Admission::Shut { reason } => {
@@ -85,13 +86,23 @@ impl<W: Work> Start<W> {
         }
     }
 
-    async fn observe(&self, message: &W::Message, instead: Option<&str>) -> Result<(), Error> {
+    async fn observe(
+        &self,
+        message: &W::Message,
+        instead: Option<&str>,
+        deadline: Millis,
+    ) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
         let stop = if instead.is_none() { Box::pin(self.would_stop(request)).await? } else { None };
         let stopped = stop.as_ref().map(|stop| format!("would be held: {}", stop.reason()));
         let instead = instead.or(stopped.as_deref());
-        let said: Vec<GuardAnswer> = stop.iter().map(Stop::answer).collect();
+        let devices = match instead {
+            None => Box::pin(settle.work.ask_devices(request, deadline)).await?,
+            Some(_) => Devices::default(),
+        };
+        let instead = instead.or(devices.instead.as_deref());
+        let said: Vec<GuardAnswer> = stop.iter().map(Stop::answer).chain(devices.guards).collect();
         let observed = Settled { reason: instead, guards: &said, ..Settled::new(request, State::Observed) };
         let target = match settle.set_aside(message, &observed).await? {
             Aside::Yes(target) => target,
@@ -180,7 +191,8 @@ impl<W: Work> Start<W> {
         let Self { settle, .. } = self;
         let request = message.request();
         let Some(target) = &decided.target else {
-            if settle.supersede(&message, decided.reason.as_deref().unwrap_or_default()).await? {
+            let reason = decided.reason.as_deref().unwrap_or_default();
+            if settle.supersede_with(&message, reason, &decided.guards).await? {
                 self.leave_out(request, decided).await?;
             }
             return Ok(());
@@ -195,6 +207,8 @@ impl<W: Work> Start<W> {
                 left_out: &left_out,
                 spends: &spends,
                 grades: Some(&grades),
+                guards: &decided.guards,
+                impact: decided.impact.as_ref(),
                 ..Settled::new(request, State::Claimed)
             };
             Box::pin(settle.work.claim(request, &claimed)).await
@@ -278,6 +292,9 @@ impl<W: Work> Start<W> {
         if decided.is_to_alert() {
             let event = Event::LeftOut { policy: self.policy.hash(), reason };
             self.settle.alerts.raise(&request.alert(event)).await?;
+        }
+        if decided.has_too_many_devices() {
+            self.settle.alerts.raise(&request.alert(Event::TooManyDevices(reason))).await?;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod alarm;
 mod budget;
 mod de;
 mod decision;
+mod devices;
 mod diagnostic;
 mod file;
 mod glob;
@@ -44,6 +45,8 @@ pub use decision::Hold;
 pub use decision::Kind;
 pub use decision::Outcome;
 pub use decision::Shadow;
+pub use devices::DeviceLimit;
+pub use devices::DeviceLimits;
 pub use diagnostic::Diagnostic;
 pub use diagnostic::Level;
 pub use diagnostic::Place;
@@ -188,6 +191,8 @@ pub enum SuppressEnd {
 pub struct Mitigate {
     /// One to five names of mitigation actions, applied in this order (`StartAuditMitigationActionsTask`).
     pub actions: Vec<String>,
+    /// How many devices may stand behind a finding.
+    pub devices: DeviceLimits,
 }
 
 /// How loud a report is.
@@ -450,9 +455,10 @@ impl Policy {
         }
         let rule = self.rules_for(check).find(|rule| rule.live)?;
         match &rule.effect {
-            // How many findings a check has is known too late for a budget.
+            // How many findings a check has is known too late for a budget, and nobody counts all their devices.
             Effect::Mitigate(mitigate)
                 if rule.matcher.is_only_check()
+                    && mitigate.devices == DeviceLimits::Any
                     && rule.except.is_none()
                     && self.budgets_of(Some(&rule.name), &mitigate.actions).next().is_none() =>
             {

@@ -5,6 +5,7 @@
 mod admission;
 mod alarms;
 mod budgets;
+mod devices;
 mod follow;
 mod hold;
 mod order;

@@ -86,6 +86,7 @@ impl Claimable for MitigationRequest {
             spends,
             guards,
             grades,
+            impact: settled.impact,
             count,
             now,
         };

@@ -3,6 +3,7 @@
 
 mod alarm;
 pub(super) mod budget;
+mod devices;
 #[cfg(feature = "schema")]
 pub(super) mod schema;
 
@@ -14,6 +15,8 @@ pub(super) use alarm::Minutes;
 pub(super) use alarm::Verify;
 pub(super) use alarm::VerifyState;
 pub(super) use budget::Budgets;
+pub(super) use devices::DeviceLimits;
+pub(super) use devices::Devices;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -359,6 +362,10 @@ pub(super) struct Mitigate {
     /// One to five names of mitigation actions, applied in this order.
     #[cfg_attr(feature = "schema", schemars(with = "schema::Actions"))]
     pub(super) actions: Spanned<Texts>,
+    /// How many devices may stand behind a finding: numbers, or `any`. Left out: a device certificate that one device uses is
+    /// deactivated, and one that several use is not; no CA certificate is deactivated and no policy is replaced.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Devices>"))]
+    pub(super) devices: Option<Spanned<Devices>>,
 }
 
 /// How to report: at most one of the keys. Without any, the alert is as severe as the finding or the alarm.
