@@ -373,9 +373,10 @@ async fn a_begin_is_recorded_although_a_person_left_its_incident_before_it_settl
     let service = Service::new();
     let function = under(&service, &policy("enforce", "settle: 2m, incidents: { devices: 2 }"));
     service.put(raised(0..3, 0)).await;
-    service.drain(&function).await;
+    service.run(&function, 100).await;
     service.put(raised(3..4, 100)).await;
-    service.run(&function, 130).await;
+    service.run(&function, 40).await;
+    assert!(service.life("v-3").await.incident.is_some(), "it is marked before it settles");
     let id = alarms(&service).incidents(START).await.unwrap().remove(0).id;
     alarms(&service).end_incident(&id, Some("leave"), service.cloud.clock().now()).await.unwrap();
     service.run(&function, 600).await;
