@@ -68,7 +68,10 @@ impl Place {
         let started_at = latest.as_ref().and_then(|item| item.get_number("started_at"));
         // A repeat of this audit's triage starts from where the first try started.
         let (base, outdated) = if repeated { (text("base"), None) } else { (text("object"), text("base")) };
-        let overtaken = !repeated && started_at.is_some_and(|at| at > audit.started_at.0);
+        // Of two audits that began at the same moment, the one that has gone on from the other's history is the later one.
+        let own = archive::history_key(audit, &message.check);
+        let went_on = text("base").as_ref() == Some(&own);
+        let overtaken = !repeated && (went_on || started_at.is_some_and(|at| at > audit.started_at.0));
         Ok(Self { latest: text("object"), base, outdated, overtaken })
     }
 }

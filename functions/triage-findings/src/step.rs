@@ -38,6 +38,12 @@ const MAX_RESTARTS: u32 = 3;
 /// The sort key, and the attribute, of what a step leaves.
 const STEP: &str = "step";
 const NEXT: &str = "next";
+/// The sort key, and the attribute, of how what one task for the whole check could take is mitigated.
+const WAY: &str = "way";
+/// By one task for the whole check.
+const WHOLE: &str = "whole-check";
+/// Finding by finding, in a restart of the check.
+const BY_ID: &str = "by-id";
 
 /// What a step leaves.
 #[derive(Serialize, Deserialize)]
@@ -108,21 +114,21 @@ impl Triage<'_> {
         let item = Item::new(key, STEP, self.clock.now());
         let before = self.ledger.put_in_place(item.clone(), "pk", None).await?;
         if let Some(next) = before.as_ref().and_then(|item| item.get_text(NEXT)) {
-            return self.leave(next).await;
+            return self.leave(key, next).await;
         }
         // On the heap, as what follows: what a run holds is large.
         let next = Box::pin(Run::start(*self, message, before.is_some())).await?;
         let next = Box::pin(next.go(deadline)).await?;
         let next = serde_json::to_string(&next).map_err(|e| Error::Input(e.to_string()))?;
         let first = self.ledger.put_in_place(item.text(NEXT, &next), NEXT, None).await?;
-        self.leave(first.as_ref().and_then(|item| item.get_text(NEXT)).unwrap_or(&next)).await
+        self.leave(key, first.as_ref().and_then(|item| item.get_text(NEXT)).unwrap_or(&next)).await
     }
 
     /// Sends what a step leaves.
-    async fn leave(&self, next: &str) -> Result<(), Error> {
+    async fn leave(&self, key: &str, next: &str) -> Result<(), Error> {
         match batch::parse("record of a step", next)? {
             Next::Pages(message) => self.send_check(&message).await,
-            Next::End(message) => Box::pin(self.end(&message)).await,
+            Next::End(message) => Box::pin(self.end(key, &message)).await,
         }
     }
 
@@ -132,8 +138,8 @@ impl Triage<'_> {
     }
 
     /// Ends a check: the last mitigations, unless a later audit has looked at it by now, and the summary.
-    async fn end(&self, message: &CheckMessage) -> Result<(), Error> {
-        if Outbox::new(message, self.policy).is_disputed() {
+    async fn end(&self, key: &str, message: &CheckMessage) -> Result<(), Error> {
+        if self.is_by_id(key, message).await? {
             let Next::Pages(message) = Next::restart_by_id(message.clone())? else { return Ok(()) };
             return self.send_check(&message).await;
         }
@@ -166,6 +172,21 @@ impl Triage<'_> {
             "the check is triaged"
         );
         self.send(Messages { finding, suppression, mitigation }).await
+    }
+
+    /// Whether what one task for the whole check could take is mitigated finding by finding instead: if another policy has
+    /// decided on the pages. That is recorded before anything is sent, and the first record stays: were a repeat under
+    /// another policy to go the other way, two tasks would have the same findings, since one for the whole check claims none
+    /// of them by itself. It sends that task again only under the policy that decided on all of it.
+    async fn is_by_id(&self, key: &str, message: &CheckMessage) -> Result<bool, Error> {
+        if message.resume.as_ref().is_none_or(|resume| resume.reason_codes.is_empty()) {
+            return Ok(false);
+        }
+        let is_disputed = Outbox::new(message, self.policy).is_disputed();
+        let way = if is_disputed { BY_ID } else { WHOLE };
+        let item = Item::new(key, WAY, self.clock.now()).text(WAY, way);
+        let first = self.ledger.put_in_place(item, WAY, None).await?;
+        Ok(first.as_ref().and_then(|item| item.get_text(WAY)).unwrap_or(way) == BY_ID)
     }
 
     /// Sends what a page or the end of a check makes.

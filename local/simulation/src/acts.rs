@@ -27,6 +27,10 @@ pub(crate) struct Acts {
     policies: BTreeMap<u64, Arc<Value>>,
     /// The mitigation tasks by id, each with its first start.
     starts: BTreeMap<String, Start>,
+    /// The starts of tasks on alarms, each with its first.
+    alarm_starts: BTreeMap<String, Millis>,
+    /// When mitigation was paused and when it was resumed.
+    pauses: Vec<(Millis, bool)>,
     /// The suppressions that `apply-suppressions` wrote.
     suppressions: Vec<(Arc<Value>, Value)>,
     /// When which audit became the latest one of a check.
@@ -94,6 +98,11 @@ impl Acts {
                 self.suppressions.push((policy(), call.json()));
             }
             operation => {
+                if let Some(id) = operation.strip_prefix("PUT /detect/mitigationactions/tasks/")
+                    && !id.ends_with("/cancel")
+                {
+                    self.alarm_starts.entry(id.to_owned()).or_insert(now);
+                }
                 if let Some(id) = operation.strip_prefix("POST /audit/mitigationactions/tasks/") {
                     let start = Start { at: now, policy: policy(), body: call.json() };
                     if !self.starts.contains_key(id) {
@@ -113,6 +122,9 @@ impl Acts {
         let (pk, sk, task) =
             (text(body, "/Item/pk/S"), text(body, "/Item/sk/S"), text(body, "/Item/task_id/S"));
         match (sk, pk.split_once('#').unwrap_or_default()) {
+            ("latest", _) if pk == "mitigation-pause" => {
+                self.pauses.push((now, text(body, "/Item/state/S") != "on"));
+            }
             ("claim", _) => {
                 self.owners.insert(pk.to_owned(), text(body, "/Item/nonce/S").to_owned());
                 self.claims.entry(process).or_default().insert(pk.to_owned());
@@ -152,6 +164,26 @@ impl Acts {
                 *self.dispatches.entry(of).or_default() += 1;
             }
         }
+    }
+
+    /// The tasks that were started for longer than that after mitigation was paused, and before it was resumed.
+    pub(crate) fn started_while_paused(&self, under_way_ms: i64) -> Vec<String> {
+        let audit = self.starts.iter().map(|(id, start)| (id, start.at));
+        let all = audit.chain(self.alarm_starts.iter().map(|(id, at)| (id, *at)));
+        let is_paused = |at: Millis| {
+            let before = self.pauses.iter().filter(|(of, _)| of.0 <= at.0);
+            let (since, _) = before.rev().take_while(|(_, paused)| *paused).last()?;
+            (at.0 - since.0 > under_way_ms).then_some(*since)
+        };
+        all.filter_map(|(id, at)| Some((id, at, is_paused(at)?)))
+            .map(|(id, at, since)| {
+                format!(
+                    "task {id} starts at {}, and mitigation is paused since {}",
+                    at.rfc3339(),
+                    since.rfc3339()
+                )
+            })
+            .collect()
     }
 
     /// An invocation has ended. Only who is killed leaves a claim.

@@ -2,8 +2,9 @@
 //! suppressions; the findings log; the archive; the ledger; the queues; the alerts. None of this is code of the product.
 
 mod alarms;
-mod budgets;
+pub(crate) mod budgets;
 mod devices;
+mod operators;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -28,6 +29,7 @@ pub(crate) struct Judged {
     pub(crate) mitigated: u64,
     pub(crate) alarms: u64,
     pub(crate) alarms_mitigated: u64,
+    pub(crate) undone: u64,
 }
 
 /// A finding of an audit, by the ids of both.
@@ -46,6 +48,7 @@ pub(crate) fn judge(world: &World, played: &Played) -> Judged {
     judge.what_was_decided_took_place(&records);
     judge.no_budget_is_overspent();
     judge.no_finding_has_too_many_devices(&records);
+    judge.operators_are_obeyed();
     judge.tallies_agree(&records);
     judge.history_is_true(&records);
     judge.observe_changes_nothing();

@@ -4,7 +4,7 @@
 //! One seed gives one run, byte for byte: everything random is drawn from it, and time passes only when every function
 //! waits. A run is a [`world`] (AWS around the functions: Device Defender's endpoint, queues, ledger, bucket, logs and
 //! topics) in which [`lambda`] runs the [`functions`] of the [`stack`], a [`workload`] that is drawn from the seed, with
-//! [`alarms`] in about half of them, [`weather`] (which faults strike, and how often), and after it a [`judge`] that is no
+//! [`alarms`] in about half of them, [`operators`] in a third, [`weather`] (which faults strike, and how often), and after it a [`judge`] that is no
 //! code of the product, with [`acts`] (what the functions did). What happened is a [`trace`]; [`mod@shrink`] finds the least of a
 //! seed that still breaks a promise.
 
@@ -18,6 +18,7 @@ mod alarms;
 mod functions;
 mod judge;
 mod lambda;
+mod operators;
 mod policies;
 mod run;
 mod shrink;

@@ -76,6 +76,7 @@ struct Summary {
     mitigated: u64,
     alarms: u64,
     alarms_mitigated: u64,
+    undone: u64,
     faults: BTreeMap<String, u64>,
     /// The seeds that broke a promise.
     failed: Vec<u64>,
@@ -199,6 +200,7 @@ fn all(arguments: &Arguments, began: Instant) -> Summary {
         summary.mitigated += outcome.mitigated;
         summary.alarms += outcome.alarms;
         summary.alarms_mitigated += outcome.alarms_mitigated;
+        summary.undone += outcome.undone;
         for (fault, times) in outcome.faults {
             *summary.faults.entry(fault).or_default() += times;
         }

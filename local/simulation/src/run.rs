@@ -16,6 +16,7 @@ use tokio::task::spawn_local;
 use crate::alarms::Alarms;
 use crate::judge;
 use crate::lambda::Lambda;
+use crate::operators::Operators;
 use crate::policies;
 use crate::weather::Weather;
 use crate::workload::Played;
@@ -47,6 +48,8 @@ pub struct Outcome {
     pub alarms: u64,
     /// Violations in mitigation tasks.
     pub alarms_mitigated: u64,
+    /// Resources that one task alone has changed and that were undone.
+    pub undone: u64,
     /// The faults that struck, by kind.
     pub faults: BTreeMap<String, u64>,
 }
@@ -108,7 +111,9 @@ async fn once(seed: u64, part: &Part) -> Outcome {
     let lambda = Lambda::new(Arc::clone(&world), policy.clone());
     let played = Played { policies: vec![policy], ..Played::default() };
     let (world_of, lambda_of) = (Arc::clone(&world), Rc::clone(&lambda));
-    let mut workload = Workload { world: world_of, lambda: lambda_of, alarms, rng: workload_rng, played };
+    let operators = Operators::draw(seed);
+    let mut workload =
+        Workload { world: world_of, lambda: lambda_of, alarms, operators, rng: workload_rng, played };
     if let Err(refused) = workload.set_up() {
         return Outcome {
             violations: vec![format!("the account cannot be set up: {refused}")],
@@ -138,6 +143,7 @@ async fn once(seed: u64, part: &Part) -> Outcome {
         played: steps,
         alarms: judged.alarms,
         alarms_mitigated: judged.alarms_mitigated,
+        undone: judged.undone,
         faults: state.faults.iter().map(|(name, times)| ((*name).to_owned(), *times)).collect(),
     }
 }

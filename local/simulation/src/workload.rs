@@ -1,6 +1,7 @@
 //! What happens to the stack in a run, drawn from the seed: audits, policies, people and schedules, one after the other
 //! with minutes or days in between, and at the end a time in which nothing goes wrong any more.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +13,11 @@ use tokio::time::sleep;
 
 use crate::alarms::Alarms;
 use crate::alarms::Told;
+use crate::judge::budgets;
 use crate::lambda::Ambush;
 use crate::lambda::Ended;
 use crate::lambda::Lambda;
+use crate::operators::Operators;
 use crate::policies;
 use crate::policies::CHECKS;
 use crate::stack;
@@ -69,6 +72,7 @@ pub(crate) struct Workload {
     /// What the workload draws from: its own, so that what is done does not depend on which faults strike.
     pub(crate) rng: Rng,
     pub(crate) alarms: Alarms,
+    pub(crate) operators: Operators,
     pub(crate) played: Played,
 }
 
@@ -117,6 +121,7 @@ impl Workload {
                 17 => self.cancel(),
                 _ => self.move_things(),
             }
+            self.operators.step(&self.world, &self.lambda);
             let rng = &mut self.rng;
             let gap = match rng.u8(..12) {
                 0..3 => rng.u64(0..10),
@@ -131,7 +136,9 @@ impl Workload {
         self.world.state().weather = Weather::default();
         // What still lies in wait would be deployed after the last policy.
         *self.lambda.ambush.borrow_mut() = None;
+        self.operators.end(&self.world, &self.lambda).await;
         self.end_alarms();
+        self.lift_budgets();
         self.played.is_quiet = self.end().await;
         if self.alarms.is_on {
             let seen = self.lambda.invoke(&stack::ALARM_WATCH, json!({}), Lineage::new()).await;
@@ -277,10 +284,26 @@ impl Workload {
         self.alarms.end(&self.world);
         self.played.told = self.alarms.told();
         if let Some(policy) = self.alarms.last_policy(&self.played.policies) {
-            self.world.note(&format!("the last policy is deployed: {policy}"));
-            self.lambda.deploy(policy.clone());
-            self.played.policies.push(policy);
+            self.deploy_last(policy);
         }
+    }
+
+    /// A task is as large as the budgets let it be when it was made. If they are smaller by now, it would wait for the next
+    /// audit, and there is none.
+    fn lift_budgets(&mut self) {
+        let most: Vec<u64> = self.played.policies.iter().filter_map(|policy| budgets::most(policy)).collect();
+        if most.iter().collect::<BTreeSet<_>>().len() > 1 {
+            let last = self.played.policies.last().cloned().unwrap_or_default();
+            let mut policy: Value = serde_json::from_str(&last).unwrap_or_default();
+            policy["budgets"] = json!("none");
+            self.deploy_last(policy.to_string());
+        }
+    }
+
+    fn deploy_last(&mut self, policy: String) {
+        self.world.note(&format!("the last policy is deployed: {policy}"));
+        self.lambda.deploy(policy.clone());
+        self.played.policies.push(policy);
     }
 
     /// A person moves back what was parked.

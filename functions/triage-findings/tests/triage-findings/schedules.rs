@@ -306,6 +306,30 @@ async fn a_history_whose_answer_is_lost_is_not_merged_into_what_came_of_it() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_history_from_which_another_audit_has_gone_on_is_not_merged_again_by_a_repeat() {
+    for at in Moment::all() {
+        let (fixture, body, _, count) = three_pages();
+        // Both began at the same moment.
+        let second = fixture.audit(&[EXPIRING]);
+        let other = check_message(&second, EXPIRING, count, START).to_string();
+        let ended = fixture.cloud.kill(at.clone(), fixture.deliver(&body)).await;
+        drain(&fixture, &other).await;
+        fixture.cloud.pass_seconds(600);
+        drain(&fixture, &body).await;
+        let third = fixture.audit(&[EXPIRING]);
+        let message = check_message(&third, EXPIRING, count, START.plus_seconds(2 * DAY));
+        drain(&fixture, &message.to_string()).await;
+        let records = fixture.records();
+        let of_third = records.iter().filter(|record| record["taskId"] == third.as_str());
+        let seen: BTreeSet<u64> = of_third.map(|record| record["timesSeen"].as_u64().unwrap()).collect();
+        assert_eq!(seen, BTreeSet::from([3]), "{at:?}");
+        if ended.is_some() {
+            break;
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_audit_that_ends_after_a_later_one_leaves_its_history_and_counts_what_is_gone() {
     let (fixture, body, task, count) = three_pages();
@@ -476,6 +500,46 @@ async fn one_task_for_the_whole_check_takes_nothing_that_another_policy_has_deci
         .map(|finding| finding["findingId"].to_string())
         .collect();
     assert_eq!(named.len() as u64, count, "each goes by its id");
+}
+
+#[tokio::test]
+async fn what_a_task_for_the_whole_check_may_have_is_not_mitigated_by_id_by_a_repeat_under_another_policy() {
+    let whole = "version: 1\nbudgets: none\nmode: enforce\nrules: [{ name: all, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, mitigate: { actions: Deactivate, devices: any } }]";
+    let other = format!("{whole}\n# Another one, which decides alike.");
+    // The first policy has decided on all pages; or the second one has on the last, so that the check is restarted.
+    for (first, second) in [(whole, other.as_str()), (other.as_str(), whole)] {
+        for at in Moment::all() {
+            let (mut fixture, body, _, count) = three_pages();
+            fixture.handler.policy = Policy::parse(whole.as_bytes()).unwrap();
+            fixture.step.store(100_000, Ordering::Relaxed);
+            fixture.deliver(&body).await.unwrap();
+            fixture.step.store(0, Ordering::Relaxed);
+            let rest = fixture.sent("check").pop().unwrap().to_string();
+            fixture.handler.policy = Policy::parse(first.as_bytes()).unwrap();
+            let ended = fixture.cloud.kill(at.clone(), fixture.deliver(&rest)).await;
+            fixture.handler.policy = Policy::parse(second.as_bytes()).unwrap();
+            fixture.cloud.pass_seconds(600);
+            drain(&fixture, &rest).await;
+            let mut named = BTreeSet::new();
+            let mut is_whole = false;
+            for message in fixture.sent("mitigation") {
+                let target = &message["request"]["target"];
+                is_whole |= !target["findings"].is_array();
+                for finding in target["findings"].as_array().into_iter().flatten() {
+                    named.insert(finding["findingId"].to_string());
+                }
+            }
+            assert!(
+                !is_whole || named.is_empty(),
+                "{at:?}: one task has all, and others {} of it",
+                named.len()
+            );
+            assert!(is_whole || named.len() as u64 == count || named.is_empty(), "{at:?}");
+            if ended.is_some() {
+                break;
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ const WITHIN_SECONDS: i64 = 3_600;
 const DEFAULT: u64 = 10;
 
 /// How many a policy lets through in an hour. None: any number.
-fn most(policy: &str) -> Option<u64> {
+pub(crate) fn most(policy: &str) -> Option<u64> {
     let policy: Value = serde_json::from_str(policy).unwrap_or_default();
     match &policy["budgets"] {
         Value::Null => Some(DEFAULT),
