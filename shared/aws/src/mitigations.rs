@@ -22,6 +22,7 @@ mod findings;
 mod item;
 mod of_audit;
 mod round;
+pub mod verification;
 
 use std::collections::HashMap;
 
