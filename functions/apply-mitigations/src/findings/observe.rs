@@ -4,6 +4,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::impact::guard::Asked;
 use fleetwarden_aws::impact::guard::DeviceGuard;
 use fleetwarden_aws::states::About;
+use fleetwarden_aws::states::Change;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::policy::DeviceLimit;
@@ -40,7 +41,7 @@ async fn ask(findings: &Findings, request: &MitigationRequest) -> Result<Devices
         Ok(changes) => changes,
         Err(why) => return Ok(Devices::refused(&why)),
     };
-    if limits.of(changes.values().map(|change| change.kind())) == DeviceLimit::Any {
+    if limits.of(changes.values().map(Change::kind)) == DeviceLimit::Any {
         return Ok(Devices::default());
     }
     let (mut guard, mut left_out) = (DeviceGuard::new(findings.registry.impacts()), Vec::new());

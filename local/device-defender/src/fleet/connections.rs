@@ -52,15 +52,15 @@ impl Fleet {
         every(policy, self.policies.len(), self.devices.len())
     }
 
-    /// The thing group that a policy is attached to as well, if it is.
-    pub(crate) fn group_under(&self, policy: u32) -> Option<&'static str> {
-        ["lab", "production-north"].get(usize::try_from(policy % 16).ok()?).copied()
-    }
-
     /// The device certificates that a CA certificate has signed: each certificate has one.
     pub(crate) fn signed_by(&self, authority: u32) -> impl Iterator<Item = u32> + use<> {
         every(authority, self.authorities.len(), self.devices.len())
     }
+}
+
+/// The thing group that a policy is attached to as well, if it is.
+pub(crate) fn group_under(policy: u32) -> Option<&'static str> {
+    ["lab", "production-north"].get(usize::try_from(policy % 16).ok()?).copied()
 }
 
 /// The numbers below `end` that leave `first` when they are divided by `step`.
@@ -104,7 +104,7 @@ mod tests {
         let authorities = 0..u32::try_from(fleet.authorities.len()).unwrap();
         let signed: Vec<u32> = authorities.flat_map(|authority| fleet.signed_by(authority)).collect();
         assert_eq!((signed.len(), signed.into_iter().collect::<BTreeSet<_>>()), (all.len(), all));
-        let groups = policies.filter_map(|policy| fleet.group_under(policy)).count();
+        let groups = policies.filter_map(group_under).count();
         assert!(groups > 0 && groups < fleet.policies.len() / 4);
     }
 }

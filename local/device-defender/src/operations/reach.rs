@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::args::Args;
 use crate::clock::seconds;
 use crate::failure::{Code, Failure};
-use crate::fleet::connections::Connection;
+use crate::fleet::connections::{Connection, group_under};
 use crate::operations::Outcome;
 use crate::operations::resources::status;
 use crate::operations::schedules::listing_with;
@@ -19,7 +19,7 @@ pub(crate) fn targets(world: &mut World, args: &Args) -> Outcome {
     let (index, _) = found.ok_or_else(|| Failure::not_found(format!("Policy {name} does not exist")))?;
     let pager = Pager::new(world.seed(), "ListTargetsForPolicy", &args.0)?;
     let fleet = &world.fleet;
-    let group = fleet.group_under(index).map(|group| ((0, 0), format!("thinggroup/{group}")));
+    let group = group_under(index).map(|group| ((0, 0), format!("thinggroup/{group}")));
     let certificates = fleet
         .certificates_under(index)
         .map(|certificate| ((1, certificate.into()), format!("cert/{}", fleet.device_id(certificate))));

@@ -17,6 +17,7 @@ use fleetwarden_core::policy::DeviceLimits;
 use super::Impacts;
 use crate::Error;
 use crate::states::About;
+use crate::states::Change;
 use crate::states::Changes;
 
 /// Asks about the devices of the findings or violations of one task.
@@ -55,7 +56,7 @@ impl DeviceGuard {
         changes: &Changes,
         limits: DeviceLimits,
     ) -> Result<Asked, Error> {
-        let limit = limits.of(changes.values().map(|change| change.kind()));
+        let limit = limits.of(changes.values().map(Change::kind));
         if limit == DeviceLimit::Any {
             return Ok(Asked::Passes(None));
         }
