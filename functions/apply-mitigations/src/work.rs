@@ -1,6 +1,7 @@
 //! What a mitigation works on: findings of an audit, or violations of a behavior. Both go the same way, and what differs
 //! on it is here.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
@@ -12,6 +13,7 @@ use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::model::mitigation::before::Befores;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::admission::Admission;
@@ -99,6 +101,9 @@ pub(crate) trait Work {
     /// Why the service refuses a start, if it is because of an action that there is not.
     async fn missing_action(&self, request: &Self::Request) -> Result<Option<String>, Error>;
 
+    /// What a target is of: the ids of its findings or violations; of a whole check the reason codes.
+    fn parts(target: &TargetOf<Self>) -> BTreeSet<String>;
+
     /// How many findings or violations are in a target.
     fn count(target: &TargetOf<Self>) -> u64;
 
@@ -165,6 +170,8 @@ pub(crate) struct Decided<R: Claimable> {
     pub(crate) reason: Option<String>,
     /// The states that the start will change. None: they are read when it is claimed.
     pub(crate) befores: Option<Befores>,
+    /// The worst severity of what is mitigated. None: unknown.
+    pub(crate) severity: Option<Severity>,
 }
 
 /// A finding or violation that is not mitigated.
@@ -206,12 +213,12 @@ impl Why {
 impl<R: Claimable> Decided<R> {
     /// All of it is mitigated as it was decided.
     pub(crate) fn all(request: &R) -> Self {
-        Self { target: Some(request.target().clone()), left_out: Vec::new(), reason: None, befores: None }
+        Self { target: Some(request.target().clone()), left_out: Vec::new(), reason: None, befores: None, severity: None }
     }
 
     /// None of it is, for this reason.
     pub(crate) fn none(reason: String) -> Self {
-        Self { target: None, left_out: Vec::new(), reason: Some(reason), befores: None }
+        Self { target: None, left_out: Vec::new(), reason: Some(reason), befores: None, severity: None }
     }
 
     /// Whether people are alerted of what is left out.

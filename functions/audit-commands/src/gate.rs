@@ -123,7 +123,7 @@ impl Gate<'_> {
             return answer(&would);
         }
         let grades = grades(self.service, &requests).await;
-        let guarded = Guarded { spends: &spends, grades: Some(&grades) };
+        let guarded = Guarded { spends: &spends, grades: Some(&grades), approved: None };
         self.tasks.start(command, &requests, (befores.as_ref(), guarded), &mitigations).await
     }
 

@@ -135,7 +135,7 @@ impl Gate<'_> {
             );
         }
         let grades = actions.iter().map(|action| (action.name.clone(), action.grade)).collect();
-        let guarded = Guarded { spends: &spends, grades: Some(&grades) };
+        let guarded = Guarded { spends: &spends, grades: Some(&grades), approved: None };
         let wanted = WantedTask { request: &request, befores: befores.all(), guarded };
         self.tasks.start(command, input, wanted, &mitigations).await
     }

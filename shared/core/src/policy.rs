@@ -8,6 +8,7 @@
 //! asked) → `decision` (and why). `lint` finds what is valid and still not what its author meant.
 
 mod alarm;
+pub mod approval;
 mod budget;
 mod de;
 mod decision;
@@ -38,6 +39,7 @@ pub use alarm::AlarmSubject;
 pub use alarm::Verify;
 pub use alarm::length::lasting;
 pub use alarm::length::seconds;
+pub use approval::Approval;
 pub use budget::Budget;
 pub use decision::Decision;
 pub use decision::Hold;
@@ -128,6 +130,7 @@ pub struct Policy {
     protect: Protections,
     windows: Option<Windows>,
     budgets: Vec<Budget>,
+    two_persons: bool,
     /// What its author hardly meant, as far as the file alone says it.
     doubts: Box<[Diagnostic]>,
 }
@@ -188,6 +191,8 @@ pub enum SuppressEnd {
 pub struct Mitigate {
     /// One to five names of mitigation actions, applied in this order (`StartAuditMitigationActionsTask`).
     pub actions: Vec<String>,
+    /// When it waits for the approval of a person.
+    pub approval: Option<Approval>,
 }
 
 /// How loud a report is.
@@ -276,6 +281,7 @@ impl Policy {
             protect,
             windows,
             budgets: vec![Budget::default()],
+            two_persons: false,
             doubts: Box::default(),
         }
     }
@@ -454,7 +460,8 @@ impl Policy {
             Effect::Mitigate(mitigate)
                 if rule.matcher.is_only_check()
                     && rule.except.is_none()
-                    && self.budgets_of(Some(&rule.name), &mitigate.actions).next().is_none() =>
+                    && self.budgets_of(Some(&rule.name), &mitigate.actions).next().is_none()
+                    && !mitigate.approval.as_ref().is_some_and(Approval::looks_at_findings) =>
             {
                 Some((&rule.name, mitigate))
             }

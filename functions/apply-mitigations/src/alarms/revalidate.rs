@@ -89,7 +89,7 @@ async fn ask_all(
     }
     let reason = reason(&left_out, wanted.len(), of.policy.hash());
     let target = Some(wanted).filter(|wanted| !wanted.is_empty());
-    Ok(Revalidated::Known(Decided { target, left_out, reason, befores: Some(befores) }))
+    Ok(Revalidated::Known(Decided { target, left_out, reason, befores: Some(befores), severity: None }))
 }
 
 /// Why an alarm cannot be mitigated by these actions, if it cannot.

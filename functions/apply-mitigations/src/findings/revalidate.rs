@@ -29,6 +29,7 @@ use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::model::mitigation::before::Befores;
 use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Hold;
 use fleetwarden_core::policy::Outcome;
@@ -81,10 +82,11 @@ async fn decide(
     let mut befores = Befores::default();
     let registry = findings.registry.open();
     let (mut wanted, mut left_out, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let mut worst: Option<Severity> = None;
     for finding in asked.iter().filter(|finding| seen.insert(&finding.finding_id)) {
         let why = match unwanted(findings, request, finding, &registry).await? {
             Judged::Not(why) => why,
-            Judged::Wanted { resource, things } => {
+            Judged::Wanted { resource, things, severity } => {
                 if changes.is_none() {
                     match before::judge(findings.states.changes(&request.actions).await) {
                         Ok(Ok(of_actions)) => changes = Some(of_actions),
@@ -97,6 +99,7 @@ async fn decide(
                 let about = About { finding_id: &finding.finding_id, resource, things };
                 match before::judge(findings.states.read(&mut befores, about, changes).await) {
                     Ok(Ok(())) => {
+                        worst = Some(worst.map_or(severity, |worst| worse(worst, severity)));
                         wanted.push(finding.clone());
                         continue;
                     }
@@ -109,7 +112,7 @@ async fn decide(
     }
     let befores = Some(befores);
     if left_out.is_empty() {
-        return Ok(Revalidated::Known(Decided { befores, ..Decided::all(request) }));
+        return Ok(Revalidated::Known(Decided { befores, severity: worst, ..Decided::all(request) }));
     }
     let (count, of) = (left_out.len(), seen.len());
     let reasons: Vec<String> =
@@ -117,7 +120,7 @@ async fn decide(
     let reason =
         format!("policy {hash} does not mitigate {count} of {of} in this way: {}", reasons.join("; "));
     let target = Some(wanted).filter(|wanted| !wanted.is_empty()).map(Target::Findings);
-    Ok(Revalidated::Known(Decided { target, left_out, befores, ..Decided::none(reason) }))
+    Ok(Revalidated::Known(Decided { target, left_out, befores, severity: worst, ..Decided::none(reason) }))
 }
 
 /// Whether a finding is to be mitigated.
@@ -128,6 +131,8 @@ enum Judged {
         resource: Option<Box<ResourceIdentifier>>,
         /// The things behind it, if the policy asked for them.
         things: Option<Vec<String>>,
+        /// How bad it is.
+        severity: Severity,
     },
     /// Not, and why.
     Not(String),
@@ -172,9 +177,18 @@ async fn unwanted(
         (None, outcome) => Some(format!("rule {rule} says {} now", outcome.word())),
     };
     Ok(why.map_or_else(
-        || Judged::Wanted { resource: found.identifier().cloned().map(Box::new), things: names(&things) },
+        || Judged::Wanted {
+            resource: found.identifier().cloned().map(Box::new),
+            things: names(&things),
+            severity: found.severity,
+        },
         Judged::Not,
     ))
+}
+
+/// The worse of two severities. One that is not known is worse than any.
+fn worse(one: Severity, other: Severity) -> Severity {
+    if one == Severity::Unknown || other == Severity::Unknown { Severity::Unknown } else { one.min(other) }
 }
 
 /// The names of things, if they are known.

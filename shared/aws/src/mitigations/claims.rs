@@ -7,10 +7,12 @@ use fleetwarden_core::message::Audit;
 use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
 
+use super::Approved;
 use super::Mitigations;
 use super::PAUSE;
 use super::Spend;
 use super::Stop;
+use super::approvals::still;
 use super::budgets::Change;
 use super::budgets::keys_of;
 use super::item::State;
@@ -63,6 +65,8 @@ pub(super) struct Writing<'w, T> {
     pub(super) spends: &'w [Spend],
     /// How hard it is to take its actions back.
     pub(super) grades: Option<&'w GradesByAction>,
+    /// The approval that has to stand for a claim, if it needs one.
+    pub(super) approved: Option<Approved>,
     /// What the guards say of a task that is not claimed.
     pub(super) guards: &'w [GuardAnswer],
     /// How many findings it is for, if it has no parts.
@@ -92,11 +96,12 @@ impl Mitigations {
         task: impl Fn(&[T]) -> Item,
     ) -> Result<Wrote<T>, Error> {
         let Writing { id, parts, mut left_out, mentions, state, over, .. } = writing;
-        let Writing { latest, spends, guards, grades, count, now, .. } = writing;
+        let Writing { latest, spends, guards, grades, approved, count, now, .. } = writing;
         let is_latest = latest.is_some();
         // Only what is claimed is about to start.
         let pause = (state == State::Claimed).then(not_paused);
-        let checks: Vec<Check> = latest.into_iter().chain(pause).collect();
+        let approved = approved.filter(|_| state == State::Claimed).map(|approved| still(id, approved));
+        let checks: Vec<Check> = latest.into_iter().chain(pause).chain(approved).collect();
         let in_parts = parts.is_some();
         let mut left = parts.unwrap_or_default();
         let mut round = 0;
@@ -142,6 +147,7 @@ impl Mitigations {
             let mut unmet_checks = held.split_off(held.len().saturating_sub(checks.len())).into_iter();
             let overtaken = if is_latest { unmet_checks.next().flatten() } else { None };
             let paused = unmet_checks.next().flatten();
+            let not_approved = unmet_checks.next().flatten().is_some();
             let spent = held.split_off(held.len().saturating_sub(count_budgets));
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
@@ -153,6 +159,9 @@ impl Mitigations {
             }
             if let Some(pause) = paused.as_ref().and_then(pause::of) {
                 return Ok(Wrote::Stopped(Stop::Paused(pause)));
+            }
+            if not_approved {
+                return Ok(Wrote::Stopped(Stop::NotApproved));
             }
             left.retain(|_| held.next().flatten().is_none());
             left_out.retain(|_| held.next().flatten().is_none());
@@ -231,13 +240,16 @@ pub(super) fn unless_beyond(over: &[State]) -> Condition {
     Condition { expression: format!("attribute_not_exists(#state){or}"), values }
 }
 
-/// For a finding's claim: it is new, or this task's, or, for a claim that holds, another's that does not.
+/// For a finding's claim: it is new, or this task's, or, for a claim that holds, another's that neither holds nor was
+/// rejected.
 pub(super) fn unless_held(task_id: &str, state: State) -> Condition {
     let mut expression = "attribute_not_exists(#state) OR task_id = :task_id".to_owned();
     let mut values = HashMap::from([(":task_id".to_owned(), text(task_id))]);
     if state == State::Claimed {
-        expression += " OR #state <> :held";
+        // What is rejected is no other rule's task's either.
+        expression += " OR (#state <> :held AND #state <> :rejected)";
         values.insert(":held".to_owned(), text(State::Claimed.as_str()));
+        values.insert(":rejected".to_owned(), text(State::Rejected.as_str()));
     }
     Condition { expression, values }
 }

@@ -1,6 +1,7 @@
 //! Mitigation tasks: their limits, their states, how their findings ended, what was
 //! there before them ([`before`]), and a task as the ledger has it ([`view`]).
 
+pub mod approval;
 pub mod before;
 pub mod budget;
 pub mod grade;
@@ -19,7 +20,7 @@ pub const MAX_VIOLATIONS: usize = 25;
 pub const MAX_REASON_CODES: usize = 25;
 
 /// The states of a mitigation task in the ledger. docs/operate.md says what they mean.
-pub const STATES: [&str; 11] = [
+pub const STATES: [&str; 12] = [
     "claimed",
     "observed",
     "held",
@@ -30,6 +31,7 @@ pub const STATES: [&str; 11] = [
     "canceled",
     "lost",
     "refused",
+    "rejected",
     "given-up",
 ];
 

@@ -2,6 +2,7 @@
 //! the JSON Schema and the reference are made from their documentation.
 
 mod alarm;
+mod approval;
 pub(super) mod budget;
 #[cfg(feature = "schema")]
 pub(super) mod schema;
@@ -13,6 +14,7 @@ pub(super) use alarm::Alarms;
 pub(super) use alarm::Minutes;
 pub(super) use alarm::Verify;
 pub(super) use alarm::VerifyState;
+pub(super) use approval::Approval;
 pub(super) use budget::Budgets;
 
 use std::collections::BTreeMap;
@@ -51,6 +53,9 @@ pub(super) struct File {
     /// How much may be mitigated in a time: a list of budgets, all of which count, or `none`. Left out: one budget of 10
     /// findings and violations an hour, or of 1 % of the fleet if that is more.
     pub(super) budgets: Option<Spanned<Budgets>>,
+    /// Whether a mitigation that a command asks for needs the approval of another person than the one who asks.
+    #[serde(default)]
+    pub(super) two_persons: bool,
     /// How alarms are handled before a rule decides.
     #[serde(default)]
     pub(super) alarms: Alarms,
@@ -359,6 +364,8 @@ pub(super) struct Mitigate {
     /// One to five names of mitigation actions, applied in this order.
     #[cfg_attr(feature = "schema", schemars(with = "schema::Actions"))]
     pub(super) actions: Spanned<Texts>,
+    /// When it waits for the approval of a person. An action that cannot be taken back waits for one always.
+    pub(super) approval: Option<Spanned<Approval>>,
 }
 
 /// How to report: at most one of the keys. Without any, the alert is as severe as the finding or the alarm.

@@ -214,11 +214,8 @@ impl Reader {
     }
 
     fn alarm_mitigate(&mut self, entry: file::AlarmMitigate) -> (AlarmEffect, Box<[Place]>) {
-        let (effect, places) = self.mitigate(&entry.actions);
-        let actions = match effect {
-            Effect::Mitigate(mitigate) => mitigate.actions,
-            Effect::Suppress(_) | Effect::Report(_) => Vec::new(),
-        };
+        let (actions, places) = self.actions(&entry.actions);
+        let approval = self.approval(entry.approval, true);
         let release = entry.release.and_then(|text| {
             let Some(length) = text.value.strip_prefix("after ") else {
                 self.error(
@@ -230,7 +227,8 @@ impl Reader {
             let length = Spanned { place: text.place, value: length.trim().to_owned() };
             self.minutes(&Minutes(length), "release", MINUTE, MAX_RELEASE)
         });
-        (AlarmEffect::Mitigate(AlarmMitigate { actions, release_after_seconds: release }), places)
+        let mitigate = AlarmMitigate { actions, release_after_seconds: release, approval };
+        (AlarmEffect::Mitigate(mitigate), places)
     }
 
     fn verify(&mut self, entry: &file::Verify) -> Option<(AlarmEffect, Box<[Place]>)> {
@@ -297,7 +295,7 @@ impl Reader {
     }
 
     /// A length of time within limits, in seconds.
-    fn minutes(&mut self, text: &Minutes, key: &str, least: i64, most: i64) -> Option<i64> {
+    pub(super) fn minutes(&mut self, text: &Minutes, key: &str, least: i64, most: i64) -> Option<i64> {
         self.parsed(&text.0, |text| {
             let seconds = seconds(text)?;
             if (least..=most).contains(&seconds) {

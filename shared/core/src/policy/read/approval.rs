@@ -1,0 +1,58 @@
+//! From what a policy file says of approvals to what asks for one.
+
+use super::Reader;
+use super::file;
+use crate::model::severity::Severity;
+use crate::nearest::did_you_mean;
+use crate::policy::approval::Approval;
+use crate::policy::de::Spanned;
+
+/// The severities of findings.
+const SEVERITIES: [&str; 4] = ["CRITICAL", "HIGH", "MEDIUM", "LOW"];
+
+impl Reader {
+    /// When the mitigations of a rule wait for an approval. `of_alarms`: of a rule on alarms.
+    pub(super) fn approval(
+        &mut self,
+        entry: Option<Spanned<file::Approval>>,
+        of_alarms: bool,
+    ) -> Option<Approval> {
+        let Spanned { place, value } = entry?;
+        let when = match value {
+            file::Approval::Always => return Some(Approval { always: true, ..Approval::default() }),
+            file::Approval::When(when) => when,
+        };
+        let severity = when.severity.and_then(|text| {
+            if of_alarms {
+                self.error(text.place, "an alarm has no severity: ask for an approval by another key");
+                return None;
+            }
+            self.parsed(&text, severity)
+        });
+        let (least, most) = Approval::WITHIN_SECONDS;
+        let within = when.within.and_then(|within| self.minutes(&within, "within", least, most));
+        let default = Approval::default();
+        let approval = Approval {
+            always: when.always,
+            severity,
+            outside_of_window: when.outside_of_window,
+            over_budget: when.over_budget,
+            within_seconds: within.unwrap_or(default.within_seconds),
+            ..default
+        };
+        if approval.is_empty() {
+            self.error(place, "nothing here asks for an approval: write 'approval: always', or say when");
+            return None;
+        }
+        Some(approval)
+    }
+}
+
+/// A severity.
+fn severity(text: &str) -> Result<Severity, String> {
+    if SEVERITIES.contains(&text) {
+        return Ok(Severity::parse(text));
+    }
+    let near = did_you_mean(text, SEVERITIES);
+    Err(format!("'{text}' is no severity{near} (allowed: {})", SEVERITIES.join(", ")))
+}
