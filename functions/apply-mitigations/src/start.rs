@@ -86,7 +86,9 @@ impl<W: Work> Start<W> {
             Taken::Overtaken(latest) => return settle.supersede(&message, &latest.reason()).await.map(drop),
         }
         match admission {
-            Admission::Observe { closed } => self.observe(&message, closed.as_ref(), deadline).await,
+            Admission::Observe { closed } => {
+                Box::pin(self.observe(&message, closed.as_ref(), deadline)).await
+            }
             Admission::Go => Box::pin(self.enforce(message, None, deadline)).await,
             Admission::Hold { closed } | Admission::Shut { closed } if self.may_start_outside(request) => {
                 Box::pin(self.enforce(message, Some(&closed), deadline)).await

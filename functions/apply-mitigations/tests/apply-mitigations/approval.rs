@@ -46,7 +46,8 @@ fn enforced(approval: &str) -> String {
 }
 
 async fn deliver(service: &Service, policy: &str, message: &Value) {
-    under(service, policy).message(&message.to_string(), FAR).await.unwrap();
+    // What all steps together need is too much for the stack of a test.
+    Box::pin(under(service, policy).message(&message.to_string(), FAR)).await.unwrap();
 }
 
 fn mitigations(service: &Service) -> Mitigations {
@@ -58,9 +59,9 @@ async fn known(service: &Service, asked: &Value) -> KnownApproval {
 }
 
 async fn approve(service: &Service, asked: &Value) -> bool {
+    let now = service.cloud.clock().now();
     let known = known(service, asked).await;
     let word = Word { by: Some("mia".into()), reason: "known".into(), request_id: None };
-    let now = service.cloud.clock().now();
     mitigations(service).approve(&id(asked), &known, &word, now).await.unwrap().is_some()
 }
 
@@ -170,14 +171,14 @@ async fn what_nobody_approves_lapses_and_what_is_approved_lapses_when_it_cannot_
             assert!(approve(&service, &asked).await);
             pause::set(&service).await;
         }
-        let mut looks = 0;
-        while state(&service, &asked) == "held" {
+        for look in 0..6 {
+            if is_approved && look == 5 {
+                pause::resume(&service).await;
+            }
             deliver(&service, &policy, &waits).await;
             let Some((delay, next)) = service.take_queue().pop() else { break };
             service.cloud.pass_seconds(i64::try_from(delay).unwrap());
             waits = next;
-            looks += 1;
-            assert!(looks < 8, "{is_approved}: {}", reason(&service, &asked));
         }
         assert_eq!((state(&service, &asked), service.starts().len()), ("rejected".into(), 0));
         let why = if is_approved { "it was approved, and could not start" } else { "nobody approved it" };
@@ -420,12 +421,16 @@ async fn a_death_at_any_call_neither_loses_it_nor_starts_it_unapproved() {
                 break;
             }
             let dead = service.take_queue();
+            // What a dead process holds is free again.
+            service.cloud.pass_seconds(120);
             deliver(&service, &policy, &waits).await;
             let queue = service.take_queue();
             let (started, alerts) = (service.starts().len(), service.alerts().len());
             match step {
                 "asks" => {
-                    assert_eq!((state(&service, &asked), started, alerts), ("held".into(), 0, 1), "{at}");
+                    assert_eq!((state(&service, &asked), started), ("held".into(), 0), "{at}");
+                    // Who dies after an alert went out and before that is written sends it again.
+                    assert!((1..=2).contains(&alerts), "{at}");
                     assert!(queue.len() + dead.len() >= 1);
                     assert!(approve(&service, &asked).await);
                     for (delay, copy) in dead.into_iter().chain(queue) {
@@ -457,27 +462,30 @@ async fn beside_a_person_at_any_call_one_word_counts() {
             let service = Service::default();
             deliver(&service, &policy, &asked).await;
             let waits = body(&next(&service));
-            if what == "reject at start" {
-                assert!(approve(&service, &asked).await);
-            } else if what != "approve twice" {
-                service.cloud.pass_seconds(3600);
+            match what {
+                "reject at start" => assert!(approve(&service, &asked).await),
+                "approve at lapse" => service.cloud.pass_seconds(3599 - 900),
+                "reject at lapse" => service.cloud.pass_seconds(3600),
+                _ => {}
             }
             let function = under(&service, &policy);
-            let look = async {
-                if what == "approve twice" {
-                    approve(&service, &asked).await.to_string()
-                } else {
-                    format!("{:?}", function.message(&waits, FAR).await.is_ok())
-                }
+            let look = async || function.message(&waits, FAR).await.is_ok();
+            let first = async {
+                if what.starts_with("approve") { approve(&service, &asked).await } else { look().await }
             };
-            let word = async {
+            let second = async {
                 match what {
-                    "approve at lapse" | "approve twice" => approve(&service, &asked).await,
+                    "approve twice" => approve(&service, &asked).await,
+                    "approve at lapse" => {
+                        service.cloud.pass_seconds(1);
+                        look().await
+                    }
                     _ => reject(&service, &asked).await == Rejection::Done,
                 }
             };
-            let (look, word) = service.cloud.interleave(moment, Box::pin(look), Box::pin(word)).await;
-            let Some(word) = word else { break };
+            let (one, other) = service.cloud.interleave(moment, Box::pin(first), Box::pin(second)).await;
+            let Some(other) = other else { break };
+            let word = if what == "approve at lapse" { one } else { other };
             // Whoever met the other comes again.
             let again = service.take_queue();
             if what != "approve twice" {
@@ -490,7 +498,7 @@ async fn beside_a_person_at_any_call_one_word_counts() {
             let standing = known(&service, &asked).await.standing;
             match what {
                 "approve twice" => {
-                    assert_eq!(u8::from(look == "true") + u8::from(word), 1, "{at}: one of two writes it");
+                    assert_eq!(u8::from(one) + u8::from(other), 1, "{at}: one of two writes it");
                     assert_eq!(standing, Standing::Approved);
                 }
                 "approve at lapse" if word => {

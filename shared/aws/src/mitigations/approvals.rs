@@ -188,8 +188,8 @@ impl Mitigations {
         Ok(self.put_all_or_none(vec![put], &[]).await?.is_none())
     }
 
-    /// Approves what was read, while the task is held. It has as long to start as a person had to approve it. Says whether
-    /// it is written.
+    /// Approves what was read, if it waits and its time is not over, while the task is held. It has as long to start as a
+    /// person had to approve it. None: nothing is written.
     ///
     /// # Errors
     /// If the table does not answer.
@@ -200,6 +200,9 @@ impl Mitigations {
         word: &Word,
         now: Millis,
     ) -> Result<Option<KnownApproval>, Error> {
+        if known.standing != Standing::Waiting || known.is_over(now) {
+            return Ok(None);
+        }
         let approved = KnownApproval {
             standing: Standing::Approved,
             until: now.plus_seconds(known.asking.within_seconds),
