@@ -36,6 +36,7 @@ use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::gate::check_pause;
+use fleetwarden_commands::gate::rejected;
 use fleetwarden_commands::gate::stopped;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
@@ -74,6 +75,7 @@ impl Tasks<'_> {
             }
             WholeClaim::Held(holders) => return Err(taken(command, &holders)),
             WholeClaim::Stopped(stop) => return Err(stopped(&stop)),
+            WholeClaim::Rejected => return Err(rejected(id)),
             WholeClaim::Overtaken { check, latest } => {
                 let what = format!("$.target: {}", overtaken(&check, &latest.0.unwrap_or_default()));
                 return Err(Failure::Refused { name: OVERTAKEN, what });

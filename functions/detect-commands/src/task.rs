@@ -23,6 +23,7 @@ use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::gate::check_pause;
+use fleetwarden_commands::gate::rejected;
 use fleetwarden_commands::gate::stopped;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
@@ -83,6 +84,7 @@ impl Tasks<'_> {
             }
             WholeClaim::Held(holders) => return Err(taken(request, &holders)),
             WholeClaim::Stopped(stop) => return Err(stopped(&stop)),
+            WholeClaim::Rejected => return Err(rejected(id)),
             WholeClaim::Overtaken { .. } => {
                 return Err(Error::Later(format!("{id}: nothing overtakes an alarm")).into());
             }

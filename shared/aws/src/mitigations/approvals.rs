@@ -107,6 +107,14 @@ pub enum Rejection {
     Changed,
 }
 
+impl Asking {
+    /// What was asked of what is rejected unasked.
+    fn nothing() -> Self {
+        let explanation = Explanation::default();
+        Self { explanation, within_seconds: 0, requested_by: None, message: None }
+    }
+}
+
 impl KnownApproval {
     /// Whether its time is over.
     #[must_use]
@@ -250,14 +258,16 @@ impl Mitigations {
                 .text(attribute::STATE, State::Rejected.as_str())
                 .text(attribute::REASON, &word.reason)
                 .text(attribute::ENDED_AT, now.rfc3339());
-            let rejected = known.map(|known| KnownApproval {
+            let asking = known.map_or_else(Asking::nothing, |known| known.asking.clone());
+            let rejected = KnownApproval {
                 standing,
+                asking,
+                until: known.map_or(now, |known| known.until),
                 word: Some((word.clone(), now)),
-                writes: next(Some(known)),
-                ..known.clone()
-            });
-            let mut puts = vec![(task, Condition { expression, values })];
-            puts.extend(rejected.map(|rejected| (written(task_id, &rejected, now), unless_written(known))));
+                writes: next(known),
+            };
+            let rejected = (written(task_id, &rejected, now), unless_written(known));
+            let mut puts = vec![(task, Condition { expression, values }), rejected];
             let own = puts.len();
             let state = State::Rejected;
             let findings = findings
@@ -274,7 +284,7 @@ impl Mitigations {
             puts.extend(claims);
             let Some(mut unmet) = self.put_all_or_none(puts, &[]).await? else { return Ok(Rejection::Done) };
             let of_parts = unmet.split_off(own.min(unmet.len()));
-            if known.is_some() && unmet.get(1).is_some_and(Option::is_some) {
+            if unmet.get(1).is_some_and(Option::is_some) {
                 return Ok(Rejection::Changed);
             }
             // What other tasks have by now stays theirs.
