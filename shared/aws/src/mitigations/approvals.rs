@@ -252,8 +252,10 @@ impl Mitigations {
                 (":decided_at".to_owned(), text(&decided_at)),
             ]);
             let expression = format!("#state = :held AND {} = :decided_at", attribute::DECIDED_AT);
-            let findings = item::findings(&task);
-            let violations = item::violations(&task);
+            // A command has claimed nothing yet.
+            let is_of_rule = task.get_text(attribute::ORIGIN) != Some(item::COMMAND);
+            let findings = if is_of_rule { item::findings(&task) } else { Vec::new() };
+            let violations = if is_of_rule { item::violations(&task) } else { Vec::new() };
             let task = task
                 .text(attribute::STATE, State::Rejected.as_str())
                 .text(attribute::REASON, &word.reason)

@@ -119,6 +119,26 @@ impl Mitigations {
         })
     }
 
+    /// Writes that a command's task is held until a moment. Says whether it is written: one that has begun, or is of a rule
+    /// or another person's rejection, stays as it is.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn hold_whole(
+        &self,
+        requests: &[MitigationRequest],
+        hash: &str,
+        (reason, until): (&str, Millis),
+        now: Millis,
+    ) -> Result<bool, Error> {
+        let held =
+            Settled { reason: Some(reason), until: Some(until), ..Settled::<MitigationRequest>::of(State::Held) };
+        let task = item::task(&task_id(requests)?, requests, &held, now).text(attribute::COMMAND_HASH, hash);
+        let mut puts = vec![(task, unless_begun())];
+        puts.extend(mentions(requests, now));
+        Ok(self.put_all_or_none(puts, &[]).await?.is_none())
+    }
+
     /// Claims all parts of a command's task, if the checks hold; or none of them.
     pub(super) async fn claim_parts<T: Part>(
         &self,

@@ -19,7 +19,7 @@ use crate::model::mitigation::STATES;
 static STATE: Shape = Shape::Choice(&STATES);
 /// What people say of a change: it stands in the ledger, in the log and on terminals.
 static REASON: Shape = pattern(1, 500, &GRAPHIC);
-static BY: Shape = pattern(1, 200, &GRAPHIC);
+pub(super) static BY: Shape = pattern(1, 200, &GRAPHIC);
 
 static RESOURCE: Shape = text(1, 1000);
 

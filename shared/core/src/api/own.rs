@@ -24,12 +24,16 @@ static THINGS: Shape = Shape::List { of: &THING, min: 1, max: 10 };
 static HOURS: Shape = Shape::Whole { min: 1, max: 336 };
 static OF_A_PROFILE: [Member; 2] = [may(TRY_ON, &THINGS), may(TRY_HOURS, &HOURS)];
 
+/// Who asks, where another person has to approve it.
+static OF_A_MITIGATION: [Member; 1] = [may("by", &super::mitigation::BY)];
+
 impl Operation {
     /// The members that a command has beside those of the operation.
     pub fn own_members(&self) -> &'static [Member] {
         match self.name {
             "StartOnDemandAuditTask" => &OF_A_START,
             "CreateSecurityProfile" | "UpdateSecurityProfile" | "AttachSecurityProfile" => &OF_A_PROFILE,
+            "StartAuditMitigationActionsTask" | "StartDetectMitigationActionsTask" => &OF_A_MITIGATION,
             _ => &[],
         }
     }

@@ -41,13 +41,12 @@ impl Record for Approval {
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        let name = match self.event {
-            Event::Requested => "MitigationApprovalRequested",
-            Event::Approved => "MitigationApproved",
-            Event::Rejected => "MitigationRejected",
-            Event::Lapsed => "MitigationLapsed",
-        };
-        vec![Metric::count(name, 1)]
+        vec![match self.event {
+            Event::Requested => Metric::count("MitigationApprovalRequested", 1),
+            Event::Approved => Metric::count("MitigationApproved", 1),
+            Event::Rejected => Metric::count("MitigationRejected", 1),
+            Event::Lapsed => Metric::count("MitigationLapsed", 1),
+        }]
     }
 }
 
