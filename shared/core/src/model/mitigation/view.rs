@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::model::mitigation::Outcomes;
 use crate::model::mitigation::approval::Approval;
+use crate::model::mitigation::impact::Impact;
 use crate::model::resource::ResourceIdentifier;
 
 /// A mitigation task.
@@ -62,6 +63,9 @@ pub struct Task {
     /// What the guards said when it was claimed or held last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub guards: Vec<GuardAnswer>,
+    /// How many devices it concerns, if a guard has asked. A list has the numbers in all alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub impact: Option<Impact>,
     /// When it was claimed, held, superseded, refused or given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<String>,
@@ -80,7 +84,7 @@ pub struct Task {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GuardAnswer {
-    /// The guard: `pause`, or a budget in words.
+    /// The guard: `pause`, `windows`, `devices`, `connections`, or a budget in words.
     pub guard: String,
     /// Whether it lets the task start.
     pub passed: bool,
