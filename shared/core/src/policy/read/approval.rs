@@ -22,6 +22,7 @@ impl Reader {
             file::Approval::Always => return Some(Approval { always: true, ..Approval::default() }),
             file::Approval::When(when) => when,
         };
+        let names_severity = when.severity.is_some();
         let severity = when.severity.and_then(|text| {
             if of_alarms {
                 self.error(text.place, "an alarm has no severity: ask for an approval by another key");
@@ -40,7 +41,8 @@ impl Reader {
             within_seconds: within.unwrap_or(default.within_seconds),
             ..default
         };
-        if approval.is_empty() {
+        // A severity that is wrong is told already.
+        if approval.is_empty() && !names_severity {
             self.error(place, "nothing here asks for an approval: write 'approval: always', or say when");
             return None;
         }
