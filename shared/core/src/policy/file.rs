@@ -14,7 +14,7 @@ pub(super) use alarm::Alarms;
 pub(super) use alarm::Minutes;
 pub(super) use alarm::Verify;
 pub(super) use alarm::VerifyState;
-pub(super) use approval::Approval;
+pub(super) use approval::Approvals;
 pub(super) use budget::Budgets;
 
 use std::collections::BTreeMap;
@@ -365,7 +365,7 @@ pub(super) struct Mitigate {
     #[cfg_attr(feature = "schema", schemars(with = "schema::Actions"))]
     pub(super) actions: Spanned<Texts>,
     /// When it waits for the approval of a person. An action that cannot be taken back waits for one always.
-    pub(super) approval: Option<Spanned<Approval>>,
+    pub(super) approval: Option<Spanned<Approvals>>,
 }
 
 /// How to report: at most one of the keys. Without any, the alert is as severe as the finding or the alarm.

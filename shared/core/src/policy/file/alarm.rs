@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Approval;
+use super::Approvals;
 use super::Report;
 use super::Stage;
 use super::Texts;
@@ -164,7 +164,7 @@ pub(in crate::policy) struct AlarmMitigate {
     )]
     pub(in crate::policy) release: Option<Spanned<String>>,
     /// When it waits for the approval of a person. An action that cannot be taken back waits for one always.
-    pub(in crate::policy) approval: Option<Spanned<Approval>>,
+    pub(in crate::policy) approval: Option<Spanned<Approvals>>,
 }
 
 /// How to verify an alarm.

@@ -12,11 +12,11 @@ use super::schema;
 use crate::policy::de::Spanned;
 
 /// When a mitigation waits for a person: `always`, or when any of the keys says so.
-pub(in crate::policy) enum Approval {
+pub(in crate::policy) enum Approvals {
     /// Whatever it is.
     Always,
     /// When any of these says so.
-    When(When),
+    When(Approval),
 }
 
 /// What a mitigation waits for a person for: any of the keys is enough. Without an approval it is rejected after a time. A
@@ -24,7 +24,7 @@ pub(in crate::policy) enum Approval {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(in crate::policy) struct When {
+pub(in crate::policy) struct Approval {
     /// Every mitigation of the rule.
     #[serde(default)]
     pub(in crate::policy) always: bool,
@@ -41,22 +41,22 @@ pub(in crate::policy) struct When {
     pub(in crate::policy) within: Option<Minutes>,
 }
 
-impl<'de> Deserialize<'de> for Approval {
+impl<'de> Deserialize<'de> for Approvals {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
         impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Approval;
+            type Value = Approvals;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("always, or a mapping of what needs an approval")
             }
-            fn visit_str<E: de::Error>(self, word: &str) -> Result<Approval, E> {
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<Approvals, E> {
                 if word == "always" {
-                    return Ok(Approval::Always);
+                    return Ok(Approvals::Always);
                 }
                 Err(E::invalid_value(de::Unexpected::Str(word), &self))
             }
-            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Approval, A::Error> {
-                When::deserialize(de::value::MapAccessDeserializer::new(map)).map(Approval::When)
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Approvals, A::Error> {
+                Approval::deserialize(de::value::MapAccessDeserializer::new(map)).map(Approvals::When)
             }
         }
         deserializer.deserialize_any(Visitor)
@@ -64,15 +64,15 @@ impl<'de> Deserialize<'de> for Approval {
 }
 
 #[cfg(feature = "schema")]
-impl schemars::JsonSchema for Approval {
+impl schemars::JsonSchema for Approvals {
     fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Approval".into()
+        "Approvals".into()
     }
     fn inline_schema() -> bool {
         true
     }
     fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        let when = generator.subschema_for::<When>();
+        let when = generator.subschema_for::<Approval>();
         schemars::json_schema!({ "anyOf": [{ "const": "always" }, when] })
     }
 }

@@ -14,13 +14,13 @@ impl Reader {
     /// When the mitigations of a rule wait for an approval. `of_alarms`: of a rule on alarms.
     pub(super) fn approval(
         &mut self,
-        entry: Option<Spanned<file::Approval>>,
+        entry: Option<Spanned<file::Approvals>>,
         of_alarms: bool,
     ) -> Option<Approval> {
         let Spanned { place, value } = entry?;
         let when = match value {
-            file::Approval::Always => return Some(Approval { always: true, ..Approval::default() }),
-            file::Approval::When(when) => when,
+            file::Approvals::Always => return Some(Approval { always: true, ..Approval::default() }),
+            file::Approvals::When(when) => when,
         };
         let names_severity = when.severity.is_some();
         let severity = when.severity.and_then(|text| {
