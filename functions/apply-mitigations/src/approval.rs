@@ -23,6 +23,8 @@ use fleetwarden_core::model::mitigation::approval::Explanation;
 use fleetwarden_core::model::mitigation::approval::Need;
 use fleetwarden_core::model::mitigation::approval::Reason;
 use fleetwarden_core::model::mitigation::approval::Standing;
+use fleetwarden_core::model::mitigation::impact::Impact;
+use fleetwarden_core::model::mitigation::impact::Number;
 use fleetwarden_core::policy::Approval;
 use fleetwarden_core::policy::approval::Facts;
 use fleetwarden_core::policy::approval::needs;
@@ -52,6 +54,17 @@ pub(crate) enum Look {
     GoesOn,
     /// It is rejected.
     Ended,
+}
+
+/// What is explained of a mitigation besides what it is on.
+#[derive(Debug)]
+pub(crate) struct Explained<'e> {
+    /// Why a person has to approve it.
+    pub(crate) reasons: Vec<Reason>,
+    /// What its actions do.
+    pub(crate) actions: &'e [ExplainedAction],
+    /// How many devices it concerns, if a guard has asked.
+    pub(crate) impact: Option<&'e Impact>,
 }
 
 /// What a person says of what would be done now.
@@ -162,7 +175,8 @@ impl<W: Work> Start<W> {
     ) -> Vec<Reason> {
         let outside_of_window = closed.map(|closed| closed.reason.as_str());
         let severity = decided.severity;
-        let facts = Facts { actions, severity, outside_of_window, over_budget, ..Facts::default() };
+        let (devices, connected) = counted(decided.impact.as_ref());
+        let facts = Facts { actions, severity, devices, connected, outside_of_window, over_budget };
         needs(self.approval(request), &facts)
     }
 
@@ -171,11 +185,11 @@ impl<W: Work> Start<W> {
         &self,
         message: &W::Message,
         target: &TargetOf<W>,
-        (reasons, actions): (Vec<Reason>, &[ExplainedAction]),
+        explained: Explained<'_>,
     ) -> Result<Answer, Error> {
         let request = message.request();
         let id = request.task_id();
-        let asking = self.asking(message, target, (reasons, actions))?;
+        let asking = self.asking(message, target, explained)?;
         let mitigations = &self.settle.mitigations;
         for _ in 0..ROUNDS {
             let now = self.settle.clock.now();
@@ -216,8 +230,9 @@ impl<W: Work> Start<W> {
         &self,
         message: &W::Message,
         target: &TargetOf<W>,
-        (reasons, actions): (Vec<Reason>, &[ExplainedAction]),
+        Explained { reasons, actions, impact }: Explained<'_>,
     ) -> Result<Asking, Error> {
+        let (devices, connected) = counted(impact);
         let request = message.request();
         let again = W::Message::start(message.clone().into_request());
         let again = serde_json::to_string(&again).map_err(|e| Error::Input(e.to_string()))?;
@@ -227,8 +242,8 @@ impl<W: Work> Start<W> {
             actions: actions.to_vec(),
             parts: W::parts(target),
             count: W::count(target),
-            devices: None,
-            connected: None,
+            devices,
+            connected,
             policy: Some(self.policy.hash().to_owned()),
         };
         Ok(Asking { explanation, within_seconds, requested_by: None, message: Some(again) })
@@ -256,6 +271,14 @@ impl<W: Work> Start<W> {
         }
         Ok(self.needs(request, &decided, &actions, (closed, over_budget)))
     }
+}
+
+/// How many devices were counted, and how many of them are connected. Where nobody had to ask, all of them may be.
+fn counted(impact: Option<&Impact>) -> (Option<u64>, Option<u64>) {
+    let number = |number: Number| (!number.or_more).then_some(number.count);
+    let devices = impact.and_then(|impact| number(impact.devices));
+    let connected = impact.and_then(|impact| number(impact.connected.map_or(impact.devices, |of| of.devices)));
+    (devices, connected)
 }
 
 /// The ids of findings or violations.

@@ -24,6 +24,7 @@ mod alerts;
 mod approval;
 mod backoff;
 mod before;
+mod devices;
 mod findings;
 mod follow;
 mod handler;

@@ -33,8 +33,10 @@ use fleetwarden_core::timestamp::Millis;
 use crate::admission::Admission;
 use crate::alerts::Event;
 use crate::approval::Answer;
+use crate::approval::Explained;
 use crate::approval::Look;
 use crate::before::Stored;
+use crate::devices::Devices;
 use crate::hold::Hold;
 use crate::hold::hold;
 use crate::message::Message as _;
@@ -128,10 +130,15 @@ impl<W: Work> Start<W> {
         let waits = (!needs.is_empty()).then(|| format!("would wait for approval: {why}"));
         let stopped = stop.as_ref().map(|stop| format!("would be held: {}", stop.reason()));
         let instead = shut.or(stopped).or(waits);
-        let instead = instead.as_deref();
+        let devices = match &instead {
+            None => Box::pin(settle.work.ask_devices(request, deadline)).await?,
+            Some(_) => Devices::default(),
+        };
+        let instead = instead.as_deref().or(devices.instead.as_deref());
         let asked = GuardAnswer { guard: APPROVAL.to_owned(), passed: false, reason: Some(why) };
         let asked = Some(asked).filter(|_| !needs.is_empty());
-        let said: Vec<GuardAnswer> = stop.iter().map(Stop::answer).chain(asked).collect();
+        let said = stop.iter().map(Stop::answer).chain(asked).chain(devices.guards);
+        let said: Vec<GuardAnswer> = said.collect();
         let observed = Settled { reason: instead, guards: &said, ..Settled::new(request, State::Observed) };
         let target = match settle.set_aside(message, &observed).await? {
             Aside::Yes(target) => target,
@@ -236,7 +243,8 @@ impl<W: Work> Start<W> {
         let Self { settle, .. } = self;
         let request = message.request();
         let Some(target) = &decided.target else {
-            if settle.supersede(&message, decided.reason.as_deref().unwrap_or_default()).await? {
+            let reason = decided.reason.as_deref().unwrap_or_default();
+            if settle.supersede_with(&message, reason, &decided.guards).await? {
                 self.leave_out(request, decided).await?;
             }
             return Ok(());
@@ -259,7 +267,9 @@ impl<W: Work> Start<W> {
                 if let Some(pause) = settle.mitigations.pause().await? {
                     return self.stopped(message, &Stop::Paused(pause)).await;
                 }
-                match Box::pin(self.answer(&message, target, (reasons, &actions))).await? {
+                let (actions, impact) = (&actions, decided.impact.as_ref());
+                let explained = Explained { reasons, actions, impact };
+                match Box::pin(self.answer(&message, target, explained)).await? {
                     Answer::Approved(known) => approved = Some(known),
                     Answer::Asked(known) => return self.hold_for(message, &known).await,
                     Answer::Ended => return Ok(known(request, State::Rejected)),
@@ -280,6 +290,8 @@ impl<W: Work> Start<W> {
                     left_out: &left_out,
                     spends: &spends,
                     grades: Some(&grades),
+                    guards: &decided.guards,
+                    impact: decided.impact.as_ref(),
                     approved: approved.as_deref().map(KnownApproval::approved),
                     ..Settled::new(request, State::Claimed)
                 };
@@ -389,6 +401,9 @@ impl<W: Work> Start<W> {
         if decided.is_to_alert() {
             let event = Event::LeftOut { policy: self.policy.hash(), reason };
             self.settle.alerts.raise(&request.alert(event)).await?;
+        }
+        if decided.has_too_many_devices() {
+            self.settle.alerts.raise(&request.alert(Event::TooManyDevices(reason))).await?;
         }
         Ok(())
     }

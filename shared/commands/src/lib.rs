@@ -16,6 +16,7 @@
 pub mod approval;
 pub mod calls;
 pub mod command;
+pub mod devices;
 pub mod diff;
 pub mod dry_run;
 pub mod failure;

@@ -12,6 +12,7 @@ pub mod approval;
 mod budget;
 mod de;
 mod decision;
+mod devices;
 mod diagnostic;
 mod file;
 mod glob;
@@ -46,6 +47,8 @@ pub use decision::Hold;
 pub use decision::Kind;
 pub use decision::Outcome;
 pub use decision::Shadow;
+pub use devices::DeviceLimit;
+pub use devices::DeviceLimits;
 pub use diagnostic::Diagnostic;
 pub use diagnostic::Level;
 pub use diagnostic::Place;
@@ -193,6 +196,8 @@ pub struct Mitigate {
     pub actions: Vec<String>,
     /// When it waits for the approval of a person.
     pub approval: Option<Approval>,
+    /// How many devices may stand behind a finding.
+    pub devices: DeviceLimits,
 }
 
 /// How loud a report is.
@@ -456,9 +461,10 @@ impl Policy {
         }
         let rule = self.rules_for(check).find(|rule| rule.live)?;
         match &rule.effect {
-            // How many findings a check has is known too late for a budget.
+            // How many findings a check has is known too late for a budget, and nobody counts all their devices.
             Effect::Mitigate(mitigate)
                 if rule.matcher.is_only_check()
+                    && mitigate.devices == DeviceLimits::Any
                     && rule.except.is_none()
                     && self.budgets_of(Some(&rule.name), &mitigate.actions).next().is_none()
                     && !mitigate.approval.as_ref().is_some_and(Approval::looks_at_findings) =>

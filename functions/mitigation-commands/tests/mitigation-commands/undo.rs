@@ -210,7 +210,7 @@ impl Fleet {
         let action = format!("act-{task}");
         self.audit(json!({"command": "CreateMitigationAction", "actionName": action, "roleArn": ROLE, "actionParams": params})).await;
         self.audit(json!({
-            "command": "StartAuditMitigationActionsTask", "taskId": task, "target": {"findingIds": ids},
+            "command": "StartAuditMitigationActionsTask", "taskId": task, "target": {"findingIds": ids}, "devices": {"any": true},
             "auditCheckToActionsMapping": {check: [action]},
         }))
         .await;

@@ -201,6 +201,7 @@ impl Claimable for AlarmMitigationRequest {
             guards: settled.guards,
             grades: settled.grades,
             approved: settled.approved,
+            impact: settled.impact,
             count: None,
             now,
         };

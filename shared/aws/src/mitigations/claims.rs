@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
+use fleetwarden_core::model::mitigation::impact::Impact;
 use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Approved;
+use super::Guarded;
 use super::Mitigations;
 use super::PAUSE;
 use super::Spend;
@@ -67,8 +69,10 @@ pub(super) struct Writing<'w, T> {
     pub(super) grades: Option<&'w GradesByAction>,
     /// The approval that has to stand for a claim, if it needs one.
     pub(super) approved: Option<Approved>,
-    /// What the guards say of a task that is not claimed.
+    /// What the guards say; of a claim, those that were asked before it.
     pub(super) guards: &'w [GuardAnswer],
+    /// How many devices it concerns, if somebody has asked.
+    pub(super) impact: Option<&'w Impact>,
     /// How many findings it is for, if it has no parts.
     pub(super) count: Option<u64>,
     pub(super) now: Millis,
@@ -96,7 +100,7 @@ impl Mitigations {
         task: impl Fn(&[T]) -> Item,
     ) -> Result<Wrote<T>, Error> {
         let Writing { id, parts, mut left_out, mentions, state, over, .. } = writing;
-        let Writing { latest, spends, guards, grades, approved, count, now, .. } = writing;
+        let Writing { latest, spends, guards, grades, impact, approved, count, now, .. } = writing;
         let is_latest = latest.is_some();
         // Only what is claimed is about to start.
         let pause = (state == State::Claimed).then(not_paused);
@@ -123,7 +127,7 @@ impl Mitigations {
             };
             let item = task(&left);
             let item = match state {
-                State::Claimed => with_guards(item, spends, &answers, grades),
+                State::Claimed => with_guards(item, &answers, Guarded { spends, grades, guards, impact, approved: None }),
                 _ if guards.is_empty() => item,
                 _ => item.json(attribute::GUARDS, &guards),
             };
@@ -198,13 +202,16 @@ impl Mitigations {
 /// The item of a task that is claimed, with what its guards say and the budgets that it counts in.
 pub(super) fn with_guards(
     task: Item,
-    spends: &[Spend],
     answers: &[GuardAnswer],
-    grades: Option<&GradesByAction>,
+    Guarded { spends, grades, guards, impact, .. }: Guarded<'_>,
 ) -> Item {
     let pause = GuardAnswer { guard: PAUSE.to_owned(), passed: true, reason: None };
-    let guards: Vec<&GuardAnswer> = std::iter::once(&pause).chain(answers).collect();
+    let guards: Vec<&GuardAnswer> = std::iter::once(&pause).chain(answers).chain(guards).collect();
     let task = task.json(attribute::GUARDS, &guards);
+    let task = match impact {
+        Some(impact) => task.json(attribute::IMPACT, impact),
+        None => task,
+    };
     let task = match grades.filter(|grades| !grades.is_empty()) {
         Some(grades) => task.json(attribute::GRADES, grades),
         None => task,

@@ -148,7 +148,7 @@ impl Mitigations {
         now: Millis,
     ) -> Result<Whole, Error> {
         let Asked { id, task, mentions, hash, guarded } = asked;
-        let Guarded { spends, grades, approved } = *guarded;
+        let Guarded { spends, approved, .. } = *guarded;
         let approved = approved.map(|approved| still(id, approved));
         let checks: Vec<Check> = checks.iter().cloned().chain(approved.clone()).chain([not_paused()]).collect();
         let mut ended = BTreeSet::new();
@@ -163,7 +163,7 @@ impl Mitigations {
                         return Ok(Whole::Claim(self.begun(id, hash).await?.unwrap_or(stopped)));
                     }
                 };
-            let task = with_guards(task.clone(), spends, &answers, grades);
+            let task = with_guards(task.clone(), &answers, *guarded);
             let free = if again { unless_another(hash) } else { unless_begun() };
             let mut puts = vec![(task.text(attribute::COMMAND_HASH, *hash), free)];
             puts.extend(parts.iter().map(|part| {

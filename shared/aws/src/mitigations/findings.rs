@@ -87,6 +87,7 @@ impl Claimable for MitigationRequest {
             guards,
             grades,
             approved,
+            impact: settled.impact,
             count,
             now,
         };

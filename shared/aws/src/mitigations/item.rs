@@ -108,6 +108,8 @@ pub mod attribute {
     pub const GUARDS: &str = "guards";
     /// How hard it is to take back each action of a claimed task, by its name.
     pub const GRADES: &str = "grades";
+    /// How many devices a claimed task concerns, if a guard has asked.
+    pub const IMPACT: &str = "impact";
     /// The keys of the budgets that the task counts in.
     pub const BUDGETS: &str = "budgets";
     /// The number of the message by which a step waits.

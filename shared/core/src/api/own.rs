@@ -24,8 +24,15 @@ static THINGS: Shape = Shape::List { of: &THING, min: 1, max: 10 };
 static HOURS: Shape = Shape::Whole { min: 1, max: 336 };
 static OF_A_PROFILE: [Member; 2] = [may(TRY_ON, &THINGS), may(TRY_HOURS, &HOURS)];
 
-/// Who asks, where another person has to approve it.
-static OF_A_MITIGATION: [Member; 1] = [may("by", &super::mitigation::BY)];
+/// How many devices may stand behind what a command mitigates.
+pub const DEVICES: &str = "devices";
+
+static MOST: Shape = Shape::Whole { min: 1, max: 5_000 };
+static CONNECTED: Shape = Shape::Whole { min: 0, max: 5_000 };
+static OF_DEVICES: [Member; 3] = [may("most", &MOST), may("connected", &CONNECTED), may("any", &Shape::Flag)];
+static LIMITS: Shape = Shape::Record(&OF_DEVICES);
+/// Who asks is said where another person has to approve it.
+static OF_A_MITIGATION: [Member; 2] = [may(DEVICES, &LIMITS), may("by", &super::mitigation::BY)];
 
 impl Operation {
     /// The members that a command has beside those of the operation.

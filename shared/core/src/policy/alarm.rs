@@ -12,6 +12,7 @@ pub(super) mod metrics;
 use serde::Serialize;
 
 use super::Approval;
+use super::DeviceLimits;
 use super::Place;
 use super::Policy;
 use super::Report;
@@ -139,6 +140,8 @@ pub enum AlarmOutcome<'p> {
 pub struct AlarmMitigate {
     /// One to five names of mitigation actions of the type `ADD_THINGS_TO_THING_GROUP`.
     pub actions: Vec<String>,
+    /// How many devices may stand behind an alarm.
+    pub devices: DeviceLimits,
     /// Release what was added when the alarm has been clear for so many seconds. None: never.
     pub release_after_seconds: Option<i64>,
     /// When it waits for the approval of a person.

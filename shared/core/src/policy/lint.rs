@@ -10,6 +10,7 @@ mod budget;
 mod cover;
 mod cover_alarm;
 mod deployment;
+mod devices;
 mod inventory;
 mod standing;
 mod words;
@@ -81,6 +82,7 @@ impl Policy {
         let mut found = self.doubts.to_vec();
         self.lint_windows(known.at, &mut found);
         self.lint_budgets(&mut found);
+        self.lint_devices(known.actions, &mut found);
         if let Some(inventory) = known.inventory {
             self.lint_inventory(inventory, &mut found);
         }

@@ -4,6 +4,7 @@ mod alarm;
 mod approval;
 mod budget;
 mod conditions;
+mod devices;
 mod refuse;
 mod standing;
 
@@ -28,7 +29,6 @@ use super::diagnostic::Level;
 use super::diagnostic::Place;
 use super::diagnostic::PolicyErrors;
 use super::file;
-use super::file::Texts;
 use super::legal::Kind;
 use super::node::Node;
 use super::node::Value;
@@ -294,12 +294,7 @@ impl Reader {
         });
         let (effect, places) = match (entry.suppress, entry.mitigate, entry.report) {
             (Some(suppress), None, None) => self.suppress(suppress, &entry.name.value)?,
-            (None, Some(mitigate), None) => {
-                let file::Mitigate { actions, approval } = mitigate.value;
-                let approval = self.approval(approval, false);
-                let (actions, places) = self.actions(&actions);
-                (Effect::Mitigate(Mitigate { actions, approval }), places)
-            }
+            (None, Some(mitigate), None) => self.mitigate(mitigate.value, false),
             (None, None, Some(report)) => (self.report(&report), Box::default()),
             (None, None, None) => {
                 self.error(place, "the rule does nothing: it needs one of suppress, mitigate and report");
@@ -367,7 +362,10 @@ impl Reader {
         (Words { reason: reason.value, owner: text(owner), ticket: text(ticket) }, places)
     }
 
-    fn actions(&mut self, actions: &Spanned<Texts>) -> (Vec<String>, Box<[Place]>) {
+    fn mitigate(&mut self, entry: file::Mitigate, of_alarms: bool) -> (Effect, Box<[Place]>) {
+        let file::Mitigate { actions, approval, devices } = entry;
+        let devices = self.devices(devices);
+        let approval = self.approval(approval, of_alarms);
         let texts = &actions.value.0;
         if texts.len() > 5 {
             self.error(actions.place, format!("{} actions; a check can have at most 5", texts.len()));
@@ -379,7 +377,8 @@ impl Reader {
             }
         }
         let names = texts.iter().map(|text| text.value.clone()).collect();
-        (names, texts.iter().map(|text| text.place).collect())
+        let mitigate = Mitigate { actions: names, approval, devices };
+        (Effect::Mitigate(mitigate), texts.iter().map(|text| text.place).collect())
     }
 
     fn report(&mut self, entry: &Spanned<file::Report>) -> Effect {

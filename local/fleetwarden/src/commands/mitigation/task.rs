@@ -3,6 +3,7 @@
 use super::approval;
 use super::words::{asker, check, length, names, outcomes};
 use crate::output::{Cell, Kind, Layout, Painted, Table, counted, moment, of_state, wrapped};
+use fleetwarden_core::model::mitigation::impact::Impact;
 use fleetwarden_core::model::mitigation::view::{ActionResult, Finding, Shown, Task, Violation};
 use fleetwarden_core::untrusted::visible;
 
@@ -74,12 +75,17 @@ fn facts(task: &Task, layout: Layout) -> Painted {
     if let Some(seconds) = task.release_after_seconds {
         fact("release", format!("{} after the alarm has ended", length(seconds)));
     }
+    if let Some(Impact { devices, connected, .. }) = &task.impact {
+        let connected = connected.map(|connected| format!(", {connected} connected")).unwrap_or_default();
+        fact("devices", format!("{devices}{connected}"));
+    }
     for guard in &task.guards {
         let answer = match (&guard.reason, guard.passed) {
             (Some(reason), true) => format!("passed: {}", visible(reason)),
             (None, true) => "passed".to_owned(),
             // Why it is held stands above.
-            (_, false) => "held".to_owned(),
+            (_, false) if task.state == "held" => "held".to_owned(),
+            (_, false) => "stopped".to_owned(),
         };
         fact("guard", format!("{}: {answer}", visible(&guard.guard)));
     }

@@ -31,6 +31,14 @@ pub(in crate::policy) struct Approval {
     /// Any of its findings is at least this severe: `CRITICAL`, `HIGH`, `MEDIUM` or `LOW`. An alarm has no severity.
     #[cfg_attr(feature = "schema", schemars(with = "Option<schema::Severity>"))]
     pub(in crate::policy) severity: Option<Spanned<String>>,
+    /// More devices than this stand behind all of it together: `0` to `5000`. Where nobody counts them, as with
+    /// `devices: any`, it waits.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 5000)))]
+    pub(in crate::policy) devices: Option<Spanned<u32>>,
+    /// More than this of these devices are connected: `0` to `5000`. Where the rule's `devices` has no `connected`, all of
+    /// them count.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 5000)))]
+    pub(in crate::policy) connected: Option<Spanned<u32>>,
     /// It would start outside of the policy's windows. With an approval it does.
     #[serde(default)]
     pub(in crate::policy) outside_of_window: bool,

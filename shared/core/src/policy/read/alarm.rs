@@ -214,9 +214,13 @@ impl Reader {
     }
 
     fn alarm_mitigate(&mut self, entry: file::AlarmMitigate) -> (AlarmEffect, Box<[Place]>) {
-        let (actions, places) = self.actions(&entry.actions);
-        let approval = self.approval(entry.approval, true);
-        let release = entry.release.and_then(|text| {
+        let file::AlarmMitigate { actions, devices, approval, release } = entry;
+        let (effect, places) = self.mitigate(file::Mitigate { actions, approval, devices }, true);
+        let (actions, approval, devices) = match effect {
+            Effect::Mitigate(mitigate) => (mitigate.actions, mitigate.approval, mitigate.devices),
+            Effect::Suppress(_) | Effect::Report(_) => Default::default(),
+        };
+        let release = release.and_then(|text| {
             let Some(length) = text.value.strip_prefix("after ") else {
                 self.error(
                     text.place,
@@ -227,7 +231,7 @@ impl Reader {
             let length = Spanned { place: text.place, value: length.trim().to_owned() };
             self.minutes(&Minutes(length), "release", MINUTE, MAX_RELEASE)
         });
-        let mitigate = AlarmMitigate { actions, release_after_seconds: release, approval };
+        let mitigate = AlarmMitigate { actions, devices, release_after_seconds: release, approval };
         (AlarmEffect::Mitigate(mitigate), places)
     }
 
@@ -306,7 +310,7 @@ impl Reader {
     }
 
     /// A number within limits.
-    fn number(&mut self, number: &Spanned<u32>, key: &str, least: u32, most: u32) -> Option<u32> {
+    pub(super) fn number(&mut self, number: &Spanned<u32>, key: &str, least: u32, most: u32) -> Option<u32> {
         let Spanned { place, value } = *number;
         if (least..=most).contains(&value) {
             return Some(value);

@@ -7,6 +7,8 @@ use crate::nearest::did_you_mean;
 use crate::policy::approval::Approval;
 use crate::policy::de::Spanned;
 
+/// No more devices than this are counted.
+const MOST_DEVICES: u32 = 5_000;
 /// The severities of findings.
 const SEVERITIES: [&str; 4] = ["CRITICAL", "HIGH", "MEDIUM", "LOW"];
 
@@ -22,7 +24,7 @@ impl Reader {
             file::Approvals::Always => return Some(Approval { always: true, ..Approval::default() }),
             file::Approvals::When(when) => when,
         };
-        let names_severity = when.severity.is_some();
+        let says_when = when.severity.is_some() || when.devices.is_some() || when.connected.is_some();
         let severity = when.severity.and_then(|text| {
             if of_alarms {
                 self.error(text.place, "an alarm has no severity: ask for an approval by another key");
@@ -30,19 +32,24 @@ impl Reader {
             }
             self.parsed(&text, severity)
         });
+        let mut number = |of: Option<Spanned<u32>>, key| {
+            of.and_then(|of| self.number(&of, key, 0, MOST_DEVICES)).map(u64::from)
+        };
+        let (devices, connected) = (number(when.devices, "devices"), number(when.connected, "connected"));
         let (least, most) = Approval::WITHIN_SECONDS;
         let within = when.within.and_then(|within| self.minutes(&within, "within", least, most));
         let default = Approval::default();
         let approval = Approval {
             always: when.always,
             severity,
+            devices,
+            connected,
             outside_of_window: when.outside_of_window,
             over_budget: when.over_budget,
             within_seconds: within.unwrap_or(default.within_seconds),
-            ..default
         };
-        // A severity that is wrong is told already.
-        if approval.is_empty() && !names_severity {
+        // A value that is wrong is told already.
+        if approval.is_empty() && !says_when {
             self.error(place, "nothing here asks for an approval: write 'approval: always', or say when");
             return None;
         }

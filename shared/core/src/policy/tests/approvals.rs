@@ -6,7 +6,7 @@ use crate::model::severity::Severity;
 fn with(approval: &str) -> String {
     format!(
         "version: 1\nbudgets: none\nrules:\n  - {{ name: shared, match: {{ check: DEVICE_CERTIFICATE_SHARED_CHECK }}, \
-         mitigate: {{ actions: [Quarantine], approval: {approval} }} }}\n"
+         mitigate: {{ actions: [Quarantine], devices: any, approval: {approval} }} }}\n"
     )
 }
 
@@ -23,13 +23,15 @@ fn a_rule_says_when_it_asks_for_one() {
     let always = Approval { always: true, ..Approval::default() };
     assert_eq!(of(&with("always"), "shared"), Some(always.clone()));
     assert_eq!(of(&of_alarms("always"), "lamps"), Some(always));
-    let thresholds = "{ severity: HIGH, outsideOfWindow: true, overBudget: true, within: 90m }";
+    let thresholds = "{ severity: HIGH, devices: 5, connected: 0, outsideOfWindow: true, overBudget: true, within: 90m }";
     let expected = Approval {
         severity: Some(Severity::High),
         outside_of_window: true,
         over_budget: true,
+        devices: Some(5),
+        connected: Some(0),
+        always: false,
         within_seconds: 5_400,
-        ..Approval::default()
     };
     assert_eq!(of(&with(thresholds), "shared"), Some(expected));
     let (other, default) = (policy(&with("always")), Approval::default());
@@ -45,7 +47,7 @@ fn what_depends_on_its_findings_is_no_task_of_a_whole_check() {
         policy(&with(approval)).takes_whole_check(&CheckName::new("DEVICE_CERTIFICATE_SHARED_CHECK")).is_some()
     };
     assert!(whole("always") && whole("{ overBudget: true }"));
-    assert!(!whole("{ severity: LOW }"));
+    assert!(!whole("{ severity: LOW }") && !whole("{ devices: 9 }"));
 }
 
 #[test]
@@ -56,6 +58,7 @@ fn what_is_wrong_with_one_is_told_where_it_stands() {
         with("{ always: false }"),
         with("{ severty: HIGH }"),
         with("{ severity: HIHG, within: 5m }"),
+        with("{ devices: 5001 }"),
         with("{ always: true, within: 8d }"),
         with("{ always: true, within: soon }"),
         with("[always]"),
