@@ -26,9 +26,9 @@ use fleetwarden_core::model::mitigation::approval::Standing;
 use fleetwarden_core::model::mitigation::impact::Impact;
 use fleetwarden_core::model::mitigation::impact::Number;
 use fleetwarden_core::policy::Approval;
+use fleetwarden_core::policy::Closed;
 use fleetwarden_core::policy::approval::Facts;
 use fleetwarden_core::policy::approval::needs;
-use fleetwarden_core::policy::Closed;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::hold::Hold;
@@ -233,6 +233,10 @@ impl<W: Work> Start<W> {
         Explained { reasons, actions, impact }: Explained<'_>,
     ) -> Result<Asking, Error> {
         let (devices, connected) = counted(impact);
+        // What nobody asked about is told only where it is a reason.
+        let is_reason = reasons.iter().any(|reason| reason.need == Need::Connected);
+        let is_asked = impact.is_some_and(|impact| impact.connected.is_some());
+        let connected = connected.filter(|_| is_reason || is_asked);
         let request = message.request();
         let again = W::Message::start(message.clone().into_request());
         let again = serde_json::to_string(&again).map_err(|e| Error::Input(e.to_string()))?;
@@ -266,7 +270,9 @@ impl<W: Work> Start<W> {
         let Ok(actions) = self.grades.of(request.actions(), now).await? else { return Ok(Vec::new()) };
         let looks = self.approval(request).is_some_and(Approval::looks_at_findings);
         let mut decided = Decided::all(request);
-        if looks && let Revalidated::Known(now) = Box::pin(self.settle.work.revalidate(request, deadline)).await? {
+        if looks
+            && let Revalidated::Known(now) = Box::pin(self.settle.work.revalidate(request, deadline)).await?
+        {
             decided = now;
         }
         Ok(self.needs(request, &decided, &actions, (closed, over_budget)))
@@ -277,7 +283,8 @@ impl<W: Work> Start<W> {
 fn counted(impact: Option<&Impact>) -> (Option<u64>, Option<u64>) {
     let number = |number: Number| (!number.or_more).then_some(number.count);
     let devices = impact.and_then(|impact| number(impact.devices));
-    let connected = impact.and_then(|impact| number(impact.connected.map_or(impact.devices, |of| of.devices)));
+    let connected =
+        impact.and_then(|impact| number(impact.connected.map_or(impact.devices, |of| of.devices)));
     (devices, connected)
 }
 

@@ -51,7 +51,14 @@ pub(crate) struct Hold<'h> {
 impl<'h> Hold<'h> {
     /// Until a window opens.
     pub(crate) const fn until(reason: &'h str, until: Millis) -> Self {
-        Self { reason, until: Some(until), paused: None, over_budget: false, approval: None, guard: "windows" }
+        Self {
+            reason,
+            until: Some(until),
+            paused: None,
+            over_budget: false,
+            approval: None,
+            guard: "windows",
+        }
     }
 
     /// Until a person has decided.

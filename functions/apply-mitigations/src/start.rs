@@ -129,12 +129,17 @@ impl<W: Work> Start<W> {
         let why = needs.iter().map(|reason| reason.why.as_str()).collect::<Vec<_>>().join("; ");
         let waits = (!needs.is_empty()).then(|| format!("would wait for approval: {why}"));
         let stopped = stop.as_ref().map(|stop| format!("would be held: {}", stop.reason()));
-        let instead = shut.or(stopped).or(waits);
-        let devices = match &instead {
+        let instead = shut.or(stopped);
+        let mut devices = match &instead {
             None => Box::pin(settle.work.ask_devices(request, deadline)).await?,
             Some(_) => Devices::default(),
         };
-        let instead = instead.as_deref().or(devices.instead.as_deref());
+        // What is left out, or refused, comes before a person is asked.
+        let instead = instead.or_else(|| {
+            let both = [devices.instead.take(), waits].into_iter().flatten().collect::<Vec<_>>();
+            Some(both.join("; ")).filter(|both| !both.is_empty())
+        });
+        let instead = instead.as_deref();
         let asked = GuardAnswer { guard: APPROVAL.to_owned(), passed: false, reason: Some(why) };
         let asked = Some(asked).filter(|_| !needs.is_empty());
         let said = stop.iter().map(Stop::answer).chain(asked).chain(devices.guards);
@@ -279,11 +284,8 @@ impl<W: Work> Start<W> {
                 approved.as_ref().is_some_and(|known| known.asking.explanation.has(Need::OverBudget));
             let claim = async |fleet| {
                 let spends = self.spends(request, fleet);
-                let spends: Vec<Spend> = if may_go_over {
-                    spends.into_iter().map(Spend::lifted).collect()
-                } else {
-                    spends
-                };
+                let spends: Vec<Spend> =
+                    if may_go_over { spends.into_iter().map(Spend::lifted).collect() } else { spends };
                 let claimed = Settled {
                     target: Some(target),
                     reason: decided.reason.as_deref(),

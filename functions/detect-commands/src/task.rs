@@ -162,7 +162,10 @@ impl Tasks<'_> {
         if mitigations.hold_violations(request, &self.hash(command), held, now).await? {
             return Ok(());
         }
-        let what = format!("the task '{}' is another mitigation's; give a taskId of its own", command.text("taskId"));
+        let what = format!(
+            "the task '{}' is another mitigation's; give a taskId of its own",
+            command.text("taskId")
+        );
         Err(Failure::Refused { name: EXISTS, what })
     }
 

@@ -167,7 +167,8 @@ impl Deciding<'_> {
     async fn lapse(&self, id: &str, known: &KnownApproval, now: Millis) -> Result<(), Failure> {
         let reason = format!("nobody approved it until {}", known.until.rfc3339());
         let word = Word { reason, ..Word::default() };
-        if self.mitigations.reject(id, Some(known), (Standing::Lapsed, &word), now).await? == Rejection::Done {
+        if self.mitigations.reject(id, Some(known), (Standing::Lapsed, &word), now).await? == Rejection::Done
+        {
             telemetry::emit(&approvals::Approval { event: Event::Lapsed, at: now }.line());
         }
         Ok(())

@@ -24,11 +24,14 @@ const CANCEL: &str = "cancel";
 /// When it was asked for.
 const AT: &str = "at";
 /// What comes after a cancellation.
-const NEXT: &str =
-    "its follow-up writes how it ended; what it has changed by now is put back by fleetwarden mitigation undo";
+const NEXT: &str = "its follow-up writes how it ended; what it has changed by now is put back by fleetwarden mitigation undo";
 
 /// `MitigationCancel`.
-pub(crate) async fn cancel(deciding: &Deciding<'_>, iot: &Client, command: &Command) -> Result<Answered, Failure> {
+pub(crate) async fn cancel(
+    deciding: &Deciding<'_>,
+    iot: &Client,
+    command: &Command,
+) -> Result<Answered, Failure> {
     let id = command.text("taskId");
     let item = task(deciding.mitigations, id).await?;
     let state = State::of(&item);
@@ -49,7 +52,11 @@ pub(crate) async fn cancel(deciding: &Deciding<'_>, iot: &Client, command: &Comm
     let ledger = deciding.mitigations.ledger();
     let record = record(id, &deciding.word(command), now);
     let repeated = ledger.put_in_place(record, AT, None).await?.is_some();
-    tracing::warn!(mitigation.task_id = id, cancel.reason = command.text("reason"), "the mitigation is canceled");
+    tracing::warn!(
+        mitigation.task_id = id,
+        cancel.reason = command.text("reason"),
+        "the mitigation is canceled"
+    );
     match at_service(iot, &item, id).await {
         Ok(()) => Ok(Answered { repeated, ..answered(id, "canceling", false) }),
         // An earlier try has canceled it, and its answer was lost.

@@ -72,7 +72,9 @@ impl MitigationCommands {
             ledger: Ledger::new(shared.dynamodb(), table),
             policy: Arc::new(policy::read_with_windows),
             iot: shared.iot(),
-            queue: Arc::new(move || Ok(Queue::new(shared.sqs(), settings::required("MITIGATION_QUEUE_URL")?))),
+            queue: Arc::new(move || {
+                Ok(Queue::new(shared.sqs(), settings::required("MITIGATION_QUEUE_URL")?))
+            }),
             account: settings::required("ACCOUNT_ID")?,
             region: settings::required("AWS_REGION")?,
             clock: Clock::system(),

@@ -44,7 +44,11 @@ impl Grades {
     ///
     /// # Errors
     /// If one cannot be looked up.
-    pub async fn of(&self, actions: &[String], now: Millis) -> Result<Result<Vec<ExplainedAction>, String>, Error> {
+    pub async fn of(
+        &self,
+        actions: &[String],
+        now: Millis,
+    ) -> Result<Result<Vec<ExplainedAction>, String>, Error> {
         self.explain(actions, Some(now.plus_seconds(-VALID_SECONDS)), now).await
     }
 
@@ -119,7 +123,10 @@ fn does(described: &Described) -> String {
     }
     if let Some(of) = of.add_things_to_thing_group_params() {
         param("thingGroupNames", &of.thing_group_names().join(","));
-        param("overrideDynamicGroups", if of.override_dynamic_groups() == Some(true) { "true" } else { "false" });
+        param(
+            "overrideDynamicGroups",
+            if of.override_dynamic_groups() == Some(true) { "true" } else { "false" },
+        );
     }
     if let Some(of) = of.replace_default_policy_version_params() {
         param("templateName", of.template_name().as_str());

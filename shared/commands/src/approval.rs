@@ -67,7 +67,10 @@ impl<'a> Wanted<'a> {
         }
         let by = command.own.get("by").and_then(Value::as_str).unwrap_or_default();
         if by.is_empty() {
-            let what = format!("is missing: who asks, because another person has to approve it ({})", explanation.why());
+            let what = format!(
+                "is missing: who asks, because another person has to approve it ({})",
+                explanation.why()
+            );
             return Err(Failure::fault("$.by", what));
         }
         Ok(Some(Self { id: command.text("taskId"), explanation, by }))
@@ -98,7 +101,8 @@ impl<'a> Wanted<'a> {
                     return Err(rejected(id));
                 }
                 if known.is_over(now) {
-                    let reason = format!("nobody approved it, or it did not start, until {}", known.until.rfc3339());
+                    let reason =
+                        format!("nobody approved it, or it did not start, until {}", known.until.rfc3339());
                     let word = Word { reason, ..Word::default() };
                     mitigations.reject(id, Some(known), (Standing::Lapsed, &word), now).await?;
                     return Err(rejected(id));

@@ -158,7 +158,8 @@ pub async fn check_budgets(
 
 /// Why a command's task never starts: a person has rejected it, or nobody has approved it in time.
 pub fn rejected(id: &str) -> Failure {
-    let what = format!("the task '{id}' is rejected: MitigationShow says by whom and why; give a taskId of its own");
+    let what =
+        format!("the task '{id}' is rejected: MitigationShow says by whom and why; give a taskId of its own");
     Failure::Refused { name: REJECTED, what }
 }
 

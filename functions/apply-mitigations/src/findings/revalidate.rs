@@ -129,7 +129,13 @@ async fn decide(
     let (impact, guards) = guard.sum();
     if left_out.is_empty() {
         let severity = worst;
-        return Ok(Revalidated::Known(Decided { befores, impact, guards, severity, ..Decided::all(request) }));
+        return Ok(Revalidated::Known(Decided {
+            befores,
+            impact,
+            guards,
+            severity,
+            ..Decided::all(request)
+        }));
     }
     let (count, of) = (left_out.len(), seen.len());
     let reasons: Vec<String> =
@@ -137,7 +143,8 @@ async fn decide(
     let reason =
         format!("policy {hash} does not mitigate {count} of {of} in this way: {}", reasons.join("; "));
     let target = Some(wanted).filter(|wanted| !wanted.is_empty()).map(Target::Findings);
-    let decided = Decided { target, left_out, befores, impact, guards, severity: worst, ..Decided::none(reason) };
+    let decided =
+        Decided { target, left_out, befores, impact, guards, severity: worst, ..Decided::none(reason) };
     Ok(Revalidated::Known(decided))
 }
 

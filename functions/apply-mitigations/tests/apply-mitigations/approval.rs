@@ -36,7 +36,9 @@ const DAY: i64 = 86_400;
 /// A policy whose rule asks for approvals, with these lines about budgets and windows.
 fn policy(mode: Mode, approval: &str, lines: &str) -> String {
     let mode = if mode == Mode::Enforce { "enforce" } else { "observe" };
-    let mitigate = format!("{{ actions: {ACTIONS:?}, approval: {approval} }}");
+    let devices =
+        if approval.contains("devices") || approval.contains("connected") { "{ most: 9 }" } else { "any" };
+    let mitigate = format!("{{ actions: {ACTIONS:?}, devices: {devices}, approval: {approval} }}");
     let rule = format!("name: expiring, match: {{ check: {CHECK} }}, mitigate: {mitigate}");
     format!("version: 1\nmode: {mode}\n{lines}\nrules:\n  - {{ {rule} }}\n")
 }
@@ -312,8 +314,7 @@ async fn over_a_budget_a_person_lets_it_through_once_and_it_counts() {
     let policy = policy(Mode::Enforce, "{ overBudget: true }", TEN);
     let spent = async |service: &Service| {
         let budgets = Policy::parse(policy.as_bytes()).unwrap();
-        let spent =
-            mitigations(service).spent(budgets.budgets(), service.cloud.clock().now()).await.unwrap();
+        let spent = mitigations(service).spent(budgets.budgets(), service.cloud.clock().now()).await.unwrap();
         spent[0].entries.iter().map(|entry| entry.count).collect::<Vec<_>>()
     };
     let (first, second) = (message(findings(1..=8)), message(findings(9..=14)));
@@ -365,7 +366,10 @@ async fn a_policy_that_observes_starts_nothing_that_is_approved_and_says_what_wo
         reason(&service, &asked)
     };
     assert_eq!(of(ALWAYS).await, "would wait for approval: the rule asks for an approval always");
-    assert_eq!(of("{ severity: LOW }").await, "would wait for approval: a finding is MEDIUM: the rule says LOW");
+    assert_eq!(
+        of("{ severity: LOW }").await,
+        "would wait for approval: a finding is MEDIUM: the rule says LOW"
+    );
     assert_eq!(of("{ severity: CRITICAL }").await, "");
 }
 
@@ -516,6 +520,26 @@ async fn beside_a_person_at_any_call_one_word_counts() {
                 }
             }
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn from_a_number_of_devices_on_a_person_is_asked() {
+    let asked = message(findings([1, 2]));
+    let service = Service::default();
+    deliver(&service, &enforced("{ devices: 1 }"), &asked).await;
+    assert_eq!(reason(&service, &asked), "waits for approval: 2 devices stand behind it: more than 1");
+    let explained = known(&service, &asked).await.asking.explanation;
+    assert_eq!((explained.devices, explained.connected), (Some(2), None));
+    let waits = next(&service);
+    assert!(approve(&service, &asked).await);
+    deliver(&service, &enforced("{ devices: 1 }"), &waits).await;
+    assert_eq!(service.starts(), [id(&asked)]);
+    // As many as may be do not wait; and where nobody asks who is connected, all may be.
+    for (approval, starts) in [("{ devices: 2 }", 1), ("{ connected: 1 }", 0), ("{ connected: 2 }", 1)] {
+        let service = Service::default();
+        deliver(&service, &enforced(approval), &asked).await;
+        assert_eq!(service.starts().len(), starts, "{approval}");
     }
 }
 

@@ -268,7 +268,10 @@ async fn defect_19_observe_writes_down_what_it_would_do_and_starts_nothing() {
         let once = service.ledger();
         deliver().await;
         // Whether it would be held is asked, too.
-        assert_eq!(service.calls(), "GetItem action action TransactWriteItems GetItem action action TransactWriteItems");
+        assert_eq!(
+            service.calls(),
+            "GetItem action action TransactWriteItems GetItem action action TransactWriteItems"
+        );
         assert_eq!((service.task_state(&id(message)), service.ledger()), ("observed".into(), once));
         assert!(service.take_queue().is_empty() && service.alerts().is_empty());
     }

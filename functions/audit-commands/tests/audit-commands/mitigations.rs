@@ -860,7 +860,10 @@ async fn with_two_persons_a_command_waits_for_another_and_is_given_again() {
     assert!(task_item(&setup, "m").is_null(), "a dry run asks nobody");
     for _ in 0..2 {
         let told = setup.fails(event.clone()).await;
-        assert!(told.starts_with("NeedsApproval\nthe task 'm' waits for another person until 2026-11-24T"), "{told}");
+        assert!(
+            told.starts_with("NeedsApproval\nthe task 'm' waits for another person until 2026-11-24T"),
+            "{told}"
+        );
         assert_eq!(task_item(&setup, "m")["state"], "held");
     }
     assert!(!setup.calls().contains("POST /audit/mitigationactions/tasks/m"));

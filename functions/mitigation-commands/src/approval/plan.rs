@@ -63,7 +63,8 @@ pub(super) fn approve<'k>(
         Standing::Approved | Standing::Waiting => {}
     }
     if !is_held {
-        let what = format!("mitigation task '{id}' is {}: it waits for no approval any more", in_words(state));
+        let what =
+            format!("mitigation task '{id}' is {}: it waits for no approval any more", in_words(state));
         return refuse("NotWaiting", what);
     }
     if known.is_over(now) {

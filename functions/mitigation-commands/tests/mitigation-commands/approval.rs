@@ -83,7 +83,10 @@ async fn an_approval_is_written_and_its_message_goes_on_at_once() {
     let id = setup.waiting(&asked()).await;
     let mut dry = say("Approve", &id, "mia");
     dry["dryRun"] = true.into();
-    assert_eq!((setup.ok(dry).await["dryRun"].clone(), setup.state(&id, "approval")), (json!(true), "waiting".into()));
+    assert_eq!(
+        (setup.ok(dry).await["dryRun"].clone(), setup.state(&id, "approval")),
+        (json!(true), "waiting".into())
+    );
     assert!(setup.sent().is_empty());
     let approved = setup.ok(say("Approve", &id, "mia")).await;
     insta::assert_json_snapshot!(approved, {".taskId" => "fw-…"});
@@ -94,7 +97,10 @@ async fn an_approval_is_written_and_its_message_goes_on_at_once() {
     assert_eq!(message.request.task_id(), id);
     // The same words again, as after a lost answer: the same, and the message is sent again.
     let again = setup.ok(say("Approve", &id, "mia")).await;
-    assert_eq!((&again["repeated"], &again["approval"], setup.sent().len()), (&json!(true), &approved["approval"], 2));
+    assert_eq!(
+        (&again["repeated"], &again["approval"], setup.sent().len()),
+        (&json!(true), &approved["approval"], 2)
+    );
     let other = setup.fails(say("Approve", &id, "kim")).await;
     let told = format!(
         "AlreadyApproved\nmitigation task '{id}' is approved already: at 2026-11-23T00:00:00Z, by mia, because: I know these"
@@ -115,8 +121,17 @@ async fn each_wrong_moment_has_its_own_answer() {
     let held = setup.task(&request(SHARED, "held", &findings(&["f-7"])), State::Held, Some("a window")).await;
     assert_eq!(of("Approve", &held).await, "NotWaiting");
     for state in [State::Observed, State::Superseded, State::Refused] {
-        let id = setup.task(&request(SHARED, state.as_str(), &findings(&[&format!("f-{}", state.as_str())])), state, None).await;
-        assert_eq!((of("Approve", &id).await, of("Reject", &id).await), ("NotWaiting".into(), "NotWaiting".into()));
+        let id = setup
+            .task(
+                &request(SHARED, state.as_str(), &findings(&[&format!("f-{}", state.as_str())])),
+                state,
+                None,
+            )
+            .await;
+        assert_eq!(
+            (of("Approve", &id).await, of("Reject", &id).await),
+            ("NotWaiting".into(), "NotWaiting".into())
+        );
         assert_eq!(of("Cancel", &id).await, "NothingToCancel");
     }
     let runs = setup.task(&request(SHARED, "runs", &findings(&["f-9"])), State::Claimed, None).await;
@@ -134,7 +149,10 @@ async fn each_wrong_moment_has_its_own_answer() {
     assert_eq!(name(setup.fails(approve.clone()).await), "ExplanationChanged");
     approve["explanation"] = explanation(&["f-1", "f-2"]).id().into();
     assert_eq!(setup.ok(approve).await["state"], "held");
-    assert_eq!(name(setup.fails(json!({"command": "MitigationApprove", "taskId": id})).await), "InvalidInput");
+    assert_eq!(
+        name(setup.fails(json!({"command": "MitigationApprove", "taskId": id})).await),
+        "InvalidInput"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +163,10 @@ async fn after_its_time_an_approval_comes_too_late_and_says_so_again() {
     for _ in 0..2 {
         let failed = setup.fails(say("Approve", &id, "mia")).await;
         assert!(failed.starts_with("ApprovalLapsed\n") && failed.ends_with("it is rejected"), "{failed}");
-        assert_eq!((setup.state(&id, "approval"), setup.state(&id, "task")), ("lapsed".into(), "rejected".into()));
+        assert_eq!(
+            (setup.state(&id, "approval"), setup.state(&id, "task")),
+            ("lapsed".into(), "rejected".into())
+        );
     }
     assert!(setup.fails(say("Reject", &id, "mia")).await.starts_with("ApprovalLapsed\n"));
     assert!(setup.sent().is_empty());
@@ -230,14 +251,19 @@ async fn a_death_at_any_call_and_the_same_words_again_are_one_word() {
         for (at, moment) in Moment::all().enumerate() {
             let setup = Setup::default();
             let id = setup.waiting(&asked()).await;
-            let died = setup.cloud.kill(moment, Box::pin(setup.invoke_for(60, say(command, &id, "mia")))).await;
+            let died =
+                setup.cloud.kill(moment, Box::pin(setup.invoke_for(60, say(command, &id, "mia")))).await;
             if died.is_some() {
                 assert!(at > 4, "{command}");
                 break;
             }
             let answer = setup.ok(say(command, &id, "mia")).await;
-            let (state, standing) = if command == "Approve" { ("held", "approved") } else { ("rejected", "rejected") };
-            assert_eq!((answer["state"].as_str().unwrap(), setup.state(&id, "approval")), (state, standing.into()));
+            let (state, standing) =
+                if command == "Approve" { ("held", "approved") } else { ("rejected", "rejected") };
+            assert_eq!(
+                (answer["state"].as_str().unwrap(), setup.state(&id, "approval")),
+                (state, standing.into())
+            );
             assert_eq!(setup.state(&id, "task"), state);
             assert!(command != "Approve" || !setup.sent().is_empty(), "{at}: its message goes on");
         }

@@ -152,8 +152,11 @@ impl Mitigations {
     /// # Errors
     /// If the table does not answer, or has something else in place of it: then nothing is approved.
     pub async fn approval(&self, task_id: &str) -> Result<Option<KnownApproval>, Error> {
-        let Some(item) = self.ledger.get(&keys::mitigation(task_id), APPROVAL).await? else { return Ok(None) };
-        let unreadable = || Error::Later(format!("{task_id}: the ledger's item of its approval cannot be read"));
+        let Some(item) = self.ledger.get(&keys::mitigation(task_id), APPROVAL).await? else {
+            return Ok(None);
+        };
+        let unreadable =
+            || Error::Later(format!("{task_id}: the ledger's item of its approval cannot be read"));
         read(&item).map(Some).ok_or_else(unreadable)
     }
 

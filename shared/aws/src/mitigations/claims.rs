@@ -127,7 +127,9 @@ impl Mitigations {
             };
             let item = task(&left);
             let item = match state {
-                State::Claimed => with_guards(item, &answers, Guarded { spends, grades, guards, impact, approved: None }),
+                State::Claimed => {
+                    with_guards(item, &answers, Guarded { spends, grades, guards, impact, approved: None })
+                }
                 _ if guards.is_empty() => item,
                 _ => item.json(attribute::GUARDS, &guards),
             };

@@ -131,8 +131,11 @@ impl Mitigations {
         (reason, until): (&str, Millis),
         now: Millis,
     ) -> Result<bool, Error> {
-        let held =
-            Settled { reason: Some(reason), until: Some(until), ..Settled::<MitigationRequest>::of(State::Held) };
+        let held = Settled {
+            reason: Some(reason),
+            until: Some(until),
+            ..Settled::<MitigationRequest>::of(State::Held)
+        };
         let task = item::task(&task_id(requests)?, requests, &held, now).text(attribute::COMMAND_HASH, hash);
         let mut puts = vec![(task, unless_begun())];
         puts.extend(mentions(requests, now));
@@ -150,7 +153,8 @@ impl Mitigations {
         let Asked { id, task, mentions, hash, guarded } = asked;
         let Guarded { spends, approved, .. } = *guarded;
         let approved = approved.map(|approved| still(id, approved));
-        let checks: Vec<Check> = checks.iter().cloned().chain(approved.clone()).chain([not_paused()]).collect();
+        let checks: Vec<Check> =
+            checks.iter().cloned().chain(approved.clone()).chain([not_paused()]).collect();
         let mut ended = BTreeSet::new();
         let mut again = false;
         for round in 0..ROUNDS {

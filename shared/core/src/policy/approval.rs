@@ -80,8 +80,13 @@ pub fn needs(approval: Option<&Approval>, facts: &Facts<'_>) -> Vec<Reason> {
         match facts.severity {
             // The worst comes first.
             Some(severity) if severity != Severity::Unknown && severity > least => {}
-            Some(severity) => reason(Need::Severity, format!("a finding is {severity}: the rule says {least}")),
-            None => reason(Need::Severity, format!("how severe its findings are is unknown: the rule says {least}")),
+            Some(severity) => {
+                reason(Need::Severity, format!("a finding is {severity}: the rule says {least}"))
+            }
+            None => reason(
+                Need::Severity,
+                format!("how severe its findings are is unknown: the rule says {least}"),
+            ),
         }
     }
     let mut number = |need, most: Option<u64>, is: Option<u64>, what: &str| match (most, is) {
@@ -171,7 +176,10 @@ mod tests {
         let facts = |severity, devices, connected| Facts { severity, devices, connected, ..Facts::default() };
         let of = |severity, devices, connected| asked(Some(&approval), &facts(severity, devices, connected));
         assert_eq!(of(Some(Severity::Medium), Some(5), Some(0)), []);
-        assert_eq!(of(Some(Severity::High), Some(6), Some(1)), [Need::Severity, Need::Devices, Need::Connected]);
+        assert_eq!(
+            of(Some(Severity::High), Some(6), Some(1)),
+            [Need::Severity, Need::Devices, Need::Connected]
+        );
         assert_eq!(of(Some(Severity::Critical), Some(0), Some(0)), [Need::Severity]);
         assert_eq!(of(Some(Severity::Unknown), Some(0), Some(0)), [Need::Severity]);
         assert_eq!(of(None, None, None), [Need::Severity, Need::Devices, Need::Connected]);

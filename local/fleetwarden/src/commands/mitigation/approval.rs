@@ -58,17 +58,14 @@ pub(super) fn rows(approval: &Approval) -> Vec<(&'static str, String)> {
         rows.push(("why", visible(&reason.why).into_owned()));
     }
     for action in &explanation.actions {
-        let does = format!(
-            "{}: {} ({})",
-            visible(&action.name),
-            visible(&action.does),
-            action.grade.as_str()
-        );
+        let does =
+            format!("{}: {} ({})", visible(&action.name), visible(&action.does), action.grade.as_str());
         rows.push(("action", does));
     }
     rows.push(("on", counted(explanation.count, "finding")));
     if let Some(devices) = explanation.devices {
-        let connected = explanation.connected.map(|of| format!(", {of} of them connected")).unwrap_or_default();
+        let connected =
+            explanation.connected.map(|of| format!(", {of} of them connected")).unwrap_or_default();
         rows.push(("devices", format!("{devices}{connected}")));
     }
     if let Some(until) = until {

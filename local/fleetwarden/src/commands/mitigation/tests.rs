@@ -51,7 +51,8 @@ fn a_pause_has_its_reason_and_who_pauses() {
 
 #[test]
 fn a_word_on_a_task_has_who_says_it_and_why() {
-    let (event, _) = event_of(&["approve", "fw-1", "--by=mia", "--reason=ours", "--explanation=d768d276a387"]);
+    let (event, _) =
+        event_of(&["approve", "fw-1", "--by=mia", "--reason=ours", "--explanation=d768d276a387"]);
     let expected = json!({"command": "MitigationApprove", "by": "mia", "reason": "ours",
         "explanation": "d768d276a387"});
     assert_eq!(event, expected);

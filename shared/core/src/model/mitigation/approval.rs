@@ -135,7 +135,8 @@ impl Explanation {
             return Some(format!("there is a further reason: {}", reason.why));
         }
         // What nobody has counted is more than any number.
-        let grows = |now: Option<u64>, then: Option<u64>| then.is_some_and(|then| now.is_none_or(|now| now > then));
+        let grows =
+            |now: Option<u64>, then: Option<u64>| then.is_some_and(|then| now.is_none_or(|now| now > then));
         if grows(self.devices, approved.devices) {
             return Some("more devices stand behind it than was explained".to_owned());
         }

@@ -23,7 +23,8 @@ fn a_rule_says_when_it_asks_for_one() {
     let always = Approval { always: true, ..Approval::default() };
     assert_eq!(of(&with("always"), "shared"), Some(always.clone()));
     assert_eq!(of(&of_alarms("always"), "lamps"), Some(always));
-    let thresholds = "{ severity: HIGH, devices: 5, connected: 0, outsideOfWindow: true, overBudget: true, within: 90m }";
+    let thresholds =
+        "{ severity: HIGH, devices: 5, connected: 0, outsideOfWindow: true, overBudget: true, within: 90m }";
     let expected = Approval {
         severity: Some(Severity::High),
         outside_of_window: true,
@@ -44,7 +45,9 @@ fn a_rule_says_when_it_asks_for_one() {
 #[test]
 fn what_depends_on_its_findings_is_no_task_of_a_whole_check() {
     let whole = |approval: &str| {
-        policy(&with(approval)).takes_whole_check(&CheckName::new("DEVICE_CERTIFICATE_SHARED_CHECK")).is_some()
+        policy(&with(approval))
+            .takes_whole_check(&CheckName::new("DEVICE_CERTIFICATE_SHARED_CHECK"))
+            .is_some()
     };
     assert!(whole("always") && whole("{ overBudget: true }"));
     assert!(!whole("{ severity: LOW }") && !whole("{ devices: 9 }"));
