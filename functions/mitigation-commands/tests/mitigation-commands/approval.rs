@@ -143,7 +143,7 @@ async fn each_wrong_moment_has_its_own_answer() {
     assert_eq!(name(setup.fails(say("Reject", &id, "kim")).await), "AlreadyRejected");
     assert_eq!(setup.ok(say("Reject", &id, "mia")).await["repeated"], true);
     // What was explained has changed since it was read.
-    let id = setup.waiting(&request(SHARED, "changed", &findings(&["f-1", "f-2"]))).await;
+    let id = setup.waiting(&request(SHARED, "changed", &findings(&["f-21", "f-22"]))).await;
     let mut approve = say("Approve", &id, "mia");
     approve["explanation"] = "0123456789ab".into();
     assert_eq!(name(setup.fails(approve.clone()).await), "ExplanationChanged");
