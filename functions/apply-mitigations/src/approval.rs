@@ -123,11 +123,9 @@ impl<W: Work> Start<W> {
     }
 
     async fn end(&self, message: &W::Message, known: &KnownApproval) -> Result<Look, Error> {
-        Ok(match self.lapse(message, known).await? {
-            true => Look::Ended,
-            // Somebody has decided at this moment: all is looked at again.
-            false => Look::GoesOn,
-        })
+        // If a person has decided at this moment, all is looked at again.
+        let is_rejected = self.lapse(message, known).await?;
+        Ok(if is_rejected { Look::Ended } else { Look::GoesOn })
     }
 
     /// Rejects what nobody has approved in time, or what did not start in time. Says whether it is rejected: a person may

@@ -23,6 +23,7 @@ mod findings;
 mod item;
 mod of_audit;
 mod round;
+pub mod verification;
 
 use std::collections::HashMap;
 

@@ -3,7 +3,11 @@
 use super::approval;
 use super::words::{asker, check, length, names, outcomes};
 use crate::output::{Cell, Kind, Layout, Painted, Table, counted, moment, of_state, wrapped};
+<<<<<<< HEAD
 use fleetwarden_core::model::mitigation::impact::Impact;
+=======
+use fleetwarden_core::model::mitigation::verification::Verdict;
+>>>>>>> w-verify
 use fleetwarden_core::model::mitigation::view::{ActionResult, Finding, Shown, Task, Violation};
 use fleetwarden_core::untrusted::visible;
 
@@ -134,7 +138,12 @@ fn finding(of: &Finding) -> String {
         Some([thing]) => format!("thing: {}", visible(thing)),
         Some(things) => format!("things: {}", names(things)),
     };
-    lines([resource, things].into_iter().chain(actions(&of.actions)))
+    let verdict = of.verdict.and_then(|verdict| match verdict {
+        Verdict::StillThere => Some("still there at the next audit".to_owned()),
+        Verdict::Gone => Some("gone at the next audit".to_owned()),
+        Verdict::Suppressed => None,
+    });
+    lines([resource, things].into_iter().chain(actions(&of.actions)).chain(verdict))
 }
 
 fn violation(of: &Violation) -> String {
