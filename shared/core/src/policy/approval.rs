@@ -81,7 +81,7 @@ pub fn needs(approval: Option<&Approval>, facts: &Facts<'_>) -> Vec<Reason> {
             // The worst comes first.
             Some(severity) if severity != Severity::Unknown && severity > least => {}
             Some(severity) => {
-                reason(Need::Severity, format!("a finding is {severity}: the rule says {least}"))
+                reason(Need::Severity, format!("a finding is {severity}: the rule says {least}"));
             }
             None => reason(
                 Need::Severity,
