@@ -66,6 +66,9 @@ REFUSED = {
     "invoke-delete-configuration": "ConfirmationRequired",
     "invoke-detect-delete-profile": "ConfirmationRequired",
     "invoke-detect-wrong-input": "InvalidInput",
+    "invoke-mitigation-approve": "NoMitigation",
+    "invoke-mitigation-cancel": "NoMitigation",
+    "invoke-mitigation-reject": "NoMitigation",
     "invoke-mitigation-show": "NoMitigation",  # none was decided on in that stack
     "invoke-mitigation-undo": "NoMitigation",
     "invoke-wrong-input": "InvalidInput",

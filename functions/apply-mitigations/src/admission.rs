@@ -1,7 +1,7 @@
 //! The first gate: every mitigation passes [`admit`] before it starts, and nothing starts without it.
 //!
-//! Whatever may stop, delay or forbid a mitigation and needs no call belongs here: today the limits of one
-//! task, the policy's windows and the mode; guards, budgets and approvals are further questions before the mode. A
+//! Whatever may stop, delay or forbid a mitigation and needs no call belongs here: the limits of one
+//! task, the policy's windows and the mode; budgets, the pause and approvals are asked with the claim. A
 //! question that is not answered is no consent: it holds or refuses. The mode comes last, so that observing asks
 //! every question here and can say what would have happened. Whether the policy still mitigates each finding is asked
 //! of the service, after this and right before a start (`revalidate`).
@@ -37,20 +37,18 @@ pub enum Admission {
     Go,
     /// The mode is `observe`: everything is done but the start, and what would have been is said.
     Observe {
-        /// What would have come before a start, or in its place. None: it would have started.
-        instead: Option<String>,
+        /// No window is open: it would wait, or be refused. None: it would have started.
+        closed: Option<Closed>,
     },
     /// Not now: it is asked again later.
     Hold {
-        /// Why.
-        reason: String,
-        /// Until when.
-        until: Millis,
+        /// Why, and until when.
+        closed: Closed,
     },
     /// No window opens for over a year: people are alerted once for a rule of an audit, and the message is parked.
     Shut {
         /// Why.
-        reason: String,
+        closed: Closed,
     },
     /// Never: people are alerted, and the message is parked.
     Refuse {
@@ -110,14 +108,9 @@ pub(crate) fn gate(
     let closed = calendar.and_then(|calendar| calendar.closed(now));
     match (decided.safer(policy_mode), closed) {
         (Mode::Enforce, None) => Admission::Go,
-        (Mode::Enforce, Some(Closed { reason, opens: Some(until) })) => Admission::Hold { reason, until },
-        (Mode::Enforce, Some(Closed { reason, opens: None })) => Admission::Shut { reason },
-        (Mode::Observe, closed) => {
-            let would =
-                |opens: Option<Millis>| if opens.is_some() { "would wait" } else { "would be refused" };
-            let instead = closed.map(|Closed { reason, opens }| format!("{}: {reason}", would(opens)));
-            Admission::Observe { instead }
-        }
+        (Mode::Enforce, Some(closed)) if closed.opens.is_some() => Admission::Hold { closed },
+        (Mode::Enforce, Some(closed)) => Admission::Shut { closed },
+        (Mode::Observe, closed) => Admission::Observe { closed },
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod results;
 mod revalidate;
 mod task;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_sdk_iot::Client;
@@ -37,6 +38,7 @@ use crate::admission::admit_alarms;
 use crate::admission::calendar;
 use crate::alerts;
 use crate::alerts::Event;
+use crate::approval::ids;
 use crate::backoff::Backoff;
 use crate::before;
 use crate::before::Stored;
@@ -170,6 +172,10 @@ impl Work for Violations {
     /// Each action was looked up right before the start.
     async fn missing_action(&self, _: &AlarmMitigationRequest) -> Result<Option<String>, Error> {
         Ok(None)
+    }
+
+    fn parts(violations: &Vec<ViolationRef>) -> BTreeSet<String> {
+        ids(violations.iter().map(|violation| violation.violation_id.as_str()))
     }
 
     fn count(violations: &Vec<ViolationRef>) -> u64 {

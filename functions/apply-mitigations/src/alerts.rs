@@ -4,6 +4,7 @@ pub(crate) mod alarms;
 pub(crate) mod findings;
 pub(crate) mod refusals;
 
+use fleetwarden_aws::mitigations::KnownApproval;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::model::mitigation::view::ActionResult;
 use fleetwarden_core::text;
@@ -18,6 +19,8 @@ pub(crate) enum Event<'e> {
     Shut(&'e str),
     /// The policy's windows hold the task for longer than a day.
     Held(&'e str),
+    /// A person has to approve the task.
+    NeedsApproval(&'e KnownApproval),
     /// The task goes over a budget.
     OverBudget(&'e str),
     /// Not all that was to be mitigated is, under the policy with this hash.
@@ -53,6 +56,38 @@ fn failed(action: &ActionResult) -> Text {
     let message = action.message.as_deref().map_or(Text::own("no message"), |message| text!("{}", message));
     text!("; `{}` {}: {}: {}", action.action, action.status, code, message)
 }
+
+/// What a person has to approve: why, what each action does, how many devices it is about, and until when. `what` says
+/// what it is for.
+fn approval(what: &Text, task_id: &str, known: &KnownApproval) -> Text {
+    let explanation = &known.asking.explanation;
+    let mut text = text!("{}\nNothing is changed before a person approves it. Why:", what);
+    for reason in &explanation.reasons {
+        text.push(text!("\n- {}", reason.why));
+    }
+    text.push(Text::own("\nWhat would be done:"));
+    for action in &explanation.actions {
+        text.push(text!("\n- `{}`: `{}` ({})", action.name, action.does, action.grade.as_str()));
+    }
+    if let Some(devices) = explanation.devices {
+        text.push(text!("\nDevices behind it: {}", devices));
+    }
+    if let Some(connected) = explanation.connected {
+        text.push(text!(", of which {} are connected", connected));
+    }
+    let (until, id) = (known.until.rfc3339(), explanation.id());
+    text.push(text!("\nUntil {}, then it is rejected. Approve:", until));
+    text.push(text!("\n`fleetwarden mitigation approve {} --explanation {} --reason …`", task_id, id));
+    text.push(text!("\nReject: `fleetwarden mitigation reject {} --reason …`", task_id));
+    text
+}
+
+/// What is to be done about what waits for an approval.
+const APPROVAL_STEPS: [&str; 3] = [
+    "See what it is for, finding by finding: `fleetwarden mitigation show` with the task.",
+    "Approve it or reject it with one of the commands above. What is approved starts within a minute, unless a pause, a protection or a later audit stops it.",
+    "Without an answer it is rejected: the next audit decides on what is still there.",
+];
 
 #[cfg(test)]
 mod tests;

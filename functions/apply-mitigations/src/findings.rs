@@ -10,6 +10,7 @@ pub(crate) mod statistics;
 mod task;
 mod whole_check;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_sdk_iot::Client;
@@ -37,6 +38,7 @@ use crate::admission::admit;
 use crate::admission::calendar;
 use crate::alerts;
 use crate::alerts::Event;
+use crate::approval::ids;
 use crate::before;
 use crate::before::Stored;
 use crate::devices::Devices;
@@ -152,6 +154,13 @@ impl Work for Findings {
 
     async fn missing_action(&self, request: &MitigationRequest) -> Result<Option<String>, Error> {
         task::missing_action(&self.groups, &request.actions).await
+    }
+
+    fn parts(target: &Target) -> BTreeSet<String> {
+        match target {
+            Target::Findings(findings) => ids(findings.iter().map(|finding| finding.finding_id.as_str())),
+            Target::WholeCheck { reason_codes, .. } => ids(reason_codes.iter().map(String::as_str)),
+        }
     }
 
     fn count(target: &Target) -> u64 {

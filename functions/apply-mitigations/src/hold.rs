@@ -1,5 +1,5 @@
 //! A guard holds a mitigation: outside of the policy's windows until one opens, over a budget until there is room, while mitigation is
-//! paused until somebody resumes it, or until a later audit has looked at its check. Whether an alarm lasts is asked when nothing holds it.
+//! paused until somebody resumes it, until a person has approved it, or until a later audit has looked at its check. Whether an alarm lasts is asked when nothing holds it.
 //!
 //! Its message comes back at least every 15 minutes, each time as a new one, so that neither the queue's retention
 //! nor its redrive ends the wait, and a policy that is deployed meanwhile is obeyed soon. The message carries what
@@ -7,7 +7,9 @@
 //! whatever comes twice is settled by the claim when it goes on.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::mitigations::APPROVAL;
 use fleetwarden_aws::mitigations::Claimable as _;
+use fleetwarden_aws::mitigations::KnownApproval;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Stop;
@@ -40,6 +42,8 @@ pub(crate) struct Hold<'h> {
     pub(crate) paused: Option<Millis>,
     /// Whether it goes over a budget.
     pub(crate) over_budget: bool,
+    /// The approval that it waits for.
+    pub(crate) approval: Option<&'h KnownApproval>,
     /// The guard that holds it.
     pub(crate) guard: &'h str,
 }
@@ -47,13 +51,27 @@ pub(crate) struct Hold<'h> {
 impl<'h> Hold<'h> {
     /// Until a window opens.
     pub(crate) const fn until(reason: &'h str, until: Millis) -> Self {
-        Self { reason, until: Some(until), paused: None, over_budget: false, guard: "windows" }
+        Self {
+            reason,
+            until: Some(until),
+            paused: None,
+            over_budget: false,
+            approval: None,
+            guard: "windows",
+        }
+    }
+
+    /// Until a person has decided.
+    pub(crate) const fn for_approval(reason: &'h str, known: &'h KnownApproval) -> Self {
+        let (until, approval) = (Some(known.until), Some(known));
+        Self { reason, until, paused: None, over_budget: false, approval, guard: APPROVAL }
     }
 
     /// By the guard that stops a claim, with what it says.
     pub(crate) fn of(stop: &Stop, said: &'h GuardAnswer) -> Self {
         let reason = said.reason.as_deref().unwrap_or_default();
-        let held = Self { reason, until: None, paused: None, over_budget: false, guard: &said.guard };
+        let (until, paused, approval) = (None, None, None);
+        let held = Self { reason, until, paused, over_budget: false, approval, guard: &said.guard };
         match stop {
             Stop::Paused(pause) => {
                 // Of a pause whose beginning cannot be read there is only one.
@@ -61,6 +79,7 @@ impl<'h> Hold<'h> {
                 Self { paused: Some(since), ..held }
             }
             Stop::OverBudget(over) => Self { until: over.until, over_budget: true, ..held },
+            Stop::NotApproved => held,
         }
     }
 }
@@ -71,7 +90,7 @@ pub(crate) async fn hold<W: Work>(
     message: W::Message,
     why: Hold<'_>,
 ) -> Result<(), Error> {
-    let Hold { reason, until, paused, over_budget, guard } = why;
+    let Hold { reason, until, paused, over_budget, approval, guard } = why;
     let now = settle.clock.now();
     let known = message.held();
     let since = known.map_or(now, |known| known.since.min(now));
@@ -80,7 +99,7 @@ pub(crate) async fn hold<W: Work>(
         let target = request.target().clone();
         return settle.give_up(message, &target, &format!("not started within 90 days: {reason}")).await;
     }
-    let next = Held { since, until, paused, over_budget };
+    let next = Held { since, until, paused, over_budget, approval: approval.is_some() };
     if known.is_none_or(|known| Held { since, ..known } != next) {
         let said = [GuardAnswer { guard: guard.to_owned(), passed: false, reason: Some(reason.to_owned()) }];
         let held =
@@ -93,7 +112,9 @@ pub(crate) async fn hold<W: Work>(
         }
         let said = Said { reason: Some(reason), until, ..Said::default() };
         said.log::<W>(request, "the mitigation is held");
-        if over_budget {
+        if let Some(approval) = approval {
+            settle.alerts.raise(&request.alert(Event::NeedsApproval(approval))).await?;
+        } else if over_budget {
             settle.alerts.raise(&request.alert(Event::OverBudget(reason))).await?;
         } else if until.is_some_and(|until| until.0.saturating_sub(since.0) > LONG_MS) {
             settle.alerts.raise(&request.alert(Event::Held(reason))).await?;

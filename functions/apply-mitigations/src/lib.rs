@@ -12,6 +12,8 @@
 //! A message is a request and no permission: whatever it says of its policy, its mode or its audit, the policy, the
 //! ledger and the service of now are asked before every start.
 //!
+//! What a person has to approve waits in [`approval`].
+//!
 //! A message can come twice, late, or after a death at any point. So each step is done only after the one that
 //! it needs, each can be done again, and what says "started" is written after all that belongs to a start.
 
@@ -19,6 +21,7 @@ pub mod admission;
 
 mod alarms;
 mod alerts;
+mod approval;
 mod backoff;
 mod before;
 mod devices;

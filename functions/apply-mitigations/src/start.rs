@@ -12,19 +12,29 @@ use aws_sdk_iot::Client;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::fleet;
 use fleetwarden_aws::grades::Grades;
+use fleetwarden_aws::grades::by_action;
+use fleetwarden_aws::mitigations::APPROVAL;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable as _;
+use fleetwarden_aws::mitigations::KnownApproval;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::Spend;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Stop;
 use fleetwarden_aws::mitigations::Taken;
+use fleetwarden_core::model::mitigation::approval::ExplainedAction;
+use fleetwarden_core::model::mitigation::approval::Need;
+use fleetwarden_core::model::mitigation::grade::Grade;
 use fleetwarden_core::model::mitigation::view::GuardAnswer;
+use fleetwarden_core::policy::Closed;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::admission::Admission;
 use crate::alerts::Event;
+use crate::approval::Answer;
+use crate::approval::Explained;
+use crate::approval::Look;
 use crate::before::Stored;
 use crate::devices::Devices;
 use crate::hold::Hold;
@@ -51,8 +61,10 @@ pub(crate) struct Start<W> {
     pub(crate) room: Room,
     /// AWS IoT, for the size of the fleet.
     pub(crate) iot: Client,
-    /// How hard it is to take actions back.
+    /// What actions do, and how hard that is to take back.
     pub(crate) grades: Grades,
+    /// Writes a metric line.
+    pub(crate) emit: fn(&str),
 }
 
 impl<W: Work> Start<W> {
@@ -76,10 +88,18 @@ impl<W: Work> Start<W> {
             Taken::Overtaken(latest) => return settle.supersede(&message, &latest.reason()).await.map(drop),
         }
         match admission {
-            Admission::Observe { instead } => self.observe(&message, instead.as_deref(), deadline).await,
-            Admission::Go => Box::pin(self.enforce(message, deadline)).await,
-            Admission::Hold { reason, until } => hold(settle, message, Hold::until(&reason, until)).await,
-            Admission::Refuse { reason } | Admission::Shut { reason } => {
+            Admission::Observe { closed } => {
+                Box::pin(self.observe(&message, closed.as_ref(), deadline)).await
+            }
+            Admission::Go => Box::pin(self.enforce(message, None, deadline)).await,
+            Admission::Hold { closed } | Admission::Shut { closed } if self.may_start_outside(request) => {
+                Box::pin(self.enforce(message, Some(&closed), deadline)).await
+            }
+            Admission::Hold { closed: Closed { reason, opens } } => {
+                let until = opens.unwrap_or_else(|| settle.clock.now());
+                hold(settle, message, Hold::until(&reason, until)).await
+            }
+            Admission::Refuse { reason } | Admission::Shut { closed: Closed { reason, .. } } => {
                 let alert = request.alert(Event::Shut(&reason));
                 settle.refuse(request, Some(request.target()), reason, &alert).await
             }
@@ -89,20 +109,41 @@ impl<W: Work> Start<W> {
     async fn observe(
         &self,
         message: &W::Message,
-        instead: Option<&str>,
+        closed: Option<&Closed>,
         deadline: Millis,
     ) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
-        let stop = if instead.is_none() { Box::pin(self.would_stop(request)).await? } else { None };
+        let shut = closed.filter(|_| !self.may_start_outside(request)).map(would_wait);
+        let stop = if shut.is_none() { Box::pin(self.would_stop(request)).await? } else { None };
+        let over = match &stop {
+            Some(Stop::OverBudget(over)) if self.may_go_over(request) => Some(over.reason()),
+            _ => None,
+        };
+        let stop = stop.filter(|_| over.is_none());
+        let needs = if shut.is_none() && stop.is_none() {
+            Box::pin(self.would_need(request, (closed, over.as_deref()), deadline)).await?
+        } else {
+            Vec::new()
+        };
+        let why = needs.iter().map(|reason| reason.why.as_str()).collect::<Vec<_>>().join("; ");
+        let waits = (!needs.is_empty()).then(|| format!("would wait for approval: {why}"));
         let stopped = stop.as_ref().map(|stop| format!("would be held: {}", stop.reason()));
-        let instead = instead.or(stopped.as_deref());
-        let devices = match instead {
+        let instead = shut.or(stopped);
+        let mut devices = match &instead {
             None => Box::pin(settle.work.ask_devices(request, deadline)).await?,
             Some(_) => Devices::default(),
         };
-        let instead = instead.or(devices.instead.as_deref());
-        let said: Vec<GuardAnswer> = stop.iter().map(Stop::answer).chain(devices.guards).collect();
+        // What is left out, or refused, comes before a person is asked.
+        let instead = instead.or_else(|| {
+            let both = [devices.instead.take(), waits].into_iter().flatten().collect::<Vec<_>>();
+            Some(both.join("; ")).filter(|both| !both.is_empty())
+        });
+        let instead = instead.as_deref();
+        let asked = GuardAnswer { guard: APPROVAL.to_owned(), passed: false, reason: Some(why) };
+        let asked = Some(asked).filter(|_| !needs.is_empty());
+        let said = stop.iter().map(Stop::answer).chain(asked).chain(devices.guards);
+        let said: Vec<GuardAnswer> = said.collect();
         let observed = Settled { reason: instead, guards: &said, ..Settled::new(request, State::Observed) };
         let target = match settle.set_aside(message, &observed).await? {
             Aside::Yes(target) => target,
@@ -116,7 +157,7 @@ impl<W: Work> Start<W> {
     }
 
     /// The guard that would stop a claim of all that a request is for.
-    async fn would_stop(&self, request: &W::Request) -> Result<Option<Stop>, Error> {
+    pub(crate) async fn would_stop(&self, request: &W::Request) -> Result<Option<Stop>, Error> {
         let Settle { mitigations, clock, .. } = &self.settle;
         if let Some(pause) = mitigations.pause().await? {
             return Ok(Some(Stop::Paused(pause)));
@@ -150,12 +191,25 @@ impl<W: Work> Start<W> {
         fleet::count(mitigations.ledger(), &self.iot, clock.now()).await
     }
 
-    async fn enforce(&self, message: W::Message, deadline: Millis) -> Result<(), Error> {
+    async fn enforce(
+        &self,
+        message: W::Message,
+        closed: Option<&Closed>,
+        deadline: Millis,
+    ) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
-        // While a pause or a budget holds it, no finding is looked up.
-        if message.held().is_some_and(|held| held.paused.is_some() || held.over_budget)
+        let held = message.held();
+        // While a person has to decide, or a pause or a budget holds it, no finding is looked up.
+        if held.is_some_and(|held| held.approval) {
+            match Box::pin(self.look(&message, closed)).await? {
+                Look::Waits(known) => return self.hold_for(message, &known).await,
+                Look::Ended => return Ok(known(request, State::Rejected)),
+                Look::GoesOn => {}
+            }
+        } else if held.is_some_and(|held| held.paused.is_some() || held.over_budget)
             && let Some(stop) = Box::pin(self.would_stop(request)).await?
+            && !(matches!(stop, Stop::OverBudget(_)) && self.may_go_over(request))
         {
             return self.stopped(message, &stop).await;
         }
@@ -166,7 +220,9 @@ impl<W: Work> Start<W> {
             return settle.backoff.put_off(message).await;
         }
         match Box::pin(settle.work.revalidate(request, deadline)).await? {
-            Revalidated::Known(decided) => Box::pin(self.start_decided(message, &decided, deadline)).await,
+            Revalidated::Known(decided) => {
+                Box::pin(self.start_decided(message, &decided, closed, deadline)).await
+            }
             Revalidated::Unknown(why) => {
                 let target = request.target().clone();
                 self.wait(message, &target, &why).await
@@ -186,6 +242,7 @@ impl<W: Work> Start<W> {
         &self,
         message: W::Message,
         decided: &Decided<W::Request>,
+        closed: Option<&Closed>,
         deadline: Millis,
     ) -> Result<(), Error> {
         let Self { settle, .. } = self;
@@ -198,27 +255,67 @@ impl<W: Work> Start<W> {
             return Ok(());
         };
         let left_out: Vec<_> = decided.left_out.iter().map(|out| out.part.clone()).collect();
-        let grades = self.grades.of(request.actions(), settle.clock.now()).await;
-        let claim = async |fleet| {
-            let spends = self.spends(request, fleet);
-            let claimed = Settled {
-                target: Some(target),
-                reason: decided.reason.as_deref(),
-                left_out: &left_out,
-                spends: &spends,
-                grades: Some(&grades),
-                guards: &decided.guards,
-                impact: decided.impact.as_ref(),
-                ..Settled::new(request, State::Claimed)
-            };
-            Box::pin(settle.work.claim(request, &claimed)).await
+        let actions = match self.actions(request).await {
+            Ok(Ok(actions)) => actions,
+            Ok(Err(missing)) => return settle.unable(request, target, Unable::Action, &missing).await,
+            Err(error) => {
+                let why = format!("what its actions do is not known: {error}");
+                return self.wait(message, target, &why).await;
+            }
         };
-        let mut claimed = claim(None).await?;
-        if matches!(claimed, Some(Claim::Stopped(Stop::OverBudget(_))))
-            && let Some(fleet) = self.fleet(request).await?
-        {
-            claimed = claim(Some(fleet)).await?;
-        }
+        let grades = by_action(&actions);
+        let mut over_budget: Option<String> = None;
+        let claimed = loop {
+            let reasons = self.needs(request, decided, &actions, (closed, over_budget.as_deref()));
+            let mut approved = None;
+            if !reasons.is_empty() {
+                if let Some(pause) = settle.mitigations.pause().await? {
+                    return self.stopped(message, &Stop::Paused(pause)).await;
+                }
+                let (actions, impact) = (&actions, decided.impact.as_ref());
+                let explained = Explained { reasons, actions, impact };
+                match Box::pin(self.answer(&message, target, explained)).await? {
+                    Answer::Approved(known) => approved = Some(known),
+                    Answer::Asked(known) => return self.hold_for(message, &known).await,
+                    Answer::Ended => return Ok(known(request, State::Rejected)),
+                }
+            }
+            let may_go_over =
+                approved.as_ref().is_some_and(|known| known.asking.explanation.has(Need::OverBudget));
+            let claim = async |fleet| {
+                let spends = self.spends(request, fleet);
+                let spends: Vec<Spend> =
+                    if may_go_over { spends.into_iter().map(Spend::lifted).collect() } else { spends };
+                let claimed = Settled {
+                    target: Some(target),
+                    reason: decided.reason.as_deref(),
+                    left_out: &left_out,
+                    spends: &spends,
+                    grades: Some(&grades),
+                    guards: &decided.guards,
+                    impact: decided.impact.as_ref(),
+                    approved: approved.as_deref().map(KnownApproval::approved),
+                    ..Settled::new(request, State::Claimed)
+                };
+                Box::pin(settle.work.claim(request, &claimed)).await
+            };
+            let mut claimed = claim(None).await?;
+            if matches!(claimed, Some(Claim::Stopped(Stop::OverBudget(_))))
+                && let Some(fleet) = self.fleet(request).await?
+            {
+                claimed = claim(Some(fleet)).await?;
+            }
+            match &claimed {
+                Some(Claim::Stopped(Stop::OverBudget(over)))
+                    if over_budget.is_none() && self.may_go_over(request) =>
+                {
+                    over_budget = Some(over.reason());
+                }
+                // It is looked at again: a person has decided at this moment.
+                Some(Claim::Stopped(stop @ Stop::NotApproved)) => return Err(Error::Later(stop.reason())),
+                _ => break claimed,
+            }
+        };
         let Some(claim) = claimed else {
             let target = request.target().clone();
             return settle.started(message, &target).await;
@@ -249,6 +346,20 @@ impl<W: Work> Start<W> {
                 known(request, state);
                 Ok(())
             }
+        }
+    }
+
+    /// What the actions of a request do. Where an approval is at stake, it is looked up now.
+    async fn actions(&self, request: &W::Request) -> Result<Result<Vec<ExplainedAction>, String>, Error> {
+        let now = self.settle.clock.now();
+        if self.approval(request).is_some() {
+            return self.grades.of_now(request.actions(), now).await;
+        }
+        match self.grades.of(request.actions(), now).await? {
+            Ok(actions) if actions.iter().any(|action| action.grade == Grade::Irreversible) => {
+                self.grades.of_now(request.actions(), now).await
+            }
+            actions => Ok(actions),
         }
     }
 
@@ -309,4 +420,10 @@ impl<W: Work> Start<W> {
         tracing::info!(mitigation.task_id = id, reason, waits, "the mitigation waits");
         settle.backoff.put_off(message).await
     }
+}
+
+/// What would come in place of a start while no window is open.
+fn would_wait(closed: &Closed) -> String {
+    let would = if closed.opens.is_some() { "would wait" } else { "would be refused" };
+    format!("{would}: {}", closed.reason)
 }

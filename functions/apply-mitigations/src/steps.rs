@@ -53,6 +53,7 @@ struct Common {
     clock: Clock,
     iot: Client,
     grades: Grades,
+    emit: fn(&str),
 }
 
 impl Common {
@@ -74,7 +75,8 @@ impl Common {
             clock: self.clock.clone(),
         };
         let (policy, iot) = (Arc::clone(&self.policy), self.iot.clone());
-        let start = Start { settle, policy, room: Room::default(), iot, grades: self.grades.clone() };
+        let (grades, emit) = (self.grades.clone(), self.emit);
+        let start = Start { settle, policy, room: Room::default(), iot, grades, emit };
         StepsOf { start, follow }
     }
 }
@@ -147,6 +149,7 @@ impl Steps {
             clock,
             iot,
             grades,
+            emit,
         };
         Self { findings: common.steps(findings), alarms: common.steps(violations), release }
     }

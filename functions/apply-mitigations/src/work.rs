@@ -1,6 +1,7 @@
 //! What a mitigation works on: findings of an audit, or violations of a behavior. Both go the same way, and what differs
 //! on it is here.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fleetwarden_aws::Error;
@@ -14,6 +15,7 @@ use fleetwarden_core::message::Origin;
 use fleetwarden_core::model::mitigation::before::Befores;
 use fleetwarden_core::model::mitigation::impact::Impact;
 use fleetwarden_core::model::mitigation::view::GuardAnswer;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::admission::Admission;
@@ -105,6 +107,9 @@ pub(crate) trait Work {
     /// Why the service refuses a start, if it is because of an action that there is not.
     async fn missing_action(&self, request: &Self::Request) -> Result<Option<String>, Error>;
 
+    /// What a target is of: the ids of its findings or violations; of a whole check the reason codes.
+    fn parts(target: &TargetOf<Self>) -> BTreeSet<String>;
+
     /// How many findings or violations are in a target.
     fn count(target: &TargetOf<Self>) -> u64;
 
@@ -171,6 +176,8 @@ pub(crate) struct Decided<R: Claimable> {
     pub(crate) reason: Option<String>,
     /// The states that the start will change. None: they are read when it is claimed.
     pub(crate) befores: Option<Befores>,
+    /// The worst severity of what is mitigated. None: unknown.
+    pub(crate) severity: Option<Severity>,
     /// How many devices it concerns, if a guard has asked.
     pub(crate) impact: Option<Impact>,
     /// What the guards say that were asked about each finding or violation.
@@ -230,6 +237,7 @@ impl<R: Claimable> Decided<R> {
             befores: None,
             impact: None,
             guards: Vec::new(),
+            severity: None,
         }
     }
 

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fleetwarden_aws::grades::GradesByAction;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::ids::CheckName;
-use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::model::action::ActionKind;
-use fleetwarden_core::model::mitigation::grade::Grade;
 use serde_json::Value;
 use serde_json::json;
 
@@ -36,25 +33,6 @@ pub(crate) async fn check_actions(service: &Service, command: &Command) -> Resul
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(Failure::Input(faults)) }
-}
-
-/// How hard it is to take back each action of a mitigation that is about to start, without those that cannot be looked up.
-pub(crate) async fn grades(service: &Service, requests: &[MitigationRequest]) -> GradesByAction {
-    let mut grades = GradesByAction::new();
-    for action in requests.iter().flat_map(|request| &request.actions) {
-        if grades.contains_key(action) {
-            continue;
-        }
-        match service.ask_if_there("DescribeMitigationAction", json!({"actionName": action})).await {
-            Ok(described) => {
-                grades.extend(described.map(|described| (action.clone(), Grade::of_described(&described))));
-            }
-            Err(failure) => {
-                tracing::warn!(action, error = %failure, "how hard the action is to take back is not known");
-            }
-        }
-    }
-    grades
 }
 
 /// Why an action does nothing for a check. What AWS does not document may be right.

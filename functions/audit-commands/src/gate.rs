@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::clients::RegistryClient;
+use fleetwarden_aws::grades::Grades;
+use fleetwarden_aws::grades::by_action;
 use fleetwarden_aws::impact::Impacts;
 use fleetwarden_aws::impact::guard::DeviceGuard;
 use fleetwarden_aws::ledger::Ledger;
@@ -29,6 +31,8 @@ use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::model::finding::FindingKey;
+use fleetwarden_core::model::mitigation::approval::ExplainedAction;
+use fleetwarden_core::model::mitigation::approval::Explanation;
 use fleetwarden_core::model::mitigation::before::Befores;
 use fleetwarden_core::model::mitigation::impact::Impact;
 use fleetwarden_core::model::mitigation::view::GuardAnswer;
@@ -44,13 +48,14 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::actions::check_actions;
-use crate::actions::grades;
 use crate::before::of_actions;
 use crate::task::Tasks;
 use crate::task::taken;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
+use fleetwarden_commands::approval::Wanted;
+use fleetwarden_commands::approval::reasons;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::devices;
 use fleetwarden_commands::devices::TOO_MANY;
@@ -124,10 +129,17 @@ impl Gate<'_> {
                 return Err(taken(command, &holders));
             }
         }
+        let names: BTreeSet<&String> = requests.iter().flat_map(|request| &request.actions).collect();
+        let names: Vec<String> = names.into_iter().cloned().collect();
+        let grades = Grades::new(self.tasks.before.iot.clone());
+        let actions = grades.of_now(&names, self.service.clock.now()).await?;
+        let actions = actions.map_err(|what| Failure::fault("$.auditCheckToActionsMapping", what))?;
+        let explanation = explain(self.policy, &requests, &actions);
         if command.dry_run {
             let changes = [change("$", &Value::Null, &starts)];
             let told = json!({
                 "dryRun": true, "command": name, "changes": changes, "mitigates": mitigates, "observed": observed,
+                "needsApproval": explanation.reasons,
             });
             return answer(&with_impact(told, impact.as_ref()));
         }
@@ -138,9 +150,24 @@ impl Gate<'_> {
             tracing::info!(mitigation.task_id = command.text("taskId"), "would mitigate");
             return answer(&with_impact(would, impact.as_ref()));
         }
-        let grades = grades(self.service, &requests).await;
-        let guarded =
-            Guarded { spends: &spends, grades: Some(&grades), guards: &guards, impact: impact.as_ref() };
+        let approved = match Wanted::of(command, explanation)? {
+            None => None,
+            Some(wanted) => {
+                let hold = async |reason: &str, until| {
+                    self.tasks.hold(command, &requests, (reason, until), &mitigations).await
+                };
+                check_pause(&mitigations).await?;
+                Some(wanted.check(&mitigations, self.service.clock.now(), hold).await?)
+            }
+        };
+        let grades = by_action(&actions);
+        let guarded = Guarded {
+            spends: &spends,
+            grades: Some(&grades),
+            guards: &guards,
+            impact: impact.as_ref(),
+            approved,
+        };
         self.tasks.start(command, &requests, (befores.as_ref(), guarded), &mitigations).await
     }
 
@@ -325,6 +352,26 @@ impl Gate<'_> {
         });
         let (mitigates, requests) = (mitigates.collect(), requests.collect());
         Ok(Asked { mitigates, requests, befores: None, impact: None, guards: Vec::new() })
+    }
+}
+
+/// What a person who approves is told.
+fn explain(policy: &Policy, requests: &[MitigationRequest], actions: &[ExplainedAction]) -> Explanation {
+    let part = |request: &MitigationRequest| match &request.target {
+        Target::Findings(findings) => findings.iter().map(|finding| finding.finding_id.clone()).collect(),
+        Target::WholeCheck { reason_codes, .. } => {
+            let of_check = format!("{} of {}", request.check, request.audit.task_id);
+            std::iter::once(of_check.clone())
+                .chain(reason_codes.iter().map(|code| format!("{of_check}: {code}")))
+                .collect::<Vec<_>>()
+        }
+    };
+    Explanation {
+        reasons: reasons(policy, actions),
+        actions: actions.to_vec(),
+        parts: requests.iter().flat_map(part).collect(),
+        count: requests.iter().map(MitigationRequest::count).sum(),
+        ..Explanation::default()
     }
 }
 

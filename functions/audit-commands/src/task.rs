@@ -23,6 +23,7 @@ use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::model::mitigation::before::Befores;
+use fleetwarden_core::timestamp::Millis;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
@@ -36,6 +37,7 @@ use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::gate::check_pause;
+use fleetwarden_commands::gate::rejected;
 use fleetwarden_commands::gate::stopped;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
@@ -74,6 +76,7 @@ impl Tasks<'_> {
             }
             WholeClaim::Held(holders) => return Err(taken(command, &holders)),
             WholeClaim::Stopped(stop) => return Err(stopped(&stop)),
+            WholeClaim::Rejected => return Err(rejected(id)),
             WholeClaim::Overtaken { check, latest } => {
                 let what = format!("$.target: {}", overtaken(&check, &latest.0.unwrap_or_default()));
                 return Err(Failure::Refused { name: OVERTAKEN, what });
@@ -101,6 +104,26 @@ impl Tasks<'_> {
             Err(failure) => Err((failure, true)),
         };
         self.service.settle_start(id, started, first, claimed_at, mitigations).await
+    }
+
+    /// Writes that the task waits for another person.
+    pub(crate) async fn hold(
+        &self,
+        command: &Command,
+        requests: &[MitigationRequest],
+        held: (&str, Millis),
+        mitigations: &Mitigations,
+    ) -> Result<(), Failure> {
+        let input = tokened(self.service.family, command, "").unwrap_or_else(|| command.input.clone());
+        let now = self.service.clock.now();
+        if mitigations.hold_whole(requests, &hash(&input), held, now).await? {
+            return Ok(());
+        }
+        let what = format!(
+            "the task '{}' is another mitigation's; give a taskId of its own",
+            command.text("taskId")
+        );
+        Err(Failure::Refused { name: EXISTS, what })
     }
 
     /// Whether this very command has started its task before, by the ledger. What it has changed may be refused by now.

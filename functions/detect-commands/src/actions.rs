@@ -11,6 +11,7 @@ use fleetwarden_commands::calls::value;
 use fleetwarden_core::api;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::model::action::ActionKind;
+use fleetwarden_core::model::mitigation::approval::ExplainedAction;
 use fleetwarden_core::model::mitigation::grade::Grade;
 use fleetwarden_core::untrusted::shown;
 use serde_json::Value;
@@ -25,6 +26,15 @@ pub(crate) struct Action {
     overrides: bool,
     /// How hard it is to take it back.
     pub(crate) grade: Grade,
+}
+
+impl Action {
+    /// It as it is explained to a person who approves.
+    pub(crate) fn explained(&self) -> ExplainedAction {
+        let (kind, groups) = (ActionKind::AddThingsToThingGroup.as_str(), self.groups.join(","));
+        let does = format!("{kind} thingGroupNames={groups} overrideDynamicGroups={}", self.overrides);
+        ExplainedAction { name: self.name.clone(), does, grade: self.grade }
+    }
 }
 
 /// What actions change.

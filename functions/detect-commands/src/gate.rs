@@ -19,6 +19,8 @@ use fleetwarden_aws::states::States;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
+use fleetwarden_commands::approval::Wanted as WantedApproval;
+use fleetwarden_commands::approval::reasons;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::devices::blocked;
 use fleetwarden_commands::devices::limits;
@@ -34,6 +36,8 @@ use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::ids::names::is_thing_name;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
+use fleetwarden_core::model::mitigation::approval::ExplainedAction;
+use fleetwarden_core::model::mitigation::approval::Explanation;
 use fleetwarden_core::model::mitigation::before::Befores;
 use fleetwarden_core::model::mitigation::before::additions;
 use fleetwarden_core::model::mitigation::impact::Impact;
@@ -126,10 +130,19 @@ impl Gate<'_> {
             }
         }
         let name = command.operation.name;
+        let explained: Vec<ExplainedAction> = actions.iter().map(Action::explained).collect();
+        let explanation = Explanation {
+            reasons: reasons(&policy, &explained),
+            parts: request.violations.iter().map(|violation| violation.violation_id.clone()).collect(),
+            count: request.violations.len() as u64,
+            actions: explained,
+            ..Explanation::default()
+        };
         if command.dry_run {
             let changes = [change("$", &Value::Null, &Value::Object(input))];
             let mut told = json!({
                 "dryRun": true, "command": name, "changes": changes, "mitigates": mitigates, "observed": observed,
+                "needsApproval": explanation.reasons,
             });
             if let (Some(loses), Some(told)) = (loses, told.as_object_mut()) {
                 told.insert("confirmationRequired".to_owned(), loses.into());
@@ -144,8 +157,23 @@ impl Gate<'_> {
             );
         }
         let grades = actions.iter().map(|action| (action.name.clone(), action.grade)).collect();
-        let guarded =
-            Guarded { spends: &spends, grades: Some(&grades), guards: &guards, impact: impact.as_ref() };
+        let approved = match WantedApproval::of(command, explanation)? {
+            None => None,
+            Some(wanted) => {
+                let hold = async |reason: &str, until| {
+                    self.tasks.hold(command, &request, (reason, until), &mitigations).await
+                };
+                check_pause(&mitigations).await?;
+                Some(wanted.check(&mitigations, now, hold).await?)
+            }
+        };
+        let guarded = Guarded {
+            spends: &spends,
+            grades: Some(&grades),
+            guards: &guards,
+            impact: impact.as_ref(),
+            approved,
+        };
         let wanted = WantedTask { request: &request, befores: befores.all(), guarded };
         self.tasks.start(command, input, wanted, &mitigations).await
     }

@@ -23,6 +23,7 @@ use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::gate::check_pause;
+use fleetwarden_commands::gate::rejected;
 use fleetwarden_commands::gate::stopped;
 use fleetwarden_commands::repeat::tokened;
 use fleetwarden_commands::task::EXISTS;
@@ -32,6 +33,7 @@ use fleetwarden_core::message::alarm::AlarmMitigationMessage;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
 use fleetwarden_core::message::alarm::AlarmStep;
 use fleetwarden_core::model::mitigation::before::Before;
+use fleetwarden_core::timestamp::Millis;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
@@ -83,6 +85,7 @@ impl Tasks<'_> {
             }
             WholeClaim::Held(holders) => return Err(taken(request, &holders)),
             WholeClaim::Stopped(stop) => return Err(stopped(&stop)),
+            WholeClaim::Rejected => return Err(rejected(id)),
             WholeClaim::Overtaken { .. } => {
                 return Err(Error::Later(format!("{id}: nothing overtakes an alarm")).into());
             }
@@ -145,6 +148,25 @@ impl Tasks<'_> {
             }
             _ => false,
         })
+    }
+
+    /// Writes that the task waits for another person.
+    pub(crate) async fn hold(
+        &self,
+        command: &Command,
+        request: &AlarmMitigationRequest,
+        held: (&str, Millis),
+        mitigations: &Mitigations,
+    ) -> Result<(), Failure> {
+        let now = self.service.clock.now();
+        if mitigations.hold_violations(request, &self.hash(command), held, now).await? {
+            return Ok(());
+        }
+        let what = format!(
+            "the task '{}' is another mitigation's; give a taskId of its own",
+            command.text("taskId")
+        );
+        Err(Failure::Refused { name: EXISTS, what })
     }
 
     /// Of all that a command says. The members of a map stand in one order.

@@ -16,7 +16,9 @@ use serde_json::value::RawValue;
 use serde_json::value::to_raw_value;
 
 use crate::MitigationCommands;
+use crate::approval::Deciding;
 use crate::budget::budget;
+use crate::cancel::cancel;
 use crate::list::list;
 use crate::page::Room;
 use crate::pause::pause;
@@ -47,7 +49,13 @@ impl MitigationCommands {
     ) -> Result<Box<RawValue>, Failure> {
         let (now, request_id) = (self.clock.now(), &context.request_id);
         let room = Room::of(&command, &self.clock, deadline);
+        let mitigations = Mitigations::new(self.ledger.clone());
         match command.operation.name {
+            "MitigationApprove" => as_json(&self.deciding(&mitigations, context).approve(&command).await?),
+            "MitigationReject" => as_json(&self.deciding(&mitigations, context).reject(&command).await?),
+            "MitigationCancel" => {
+                as_json(&cancel(&self.deciding(&mitigations, context), &self.iot, &command).await?)
+            }
             "MitigationUndo" => as_json(&Box::pin(self.undo(&command, context, deadline)).await?),
             "MitigationShow" => as_json(&show(&self.ledger, &command, room).await?),
             "MitigationBudget" => as_json(&budget(&self.ledger, &self.policy, now).await?),
@@ -59,6 +67,10 @@ impl MitigationCommands {
 }
 
 impl MitigationCommands {
+    fn deciding<'a>(&'a self, mitigations: &'a Mitigations, context: &'a Context) -> Deciding<'a> {
+        Deciding { mitigations, queue: &self.queue, clock: &self.clock, request_id: &context.request_id }
+    }
+
     async fn undo(&self, command: &Command, context: &Context, deadline: Millis) -> Result<Undone, Failure> {
         let states = States::new(self.iot.clone(), &self.account, &self.region);
         let undoing = Undoing {

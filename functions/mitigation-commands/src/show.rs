@@ -7,6 +7,8 @@
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
+use fleetwarden_aws::mitigations::KnownApproval;
+use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_commands::Command;
@@ -68,7 +70,9 @@ pub(crate) async fn show(ledger: &Ledger, command: &Command, mut room: Room<'_>)
         let what = format!("the ledger has no mitigation task '{id}': MitigationList has those of 400 days");
         return Err(Failure::Refused { name: "NoMitigation", what });
     };
-    let mut shown = Shown { task: task::task(&item), ..Shown::default() };
+    let approval = Mitigations::new(ledger.clone()).approval(id).await?;
+    let approval = approval.as_ref().map(KnownApproval::view);
+    let mut shown = Shown { task: task::task(&item), approval, ..Shown::default() };
     let next = if shown.task.profile.is_some() {
         let next = fill(ledger, &pk, &item, begin, &mut room, &mut shown.violations).await?;
         add_releases(ledger, &pk, &mut shown.violations).await?;

@@ -14,6 +14,7 @@
 //! and DynamoDB answers as it did before. A claim that a later delivery repeats is the task's own, by its id.
 
 mod alarms;
+mod approvals;
 pub mod before;
 mod budgets;
 mod claims;
@@ -40,6 +41,12 @@ use crate::ledger::key;
 use crate::ledger::keys;
 use crate::ledger::written;
 pub use crate::mitigations::alarms::AlarmTask;
+pub use crate::mitigations::approvals::APPROVAL;
+pub use crate::mitigations::approvals::Approved;
+pub use crate::mitigations::approvals::Asking;
+pub use crate::mitigations::approvals::KnownApproval;
+pub use crate::mitigations::approvals::Rejection;
+pub use crate::mitigations::approvals::Word;
 pub use crate::mitigations::budgets::Entry;
 pub use crate::mitigations::budgets::Over;
 pub use crate::mitigations::budgets::Spend;
@@ -108,6 +115,8 @@ pub enum Stop {
     Paused(Pause),
     /// It goes over a budget.
     OverBudget(Over),
+    /// Its approval is not as it was read.
+    NotApproved,
 }
 
 impl Stop {
@@ -117,6 +126,7 @@ impl Stop {
         let guard = match self {
             Self::Paused(_) => PAUSE.to_owned(),
             Self::OverBudget(over) => format!("budget of {}", over.label),
+            Self::NotApproved => APPROVAL.to_owned(),
         };
         GuardAnswer { guard, passed: false, reason: Some(self.reason()) }
     }
@@ -127,6 +137,7 @@ impl Stop {
         match self {
             Self::Paused(pause) => pause.why(),
             Self::OverBudget(over) => over.reason(),
+            Self::NotApproved => "its approval has changed at this moment".to_owned(),
         }
     }
 }
@@ -173,6 +184,8 @@ pub struct Settled<'a, R: Claimable> {
     pub impact: Option<&'a Impact>,
     /// Of a claim, how hard it is to take its actions back.
     pub grades: Option<&'a GradesByAction>,
+    /// Of a claim that needs one, the approval that has to stand.
+    pub approved: Option<Approved>,
 }
 
 /// What a command's claim is held against, and what people are told of it.
@@ -182,6 +195,8 @@ pub struct Guarded<'a> {
     pub spends: &'a [Spend],
     /// How hard it is to take its actions back, as far as that is known.
     pub grades: Option<&'a GradesByAction>,
+    /// The approval that has to stand, if it needs one.
+    pub approved: Option<Approved>,
     /// What the guards say that were asked before it.
     pub guards: &'a [GuardAnswer],
     /// How many devices it concerns, if somebody has asked.
@@ -207,6 +222,7 @@ impl<'a, R: Claimable> Settled<'a, R> {
             guards: &[],
             impact: None,
             grades: None,
+            approved: None,
         }
     }
 }
@@ -285,7 +301,7 @@ impl Mitigations {
     /// Writes that a task has been started. One that has ended meanwhile stays as it is.
     pub async fn started(&self, task_id: &str, now: Millis) -> Result<(), Error> {
         let started_at = [(attribute::STARTED_AT, now.rfc3339())];
-        self.advance(task_id, State::Started, &State::WITHOUT_START, &started_at).await.map(drop)
+        self.advance(task_id, State::Started, &State::before_end(), &started_at).await.map(drop)
     }
 
     /// Writes how a task ended. Says whether it is written: one that ended otherwise before stays as it is.
@@ -295,7 +311,7 @@ impl Mitigations {
         state: State,
         attributes: &[(&'static str, String)],
     ) -> Result<bool, Error> {
-        let from = [State::WITHOUT_START.as_slice(), &[State::Started, state]].concat();
+        let from = [State::before_end().as_slice(), &[State::Started, state]].concat();
         self.advance(task_id, state, &from, attributes).await
     }
 

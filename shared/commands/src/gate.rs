@@ -27,6 +27,9 @@ pub const PAUSED: &str = "Paused";
 /// The name of a failure: a budget has no room.
 pub const OVER_BUDGET: &str = "OverBudget";
 
+/// The name of a failure: a person has rejected it, or nobody has approved it in time.
+pub const REJECTED: &str = "Rejected";
+
 /// What blocks a mitigation.
 #[derive(Debug)]
 pub struct Blocked {
@@ -153,10 +156,18 @@ pub async fn check_budgets(
     }
 }
 
+/// Why a command's task never starts: a person has rejected it, or nobody has approved it in time.
+pub fn rejected(id: &str) -> Failure {
+    let what =
+        format!("the task '{id}' is rejected: MitigationShow says by whom and why; give a taskId of its own");
+    Failure::Refused { name: REJECTED, what }
+}
+
 /// Why a command is not done that a guard stops.
 pub fn stopped(stop: &Stop) -> Failure {
     match stop {
         Stop::OverBudget(_) => Failure::Refused { name: OVER_BUDGET, what: stop.reason() },
+        Stop::NotApproved => Error::Later(stop.reason()).into(),
         Stop::Paused(pause) => {
             let what = format!("{}. MitigationResume ends the pause", pause.why());
             Failure::Refused { name: PAUSED, what }

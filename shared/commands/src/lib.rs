@@ -6,13 +6,14 @@
 //! - [`command`]: judged before any call;
 //! - [`target`]: what a change is about, with [`dry_run`] (what would change, by [`diff`]) or [`repeat`] (the call, which a
 //!   repeat does not do twice);
-//! - [`gate`]: what a mitigation has to pass before its [`task`] starts;
+//! - [`gate`]: what a mitigation has to pass before its [`task`] starts, with the [`approval`] of another person;
 //! - [`pages`]: lists; [`calls`]: other calls; [`sources`]: those of a report;
 //! - [`failure`]: why a command is not done.
 //!
 //! What differs between the two functions is a [`Family`]. `mitigation-commands` asks no service but the ledger: it shares
 //! how [`Commands`] are read and done in time.
 
+pub mod approval;
 pub mod calls;
 pub mod command;
 pub mod devices;

@@ -244,10 +244,13 @@ pub static REGISTRY: [Operation; 31] = operations! { inputs:
 /// Commands of our own, judged as operations are: what the ledger knows of mitigation tasks, the switch that stops them, and
 /// their undo. They have no route, because they are no operations of the service; `mitigation-commands` does them.
 #[rustfmt::skip]
-pub static MITIGATION: [Operation; 6] = operations! { mitigation:
+pub static MITIGATION: [Operation; 9] = operations! { mitigation:
+    MitigationApprove PUT "" 10 APPROVE;
     MitigationBudget GET "" 10 NOTHING;
+    MitigationCancel PUT "" 10 CANCEL;
     MitigationList GET "" 10 LIST;
     MitigationPause PUT "" 10 PAUSE;
+    MitigationReject PUT "" 10 CANCEL;
     MitigationResume PUT "" 10 RESUME;
     MitigationShow GET "" 10 SHOW;
     MitigationUndo PUT "" 10 UNDO;

@@ -2,11 +2,12 @@
 //!
 //! A metric stands in one place: the record that has its value also gives its name and its unit ([`Record`]), and
 //! [`line()`] writes any record. Records by what they measure: [`check`]s of an audit, [`mitigations`] of a check, the
-//! [`debt`] of suppressions, [`invocation`]s, [`alarms`], [`models`], and what the schedules see of audits
+//! [`approvals`] of people, the [`debt`] of suppressions, [`invocation`]s, [`alarms`], [`models`], and what the schedules see of audits
 //! ([`audit_watch`]) and alarms ([`alarm_watch`]).
 
 pub mod alarm_watch;
 pub mod alarms;
+pub mod approvals;
 pub mod audit_watch;
 pub mod check;
 pub mod debt;

@@ -8,6 +8,7 @@
 //! asked) → `decision` (and why). `lint` finds what is valid and still not what its author meant.
 
 mod alarm;
+pub mod approval;
 mod budget;
 mod de;
 mod decision;
@@ -39,6 +40,7 @@ pub use alarm::AlarmSubject;
 pub use alarm::Verify;
 pub use alarm::length::lasting;
 pub use alarm::length::seconds;
+pub use approval::Approval;
 pub use budget::Budget;
 pub use decision::Decision;
 pub use decision::Hold;
@@ -131,6 +133,7 @@ pub struct Policy {
     protect: Protections,
     windows: Option<Windows>,
     budgets: Vec<Budget>,
+    two_persons: bool,
     /// What its author hardly meant, as far as the file alone says it.
     doubts: Box<[Diagnostic]>,
 }
@@ -191,6 +194,8 @@ pub enum SuppressEnd {
 pub struct Mitigate {
     /// One to five names of mitigation actions, applied in this order (`StartAuditMitigationActionsTask`).
     pub actions: Vec<String>,
+    /// When it waits for the approval of a person.
+    pub approval: Option<Approval>,
     /// How many devices may stand behind a finding.
     pub devices: DeviceLimits,
 }
@@ -281,6 +286,7 @@ impl Policy {
             protect,
             windows,
             budgets: vec![Budget::default()],
+            two_persons: false,
             doubts: Box::default(),
         }
     }
@@ -460,7 +466,8 @@ impl Policy {
                 if rule.matcher.is_only_check()
                     && mitigate.devices == DeviceLimits::Any
                     && rule.except.is_none()
-                    && self.budgets_of(Some(&rule.name), &mitigate.actions).next().is_none() =>
+                    && self.budgets_of(Some(&rule.name), &mitigate.actions).next().is_none()
+                    && !mitigate.approval.as_ref().is_some_and(Approval::looks_at_findings) =>
             {
                 Some((&rule.name, mitigate))
             }

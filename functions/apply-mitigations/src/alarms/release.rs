@@ -238,7 +238,9 @@ impl Release {
                 self.notes.note(request, violation, "would-release", None).await?;
                 Some(("the mode is observe", look))
             }
-            Admission::Hold { until, .. } => Some(("the policy's windows are closed", until)),
+            Admission::Hold { closed } => {
+                Some(("the policy's windows are closed", closed.opens.unwrap_or(look)))
+            }
             Admission::Shut { .. } | Admission::Refuse { .. } => {
                 Some(("no window of the policy opens", look))
             }

@@ -104,7 +104,15 @@ async fn ask_all(
     let reason = reason(&left_out, wanted.len(), of.policy.hash());
     let target = Some(wanted).filter(|wanted| !wanted.is_empty());
     let (impact, guards) = guard.sum();
-    Ok(Revalidated::Known(Decided { target, left_out, reason, befores: Some(befores), impact, guards }))
+    Ok(Revalidated::Known(Decided {
+        target,
+        left_out,
+        reason,
+        befores: Some(befores),
+        impact,
+        guards,
+        severity: None,
+    }))
 }
 
 /// Asks about the devices of violations that are only observed.

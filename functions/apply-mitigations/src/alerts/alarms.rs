@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use fleetwarden_aws::mitigations::KnownApproval;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Kind;
@@ -13,6 +14,7 @@ use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 
+use super::APPROVAL_STEPS;
 use super::Event;
 use super::actions;
 use super::failed;
@@ -28,6 +30,7 @@ pub(crate) fn alert_of(request: &AlarmMitigationRequest, event: Event<'_>) -> Al
         Event::Refused(reason) => refused(request, reason),
         Event::Shut(reason) => shut(request, reason),
         Event::Held(reason) => held(request, reason),
+        Event::NeedsApproval(known) => needs_approval(request, known),
         Event::OverBudget(reason) => over_budget(request, reason),
         Event::LeftOut { policy, reason } => left_out(request, policy, reason),
         Event::TooManyDevices(reason) => too_many_devices(request, reason),
@@ -120,6 +123,22 @@ fn held(request: &AlarmMitigationRequest, reason: &str) -> Alert {
         ],
     );
     Alert { kind: Kind::MitigationHeld, ..of_rule(request, alert) }
+}
+
+/// A person has to approve the task. Raised once for what is explained.
+fn needs_approval(request: &AlarmMitigationRequest, known: &KnownApproval) -> Alert {
+    let what = format!("approval of {} until {}", known.asking.explanation.id(), known.until.0);
+    Alert {
+        kind: Kind::MitigationApproval,
+        ..alert(
+            request,
+            &what,
+            AlertSeverity::High,
+            text!("{}: a mitigation of {} waits for approval", of(request), devices(request)),
+            super::approval(&about(request), &request.task_id(), known),
+            &APPROVAL_STEPS,
+        )
+    }
 }
 
 /// The task goes over a budget. Raised once for a rule and behavior.

@@ -1,5 +1,6 @@
 //! Alerts on mitigations of findings.
 
+use fleetwarden_aws::mitigations::KnownApproval;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::alert::Kind;
@@ -9,6 +10,7 @@ use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 
+use super::APPROVAL_STEPS;
 use super::Event;
 use super::actions;
 use super::failed;
@@ -25,6 +27,7 @@ pub(crate) fn alert_of(request: &MitigationRequest, event: Event<'_>) -> Alert {
         Event::Refused(reason) => refused(request, reason),
         Event::Shut(reason) => shut(request, reason),
         Event::Held(reason) => held(request, reason),
+        Event::NeedsApproval(known) => needs_approval(request, known),
         Event::OverBudget(reason) => over_budget(request, reason),
         Event::LeftOut { policy, reason } => left_out(request, policy, reason),
         Event::TooManyDevices(reason) => too_many_devices(request, reason),
@@ -152,6 +155,22 @@ fn held(request: &MitigationRequest, reason: &str) -> Alert {
                 "If it cannot wait, change `windows` in the policy file and deploy it: what waits starts within 15 minutes.",
                 "Otherwise there is nothing to do: it starts when the window opens, unless a later audit of the check decides again.",
             ],
+        )
+    }
+}
+
+/// A person has to approve the task. Raised once for what is explained.
+fn needs_approval(request: &MitigationRequest, known: &KnownApproval) -> Alert {
+    let what = format!("approval of {} until {}", known.asking.explanation.id(), known.until.0);
+    Alert {
+        kind: Kind::MitigationApproval,
+        ..alert(
+            request,
+            &what,
+            AlertSeverity::High,
+            text!("{}: a mitigation of {} waits for approval", request.check, findings(request)),
+            super::approval(&about(request), &request.task_id(), known),
+            &APPROVAL_STEPS,
         )
     }
 }

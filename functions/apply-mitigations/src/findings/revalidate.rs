@@ -31,6 +31,7 @@ use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::model::mitigation::before::Befores;
 use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::DeviceLimits;
 use fleetwarden_core::policy::Hold;
@@ -86,10 +87,11 @@ async fn decide(
     let registry = findings.registry.open();
     let mut guard = DeviceGuard::new(findings.registry.impacts());
     let (mut wanted, mut left_out, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let mut worst: Option<Severity> = None;
     for finding in asked.iter().filter(|finding| seen.insert(&finding.finding_id)) {
         let why = match unwanted(findings, request, finding, &registry).await? {
             Judged::Not(why) => Why::Changed(why),
-            Judged::Wanted { resource, things, limits } => {
+            Judged::Wanted { resource, things, limits, severity } => {
                 if changes.is_none() {
                     match before::judge(findings.states.changes(&request.actions).await) {
                         Ok(Ok(of_actions)) => changes = Some(of_actions),
@@ -107,6 +109,7 @@ async fn decide(
                         let about = About { things, ..about };
                         match before::judge(findings.states.read(&mut befores, about, changes).await) {
                             Ok(Ok(())) => {
+                                worst = Some(worst.map_or(severity, |worst| worse(worst, severity)));
                                 wanted.push(finding.clone());
                                 continue;
                             }
@@ -125,7 +128,14 @@ async fn decide(
     let befores = Some(befores);
     let (impact, guards) = guard.sum();
     if left_out.is_empty() {
-        return Ok(Revalidated::Known(Decided { befores, impact, guards, ..Decided::all(request) }));
+        let severity = worst;
+        return Ok(Revalidated::Known(Decided {
+            befores,
+            impact,
+            guards,
+            severity,
+            ..Decided::all(request)
+        }));
     }
     let (count, of) = (left_out.len(), seen.len());
     let reasons: Vec<String> =
@@ -133,7 +143,9 @@ async fn decide(
     let reason =
         format!("policy {hash} does not mitigate {count} of {of} in this way: {}", reasons.join("; "));
     let target = Some(wanted).filter(|wanted| !wanted.is_empty()).map(Target::Findings);
-    Ok(Revalidated::Known(Decided { target, left_out, befores, impact, guards, ..Decided::none(reason) }))
+    let decided =
+        Decided { target, left_out, befores, impact, guards, severity: worst, ..Decided::none(reason) };
+    Ok(Revalidated::Known(decided))
 }
 
 /// Whether a finding is to be mitigated.
@@ -144,6 +156,8 @@ enum Judged {
         resource: Option<Box<ResourceIdentifier>>,
         /// The things behind it, if the policy asked for them.
         things: Option<Vec<String>>,
+        /// How bad it is.
+        severity: Severity,
         /// How many devices its rule lets a mitigation concern.
         limits: DeviceLimits,
     },
@@ -196,10 +210,15 @@ async fn unwanted(
     Ok(why.map_or_else(
         || {
             let resource = found.identifier().cloned().map(Box::new);
-            Judged::Wanted { resource, things: names(&things), limits }
+            Judged::Wanted { resource, things: names(&things), limits, severity: found.severity }
         },
         Judged::Not,
     ))
+}
+
+/// The worse of two severities. One that is not known is worse than any.
+fn worse(one: Severity, other: Severity) -> Severity {
+    if one == Severity::Unknown || other == Severity::Unknown { Severity::Unknown } else { one.min(other) }
 }
 
 /// The names of things, if they are known.

@@ -24,7 +24,7 @@ fn only_enforce_twice_is_go() {
     let observe = with(enforce.clone(), "/request/mode", "observe");
     assert_eq!(admitted(&enforce, Mode::Enforce), Admission::Go);
     assert_eq!(admitted(&whole_check(), Mode::Enforce), Admission::Go);
-    let observed = Admission::Observe { instead: None };
+    let observed = Admission::Observe { closed: None };
     assert_eq!(admitted(&enforce, Mode::Observe), observed);
     assert_eq!(admitted(&observe, Mode::Enforce), observed);
 }

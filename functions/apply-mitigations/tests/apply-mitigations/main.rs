@@ -4,6 +4,7 @@
 
 mod admission;
 mod alarms;
+mod approval;
 mod budgets;
 mod devices;
 mod follow;

@@ -33,7 +33,7 @@ pub(crate) async fn set(service: &Service) {
     pause::set(&ledger(&service.cloud), &pause).await.unwrap();
 }
 
-async fn resume(service: &Service) {
+pub(crate) async fn resume(service: &Service) {
     let now = service.cloud.clock().now();
     assert!(pause::end(&ledger(&service.cloud), Resume::default(), now).await.unwrap().is_some());
 }

@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) seconds_a_look: i64,
     /// What is on the mitigation queue: delay and body.
     pub(super) queue: Vec<(u64, String)>,
+    /// To what the action on certificates changes them, if not to inactive.
+    pub(super) changes_to: Option<&'static str>,
     /// The operations that were called, in order.
     pub(super) calls: Vec<String>,
     /// The answers that operations give in place of their own.
@@ -183,12 +185,14 @@ impl State {
                 None => Answer::error(404, "ResourceNotFoundException", "{}"),
             },
             "action" => {
-                let kind = if id.starts_with("Tell") {
-                    "PUBLISH_FINDING_TO_SNS"
+                let (kind, params) = if id.starts_with("Tell") {
+                    ("PUBLISH_FINDING_TO_SNS", json!({"publishFindingToSnsParams": {"topicArn": "arn:tell"}}))
                 } else {
-                    "UPDATE_DEVICE_CERTIFICATE"
+                    let action = self.changes_to.unwrap_or("DEACTIVATE");
+                    let params = json!({"updateDeviceCertificateParams": {"action": action}});
+                    ("UPDATE_DEVICE_CERTIFICATE", params)
                 };
-                Answer::ok(json!({"actionName": id, "actionType": kind}))
+                Answer::ok(json!({"actionName": id, "actionType": kind, "actionParams": params}))
             }
             "certificate" => match self.statuses.get(id) {
                 Some(None) => Answer::error(404, "ResourceNotFoundException", "{}"),

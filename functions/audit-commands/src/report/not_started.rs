@@ -27,11 +27,12 @@ const TASKS: usize = 50;
 /// The longest reason, in characters.
 const REASON: usize = 500;
 /// The states of what Device Defender has no task of: those first that need somebody.
-const STATES: [State; 7] = [
+const STATES: [State; 8] = [
     State::Refused,
     State::GivenUp,
     State::Lost,
     State::Held,
+    State::Rejected,
     State::Claimed,
     State::Superseded,
     State::Observed,

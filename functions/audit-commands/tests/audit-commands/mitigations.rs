@@ -4,8 +4,10 @@ use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::Rejection;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::mitigations::Word;
 use fleetwarden_aws::pause;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::gate::Moment;
@@ -18,6 +20,7 @@ use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Past;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::Target;
+use fleetwarden_core::model::mitigation::approval::Standing;
 use fleetwarden_core::model::mitigation::pause::Pause;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Diagnostic;
@@ -825,4 +828,71 @@ async fn the_ledger_has_how_hard_each_action_is_to_take_back() {
     let ledger = Ledger::new(setup.shared.dynamodb(), "ledger".into());
     let task = ledger.get("mitigation#m", "task").await.unwrap().unwrap();
     assert_eq!(task.get_text("grades"), Some(r#"{"tell":"reversible"}"#));
+}
+
+/// A person's word on a task: approved, or rejected.
+async fn say(setup: &Setup, task: &str, by: &str, approves: bool) {
+    let mitigations = Mitigations::new(Ledger::new(setup.shared.dynamodb(), "ledger".into()));
+    let known = mitigations.approval(task).await.unwrap().unwrap();
+    let (word, now) = (Word { by: Some(by.into()), ..Word::default() }, setup.cloud.clock().now());
+    if approves {
+        assert!(mitigations.approve(task, &known, &word, now).await.unwrap().is_some());
+    } else {
+        let rejected = (Standing::Rejected, &word);
+        assert_eq!(mitigations.reject(task, Some(&known), rejected, now).await.unwrap(), Rejection::Done);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_two_persons_a_command_waits_for_another_and_is_given_again() {
+    let setup = setup_with("version: 1\nmode: enforce\nbudgets: none\ntwoPersons: true\nrules: []\n");
+    let audit = setup.audit(&[SHARED]).await;
+    setup.record(&[SHARED], &audit, setup.function.service.clock.now());
+    action(&setup).await;
+    let found = findings(&setup, &audit, SHARED, 2).await;
+    let mut event = mitigate(&by_id(&found[..1]), &[SHARED]);
+    let told = setup.fails(event.clone()).await;
+    assert!(told.starts_with("InvalidInput\n$.by: is missing: who asks"), "{told}");
+    event["by"] = "mia".into();
+    let mut dry = event.clone();
+    dry["dryRun"] = true.into();
+    assert_eq!(setup.ok(dry).await["needsApproval"][0]["need"], "two-persons");
+    assert!(task_item(&setup, "m").is_null(), "a dry run asks nobody");
+    for _ in 0..2 {
+        let told = setup.fails(event.clone()).await;
+        assert!(
+            told.starts_with("NeedsApproval\nthe task 'm' waits for another person until 2026-11-24T"),
+            "{told}"
+        );
+        assert_eq!(task_item(&setup, "m")["state"], "held");
+    }
+    assert!(!setup.calls().contains("POST /audit/mitigationactions/tasks/m"));
+    assert_eq!(claim(&setup, &found[0]).1, Value::Null, "nothing is claimed meanwhile");
+    say(&setup, "m", "kim", true).await;
+    // What was approved is not another command's, nor the approver's own.
+    let mut more = event.clone();
+    more["target"] = by_id(&found);
+    let mut own = event.clone();
+    own["by"] = "kim".into();
+    for other in [own, more] {
+        let told = setup.fails(other).await;
+        assert!(told.starts_with("NeedsApproval\n"), "{told}");
+    }
+    setup.fails(event.clone()).await;
+    say(&setup, "m", "kim", true).await;
+    assert_eq!(setup.ok(event.clone()).await, json!({"taskId": "m"}));
+    assert_eq!((task_item(&setup, "m")["state"].clone(), follow_ups(&setup).len()), (json!("started"), 1));
+    assert_eq!(setup.ok(event.clone()).await, json!({"taskId": "m"}), "a repeat is the same");
+    // After a rejection the same command never starts, and another can.
+    let mut other = mitigate(&by_id(&found[1..]), &[SHARED]);
+    (other["taskId"], other["by"]) = ("m-2".into(), "mia".into());
+    setup.fails(other.clone()).await;
+    say(&setup, "m-2", "kim", false).await;
+    assert!(setup.fails(other.clone()).await.starts_with("Rejected\n"));
+    other["taskId"] = "m-3".into();
+    setup.fails(other.clone()).await;
+    // Nobody approves in time.
+    setup.cloud.pass_seconds(86_400);
+    assert!(setup.fails(other.clone()).await.starts_with("Rejected\n"));
+    assert_eq!(task_item(&setup, "m-3")["state"], "rejected");
 }

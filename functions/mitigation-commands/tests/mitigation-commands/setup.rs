@@ -1,6 +1,8 @@
 //! The function, and the ledger as the other functions write it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::Mutex;
 
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
@@ -9,6 +11,9 @@ use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
+use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::testing::Answer;
+use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::Cloud;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
@@ -25,11 +30,33 @@ pub(crate) const SHARED: &str = "DEVICE_CERTIFICATE_SHARED_CHECK";
 pub(crate) const LOGGING: &str = "LOGGING_DISABLED_CHECK";
 pub(crate) const AUDIT: &str = "8850eced986ec360f9b350835a621bcf";
 
+pub(crate) const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/1/mitigation";
+
+/// The ids of the tasks that run at the service.
+pub(crate) type Tasks = Arc<Mutex<BTreeSet<String>>>;
+
+/// AWS IoT, as far as it cancels tasks.
+fn iot(cloud: &Cloud, tasks: &Tasks) -> aws_sdk_iot::Client {
+    let (memory, tasks) = (cloud.clone(), Arc::clone(tasks));
+    let answer = move |call: Call| {
+        let Some(path) = call.operation.strip_prefix("PUT ") else { return memory.answer(call) };
+        let id = path.trim_end_matches("/cancel").rsplit('/').next().unwrap_or_default().to_owned();
+        match id.as_str() {
+            "unknown" => Answer::error(404, "ResourceNotFoundException", "{}"),
+            _ if tasks.lock().unwrap().remove(&id) => Answer::ok(json!({})),
+            _ => Answer::error(400, "InvalidRequestException", "{}"),
+        }
+    };
+    cloud.clients_with(answer).iot()
+}
+
 /// The function and its ledger.
 pub(crate) struct Setup {
     pub(crate) cloud: Cloud,
     pub(crate) ledger: Ledger,
     pub(crate) mitigations: Mitigations,
+    /// The tasks that run at the service.
+    pub(crate) tasks: Tasks,
     function: MitigationCommands,
 }
 
@@ -37,17 +64,19 @@ impl Default for Setup {
     fn default() -> Self {
         let cloud = Cloud::default();
         let ledger = Ledger::new(cloud.clients().dynamodb(), "ledger".into());
+        let (sqs, tasks) = (cloud.clients().sqs(), Tasks::default());
         let function = MitigationCommands {
             ledger: ledger.clone(),
             policy: Arc::new(|| {
                 Ok(Policy::parse(b"version: 1\nbudgets: [{ most: 10, within: 1h }, { most: 2, within: 1d, rules: r }]\nrules: [{ name: r, report: {} }]\n").unwrap())
             }),
-            iot: cloud.clients().iot(),
+            queue: Arc::new(move || Ok(Queue::new(sqs.clone(), QUEUE.into()))),
+            iot: iot(&cloud, &tasks),
             account: "123456789012".into(),
             region: "us-east-1".into(),
             clock: cloud.clock(),
         };
-        Self { mitigations: Mitigations::new(ledger.clone()), ledger, cloud, function }
+        Self { mitigations: Mitigations::new(ledger.clone()), ledger, cloud, tasks, function }
     }
 }
 

@@ -1,9 +1,10 @@
-//! `fleetwarden mitigation`: what the ledger of a stack knows of mitigation tasks, the switch that stops them, and their
-//! undo, in AWS or on this machine.
+//! `fleetwarden mitigation`: what the ledger of a stack knows of mitigation tasks, a person's word on them, the switch that
+//! stops them, and their undo, in AWS or on this machine.
 //!
 //! It asks the function `mitigation-commands`, for lists page by page, until there is as much as is wanted. [`task`],
 //! [`list`] and [`pause`] are what people read; programs take the same as JSON or text.
 
+mod approval;
 mod budget;
 mod list;
 mod pause;
@@ -22,6 +23,7 @@ use crate::output::{Layout, Painted, line, note, waiting};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use fleetwarden_core::model::mitigation::STATES;
+use fleetwarden_core::model::mitigation::approval::Answered;
 use fleetwarden_core::model::mitigation::budget::Budgets;
 use fleetwarden_core::model::mitigation::pause::Switched;
 use fleetwarden_core::model::mitigation::undo::{Undone, UndoneResource, UndoneTask};
@@ -41,6 +43,7 @@ const PAGE: usize = 250;
 Examples:
   fleetwarden mitigation list --state failed
   fleetwarden mitigation show fw-4e2bcd1ccbc2a5dd15292a82ab80c380
+  fleetwarden mitigation approve fw-4e2bcd1c --reason 'these are ours'
   fleetwarden mitigation budget
   fleetwarden mitigation pause \"the last rollout looks wrong\"
   fleetwarden mitigation resume
@@ -68,6 +71,12 @@ Examples:
     Pause(Pausing),
     /// End a pause: what it holds goes on within 15 minutes
     Resume(Resuming),
+    /// Approve mitigation tasks that wait for a person: they start within a minute
+    Approve(Approve),
+    /// Reject mitigation tasks that have not started: they never start
+    Reject(Say),
+    /// Cancel mitigation tasks: those that run at Device Defender, and those held
+    Cancel(Say),
     /// Put back what a mitigation task has changed, as it was before
     Undo(Undo),
 }
@@ -148,6 +157,40 @@ struct List {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  fleetwarden mitigation approve fw-4e2bcd1c --reason 'these are ours'
+  fleetwarden mitigation approve fw-4e2bcd1c --explanation d768d276a387 \\
+      --reason 'these are ours'")]
+struct Approve {
+    #[command(flatten)]
+    say: Say,
+    /// Approve only what has this explanation: the alert and `show` name it
+    #[arg(long, value_name = "ID")]
+    explanation: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fleetwarden mitigation reject fw-4e2bcd1c --reason 'wrong devices'
+  fleetwarden mitigation cancel fw-4e2bcd1c --reason 'wrong rule' --dry-run")]
+struct Say {
+    /// The tasks' ids, such as fw-4e2bcd1ccbc2a5dd15292a82ab80c380
+    #[arg(required = true, value_name = "TASK")]
+    tasks: Vec<String>,
+    /// Why: the ledger keeps it
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// Who says so
+    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
+    by: Option<String>,
+    /// Only show what would be changed
+    #[arg(long)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
   fleetwarden mitigation undo fw-4e2bcd1c --reason 'wrong rule' --dry-run
   fleetwarden mitigation undo fw-4e2bcd1c --resource lamp-1 --reason 'ours'
   fleetwarden mitigation undo --since 2026-11-23T08:00:00Z --reason 'wrong rule'")]
@@ -178,6 +221,16 @@ struct Undo {
     dry_run: bool,
 }
 
+impl Say {
+    /// The members of the event, without the task.
+    fn members(&self, command: &str, explanation: Option<&str>) -> Value {
+        json!({
+            "command": command, "by": self.by, "reason": self.reason, "explanation": explanation,
+            "dryRun": self.dry_run.then_some(true),
+        })
+    }
+}
+
 /// What comes in pages.
 trait Pages: DeserializeOwned + Serialize {
     /// How many entries it has.
@@ -205,7 +258,28 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
         Command::Budget => once::<Budgets>(common, event, budget::text).await,
         Command::Pause(_) | Command::Resume(_) => once::<Switched>(common, event, pause::text).await,
         Command::Undo(_) => print::<Undone>(common, event, most, undone::text).await,
+        Command::Approve(Approve { say, explanation }) => {
+            if say.tasks.len() > 1 && explanation.is_some() {
+                bail!("--explanation is of one task: give that one alone");
+            }
+            each(common, event, &say.tasks).await
+        }
+        Command::Reject(say) | Command::Cancel(say) => each(common, event, &say.tasks).await,
     }
+}
+
+/// Gives a person's word on each task. What fails for one is no failure of the others.
+async fn each(common: &Common, event: Map<String, Value>, tasks: &[String]) -> Result<Exit> {
+    let mut exit = Exit::Done;
+    for task in tasks {
+        let mut event = event.clone();
+        event.insert("taskId".to_owned(), task.as_str().into());
+        let done = once::<Answered>(common, event, approval::text).await?;
+        if done != Exit::Done {
+            exit = done;
+        }
+    }
+    Ok(exit)
 }
 
 /// The event for the function, and how many entries are wanted.
@@ -232,6 +306,11 @@ fn event(command: &Command) -> (Map<String, Value>, usize) {
                 json!({"command": "MitigationResume", "reason": reason, "by": by, "dryRun": dry_run});
             (members, 1)
         }
+        Command::Approve(Approve { say, explanation }) => {
+            (say.members("MitigationApprove", explanation.as_deref()), 1)
+        }
+        Command::Reject(say) => (say.members("MitigationReject", None), 1),
+        Command::Cancel(say) => (say.members("MitigationCancel", None), 1),
         Command::Undo(undo) => {
             let flag = |given: bool| given.then_some(true);
             let members = json!({

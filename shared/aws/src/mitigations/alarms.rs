@@ -83,6 +83,23 @@ impl Mitigations {
         }
     }
 
+    /// As [`hold_whole`](Self::hold_whole), for a command's task on alarms.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn hold_violations(
+        &self,
+        request: &AlarmMitigationRequest,
+        hash: &str,
+        (reason, until): (&str, Millis),
+        now: Millis,
+    ) -> Result<bool, Error> {
+        let held = Settled { reason: Some(reason), until: Some(until), ..Settled::new(request, State::Held) };
+        let task = task(&request.task_id(), request, &request.violations, &held, now);
+        let task = task.text(attribute::COMMAND_HASH, hash);
+        Ok(self.put_all_or_none(vec![(task, unless_begun())], &[]).await?.is_none())
+    }
+
     /// The other tasks that have violations of a command's task, as they are now.
     ///
     /// # Errors
@@ -183,6 +200,7 @@ impl Claimable for AlarmMitigationRequest {
             spends: settled.spends,
             guards: settled.guards,
             grades: settled.grades,
+            approved: settled.approved,
             impact: settled.impact,
             count: None,
             now,

@@ -59,6 +59,8 @@ pub struct Spend {
     within_seconds: i64,
     /// How many findings count. None: all that are claimed.
     count: Option<u64>,
+    /// A person lets it go over the budget.
+    is_lifted: bool,
 }
 
 impl Spend {
@@ -70,7 +72,14 @@ impl Spend {
             limit: budget.limit(fleet),
             within_seconds: budget.within_seconds,
             count: None,
+            is_lifted: false,
         }
+    }
+
+    /// It may go over the budget, and counts.
+    #[must_use]
+    pub fn lifted(self) -> Self {
+        Self { is_lifted: true, ..self }
     }
 
     /// Only so many of the findings count.
@@ -273,13 +282,13 @@ const fn counts(entry: &Entry, within_seconds: i64, now: Millis) -> bool {
 
 /// The item of a budget with a task in it, and how many are used then. Pure.
 fn fit(spend: &Spend, read: Read, id: &str, count: u64, now: Millis) -> Result<(Item, u64), Over> {
-    let Spend { key, label, limit, within_seconds, .. } = spend;
+    let Spend { key, label, limit, within_seconds, is_lifted, .. } = spend;
     let mut entries = read.entries;
     entries.retain(|entry| entry.task != id && counts(entry, *within_seconds, now));
     entries.sort_by_key(|entry| entry.at);
     let used = entries.iter().fold(0_u64, |sum, entry| sum.saturating_add(entry.count));
     let needs = used.saturating_add(count);
-    if needs > *limit || entries.len() >= MAX_ENTRIES {
+    if (needs > *limit && !is_lifted) || entries.len() >= MAX_ENTRIES {
         let mut left = needs;
         let frees = entries.iter().enumerate().find(|(at, entry)| {
             left = left.saturating_sub(entry.count);
@@ -345,6 +354,15 @@ mod tests {
         );
         assert_eq!(now_in[1].at, now);
         assert_eq!(item.get_number(of_budget::WRITES), Some(4));
+    }
+
+    #[test]
+    fn what_a_person_lets_go_over_counts_all_the_same() {
+        let now = Millis::from_seconds(HOUR);
+        let read = || entries(&[("a", 4, 10), ("b", 6, 20)]);
+        let (item, used) = fit(&spend(10).lifted(), read(), "c", 5, now).unwrap();
+        assert_eq!((used, item.get_json::<Vec<Entry>>(of_budget::ENTRIES).unwrap().len()), (15, 3));
+        assert!(fit(&spend(10), read(), "c", 5, now).is_err());
     }
 
     #[test]

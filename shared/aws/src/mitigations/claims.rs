@@ -8,11 +8,13 @@ use fleetwarden_core::model::mitigation::impact::Impact;
 use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
 
+use super::Approved;
 use super::Guarded;
 use super::Mitigations;
 use super::PAUSE;
 use super::Spend;
 use super::Stop;
+use super::approvals::still;
 use super::budgets::Change;
 use super::budgets::keys_of;
 use super::item::State;
@@ -65,6 +67,8 @@ pub(super) struct Writing<'w, T> {
     pub(super) spends: &'w [Spend],
     /// How hard it is to take its actions back.
     pub(super) grades: Option<&'w GradesByAction>,
+    /// The approval that has to stand for a claim, if it needs one.
+    pub(super) approved: Option<Approved>,
     /// What the guards say; of a claim, those that were asked before it.
     pub(super) guards: &'w [GuardAnswer],
     /// How many devices it concerns, if somebody has asked.
@@ -96,11 +100,12 @@ impl Mitigations {
         task: impl Fn(&[T]) -> Item,
     ) -> Result<Wrote<T>, Error> {
         let Writing { id, parts, mut left_out, mentions, state, over, .. } = writing;
-        let Writing { latest, spends, guards, grades, impact, count, now, .. } = writing;
+        let Writing { latest, spends, guards, grades, impact, approved, count, now, .. } = writing;
         let is_latest = latest.is_some();
         // Only what is claimed is about to start.
         let pause = (state == State::Claimed).then(not_paused);
-        let checks: Vec<Check> = latest.into_iter().chain(pause).collect();
+        let approved = approved.filter(|_| state == State::Claimed).map(|approved| still(id, approved));
+        let checks: Vec<Check> = latest.into_iter().chain(pause).chain(approved).collect();
         let in_parts = parts.is_some();
         let mut left = parts.unwrap_or_default();
         let mut round = 0;
@@ -122,7 +127,9 @@ impl Mitigations {
             };
             let item = task(&left);
             let item = match state {
-                State::Claimed => with_guards(item, &answers, Guarded { spends, grades, guards, impact }),
+                State::Claimed => {
+                    with_guards(item, &answers, Guarded { spends, grades, guards, impact, approved: None })
+                }
                 _ if guards.is_empty() => item,
                 _ => item.json(attribute::GUARDS, &guards),
             };
@@ -146,6 +153,7 @@ impl Mitigations {
             let mut unmet_checks = held.split_off(held.len().saturating_sub(checks.len())).into_iter();
             let overtaken = if is_latest { unmet_checks.next().flatten() } else { None };
             let paused = unmet_checks.next().flatten();
+            let not_approved = unmet_checks.next().flatten().is_some();
             let spent = held.split_off(held.len().saturating_sub(count_budgets));
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
@@ -157,6 +165,9 @@ impl Mitigations {
             }
             if let Some(pause) = paused.as_ref().and_then(pause::of) {
                 return Ok(Wrote::Stopped(Stop::Paused(pause)));
+            }
+            if not_approved {
+                return Ok(Wrote::Stopped(Stop::NotApproved));
             }
             left.retain(|_| held.next().flatten().is_none());
             left_out.retain(|_| held.next().flatten().is_none());
@@ -194,7 +205,7 @@ impl Mitigations {
 pub(super) fn with_guards(
     task: Item,
     answers: &[GuardAnswer],
-    Guarded { spends, grades, guards, impact }: Guarded<'_>,
+    Guarded { spends, grades, guards, impact, .. }: Guarded<'_>,
 ) -> Item {
     let pause = GuardAnswer { guard: PAUSE.to_owned(), passed: true, reason: None };
     let guards: Vec<&GuardAnswer> = std::iter::once(&pause).chain(answers).chain(guards).collect();
@@ -238,13 +249,16 @@ pub(super) fn unless_beyond(over: &[State]) -> Condition {
     Condition { expression: format!("attribute_not_exists(#state){or}"), values }
 }
 
-/// For a finding's claim: it is new, or this task's, or, for a claim that holds, another's that does not.
+/// For a finding's claim: it is new, or this task's, or, for a claim that holds, another's that neither holds nor was
+/// rejected.
 pub(super) fn unless_held(task_id: &str, state: State) -> Condition {
     let mut expression = "attribute_not_exists(#state) OR task_id = :task_id".to_owned();
     let mut values = HashMap::from([(":task_id".to_owned(), text(task_id))]);
     if state == State::Claimed {
-        expression += " OR #state <> :held";
+        // What is rejected is no other rule's task's either.
+        expression += " OR (#state <> :held AND #state <> :rejected)";
         values.insert(":held".to_owned(), text(State::Claimed.as_str()));
+        values.insert(":rejected".to_owned(), text(State::Rejected.as_str()));
     }
     Condition { expression, values }
 }

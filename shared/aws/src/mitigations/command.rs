@@ -13,6 +13,7 @@ use super::Latest;
 use super::Mitigations;
 use super::Settled;
 use super::Stop;
+use super::approvals::still;
 use super::budgets::Change;
 use super::claims::Check;
 use super::claims::Part;
@@ -58,6 +59,8 @@ pub enum WholeClaim {
     },
     /// A guard stops it.
     Stopped(Stop),
+    /// A person has rejected this command, or nobody has approved it in time.
+    Rejected,
 }
 
 /// What is written of a command's task beside its claims.
@@ -116,6 +119,29 @@ impl Mitigations {
         })
     }
 
+    /// Writes that a command's task is held until a moment. Says whether it is written: one that has begun, or is of a rule
+    /// or another person's rejection, stays as it is.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn hold_whole(
+        &self,
+        requests: &[MitigationRequest],
+        hash: &str,
+        (reason, until): (&str, Millis),
+        now: Millis,
+    ) -> Result<bool, Error> {
+        let held = Settled {
+            reason: Some(reason),
+            until: Some(until),
+            ..Settled::<MitigationRequest>::of(State::Held)
+        };
+        let task = item::task(&task_id(requests)?, requests, &held, now).text(attribute::COMMAND_HASH, hash);
+        let mut puts = vec![(task, unless_begun())];
+        puts.extend(mentions(requests, now));
+        Ok(self.put_all_or_none(puts, &[]).await?.is_none())
+    }
+
     /// Claims all parts of a command's task, if the checks hold; or none of them.
     pub(super) async fn claim_parts<T: Part>(
         &self,
@@ -125,8 +151,10 @@ impl Mitigations {
         now: Millis,
     ) -> Result<Whole, Error> {
         let Asked { id, task, mentions, hash, guarded } = asked;
-        let spends = guarded.spends;
-        let checks: Vec<Check> = checks.iter().cloned().chain([not_paused()]).collect();
+        let Guarded { spends, approved, .. } = *guarded;
+        let approved = approved.map(|approved| still(id, approved));
+        let checks: Vec<Check> =
+            checks.iter().cloned().chain(approved.clone()).chain([not_paused()]).collect();
         let mut ended = BTreeSet::new();
         let mut again = false;
         for round in 0..ROUNDS {
@@ -154,11 +182,16 @@ impl Mitigations {
                 return Ok(Whole::Claim(claim));
             };
             let paused = held.pop().flatten();
-            let written = held.split_off(held.len().saturating_sub(checks.len() - 1));
+            let not_approved = approved.is_some() && held.pop().flatten().is_some();
+            let others = checks.len() - 1 - usize::from(approved.is_some());
+            let written = held.split_off(held.len().saturating_sub(others));
             let spent = held.split_off(held.len().saturating_sub(count_spent));
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
                 match known.get_text(attribute::COMMAND_HASH) == Some(*hash) {
+                    true if State::of(&known) == Some(State::Rejected) => {
+                        return Ok(Whole::Claim(WholeClaim::Rejected));
+                    }
                     true if !again && State::of(&known) == Some(State::Claimed) => again = true,
                     true => return Ok(Whole::Claim(WholeClaim::Repeated)),
                     false => return Ok(Whole::Claim(WholeClaim::Other)),
@@ -177,6 +210,9 @@ impl Mitigations {
             }
             if let Some(pause) = paused.as_ref().and_then(pause::of) {
                 return Ok(Whole::Claim(WholeClaim::Stopped(Stop::Paused(pause))));
+            }
+            if not_approved {
+                return Ok(Whole::Claim(WholeClaim::Stopped(Stop::NotApproved)));
             }
             if spent.iter().any(Option::is_some) {
                 pause_between(round).await;
@@ -199,6 +235,7 @@ impl Mitigations {
         let is_same = task.get_text(attribute::COMMAND_HASH) == Some(hash);
         Ok(match (is_same, State::of(&task)) {
             (true, Some(State::Claimed)) => None,
+            (true, Some(State::Rejected)) => Some(WholeClaim::Rejected),
             (true, _) => Some(WholeClaim::Repeated),
             (false, _) => Some(WholeClaim::Other),
         })
@@ -285,12 +322,13 @@ impl Mitigations {
         }
     }
 
-    /// Of these, those whose task has not ended: what is ended holds nothing against a person.
+    /// Of these, those whose task has not ended: what is ended or rejected holds nothing against a person.
     async fn running(&self, holders: &[Holder]) -> Result<Vec<Holder>, Error> {
         let ids: BTreeSet<&str> = holders.iter().map(|holder| holder.task_id.as_str()).collect();
         let keys: Vec<_> = ids.iter().map(|id| (keys::mitigation(id), "task")).collect();
         let tasks = self.ledger.get_all(&keys).await?;
-        let ended = tasks.iter().filter(|task| State::of(task).is_some_and(State::has_ended));
+        let is_over = |state: State| state.has_ended() || state == State::Rejected;
+        let ended = tasks.iter().filter(|task| State::of(task).is_some_and(is_over));
         let ended: BTreeSet<&str> = ended.filter_map(|task| task.get_text(attribute::TASK_ID)).collect();
         Ok(holders.iter().filter(|holder| !ended.contains(holder.task_id.as_str())).cloned().collect())
     }

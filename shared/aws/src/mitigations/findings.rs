@@ -73,7 +73,7 @@ impl Claimable for MitigationRequest {
         // What may be malformed is of no audit.
         let mentions = settled.target.map(|_| of_audit::mention(self, now)).into_iter().collect();
         let state = settled.state;
-        let (spends, guards, grades) = (settled.spends, settled.guards, settled.grades);
+        let Settled { spends, guards, grades, approved, .. } = *settled;
         let count = settled.target.filter(|_| parts.is_none()).map(Target::count);
         let writing = Writing {
             id: &id,
@@ -86,6 +86,7 @@ impl Claimable for MitigationRequest {
             spends,
             guards,
             grades,
+            approved,
             impact: settled.impact,
             count,
             now,

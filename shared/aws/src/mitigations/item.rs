@@ -8,6 +8,7 @@
 //! | `audit#AUDIT` | `mitigation#CHECK#TASK` | that the task works on findings of this check and audit, and how many ended well |
 //! | `mitigation#TASK` | `before#KIND#NAME` | the state of a resource before the start |
 //! | `mitigation#TASK` | `before` | how far these states are read, and that all of them are |
+//! | `mitigation#TASK` | `approval` | what a person is asked to approve, and what came of it ([`approvals`](super::approvals)) |
 //! | `mitigation#TASK` | `undo` | who undid the task, when and why, and who works on it (`mitigation-commands`) |
 //! | `mitigation#TASK` | `undo#KIND#NAME` | what came of putting a resource back |
 //! | `mitigation#TASK` | `results#CHECK` | how far the findings of an ended task are written, while there is more |
@@ -150,13 +151,15 @@ pub enum State {
     Lost,
     /// It can never start, or a command's start failed.
     Refused,
+    /// A person rejected it, or nobody approved it in time: it never starts.
+    Rejected,
     /// It could not start for a day, or was held for 90 days.
     GivenUp,
 }
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Claimed,
         Self::Observed,
         Self::Held,
@@ -167,6 +170,7 @@ impl State {
         Self::Canceled,
         Self::Lost,
         Self::Refused,
+        Self::Rejected,
         Self::GivenUp,
     ];
     /// Those of a task that has certainly not been started, and may be.
@@ -182,6 +186,12 @@ impl State {
     /// copies of its message are handled at the same moment: then what the service says counts.
     pub const WITHOUT_START: [Self; 6] =
         [Self::Claimed, Self::Observed, Self::Held, Self::Refused, Self::GivenUp, Self::Superseded];
+
+    /// Those of a task before its end at the service is known, but for that it has started. What is rejected never starts,
+    /// unless somebody was between its claim and its start when it was held again: then what the service says counts.
+    pub(super) fn before_end() -> Vec<Self> {
+        [Self::WITHOUT_START.as_slice(), &[Self::Rejected]].concat()
+    }
 
     /// Whether the task has ended at the service, in whatever way.
     pub const fn has_ended(self) -> bool {
@@ -201,6 +211,7 @@ impl State {
             Self::Canceled => "canceled",
             Self::Lost => "lost",
             Self::Refused => "refused",
+            Self::Rejected => "rejected",
             Self::GivenUp => "given-up",
         }
     }

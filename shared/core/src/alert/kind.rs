@@ -40,6 +40,8 @@ pub enum Kind {
     AuditWatchBlind,
     /// A check has findings that a rule, or no rule, reports.
     FindingsReported,
+    /// A mitigation waits for the approval of a person.
+    MitigationApproval,
     /// A mitigation task failed, or could not be started or followed.
     MitigationFailed,
     /// Mitigations wait for longer than a day, because the policy's windows say so.
@@ -102,6 +104,7 @@ impl Kind {
             Self::AuditUnheard => "audit-unheard",
             Self::AuditWatchBlind => "audit-watch-blind",
             Self::FindingsReported => "findings-reported",
+            Self::MitigationApproval => "mitigation-approval",
             Self::MitigationFailed => "mitigation-failed",
             Self::MitigationHeld => "mitigation-held",
             Self::MitigationNotVerified => "mitigation-not-verified",
@@ -140,6 +143,7 @@ impl Kind {
             | Self::AuditUnheard
             | Self::AuditWatchBlind => "When audits do not come",
             Self::MitigationFailed => "What was done, and to what",
+            Self::MitigationApproval => "When a mitigation needs approval",
             Self::MitigationHeld => "When mitigations wait",
             Self::MitigationNotVerified => "When a mitigated finding is still there",
             Self::MitigationRefused => "When a rule cannot mitigate",

@@ -7,6 +7,7 @@ use super::inputs::NAME;
 use super::inputs::NEXT_TOKEN;
 use super::inputs::TIME;
 use super::shape::GRAPHIC;
+use super::shape::HEXADECIMAL;
 use super::shape::Member;
 use super::shape::Shape;
 use super::shape::may;
@@ -18,9 +19,11 @@ use crate::model::mitigation::STATES;
 static STATE: Shape = Shape::Choice(&STATES);
 /// What people say of a change: it stands in the ledger, in the log and on terminals.
 static REASON: Shape = pattern(1, 500, &GRAPHIC);
-static BY: Shape = pattern(1, 200, &GRAPHIC);
+pub(super) static BY: Shape = pattern(1, 200, &GRAPHIC);
 
 static RESOURCE: Shape = text(1, 1000);
+
+static EXPLANATION: Shape = pattern(1, 64, &HEXADECIMAL);
 
 pub(super) static NOTHING: [Member; 0] = [];
 pub(super) static UNDO: [Member; 8] = [
@@ -33,6 +36,9 @@ pub(super) static UNDO: [Member; 8] = [
     must("reason", &REASON),
     NEXT_TOKEN,
 ];
+pub(super) static APPROVE: [Member; 4] =
+    [must("taskId", &NAME), must("by", &BY), must("reason", &REASON), may("explanation", &EXPLANATION)];
+pub(super) static CANCEL: [Member; 3] = [must("taskId", &NAME), must("by", &BY), must("reason", &REASON)];
 pub(super) static SHOW: [Member; 3] = [must("taskId", &NAME), MAX_RESULTS, NEXT_TOKEN];
 pub(super) static LIST: [Member; 6] = [
     may("auditTaskId", &AUDIT_ID),

@@ -31,7 +31,8 @@ static MOST: Shape = Shape::Whole { min: 1, max: 5_000 };
 static CONNECTED: Shape = Shape::Whole { min: 0, max: 5_000 };
 static OF_DEVICES: [Member; 3] = [may("most", &MOST), may("connected", &CONNECTED), may("any", &Shape::Flag)];
 static LIMITS: Shape = Shape::Record(&OF_DEVICES);
-static OF_A_MITIGATION: [Member; 1] = [may(DEVICES, &LIMITS)];
+/// Who asks is said where another person has to approve it.
+static OF_A_MITIGATION: [Member; 2] = [may(DEVICES, &LIMITS), may("by", &super::mitigation::BY)];
 
 impl Operation {
     /// The members that a command has beside those of the operation.

@@ -140,6 +140,9 @@ pub struct Held {
     /// Whether it goes over a budget.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub over_budget: bool,
+    /// Whether it waits for the approval of a person.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub approval: bool,
 }
 
 impl MitigationRequest {

@@ -2,6 +2,7 @@
 //! there before them ([`before`]), how many devices they
 //! concern ([`impact`]), and a task as the ledger has it ([`view`]).
 
+pub mod approval;
 pub mod before;
 pub mod budget;
 pub mod grade;
@@ -22,7 +23,7 @@ pub const MAX_VIOLATIONS: usize = 25;
 pub const MAX_REASON_CODES: usize = 25;
 
 /// The states of a mitigation task in the ledger. docs/operate.md says what they mean.
-pub const STATES: [&str; 11] = [
+pub const STATES: [&str; 12] = [
     "claimed",
     "observed",
     "held",
@@ -33,6 +34,7 @@ pub const STATES: [&str; 11] = [
     "canceled",
     "lost",
     "refused",
+    "rejected",
     "given-up",
 ];
 

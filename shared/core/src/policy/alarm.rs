@@ -11,6 +11,7 @@ pub(super) mod metrics;
 
 use serde::Serialize;
 
+use super::Approval;
 use super::DeviceLimits;
 use super::Place;
 use super::Policy;
@@ -143,6 +144,8 @@ pub struct AlarmMitigate {
     pub devices: DeviceLimits,
     /// Release what was added when the alarm has been clear for so many seconds. None: never.
     pub release_after_seconds: Option<i64>,
+    /// When it waits for the approval of a person.
+    pub approval: Option<Approval>,
 }
 
 /// How to verify an alarm.

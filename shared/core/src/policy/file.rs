@@ -2,6 +2,7 @@
 //! the JSON Schema and the reference are made from their documentation.
 
 mod alarm;
+mod approval;
 pub(super) mod budget;
 mod devices;
 #[cfg(feature = "schema")]
@@ -14,6 +15,7 @@ pub(super) use alarm::Alarms;
 pub(super) use alarm::Minutes;
 pub(super) use alarm::Verify;
 pub(super) use alarm::VerifyState;
+pub(super) use approval::Approvals;
 pub(super) use budget::Budgets;
 pub(super) use devices::DeviceLimits;
 pub(super) use devices::Devices;
@@ -54,6 +56,9 @@ pub(super) struct File {
     /// How much may be mitigated in a time: a list of budgets, all of which count, or `none`. Left out: one budget of 10
     /// findings and violations an hour, or of 1 % of the fleet if that is more.
     pub(super) budgets: Option<Spanned<Budgets>>,
+    /// Whether a mitigation that a command asks for needs the approval of another person than the one who asks.
+    #[serde(default)]
+    pub(super) two_persons: bool,
     /// How alarms are handled before a rule decides.
     #[serde(default)]
     pub(super) alarms: Alarms,
@@ -362,6 +367,8 @@ pub(super) struct Mitigate {
     /// One to five names of mitigation actions, applied in this order.
     #[cfg_attr(feature = "schema", schemars(with = "schema::Actions"))]
     pub(super) actions: Spanned<Texts>,
+    /// When it waits for the approval of a person. An action that cannot be taken back waits for one always.
+    pub(super) approval: Option<Spanned<Approvals>>,
     /// How many devices may stand behind a finding: numbers, or `any`. Left out: a device certificate that one device uses is
     /// deactivated, and one that several use is not; no CA certificate is deactivated and no policy is replaced.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Devices>"))]

@@ -1,6 +1,7 @@
 //! From a policy file to a policy. Everything that is wrong is found in one go.
 
 mod alarm;
+mod approval;
 mod budget;
 mod conditions;
 mod devices;
@@ -134,10 +135,11 @@ pub(super) fn partial(text: &str) -> Result<Partial, PolicyErrors> {
         standing.extend(reader.entry(node, |_, _| Vec::new(), one));
     }
     let before = reader.errors.len();
-    let (mode, protect, windows, alarms, budgets) = file.map_or_else(Default::default, |file| {
+    let (mode, protect, windows, alarms, budgets, two_persons) = file.map_or_else(Default::default, |file| {
         let windows = file.windows.map(|windows| reader.windows(windows));
         let alarms = reader.alarms(&file.alarms);
-        (file.mode, reader.protections(file.protect), windows, alarms, reader.budgets(file.budgets))
+        let protect = reader.protections(file.protect);
+        (file.mode, protect, windows, alarms, reader.budgets(file.budgets), file.two_persons)
     });
     reader.without_pruned(before, &pruned);
     reader.errors.sort();
@@ -148,6 +150,7 @@ pub(super) fn partial(text: &str) -> Result<Partial, PolicyErrors> {
         doubts: reader.doubts.into(),
         alarms,
         budgets,
+        two_persons,
         ..Policy::new(mode, hash, rules, standing, protect, windows)
     };
     Ok(Partial { policy, errors: reader.errors, left_out })
@@ -291,7 +294,7 @@ impl Reader {
         });
         let (effect, places) = match (entry.suppress, entry.mitigate, entry.report) {
             (Some(suppress), None, None) => self.suppress(suppress, &entry.name.value)?,
-            (None, Some(mitigate), None) => self.mitigate(mitigate.value),
+            (None, Some(mitigate), None) => self.mitigate(mitigate.value, false),
             (None, None, Some(report)) => (self.report(&report), Box::default()),
             (None, None, None) => {
                 self.error(place, "the rule does nothing: it needs one of suppress, mitigate and report");
@@ -359,9 +362,10 @@ impl Reader {
         (Words { reason: reason.value, owner: text(owner), ticket: text(ticket) }, places)
     }
 
-    fn mitigate(&mut self, entry: file::Mitigate) -> (Effect, Box<[Place]>) {
-        let file::Mitigate { actions, devices } = entry;
+    fn mitigate(&mut self, entry: file::Mitigate, of_alarms: bool) -> (Effect, Box<[Place]>) {
+        let file::Mitigate { actions, approval, devices } = entry;
         let devices = self.devices(devices);
+        let approval = self.approval(approval, of_alarms);
         let texts = &actions.value.0;
         if texts.len() > 5 {
             self.error(actions.place, format!("{} actions; a check can have at most 5", texts.len()));
@@ -372,7 +376,8 @@ impl Reader {
                 self.error(text.place, format!("'{}' stands here twice", text.value));
             }
         }
-        let mitigate = Mitigate { actions: texts.iter().map(|text| text.value.clone()).collect(), devices };
+        let names = texts.iter().map(|text| text.value.clone()).collect();
+        let mitigate = Mitigate { actions: names, approval, devices };
         (Effect::Mitigate(mitigate), texts.iter().map(|text| text.place).collect())
     }
 

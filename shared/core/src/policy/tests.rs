@@ -12,6 +12,7 @@ use crate::timestamp::Millis;
 mod alarm_files;
 mod alarm_lint;
 mod alarms;
+mod approvals;
 mod budgets;
 mod devices;
 mod files;

@@ -1,5 +1,6 @@
 //! A mitigation task for people: who, what, when and why; then each finding or device, first those that did not succeed.
 
+use super::approval;
 use super::words::{asker, check, length, names, outcomes};
 use crate::output::{Cell, Kind, Layout, Painted, Table, counted, moment, of_state, wrapped};
 use fleetwarden_core::model::mitigation::impact::Impact;
@@ -16,6 +17,9 @@ pub(super) fn text(shown: &Shown, layout: Layout) -> Painted {
         out.push(wrapped(&visible(reason), layout.of_text())).push("\n");
     }
     out.push("\n").append(&facts(task, layout)).push("\n\n");
+    if let Some(approval) = &shown.approval {
+        out.append(&approval::facts(approval, layout)).push("\n\n");
+    }
     if shown.findings.is_empty() && shown.violations.is_empty() {
         out.push(without_results(&task.state));
         return out;

@@ -50,6 +50,50 @@ fn a_pause_has_its_reason_and_who_pauses() {
 }
 
 #[test]
+fn a_word_on_a_task_has_who_says_it_and_why() {
+    let (event, _) =
+        event_of(&["approve", "fw-1", "--by=mia", "--reason=ours", "--explanation=d768d276a387"]);
+    let expected = json!({"command": "MitigationApprove", "by": "mia", "reason": "ours",
+        "explanation": "d768d276a387"});
+    assert_eq!(event, expected);
+    let (event, _) = event_of(&["cancel", "fw-1", "fw-2", "--by=mia", "--reason=ours", "--dry-run"]);
+    let expected = json!({"command": "MitigationCancel", "by": "mia", "reason": "ours", "dryRun": true});
+    assert_eq!(event, expected);
+    for wrong in [&["reject", "--reason=ours"][..], &["reject", "fw-1"], &["approve", "fw-1"]] {
+        assert!(Line::try_parse_from([&["mitigation"], wrong].concat()).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn an_approval_is_told_with_what_it_is_for_and_what_comes_next() {
+    let text = |value: &Value| {
+        approval::text(&serde_json::from_value(value.clone()).unwrap(), Layout::Columns(80)).plain()
+    };
+    let explanation = json!({
+        "reasons": [{"need": "always", "why": "the rule asks for an approval always"}],
+        "actions": [{"name": "Quarantine", "does": "ADD_THINGS_TO_THING_GROUP thingGroupNames=q\u{1b}[2J",
+            "grade": "reversible"}],
+        "parts": ["f-1", "f-2"], "count": 2, "devices": 7, "connected": 3,
+    });
+    let waits = json!({"state": "waiting", "explanationId": "d768d276a387", "explanation": explanation,
+        "until": "2026-11-24T00:00:00Z"});
+    let mut approved = waits.clone();
+    approved["state"] = "approved".into();
+    approved["by"] = "mia\u{1b}[2J".into();
+    approved["at"] = "2026-11-23T00:10:00Z".into();
+    approved["reason"] = "these are ours".into();
+    let id = "fw-4e2bcd1ccbc2a5dd15292a82ab80c380";
+    let all = [
+        json!({"taskId": id, "state": "held", "approval": approved, "next": "it starts within a minute"}),
+        json!({"taskId": id, "state": "held", "approval": waits, "next": "it starts within a minute", "dryRun": true}),
+        json!({"taskId": id, "state": "canceling", "next": "its follow-up writes how it ended", "repeated": true}),
+    ];
+    let all = all.each_ref().map(text).join("\n\n----\n\n");
+    assert!(!all.replace('\n', "").contains(is_unseen));
+    insta::assert_snapshot!(all);
+}
+
+#[test]
 fn a_pause_is_told_with_what_waits_and_how_to_cancel_what_runs() {
     let text = |value: &Value, columns| {
         pause::text(&serde_json::from_value(value.clone()).unwrap(), Layout::Columns(columns)).plain()

@@ -32,6 +32,16 @@ pub struct Params<'p> {
 }
 
 impl Grade {
+    /// The word in the ledger.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reversible => "reversible",
+            Self::Hard => "hard",
+            Self::Irreversible => "irreversible",
+        }
+    }
+
     /// The grade of an action, by its type and parameters. A type or a parameter that is not known here is irreversible.
     ///
     /// | type | grade | why |

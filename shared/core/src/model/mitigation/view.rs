@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::mitigation::Outcomes;
+use crate::model::mitigation::approval::Approval;
 use crate::model::mitigation::impact::Impact;
 use crate::model::mitigation::verification::Verdict;
 use crate::model::resource::ResourceIdentifier;
@@ -195,6 +196,9 @@ impl ActionResult {
 pub struct Shown {
     /// The task.
     pub task: Task,
+    /// Its approval, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
     /// Findings of it: first those that did not succeed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::Approvals;
 use super::Devices;
 use super::Report;
 use super::Stage;
@@ -167,6 +168,8 @@ pub(in crate::policy) struct AlarmMitigate {
         schemars(regex(pattern = "^after [0-9]{1,5}[mhdw]$"), example = "after 24h")
     )]
     pub(in crate::policy) release: Option<Spanned<String>>,
+    /// When it waits for the approval of a person. An action that cannot be taken back waits for one always.
+    pub(in crate::policy) approval: Option<Spanned<Approvals>>,
 }
 
 /// How to verify an alarm.

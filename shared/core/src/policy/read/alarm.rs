@@ -214,10 +214,10 @@ impl Reader {
     }
 
     fn alarm_mitigate(&mut self, entry: file::AlarmMitigate) -> (AlarmEffect, Box<[Place]>) {
-        let file::AlarmMitigate { actions, devices, release } = entry;
-        let (effect, places) = self.mitigate(file::Mitigate { actions, devices });
-        let (actions, devices) = match effect {
-            Effect::Mitigate(mitigate) => (mitigate.actions, mitigate.devices),
+        let file::AlarmMitigate { actions, devices, approval, release } = entry;
+        let (effect, places) = self.mitigate(file::Mitigate { actions, approval, devices }, true);
+        let (actions, approval, devices) = match effect {
+            Effect::Mitigate(mitigate) => (mitigate.actions, mitigate.approval, mitigate.devices),
             Effect::Suppress(_) | Effect::Report(_) => Default::default(),
         };
         let release = release.and_then(|text| {
@@ -231,7 +231,8 @@ impl Reader {
             let length = Spanned { place: text.place, value: length.trim().to_owned() };
             self.minutes(&Minutes(length), "release", MINUTE, MAX_RELEASE)
         });
-        (AlarmEffect::Mitigate(AlarmMitigate { actions, devices, release_after_seconds: release }), places)
+        let mitigate = AlarmMitigate { actions, devices, release_after_seconds: release, approval };
+        (AlarmEffect::Mitigate(mitigate), places)
     }
 
     fn verify(&mut self, entry: &file::Verify) -> Option<(AlarmEffect, Box<[Place]>)> {
@@ -298,7 +299,7 @@ impl Reader {
     }
 
     /// A length of time within limits, in seconds.
-    fn minutes(&mut self, text: &Minutes, key: &str, least: i64, most: i64) -> Option<i64> {
+    pub(super) fn minutes(&mut self, text: &Minutes, key: &str, least: i64, most: i64) -> Option<i64> {
         self.parsed(&text.0, |text| {
             let seconds = seconds(text)?;
             if (least..=most).contains(&seconds) {
@@ -309,7 +310,7 @@ impl Reader {
     }
 
     /// A number within limits.
-    fn number(&mut self, number: &Spanned<u32>, key: &str, least: u32, most: u32) -> Option<u32> {
+    pub(super) fn number(&mut self, number: &Spanned<u32>, key: &str, least: u32, most: u32) -> Option<u32> {
         let Spanned { place, value } = *number;
         if (least..=most).contains(&value) {
             return Some(value);

@@ -121,7 +121,9 @@ proptest! {
         let text = rule(&format!("alarm: {{}}\n    mitigate: {{ actions: A, release: after {count}{unit} }}"));
         let taken = Policy::parse(text.as_bytes()).ok().map(|policy| policy.alarm_rules()[0].effect().clone());
         let within = (60..=30 * 86_400).contains(&seconds);
-        let expected = AlarmMitigate { actions: vec!["A".into()], devices: DeviceLimits::Default, release_after_seconds: Some(seconds) };
+        let (actions, devices) = (vec!["A".into()], DeviceLimits::Default);
+        let expected =
+            AlarmMitigate { actions, devices, release_after_seconds: Some(seconds), approval: None };
         prop_assert_eq!(taken, within.then_some(AlarmEffect::Mitigate(expected)));
     }
 
