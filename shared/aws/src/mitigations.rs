@@ -19,7 +19,7 @@ mod budgets;
 mod claims;
 mod command;
 mod findings;
-mod item;
+pub(crate) mod item;
 mod of_audit;
 mod round;
 

@@ -258,13 +258,13 @@ pub(super) fn origin(item: Item, origin: &Origin) -> Item {
 }
 
 /// The violations of a task, as its item has them.
-pub(super) fn violations(task: &Item) -> Vec<ViolationRef> {
+pub(crate) fn violations(task: &Item) -> Vec<ViolationRef> {
     let violations = task.get_text(attribute::VIOLATIONS).unwrap_or_default();
     serde_json::from_str(violations).unwrap_or_default()
 }
 
 /// The findings of a task, as its item has them.
-pub(super) fn findings(task: &Item) -> Vec<FindingRef> {
+pub(crate) fn findings(task: &Item) -> Vec<FindingRef> {
     let targets = task.get_text(attribute::TARGET).unwrap_or_default();
     let targets: BTreeMap<CheckName, Target> = serde_json::from_str(targets).unwrap_or_default();
     let of = |target| match target {
