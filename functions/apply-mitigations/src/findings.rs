@@ -38,6 +38,7 @@ use crate::alerts;
 use crate::alerts::Event;
 use crate::before;
 use crate::before::Stored;
+use crate::canary;
 use crate::registry::RegistryOf;
 use crate::task::Started;
 use crate::work::Decided;
@@ -46,6 +47,7 @@ use crate::work::Facts;
 use crate::work::Followed;
 use crate::work::Request;
 use crate::work::Revalidated;
+use crate::work::Turn;
 use crate::work::Work;
 use results::Results;
 
@@ -150,6 +152,31 @@ impl Work for Findings {
 
     fn count(target: &Target) -> u64 {
         target.count()
+    }
+
+    async fn turn(&self, request: &MitigationRequest) -> Result<Turn, Error> {
+        canary::turn(self, request).await
+    }
+
+    fn divide(
+        &self,
+        request: &MitigationRequest,
+        decided: Decided<MitigationRequest>,
+        first: (usize, &[String]),
+    ) -> (Decided<MitigationRequest>, Option<MitigationRequest>) {
+        canary::divide(request, decided, first)
+    }
+
+    async fn leave_turn(&self, request: &MitigationRequest) -> Result<(), Error> {
+        canary::leave(self, request).await
+    }
+
+    async fn watch(&self, request: &MitigationRequest) -> Result<Option<MitigationMessage>, Error> {
+        canary::watch(self, request).await
+    }
+
+    fn would_wait(&self, request: &MitigationRequest) -> Option<String> {
+        canary::would(self, request)
     }
 
     async fn note_observed(&self, _: &MitigationRequest, _: Option<&str>) -> Result<(), Error> {

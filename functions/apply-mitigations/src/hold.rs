@@ -1,5 +1,5 @@
 //! A guard holds a mitigation: outside of the policy's windows until one opens, over a budget until there is room, while mitigation is
-//! paused until somebody resumes it, or until a later audit has looked at its check. Whether an alarm lasts is asked when nothing holds it.
+//! paused until somebody resumes it, for the canary of its rule until it has passed, or until a later audit has looked at its check. Whether an alarm lasts is asked when nothing holds it.
 //!
 //! Its message comes back at least every 15 minutes, each time as a new one, so that neither the queue's retention
 //! nor its redrive ends the wait, and a policy that is deployed meanwhile is obeyed soon. The message carries what
@@ -40,6 +40,8 @@ pub(crate) struct Hold<'h> {
     pub(crate) paused: Option<Millis>,
     /// Whether it goes over a budget.
     pub(crate) over_budget: bool,
+    /// Whether it waits for the canary.
+    pub(crate) canary: bool,
     /// The guard that holds it.
     pub(crate) guard: &'h str,
 }
@@ -47,13 +49,14 @@ pub(crate) struct Hold<'h> {
 impl<'h> Hold<'h> {
     /// Until a window opens.
     pub(crate) const fn until(reason: &'h str, until: Millis) -> Self {
-        Self { reason, until: Some(until), paused: None, over_budget: false, guard: "windows" }
+        Self { reason, until: Some(until), paused: None, over_budget: false, canary: false, guard: "windows" }
     }
 
     /// By the guard that stops a claim, with what it says.
     pub(crate) fn of(stop: &Stop, said: &'h GuardAnswer) -> Self {
         let reason = said.reason.as_deref().unwrap_or_default();
-        let held = Self { reason, until: None, paused: None, over_budget: false, guard: &said.guard };
+        let held =
+            Self { reason, until: None, paused: None, over_budget: false, canary: false, guard: &said.guard };
         match stop {
             Stop::Paused(pause) => {
                 // Of a pause whose beginning cannot be read there is only one.
@@ -61,6 +64,7 @@ impl<'h> Hold<'h> {
                 Self { paused: Some(since), ..held }
             }
             Stop::OverBudget(over) => Self { until: over.until, over_budget: true, ..held },
+            Stop::Canary(_) => Self { canary: true, ..held },
         }
     }
 }
@@ -71,7 +75,7 @@ pub(crate) async fn hold<W: Work>(
     message: W::Message,
     why: Hold<'_>,
 ) -> Result<(), Error> {
-    let Hold { reason, until, paused, over_budget, guard } = why;
+    let Hold { reason, until, paused, over_budget, canary, guard } = why;
     let now = settle.clock.now();
     let known = message.held();
     let since = known.map_or(now, |known| known.since.min(now));
@@ -80,7 +84,7 @@ pub(crate) async fn hold<W: Work>(
         let target = request.target().clone();
         return settle.give_up(message, &target, &format!("not started within 90 days: {reason}")).await;
     }
-    let next = Held { since, until, paused, over_budget };
+    let next = Held { since, until, paused, over_budget, canary };
     if known.is_none_or(|known| Held { since, ..known } != next) {
         let said = [GuardAnswer { guard: guard.to_owned(), passed: false, reason: Some(reason.to_owned()) }];
         let held =

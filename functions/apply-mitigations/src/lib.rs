@@ -21,6 +21,7 @@ mod alarms;
 mod alerts;
 mod backoff;
 mod before;
+mod canary;
 mod findings;
 mod follow;
 mod handler;
@@ -34,6 +35,7 @@ mod settle;
 mod start;
 mod steps;
 mod task;
+mod watch;
 mod work;
 
 pub use handler::ApplyMitigations;

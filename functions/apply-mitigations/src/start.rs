@@ -12,6 +12,7 @@ use aws_sdk_iot::Client;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::fleet;
 use fleetwarden_aws::grades::Grades;
+use fleetwarden_aws::mitigations::CanaryTurn;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable as _;
 use fleetwarden_aws::mitigations::Settled;
@@ -40,6 +41,7 @@ use crate::work::Decided;
 use crate::work::Request as _;
 use crate::work::Revalidated;
 use crate::work::TargetOf;
+use crate::work::Turn;
 use crate::work::Work;
 
 /// Starts mitigations.
@@ -90,7 +92,8 @@ impl<W: Work> Start<W> {
         let request = message.request();
         let stop = if instead.is_none() { Box::pin(self.would_stop(request)).await? } else { None };
         let stopped = stop.as_ref().map(|stop| format!("would be held: {}", stop.reason()));
-        let instead = instead.or(stopped.as_deref());
+        let waits = settle.work.would_wait(request);
+        let instead = instead.or(stopped.as_deref()).or(waits.as_deref());
         let said: Vec<GuardAnswer> = stop.iter().map(Stop::answer).collect();
         let observed = Settled { reason: instead, guards: &said, ..Settled::new(request, State::Observed) };
         let target = match settle.set_aside(message, &observed).await? {
@@ -142,6 +145,17 @@ impl<W: Work> Start<W> {
     async fn enforce(&self, message: W::Message, deadline: Millis) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
+        let turn = settle.work.turn(request).await?;
+        match &turn {
+            Turn::Wait(stop) => return self.stopped(message, stop).await,
+            Turn::Stopped(reason) => return settle.stop(message, reason).await,
+            // What was chosen is claimed, and who claimed it may have died right after the start.
+            Turn::First { first, .. } if !first.is_empty() && settle.is_at_service(request).await? => {
+                let target = request.target().clone();
+                return settle.started(message, &target).await;
+            }
+            Turn::Free | Turn::First { .. } | Turn::Rest => {}
+        }
         // While a pause or a budget holds it, no finding is looked up.
         if message.held().is_some_and(|held| held.paused.is_some() || held.over_budget)
             && let Some(stop) = Box::pin(self.would_stop(request)).await?
@@ -155,7 +169,10 @@ impl<W: Work> Start<W> {
             return settle.backoff.put_off(message).await;
         }
         match Box::pin(settle.work.revalidate(request, deadline)).await? {
-            Revalidated::Known(decided) => Box::pin(self.start_decided(message, &decided, deadline)).await,
+            Revalidated::Known(decided) => {
+                let decided = self.divide(request, decided, &turn).await?;
+                Box::pin(self.start_decided(message, &decided, &turn, deadline)).await
+            }
             Revalidated::Unknown(why) => {
                 let target = request.target().clone();
                 self.wait(message, &target, &why).await
@@ -171,10 +188,26 @@ impl<W: Work> Start<W> {
         }
     }
 
+    /// Of what goes first the first few, when the rest is on its way.
+    async fn divide(
+        &self,
+        request: &W::Request,
+        decided: Decided<W::Request>,
+        turn: &Turn,
+    ) -> Result<Decided<W::Request>, Error> {
+        let Turn::First { most, first, .. } = turn else { return Ok(decided) };
+        let (decided, rest) = self.settle.work.divide(request, decided, (*most, first));
+        if let Some(rest) = rest {
+            self.settle.backoff.send_first(&W::Message::start(rest)).await?;
+        }
+        Ok(decided)
+    }
+
     async fn start_decided(
         &self,
         message: W::Message,
         decided: &Decided<W::Request>,
+        turn: &Turn,
         deadline: Millis,
     ) -> Result<(), Error> {
         let Self { settle, .. } = self;
@@ -195,6 +228,11 @@ impl<W: Work> Start<W> {
                 left_out: &left_out,
                 spends: &spends,
                 grades: Some(&grades),
+                canary: match turn {
+                    Turn::First { of, .. } => Some(CanaryTurn::First { of: *of }),
+                    Turn::Rest => Some(CanaryTurn::Rest),
+                    Turn::Free | Turn::Wait(_) | Turn::Stopped(_) => None,
+                },
                 ..Settled::new(request, State::Claimed)
             };
             Box::pin(settle.work.claim(request, &claimed)).await
@@ -228,7 +266,10 @@ impl<W: Work> Start<W> {
                     Stored::Never(unable, why) => settle.unable(request, &target, unable, &why).await,
                 }
             }
-            Claim::Nothing => settle.nothing_left(&message).await,
+            Claim::Nothing => {
+                settle.work.leave_turn(request).await?;
+                settle.nothing_left(&message).await
+            }
             Claim::Overtaken(latest) => settle.supersede(&message, &latest.reason()).await.map(drop),
             Claim::Stopped(stop) => self.stopped(message, &stop).await,
             Claim::Known(state) => {

@@ -16,6 +16,7 @@
 mod alarms;
 pub mod before;
 mod budgets;
+mod canary;
 mod claims;
 mod command;
 mod findings;
@@ -42,6 +43,10 @@ pub use crate::mitigations::budgets::Entry;
 pub use crate::mitigations::budgets::Over;
 pub use crate::mitigations::budgets::Spend;
 pub use crate::mitigations::budgets::Spent;
+pub use crate::mitigations::canary::Canary;
+pub use crate::mitigations::canary::CanaryTurn;
+pub use crate::mitigations::canary::Stage;
+pub use crate::mitigations::canary::Undo;
 pub use crate::mitigations::command::Holder;
 pub use crate::mitigations::command::WholeClaim;
 pub use crate::mitigations::item::State;
@@ -106,6 +111,8 @@ pub enum Stop {
     Paused(Pause),
     /// It goes over a budget.
     OverBudget(Over),
+    /// It waits for the canary. None: no task goes first yet.
+    Canary(Option<Canary>),
 }
 
 impl Stop {
@@ -115,6 +122,7 @@ impl Stop {
         let guard = match self {
             Self::Paused(_) => PAUSE.to_owned(),
             Self::OverBudget(over) => format!("budget of {}", over.label),
+            Self::Canary(_) => canary::CANARY.to_owned(),
         };
         GuardAnswer { guard, passed: false, reason: Some(self.reason()) }
     }
@@ -125,6 +133,10 @@ impl Stop {
         match self {
             Self::Paused(pause) => pause.why(),
             Self::OverBudget(over) => over.reason(),
+            Self::Canary(Some(canary)) => canary.why(),
+            Self::Canary(None) => {
+                "the findings that go first are not chosen yet: the rest waits for them".to_owned()
+            }
         }
     }
 }
@@ -169,6 +181,8 @@ pub struct Settled<'a, R: Claimable> {
     pub guards: &'a [GuardAnswer],
     /// Of a claim, how hard it is to take its actions back.
     pub grades: Option<&'a GradesByAction>,
+    /// Of a claim, its part in the canary of its rule. None: the rule has none.
+    pub canary: Option<CanaryTurn>,
 }
 
 /// What a command's claim is held against, and what people are told of it.
@@ -198,6 +212,7 @@ impl<'a, R: Claimable> Settled<'a, R> {
             spends: &[],
             guards: &[],
             grades: None,
+            canary: None,
         }
     }
 }

@@ -9,6 +9,7 @@
 
 mod alarm;
 mod budget;
+mod canary;
 mod de;
 mod decision;
 mod diagnostic;
@@ -39,6 +40,9 @@ pub use alarm::Verify;
 pub use alarm::length::lasting;
 pub use alarm::length::seconds;
 pub use budget::Budget;
+pub use canary::Canary;
+pub use canary::First;
+pub use canary::StopIf;
 pub use decision::Decision;
 pub use decision::Hold;
 pub use decision::Kind;
@@ -188,6 +192,8 @@ pub enum SuppressEnd {
 pub struct Mitigate {
     /// One to five names of mitigation actions, applied in this order (`StartAuditMitigationActionsTask`).
     pub actions: Vec<String>,
+    /// The first few go alone. None: all at once.
+    pub canary: Option<Canary>,
 }
 
 /// How loud a report is.
@@ -453,6 +459,8 @@ impl Policy {
             // How many findings a check has is known too late for a budget.
             Effect::Mitigate(mitigate)
                 if rule.matcher.is_only_check()
+                    // A task of a whole check cannot let some go first.
+                    && mitigate.canary.is_none()
                     && rule.except.is_none()
                     && self.budgets_of(Some(&rule.name), &mitigate.actions).next().is_none() =>
             {

@@ -5,6 +5,7 @@
 mod admission;
 mod alarms;
 mod budgets;
+mod canary;
 mod follow;
 mod hold;
 mod order;

@@ -166,6 +166,7 @@ fn name(call: &Call) -> (String, String) {
         _ if path.starts_with("/principals/") => "principals",
         (_, "thing-groups") => "groups",
         _ if path.starts_with("/mitigationactions/") => "action",
+        ("PUT", _) if path.starts_with("/certificates/") => "set-certificate",
         _ if path.starts_with("/certificates/") => "certificate",
         ("POST", _) => "start",
         _ => "describe",
@@ -197,6 +198,11 @@ impl State {
                     Answer::ok(json!({"certificateDescription": {"certificateId": id, "status": status}}))
                 }
             },
+            "set-certificate" => {
+                let status = call.query.split('&').find_map(|pair| pair.strip_prefix("newStatus="))?;
+                self.statuses.insert(id.to_owned(), Some(status.to_owned()));
+                Answer::ok(json!({}))
+            }
             "executions" => self.page(&call.query),
             "finding" => {
                 if let Some((task_id, began)) = self.on_finding.take() {

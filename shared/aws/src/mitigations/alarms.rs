@@ -183,6 +183,7 @@ impl Claimable for AlarmMitigationRequest {
             spends: settled.spends,
             guards: settled.guards,
             grades: settled.grades,
+            canary: None,
             count: None,
             now,
         };

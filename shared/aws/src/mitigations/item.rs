@@ -5,6 +5,7 @@
 //! | `mitigation#TASK` | `task` | one mitigation: what was asked for, its [`State`], how it ended |
 //! | `mitigation#TASK` | `finding#ID` | what became of one finding of an ended task, action by action |
 //! | `mitigation#TASK` | `violation#ID` | what became of one violation of an ended task, and of its release |
+//! | `audit#AUDIT` | `canary#CHECK#RULE` | which task goes first of a rule, and what came of it ([`canary`](super::canary)) |
 //! | `audit#AUDIT` | `mitigation#CHECK#TASK` | that the task works on findings of this check and audit, and how many ended well |
 //! | `mitigation#TASK` | `before#KIND#NAME` | the state of a resource before the start |
 //! | `mitigation#TASK` | `before` | how far these states are read, and that all of them are |

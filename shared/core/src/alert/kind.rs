@@ -38,6 +38,10 @@ pub enum Kind {
     AuditUnheard,
     /// The watch on audits was refused a look.
     AuditWatchBlind,
+    /// The first few of what a rule mitigates did no harm, and the rest follows.
+    CanaryPassed,
+    /// The first few of what a rule mitigates are stopped, and no more starts.
+    CanaryStopped,
     /// A check has findings that a rule, or no rule, reports.
     FindingsReported,
     /// A mitigation task failed, or could not be started or followed.
@@ -99,6 +103,8 @@ impl Kind {
             Self::AuditUnconfirmed => "audit-unconfirmed",
             Self::AuditUnheard => "audit-unheard",
             Self::AuditWatchBlind => "audit-watch-blind",
+            Self::CanaryPassed => "canary-passed",
+            Self::CanaryStopped => "canary-stopped",
             Self::FindingsReported => "findings-reported",
             Self::MitigationFailed => "mitigation-failed",
             Self::MitigationHeld => "mitigation-held",
@@ -137,6 +143,7 @@ impl Kind {
             | Self::AuditUnheard
             | Self::AuditWatchBlind => "When audits do not come",
             Self::MitigationFailed => "What was done, and to what",
+            Self::CanaryPassed | Self::CanaryStopped => "Canaries",
             Self::MitigationHeld => "When mitigations wait",
             Self::MitigationRefused => "When a rule cannot mitigate",
             Self::MitigationReleased => "Quarantine, and release from it",

@@ -3,6 +3,7 @@
 
 mod alarm;
 pub(super) mod budget;
+mod canary;
 #[cfg(feature = "schema")]
 pub(super) mod schema;
 
@@ -14,6 +15,7 @@ pub(super) use alarm::Minutes;
 pub(super) use alarm::Verify;
 pub(super) use alarm::VerifyState;
 pub(super) use budget::Budgets;
+pub(super) use canary::Canary;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -359,6 +361,8 @@ pub(super) struct Mitigate {
     /// One to five names of mitigation actions, applied in this order.
     #[cfg_attr(feature = "schema", schemars(with = "schema::Actions"))]
     pub(super) actions: Spanned<Texts>,
+    /// Let a few findings go first, and the rest only if nothing happens to them. Left out: all at once.
+    pub(super) canary: Option<Spanned<Canary>>,
 }
 
 /// How to report: at most one of the keys. Without any, the alert is as severe as the finding or the alarm.

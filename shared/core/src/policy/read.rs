@@ -2,6 +2,7 @@
 
 mod alarm;
 mod budget;
+mod canary;
 mod conditions;
 mod refuse;
 mod standing;
@@ -10,6 +11,7 @@ use std::collections::HashMap;
 
 use jiff::civil::Date;
 
+use super::Canary;
 use super::Effect;
 use super::MAX_BYTES;
 use super::MAX_RULES;
@@ -291,7 +293,10 @@ impl Reader {
         });
         let (effect, places) = match (entry.suppress, entry.mitigate, entry.report) {
             (Some(suppress), None, None) => self.suppress(suppress, &entry.name.value)?,
-            (None, Some(mitigate), None) => self.mitigate(&mitigate.value.actions),
+            (None, Some(mitigate), None) => {
+                let canary = mitigate.value.canary.and_then(|canary| self.canary(canary));
+                self.mitigate(&mitigate.value.actions, canary)
+            }
             (None, None, Some(report)) => (self.report(&report), Box::default()),
             (None, None, None) => {
                 self.error(place, "the rule does nothing: it needs one of suppress, mitigate and report");
@@ -359,7 +364,7 @@ impl Reader {
         (Words { reason: reason.value, owner: text(owner), ticket: text(ticket) }, places)
     }
 
-    fn mitigate(&mut self, actions: &Spanned<Texts>) -> (Effect, Box<[Place]>) {
+    fn mitigate(&mut self, actions: &Spanned<Texts>, canary: Option<Canary>) -> (Effect, Box<[Place]>) {
         let texts = &actions.value.0;
         if texts.len() > 5 {
             self.error(actions.place, format!("{} actions; a check can have at most 5", texts.len()));
@@ -370,7 +375,7 @@ impl Reader {
                 self.error(text.place, format!("'{}' stands here twice", text.value));
             }
         }
-        let mitigate = Mitigate { actions: texts.iter().map(|text| text.value.clone()).collect() };
+        let mitigate = Mitigate { actions: texts.iter().map(|text| text.value.clone()).collect(), canary };
         (Effect::Mitigate(mitigate), texts.iter().map(|text| text.place).collect())
     }
 

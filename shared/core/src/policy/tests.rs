@@ -13,6 +13,7 @@ mod alarm_files;
 mod alarm_lint;
 mod alarms;
 mod budgets;
+mod canaries;
 mod files;
 mod impossible;
 mod lapses;

@@ -29,8 +29,8 @@ use crate::policy::legal::Kind;
 use crate::policy::matcher::ThingMatcher;
 use crate::untrusted::is_unseen;
 
-const MINUTE: i64 = 60;
-const DAY: i64 = 86_400;
+pub(super) const MINUTE: i64 = 60;
+pub(super) const DAY: i64 = 86_400;
 /// The longest that a rule can ask an alarm to last: Device Defender lists violations of at least 14 days.
 const MAX_LASTING: i64 = 14 * DAY;
 /// The longest time after which what was added to a group is released.
@@ -214,7 +214,7 @@ impl Reader {
     }
 
     fn alarm_mitigate(&mut self, entry: file::AlarmMitigate) -> (AlarmEffect, Box<[Place]>) {
-        let (effect, places) = self.mitigate(&entry.actions);
+        let (effect, places) = self.mitigate(&entry.actions, None);
         let actions = match effect {
             Effect::Mitigate(mitigate) => mitigate.actions,
             Effect::Suppress(_) | Effect::Report(_) => Vec::new(),
@@ -297,7 +297,7 @@ impl Reader {
     }
 
     /// A length of time within limits, in seconds.
-    fn minutes(&mut self, text: &Minutes, key: &str, least: i64, most: i64) -> Option<i64> {
+    pub(super) fn minutes(&mut self, text: &Minutes, key: &str, least: i64, most: i64) -> Option<i64> {
         self.parsed(&text.0, |text| {
             let seconds = seconds(text)?;
             if (least..=most).contains(&seconds) {
