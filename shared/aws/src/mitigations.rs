@@ -43,6 +43,7 @@ pub use crate::mitigations::budgets::Entry;
 pub use crate::mitigations::budgets::Over;
 pub use crate::mitigations::budgets::Spend;
 pub use crate::mitigations::budgets::Spent;
+pub use crate::mitigations::canary::CANARY;
 pub use crate::mitigations::canary::Canary;
 pub use crate::mitigations::canary::CanaryTurn;
 pub use crate::mitigations::canary::Stage;

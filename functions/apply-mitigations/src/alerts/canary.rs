@@ -20,7 +20,7 @@ pub(crate) fn passed(request: &MitigationRequest, canary: &Canary) -> Alert {
         (Kind::CanaryPassed, AlertSeverity::Low),
         text!("{}: the canary of rule {} has passed", request.check, rule(request)),
         text!(
-            "{}\nNothing that the policy asks for was seen while they were watched. The rest starts within 15 minutes, as \
+            "{}\nNothing of `stopIf` was seen while they were watched. The rest starts within 15 minutes, as \
              far as windows, budgets and free tasks let it.",
             about(request, canary)
         ),

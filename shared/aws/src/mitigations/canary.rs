@@ -27,7 +27,7 @@ use crate::ledger::Item;
 use crate::ledger::keys;
 
 /// The name of the guard.
-pub(super) const CANARY: &str = "canary";
+pub const CANARY: &str = "canary";
 
 /// The attributes of the item that no other has.
 mod of_canary {
@@ -112,7 +112,9 @@ impl Stage {
 impl Undo {
     const ALL: [Self; 3] = [Self::No, Self::Due, Self::Done];
 
-    const fn as_str(self) -> &'static str {
+    /// The word in the ledger.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::No => "no",
             Self::Due => "due",
@@ -198,7 +200,16 @@ impl Mitigations {
     /// # Errors
     /// If the table does not answer, or has something else in its place.
     pub async fn canary(&self, request: &MitigationRequest) -> Result<Option<Canary>, Error> {
-        let (pk, sk) = key(request);
+        let rule = request.origin.rule().unwrap_or_default();
+        self.canary_of(&request.audit.task_id, request.check.as_str(), rule).await
+    }
+
+    /// The canary of a rule, check and audit, by their names.
+    ///
+    /// # Errors
+    /// As [`canary`](Self::canary).
+    pub async fn canary_of(&self, audit_task_id: &str, check: &str, rule: &str) -> Result<Option<Canary>, Error> {
+        let (pk, sk) = (keys::audit_task(audit_task_id), sort_key(check, rule));
         self.ledger.get(&pk, &sk).await?.as_ref().map(Canary::read).transpose()
     }
 
@@ -315,5 +326,9 @@ fn unless_changed(known: &Canary) -> Condition {
 
 fn key(request: &MitigationRequest) -> (String, String) {
     let rule = request.origin.rule().unwrap_or_default();
-    (keys::audit(&request.audit), format!("canary#{}#{rule}", request.check))
+    (keys::audit(&request.audit), sort_key(request.check.as_str(), rule))
+}
+
+fn sort_key(check: &str, rule: &str) -> String {
+    format!("canary#{check}#{rule}")
 }
