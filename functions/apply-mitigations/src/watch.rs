@@ -115,7 +115,7 @@ impl Watch {
         let over = time(attribute::ENDED_AT).unwrap_or(now).plus_seconds(canary.watch_seconds);
         // From its claim on: the start itself comes after it.
         let since = time(attribute::DECIDED_AT).unwrap_or_default();
-        match self.see(&id, state, canary, since).await? {
+        match self.see(&id, state, canary, since).await {
             Seen::Harm(why) => self.stop(message, known, (why, Undo::Due), deadline).await,
             Seen::Nothing if over <= now => {
                 let passed = Canary { stage: Stage::Passed, since: Some(now), ..known.clone() };
@@ -135,46 +135,32 @@ impl Watch {
     }
 
     /// What is seen of a task that has ended.
-    async fn see(
-        &self,
-        id: &str,
-        state: State,
-        canary: &policy::Canary,
-        since: Millis,
-    ) -> Result<Seen, Error> {
+    async fn see(&self, id: &str, state: State, canary: &policy::Canary, since: Millis) -> Seen {
         let ledger = self.work.mitigations.ledger();
-        let results = ledger.query(&keys::mitigation(id), RESULTS).await?;
+        let results = match ledger.query(&keys::mitigation(id), RESULTS).await {
+            Ok(results) => results,
+            Err(error) => return Seen::Unknown(error.to_string()),
+        };
         if canary.stop_if.contains(&StopIf::Failures)
             && let Some(why) = failures(state, &results)
         {
-            return Ok(Seen::Harm(why));
+            return Seen::Harm(why);
         }
         if !canary.stop_if.contains(&StopIf::Alarms) {
-            return Ok(Seen::Nothing);
+            return Seen::Nothing;
         }
-        let mut things = BTreeSet::new();
-        for result in &results {
-            let of_result: Option<Vec<String>> = result.get_json(attribute::THINGS);
-            let Some(of_result) = of_result else {
-                let finding = result.get_text(attribute::FINDING_ID).unwrap_or_default();
-                return Ok(Seen::Unknown(format!(
-                    "the things behind finding {} are not known",
-                    shown(finding)
-                )));
-            };
-            things.extend(of_result);
-        }
-        let alarms = match self.alarms.open_of(&things, since).await {
+        let things = things(&results);
+        let alarms = match self.alarms.open_of(things.as_ref(), since).await {
             Ok(alarms) => alarms,
-            Err(error) => return Ok(Seen::Unknown(error.to_string())),
+            Err(error) => return Seen::Unknown(error.to_string()),
         };
-        let Some(first) = alarms.first() else { return Ok(Seen::Nothing) };
+        let Some(first) = alarms.first() else { return Seen::Nothing };
         let (thing, behavior) = (first.alarm.thing.as_deref().unwrap_or_default(), &first.alarm.behavior);
         let more = match alarms.len() - 1 {
             0 => String::new(),
             more => format!(", and {more} more"),
         };
-        Ok(Seen::Harm(format!("a new alarm on '{}' about thing '{}'{more}", shown(behavior), shown(thing))))
+        Seen::Harm(format!("a new alarm on '{}' about thing '{}'{more}", shown(behavior), shown(thing)))
     }
 
     async fn stop(
@@ -272,6 +258,13 @@ enum Undone {
     Not(String),
     /// It goes on later.
     Later,
+}
+
+/// The things behind the findings of a task. None: behind one of them any may be, as behind a policy.
+fn things(results: &[Item]) -> Option<BTreeSet<String>> {
+    let of_result = |result: &Item| result.get_json::<Vec<String>>(attribute::THINGS);
+    let all: Option<Vec<Vec<String>>> = results.iter().map(of_result).collect();
+    all.filter(|all| !all.is_empty()).map(|all| all.into_iter().flatten().collect())
 }
 
 /// What did not succeed of a task that has ended.

@@ -3,6 +3,7 @@
 
 mod alarms;
 mod budgets;
+mod canaries;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -44,6 +45,7 @@ pub(crate) fn judge(world: &World, played: &Played) -> Judged {
     judge.mitigation_is_as_decided(&records);
     judge.what_was_decided_took_place(&records);
     judge.no_budget_is_overspent();
+    judge.the_first_go_alone();
     judge.tallies_agree(&records);
     judge.history_is_true(&records);
     judge.observe_changes_nothing();

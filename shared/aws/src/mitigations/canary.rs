@@ -208,7 +208,12 @@ impl Mitigations {
     ///
     /// # Errors
     /// As [`canary`](Self::canary).
-    pub async fn canary_of(&self, audit_task_id: &str, check: &str, rule: &str) -> Result<Option<Canary>, Error> {
+    pub async fn canary_of(
+        &self,
+        audit_task_id: &str,
+        check: &str,
+        rule: &str,
+    ) -> Result<Option<Canary>, Error> {
         let (pk, sk) = (keys::audit_task(audit_task_id), sort_key(check, rule));
         self.ledger.get(&pk, &sk).await?.as_ref().map(Canary::read).transpose()
     }

@@ -127,29 +127,41 @@ fn stands(fleet: &Fleet) -> (String, String) {
     (of("state"), of("undo"))
 }
 
+/// The ledger says of one more finding of the canary that it did not succeed.
+fn fail(fleet: &Fleet) {
+    let cloud = &fleet.services.cloud;
+    let items = cloud.items("audit#");
+    let task =
+        items.iter().find_map(|((_, sk), item)| sk.starts_with("canary#").then(|| item["task_id"].clone()));
+    let pk = format!("mitigation#{}", task.unwrap().as_str().unwrap());
+    cloud.put_item(
+        json!({"pk": {"S": pk}, "sk": {"S": "finding#z"}, "state": {"S": "failed"}, "things": {"S": "[]"}}),
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_canary_that_is_stopped_leaves_the_fleet_as_before() {
-    // What has things behind it, which can raise alarms.
-    for (check, params, count) in kinds().into_iter().filter(|(check, ..)| [REVOKED, SHARED].contains(check))
-    {
+    for (check, params, count) in kinds() {
         for is_harm in [false, true] {
             let (fleet, before, mut queue) = begun(check, &params, count).await;
             queue.run_for(&fleet, 300).await;
             let first = fleet.state();
             assert!(first != before, "{check}: nothing went first");
             assert_eq!(stands(&fleet).0, "running");
-            if is_harm {
-                alarms(&fleet).await;
+            match (is_harm, check) {
+                (true, SHARED) => alarms(&fleet).await,
+                (true, _) => fail(&fleet),
+                (false, _) => {}
             }
             queue.run_for(&fleet, 3_600).await;
             assert!(queue.waiting.is_empty(), "{check}: {:?}", queue.waiting);
             let now = fleet.state();
             if is_harm {
-                assert_eq!(stands(&fleet), ("stopped".into(), "done".into()));
+                assert_eq!(stands(&fleet), ("stopped".into(), "done".into()), "{check}");
                 assert_eq!(now, before, "{check}");
             } else {
-                assert_eq!(stands(&fleet).0, "passed");
-                assert!(now != first && now != before, "{check}: the rest has followed");
+                assert_eq!(stands(&fleet).0, "passed", "{check}");
+                assert_eq!(now != first, count > 1, "{check}: the rest has followed");
             }
         }
     }
@@ -158,7 +170,7 @@ async fn a_canary_that_is_stopped_leaves_the_fleet_as_before() {
 /// The process dies at each call, from the look that sees the alarm to the end of the undo.
 #[tokio::test(start_paused = true)]
 async fn wherever_it_dies_a_stopped_canary_leaves_the_fleet_as_before() {
-    let (check, params, count) = kinds().remove(0);
+    let (check, params, count) = kinds().into_iter().find(|(check, ..)| *check == SHARED).unwrap();
     let mut deaths = 0;
     for at in Moment::all() {
         let (fleet, before, mut queue) = begun(check, &params, count).await;

@@ -87,7 +87,10 @@ fn facts(task: &Task, layout: Layout) -> Painted {
             _ => "",
         };
         let (state, first) = (visible(&canary.state), canary.first.len());
-        fact("canary", format!("{state}{}; {first} of {} went first{undo}", reason.unwrap_or_default(), canary.of));
+        fact(
+            "canary",
+            format!("{state}{}; {first} of {} went first{undo}", reason.unwrap_or_default(), canary.of),
+        );
         fact("goes first", visible(&canary.task_id).into_owned());
     }
     let times = [

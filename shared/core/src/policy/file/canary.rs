@@ -31,7 +31,7 @@ pub(in crate::policy) struct Canary {
     /// the rest, so watch for less time than there is between two audits.
     pub(in crate::policy) watch: Minutes,
     /// What stops the rest: `failures`, an action that did not succeed on all of the first ones; `alarms`, a new alarm about
-    /// one of their things. Left out: all of these.
+    /// one of their things (any new alarm, where any thing may be behind one of them). Left out: all of these.
     #[cfg_attr(feature = "schema", schemars(with = "Option<schema::OneOrMany<crate::policy::StopIf>>"))]
     pub(in crate::policy) stop_if: Option<Texts>,
 }
