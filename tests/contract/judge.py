@@ -39,6 +39,8 @@ UNDO_OPERATIONS = [
     "GetV2LoggingOptions", "ListPolicyVersions", "SetDefaultPolicyVersion", "SetLoggingOptions", "SetV2LoggingOptions",
     "UpdateCACertificate", "UpdateCertificate", "UpdateThingGroupsForThing",
 ]
+# Those with which one learns which devices are behind a policy or a CA certificate, and whether they are connected.
+REACH_OPERATIONS = ["GetThingConnectivityData", "ListCertificatesByCA", "ListTargetsForPolicy"]
 SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/]+/\d{8}/[a-z0-9-]+/iot/aws4_request, ?SignedHeaders=[a-z0-9;-]+, ?Signature=[0-9a-f]{64}$"
 )

@@ -1,14 +1,18 @@
 """What the model of the service needs a test for: that there was one. It runs last, on what the judges have seen."""
 
 import pytest
-from judge import AUDIT_OPERATIONS, BAD_TOKEN, DETECT_OPERATIONS, LAST_PAGE, MEMBERSHIP_OPERATIONS, MODEL, PAGED, REGISTRY_OPERATIONS, UNDO_OPERATIONS, Judge
+from judge import AUDIT_OPERATIONS, BAD_TOKEN, DETECT_OPERATIONS, LAST_PAGE, MEMBERSHIP_OPERATIONS, MODEL, PAGED, REACH_OPERATIONS, REGISTRY_OPERATIONS, UNDO_OPERATIONS, Judge
 
-OPERATIONS = [*AUDIT_OPERATIONS, *DETECT_OPERATIONS, *REGISTRY_OPERATIONS, *MEMBERSHIP_OPERATIONS, *UNDO_OPERATIONS]
+OPERATIONS = [*AUDIT_OPERATIONS, *DETECT_OPERATIONS, *REGISTRY_OPERATIONS, *MEMBERSHIP_OPERATIONS, *UNDO_OPERATIONS, *REACH_OPERATIONS]
 # Nobody is unauthorized here, and a service that is unavailable is ordered as a 503 without any code.
 NEVER_GIVEN = {"UnauthorizedException", "ServiceUnavailableException"}
 # A request that attaches a profile cannot say which version it expects.
 # One that has no input cannot have a wrong one.
-NEVER_GIVEN_BY = {"AttachSecurityProfile": {"VersionConflictException"}, "GetLoggingOptions": {"InvalidRequestException"}}
+# A list of the targets of a policy has no limit that it could exceed.
+NEVER_GIVEN_BY = {
+    "AttachSecurityProfile": {"VersionConflictException"}, "GetLoggingOptions": {"InvalidRequestException"},
+    "ListTargetsForPolicy": {"LimitExceededException"},
+}
 # A policy has five versions at most: they come on one page.
 NEVER_PAGED = {"ListPolicyVersions"}
 

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from botocore.exceptions import ClientError
 from conftest import ROLE, Endpoint
-from judge import AUDIT_OPERATIONS, DETECT_OPERATIONS, MODEL, PAGED, REGISTRY_OPERATIONS, SHAPES
+from judge import AUDIT_OPERATIONS, DETECT_OPERATIONS, MODEL, PAGED, REACH_OPERATIONS, REGISTRY_OPERATIONS, SHAPES
 
 SHARED = "DEVICE_CERTIFICATE_SHARED_CHECK"
 INTERMEDIATE = "INTERMEDIATE_CA_REVOKED_FOR_ACTIVE_DEVICE_CERTIFICATES_CHECK"
 NOW = datetime.now(timezone.utc)
 PERIOD = {"startTime": NOW - timedelta(days=1), "endTime": NOW + timedelta(days=1)}
 FLEET = "arn:aws:iot:us-east-1:123456789012:thinggroup/fleet"
-LISTS = [operation for operation in [*AUDIT_OPERATIONS, *DETECT_OPERATIONS, *REGISTRY_OPERATIONS] if operation in PAGED]
+LISTS = [operation for operation in [*AUDIT_OPERATIONS, *DETECT_OPERATIONS, *REGISTRY_OPERATIONS, *REACH_OPERATIONS] if operation in PAGED]
 
 
 def define(iot):
@@ -111,6 +111,8 @@ def populated():
         "ListAuditMitigationActionsExecutions": {"taskId": "t0", "findingId": finding},
         "ListPrincipalThings": {"principal": f"arn:aws:iot:us-east-1:123456789012:cert/{certificate}"},
         "ListThingPrincipals": {"thingName": thing},
+        "ListTargetsForPolicy": {"policyName": "device-policy-0"},
+        "ListCertificatesByCA": {"caCertificateId": iot.list_ca_certificates()["certificates"][0]["certificateId"]},
         "ListThingGroupsForThing": {"thingName": thing},
         "ListThingsInThingGroup": {"thingGroupName": "fleet", "recursive": True},
         "ListSecurityProfilesForTarget": {"securityProfileTargetArn": FLEET, "recursive": True},

@@ -34,11 +34,14 @@ OPERATIONS = {
     "get_object": "s3:GetObject",
     "get_policy": "iot:GetPolicy",
     "get_statistics": "iot:GetStatistics",
+    "get_thing_connectivity_data": "iot:GetThingConnectivityData",
     "get_v2_logging_options": "iot:GetV2LoggingOptions",
     "list_audit_findings": "iot:ListAuditFindings",
+    "list_certificates_by_ca": "iot:ListCertificatesByCA",
     "list_policy_versions": "iot:ListPolicyVersions",
     "list_principal_things": "iot:ListPrincipalThings",
     "list_related_resources_for_audit_finding": "iot:ListRelatedResourcesForAuditFinding",
+    "list_targets_for_policy": "iot:ListTargetsForPolicy",
     "list_targets_for_security_profile": "iot:ListTargetsForSecurityProfile",
     "list_thing_groups_for_thing": "iot:ListThingGroupsForThing",
     "list_things": "iot:ListThings",
@@ -73,6 +76,11 @@ UNDO = CHANGED | {
     "query", "remove_thing_from_thing_group", "set_default_policy_version", "set_logging_options",
     "set_v2_logging_options", "update_ca_certificate", "update_certificate",
 }
+# The devices behind what they change, and which of them are connected.
+REACH = {
+    "get_thing_connectivity_data", "list_certificates_by_ca", "list_principal_things",
+    "list_related_resources_for_audit_finding", "list_targets_for_policy", "list_things_in_thing_group",
+}
 BEFORE = CHANGED | {"list_principal_things", "list_related_resources_for_audit_finding"}
 ADAPTERS = {
     r"\bledger(\(\))?\s*\.(try_)?run_once\(": {"put_item", "update_item"},
@@ -106,6 +114,7 @@ ADAPTERS = {
     r"\bstates\s*\.changes\(": {"describe_mitigation_action"},
     r"\bstates\s*\.read\(": BEFORE,
     r"\bstates\s*\.(certificate|authority|policy|groups|logging)\(": CHANGED,
+    r"\bImpacts\b": REACH,
     r"\bstates\s*\.read_thing\(": {"list_thing_groups_for_thing"},
     r"\bmitigations\s*\.(is_of_command|next_round|release)\(": {"get_item"},
     r"\bmitigations\s*\.(claim_alarms|claim_alarms_again|claim_violations)\(": {"transact_write_items"},

@@ -18,6 +18,7 @@ pub(crate) enum Code {
     MalformedPolicy,
     NotConfigured,
     CertificateState,
+    IndexNotReady,
     Throttling,
     InternalFailure,
     Internal,
@@ -40,6 +41,7 @@ impl Code {
             Self::MalformedPolicy => "MalformedPolicyException",
             Self::NotConfigured => "NotConfiguredException",
             Self::CertificateState => "CertificateStateException",
+            Self::IndexNotReady => "IndexNotReadyException",
             Self::Throttling => "ThrottlingException",
             Self::InternalFailure => "InternalFailureException",
             Self::Internal => "InternalException",
@@ -51,7 +53,11 @@ impl Code {
     /// The HTTP status.
     pub(crate) const fn status(self) -> u16 {
         match self {
-            Self::InvalidRequest | Self::TaskAlreadyExists | Self::Throttling | Self::MalformedPolicy => 400,
+            Self::InvalidRequest
+            | Self::TaskAlreadyExists
+            | Self::Throttling
+            | Self::MalformedPolicy
+            | Self::IndexNotReady => 400,
             Self::MissingAuthenticationToken => 403,
             Self::ResourceNotFound | Self::UnknownOperation | Self::NotConfigured => 404,
             Self::CertificateState => 406,

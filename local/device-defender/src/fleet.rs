@@ -3,10 +3,12 @@
 //! A device certificate is one byte; its id, dates and connections are computed from the seed when they are
 //! asked for. A million defects fit in a few megabytes and are made in milliseconds. [`plan`] decides how
 //! many defects each check gets, [`examine`] finds them, [`names`] turns a resource into words and back,
-//! [`things`], [`posts`] and [`groups`] say what is behind a certificate, [`policies`] and [`logging`] what can be put back
+//! [`things`], [`posts`] and [`groups`] say what is behind a certificate, [`connections`] what is behind a policy and a CA
+//! certificate and what is connected, [`policies`] and [`logging`] what can be put back
 //! by other calls, and [`change`] is what mitigation actions do to all that.
 
 pub(crate) mod change;
+pub(crate) mod connections;
 pub(crate) mod examine;
 pub(crate) mod groups;
 pub(crate) mod logging;
@@ -96,6 +98,10 @@ pub(crate) struct Fleet {
     /// Things that were taken out of a group that they had been in from the start.
     pub(crate) left: BTreeSet<(Thing, &'static str)>,
     pub(crate) registered: Registered,
+    /// The connections that were ordered, each with its time.
+    pub(crate) connections: BTreeMap<Thing, (bool, i64)>,
+    /// Whether the fleet index is ready.
+    pub(crate) indexed: bool,
     /// What [`Fleet::devices_by_age`] gives.
     by_age: OnceLock<Vec<u32>>,
     /// One more with each change of which things there are or which groups they are in.
@@ -185,6 +191,8 @@ impl Fleet {
             groups: BTreeMap::new(),
             left: BTreeSet::new(),
             registered: Registered::default(),
+            connections: BTreeMap::new(),
+            indexed: true,
             by_age: OnceLock::new(),
             revision: 0,
             changes: 0,

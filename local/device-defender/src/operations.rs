@@ -18,6 +18,7 @@ pub(crate) mod findings;
 pub(crate) mod groups;
 pub(crate) mod logging;
 pub(crate) mod policies;
+pub(crate) mod reach;
 pub(crate) mod resources;
 pub(crate) mod schedules;
 pub(crate) mod suppressions;
@@ -131,6 +132,9 @@ static ANSWERS: &[(&str, Run)] = answers! {
     CreatePolicyVersion policies::create_version;
     SetDefaultPolicyVersion policies::set_default;
     DeletePolicyVersion policies::delete_version;
+    ListTargetsForPolicy reach::targets;
+    ListCertificatesByCA reach::signed;
+    GetThingConnectivityData reach::connectivity;
     GetV2LoggingOptions logging::get;
     SetV2LoggingOptions logging::set;
     GetLoggingOptions logging::get_first;

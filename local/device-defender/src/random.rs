@@ -28,6 +28,7 @@ pub(crate) mod domain {
     pub(crate) const GENERATION: u64 = 21;
     pub(crate) const REGISTERED: u64 = 22;
     pub(crate) const REGISTRATION: u64 = 23;
+    pub(crate) const CONNECTED: u64 = 24;
 }
 
 /// Spreads every bit of `value` over all bits (the finalizer of splitmix64).

@@ -15,6 +15,7 @@ pub mod clock;
 pub mod error;
 pub mod fleet;
 pub mod grades;
+pub mod impact;
 pub mod invocation;
 pub mod iot_api;
 pub mod ledger;

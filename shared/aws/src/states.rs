@@ -289,7 +289,7 @@ impl States {
     }
 
     /// The ids of the device certificates behind a finding: its own, or those that an issuer has signed.
-    async fn certificates(
+    pub(crate) async fn certificates(
         &self,
         about: About<'_>,
         resource: &ResourceIdentifier,

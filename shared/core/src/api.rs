@@ -204,9 +204,10 @@ pub static DETECT: [Operation; 30] = operations! { detect:
 };
 
 /// The operations that tell what things are behind a finding, and which resources there are, and those that read and put
-/// back what mitigation actions change: certificates, policies and their versions, thing groups, and logging.
+/// back what mitigation actions change: certificates, policies and their versions, thing groups, and logging. Also those that
+/// tell which devices are behind a policy or a CA certificate, and whether a thing is connected.
 #[rustfmt::skip]
-pub static REGISTRY: [Operation; 28] = operations! { inputs:
+pub static REGISTRY: [Operation; 31] = operations! { inputs:
     ListPrincipalThings GET "/principals/things" 10 LIST_PRINCIPAL_THINGS;
     DescribeThing GET "/things/{thingName}" 350 ONE_THING;
     ListThingGroupsForThing GET "/things/{thingName}/thing-groups" 100 LIST_GROUPS_OF_THING;
@@ -231,6 +232,9 @@ pub static REGISTRY: [Operation; 28] = operations! { inputs:
     CreatePolicyVersion POST "/policies/{policyName}/version" 10 CREATE_POLICY_VERSION;
     SetDefaultPolicyVersion PATCH "/policies/{policyName}/version/{policyVersionId}" 10 ONE_POLICY_VERSION;
     DeletePolicyVersion DELETE "/policies/{policyName}/version/{policyVersionId}" 10 ONE_POLICY_VERSION;
+    ListTargetsForPolicy POST "/policy-targets/{policyName}" 10 LIST_TARGETS_FOR_POLICY;
+    ListCertificatesByCA GET "/certificates-by-ca/{caCertificateId}" 10 LIST_CERTIFICATES_BY_CA;
+    GetThingConnectivityData POST "/things/{thingName}/connectivity-data" 350 THING_CONNECTIVITY;
     GetV2LoggingOptions GET "/v2LoggingOptions" 2 GET_LOGGING;
     SetV2LoggingOptions POST "/v2LoggingOptions" 2 SET_LOGGING;
     GetLoggingOptions GET "/loggingOptions" 2 NOTHING;

@@ -61,7 +61,12 @@ impl Thing {
         }
     }
 
-    const fn number(self) -> u64 {
+    /// Whether it was made after the fleet.
+    pub(crate) const fn is_made_later(self) -> bool {
+        self.certificate == LATER
+    }
+
+    pub(crate) const fn number(self) -> u64 {
         ((self.certificate as u64) << 8) + self.slot as u64
     }
 }

@@ -307,6 +307,11 @@ pub(super) static LIST_AUTHORITIES: [Member; 4] =
     [PAGE_SIZE, MARKER, ASCENDING, may("templateName", &TEMPLATE_NAME).in_query()];
 pub(super) static ONE_POLICY: [Member; 1] = [must("policyName", &POLICY_NAME).in_path()];
 pub(super) static ONE_CERTIFICATE: [Member; 1] = [CERTIFICATE_IN_PATH];
+pub(super) static LIST_TARGETS_FOR_POLICY: [Member; 3] =
+    [must("policyName", &POLICY_NAME).in_path(), MARKER, PAGE_SIZE];
+pub(super) static LIST_CERTIFICATES_BY_CA: [Member; 4] =
+    [must("caCertificateId", &CERTIFICATE_ID).in_path(), PAGE_SIZE, MARKER, ASCENDING];
+pub(super) static THING_CONNECTIVITY: [Member; 2] = [THING_IN_PATH, may("includeSocketInformation", &FLAG)];
 pub(super) static UPDATE_CERTIFICATE: [Member; 2] =
     [CERTIFICATE_IN_PATH, must("newStatus", &CERTIFICATE_STATUS).in_query()];
 pub(super) static UPDATE_AUTHORITY: [Member; 5] = [

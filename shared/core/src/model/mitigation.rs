@@ -1,9 +1,11 @@
 //! Mitigation tasks: their limits, their states, how their findings ended, what was
-//! there before them ([`before`]), and a task as the ledger has it ([`view`]).
+//! there before them ([`before`]), how many devices they
+//! concern ([`impact`]), and a task as the ledger has it ([`view`]).
 
 pub mod before;
 pub mod budget;
 pub mod grade;
+pub mod impact;
 pub mod pause;
 pub mod undo;
 pub mod view;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::Serialize;
 
 use crate::model::mitigation::Outcomes;
+use crate::model::mitigation::impact::Impact;
 use crate::model::resource::ResourceIdentifier;
 
 /// A mitigation task.
@@ -64,6 +65,9 @@ pub struct Task {
     /// The canary of its rule, check and audit, as it stands now. Only of one task that is shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+    /// How many devices it concerns, if a guard has asked. A list has the numbers in all alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub impact: Option<Impact>,
     /// When it was claimed, held, superseded, refused or given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<String>,
@@ -102,7 +106,7 @@ pub struct Canary {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GuardAnswer {
-    /// The guard: `pause`, `canary`, or a budget in words.
+    /// The guard: `pause`, `windows`, `devices`, `connections`, `canary`, or a budget in words.
     pub guard: String,
     /// Whether it lets the task start.
     pub passed: bool,
