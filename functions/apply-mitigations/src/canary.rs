@@ -5,6 +5,10 @@
 //! Triage sends the findings with the lowest risk as one request, and all others as the rest. That is a wish: a request
 //! that says nothing of a canary, because another policy decided, takes the place that is free.
 
+mod order;
+
+use std::collections::BTreeSet;
+
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::Canary;
 use fleetwarden_aws::mitigations::Stage;
@@ -16,6 +20,7 @@ use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::policy;
+use fleetwarden_core::timestamp::Millis;
 
 use crate::findings::Findings;
 use crate::work::Decided;
@@ -97,8 +102,8 @@ pub(crate) fn would(findings: &Findings, request: &MitigationRequest) -> Option<
             let most = canary.count(of);
             let first: Vec<&str> = all.iter().take(most).map(|finding| finding.finding_id.as_str()).collect();
             format!(
-                "{} of {of} would go first as the canary and be watched for {watched}, those with the lowest severity: {}; \
-                 the rest would wait for that",
+                "{} of {of} would go first as the canary and be watched for {watched}, those with the lowest severity, unless \
+                 their devices are connected: {}; the rest would wait for that",
                 first.len(),
                 first.join(", ")
             )
@@ -112,9 +117,29 @@ fn of<'f>(findings: &'f Findings, request: &MitigationRequest) -> Option<&'f pol
     findings.policy.canary_of(request.origin.rule()?)
 }
 
+/// Divides what is to be mitigated, as [`divide`], with those first whose devices are not connected.
+pub(crate) async fn divide_in_order(
+    findings: &Findings,
+    request: &MitigationRequest,
+    decided: Decided<MitigationRequest>,
+    (most, first): (usize, &[String]),
+    deadline: Millis,
+) -> (Decided<MitigationRequest>, Option<MitigationRequest>) {
+    let decided = match decided.target {
+        Some(Target::Findings(wanted)) if first.is_empty() && wanted.len() > most => {
+            let parts: BTreeSet<String> = wanted.iter().map(|finding| finding.finding_id.clone()).collect();
+            let befores = decided.befores.as_ref().map(|befores| befores.of(&parts)).unwrap_or_default();
+            let wanted = order::not_connected_first(findings, request, wanted, &befores, deadline).await;
+            Decided { target: Some(Target::Findings(wanted)), ..decided }
+        }
+        _ => decided,
+    };
+    divide(request, decided, (most, first))
+}
+
 /// Divides what is to be mitigated: what goes first, and the request for the rest, which is new. `first` are the findings
 /// that an earlier try has chosen: then the rest is on its way.
-pub(crate) fn divide(
+fn divide(
     request: &MitigationRequest,
     decided: Decided<MitigationRequest>,
     (most, first): (usize, &[String]),

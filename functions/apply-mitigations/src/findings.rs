@@ -158,13 +158,14 @@ impl Work for Findings {
         canary::turn(self, request).await
     }
 
-    fn divide(
+    async fn divide(
         &self,
         request: &MitigationRequest,
         decided: Decided<MitigationRequest>,
         first: (usize, &[String]),
+        deadline: Millis,
     ) -> (Decided<MitigationRequest>, Option<MitigationRequest>) {
-        canary::divide(request, decided, first)
+        canary::divide_in_order(self, request, decided, first, deadline).await
     }
 
     async fn leave_turn(&self, request: &MitigationRequest) -> Result<(), Error> {

@@ -170,7 +170,7 @@ impl<W: Work> Start<W> {
         }
         match Box::pin(settle.work.revalidate(request, deadline)).await? {
             Revalidated::Known(decided) => {
-                let decided = self.divide(request, decided, &turn).await?;
+                let decided = Box::pin(self.divide(request, decided, &turn, deadline)).await?;
                 Box::pin(self.start_decided(message, &decided, &turn, deadline)).await
             }
             Revalidated::Unknown(why) => {
@@ -194,9 +194,10 @@ impl<W: Work> Start<W> {
         request: &W::Request,
         decided: Decided<W::Request>,
         turn: &Turn,
+        deadline: Millis,
     ) -> Result<Decided<W::Request>, Error> {
         let Turn::First { most, first, .. } = turn else { return Ok(decided) };
-        let (decided, rest) = self.settle.work.divide(request, decided, (*most, first));
+        let (decided, rest) = self.settle.work.divide(request, decided, (*most, first), deadline).await;
         if let Some(rest) = rest {
             self.settle.backoff.send_first(&W::Message::start(rest)).await?;
         }

@@ -109,11 +109,12 @@ pub(crate) trait Work {
     }
 
     /// Divides what is to be mitigated into what goes first and the rest.
-    fn divide(
+    async fn divide(
         &self,
         _: &Self::Request,
         decided: Decided<Self::Request>,
         _: (usize, &[String]),
+        _: Millis,
     ) -> (Decided<Self::Request>, Option<Self::Request>) {
         (decided, None)
     }

@@ -214,7 +214,11 @@ async fn the_first_go_alone_and_the_rest_follows_when_nothing_happens() {
     let reason = run.service.attribute(&format!("mitigation#{}", id(&rest)), "task", "reason");
     assert!(reason == "the findings that go first are not chosen yet: the rest waits for them", "{reason}");
     let guards = run.service.attribute(&format!("mitigation#{}", id(&first)), "task", "guards");
-    assert!(guards.contains(r#"{"guard":"canary","passed":true,"reason":"2 of 8 go first"}"#), "{guards}");
+    assert!(
+        guards
+            .contains(r#"{"guard":"canary","passed":true,"reason":"2 of 8 go first: those not connected, "#),
+        "{guards}"
+    );
     run.run_for(86_400).await;
     assert_eq!(run.canary("state"), "passed");
     let mut started = run.started();
@@ -433,6 +437,31 @@ async fn a_later_audit_supersedes_the_rest_and_the_first_are_watched_to_the_end(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_not_connected_goes_first_and_what_is_not_known_counts_as_connected() {
+    let mut run = Run::new(sent());
+    let of = |n: u32, is: bool| (format!("thing-{n}"), is);
+    run.service.state().connected = [of(1, true), of(3, false), of(4, true), of(5, false)].into();
+    run.run_for(120).await;
+    assert_eq!(run.started(), [ids([3, 5])]);
+    run.run_for(86_400).await;
+    assert_eq!(run.started().len(), 3);
+    // Where one of them is not connected, the first of the others goes with it.
+    let mut run = Run::new(sent());
+    run.service.state().connected = [of(4, false)].into();
+    run.run_for(120).await;
+    assert_eq!(run.started(), [ids([4, 1])]);
+    // It is only an order.
+    let mut run = Run::new(sent());
+    run.service
+        .state()
+        .faults
+        .insert("connectivity".into(), Answer::error(403, "AccessDeniedException", "{}"));
+    run.run_for(120).await;
+    assert_eq!(run.started(), [ids([1, 2])]);
+    assert_eq!(run.service.calls().matches("connectivity").count(), 1, "nothing is asked in vain");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_share_is_of_all_that_the_rule_mitigates() {
     let mut run = Run::new([part(1..=20, json!({"first": {"of": 301}}))]);
     (run.policy, run.most) = (policy("enforce", ", canary: { first: 1%, watch: 15m }"), 4);
@@ -449,8 +478,8 @@ async fn observing_says_what_would_go_first_and_takes_nothing() {
     let reason = |of: &Value| run.service.attribute(&format!("mitigation#{}", id(of)), "task", "reason");
     assert_eq!(
         reason(&first),
-        "2 of 8 would go first as the canary and be watched for 15m, those with the lowest severity: finding-1, \
-         finding-2; the rest would wait for that"
+        "2 of 8 would go first as the canary and be watched for 15m, those with the lowest severity, unless their devices are \
+         connected: finding-1, finding-2; the rest would wait for that"
     );
     assert_eq!(reason(&rest), "would wait until the canary of its rule was watched for 15m");
     assert_eq!((run.canary("state"), run.started().len()), (String::new(), 0));

@@ -309,7 +309,9 @@ pub(super) fn has_passed(request: &MitigationRequest) -> Check {
 /// What the guard says of a task that is claimed.
 pub(super) fn answer(turn: &CanaryTurn, count: usize) -> GuardAnswer {
     let reason = match turn {
-        CanaryTurn::First { of } => format!("{count} of {of} go first"),
+        CanaryTurn::First { of } => {
+            format!("{count} of {of} go first: those not connected, then those with the lowest severity")
+        }
         CanaryTurn::Rest => "the canary has passed".to_owned(),
     };
     GuardAnswer { guard: CANARY.to_owned(), passed: true, reason: Some(reason) }

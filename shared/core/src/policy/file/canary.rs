@@ -16,7 +16,7 @@ use crate::policy::de::Spanned;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(in crate::policy) struct Canary {
     /// How many findings go first: a number of 1 to 25, or a share as `1%` of what the rule mitigates of the check in the
-    /// audit, rounded up and at most 25. The lowest severity goes first.
+    /// audit, rounded up and at most 25. Those whose devices are not connected go first, then the lowest severity.
     #[cfg_attr(
         feature = "schema",
         schemars(
