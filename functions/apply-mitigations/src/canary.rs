@@ -117,14 +117,24 @@ fn of<'f>(findings: &'f Findings, request: &MitigationRequest) -> Option<&'f pol
     findings.policy.canary_of(request.origin.rule()?)
 }
 
-/// Divides what is to be mitigated, as [`divide`], with those first whose devices are not connected.
-pub(crate) async fn divide_in_order(
+/// How many of the findings of a request go at once.
+pub(crate) fn at_once(findings: &Findings, request: &MitigationRequest) -> u64 {
+    let count = request.count();
+    match (of(findings, request), request.canary) {
+        (Some(canary), Some(CanaryPart::First { of })) => count.min(canary.count(of) as u64),
+        _ => count,
+    }
+}
+
+/// Divides what is to be mitigated: what goes first, those before the others whose devices are not connected, and requests
+/// for the rest, which are new and no larger than a task may be.
+pub(crate) async fn divide(
     findings: &Findings,
     request: &MitigationRequest,
     decided: Decided<MitigationRequest>,
     (most, first): (usize, &[String]),
     deadline: Millis,
-) -> (Decided<MitigationRequest>, Option<MitigationRequest>) {
+) -> (Decided<MitigationRequest>, Vec<MitigationRequest>) {
     let decided = match decided.target {
         Some(Target::Findings(wanted)) if first.is_empty() && wanted.len() > most => {
             let parts: BTreeSet<String> = wanted.iter().map(|finding| finding.finding_id.clone()).collect();
@@ -134,36 +144,41 @@ pub(crate) async fn divide_in_order(
         }
         _ => decided,
     };
-    divide(request, decided, (most, first))
+    let of_a_task =
+        findings.policy.most_of_a_task(request.origin.rule().unwrap_or_default(), &request.actions);
+    split(request, decided, (most, first), of_a_task)
 }
 
-/// Divides what is to be mitigated: what goes first, and the request for the rest, which is new. `first` are the findings
-/// that an earlier try has chosen: then the rest is on its way.
-fn divide(
+/// Splits what is to be mitigated as it is ordered. `first` are the findings that an earlier try has chosen: then the rest
+/// is on its way.
+fn split(
     request: &MitigationRequest,
     decided: Decided<MitigationRequest>,
     (most, first): (usize, &[String]),
-) -> (Decided<MitigationRequest>, Option<MitigationRequest>) {
-    let Some(Target::Findings(wanted)) = &decided.target else { return (decided, None) };
+    of_a_task: usize,
+) -> (Decided<MitigationRequest>, Vec<MitigationRequest>) {
+    let Some(Target::Findings(wanted)) = &decided.target else { return (decided, Vec::new()) };
     let mut own: Vec<FindingRef> = wanted
         .iter()
         .filter(|finding| first.is_empty() || first.contains(&finding.finding_id))
         .cloned()
         .collect();
-    let others = own.split_off(own.len().min(most));
-    let rest = (first.is_empty() && !others.is_empty()).then(|| MitigationRequest {
-        target: Target::Findings(others),
+    let mut others = own.split_off(own.len().min(most));
+    if !first.is_empty() {
+        others.clear();
+    }
+    let rest = others.chunks(of_a_task.max(1)).map(|others| MitigationRequest {
+        target: Target::Findings(others.to_vec()),
         canary: Some(CanaryPart::Rest),
         ..request.clone()
     });
+    let rest = rest.collect();
     let target = Some(own).filter(|own| !own.is_empty()).map(Target::Findings);
     (Decided { target, ..decided }, rest)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use fleetwarden_core::model::finding::FindingKey;
     use proptest::prelude::*;
     use serde_json::json;
@@ -193,22 +208,31 @@ mod tests {
         /// Each finding that is wanted is in one part, the first are the first of the request, and never more than may be. A
         /// retry after the claim goes on with what was chosen, whatever it may be by now, and sends no rest.
         #[test]
-        fn each_finding_is_in_one_part(count in 1_usize..26, most in 1_usize..26, gone in proptest::collection::btree_set(0_usize..25, 0..25)) {
+        fn each_finding_is_in_one_part(
+            count in 1_usize..26, most in 1_usize..26, size in 1_usize..26,
+            gone in proptest::collection::btree_set(0_usize..25, 0..25),
+        ) {
             let all: Vec<String> = (0..count).map(|n| format!("f-{n:02}")).collect();
             let request = request(&all);
-            let (first, rest) = divide(&request, Decided::all(&request), (most, &[]));
-            let (own, others) = (ids(first.target.as_ref()), ids(rest.as_ref().map(|rest| &rest.target)));
+            let (first, rest) = split(&request, Decided::all(&request), (most, &[]), size);
+            let own = ids(first.target.as_ref());
+            let others: Vec<String> = rest.iter().flat_map(|rest| ids(Some(&rest.target))).collect();
             prop_assert_eq!(own.len(), most.min(count));
             prop_assert_eq!([own.clone(), others].concat(), all.clone());
-            prop_assert!(rest.is_none_or(|rest| rest.canary == Some(CanaryPart::Rest) && rest.task_id() != request.task_id()));
+            for rest in &rest {
+                prop_assert!(rest.canary == Some(CanaryPart::Rest) && rest.task_id() != request.task_id());
+                prop_assert!((1..=size).contains(&ids(Some(&rest.target)).len()));
+            }
             let left: Vec<FindingRef> = match &request.target {
-                Target::Findings(all) => all.iter().enumerate().filter(|(at, _)| !gone.contains(at)).map(|(_, f)| f.clone()).collect(),
+                Target::Findings(all) => {
+                    all.iter().enumerate().filter(|(at, _)| !gone.contains(at)).map(|(_, f)| f.clone()).collect()
+                }
                 Target::WholeCheck { .. } => Vec::new(),
             };
             let target = Some(left).filter(|left| !left.is_empty()).map(Target::Findings);
-            let (again, rest) = divide(&request, Decided { target, ..Decided::all(&request) }, (most, &own));
+            let (again, rest) = split(&request, Decided { target, ..Decided::all(&request) }, (most, &own), size);
             let again: BTreeSet<String> = ids(again.target.as_ref()).into_iter().collect();
-            prop_assert!(rest.is_none() && again.is_subset(&own.into_iter().collect()));
+            prop_assert!(rest.is_empty() && again.is_subset(&own.into_iter().collect()));
         }
     }
 }

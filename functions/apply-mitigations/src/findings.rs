@@ -164,8 +164,8 @@ impl Work for Findings {
         decided: Decided<MitigationRequest>,
         first: (usize, &[String]),
         deadline: Millis,
-    ) -> (Decided<MitigationRequest>, Option<MitigationRequest>) {
-        canary::divide_in_order(self, request, decided, first, deadline).await
+    ) -> (Decided<MitigationRequest>, Vec<MitigationRequest>) {
+        canary::divide(self, request, decided, first, deadline).await
     }
 
     async fn leave_turn(&self, request: &MitigationRequest) -> Result<(), Error> {
@@ -174,6 +174,10 @@ impl Work for Findings {
 
     async fn watch(&self, request: &MitigationRequest) -> Result<Option<MitigationMessage>, Error> {
         canary::watch(self, request).await
+    }
+
+    fn at_once(&self, request: &MitigationRequest) -> u64 {
+        canary::at_once(self, request)
     }
 
     fn would_wait(&self, request: &MitigationRequest) -> Option<String> {

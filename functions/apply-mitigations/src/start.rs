@@ -90,7 +90,8 @@ impl<W: Work> Start<W> {
     async fn observe(&self, message: &W::Message, instead: Option<&str>) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
-        let stop = if instead.is_none() { Box::pin(self.would_stop(request)).await? } else { None };
+        let at_once = settle.work.at_once(request);
+        let stop = if instead.is_none() { Box::pin(self.would_stop(request, at_once)).await? } else { None };
         let stopped = stop.as_ref().map(|stop| format!("would be held: {}", stop.reason()));
         let waits = settle.work.would_wait(request);
         let instead = instead.or(stopped.as_deref()).or(waits.as_deref());
@@ -107,13 +108,13 @@ impl<W: Work> Start<W> {
         settle.work.note_observed(request, instead).await
     }
 
-    /// The guard that would stop a claim of all that a request is for.
-    async fn would_stop(&self, request: &W::Request) -> Result<Option<Stop>, Error> {
+    /// The guard that would stop a claim of so many of what a request is for.
+    async fn would_stop(&self, request: &W::Request, count: u64) -> Result<Option<Stop>, Error> {
         let Settle { mitigations, clock, .. } = &self.settle;
         if let Some(pause) = mitigations.pause().await? {
             return Ok(Some(Stop::Paused(pause)));
         }
-        let (id, count) = (request.task_id(), W::count(request.target()));
+        let id = request.task_id();
         let over = async |fleet| {
             mitigations.over_budget(&id, &self.spends(request, fleet), count, clock.now()).await
         };
@@ -156,9 +157,13 @@ impl<W: Work> Start<W> {
             }
             Turn::Free | Turn::First { .. } | Turn::Rest => {}
         }
+        let at_once = match &turn {
+            Turn::First { most, .. } => W::count(request.target()).min(*most as u64),
+            _ => W::count(request.target()),
+        };
         // While a pause or a budget holds it, no finding is looked up.
         if message.held().is_some_and(|held| held.paused.is_some() || held.over_budget)
-            && let Some(stop) = Box::pin(self.would_stop(request)).await?
+            && let Some(stop) = Box::pin(self.would_stop(request, at_once)).await?
         {
             return self.stopped(message, &stop).await;
         }
@@ -198,7 +203,7 @@ impl<W: Work> Start<W> {
     ) -> Result<Decided<W::Request>, Error> {
         let Turn::First { most, first, .. } = turn else { return Ok(decided) };
         let (decided, rest) = self.settle.work.divide(request, decided, (*most, first), deadline).await;
-        if let Some(rest) = rest {
+        for rest in rest {
             self.settle.backoff.send_first(&W::Message::start(rest)).await?;
         }
         Ok(decided)

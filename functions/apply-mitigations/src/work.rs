@@ -115,8 +115,8 @@ pub(crate) trait Work {
         decided: Decided<Self::Request>,
         _: (usize, &[String]),
         _: Millis,
-    ) -> (Decided<Self::Request>, Option<Self::Request>) {
-        (decided, None)
+    ) -> (Decided<Self::Request>, Vec<Self::Request>) {
+        (decided, Vec::new())
     }
 
     /// Lets another task go first in place of one that has nothing to mitigate.
@@ -127,6 +127,11 @@ pub(crate) trait Work {
     /// The message by which a started task is watched, if it goes first.
     async fn watch(&self, _: &Self::Request) -> Result<Option<Self::Message>, Error> {
         Ok(None)
+    }
+
+    /// How many of the findings or violations of a request go at once.
+    fn at_once(&self, request: &Self::Request) -> u64 {
+        Self::count(request.target())
     }
 
     /// What would come before a start because the first few of its rule go alone.

@@ -462,6 +462,26 @@ async fn what_is_not_connected_goes_first_and_what_is_not_known_counts_as_connec
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_budget_counts_what_goes_first_and_the_rest_is_cut_to_fit() {
+    // Of another check's task, an hour's budget is used when the canary comes.
+    let mut run = Run::new([message(findings([11, 12]))]);
+    let with_budget = |canary: &str| {
+        policy("enforce", canary).replace("budgets: none", "budgets: [{ most: 2, within: 1h }]")
+    };
+    run.policy = with_budget("");
+    run.run_for(60).await;
+    assert_eq!(run.started(), [ids([11, 12])]);
+    run.policy = with_budget(TWO);
+    run.most = 4;
+    run.queue.push((run.now(), part(1..=5, json!({"first": {"of": 5}}))));
+    run.run_for(1_800).await;
+    assert_eq!((run.started().len(), run.canary("state")), (1, "running".into()), "it is held by the budget");
+    run.run_for(86_400).await;
+    assert_eq!(run.started()[1..], [ids([1, 2]), ids([3, 4]), ids([5])]);
+    assert!(run.queue.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_share_is_of_all_that_the_rule_mitigates() {
     let mut run = Run::new([part(1..=20, json!({"first": {"of": 301}}))]);
     (run.policy, run.most) = (policy("enforce", ", canary: { first: 1%, watch: 15m }"), 4);

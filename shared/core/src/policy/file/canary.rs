@@ -20,9 +20,8 @@ pub(in crate::policy) struct Canary {
     #[cfg_attr(
         feature = "schema",
         schemars(
-            extend("type" = ["string", "integer"]),
+            extend("type" = ["string", "integer"], "minimum" = 1, "maximum" = 25),
             regex(pattern = r"^([1-9]|1[0-9]|2[0-5]|(100|[0-9]{1,2}(\.[0-9]{1,2})?)%)$"),
-            range(min = 1, max = 25),
             example = "1%"
         )
     )]
