@@ -70,8 +70,8 @@ $(BROWSER)/installed: tests/browser/package-lock.json | $(VENV)/installed
 
 .PHONY: sim
 sim: ## Simulate the stack with faults: SEEDS=10000 of them, or SEED=7 with its trace
-	cargo build --locked -p fleetwarden-simulation
-	target/debug/fleetwarden-simulation $(if $(SEED),--seed $(SEED) $(if $(SHRINK),--shrink),--seeds $(SEEDS))
+	cargo build --locked --profile simulation -p fleetwarden-simulation
+	target/simulation/fleetwarden-simulation $(if $(SEED),--seed $(SEED) $(if $(SHRINK),--shrink),--seeds $(SEEDS))
 
 .PHONY: sim-mutants
 sim-mutants: ## Break the product in known ways, and see that the simulation catches each: NAMES='one another'

@@ -84,7 +84,7 @@ def test_every_command_sends_what_the_model_of_the_service_accepts(served, funct
     call("UpdateMitigationAction", actionName="off", roleArn=ROLE)
     assert call("DescribeMitigationAction", actionName="off")["actionName"] == "off"
     assert call("ListMitigationActions", actionType="UPDATE_DEVICE_CERTIFICATE", all=True)["actionIdentifiers"]
-    mitigate = {"taskId": "m", "target": {"findingIds": ids[:2]}, "auditCheckToActionsMapping": {SHARED: ["off"]}}
+    mitigate = {"taskId": "m", "target": {"findingIds": ids[:2]}, "auditCheckToActionsMapping": {SHARED: ["off"]}, "devices": {"any": True}}
     for _ in range(2):
         assert call("StartAuditMitigationActionsTask", **mitigate) == {"taskId": "m"}
     with pytest.raises(Failed) as taken:

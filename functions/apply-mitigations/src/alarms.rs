@@ -40,6 +40,7 @@ use crate::alerts::Event;
 use crate::backoff::Backoff;
 use crate::before;
 use crate::before::Stored;
+use crate::devices::Devices;
 use crate::registry::RegistryOf;
 use crate::task::Started;
 use crate::work::Decided;
@@ -50,6 +51,7 @@ use crate::work::Request;
 use crate::work::Revalidated;
 use crate::work::Why;
 use crate::work::Work;
+use crate::work::time_left;
 use notes::ALREADY_IN;
 use notes::Notes;
 
@@ -114,6 +116,16 @@ impl Work for Violations {
 
     /// A try that finds the claim of an earlier one asks the service for the task: what is started keeps the claim as it
     /// is.
+    async fn ask_devices(
+        &self,
+        request: &AlarmMitigationRequest,
+        deadline: Millis,
+    ) -> Result<Devices, Error> {
+        let left = time_left(deadline, self.clock.now());
+        let asked = tokio::time::timeout(left, Box::pin(revalidate::observe_devices(self, request))).await;
+        Ok(asked.unwrap_or_else(|_| Devices::waits("no time is left to ask")))
+    }
+
     async fn claim(
         &self,
         request: &AlarmMitigationRequest,

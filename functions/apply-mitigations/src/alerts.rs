@@ -23,6 +23,8 @@ pub(crate) enum Event<'e> {
     OverBudget(&'e str),
     /// Not all that was to be mitigated is, under the policy with this hash.
     LeftOut { policy: &'e str, reason: &'e str },
+    /// Some of it is not mitigated, because more devices stand behind it than the rule allows.
+    TooManyDevices(&'e str),
     /// The task could not start for a day, or was held for 90 days.
     GivenUp(&'e str),
     /// The task runs for more than a day.

@@ -41,8 +41,13 @@ pub(crate) enum Unread {
 
 /// Why a state is not known, if it is not: what is denied stays so, and all else may be well later.
 pub(crate) fn judge<T>(read: Result<T, Error>) -> Result<T, Unread> {
+    judge_of("the state before the start is not known", read)
+}
+
+/// As [`judge`], of something else that has to be known.
+pub(crate) fn judge_of<T>(what: &str, read: Result<T, Error>) -> Result<T, Unread> {
     read.map_err(|error| {
-        let why = format!("the state before the start is not known: {error}");
+        let why = format!("{what}: {error}");
         if DENIED.iter().any(|code| error.is_code(code)) { Unread::Denied(why) } else { Unread::Later(why) }
     })
 }

@@ -3,6 +3,7 @@
 mod convert;
 mod describe;
 mod end;
+mod observe;
 pub(crate) mod results;
 mod revalidate;
 pub(crate) mod statistics;
@@ -39,6 +40,7 @@ use crate::alerts::Event;
 use crate::before;
 use crate::before::Stored;
 use crate::canary;
+use crate::devices::Devices;
 use crate::registry::RegistryOf;
 use crate::task::Started;
 use crate::work::Decided;
@@ -109,6 +111,10 @@ impl Work for Findings {
         deadline: Millis,
     ) -> Result<Revalidated<MitigationRequest>, Error> {
         revalidate::revalidate(self, request, deadline).await
+    }
+
+    async fn ask_devices(&self, request: &MitigationRequest, deadline: Millis) -> Result<Devices, Error> {
+        observe::ask_devices(self, request, deadline).await
     }
 
     async fn claim(

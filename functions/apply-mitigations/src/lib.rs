@@ -22,6 +22,7 @@ mod alerts;
 mod backoff;
 mod before;
 mod canary;
+mod devices;
 mod findings;
 mod follow;
 mod handler;

@@ -29,6 +29,8 @@ pub(crate) enum Unable {
     Denied,
     /// An action of the rule is missing, or of the wrong type.
     Action,
+    /// The rule does not say how many devices its actions may concern.
+    Devices,
 }
 
 /// The rules whose tasks cannot start, as far as people know.
@@ -45,12 +47,13 @@ impl HasNotices for Refused {
 }
 
 impl Unable {
-    const ALL: [Self; 2] = [Self::Denied, Self::Action];
+    const ALL: [Self; 3] = [Self::Denied, Self::Action, Self::Devices];
 
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Denied => "denied",
             Self::Action => "action",
+            Self::Devices => "devices",
         }
     }
 }

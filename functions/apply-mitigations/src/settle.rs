@@ -15,6 +15,8 @@ use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::model::mitigation::view::GuardAnswer;
+use fleetwarden_core::policy::DeviceLimit;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::alerts::Event;
@@ -109,8 +111,18 @@ impl<W: Work> Settle<W> {
 
     /// Ends a mitigation before its start, because of something later. Says whether it is so: it may have started.
     pub(crate) async fn supersede(&self, message: &W::Message, reason: &str) -> Result<bool, Error> {
+        self.supersede_with(message, reason, &[]).await
+    }
+
+    /// As [`supersede`](Self::supersede), with what the guards say.
+    pub(crate) async fn supersede_with(
+        &self,
+        message: &W::Message,
+        reason: &str,
+        guards: &[GuardAnswer],
+    ) -> Result<bool, Error> {
         let request = message.request();
-        let superseded = Settled { reason: Some(reason), ..Settled::new(request, State::Superseded) };
+        let superseded = Settled { reason: Some(reason), guards, ..Settled::new(request, State::Superseded) };
         match self.set_aside(message, &superseded).await? {
             Aside::Yes(_) => {}
             Aside::Nothing => return self.nothing_left(message).await.map(|()| false),
@@ -164,7 +176,7 @@ impl<W: Work> Settle<W> {
         reason: String,
         alert: &Alert,
     ) -> Result<(), Error> {
-        self.write_refused(request, target, &reason).await?;
+        self.write_refused(request, target, &reason, &[]).await?;
         self.alerts.raise(alert).await?;
         Err(Error::Input(reason))
     }
@@ -178,7 +190,9 @@ impl<W: Work> Settle<W> {
         why: Unable,
         reason: &str,
     ) -> Result<(), Error> {
-        self.write_refused(request, Some(target), reason).await?;
+        let guards: Vec<GuardAnswer> =
+            (why == Unable::Devices).then(|| DeviceLimit::stopped(reason, false)).into_iter().collect();
+        self.write_refused(request, Some(target), reason, &guards).await?;
         let rule = request.origin().rule().unwrap_or_default();
         self.refusals.notify(rule, request.actions(), (why, W::IS_DECIDED_ONCE), reason).await?;
         if W::IS_DECIDED_ONCE { Err(Error::Input(reason.to_owned())) } else { Ok(()) }
@@ -201,10 +215,12 @@ impl<W: Work> Settle<W> {
         request: &W::Request,
         target: Option<&TargetOf<W>>,
         reason: &str,
+        guards: &[GuardAnswer],
     ) -> Result<(), Error> {
         // What a message says of a command's task is not written over what the command wrote.
         if let Origin::Rule(_) = request.origin() {
-            let refused = Settled { target, reason: Some(reason), ..Settled::new(request, State::Refused) };
+            let refused =
+                Settled { target, reason: Some(reason), guards, ..Settled::new(request, State::Refused) };
             self.mitigations.settle(request, &refused, self.clock.now()).await?;
         }
         Ok(())

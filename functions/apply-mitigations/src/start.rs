@@ -27,6 +27,7 @@ use fleetwarden_core::timestamp::Millis;
 use crate::admission::Admission;
 use crate::alerts::Event;
 use crate::before::Stored;
+use crate::devices::Devices;
 use crate::hold::Hold;
 use crate::hold::hold;
 use crate::message::Message as _;
@@ -77,7 +78,7 @@ impl<W: Work> Start<W> {
             Taken::Overtaken(latest) => return settle.supersede(&message, &latest.reason()).await.map(drop),
         }
         match admission {
-            Admission::Observe { instead } => self.observe(&message, instead.as_deref()).await,
+            Admission::Observe { instead } => self.observe(&message, instead.as_deref(), deadline).await,
             Admission::Go => Box::pin(self.enforce(message, deadline)).await,
             Admission::Hold { reason, until } => hold(settle, message, Hold::until(&reason, until)).await,
             Admission::Refuse { reason } | Admission::Shut { reason } => {
@@ -87,15 +88,25 @@ impl<W: Work> Start<W> {
         }
     }
 
-    async fn observe(&self, message: &W::Message, instead: Option<&str>) -> Result<(), Error> {
+    async fn observe(
+        &self,
+        message: &W::Message,
+        instead: Option<&str>,
+        deadline: Millis,
+    ) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
         let at_once = settle.work.at_once(request);
         let stop = if instead.is_none() { Box::pin(self.would_stop(request, at_once)).await? } else { None };
         let stopped = stop.as_ref().map(|stop| format!("would be held: {}", stop.reason()));
+        let instead = instead.or(stopped.as_deref());
+        let devices = match instead {
+            None => Box::pin(settle.work.ask_devices(request, deadline)).await?,
+            Some(_) => Devices::default(),
+        };
         let waits = settle.work.would_wait(request);
-        let instead = instead.or(stopped.as_deref()).or(waits.as_deref());
-        let said: Vec<GuardAnswer> = stop.iter().map(Stop::answer).collect();
+        let instead = instead.or(devices.instead.as_deref()).or(waits.as_deref());
+        let said: Vec<GuardAnswer> = stop.iter().map(Stop::answer).chain(devices.guards).collect();
         let observed = Settled { reason: instead, guards: &said, ..Settled::new(request, State::Observed) };
         let target = match settle.set_aside(message, &observed).await? {
             Aside::Yes(target) => target,
@@ -219,7 +230,8 @@ impl<W: Work> Start<W> {
         let Self { settle, .. } = self;
         let request = message.request();
         let Some(target) = &decided.target else {
-            if settle.supersede(&message, decided.reason.as_deref().unwrap_or_default()).await? {
+            let reason = decided.reason.as_deref().unwrap_or_default();
+            if settle.supersede_with(&message, reason, &decided.guards).await? {
                 self.leave_out(request, decided).await?;
             }
             return Ok(());
@@ -239,6 +251,8 @@ impl<W: Work> Start<W> {
                     Turn::Rest => Some(CanaryTurn::Rest),
                     Turn::Free | Turn::Wait(_) | Turn::Stopped(_) => None,
                 },
+                guards: &decided.guards,
+                impact: decided.impact.as_ref(),
                 ..Settled::new(request, State::Claimed)
             };
             Box::pin(settle.work.claim(request, &claimed)).await
@@ -325,6 +339,9 @@ impl<W: Work> Start<W> {
         if decided.is_to_alert() {
             let event = Event::LeftOut { policy: self.policy.hash(), reason };
             self.settle.alerts.raise(&request.alert(event)).await?;
+        }
+        if decided.has_too_many_devices() {
+            self.settle.alerts.raise(&request.alert(Event::TooManyDevices(reason))).await?;
         }
         Ok(())
     }

@@ -13,11 +13,14 @@ use fleetwarden_aws::mitigations::Stop;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::model::mitigation::before::Befores;
+use fleetwarden_core::model::mitigation::impact::Impact;
+use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::admission::Admission;
 use crate::alerts::Event;
 use crate::before::Stored;
+use crate::devices::Devices;
 use crate::message::Message;
 use crate::refusals::Unable;
 use crate::task::Started;
@@ -72,6 +75,9 @@ pub(crate) trait Work {
         request: &Self::Request,
         deadline: Millis,
     ) -> Result<Revalidated<Self::Request>, Error>;
+
+    /// Asks the guard of devices about a request that is not started.
+    async fn ask_devices(&self, request: &Self::Request, deadline: Millis) -> Result<Devices, Error>;
 
     /// Claims what is to be mitigated. None: an earlier try has claimed it, and the task runs or has run.
     async fn claim(
@@ -223,6 +229,10 @@ pub(crate) struct Decided<R: Claimable> {
     pub(crate) reason: Option<String>,
     /// The states that the start will change. None: they are read when it is claimed.
     pub(crate) befores: Option<Befores>,
+    /// How many devices it concerns, if a guard has asked.
+    pub(crate) impact: Option<Impact>,
+    /// What the guards say that were asked about each finding or violation.
+    pub(crate) guards: Vec<GuardAnswer>,
 }
 
 /// A finding or violation that is not mitigated.
@@ -241,6 +251,8 @@ pub(crate) enum Why {
     AlreadyIn,
     /// The policy of now, or the message, is not as it was: people are alerted.
     Changed(String),
+    /// More devices stand behind it than its rule allows: people are alerted.
+    Devices(String),
 }
 
 /// What is left of an invocation for all that comes after a look at the service.
@@ -256,7 +268,7 @@ impl Why {
         match self {
             Self::Quiet(text) => text,
             Self::AlreadyIn => "its thing is in the groups already",
-            Self::Changed(text) => text,
+            Self::Changed(text) | Self::Devices(text) => text,
         }
     }
 }
@@ -264,17 +276,29 @@ impl Why {
 impl<R: Claimable> Decided<R> {
     /// All of it is mitigated as it was decided.
     pub(crate) fn all(request: &R) -> Self {
-        Self { target: Some(request.target().clone()), left_out: Vec::new(), reason: None, befores: None }
+        Self { target: Some(request.target().clone()), reason: None, ..Self::none(String::new()) }
     }
 
     /// None of it is, for this reason.
     pub(crate) fn none(reason: String) -> Self {
-        Self { target: None, left_out: Vec::new(), reason: Some(reason), befores: None }
+        Self {
+            target: None,
+            left_out: Vec::new(),
+            reason: Some(reason),
+            befores: None,
+            impact: None,
+            guards: Vec::new(),
+        }
     }
 
-    /// Whether people are alerted of what is left out.
+    /// Whether people are alerted of what is left out because something has changed.
     pub(crate) fn is_to_alert(&self) -> bool {
         let is_changed = |out: &LeftOut<R::Part>| matches!(out.why, Why::Changed(_));
         self.left_out.is_empty() || self.left_out.iter().any(is_changed)
+    }
+
+    /// Whether people are alerted of what has too many devices.
+    pub(crate) fn has_too_many_devices(&self) -> bool {
+        self.left_out.iter().any(|out| matches!(out.why, Why::Devices(_)))
     }
 }

@@ -28,6 +28,12 @@ pub(crate) struct StateBefore<'a> {
     pub(crate) deadline: Millis,
 }
 
+/// What some of the actions change that were described.
+pub(crate) fn of_actions(changes: &Changes, actions: &[String]) -> Changes {
+    let of = changes.iter().filter(|(action, _)| actions.contains(action));
+    of.map(|(action, change)| (action.clone(), change.clone())).collect()
+}
+
 impl StateBefore<'_> {
     /// Reads the states of a finding. Or why it cannot be mitigated. `changes` are those of the actions that were described
     /// so far.
@@ -44,12 +50,7 @@ impl StateBefore<'_> {
             Ok(more) => changes.extend(more),
             Err(why) => return Ok(Err(why)),
         }
-        let own: Changes = changes
-            .iter()
-            .filter(|(action, _)| actions.contains(action))
-            .map(|(action, change)| (action.clone(), change.clone()))
-            .collect();
-        self.states.read(befores, about, &own).await
+        self.states.read(befores, about, &of_actions(changes, actions)).await
     }
 
     /// Whether the service has a task.

@@ -11,11 +11,14 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::clients::RegistryClient;
+use fleetwarden_aws::impact::Impacts;
+use fleetwarden_aws::impact::guard::DeviceGuard;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_aws::states::About;
+use fleetwarden_aws::states::Change;
 use fleetwarden_aws::states::Changes;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::api::time::millis;
@@ -27,22 +30,31 @@ use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::model::finding::FindingKey;
 use fleetwarden_core::model::mitigation::before::Befores;
+use fleetwarden_core::model::mitigation::impact::Impact;
+use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::model::resource::ResourceIdentifier;
+use fleetwarden_core::policy::DeviceLimit;
+use fleetwarden_core::policy::DeviceLimits;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::untrusted::shown;
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::actions::check_actions;
 use crate::actions::grades;
+use crate::before::of_actions;
 use crate::task::Tasks;
 use crate::task::taken;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::devices;
+use fleetwarden_commands::devices::TOO_MANY;
+use fleetwarden_commands::devices::limits as device_limits;
 use fleetwarden_commands::diff::change;
 use fleetwarden_commands::gate::Blocked;
 use fleetwarden_commands::gate::PROTECTED;
@@ -64,6 +76,9 @@ struct Asked {
     requests: Vec<MitigationRequest>,
     /// The states that the findings' mitigation will change. None: those of whole checks are read when they are claimed.
     befores: Option<Befores>,
+    /// How many devices it concerns, if the guard has asked, and what the guard says.
+    impact: Option<Impact>,
+    guards: Vec<GuardAnswer>,
 }
 
 /// The gate under a policy, and the start of what passes.
@@ -88,7 +103,7 @@ impl Gate<'_> {
             "target": of("target"),
             "auditCheckToActionsMapping": of("auditCheckToActionsMapping"),
         });
-        let Asked { mitigates, requests, befores } =
+        let Asked { mitigates, requests, befores, impact, guards } =
             match starts.pointer("/target/findingIds").and_then(Value::as_array) {
                 Some(ids) => self.findings(ids, command).await?,
                 None => self.whole_checks(&starts, command).await?,
@@ -111,19 +126,21 @@ impl Gate<'_> {
         }
         if command.dry_run {
             let changes = [change("$", &Value::Null, &starts)];
-            return answer(&json!({
+            let told = json!({
                 "dryRun": true, "command": name, "changes": changes, "mitigates": mitigates, "observed": observed,
-            }));
+            });
+            return answer(&with_impact(told, impact.as_ref()));
         }
         if observed {
             mitigations.observed(&requests, self.service.clock.now()).await?;
             let would =
                 json!({"observed": true, "command": name, "wouldStart": starts, "mitigates": mitigates});
             tracing::info!(mitigation.task_id = command.text("taskId"), "would mitigate");
-            return answer(&would);
+            return answer(&with_impact(would, impact.as_ref()));
         }
         let grades = grades(self.service, &requests).await;
-        let guarded = Guarded { spends: &spends, grades: Some(&grades) };
+        let guarded =
+            Guarded { spends: &spends, grades: Some(&grades), guards: &guards, impact: impact.as_ref() };
         self.tasks.start(command, &requests, (befores.as_ref(), guarded), &mitigations).await
     }
 
@@ -157,6 +174,7 @@ impl Gate<'_> {
         let mut requests: Vec<MitigationRequest> = Vec::new();
         let (mut seen, mut audits) = (BTreeSet::new(), BTreeSet::new());
         let (mut befores, mut changes) = (Befores::default(), Changes::new());
+        let (limits, mut guard) = (device_limits(command)?, self.device_guard());
         for (at, id) in ids.iter().enumerate().filter(|(_, id)| seen.insert(id.as_str())) {
             let path = format!("$.target.findingIds[{at}]");
             let described =
@@ -194,8 +212,12 @@ impl Gate<'_> {
                 resource: Some(&identifier).filter(|identifier| !identifier.is_empty()),
                 things: None,
             };
-            if let Err(what) = self.tasks.before.read(&mut befores, about, &wanted, &mut changes).await? {
-                faults.push(Fault { path: path.clone(), what });
+            match self.tasks.before.read(&mut befores, about, &wanted, &mut changes).await? {
+                Err(what) => faults.push(Fault { path: path.clone(), what }),
+                Ok(()) => {
+                    let asked = guard.ask(about, &of_actions(&changes, &wanted), limits).await?;
+                    blocked.extend(devices::blocked(&path, asked));
+                }
             }
             mitigates.push(json!({
                 "findingId": id,
@@ -220,7 +242,39 @@ impl Gate<'_> {
             return Err(Failure::Input(faults));
         }
         refuse_blocked(&blocked)?;
-        Ok(Asked { mitigates: mitigates.into(), requests, befores: Some(befores) })
+        let (impact, guards) = guard.sum();
+        Ok(Asked { mitigates: mitigates.into(), requests, befores: Some(befores), impact, guards })
+    }
+
+    /// A guard of devices that has asked nothing.
+    fn device_guard(&self) -> DeviceGuard {
+        let Service { account, iot, .. } = self.service;
+        DeviceGuard::new(Impacts::new(self.registry.client().clone(), account, &iot.region()))
+    }
+
+    /// The devices of a whole check are not counted: so its actions may not be limited.
+    async fn check_devices(
+        &self,
+        command: &Command,
+        mapping: Option<&Map<String, Value>>,
+    ) -> Result<(), Failure> {
+        let limits = device_limits(command)?;
+        if limits == DeviceLimits::Any {
+            return Ok(());
+        }
+        let named = mapping.into_iter().flatten().filter_map(|(_, actions)| actions.as_array()).flatten();
+        let named: BTreeSet<String> = named.filter_map(Value::as_str).map(ToOwned::to_owned).collect();
+        let named: Vec<String> = named.into_iter().collect();
+        let changes = match self.tasks.before.states.changes(&named).await? {
+            Ok(changes) => changes,
+            Err(why) => return Err(Failure::fault("$.auditCheckToActionsMapping", why)),
+        };
+        if limits.of(changes.values().map(Change::kind)) == DeviceLimit::Any {
+            return Ok(());
+        }
+        let what = "$.target: how many devices stand behind the findings of a whole check is not counted; name the \
+                    findings, or give devices: {any: true}";
+        Err(Failure::Refused { name: TOO_MANY, what: what.to_owned() })
     }
 
     /// The resources of a whole check are not checked one by one: so none of them may be protected.
@@ -238,6 +292,7 @@ impl Gate<'_> {
             })
             .collect();
         refuse_blocked(&concerned)?;
+        self.check_devices(command, mapping).await?;
         let task = starts.pointer("/target/auditTaskId").cloned().unwrap_or_default();
         let Some(audit) = self.service.ask_if_there("DescribeAuditTask", json!({"taskId": task})).await?
         else {
@@ -268,8 +323,17 @@ impl Gate<'_> {
             let target = Target::WholeCheck { reason_codes: codes.collect(), count };
             request(command, CheckName::new(check), of.clone(), target)
         });
-        Ok(Asked { mitigates: mitigates.collect(), requests: requests.collect(), befores: None })
+        let (mitigates, requests) = (mitigates.collect(), requests.collect());
+        Ok(Asked { mitigates, requests, befores: None, impact: None, guards: Vec::new() })
     }
+}
+
+/// An answer with how many devices it is about, if that is known.
+fn with_impact(mut told: Value, impact: Option<&Impact>) -> Value {
+    if let (Some(impact), Some(told)) = (impact, told.as_object_mut()) {
+        told.insert("impact".to_owned(), json!(impact));
+    }
+    told
 }
 
 /// A request of the command, for a check of an audit.

@@ -114,7 +114,7 @@ impl DetectAlarm {
         let over = self.ended_incident(&known).await?;
         if over.as_ref().is_some_and(Incident::is_left) {
             tracing::info!(violation.id = id, "nothing to do: a person decided to leave its incident");
-            return Ok(());
+            return self.records().send_begin(&known.life, settle.raised_at).await;
         }
         let incidents = self.incidents();
         if let Some(incident) = known.incident.as_ref().filter(|incident| incident.covers(settle.raised_at)) {

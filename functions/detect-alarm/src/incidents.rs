@@ -101,10 +101,9 @@ impl Incidents<'_> {
         let id = &life.alarm.violation_id;
         let joined = self.alarms.join(id, raised_at, &incident.id, now).await?;
         self.alert_once(life, incident, now).await?;
-        match joined {
-            Some(life) => self.records.send_member(&life).await,
-            None => Ok(()),
-        }
+        // If it was raised again meanwhile, its message is still about this raise.
+        let joined = joined.filter(|joined| joined.raised_at == Some(raised_at));
+        self.records.send_begin(joined.as_ref().unwrap_or(life), raised_at).await
     }
 
     /// Raises the alert of an incident, unless it was raised. If another worker raises it, the message that opened the

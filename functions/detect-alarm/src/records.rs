@@ -33,12 +33,6 @@ impl Records<'_> {
         self.0.send(&[Outgoing::from(body)]).await
     }
 
-    /// Sends the record of a violation that is part of an incident: it has no decision.
-    pub(crate) async fn send_member(&self, life: &Life) -> Result<(), Error> {
-        let Some(at) = life.raised_at else { return Ok(()) };
-        self.send_begin(life, at).await
-    }
-
     /// Sends the record of a begin on which nothing is decided.
     pub(crate) async fn send_begin(&self, life: &Life, at: Millis) -> Result<(), Error> {
         let begin = AlarmEvent {

@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::clients::RegistryClient;
+use fleetwarden_aws::impact::Impacts;
+use fleetwarden_aws::impact::guard::DeviceGuard;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Mitigations;
@@ -18,6 +20,8 @@ use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
 use fleetwarden_commands::calls::answer;
+use fleetwarden_commands::devices::blocked;
+use fleetwarden_commands::devices::limits;
 use fleetwarden_commands::diff::change;
 use fleetwarden_commands::gate::Blocked;
 use fleetwarden_commands::gate::check_budgets;
@@ -32,6 +36,8 @@ use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
 use fleetwarden_core::model::mitigation::before::Befores;
 use fleetwarden_core::model::mitigation::before::additions;
+use fleetwarden_core::model::mitigation::impact::Impact;
+use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::model::thing::Wanted;
@@ -63,6 +69,9 @@ struct Asked {
     befores: Befores,
     /// The incidents that hold what is asked for.
     incidents: Vec<String>,
+    /// How many devices it concerns, if the guard has asked, and what the guard says.
+    impact: Option<Impact>,
+    guards: Vec<GuardAnswer>,
 }
 
 /// What is wrong with a command so far.
@@ -95,7 +104,7 @@ impl Gate<'_> {
         let actions = read_actions(self.service, command).await?;
         let alarms = Alarms::new(self.ledger.clone());
         let violations = read_violations(self.service, &alarms, command).await?;
-        let Asked { mitigates, request, befores, incidents } =
+        let Asked { mitigates, request, befores, incidents, impact, guards } =
             self.ask_about(&policy, command, &actions, &violations).await?;
         check_windows(&policy, self.service.clock.now())?;
         let loses = (!incidents.is_empty()).then(|| incidents.join("; "));
@@ -135,7 +144,8 @@ impl Gate<'_> {
             );
         }
         let grades = actions.iter().map(|action| (action.name.clone(), action.grade)).collect();
-        let guarded = Guarded { spends: &spends, grades: Some(&grades) };
+        let guarded =
+            Guarded { spends: &spends, grades: Some(&grades), guards: &guards, impact: impact.as_ref() };
         let wanted = WantedTask { request: &request, befores: befores.all(), guarded };
         self.tasks.start(command, input, wanted, &mitigations).await
     }
@@ -151,6 +161,8 @@ impl Gate<'_> {
         let region = self.service.iot.region();
         let registry = Registry::new(self.registry.clone(), &self.service.account, &region);
         let mut wrong = Wrong::default();
+        let impacts = Impacts::new(self.registry.client().clone(), &self.service.account, &region);
+        let (limits, mut guard) = (limits(command)?, DeviceGuard::new(impacts));
         let (mut befores, mut mitigates, changes) = (Befores::default(), Vec::new(), changes(actions));
         for violation in violations {
             if !is_free(policy, violation, &registry, &mut wrong).await {
@@ -160,6 +172,8 @@ impl Gate<'_> {
                 wrong.faults.push(unregistered(violation));
                 continue;
             }
+            let asked = guard.ask_thing(&violation.id, &violation.thing, limits).await?;
+            wrong.blocked.extend(blocked(&violation.path, asked));
             let states = befores.of(&BTreeSet::from([violation.id.clone()]));
             let mut adds = additions(&states).remove(&violation.id).unwrap_or_default();
             for action in actions {
@@ -183,7 +197,8 @@ impl Gate<'_> {
         });
         let incidents = incidents.collect();
         let request = request(command, &self.service.account, &region, violations)?;
-        Ok(Asked { mitigates, request, befores, incidents })
+        let (impact, guards) = guard.sum();
+        Ok(Asked { mitigates, request, befores, incidents, impact, guards })
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) async fn list(ledger: &Ledger, command: &Command, mut room: Room<'_>)
         let (found, more) = find(ledger, &wanted, after.as_deref(), limit).await?;
         let by_id = items(ledger, &found).await?;
         for Found { place, task_id, check } in found {
-            let of_task = by_id.get(&task_id).map(task);
+            let of_task = by_id.get(&task_id).map(task).map(outline);
             if let Some(task) = of_task.filter(|task| wanted.takes(task, check.as_deref())) {
                 if !room.take(&task) {
                     return Ok(Listed { tasks, next_token: after });
@@ -74,6 +74,14 @@ pub(crate) async fn list(ledger: &Ledger, command: &Command, mut room: Room<'_>)
     // Without a place, nothing says that there is more.
     let place = after.ok_or_else(Failure::out_of_time)?;
     Ok(Listed { tasks, next_token: Some(place) })
+}
+
+/// A task without its resources, which are many.
+fn outline(mut task: Task) -> Task {
+    if let Some(impact) = &mut task.impact {
+        impact.resources.clear();
+    }
+    task
 }
 
 /// Reads the tasks that were decided on since a moment, newest first, until `take` has no room for one. Says whether there

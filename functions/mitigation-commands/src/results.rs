@@ -2,6 +2,7 @@
 
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::mitigations::attribute;
+use fleetwarden_core::model::mitigation::verification::Verdict;
 use fleetwarden_core::model::mitigation::view::Finding;
 use fleetwarden_core::model::mitigation::view::Violation;
 use fleetwarden_core::timestamp::Millis;
@@ -14,6 +15,7 @@ pub(crate) fn finding(item: &Item) -> Finding {
         finding_key: text(attribute::FINDING_KEY),
         check: text(attribute::CHECK),
         state: text(attribute::STATE).unwrap_or_default(),
+        verdict: item.get_text(attribute::VERDICT).and_then(Verdict::of),
         resource: item.get_json(attribute::RESOURCE),
         things: item.get_json(attribute::THINGS).unwrap_or_default(),
         actions: item.get_json(attribute::ACTIONS).unwrap_or_default(),

@@ -18,6 +18,7 @@ use fleetwarden_aws::policy;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::settings::Common;
 use fleetwarden_aws::settings::required;
+use fleetwarden_aws::telemetry;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
@@ -51,10 +52,14 @@ pub struct Handler {
     pub ledger: Ledger,
     /// The pages, as they were decided first, and the histories.
     pub archive: Archive,
+    /// Where people are told of mitigated findings that are still there.
+    pub alerts: Alerts,
     /// What decides.
     pub policy: Policy,
     /// How batches are taken.
     pub consumer: Consumer,
+    /// Takes a metric line.
+    pub emit: fn(&str),
 }
 
 impl Handler {
@@ -76,10 +81,8 @@ impl Handler {
             finding: queue(required("FINDING_QUEUE_URL")?),
         };
         let archive = Archive::new(shared.s3(), required("ARCHIVE_BUCKET")?);
-        let policy = {
-            let alerts = Alerts::new(shared.sns(), common.alert_topic, ledger.clone(), clock.clone());
-            policy::load(&alerts).await?
-        };
+        let alerts = Alerts::new(shared.sns(), common.alert_topic, ledger.clone(), clock.clone());
+        let policy = policy::load(&alerts).await?;
         // One record at a time: a check's pages are sequential, and two checks side by side would only share
         // the ten calls a second that the account has.
         let parking = queue(common.dead_letter_queue);
@@ -91,8 +94,10 @@ impl Handler {
             queues,
             ledger,
             archive,
+            alerts,
             policy,
             consumer,
+            emit: telemetry::emit,
         })
     }
 
@@ -120,7 +125,7 @@ impl Handler {
     }
 
     fn triage(&self) -> Triage<'_> {
-        let Self { iot, registry, queues, ledger, archive, policy, consumer, .. } = self;
-        Triage { iot, registry, queues, ledger, archive, policy, clock: &consumer.clock }
+        let Self { iot, registry, queues, ledger, archive, alerts, policy, consumer, emit, .. } = self;
+        Triage { iot, registry, queues, ledger, archive, alerts, policy, clock: &consumer.clock, emit: *emit }
     }
 }

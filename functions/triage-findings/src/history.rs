@@ -89,12 +89,7 @@ impl History {
 
     /// What the audits before knew of a finding.
     pub(crate) fn look_up(&self, key: FindingKey) -> Result<Option<Record>, Error> {
-        let read = |at: u64| {
-            let mut bytes = [0; RECORD_BYTES];
-            self.before.read_exact_at(&mut bytes, at * RECORD_BYTES as u64)?;
-            Ok(Record::decode(&bytes))
-        };
-        history::find(key, self.records, read).map_err(disk)
+        look_up(&self.before, self.records, key)
     }
 
     /// What a finding is to the audits before. A later audit's history says only whether it is known: what is gone
@@ -138,33 +133,33 @@ impl History {
     }
 
     /// Makes the history after this audit and puts it in place of the one before. Counts what is new, returned and
-    /// fixed.
+    /// fixed. Gives the history that is in place then, unless it is that of a later audit.
     pub(crate) async fn replace(
         mut self,
         ledger: &Ledger,
         archive: &Archive,
         message: &CheckMessage,
         tally: &mut Tally,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<After>, Error> {
         let counted = std::mem::take(tally);
         for _ in 0..ROUNDS {
             tally.clone_from(&counted);
             let open = self.merge(message, tally)?;
             if self.place.overtaken {
                 tracing::warn!(check = %message.check, audit.task_id = %message.audit.task_id, "the history of a later audit stays");
-                return Ok(());
+                return Ok(None);
             }
             if self.put(ledger, archive, message, open).await? {
-                return match &self.place.outdated {
-                    Some(object) => archive.delete(object).await,
-                    None => Ok(()),
-                };
+                if let Some(object) = &self.place.outdated {
+                    archive.delete(object).await?;
+                }
+                return After::open(self.folder).map(Some);
             }
             self.place = Place::look_up(ledger, message).await?;
             // The answer to an earlier try was lost, and another audit has gone on from this one's history.
             let own = archive::history_key(&message.audit, &message.check);
             if self.place.outdated.as_ref() == Some(&own) {
-                return Ok(());
+                return Ok(None);
             }
             tracing::info!(check = %message.check, "another audit of the check ended meanwhile: its history is merged");
             (self.before, self.records) = fetch(archive, &self.folder, &self.place).await?;
@@ -229,6 +224,37 @@ impl History {
         };
         Ok(ledger.put_in_place(item, "object", self.place.latest.as_deref()).await?.is_none())
     }
+}
+
+/// The history after this audit.
+pub(crate) struct After {
+    file: File,
+    records: u64,
+    /// It goes with the file.
+    _folder: Folder,
+}
+
+impl After {
+    fn open(folder: Folder) -> Result<Self, Error> {
+        let file = File::open(folder.file("after")).map_err(disk)?;
+        let records = file.metadata().map_err(disk)?.len() / RECORD_BYTES as u64;
+        Ok(Self { file, records, _folder: folder })
+    }
+
+    /// What is known of a finding.
+    pub(crate) fn look_up(&self, key: FindingKey) -> Result<Option<Record>, Error> {
+        look_up(&self.file, self.records, key)
+    }
+}
+
+/// Looks a finding up in a history on disk.
+fn look_up(file: &File, records: u64, key: FindingKey) -> Result<Option<Record>, Error> {
+    let read = |at: u64| {
+        let mut bytes = [0; RECORD_BYTES];
+        file.read_exact_at(&mut bytes, at * RECORD_BYTES as u64)?;
+        Ok(Record::decode(&bytes))
+    };
+    history::find(key, records, read).map_err(disk)
 }
 
 /// Fetches the history before from the archive, and says how many records it has.

@@ -7,7 +7,8 @@
 //!
 //! Modules in the order of the work: [`handler`] (a message) → [`step`] (once, and what it leaves) → [`run`] (pages until
 //! the deadline) → [`listing`], [`findings`], [`lookup`] (a page, what was known of its findings, the things behind them)
-//! → [`recording`] (what was decided on it first) → [`outbox`] (its messages) and [`history`] (merged by [`sort`]).
+//! → [`recording`] (what was decided on it first) → [`outbox`] (its messages) and [`history`] (merged by [`sort`]) →
+//! [`verification`] (what was mitigated before, and is still there).
 
 mod findings;
 mod handler;
@@ -19,6 +20,7 @@ mod recording;
 mod run;
 mod sort;
 mod step;
+mod verification;
 
 pub use handler::Handler;
 pub use handler::Queues;

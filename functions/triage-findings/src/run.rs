@@ -34,6 +34,7 @@ use crate::recording::Page;
 use crate::recording::Part;
 use crate::step::Next;
 use crate::step::Triage;
+use crate::verification;
 
 /// No page is asked for when less than this is left: what was begun has to end, and a history of millions has to be
 /// merged.
@@ -344,7 +345,11 @@ impl<'t> Run<'t> {
             loaded => loaded?,
         }
         let policy = self.decided_by();
-        self.history.replace(ledger, archive, &self.message, &mut self.tally).await?;
+        let after = self.history.replace(ledger, archive, &self.message, &mut self.tally).await?;
+        // Else a later audit looks at what was mitigated.
+        if let Some(after) = after {
+            Box::pin(verification::verify(&self.triage, &self.message, &after)).await?;
+        }
         tracing::info!(
             check = %self.message.check,
             audit.task_id = %self.message.audit.task_id,

@@ -9,6 +9,7 @@
 //! [`MAX_RESTARTS`] times at most. These are the bounds of the loop through triage's own queue.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch;
 use fleetwarden_aws::clients::RegistryClient;
@@ -91,10 +92,14 @@ pub(crate) struct Triage<'h> {
     pub(crate) ledger: &'h Ledger,
     /// The pages and the histories.
     pub(crate) archive: &'h Archive,
+    /// Where people are told of mitigated findings that are still there.
+    pub(crate) alerts: &'h Alerts,
     /// What decides.
     pub(crate) policy: &'h Policy,
     /// The time.
     pub(crate) clock: &'h Clock,
+    /// Takes a metric line.
+    pub(crate) emit: fn(&str),
 }
 
 impl Triage<'_> {

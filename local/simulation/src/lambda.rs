@@ -298,6 +298,7 @@ impl Lambda {
                     "taskId": format!("{PERSON}{number}"),
                     "target": {"findingIds": findings.map(|finding| &finding["findingId"]).collect::<Vec<_>>()},
                     "auditCheckToActionsMapping": {request["check"].as_str().unwrap_or_default(): request["actions"]},
+                    "devices": {"any": true},
                 });
                 self.world.note(&format!("a person mitigates: {event}"));
                 self.send(&stack::AUDIT_COMMANDS, event, Duration::ZERO);

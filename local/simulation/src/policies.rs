@@ -151,6 +151,12 @@ fn rule(rng: &mut Rng, nth: usize) -> Value {
             rng.shuffle(&mut actions);
             actions.truncate(rng.usize(1..=actions.len()));
             rule["mitigate"] = json!({"actions": actions});
+            match rng.u8(..6) {
+                0 => {}
+                1 => rule["mitigate"]["devices"] = json!({"most": rng.u8(1..4)}),
+                2 => rule["mitigate"]["devices"] = json!({"most": 3, "connected": rng.u8(..3)}),
+                _ => rule["mitigate"]["devices"] = json!("any"),
+            }
         }
         _ if rng.bool() => rule["report"] = json!({"silent": true}),
         _ => rule["report"] = json!({"severity": one(rng, &["critical", "high", "medium", "low"])}),

@@ -129,6 +129,8 @@ impl Workload {
         }
         self.world.note("nothing goes wrong any more");
         self.world.state().weather = Weather::default();
+        // What still lies in wait would be deployed after the last policy.
+        *self.lambda.ambush.borrow_mut() = None;
         self.end_alarms();
         self.played.is_quiet = self.end().await;
         if self.alarms.is_on {

@@ -13,14 +13,15 @@
 //! than that, and what was not read to its end is more than any limit.
 //!
 //! Whether a thing is connected says `GetThingConnectivityData`, thing by thing: 350 calls a second for an account, and an
-//! answer that is a second old. `SearchIndex` takes 15 calls a second of at most 12 names each and answers from the index, which
-//! follows later. Both need fleet indexing with connectivity, and each call of either costs as one search query. Nothing is
+//! answer that is a second old. `SearchIndex` would take several names a query, but answers from the index, which follows later. Both need fleet indexing with connectivity, and each call of either costs as one search query. Nothing is
 //! asked where all devices together are no more than may be connected.
 //!
 //! What is not known counts as connected: a thing without an entry, one whose connection the index has never seen (a client
 //! that connects under another id than its thing's name is not in the index), and each principal without a thing.
 //!
 //! A value of this module lives as long as one message or command, and asks nothing twice.
+
+pub mod guard;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -23,10 +23,12 @@ mod findings;
 pub(crate) mod item;
 mod of_audit;
 mod round;
+pub mod verification;
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use fleetwarden_core::model::mitigation::impact::Impact;
 use fleetwarden_core::model::mitigation::pause::Pause;
 use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
@@ -178,8 +180,10 @@ pub struct Settled<'a, R: Claimable> {
     pub left_out: &'a [R::Part],
     /// The budgets that a claim has to fit into.
     pub spends: &'a [Spend],
-    /// What the guards say of a task that is not claimed.
+    /// What the guards say; of a claim, those that are asked before it.
     pub guards: &'a [GuardAnswer],
+    /// Of a claim, how many devices it concerns, if somebody has asked.
+    pub impact: Option<&'a Impact>,
     /// Of a claim, how hard it is to take its actions back.
     pub grades: Option<&'a GradesByAction>,
     /// Of a claim, its part in the canary of its rule. None: the rule has none.
@@ -193,6 +197,10 @@ pub struct Guarded<'a> {
     pub spends: &'a [Spend],
     /// How hard it is to take its actions back, as far as that is known.
     pub grades: Option<&'a GradesByAction>,
+    /// What the guards say that were asked before it.
+    pub guards: &'a [GuardAnswer],
+    /// How many devices it concerns, if somebody has asked.
+    pub impact: Option<&'a Impact>,
 }
 
 impl<'a, R: Claimable> Settled<'a, R> {
@@ -212,6 +220,7 @@ impl<'a, R: Claimable> Settled<'a, R> {
             left_out: &[],
             spends: &[],
             guards: &[],
+            impact: None,
             grades: None,
             canary: None,
         }

@@ -15,6 +15,7 @@
 
 pub mod calls;
 pub mod command;
+pub mod devices;
 pub mod diff;
 pub mod dry_run;
 pub mod failure;

@@ -12,6 +12,7 @@ mod budget;
 mod canary;
 mod de;
 mod decision;
+mod devices;
 mod diagnostic;
 mod file;
 mod glob;
@@ -48,6 +49,8 @@ pub use decision::Hold;
 pub use decision::Kind;
 pub use decision::Outcome;
 pub use decision::Shadow;
+pub use devices::DeviceLimit;
+pub use devices::DeviceLimits;
 pub use diagnostic::Diagnostic;
 pub use diagnostic::Level;
 pub use diagnostic::Place;
@@ -194,6 +197,8 @@ pub struct Mitigate {
     pub actions: Vec<String>,
     /// The first few go alone. None: all at once.
     pub canary: Option<Canary>,
+    /// How many devices may stand behind a finding.
+    pub devices: DeviceLimits,
 }
 
 /// How loud a report is.
@@ -456,11 +461,12 @@ impl Policy {
         }
         let rule = self.rules_for(check).find(|rule| rule.live)?;
         match &rule.effect {
-            // How many findings a check has is known too late for a budget.
+            // How many findings a check has is known too late for a budget, and nobody counts all their devices.
             Effect::Mitigate(mitigate)
                 if rule.matcher.is_only_check()
                     // A task of a whole check cannot let some go first.
                     && mitigate.canary.is_none()
+                    && mitigate.devices == DeviceLimits::Any
                     && rule.except.is_none()
                     && self.budgets_of(Some(&rule.name), &mitigate.actions).next().is_none() =>
             {

@@ -13,6 +13,8 @@ use std::collections::BTreeSet;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alarms::Incident;
 use fleetwarden_aws::alarms::Known;
+use fleetwarden_aws::impact::guard::Asked;
+use fleetwarden_aws::impact::guard::DeviceGuard;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_aws::states::Change;
 use fleetwarden_aws::states::Changes;
@@ -30,9 +32,12 @@ use fleetwarden_core::policy::AlarmHold;
 use fleetwarden_core::policy::AlarmOutcome;
 use fleetwarden_core::policy::AlarmSettings;
 use fleetwarden_core::policy::AlarmSubject;
+use fleetwarden_core::policy::DeviceLimits;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Violations;
+use crate::devices::Devices;
+use crate::devices::NOT_COUNTED;
 use crate::refusals::Unable;
 use crate::work::Decided;
 use crate::work::LeftOut;
@@ -45,7 +50,8 @@ const PART: &str = "it is part of an incident";
 
 /// What is asked of one violation.
 enum One {
-    Wanted,
+    /// Yes; so many devices may stand behind it.
+    Wanted(DeviceLimits),
     Not(Why),
     Unknown(String),
 }
@@ -75,12 +81,20 @@ async fn ask_all(
     if let Some(why) = misfit(&changes) {
         return Ok(Revalidated::Never(Unable::Action, why));
     }
-    let registry = of.registry.open();
+    let (registry, mut guard) = (of.registry.open(), DeviceGuard::new(of.registry.impacts()));
     let (mut wanted, mut befores, mut left_out) = (Vec::new(), Befores::default(), Vec::new());
     let mut seen = BTreeSet::new();
     for violation in request.violations.iter().filter(|of| seen.insert(&of.violation_id)) {
-        match Box::pin(ask_one(of, request, violation, (&changes, &mut befores), &registry)).await? {
-            One::Wanted => wanted.push(violation.clone()),
+        let asked = Box::pin(ask_one(of, request, violation, (&changes, &mut befores), &registry)).await?;
+        let asked = match asked {
+            One::Wanted(limits) => match ask_devices(&mut guard, violation, limits).await {
+                One::Unknown(why) => One::Unknown(format!("{NOT_COUNTED}: {why}")),
+                asked => asked,
+            },
+            other => other,
+        };
+        match asked {
+            One::Wanted(_) => wanted.push(violation.clone()),
             One::Not(why) => left_out.push(LeftOut { part: violation.clone(), why }),
             One::Unknown(why) => {
                 return Ok(Revalidated::Unknown(format!("{}: {why}", violation.violation_id)));
@@ -89,7 +103,32 @@ async fn ask_all(
     }
     let reason = reason(&left_out, wanted.len(), of.policy.hash());
     let target = Some(wanted).filter(|wanted| !wanted.is_empty());
-    Ok(Revalidated::Known(Decided { target, left_out, reason, befores: Some(befores) }))
+    let (impact, guards) = guard.sum();
+    Ok(Revalidated::Known(Decided { target, left_out, reason, befores: Some(befores), impact, guards }))
+}
+
+/// Asks about the devices of violations that are only observed.
+pub(super) async fn observe_devices(of: &Violations, request: &AlarmMitigationRequest) -> Devices {
+    let limits = of.policy.device_limits_of(request.origin.rule());
+    let (mut guard, mut left_out) = (DeviceGuard::new(of.registry.impacts()), Vec::new());
+    for violation in &request.violations {
+        match ask_devices(&mut guard, violation, limits).await {
+            One::Wanted(_) => {}
+            One::Not(why) => left_out.push(format!("{}: {}", violation.violation_id, why.text())),
+            One::Unknown(why) => return Devices::waits(&why),
+        }
+    }
+    Devices::of(guard, &left_out, request.violations.len())
+}
+
+/// Asks about the device of a violation that is wanted.
+async fn ask_devices(guard: &mut DeviceGuard, violation: &ViolationRef, limits: DeviceLimits) -> One {
+    let ViolationRef { violation_id, thing, .. } = violation;
+    match Box::pin(guard.ask_thing(violation_id, thing, limits)).await {
+        Ok(Asked::Passes(_)) => One::Wanted(limits),
+        Ok(Asked::Over(why) | Asked::NotSaid(why)) => One::Not(Why::Devices(why)),
+        Err(error) => One::Unknown(error.to_string()),
+    }
 }
 
 /// Why an alarm cannot be mitigated by these actions, if it cannot.
@@ -153,17 +192,17 @@ async fn ask_one(
     if let Some(why) = one_of_many(of, &known.life).await? {
         return Ok(One::Not(why));
     }
-    match Box::pin(decide_again(of, request, &known, registry)).await {
-        One::Wanted => {}
+    let limits = match Box::pin(decide_again(of, request, &known, registry)).await {
+        One::Wanted(limits) => limits,
         other => return Ok(other),
-    }
+    };
     let id = &violation.violation_id;
     if !of.states.read_thing(befores, id, &violation.thing, changes).await? {
         return Ok(One::Not(Why::Changed("its thing is not registered".to_owned())));
     }
     let states = befores.of(&BTreeSet::from([id.clone()]));
     let adds = additions(&states).into_values().flatten().any(|(_, groups)| !groups.is_empty());
-    Ok(if adds { One::Wanted } else { One::Not(Why::AlreadyIn) })
+    Ok(if adds { One::Wanted(limits) } else { One::Not(Why::AlreadyIn) })
 }
 
 /// Whether the policy of now mitigates a violation as it was decided.
@@ -206,7 +245,7 @@ async fn decide_again(
         (None, AlarmOutcome::Mitigate(mitigate)) if mitigate.actions != request.actions => {
             not(format!("rule {rule} mitigates it with other actions"))
         }
-        (None, AlarmOutcome::Mitigate(_)) => One::Wanted,
+        (None, AlarmOutcome::Mitigate(mitigate)) => One::Wanted(mitigate.devices),
         (None, _) if rule.is_empty() => not("no rule takes it".to_owned()),
         (None, outcome) => not(format!("rule {rule} says {} now", outcome.word())),
     }

@@ -30,6 +30,7 @@ pub(crate) fn alert_of(request: &AlarmMitigationRequest, event: Event<'_>) -> Al
         Event::Held(reason) => held(request, reason),
         Event::OverBudget(reason) => over_budget(request, reason),
         Event::LeftOut { policy, reason } => left_out(request, policy, reason),
+        Event::TooManyDevices(reason) => too_many_devices(request, reason),
         Event::GivenUp(reason) => given_up(request, reason),
         Event::Slow => slow(request),
         Event::Endless => endless(request),
@@ -159,6 +160,26 @@ fn left_out(request: &AlarmMitigationRequest, policy: &str, reason: &str) -> Ale
         &[
             "If you changed the policy, or the device, for this, there is nothing to do: nothing was changed in the fleet.",
             "Otherwise correct the policy file and deploy it, and put the device into the group by hand if it cannot wait.",
+        ],
+    );
+    of_rule(request, alert)
+}
+
+/// More devices stand behind some violations than the rule allows. Raised once for a rule and behavior.
+fn too_many_devices(request: &AlarmMitigationRequest, reason: &str) -> Alert {
+    let alert = alert(
+        request,
+        "devices",
+        AlertSeverity::Medium,
+        text!("{}: some violations are not mitigated: too many devices are connected", of(request)),
+        text!(
+            "{}\nNow: `{}` The same may be true of other mitigations of this rule; the ledger and the log have each.",
+            about(request),
+            reason
+        ),
+        &[
+            "Nothing was changed for these devices. If it is right to mitigate them, raise `devices` of the rule in the policy file and deploy it: it counts from the next alarm on.",
+            "Put the device into the group by hand if it cannot wait.",
         ],
     );
     of_rule(request, alert)

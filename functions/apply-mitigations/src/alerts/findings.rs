@@ -27,6 +27,7 @@ pub(crate) fn alert_of(request: &MitigationRequest, event: Event<'_>) -> Alert {
         Event::Held(reason) => held(request, reason),
         Event::OverBudget(reason) => over_budget(request, reason),
         Event::LeftOut { policy, reason } => left_out(request, policy, reason),
+        Event::TooManyDevices(reason) => too_many_devices(request, reason),
         Event::GivenUp(reason) => given_up(request, reason),
         Event::Slow => slow(request),
         Event::Endless => endless(request),
@@ -198,6 +199,30 @@ fn left_out(request: &MitigationRequest, policy: &str, reason: &str) -> Alert {
             &[
                 "If you changed the policy, or a thing, for this, there is nothing to do: the findings that are left out caused no change in the fleet.",
                 "Otherwise correct the policy file and deploy it: the next audit decides on what is still there.",
+            ],
+        )
+    }
+}
+
+/// More devices stand behind some findings than the rule allows. Raised once for a rule of an audit.
+fn too_many_devices(request: &MitigationRequest, reason: &str) -> Alert {
+    Alert {
+        about: of_rule(request, "devices"),
+        ..alert(
+            request,
+            "too-many-devices",
+            AlertSeverity::Medium,
+            text!("{}: some findings are not mitigated: too many devices stand behind them", request.check),
+            text!(
+                "{}\nNow: `{}` The same may be true of other mitigations of this rule and audit; the ledger and the log have \
+                 each.",
+                about(request),
+                reason
+            ),
+            &[
+                "Nothing was changed for these findings. See what each is about: `fleetwarden mitigation show`.",
+                "If it is right to mitigate them, raise `devices` of the rule in the policy file and deploy it: the next audit decides on what is still there.",
+                "Otherwise mitigate them by hand, device by device.",
             ],
         )
     }

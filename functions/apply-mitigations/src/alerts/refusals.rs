@@ -44,6 +44,12 @@ pub(crate) fn alert(
             "If it is an action of the template (Fleetwarden…), deploy the stack with CreateMitigationActions=true. Else \
              create the action in this account and region, or name another one in the policy.",
         ),
+        Unable::Devices => (
+            "it does not say how many devices it may concern",
+            "Look at what stands behind the resource: a blank policy or an inactive CA certificate can cut off all of its \
+             devices. If it is right, add `devices: { most: N }` to `mitigate` of the rule, with `connected` for how many of \
+             them may be connected, and deploy the policy.",
+        ),
     };
     Alert {
         kind: Kind::MitigationRefused,

@@ -47,6 +47,10 @@ pub(super) async fn end(
     if !by_check.is_empty() && by_check.values().all(Statistics::is_without_effect) {
         mitigations.give_back(&id).await?;
     }
+    // Before its end is written: after that, nothing brings this to an end.
+    if all.succeeded > 0 {
+        mitigations.put_to_verify(request, ended_at, clock.now()).await?;
+    }
     if mitigations.ended(&id, state, &attributes).await? {
         confirm(findings, request, all).await?;
     } else {

@@ -22,6 +22,8 @@
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::impact::guard::Asked;
+use fleetwarden_aws::impact::guard::DeviceGuard;
 use fleetwarden_aws::registry::Registry;
 use fleetwarden_aws::states::About;
 use fleetwarden_core::message::FindingRef;
@@ -30,6 +32,7 @@ use fleetwarden_core::message::Target;
 use fleetwarden_core::model::mitigation::before::Befores;
 use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::model::thing::Things;
+use fleetwarden_core::policy::DeviceLimits;
 use fleetwarden_core::policy::Hold;
 use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Subject;
@@ -39,6 +42,7 @@ use super::Findings;
 use super::describe::Described;
 use super::describe::describe_finding;
 use crate::before;
+use crate::devices::NOT_COUNTED;
 use crate::refusals::Unable;
 use crate::work::Decided;
 use crate::work::LeftOut;
@@ -80,11 +84,12 @@ async fn decide(
     let mut changes = None;
     let mut befores = Befores::default();
     let registry = findings.registry.open();
+    let mut guard = DeviceGuard::new(findings.registry.impacts());
     let (mut wanted, mut left_out, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for finding in asked.iter().filter(|finding| seen.insert(&finding.finding_id)) {
         let why = match unwanted(findings, request, finding, &registry).await? {
-            Judged::Not(why) => why,
-            Judged::Wanted { resource, things } => {
+            Judged::Not(why) => Why::Changed(why),
+            Judged::Wanted { resource, things, limits } => {
                 if changes.is_none() {
                     match before::judge(findings.states.changes(&request.actions).await) {
                         Ok(Ok(of_actions)) => changes = Some(of_actions),
@@ -95,21 +100,32 @@ async fn decide(
                 let changes = changes.get_or_insert_default();
                 let (resource, things) = (resource.as_deref(), things.as_deref());
                 let about = About { finding_id: &finding.finding_id, resource, things };
-                match before::judge(findings.states.read(&mut befores, about, changes).await) {
-                    Ok(Ok(())) => {
-                        wanted.push(finding.clone());
-                        continue;
+                let asked = before::judge_of(NOT_COUNTED, guard.ask(about, changes, limits).await);
+                match asked {
+                    Ok(Asked::Passes(known)) => {
+                        let things = things.or(known.as_deref());
+                        let about = About { things, ..about };
+                        match before::judge(findings.states.read(&mut befores, about, changes).await) {
+                            Ok(Ok(())) => {
+                                wanted.push(finding.clone());
+                                continue;
+                            }
+                            Ok(Err(why)) => Why::Changed(why),
+                            Err(unread) => return Ok(unread.into()),
+                        }
                     }
-                    Ok(Err(why)) => why,
+                    Ok(Asked::Over(why)) => Why::Devices(why),
+                    Ok(Asked::NotSaid(why)) => return Ok(Revalidated::Never(Unable::Devices, why)),
                     Err(unread) => return Ok(unread.into()),
                 }
             }
         };
-        left_out.push(LeftOut { part: finding.clone(), why: Why::Changed(why) });
+        left_out.push(LeftOut { part: finding.clone(), why });
     }
     let befores = Some(befores);
+    let (impact, guards) = guard.sum();
     if left_out.is_empty() {
-        return Ok(Revalidated::Known(Decided { befores, ..Decided::all(request) }));
+        return Ok(Revalidated::Known(Decided { befores, impact, guards, ..Decided::all(request) }));
     }
     let (count, of) = (left_out.len(), seen.len());
     let reasons: Vec<String> =
@@ -117,7 +133,7 @@ async fn decide(
     let reason =
         format!("policy {hash} does not mitigate {count} of {of} in this way: {}", reasons.join("; "));
     let target = Some(wanted).filter(|wanted| !wanted.is_empty()).map(Target::Findings);
-    Ok(Revalidated::Known(Decided { target, left_out, befores, ..Decided::none(reason) }))
+    Ok(Revalidated::Known(Decided { target, left_out, befores, impact, guards, ..Decided::none(reason) }))
 }
 
 /// Whether a finding is to be mitigated.
@@ -128,6 +144,8 @@ enum Judged {
         resource: Option<Box<ResourceIdentifier>>,
         /// The things behind it, if the policy asked for them.
         things: Option<Vec<String>>,
+        /// How many devices its rule lets a mitigation concern.
+        limits: DeviceLimits,
     },
     /// Not, and why.
     Not(String),
@@ -161,18 +179,25 @@ async fn unwanted(
     let decision = findings.policy.decide(&subject);
     let unknown = if let Things::Unknown { unknown } = &things { unknown } else { "it was not looked up" };
     let rule = decision.rule.unwrap_or_default();
+    let mut limits = DeviceLimits::Default;
     let why = match (decision.held, decision.outcome) {
         (Some(Hold::ProtectedBy(protection)), _) => Some(format!("it is protected by {protection}")),
         (Some(Hold::ProtectionUnknown), _) => Some(format!("whether it is protected is unknown: {unknown}")),
         (Some(Hold::RuleUnknown(rule)), _) => Some(format!("rule {rule} cannot be evaluated: {unknown}")),
-        (None, Outcome::Mitigate(mitigate)) if mitigate.actions == request.actions => None,
+        (None, Outcome::Mitigate(mitigate)) if mitigate.actions == request.actions => {
+            limits = mitigate.devices;
+            None
+        }
         (None, Outcome::Mitigate(_)) => Some(format!("rule {rule} mitigates it with other actions")),
         (None, Outcome::Suppressed) => Some("it is suppressed".to_owned()),
         (None, _) if rule.is_empty() => Some("no rule takes it".to_owned()),
         (None, outcome) => Some(format!("rule {rule} says {} now", outcome.word())),
     };
     Ok(why.map_or_else(
-        || Judged::Wanted { resource: found.identifier().cloned().map(Box::new), things: names(&things) },
+        || {
+            let resource = found.identifier().cloned().map(Box::new);
+            Judged::Wanted { resource, things: names(&things), limits }
+        },
         Judged::Not,
     ))
 }

@@ -30,7 +30,9 @@ use crate::setup::under;
 /// A policy with these budgets.
 fn policy(mode: Mode, budgets: &str) -> String {
     let mode = if mode == Mode::Enforce { "enforce" } else { "observe" };
-    let rule = format!("name: expiring, match: {{ check: {CHECK} }}, mitigate: {{ actions: {ACTIONS:?} }}");
+    let rule = format!(
+        "name: expiring, match: {{ check: {CHECK} }}, mitigate: {{ actions: {ACTIONS:?}, devices: any }}"
+    );
     format!("version: 1\nmode: {mode}\nbudgets: {budgets}\nrules:\n  - {{ {rule} }}\n")
 }
 

@@ -35,8 +35,9 @@ const TWO: &str = ", canary: { first: 2, watch: 15m }";
 
 /// A policy whose rule mitigates with this canary.
 fn policy(mode: &str, canary: &str) -> String {
-    let rule =
-        format!("name: expiring, match: {{ check: {CHECK} }}, mitigate: {{ actions: {ACTIONS:?}{canary} }}");
+    let rule = format!(
+        "name: expiring, match: {{ check: {CHECK} }}, mitigate: {{ actions: {ACTIONS:?}, devices: any{canary} }}"
+    );
     format!("version: 1\nbudgets: none\nmode: {mode}\nrules:\n  - {{ {rule} }}\n")
 }
 

@@ -69,9 +69,12 @@ async fn of_full_success_no_result_is_asked_for_and_nobody_is_told() {
     deliver(&service, &follow(&message)).await.unwrap();
     assert_eq!(
         service.calls(),
-        "describe GetItem finding principals finding principals BatchWriteItem UpdateItem PutItem Query"
+        "describe GetItem finding principals finding principals BatchWriteItem PutItem UpdateItem PutItem Query"
     );
     assert_eq!(service.task_state(&id(&message)), "completed");
+    // The next audit of the check looks whether it helped.
+    let ended_at = service.attribute(&format!("verification#{CHECK}"), &id(&message), "ended_at");
+    assert_eq!(ended_at, "2026-11-23T00:10:00Z");
     assert_eq!(
         (service.result(&id(&message), 1), service.result(&id(&message), 2)),
         ("completed".into(), "completed".into())

@@ -22,7 +22,7 @@ use crate::setup::whole_check;
 use crate::setup::with;
 use crate::windows::TWO_WEEKS;
 
-const LIKE_BEFORE: &str = "{ name: now, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, mitigate: { actions: [QuarantineThing, TellOwner] } }";
+const LIKE_BEFORE: &str = "{ name: now, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, mitigate: { actions: [QuarantineThing, TellOwner], devices: any } }";
 
 /// A policy that enforces, with these protections and rules, one a line.
 fn other(protect: &str, rules: &[&str]) -> String {

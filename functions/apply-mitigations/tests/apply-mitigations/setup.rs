@@ -37,7 +37,9 @@ pub(crate) fn function(service: &Service, policy_mode: Mode) -> ApplyMitigations
 /// A policy with these lines about windows. It mitigates what the messages ask for.
 pub(crate) fn policy(mode: Mode, windows: &str) -> String {
     let mode = if mode == Mode::Enforce { "enforce" } else { "observe" };
-    let rule = format!("name: expiring, match: {{ check: {CHECK} }}, mitigate: {{ actions: {ACTIONS:?} }}");
+    let rule = format!(
+        "name: expiring, match: {{ check: {CHECK} }}, mitigate: {{ actions: {ACTIONS:?}, devices: any }}"
+    );
     format!("version: 1\nbudgets: none\nmode: {mode}\n{windows}\nrules:\n  - {{ {rule} }}\n")
 }
 

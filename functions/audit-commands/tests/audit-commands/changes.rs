@@ -243,7 +243,7 @@ async fn actions_that_could_do_nothing_are_told() {
         let mitigate = |mapping: Value| {
             json!({
                 "command": "StartAuditMitigationActionsTask", "taskId": "m", "target": {"auditTaskId": task},
-                "auditCheckToActionsMapping": mapping, "dryRun": dry_run,
+                "auditCheckToActionsMapping": mapping, "dryRun": dry_run, "devices": {"any": true},
             })
         };
         setup.ok(mitigate(json!({SHARED: ["off"]}))).await;

@@ -93,7 +93,7 @@ fn action(command: &str, name: &str, role: &str) -> Value {
 fn mitigation(task: &str, finding: &str) -> Value {
     json!({
         "command": "StartAuditMitigationActionsTask", "taskId": task, "target": {"findingIds": [finding]},
-        "auditCheckToActionsMapping": {SHARED: ["off"]},
+        "auditCheckToActionsMapping": {SHARED: ["off"]}, "devices": {"any": true},
     })
 }
 

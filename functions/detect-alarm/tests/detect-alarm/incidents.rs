@@ -1,5 +1,7 @@
 //! Many devices at once: one alert, and none of them is mitigated while it lasts.
 
+use std::collections::BTreeSet;
+
 use detect_alarm::DetectAlarm;
 use fleetwarden_aws::alarms::Alarms;
 use fleetwarden_aws::ledger::Ledger;
@@ -10,6 +12,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::service::Service;
+use crate::setup::FINDINGS;
 use crate::setup::MITIGATIONS;
 use crate::setup::OWN;
 use crate::setup::SOURCE;
@@ -327,4 +330,56 @@ async fn of_workers_that_notice_it_at_once_one_tells() {
         (1, 0, 0)
     );
     assert_eq!(alarms(&service).incidents(START).await.unwrap().len(), 1);
+}
+
+/// The begins of which there is a record: the violation and its second.
+fn begins(service: &Service) -> BTreeSet<(String, i64)> {
+    let records = service.cloud.sent_to(FINDINGS).into_iter();
+    let records = records.map(|body| serde_json::from_str::<Value>(&body).unwrap());
+    records
+        .filter(|record| record["event"] == "in-alarm")
+        .map(|record| {
+            let at = record["at"].as_i64().unwrap();
+            (text(&record, "/violationId").to_owned(), (at - START.0) / 1_000)
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_begin_is_recorded_whenever_its_violation_is_raised_again() {
+    for at in Moment::all() {
+        let service = Service::new();
+        let function = under(&service, &policy("enforce", "settle: 0m, incidents: { devices: 2 }"));
+        for body in raised(0..2, 0) {
+            function.message(&body).await.unwrap();
+        }
+        let (first, again) = (raised(2..3, 0).remove(0), raised(2..3, 300).remove(0));
+        let (first, again) =
+            service.cloud.interleave(at.clone(), function.message(&first), function.message(&again)).await;
+        first.unwrap();
+        let Some(again) = again else { break };
+        // What meets another worker comes again.
+        if again.is_err() {
+            function.message(&raised(2..3, 300).remove(0)).await.unwrap();
+        }
+        let expected = [("v-0", 0), ("v-1", 0), ("v-2", 0), ("v-2", 300)];
+        let expected = expected.map(|(id, second)| (id.to_owned(), second)).into();
+        assert_eq!(begins(&service), expected, "{at:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_begin_is_recorded_although_a_person_left_its_incident_before_it_settled() {
+    let service = Service::new();
+    let function = under(&service, &policy("enforce", "settle: 2m, incidents: { devices: 2 }"));
+    service.put(raised(0..3, 0)).await;
+    service.run(&function, 100).await;
+    service.put(raised(3..4, 100)).await;
+    service.run(&function, 40).await;
+    assert!(service.life("v-3").await.incident.is_some(), "it is marked before it settles");
+    let id = alarms(&service).incidents(START).await.unwrap().remove(0).id;
+    alarms(&service).end_incident(&id, Some("leave"), service.cloud.clock().now()).await.unwrap();
+    service.run(&function, 600).await;
+    let expected = [("v-0", 0), ("v-1", 0), ("v-2", 0), ("v-3", 100)];
+    assert_eq!(begins(&service), expected.map(|(id, second)| (id.to_owned(), second)).into());
 }

@@ -193,7 +193,7 @@ impl Fleet {
         let (_, ids) = self.find(task, check, count).await;
         let action = self.define(task, params).await;
         self.audit(json!({
-            "command": "StartAuditMitigationActionsTask", "taskId": task, "target": {"findingIds": ids},
+            "command": "StartAuditMitigationActionsTask", "taskId": task, "target": {"findingIds": ids}, "devices": {"any": true},
             "auditCheckToActionsMapping": {check: [action]},
         }))
         .await;

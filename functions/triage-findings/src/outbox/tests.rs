@@ -106,7 +106,7 @@ fn what_waits_for_hundreds_of_rules_fits_into_a_continuation() {
 #[test]
 fn reason_codes_without_end_do_not_fill_a_continuation() {
     let policy = format!(
-        "version: 1\nbudgets: none\nmode: enforce\nrules:\n  - name: all\n    match: {{ check: {CHECK} }}\n    mitigate: {{ actions: Quarantine }}\n"
+        "version: 1\nbudgets: none\nmode: enforce\nrules:\n  - name: all\n    match: {{ check: {CHECK} }}\n    mitigate: {{ actions: Quarantine, devices: any }}\n"
     );
     let findings: Vec<Finding> =
         (0..1000).map(|number| finding(number, 1, &format!("{number}{}", "X".repeat(200)))).collect();

@@ -6,3 +6,4 @@ mod pages;
 mod schedules;
 mod setup;
 mod things;
+mod verification;

@@ -26,7 +26,7 @@ rules:
     mitigate: { actions: [Quarantine, Deactivate] }
   - name: revoked
     match: { check: REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE_CHECK }
-    mitigate: { actions: Deactivate }
+    mitigate: { actions: Deactivate, devices: any }
 ";
 
 #[tokio::test]

@@ -412,7 +412,7 @@ fn assert_decided_once(fixture: &Fixture, task: &str, count: u64, when: &str) {
 async fn a_page_is_decided_once_whatever_policy_or_audit_comes_before_its_repeat() {
     let other = POLICY.replace("suppress:", "report: { silent: true }\n    # ");
     let other = other.replace("mitigate:", "report: { severity: high }\n    # ");
-    let whole = "version: 1\nbudgets: none\nmode: enforce\nrules: [{ name: all, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, mitigate: { actions: Deactivate } }]";
+    let whole = "version: 1\nbudgets: none\nmode: enforce\nrules: [{ name: all, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, mitigate: { actions: Deactivate, devices: any } }]";
     let observed = POLICY.replace("mode: enforce", "mode: observe");
     // Two pages: the one step does both, or each is a step.
     for (first, second, step) in [
@@ -453,7 +453,7 @@ async fn a_page_is_decided_once_whatever_policy_or_audit_comes_before_its_repeat
 
 #[tokio::test]
 async fn one_task_for_the_whole_check_takes_nothing_that_another_policy_has_decided_otherwise_on() {
-    let whole = "version: 1\nbudgets: none\nmode: enforce\nrules: [{ name: all, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, mitigate: { actions: Deactivate } }]";
+    let whole = "version: 1\nbudgets: none\nmode: enforce\nrules: [{ name: all, match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }, mitigate: { actions: Deactivate, devices: any } }]";
     let (mut fixture, body, task, count) = three_pages();
     fixture.handler.policy = Policy::parse(whole.as_bytes()).unwrap();
     fixture.step.store(100_000, Ordering::Relaxed);

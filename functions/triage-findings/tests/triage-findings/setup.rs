@@ -14,6 +14,7 @@ use device_defender::FleetSpec;
 use device_defender::Request;
 use device_defender::Settings;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::archive::Archive;
 use fleetwarden_aws::batch::Consumer;
 use fleetwarden_aws::clients::Pace;
@@ -21,6 +22,7 @@ use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::queue::Queue;
+use fleetwarden_aws::testing;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
 use fleetwarden_aws::testing::cloud::Cloud;
@@ -35,6 +37,7 @@ use triage_findings::Handler;
 use triage_findings::Queues;
 
 pub(crate) const ACCOUNT: &str = "123456789012";
+pub(crate) const ALERTS: &str = "arn:topic";
 const SIGNED: &str =
     "AWS4-HMAC-SHA256 Credential=a/20261123/us-east-1/iot/aws4_request, SignedHeaders=host, Signature=0";
 
@@ -142,12 +145,15 @@ fn handler(shared: &Shared, clock: Clock, policy: &str) -> Handler {
         mitigation: queue("mitigation"),
         finding: queue("finding"),
     };
+    let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
     Handler {
         account: ACCOUNT.into(),
         iot: shared.iot_api(),
         registry: shared.registry(Pace::Patient),
         queues,
-        ledger: Ledger::new(shared.dynamodb(), "ledger".into()),
+        alerts: Alerts::new(shared.sns(), ALERTS.into(), ledger.clone(), clock.clone()),
+        emit: testing::emit,
+        ledger,
         archive: Archive::new(shared.s3(), "archive".into()),
         policy: Policy::parse(policy.as_bytes()).unwrap(),
         consumer: Consumer { function: "triage-findings", parking: queue("parked"), clock, parallel: 1 },

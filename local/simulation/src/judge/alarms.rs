@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
+use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 
@@ -40,6 +41,8 @@ struct Known {
 struct Incident {
     id: String,
     behavior: String,
+    /// The first of its alarms: what was raised before is none of it.
+    first: Option<i64>,
     ended: Option<i64>,
     /// When a function said that it had opened it. None: the function died before it could.
     opened: Option<i64>,
@@ -66,6 +69,13 @@ fn millis(seconds: &Value) -> i64 {
 
 fn embedded(item: &impl Fn(&str) -> Option<String>, name: &str) -> Value {
     item(name).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
+}
+
+/// Since when an alert says that its device is in alarm. A device can be in alarm again as a member of an incident, and
+/// what is told of the first time is none of it.
+fn raised(alert: &Value) -> Option<i64> {
+    let (_, since) = text(alert, "/content/description").split_once("In alarm since ")?;
+    Millis::parse(&since[..=since.find('Z')?]).map(|at| at.0)
 }
 
 /// The key of an alarm, by its members in the ledger or in a record.
@@ -144,6 +154,7 @@ impl Judge<'_> {
                 incidents.push(Incident {
                     id: sk.clone(),
                     behavior: text(&incident, "/behavior").to_owned(),
+                    first: number(&incident, "/firstAt"),
                     ended: number(&incident, "/endedAt"),
                     opened: None,
                     members: items
@@ -279,8 +290,11 @@ impl Judge<'_> {
                 format!("violation {violation} is mitigated by {} tasks: {tasks:?}", tasks.len())
             });
             let life = known.lives.get(violation).cloned().unwrap_or_default();
-            let decided = list(&life, "/actions").find(|action| text(action, "/what") == "mitigate");
-            self.unless(decided.is_some_and(|action| self.may_mitigate(text(action, "/rule"))), || {
+            // A process can die after it has asked for the mitigation and before it has noted its decision. The end of the
+            // task has the rule, too.
+            let mut decided = list(&life, "/actions")
+                .filter(|action| ["mitigate", "mitigated"].contains(&text(action, "/what")));
+            self.unless(decided.any(|action| self.may_mitigate(text(action, "/rule"))), || {
                 format!("violation {violation} is mitigated and was decided otherwise: {}", life["actions"])
             });
             for (task, began) in tasks {
@@ -438,10 +452,12 @@ impl Judge<'_> {
                 }
                 "alarm-raised" | "alarm-flapping" => {
                     let violation = about("violationId");
-                    let holds = known
-                        .incidents
-                        .iter()
-                        .find(|incident| incident.members.contains(&violation) && incident.lasted(at.0));
+                    let raised = raised(alert);
+                    let holds = known.incidents.iter().find(|incident| {
+                        incident.members.contains(&violation)
+                            && incident.lasted(at.0)
+                            && raised.is_none_or(|raised| incident.first.is_none_or(|first| raised >= first))
+                    });
                     self.unless(holds.is_none(), || {
                         let id = holds.map(|incident| incident.id.as_str()).unwrap_or_default();
                         format!("an alert of violation {violation} came while incident {id} lasted: {alert}")

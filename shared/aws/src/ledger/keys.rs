@@ -73,6 +73,11 @@ pub fn pause() -> String {
     "mitigation-pause".to_owned()
 }
 
+/// The tasks whose findings of a check the next audit looks at (`sk` the task).
+pub fn verification(check: &CheckName) -> String {
+    format!("verification#{check}")
+}
+
 /// A mitigation task (`sk` `task`) and its findings (`sk` `finding#ID`).
 pub fn mitigation(task_id: &str) -> String {
     format!("mitigation#{task_id}")

@@ -184,6 +184,7 @@ impl Claimable for AlarmMitigationRequest {
             guards: settled.guards,
             grades: settled.grades,
             canary: None,
+            impact: settled.impact,
             count: None,
             now,
         };

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
+use fleetwarden_core::model::mitigation::impact::Impact;
 use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
 
+use super::Guarded;
 use super::Mitigations;
 use super::PAUSE;
 use super::Spend;
@@ -66,10 +68,12 @@ pub(super) struct Writing<'w, T> {
     pub(super) spends: &'w [Spend],
     /// How hard it is to take its actions back.
     pub(super) grades: Option<&'w GradesByAction>,
-    /// What the guards say of a task that is not claimed.
+    /// What the guards say; of a claim, those that were asked before it.
     pub(super) guards: &'w [GuardAnswer],
     /// Its part in the canary of its rule, with what its claim puts or asks for that.
     pub(super) canary: Option<(CanaryTurn, CanaryWrite<'w>)>,
+    /// How many devices it concerns, if somebody has asked.
+    pub(super) impact: Option<&'w Impact>,
     /// How many findings it is for, if it has no parts.
     pub(super) count: Option<u64>,
     pub(super) now: Millis,
@@ -105,7 +109,7 @@ impl Mitigations {
         task: impl Fn(&[T]) -> Item,
     ) -> Result<Wrote<T>, Error> {
         let Writing { id, parts, mut left_out, mentions, state, over, .. } = writing;
-        let Writing { latest, spends, guards, grades, canary, count, now, .. } = writing;
+        let Writing { latest, spends, guards, grades, impact, canary, count, now, .. } = writing;
         let is_latest = latest.is_some();
         // Only what is claimed is about to start.
         let pause = (state == State::Claimed).then(not_paused);
@@ -138,7 +142,7 @@ impl Mitigations {
             answers.extend(turn.as_ref().map(|turn| canary::answer(turn, left.len())));
             let item = task(&left);
             let item = match state {
-                State::Claimed => with_guards(item, spends, &answers, grades),
+                State::Claimed => with_guards(item, &answers, Guarded { spends, grades, guards, impact }),
                 _ if guards.is_empty() => item,
                 _ => item.json(attribute::GUARDS, &guards),
             };
@@ -217,13 +221,16 @@ impl Mitigations {
 /// The item of a task that is claimed, with what its guards say and the budgets that it counts in.
 pub(super) fn with_guards(
     task: Item,
-    spends: &[Spend],
     answers: &[GuardAnswer],
-    grades: Option<&GradesByAction>,
+    Guarded { spends, grades, guards, impact }: Guarded<'_>,
 ) -> Item {
     let pause = GuardAnswer { guard: PAUSE.to_owned(), passed: true, reason: None };
-    let guards: Vec<&GuardAnswer> = std::iter::once(&pause).chain(answers).collect();
+    let guards: Vec<&GuardAnswer> = std::iter::once(&pause).chain(answers).chain(guards).collect();
     let task = task.json(attribute::GUARDS, &guards);
+    let task = match impact {
+        Some(impact) => task.json(attribute::IMPACT, impact),
+        None => task,
+    };
     let task = match grades.filter(|grades| !grades.is_empty()) {
         Some(grades) => task.json(attribute::GRADES, grades),
         None => task,

@@ -124,7 +124,8 @@ impl Mitigations {
         checks: &[Check],
         now: Millis,
     ) -> Result<Whole, Error> {
-        let Asked { id, task, mentions, hash, guarded: Guarded { spends, grades } } = asked;
+        let Asked { id, task, mentions, hash, guarded } = asked;
+        let spends = guarded.spends;
         let checks: Vec<Check> = checks.iter().cloned().chain([not_paused()]).collect();
         let mut ended = BTreeSet::new();
         let mut again = false;
@@ -138,7 +139,7 @@ impl Mitigations {
                         return Ok(Whole::Claim(self.begun(id, hash).await?.unwrap_or(stopped)));
                     }
                 };
-            let task = with_guards(task.clone(), spends, &answers, *grades);
+            let task = with_guards(task.clone(), &answers, *guarded);
             let free = if again { unless_another(hash) } else { unless_begun() };
             let mut puts = vec![(task.text(attribute::COMMAND_HASH, *hash), free)];
             puts.extend(parts.iter().map(|part| {

@@ -100,6 +100,7 @@ impl Claimable for MitigationRequest {
             guards,
             grades,
             canary,
+            impact: settled.impact,
             count,
             now,
         };

@@ -15,6 +15,7 @@
 //! | `mitigation#TASK` | `round#start`, `round#follow#CHECK`, … | which message of a waiting step goes on |
 //! | `finding#ID` | `mitigation` | whose the finding is: its claim, so that no two tasks take the same one |
 //! | `violation#ID` | `mitigation` | the same for a violation, and of which of its raises |
+//! | `verification#CHECK` | `TASK` | a task that the next audit of the check looks at ([`verification`](super::verification)) |
 //! | `budget#KEY` | `latest` | what is spent of a budget ([`budgets`](super::budgets)) |
 //! | `mitigation-pause` | `latest` | the switch that stops all mitigation ([`pause`](crate::pause)) |
 //!
@@ -82,6 +83,10 @@ pub mod attribute {
     pub const MARK: &str = "mark";
     /// What the finding is about, as the service names it.
     pub const RESOURCE: &str = "resource";
+    /// Whether the next audit found a mitigated finding again.
+    pub const VERDICT: &str = "verdict";
+    /// The audit that has looked at a mitigated finding, or at all of a task.
+    pub const VERIFIED_BY: &str = "verified_by";
     /// The things behind a finding, as far as they were known when its task ended.
     pub const THINGS: &str = "things";
     /// The security profile.
@@ -108,6 +113,8 @@ pub mod attribute {
     pub const GUARDS: &str = "guards";
     /// How hard it is to take back each action of a claimed task, by its name.
     pub const GRADES: &str = "grades";
+    /// How many devices a claimed task concerns, if a guard has asked.
+    pub const IMPACT: &str = "impact";
     /// The keys of the budgets that the task counts in.
     pub const BUDGETS: &str = "budgets";
     /// The number of the message by which a step waits.

@@ -20,7 +20,7 @@ use serde_json::Value;
 use serde_json::json;
 
 /// The roots of the paths of AWS IoT.
-const OF_IOT: [&str; 18] = [
+const OF_IOT: [&str; 19] = [
     "/audit",
     "/mitigationactions",
     "/principals",
@@ -37,6 +37,7 @@ const OF_IOT: [&str; 18] = [
     "/policies",
     "/certificates",
     "/cacertificate",
+    "/policy-targets/",
     "/v2LoggingOptions",
     "/loggingOptions",
 ];

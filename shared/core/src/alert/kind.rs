@@ -50,6 +50,8 @@ pub enum Kind {
     MitigationHeld,
     /// No task of a rule can start: the stack may not start any, or an action is missing.
     MitigationRefused,
+    /// Findings are still there at the audit after their mitigation.
+    MitigationNotVerified,
     /// A device was taken out of the groups that its mitigation had put it into.
     MitigationReleased,
     /// A model alarms for a large share of its devices.
@@ -108,6 +110,7 @@ impl Kind {
             Self::FindingsReported => "findings-reported",
             Self::MitigationFailed => "mitigation-failed",
             Self::MitigationHeld => "mitigation-held",
+            Self::MitigationNotVerified => "mitigation-not-verified",
             Self::MitigationRefused => "mitigation-refused",
             Self::MitigationReleased => "mitigation-released",
             Self::ModelAlarmsOften => "model-alarms-often",
@@ -145,6 +148,7 @@ impl Kind {
             Self::MitigationFailed => "What was done, and to what",
             Self::CanaryPassed | Self::CanaryStopped => "Canaries",
             Self::MitigationHeld => "When mitigations wait",
+            Self::MitigationNotVerified => "When a mitigated finding is still there",
             Self::MitigationRefused => "When a rule cannot mitigate",
             Self::MitigationReleased => "Quarantine, and release from it",
             Self::ModelAlarmsOften

@@ -1,4 +1,4 @@
-//! What Device Defender has confirmed of the mitigations of a check in one audit.
+//! What Device Defender has confirmed of the mitigations of a check in one audit, and what the next audit says of them.
 
 use serde_json::Value;
 
@@ -38,6 +38,48 @@ impl Record for Mitigations<'_> {
 
     fn metrics(&self) -> Vec<Metric> {
         vec![Metric::count("Mitigated", self.succeeded), Metric::count("MitigateFailed", self.failed)]
+    }
+
+    fn dimensions(&self) -> Dimensions<'_> {
+        Dimensions::by([("Check", self.check.as_str())])
+    }
+
+    fn properties(&self) -> Vec<(&'static str, Value)> {
+        of_audit(self.audit)
+    }
+}
+
+/// What an audit says of the findings of a check that were mitigated before it: a gauge of the audit, stamped with its
+/// start.
+#[derive(Clone, Copy, Debug)]
+pub struct Verification<'a> {
+    /// The audit that has looked.
+    pub audit: &'a Audit,
+    /// The check.
+    pub check: &'a CheckName,
+    /// How many are gone.
+    pub verified: u64,
+    /// How many are still there.
+    pub not_verified: u64,
+}
+
+impl Verification<'_> {
+    /// The metric line.
+    pub fn line(&self) -> String {
+        line(self)
+    }
+}
+
+impl Record for Verification<'_> {
+    fn at(&self) -> Millis {
+        self.audit.started_at
+    }
+
+    fn metrics(&self) -> Vec<Metric> {
+        vec![
+            Metric::count("MitigationVerified", self.verified),
+            Metric::count("MitigationNotVerified", self.not_verified),
+        ]
     }
 
     fn dimensions(&self) -> Dimensions<'_> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -105,15 +106,23 @@ impl Serialize for FindingKey {
     }
 }
 
-impl<'de> Deserialize<'de> for FindingKey {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+impl FromStr for FindingKey {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
         let fits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-        u128::from_str_radix(&text, 16)
+        u128::from_str_radix(text, 16)
             .ok()
             .filter(|_| fits)
             .map(|n| Self(n.to_be_bytes()))
-            .ok_or_else(|| serde::de::Error::custom("a finding key is 32 hexadecimal digits"))
+            .ok_or("a finding key is 32 hexadecimal digits")
+    }
+}
+
+impl<'de> Deserialize<'de> for FindingKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

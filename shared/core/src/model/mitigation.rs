@@ -8,6 +8,7 @@ pub mod grade;
 pub mod impact;
 pub mod pause;
 pub mod undo;
+pub mod verification;
 pub mod view;
 
 use serde::Deserialize;

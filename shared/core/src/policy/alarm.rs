@@ -11,6 +11,7 @@ pub(super) mod metrics;
 
 use serde::Serialize;
 
+use super::DeviceLimits;
 use super::Place;
 use super::Policy;
 use super::Report;
@@ -138,6 +139,8 @@ pub enum AlarmOutcome<'p> {
 pub struct AlarmMitigate {
     /// One to five names of mitigation actions of the type `ADD_THINGS_TO_THING_GROUP`.
     pub actions: Vec<String>,
+    /// How many devices may stand behind an alarm.
+    pub devices: DeviceLimits,
     /// Release what was added when the alarm has been clear for so many seconds. None: never.
     pub release_after_seconds: Option<i64>,
 }

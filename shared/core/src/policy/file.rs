@@ -4,6 +4,7 @@
 mod alarm;
 pub(super) mod budget;
 mod canary;
+mod devices;
 #[cfg(feature = "schema")]
 pub(super) mod schema;
 
@@ -16,6 +17,8 @@ pub(super) use alarm::Verify;
 pub(super) use alarm::VerifyState;
 pub(super) use budget::Budgets;
 pub(super) use canary::Canary;
+pub(super) use devices::DeviceLimits;
+pub(super) use devices::Devices;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -363,6 +366,10 @@ pub(super) struct Mitigate {
     pub(super) actions: Spanned<Texts>,
     /// Let a few findings go first, and the rest only if nothing happens to them. Left out: all at once.
     pub(super) canary: Option<Spanned<Canary>>,
+    /// How many devices may stand behind a finding: numbers, or `any`. Left out: a device certificate that one device uses is
+    /// deactivated, and one that several use is not; no CA certificate is deactivated and no policy is replaced.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Devices>"))]
+    pub(super) devices: Option<Spanned<Devices>>,
 }
 
 /// How to report: at most one of the keys. Without any, the alert is as severe as the finding or the alarm.

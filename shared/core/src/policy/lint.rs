@@ -11,6 +11,7 @@ mod canary;
 mod cover;
 mod cover_alarm;
 mod deployment;
+mod devices;
 mod inventory;
 mod standing;
 mod words;
@@ -83,6 +84,7 @@ impl Policy {
         self.lint_windows(known.at, &mut found);
         self.lint_budgets(&mut found);
         self.lint_canaries(&mut found);
+        self.lint_devices(known.actions, &mut found);
         if let Some(inventory) = known.inventory {
             self.lint_inventory(inventory, &mut found);
         }

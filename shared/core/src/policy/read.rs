@@ -4,6 +4,7 @@ mod alarm;
 mod budget;
 mod canary;
 mod conditions;
+mod devices;
 mod refuse;
 mod standing;
 
@@ -29,7 +30,6 @@ use super::diagnostic::Level;
 use super::diagnostic::Place;
 use super::diagnostic::PolicyErrors;
 use super::file;
-use super::file::Texts;
 use super::legal::Kind;
 use super::node::Node;
 use super::node::Value;
@@ -293,10 +293,7 @@ impl Reader {
         });
         let (effect, places) = match (entry.suppress, entry.mitigate, entry.report) {
             (Some(suppress), None, None) => self.suppress(suppress, &entry.name.value)?,
-            (None, Some(mitigate), None) => {
-                let canary = mitigate.value.canary.and_then(|canary| self.canary(canary));
-                self.mitigate(&mitigate.value.actions, canary)
-            }
+            (None, Some(mitigate), None) => self.mitigate(mitigate.value),
             (None, None, Some(report)) => (self.report(&report), Box::default()),
             (None, None, None) => {
                 self.error(place, "the rule does nothing: it needs one of suppress, mitigate and report");
@@ -364,7 +361,10 @@ impl Reader {
         (Words { reason: reason.value, owner: text(owner), ticket: text(ticket) }, places)
     }
 
-    fn mitigate(&mut self, actions: &Spanned<Texts>, canary: Option<Canary>) -> (Effect, Box<[Place]>) {
+    fn mitigate(&mut self, entry: file::Mitigate) -> (Effect, Box<[Place]>) {
+        let file::Mitigate { actions, canary, devices } = entry;
+        let devices = self.devices(devices);
+        let canary = canary.and_then(|canary| self.canary(canary));
         let texts = &actions.value.0;
         if texts.len() > 5 {
             self.error(actions.place, format!("{} actions; a check can have at most 5", texts.len()));
@@ -375,7 +375,8 @@ impl Reader {
                 self.error(text.place, format!("'{}' stands here twice", text.value));
             }
         }
-        let mitigate = Mitigate { actions: texts.iter().map(|text| text.value.clone()).collect(), canary };
+        let actions = texts.iter().map(|text| text.value.clone()).collect();
+        let mitigate = Mitigate { actions, canary, devices };
         (Effect::Mitigate(mitigate), texts.iter().map(|text| text.place).collect())
     }
 

@@ -14,6 +14,7 @@ mod alarm_lint;
 mod alarms;
 mod budgets;
 mod canaries;
+mod devices;
 mod files;
 mod impossible;
 mod lapses;
@@ -362,6 +363,7 @@ rules:
 fn only_an_unconditional_mitigation_that_comes_first_takes_a_whole_check() {
     let whole = |text: &str, check: &str| {
         let text = text.replace("version: 1", "version: 1\nbudgets: none");
+        let text = text.replace("[Quarantine, Deactivate] }", "[Quarantine, Deactivate], devices: any }");
         policy(&text).takes_whole_check(&CheckName::new(check)).map(|(rule, _)| rule.to_owned())
     };
     assert_eq!(whole(POLICY, "REVOKED_DEVICE_CERT_CHECK").as_deref(), Some("revoked"));

@@ -238,3 +238,54 @@ async fn a_share_of_the_devices_that_were_counted_is_an_incident_too() {
         assert_eq!(detect.starts().len(), starts, "{counted} {all}");
     }
 }
+
+/// Of the cameras only the first is connected.
+fn connections(detect: &Detect, policy: &str) -> ApplyMitigations {
+    let answers = detect.clone();
+    let answer = move |call: fleetwarden_aws::testing::Call| {
+        let thing = call.operation.strip_prefix("POST /things/");
+        match thing.and_then(|thing| thing.strip_suffix("/connectivity-data")) {
+            Some("camera-3") => Answer::refused(),
+            Some(thing) => Answer::ok(json!({"connected": thing == "camera-1", "timestamp": 1})),
+            None => answers.answer(&call),
+        }
+    };
+    crate::setup::on(&detect.cloud, answer, policy)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_is_connected_is_left_out_where_none_may_be() {
+    let limited = ENFORCE.replace("Mark]", "Mark], devices: { most: 1, connected: 0 }");
+    let detect = Detect::with_alarms(3).await;
+    let asked = message([1, 2]);
+    Box::pin(connections(&detect, &limited).message(&asked.to_string(), FAR)).await.unwrap();
+    assert_eq!(
+        (detect.starts(), detect.violations_of(&id(&asked))),
+        (vec![id(&asked)], vec!["v-2".to_owned()])
+    );
+    let known = detect.alarms().known("v-1").await.unwrap();
+    let reason = known.and_then(|known| known.life.actions.last()?.reason.clone()).unwrap_or_default();
+    assert_eq!(reason, "of the devices behind thing 'camera-1' 1 is connected, and at most 0 may be");
+    let guards = detect.attribute(&format!("mitigation#{}", id(&asked)), "task", "guards");
+    assert!(
+        guards.contains(r#"{"guard":"connections","passed":true,"reason":"0 behind one finding"#),
+        "{guards}"
+    );
+    let titles: Vec<Value> = detect.alerts().iter().map(|alert| alert["content"]["title"].clone()).collect();
+    assert_eq!(titles.len(), 1, "{titles:?}");
+    assert!(titles[0].as_str().unwrap().ends_with("too many devices are connected"), "{titles:?}");
+    // Who does not answer stops all of it.
+    let asked = message([3]);
+    Box::pin(connections(&detect, &limited).message(&asked.to_string(), FAR)).await.unwrap();
+    assert_eq!(detect.starts().len(), 1);
+    // And who only observes is told.
+    let observed = limited.replace("mode: enforce", "mode: observe");
+    let detect = Detect::with_alarms(2).await;
+    let asked = message([1, 2]);
+    Box::pin(connections(&detect, &observed).message(&asked.to_string(), FAR)).await.unwrap();
+    let reason = detect.attribute(&format!("mitigation#{}", id(&asked)), "task", "reason");
+    assert!(
+        reason.starts_with("would leave out 1 of 2: v-1: of the devices behind thing 'camera-1'"),
+        "{reason}"
+    );
+}

@@ -12,7 +12,7 @@ use fleetwarden_core::timestamp::Millis;
 use super::*;
 
 fn policy(check: &str) -> String {
-    let mitigate = "{ actions: act-c, canary: { first: 1, watch: 15m } }";
+    let mitigate = "{ actions: act-c, devices: any, canary: { first: 1, watch: 15m } }";
     format!(
         "version: 1\nmode: enforce\nbudgets: none\nrules:\n  - {{ name: r, match: {{ check: {check} }}, mitigate: {mitigate} }}\n"
     )

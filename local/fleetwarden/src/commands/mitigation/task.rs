@@ -2,6 +2,11 @@
 
 use super::words::{asker, check, length, names, outcomes};
 use crate::output::{Cell, Kind, Layout, Painted, Table, counted, moment, of_state, wrapped};
+<<<<<<< HEAD
+use fleetwarden_core::model::mitigation::impact::Impact;
+=======
+use fleetwarden_core::model::mitigation::verification::Verdict;
+>>>>>>> w-verify
 use fleetwarden_core::model::mitigation::view::{ActionResult, Finding, Shown, Task, Violation};
 use fleetwarden_core::untrusted::visible;
 
@@ -70,12 +75,17 @@ fn facts(task: &Task, layout: Layout) -> Painted {
     if let Some(seconds) = task.release_after_seconds {
         fact("release", format!("{} after the alarm has ended", length(seconds)));
     }
+    if let Some(Impact { devices, connected, .. }) = &task.impact {
+        let connected = connected.map(|connected| format!(", {connected} connected")).unwrap_or_default();
+        fact("devices", format!("{devices}{connected}"));
+    }
     for guard in &task.guards {
         let answer = match (&guard.reason, guard.passed) {
             (Some(reason), true) => format!("passed: {}", visible(reason)),
             (None, true) => "passed".to_owned(),
             // Why it is held stands above.
-            (_, false) => "held".to_owned(),
+            (_, false) if task.state == "held" => "held".to_owned(),
+            (_, false) => "stopped".to_owned(),
         };
         fact("guard", format!("{}: {answer}", visible(&guard.guard)));
     }
@@ -138,7 +148,12 @@ fn finding(of: &Finding) -> String {
         Some([thing]) => format!("thing: {}", visible(thing)),
         Some(things) => format!("things: {}", names(things)),
     };
-    lines([resource, things].into_iter().chain(actions(&of.actions)))
+    let verdict = of.verdict.and_then(|verdict| match verdict {
+        Verdict::StillThere => Some("still there at the next audit".to_owned()),
+        Verdict::Gone => Some("gone at the next audit".to_owned()),
+        Verdict::Suppressed => None,
+    });
+    lines([resource, things].into_iter().chain(actions(&of.actions)).chain(verdict))
 }
 
 fn violation(of: &Violation) -> String {

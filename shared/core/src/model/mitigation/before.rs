@@ -106,6 +106,12 @@ impl State {
             Self::Logging { .. } => "logging",
         }
     }
+
+    /// Whether the task changes what a finding is about, so that the finding is expected to be gone. To put a thing into a
+    /// group repairs nothing.
+    pub const fn is_repaired(&self) -> bool {
+        !matches!(self, Self::Thing { .. })
+    }
 }
 
 /// The key of a resource of a kind.

@@ -50,9 +50,9 @@ pub struct Connected {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ResourceImpact {
-    /// `certificate`, `ca-certificate`, `issuer`, `policy` or `client`.
+    /// `certificate`, `ca-certificate`, `issuer`, `policy`, `client`, or of an alarm `thing`.
     pub kind: String,
-    /// The id of a certificate, the name of a policy, or what names an issuer.
+    /// The id of a certificate or client, the name of a policy or thing, or what names an issuer.
     pub name: String,
     /// The findings or violations that it belongs to, by their ids.
     pub parts: BTreeSet<String>,

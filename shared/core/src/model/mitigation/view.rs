@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::model::mitigation::Outcomes;
 use crate::model::mitigation::impact::Impact;
+use crate::model::mitigation::verification::Verdict;
 use crate::model::resource::ResourceIdentifier;
 
 /// A mitigation task.
@@ -148,6 +149,9 @@ pub struct Finding {
     /// What became of it: `completed`, `failed`, `canceled`, `skipped` or `unknown`. Before the task has ended, the state
     /// of the task.
     pub state: String,
+    /// Whether the next audit found it again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
     /// What it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<ResourceIdentifier>,

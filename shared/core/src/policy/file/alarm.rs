@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::Devices;
 use super::Report;
 use super::Stage;
 use super::Texts;
@@ -155,6 +156,10 @@ pub(in crate::policy) struct AlarmMitigate {
     /// `ADD_THINGS_TO_THING_GROUP` for an alarm.
     #[cfg_attr(feature = "schema", schemars(with = "schema::Actions"))]
     pub(in crate::policy) actions: Spanned<Texts>,
+    /// How many devices may stand behind an alarm: numbers, or `any`. An alarm is about one thing, so that only `connected`
+    /// makes a difference.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<Devices>"))]
+    pub(in crate::policy) devices: Option<Spanned<Devices>>,
     /// Take the thing out of the groups again when the alarm has been clear for this time, as `after 24h`: `after 1m` to
     /// `after 30d`. Left out: a person releases it.
     #[cfg_attr(

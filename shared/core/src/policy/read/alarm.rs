@@ -214,12 +214,13 @@ impl Reader {
     }
 
     fn alarm_mitigate(&mut self, entry: file::AlarmMitigate) -> (AlarmEffect, Box<[Place]>) {
-        let (effect, places) = self.mitigate(&entry.actions, None);
-        let actions = match effect {
-            Effect::Mitigate(mitigate) => mitigate.actions,
-            Effect::Suppress(_) | Effect::Report(_) => Vec::new(),
+        let file::AlarmMitigate { actions, devices, release } = entry;
+        let (effect, places) = self.mitigate(file::Mitigate { actions, canary: None, devices });
+        let (actions, devices) = match effect {
+            Effect::Mitigate(mitigate) => (mitigate.actions, mitigate.devices),
+            Effect::Suppress(_) | Effect::Report(_) => Default::default(),
         };
-        let release = entry.release.and_then(|text| {
+        let release = release.and_then(|text| {
             let Some(length) = text.value.strip_prefix("after ") else {
                 self.error(
                     text.place,
@@ -230,7 +231,7 @@ impl Reader {
             let length = Spanned { place: text.place, value: length.trim().to_owned() };
             self.minutes(&Minutes(length), "release", MINUTE, MAX_RELEASE)
         });
-        (AlarmEffect::Mitigate(AlarmMitigate { actions, release_after_seconds: release }), places)
+        (AlarmEffect::Mitigate(AlarmMitigate { actions, devices, release_after_seconds: release }), places)
     }
 
     fn verify(&mut self, entry: &file::Verify) -> Option<(AlarmEffect, Box<[Place]>)> {

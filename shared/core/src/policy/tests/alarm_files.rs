@@ -121,7 +121,7 @@ proptest! {
         let text = rule(&format!("alarm: {{}}\n    mitigate: {{ actions: A, release: after {count}{unit} }}"));
         let taken = Policy::parse(text.as_bytes()).ok().map(|policy| policy.alarm_rules()[0].effect().clone());
         let within = (60..=30 * 86_400).contains(&seconds);
-        let expected = AlarmMitigate { actions: vec!["A".into()], release_after_seconds: Some(seconds) };
+        let expected = AlarmMitigate { actions: vec!["A".into()], devices: DeviceLimits::Default, release_after_seconds: Some(seconds) };
         prop_assert_eq!(taken, within.then_some(AlarmEffect::Mitigate(expected)));
     }
 

@@ -6,7 +6,7 @@ use super::*;
 fn with(canary: &str) -> String {
     format!(
         "version: 1\nrules:\n  - name: expiring\n    match: {{ check: DEVICE_CERTIFICATE_EXPIRING_CHECK }}\n    mitigate:\n      \
-         actions: Quarantine\n      canary: {canary}\n"
+         actions: Quarantine\n      devices: any\n      canary: {canary}\n"
     )
 }
 

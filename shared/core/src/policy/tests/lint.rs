@@ -68,7 +68,7 @@ protect: { groups: production }
 rules:
   - name: a
     match: { check: IOT_POLICY_* }
-    mitigate: { actions: Blank }
+    mitigate: { actions: Blank, devices: any }
   - name: b
     match: { check: REVOKED_DEVICE_CERT_CHECK }
     mitigate: { actions: Deactivate }
@@ -102,7 +102,7 @@ fn actions_that_device_defender_refuses() {
         &[
             "match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }\n    mitigate: { actions: [Publish, Logging] }"
         ],
-        &["match: { check: 'DEVICE_*' }\n    mitigate: { actions: DeactivateCa }"],
+        &["match: { check: 'DEVICE_*' }\n    mitigate: { actions: DeactivateCa, devices: any }"],
         &["mitigate: { actions: Quarantine }"],
         &[
             "match: { check: DEVICE_CERTIFICATE_AGE_CHECK }\n    mitigate: { actions: [Deactivate, Quarantine] }"
@@ -112,7 +112,7 @@ fn actions_that_device_defender_refuses() {
         &[
             "match: { check: LOGGING_DISABLED_CHECK }\n    report: {}",
             "match: { check: ['LOGGING_*', REVOKED_CA_CERT_CHECK, DEVICE_CERTIFICATE_SHARED_CHECK] }
-    except: { check: DEVICE_CERTIFICATE_SHARED_CHECK }\n    mitigate: { actions: DeactivateCa }",
+    except: { check: DEVICE_CERTIFICATE_SHARED_CHECK }\n    mitigate: { actions: DeactivateCa, devices: any }",
         ],
     ]));
 }
@@ -153,7 +153,7 @@ fn rules_that_never_match() {
         ],
         &["match: { thing: gate-1 }\n    except: { thing: 'gate-*' }\n    report: { silent: true }"],
         &[
-            "match: { check: REVOKED_CA_CERT_CHECK }\n    mitigate: { actions: DeactivateCa }",
+            "match: { check: REVOKED_CA_CERT_CHECK }\n    mitigate: { actions: DeactivateCa, devices: any }",
             "match: { check: REVOKED_CA_CERT_CHECK }\n    report: {}",
         ],
         &["report: {}", "stage: shadow\n    match: { severity: LOW }\n    report: {}"],

@@ -15,7 +15,7 @@ fn mitigates(conditions: &str, subject: &Subject<'_>) -> bool {
 fn a_whole_check_is_taken_by_a_rule_that_asks_for_nothing_else() {
     let takes = |rule: &str| {
         let text = format!(
-            "version: 1\nmode: enforce\nbudgets: none\nrules:\n  - name: r\n    {rule}\n    mitigate: {{ actions: A }}\n"
+            "version: 1\nmode: enforce\nbudgets: none\nrules:\n  - name: r\n    {rule}\n    mitigate: {{ actions: A, devices: any }}\n"
         );
         policy(&text).takes_whole_check(&CheckName::new(CHECK)).is_some()
     };
