@@ -2,11 +2,8 @@
 
 use super::words::{asker, check, length, names, outcomes};
 use crate::output::{Cell, Kind, Layout, Painted, Table, counted, moment, of_state, wrapped};
-<<<<<<< HEAD
 use fleetwarden_core::model::mitigation::impact::Impact;
-=======
 use fleetwarden_core::model::mitigation::verification::Verdict;
->>>>>>> w-verify
 use fleetwarden_core::model::mitigation::view::{ActionResult, Finding, Shown, Task, Violation};
 use fleetwarden_core::untrusted::visible;
 
