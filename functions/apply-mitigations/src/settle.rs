@@ -205,7 +205,7 @@ impl<W: Work> Settle<W> {
         if self.is_at_service(request).await? {
             return self.started(message.clone(), target).await;
         }
-        self.write_refused(request, Some(target), reason).await?;
+        self.write_refused(request, Some(target), reason, &[]).await?;
         Said { reason: Some(reason), ..Said::default() }.log::<W>(request, "the mitigation is refused");
         Ok(())
     }
