@@ -209,7 +209,9 @@ impl State {
             "connectivity" => {
                 let thing = call.operation.rsplit('/').nth(1)?;
                 match self.connected.get(thing) {
-                    Some(connected) => Answer::ok(json!({"thingName": thing, "connected": connected})),
+                    Some(connected) => Answer::ok(
+                        json!({"thingName": thing, "connected": connected, "timestamp": 1_795_392_000}),
+                    ),
                     None => Answer::error(404, "ResourceNotFoundException", "{}"),
                 }
             }
