@@ -3,7 +3,6 @@
 
 mod alarms;
 mod budgets;
-mod canaries;
 mod devices;
 
 use std::collections::BTreeMap;
@@ -46,7 +45,6 @@ pub(crate) fn judge(world: &World, played: &Played) -> Judged {
     judge.mitigation_is_as_decided(&records);
     judge.what_was_decided_took_place(&records);
     judge.no_budget_is_overspent();
-    judge.the_first_go_alone();
     judge.no_finding_has_too_many_devices(&records);
     judge.tallies_agree(&records);
     judge.history_is_true(&records);
