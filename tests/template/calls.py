@@ -14,12 +14,14 @@ from template import authorization_reference
 
 # An operation of the SDK by its method, and the action that IAM asks for.
 OPERATIONS = {
+    "add_thing_to_thing_group": "iot:AddThingToThingGroup",
     "batch_get_item": "dynamodb:BatchGetItem",
     "batch_write_item": "dynamodb:BatchWriteItem",
     "condition_check": "dynamodb:ConditionCheckItem",
     "create_log_stream": "logs:CreateLogStream",
     "delete_item": "dynamodb:DeleteItem",
     "delete_object": "s3:DeleteObject",
+    "delete_policy_version": "iot:DeletePolicyVersion",
     "describe_ca_certificate": "iot:DescribeCACertificate",
     "describe_certificate": "iot:DescribeCertificate",
     "describe_log_streams": "logs:DescribeLogStreams",
@@ -52,7 +54,12 @@ OPERATIONS = {
     "remove_thing_from_thing_group": "iot:RemoveThingFromThingGroup",
     "send_message": "sqs:SendMessage",
     "send_message_batch": "sqs:SendMessage",
+    "set_default_policy_version": "iot:SetDefaultPolicyVersion",
+    "set_logging_options": "iot:SetLoggingOptions",
+    "set_v2_logging_options": "iot:SetV2LoggingOptions",
     "transact_write_items": "dynamodb:PutItem",
+    "update_ca_certificate": "iot:UpdateCACertificate",
+    "update_certificate": "iot:UpdateCertificate",
     "update_item": "dynamodb:UpdateItem",
 }
 # An adapter as the functions write it, and the operations behind it. An alert is claimed before it is sent.
@@ -62,6 +69,12 @@ THINGS = {"describe_thing", "describe_thing_group", "list_principal_things", "li
 CHANGED = {
     "describe_ca_certificate", "describe_certificate", "get_logging_options", "get_policy", "get_v2_logging_options",
     "list_policy_versions", "list_thing_groups_for_thing",
+}
+# What puts it back, and what the ledger has of that.
+UNDO = CHANGED | {
+    "add_thing_to_thing_group", "batch_get_item", "batch_write_item", "delete_policy_version", "get_item", "put_item",
+    "query", "remove_thing_from_thing_group", "set_default_policy_version", "set_logging_options",
+    "set_v2_logging_options", "update_ca_certificate", "update_certificate",
 }
 # The devices behind what they change, and which of them are connected.
 REACH = {
@@ -82,6 +95,9 @@ ADAPTERS = {
     r"\bmitigations\s*\.(claim|claim_whole|claim_violations|over_budget|spent)\(": {"batch_get_item"},
     # What a claim has spent is given back with what says that nothing started.
     r"\bmitigations\s*\.(settle|release|set_aside)\(": {"batch_get_item", "get_item"},
+    r"\bmitigations\s*\.(canary|never_starts)\(": {"get_item"},
+    r"\bmitigations\s*\.(change_canary|take_canary)\(": {"transact_write_items"},
+    r"\bUndoing\b": UNDO,
     r"\bmitigations\s*\.give_back\(": {"batch_get_item", "get_item", "transact_write_items"},
     r"\bfleet::known\(": {"get_item"},
     r"\bfleet::count\(": {"get_item", "get_statistics", "put_item"},
@@ -116,7 +132,7 @@ ADAPTERS = {
     r"\balarms(\(\))?\s*\.record\(": {"batch_get_item", "delete_item", "transact_write_items", "update_item"},
     r"\balarms(\(\))?\s*\.known\(": {"batch_get_item", "get_item"},
     r"\balarms(\(\))?\s*\.(join|note|verified)\(": {"get_item", "transact_write_items"},
-    r"\balarms(\(\))?\s*\.(members|open|open_since)\(": {"batch_get_item", "query"},
+    r"\balarms(\(\))?\s*\.(members|open|open_of|open_since)\(": {"batch_get_item", "query"},
     r"\balarms(\(\))?\s*\.(devices_in_alarm|incidents)\(": {"query"},
     r"\balarms(\(\))?\s*\.incident\(": {"get_item", "query"},
     r"\balarms(\(\))?\s*\.(end_incident|notice|open_incident)\(": {"get_item", "query", "transact_write_items"},

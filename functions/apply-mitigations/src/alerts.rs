@@ -1,6 +1,7 @@
 //! What people are alerted of about mitigations: what happened, to what, why, and what to do next.
 
 pub(crate) mod alarms;
+pub(crate) mod canary;
 pub(crate) mod findings;
 pub(crate) mod refusals;
 

@@ -119,7 +119,8 @@ impl<W: Work> Start<W> {
     }
 
     async fn has_room(&self, request: &W::Request) -> Result<bool, Error> {
-        Ok(!matches!(Box::pin(self.would_stop(request)).await?, Some(Stop::OverBudget(_))))
+        let at_once = self.settle.work.at_once(request);
+        Ok(!matches!(Box::pin(self.would_stop(request, at_once)).await?, Some(Stop::OverBudget(_))))
     }
 
     async fn end(&self, message: &W::Message, known: &KnownApproval) -> Result<Look, Error> {

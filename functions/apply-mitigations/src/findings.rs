@@ -41,6 +41,7 @@ use crate::alerts::Event;
 use crate::approval::ids;
 use crate::before;
 use crate::before::Stored;
+use crate::canary;
 use crate::devices::Devices;
 use crate::registry::RegistryOf;
 use crate::task::Started;
@@ -50,6 +51,7 @@ use crate::work::Facts;
 use crate::work::Followed;
 use crate::work::Request;
 use crate::work::Revalidated;
+use crate::work::Turn;
 use crate::work::Work;
 use results::Results;
 
@@ -165,6 +167,36 @@ impl Work for Findings {
 
     fn count(target: &Target) -> u64 {
         target.count()
+    }
+
+    async fn turn(&self, request: &MitigationRequest) -> Result<Turn, Error> {
+        canary::turn(self, request).await
+    }
+
+    async fn divide(
+        &self,
+        request: &MitigationRequest,
+        decided: Decided<MitigationRequest>,
+        first: (usize, &[String]),
+        deadline: Millis,
+    ) -> (Decided<MitigationRequest>, Vec<MitigationRequest>) {
+        canary::divide(self, request, decided, first, deadline).await
+    }
+
+    async fn leave_turn(&self, request: &MitigationRequest) -> Result<(), Error> {
+        canary::leave(self, request).await
+    }
+
+    async fn watch(&self, request: &MitigationRequest) -> Result<Option<MitigationMessage>, Error> {
+        canary::watch(self, request).await
+    }
+
+    fn at_once(&self, request: &MitigationRequest) -> u64 {
+        canary::at_once(self, request)
+    }
+
+    fn would_wait(&self, request: &MitigationRequest) -> Option<String> {
+        canary::would(self, request)
     }
 
     async fn note_observed(&self, _: &MitigationRequest, _: Option<&str>) -> Result<(), Error> {

@@ -112,6 +112,7 @@ impl ApplyMitigations {
         match message.step {
             Step::Start | Step::Held(_) => Box::pin(self.steps.findings.start.start(message, deadline)).await,
             Step::Follow => Box::pin(self.steps.findings.follow.follow(message, deadline)).await,
+            Step::Watch => Box::pin(self.steps.watch.watch(message, deadline)).await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A guard holds a mitigation: outside of the policy's windows until one opens, over a budget until there is room, while mitigation is
-//! paused until somebody resumes it, until a person has approved it, or until a later audit has looked at its check. Whether an alarm lasts is asked when nothing holds it.
+//! paused until somebody resumes it, until a person has approved it, for the canary of its rule until it has passed, or until a later
+//! audit has looked at its check. Whether an alarm lasts is asked when nothing holds it.
 //!
 //! Its message comes back at least every 15 minutes, each time as a new one, so that neither the queue's retention
 //! nor its redrive ends the wait, and a policy that is deployed meanwhile is obeyed soon. The message carries what
@@ -44,6 +45,8 @@ pub(crate) struct Hold<'h> {
     pub(crate) over_budget: bool,
     /// The approval that it waits for.
     pub(crate) approval: Option<&'h KnownApproval>,
+    /// Whether it waits for the canary.
+    pub(crate) canary: bool,
     /// The guard that holds it.
     pub(crate) guard: &'h str,
 }
@@ -51,27 +54,23 @@ pub(crate) struct Hold<'h> {
 impl<'h> Hold<'h> {
     /// Until a window opens.
     pub(crate) const fn until(reason: &'h str, until: Millis) -> Self {
-        Self {
-            reason,
-            until: Some(until),
-            paused: None,
-            over_budget: false,
-            approval: None,
-            guard: "windows",
-        }
+        Self { until: Some(until), ..Self::by("windows", reason) }
     }
 
     /// Until a person has decided.
     pub(crate) const fn for_approval(reason: &'h str, known: &'h KnownApproval) -> Self {
-        let (until, approval) = (Some(known.until), Some(known));
-        Self { reason, until, paused: None, over_budget: false, approval, guard: APPROVAL }
+        Self { until: Some(known.until), approval: Some(known), ..Self::by(APPROVAL, reason) }
+    }
+
+    /// By a guard that says nothing else.
+    const fn by(guard: &'h str, reason: &'h str) -> Self {
+        Self { reason, until: None, paused: None, over_budget: false, approval: None, canary: false, guard }
     }
 
     /// By the guard that stops a claim, with what it says.
     pub(crate) fn of(stop: &Stop, said: &'h GuardAnswer) -> Self {
         let reason = said.reason.as_deref().unwrap_or_default();
-        let (until, paused, approval) = (None, None, None);
-        let held = Self { reason, until, paused, over_budget: false, approval, guard: &said.guard };
+        let held = Self::by(&said.guard, reason);
         match stop {
             Stop::Paused(pause) => {
                 // Of a pause whose beginning cannot be read there is only one.
@@ -80,6 +79,7 @@ impl<'h> Hold<'h> {
             }
             Stop::OverBudget(over) => Self { until: over.until, over_budget: true, ..held },
             Stop::NotApproved => held,
+            Stop::Canary(_) => Self { canary: true, ..held },
         }
     }
 }
@@ -90,7 +90,7 @@ pub(crate) async fn hold<W: Work>(
     message: W::Message,
     why: Hold<'_>,
 ) -> Result<(), Error> {
-    let Hold { reason, until, paused, over_budget, approval, guard } = why;
+    let Hold { reason, until, paused, over_budget, approval, canary, guard } = why;
     let now = settle.clock.now();
     let known = message.held();
     let since = known.map_or(now, |known| known.since.min(now));
@@ -99,7 +99,7 @@ pub(crate) async fn hold<W: Work>(
         let target = request.target().clone();
         return settle.give_up(message, &target, &format!("not started within 90 days: {reason}")).await;
     }
-    let next = Held { since, until, paused, over_budget, approval: approval.is_some() };
+    let next = Held { since, until, paused, over_budget, approval: approval.is_some(), canary };
     if known.is_none_or(|known| Held { since, ..known } != next) {
         let said = [GuardAnswer { guard: guard.to_owned(), passed: false, reason: Some(reason.to_owned()) }];
         let held =

@@ -24,6 +24,7 @@ mod alerts;
 mod approval;
 mod backoff;
 mod before;
+mod canary;
 mod devices;
 mod findings;
 mod follow;
@@ -38,6 +39,7 @@ mod settle;
 mod start;
 mod steps;
 mod task;
+mod watch;
 mod work;
 
 pub use handler::ApplyMitigations;

@@ -81,7 +81,7 @@ impl Message for MitigationMessage {
     fn held(&self) -> Option<Held> {
         match self.step {
             Step::Held(held) => Some(held),
-            Step::Start | Step::Follow => None,
+            Step::Start | Step::Follow | Step::Watch => None,
         }
     }
 

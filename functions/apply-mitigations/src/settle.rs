@@ -57,6 +57,10 @@ impl<W: Work> Settle<W> {
     pub(crate) async fn started(&self, message: W::Message, target: &TargetOf<W>) -> Result<(), Error> {
         let request = message.request();
         let id = request.task_id();
+        // What goes first is watched whatever becomes of this process.
+        if let Some(watch) = self.work.watch(request).await? {
+            self.backoff.send_first(&watch).await?;
+        }
         let follow = W::Message::follow(message.clone().into_request());
         self.backoff.send_first(&follow).await?;
         self.refusals.forget(request.origin().rule(), request.actions()).await?;
@@ -192,6 +196,18 @@ impl<W: Work> Settle<W> {
         let rule = request.origin().rule().unwrap_or_default();
         self.refusals.notify(rule, request.actions(), (why, W::IS_DECIDED_ONCE), reason).await?;
         if W::IS_DECIDED_ONCE { Err(Error::Input(reason.to_owned())) } else { Ok(()) }
+    }
+
+    /// Ends a mitigation of which the first few did not pass: people are alerted of that by who has seen it.
+    pub(crate) async fn stop(&self, message: W::Message, reason: &str) -> Result<(), Error> {
+        let request = message.request();
+        let target = request.target();
+        if self.is_at_service(request).await? {
+            return self.started(message.clone(), target).await;
+        }
+        self.write_refused(request, Some(target), reason, &[]).await?;
+        Said { reason: Some(reason), ..Said::default() }.log::<W>(request, "the mitigation is refused");
+        Ok(())
     }
 
     async fn write_refused(

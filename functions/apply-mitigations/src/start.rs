@@ -14,6 +14,7 @@ use fleetwarden_aws::fleet;
 use fleetwarden_aws::grades::Grades;
 use fleetwarden_aws::grades::by_action;
 use fleetwarden_aws::mitigations::APPROVAL;
+use fleetwarden_aws::mitigations::CanaryTurn;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable as _;
 use fleetwarden_aws::mitigations::KnownApproval;
@@ -51,6 +52,7 @@ use crate::work::Decided;
 use crate::work::Request as _;
 use crate::work::Revalidated;
 use crate::work::TargetOf;
+use crate::work::Turn;
 use crate::work::Work;
 
 /// Starts mitigations.
@@ -114,8 +116,9 @@ impl<W: Work> Start<W> {
     ) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
+        let at_once = settle.work.at_once(request);
         let shut = closed.filter(|_| !self.may_start_outside(request)).map(would_wait);
-        let stop = if shut.is_none() { Box::pin(self.would_stop(request)).await? } else { None };
+        let stop = if shut.is_none() { Box::pin(self.would_stop(request, at_once)).await? } else { None };
         let over = match &stop {
             Some(Stop::OverBudget(over)) if self.may_go_over(request) => Some(over.reason()),
             _ => None,
@@ -134,10 +137,11 @@ impl<W: Work> Start<W> {
             None => Box::pin(settle.work.ask_devices(request, deadline)).await?,
             Some(_) => Devices::default(),
         };
-        // What is left out, or refused, comes before a person is asked.
+        // What is left out, or refused, comes before what goes first, and that before a person is asked.
+        let canary = settle.work.would_wait(request);
         let instead = instead.or_else(|| {
-            let both = [devices.instead.take(), waits].into_iter().flatten().collect::<Vec<_>>();
-            Some(both.join("; ")).filter(|both| !both.is_empty())
+            let all = [devices.instead.take(), canary, waits].into_iter().flatten().collect::<Vec<_>>();
+            Some(all.join("; ")).filter(|all| !all.is_empty())
         });
         let instead = instead.as_deref();
         let asked = GuardAnswer { guard: APPROVAL.to_owned(), passed: false, reason: Some(why) };
@@ -156,13 +160,13 @@ impl<W: Work> Start<W> {
         settle.work.note_observed(request, instead).await
     }
 
-    /// The guard that would stop a claim of all that a request is for.
-    pub(crate) async fn would_stop(&self, request: &W::Request) -> Result<Option<Stop>, Error> {
+    /// The guard that would stop a claim of so many of what a request is for.
+    pub(crate) async fn would_stop(&self, request: &W::Request, count: u64) -> Result<Option<Stop>, Error> {
         let Settle { mitigations, clock, .. } = &self.settle;
         if let Some(pause) = mitigations.pause().await? {
             return Ok(Some(Stop::Paused(pause)));
         }
-        let (id, count) = (request.task_id(), W::count(request.target()));
+        let id = request.task_id();
         let over = async |fleet| {
             mitigations.over_budget(&id, &self.spends(request, fleet), count, clock.now()).await
         };
@@ -200,15 +204,34 @@ impl<W: Work> Start<W> {
         let Self { settle, .. } = self;
         let request = message.request();
         let held = message.held();
-        // While a person has to decide, or a pause or a budget holds it, no finding is looked up.
-        if held.is_some_and(|held| held.approval) {
+        // While a person has to decide, nothing is looked up.
+        let waits_for_approval = held.is_some_and(|held| held.approval);
+        if waits_for_approval {
             match Box::pin(self.look(&message, closed)).await? {
                 Look::Waits(known) => return self.hold_for(message, &known).await,
                 Look::Ended => return Ok(known(request, State::Rejected)),
                 Look::GoesOn => {}
             }
-        } else if held.is_some_and(|held| held.paused.is_some() || held.over_budget)
-            && let Some(stop) = Box::pin(self.would_stop(request)).await?
+        }
+        let turn = settle.work.turn(request).await?;
+        match &turn {
+            Turn::Wait(stop) => return self.stopped(message, stop).await,
+            Turn::Stopped(reason) => return settle.stop(message, reason).await,
+            // What was chosen is claimed, and who claimed it may have died right after the start.
+            Turn::First { first, .. } if !first.is_empty() && settle.is_at_service(request).await? => {
+                let target = request.target().clone();
+                return settle.started(message, &target).await;
+            }
+            Turn::Free | Turn::First { .. } | Turn::Rest => {}
+        }
+        let at_once = match &turn {
+            Turn::First { most, .. } => W::count(request.target()).min(*most as u64),
+            _ => W::count(request.target()),
+        };
+        // While a pause or a budget holds it, no finding is looked up.
+        if !waits_for_approval
+            && held.is_some_and(|held| held.paused.is_some() || held.over_budget)
+            && let Some(stop) = Box::pin(self.would_stop(request, at_once)).await?
             && !(matches!(stop, Stop::OverBudget(_)) && self.may_go_over(request))
         {
             return self.stopped(message, &stop).await;
@@ -221,7 +244,8 @@ impl<W: Work> Start<W> {
         }
         match Box::pin(settle.work.revalidate(request, deadline)).await? {
             Revalidated::Known(decided) => {
-                Box::pin(self.start_decided(message, &decided, closed, deadline)).await
+                let decided = Box::pin(self.divide(request, decided, &turn, deadline)).await?;
+                Box::pin(self.start_decided(message, &decided, (closed, &turn), deadline)).await
             }
             Revalidated::Unknown(why) => {
                 let target = request.target().clone();
@@ -238,11 +262,27 @@ impl<W: Work> Start<W> {
         }
     }
 
+    /// Of what goes first the first few, when the rest is on its way.
+    async fn divide(
+        &self,
+        request: &W::Request,
+        decided: Decided<W::Request>,
+        turn: &Turn,
+        deadline: Millis,
+    ) -> Result<Decided<W::Request>, Error> {
+        let Turn::First { most, first, .. } = turn else { return Ok(decided) };
+        let (decided, rest) = self.settle.work.divide(request, decided, (*most, first), deadline).await;
+        for rest in rest {
+            self.settle.backoff.send_first(&W::Message::start(rest)).await?;
+        }
+        Ok(decided)
+    }
+
     async fn start_decided(
         &self,
         message: W::Message,
         decided: &Decided<W::Request>,
-        closed: Option<&Closed>,
+        (closed, turn): (Option<&Closed>, &Turn),
         deadline: Millis,
     ) -> Result<(), Error> {
         let Self { settle, .. } = self;
@@ -295,6 +335,11 @@ impl<W: Work> Start<W> {
                     guards: &decided.guards,
                     impact: decided.impact.as_ref(),
                     approved: approved.as_deref().map(KnownApproval::approved),
+                    canary: match turn {
+                        Turn::First { of, .. } => Some(CanaryTurn::First { of: *of }),
+                        Turn::Rest => Some(CanaryTurn::Rest),
+                        Turn::Free | Turn::Wait(_) | Turn::Stopped(_) => None,
+                    },
                     ..Settled::new(request, State::Claimed)
                 };
                 Box::pin(settle.work.claim(request, &claimed)).await
@@ -339,7 +384,10 @@ impl<W: Work> Start<W> {
                     Stored::Never(unable, why) => settle.unable(request, &target, unable, &why).await,
                 }
             }
-            Claim::Nothing => settle.nothing_left(&message).await,
+            Claim::Nothing => {
+                settle.work.leave_turn(request).await?;
+                settle.nothing_left(&message).await
+            }
             Claim::Overtaken(latest) => settle.supersede(&message, &latest.reason()).await.map(drop),
             Claim::Stopped(stop) => self.stopped(message, &stop).await,
             Claim::Known(state) => {

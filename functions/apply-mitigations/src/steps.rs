@@ -12,6 +12,7 @@ use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_aws::states::States;
 use fleetwarden_aws::thing_groups::ThingGroups;
+use fleetwarden_aws::undo::Fleet;
 use fleetwarden_core::policy::Policy;
 
 use crate::Services;
@@ -27,11 +28,14 @@ use crate::registry::RegistryOf;
 use crate::room::Room;
 use crate::settle::Settle;
 use crate::start::Start;
+use crate::watch::Watch;
 
 /// All steps.
 pub(crate) struct Steps {
     pub(crate) findings: StepsOf<Findings>,
     pub(crate) alarms: StepsOf<Violations>,
+    /// What goes first of a rule is watched.
+    pub(crate) watch: Watch,
     /// What was mitigated because of an alarm is released.
     pub(crate) release: Release,
 }
@@ -97,6 +101,7 @@ impl Steps {
             clock: clock.clone(),
             first_seconds: follow_up_seconds,
         };
+        let fleet = Fleet { iot: iot.clone(), states: states.clone() };
         let notes = Notes { alarms: Alarms::new(ledger.clone()), clock: clock.clone() };
         let findings = Findings {
             iot: iot.clone(),
@@ -114,6 +119,12 @@ impl Steps {
             },
             clock: clock.clone(),
             emit,
+        };
+        let watch = Watch {
+            work: findings.clone(),
+            alarms: Alarms::new(ledger.clone()),
+            fleet,
+            backoff: backoff.clone(),
         };
         let violations = Violations {
             iot: iot.clone(),
@@ -151,6 +162,6 @@ impl Steps {
             grades,
             emit,
         };
-        Self { findings: common.steps(findings), alarms: common.steps(violations), release }
+        Self { findings: common.steps(findings), alarms: common.steps(violations), watch, release }
     }
 }

@@ -10,6 +10,7 @@ use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::mitigations::Stop;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::model::mitigation::before::Befores;
@@ -113,6 +114,42 @@ pub(crate) trait Work {
     /// How many findings or violations are in a target.
     fn count(target: &TargetOf<Self>) -> u64;
 
+    /// Whose turn it is, where the first few of a rule go alone.
+    async fn turn(&self, _: &Self::Request) -> Result<Turn, Error> {
+        Ok(Turn::Free)
+    }
+
+    /// Divides what is to be mitigated into what goes first and the rest.
+    async fn divide(
+        &self,
+        _: &Self::Request,
+        decided: Decided<Self::Request>,
+        _: (usize, &[String]),
+        _: Millis,
+    ) -> (Decided<Self::Request>, Vec<Self::Request>) {
+        (decided, Vec::new())
+    }
+
+    /// Lets another task go first in place of one that has nothing to mitigate.
+    async fn leave_turn(&self, _: &Self::Request) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// The message by which a started task is watched, if it goes first.
+    async fn watch(&self, _: &Self::Request) -> Result<Option<Self::Message>, Error> {
+        Ok(None)
+    }
+
+    /// How many of the findings or violations of a request go at once.
+    fn at_once(&self, request: &Self::Request) -> u64 {
+        Self::count(request.target())
+    }
+
+    /// What would come before a start because the first few of its rule go alone.
+    fn would_wait(&self, _: &Self::Request) -> Option<String> {
+        None
+    }
+
     /// Notes that a mitigation would have been started, or why not.
     async fn note_observed(&self, request: &Self::Request, instead: Option<&str>) -> Result<(), Error>;
 
@@ -122,6 +159,27 @@ pub(crate) trait Work {
         request: &Self::Request,
         decided: &Decided<Self::Request>,
     ) -> Result<(), Error>;
+}
+
+/// Whose turn it is, where the first few of a rule go alone.
+pub(crate) enum Turn {
+    /// It goes with all others.
+    Free,
+    /// It goes first.
+    First {
+        /// How many findings its rule mitigates.
+        of: u64,
+        /// How many of its own go at most.
+        most: usize,
+        /// Those that an earlier try has chosen. Empty: none has.
+        first: Vec<String>,
+    },
+    /// The first have gone, and it follows.
+    Rest,
+    /// It waits for them.
+    Wait(Stop),
+    /// It never starts, and why.
+    Stopped(String),
 }
 
 /// What of a request is a task's own.

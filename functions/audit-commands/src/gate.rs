@@ -388,6 +388,7 @@ fn request(command: &Command, check: CheckName, audit: Audit, target: Target) ->
     let actions =
         command.input.get("auditCheckToActionsMapping").and_then(|mapping| mapping.get(check.as_str()));
     MitigationRequest {
+        canary: None,
         audit,
         origin: Origin::Command(command.text("taskId").to_owned()),
         mode: Mode::Enforce,

@@ -3,6 +3,8 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::states::States;
+use fleetwarden_aws::undo::Fleet;
+use fleetwarden_aws::undo::Undoing;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Commands;
 use fleetwarden_commands::Failure;
@@ -24,8 +26,7 @@ use crate::page::Room;
 use crate::pause::pause;
 use crate::pause::resume;
 use crate::show::show;
-use crate::undo::Undoing;
-use crate::undo::fleet::Fleet;
+use crate::undo::UndoCommand;
 
 /// The commands on mitigations.
 static COMMANDS: Commands =
@@ -80,7 +81,7 @@ impl MitigationCommands {
             by: caller(context),
             deadline,
         };
-        undoing.undo(command).await
+        UndoCommand { ledger: &self.ledger, undoing }.undo(command).await
     }
 }
 

@@ -7,15 +7,19 @@
 use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::ledger::keys;
+use fleetwarden_aws::mitigations::CANARY;
 use fleetwarden_aws::mitigations::KnownApproval;
 use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::Stage;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_core::ids::names::is_name;
+use fleetwarden_core::model::mitigation::view;
 use fleetwarden_core::model::mitigation::view::Finding;
 use fleetwarden_core::model::mitigation::view::Shown;
+use fleetwarden_core::model::mitigation::view::Task;
 use fleetwarden_core::model::mitigation::view::Violation;
 use serde::Serialize;
 
@@ -73,6 +77,7 @@ pub(crate) async fn show(ledger: &Ledger, command: &Command, mut room: Room<'_>)
     let approval = Mitigations::new(ledger.clone()).approval(id).await?;
     let approval = approval.as_ref().map(KnownApproval::view);
     let mut shown = Shown { task: task::task(&item), approval, ..Shown::default() };
+    shown.task.canary = canary(ledger, &shown.task).await?;
     let next = if shown.task.profile.is_some() {
         let next = fill(ledger, &pk, &item, begin, &mut room, &mut shown.violations).await?;
         add_releases(ledger, &pk, &mut shown.violations).await?;
@@ -82,6 +87,27 @@ pub(crate) async fn show(ledger: &Ledger, command: &Command, mut room: Room<'_>)
     };
     shown.next_token = next.map(|place| place.token());
     Ok(shown)
+}
+
+/// The canary of a task that has a part in one.
+async fn canary(ledger: &Ledger, task: &Task) -> Result<Option<view::Canary>, Failure> {
+    let has_part = task.guards.iter().any(|guard| guard.guard == CANARY);
+    let (Some(audit), Some(rule), Some(check)) = (&task.audit_task_id, &task.rule, task.checks.keys().next())
+    else {
+        return Ok(None);
+    };
+    if !has_part {
+        return Ok(None);
+    }
+    let known = Mitigations::new(ledger.clone()).canary_of(audit, check, rule).await?;
+    Ok(known.map(|known| view::Canary {
+        state: known.stage.as_str().to_owned(),
+        task_id: known.task_id,
+        first: known.first,
+        of: known.of,
+        reason: known.reason,
+        undo: (known.stage == Stage::Stopped).then(|| known.undo.as_str().to_owned()),
+    }))
 }
 
 /// Fills a page, and says where the next one begins.

@@ -45,6 +45,7 @@ pub(crate) fn task(item: &Item) -> Task {
         outcomes,
         grades: item.get_json(attribute::GRADES).unwrap_or_default(),
         guards: item.get_json(attribute::GUARDS).unwrap_or_default(),
+        canary: None,
         impact: item.get_json(attribute::IMPACT),
         decided_at: text(attribute::DECIDED_AT),
         held_until: text(attribute::UNTIL),

@@ -14,6 +14,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::queue::Outgoing;
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
+use fleetwarden_core::message::CanaryPart;
 use fleetwarden_core::message::CheckMessage;
 use fleetwarden_core::message::Export;
 use fleetwarden_core::message::ExportMessage;
@@ -21,6 +22,7 @@ use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::message::PendingCanary;
 use fleetwarden_core::message::PendingMitigation;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::SuppressionMessage;
@@ -118,7 +120,7 @@ impl<'p> Outbox<'p> {
                 self.suppress(rule, suppress, decision.ends_at(), reference);
             }
             (Outcome::Mitigate(mitigate), _) => {
-                self.mitigate(rule, mitigate, finding.reason_code.as_ref(), reference)?;
+                self.mitigate(rule, mitigate, finding, reference)?;
             }
             (Outcome::Suppress(_) | Outcome::Suppressed | Outcome::Report(_), _) => {}
         }
@@ -157,11 +159,11 @@ impl<'p> Outbox<'p> {
         &mut self,
         rule: &str,
         mitigate: &Mitigate,
-        reason_code: Option<&String>,
+        found: &Finding,
         finding: FindingRef,
     ) -> Result<(), Error> {
         // A task for a whole check names its findings by reason code: what has none goes by its id.
-        if let (Some(_), Some(code)) = (self.whole, reason_code) {
+        if let (Some(_), Some(code)) = (self.whole, &found.reason_code) {
             if self.reason_codes.contains(code) {
                 return Ok(());
             }
@@ -180,26 +182,60 @@ impl<'p> Outbox<'p> {
         let Some(at) = self.pending.iter().position(same) else { return Ok(()) };
         let Some(group) = self.pending.get_mut(at) else { return Ok(()) };
         self.pending_bytes += finding_bytes(&finding);
-        group.findings.push(finding);
+        let rest = match &mut group.canary {
+            Some(canary) => canary.take(found.severity, finding),
+            None => Some(finding),
+        };
+        group.findings.extend(rest);
         if group.findings.len() >= self.policy.most_of_a_task(rule, &mitigate.actions) {
             self.flush(at)?;
         }
         while self.pending_bytes > MAX_PENDING {
-            let fullest =
-                (0..).zip(&self.pending).max_by_key(|(at, group)| (group.findings.len(), Reverse(*at)));
+            let fullest = (0..).zip(&self.pending).max_by_key(|(at, group)| (count(group), Reverse(*at)));
             let Some((fullest, _)) = fullest else { break };
-            self.flush(fullest)?;
+            self.end_group(fullest)?;
         }
         Ok(())
     }
 
-    /// Makes a task of what waits in a group.
+    /// Makes a task of what waits in a group. What may go first stays until the group ends.
     fn flush(&mut self, at: usize) -> Result<(), Error> {
-        let mut group = self.pending.remove(at);
-        self.pending_bytes = self.pending_bytes.saturating_sub(pending_bytes(&group));
+        let Some(group) = self.pending.get_mut(at) else { return Ok(()) };
         let findings = std::mem::take(&mut group.findings);
-        self.mitigations.push(self.mitigation(group, Target::Findings(findings))?);
+        let freed: usize = findings.iter().map(finding_bytes).sum();
+        self.pending_bytes = self.pending_bytes.saturating_sub(freed);
+        let (part, decided) = (group.canary.as_ref().map(|_| CanaryPart::Rest), group.clone());
+        if group.canary.is_none() {
+            self.pending_bytes = self.pending_bytes.saturating_sub(pending_bytes(group));
+            self.pending.remove(at);
+        }
+        self.mitigations.push(self.mitigation(decided, Target::Findings(findings), part)?);
         Ok(())
+    }
+
+    /// Makes tasks of all that waits in a group.
+    fn end_group(&mut self, at: usize) -> Result<(), Error> {
+        let group = self.pending.remove(at);
+        self.pending_bytes = self.pending_bytes.saturating_sub(pending_bytes(&group));
+        let tasks = self.tasks(group)?;
+        self.mitigations.extend(tasks);
+        Ok(())
+    }
+
+    /// The tasks of a group: what goes first, and what waits with it.
+    fn tasks(&self, mut group: PendingMitigation) -> Result<Vec<Outgoing>, Error> {
+        let (canary, findings) = (group.canary.take(), std::mem::take(&mut group.findings));
+        let part = canary.as_ref().map(|_| CanaryPart::Rest);
+        let first = canary.map(|PendingCanary { of, first }| {
+            let first = first.into_iter().map(|(_, finding)| finding).collect();
+            (first, Some(CanaryPart::First { of }))
+        });
+        first
+            .into_iter()
+            .chain([(findings, part)])
+            .filter(|(findings, _)| !findings.is_empty())
+            .map(|(findings, part)| self.mitigation(group.clone(), Target::Findings(findings), part))
+            .collect()
     }
 
     /// The messages of a page. What waits for more stays.
@@ -229,18 +265,15 @@ impl<'p> Outbox<'p> {
     pub(crate) fn end(mut self) -> Result<Messages, Error> {
         let tally = std::mem::take(&mut self.tally);
         let mut mitigation = Vec::new();
-        for mut pending in std::mem::take(&mut self.pending) {
-            let findings = std::mem::take(&mut pending.findings);
-            if !findings.is_empty() {
-                mitigation.push(self.mitigation(pending, Target::Findings(findings))?);
-            }
+        for pending in std::mem::take(&mut self.pending) {
+            mitigation.extend(self.tasks(pending)?);
         }
         if let Some((rule, mitigate)) = self.whole {
             let codes: Vec<String> = std::mem::take(&mut self.reason_codes).into_iter().collect();
             let count = tally.values().map(|counts| counts.mitigate).sum();
             for reason_codes in codes.chunks(MAX_REASON_CODES) {
                 let target = Target::WholeCheck { reason_codes: reason_codes.to_vec(), count };
-                mitigation.push(self.mitigation(self.decided(rule, mitigate), target)?);
+                mitigation.push(self.mitigation(self.decided(rule, mitigate), target, None)?);
             }
         }
         let finding = vec![self.export(Export::Summary(tally))?];
@@ -259,23 +292,35 @@ impl<'p> Outbox<'p> {
             mode: self.policy.mode(),
             actions: mitigate.actions.clone(),
             findings: Vec::new(),
+            canary: mitigate.canary.as_ref().map(|_| PendingCanary::default()),
         }
     }
 
-    fn mitigation(&self, decided: PendingMitigation, target: Target) -> Result<Outgoing, Error> {
+    fn mitigation(
+        &self,
+        decided: PendingMitigation,
+        target: Target,
+        canary: Option<CanaryPart>,
+    ) -> Result<Outgoing, Error> {
         let PendingMitigation { rule, policy, mode, actions, .. } = decided;
         let (audit, check) = (self.audit.clone(), self.check.clone());
         let (origin, policy) = (Origin::Rule(rule), Some(policy));
-        let request = MitigationRequest { audit, check, origin, mode, policy, actions, target };
+        let request = MitigationRequest { audit, check, origin, mode, policy, actions, target, canary };
         json(&MitigationMessage::new(request, Step::Start))
     }
 }
 
+/// How many findings wait in a group.
+fn count(group: &PendingMitigation) -> usize {
+    group.findings.len() + group.canary.as_ref().map_or(0, |canary| canary.first.len())
+}
+
 /// How much a waiting group takes in a continuation, in bytes.
 fn pending_bytes(group: &PendingMitigation) -> usize {
-    let PendingMitigation { rule, policy, actions, findings, .. } = group;
+    let PendingMitigation { rule, policy, actions, findings, canary, .. } = group;
     let actions: usize = actions.iter().map(|action| action.len() + 3).sum();
-    let findings: usize = findings.iter().map(finding_bytes).sum();
+    let first = canary.iter().flat_map(|canary| &canary.first).map(|(_, finding)| finding);
+    let findings: usize = findings.iter().chain(first).map(finding_bytes).sum();
     PENDING_OVERHEAD + rule.len() + policy.len() + actions + findings
 }
 

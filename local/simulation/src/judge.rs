@@ -3,6 +3,7 @@
 
 mod alarms;
 pub(crate) mod budgets;
+mod canaries;
 mod devices;
 mod operators;
 
@@ -47,6 +48,7 @@ pub(crate) fn judge(world: &World, played: &Played) -> Judged {
     judge.mitigation_is_as_decided(&records);
     judge.what_was_decided_took_place(&records);
     judge.no_budget_is_overspent();
+    judge.the_first_go_alone();
     judge.no_finding_has_too_many_devices(&records);
     judge.operators_are_obeyed();
     judge.tallies_agree(&records);

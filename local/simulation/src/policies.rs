@@ -120,6 +120,13 @@ fn any(rng: &mut Rng) -> Value {
         }
         _ => policy["budgets"] = json!("none"),
     }
+    for rule in policy["rules"].as_array_mut().into_iter().flatten() {
+        if rule.get("mitigate").is_some() && apart.u8(..3) == 0 {
+            // One finding, which each budget has room for.
+            let stop = one(&mut apart, &["failures", "alarms"]);
+            rule["mitigate"]["canary"] = json!({"first": 1, "watch": "15m", "stopIf": [stop]});
+        }
+    }
     if rng.u8(..4) == 0 {
         policy["protect"] = match rng.u8(..3) {
             0 => json!({"groups": [one(rng, &["production", "lab", "spare", "plant"])]}),

@@ -40,5 +40,6 @@ pub mod telemetry;
 pub mod testing;
 pub mod thing_groups;
 pub mod topic;
+pub mod undo;
 
 pub use error::Error;

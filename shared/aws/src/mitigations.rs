@@ -17,10 +17,11 @@ mod alarms;
 mod approvals;
 pub mod before;
 mod budgets;
+mod canary;
 mod claims;
 mod command;
 mod findings;
-mod item;
+pub(crate) mod item;
 mod of_audit;
 mod round;
 pub mod verification;
@@ -51,6 +52,11 @@ pub use crate::mitigations::budgets::Entry;
 pub use crate::mitigations::budgets::Over;
 pub use crate::mitigations::budgets::Spend;
 pub use crate::mitigations::budgets::Spent;
+pub use crate::mitigations::canary::CANARY;
+pub use crate::mitigations::canary::Canary;
+pub use crate::mitigations::canary::CanaryTurn;
+pub use crate::mitigations::canary::Stage;
+pub use crate::mitigations::canary::Undo;
 pub use crate::mitigations::command::Holder;
 pub use crate::mitigations::command::WholeClaim;
 pub use crate::mitigations::item::State;
@@ -117,6 +123,8 @@ pub enum Stop {
     OverBudget(Over),
     /// Its approval is not as it was read.
     NotApproved,
+    /// It waits for the canary. None: no task goes first yet.
+    Canary(Option<Canary>),
 }
 
 impl Stop {
@@ -127,6 +135,7 @@ impl Stop {
             Self::Paused(_) => PAUSE.to_owned(),
             Self::OverBudget(over) => format!("budget of {}", over.label),
             Self::NotApproved => APPROVAL.to_owned(),
+            Self::Canary(_) => canary::CANARY.to_owned(),
         };
         GuardAnswer { guard, passed: false, reason: Some(self.reason()) }
     }
@@ -138,6 +147,10 @@ impl Stop {
             Self::Paused(pause) => pause.why(),
             Self::OverBudget(over) => over.reason(),
             Self::NotApproved => "its approval has changed at this moment".to_owned(),
+            Self::Canary(Some(canary)) => canary.why(),
+            Self::Canary(None) => {
+                "the findings that go first are not chosen yet: the rest waits for them".to_owned()
+            }
         }
     }
 }
@@ -186,6 +199,8 @@ pub struct Settled<'a, R: Claimable> {
     pub grades: Option<&'a GradesByAction>,
     /// Of a claim that needs one, the approval that has to stand.
     pub approved: Option<Approved>,
+    /// Of a claim, its part in the canary of its rule. None: the rule has none.
+    pub canary: Option<CanaryTurn>,
 }
 
 /// What a command's claim is held against, and what people are told of it.
@@ -223,6 +238,7 @@ impl<'a, R: Claimable> Settled<'a, R> {
             impact: None,
             grades: None,
             approved: None,
+            canary: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::undo::NotUndone;
 use fleetwarden_core::api::input::Fault;
 use fleetwarden_core::untrusted::visible_lines;
 use lambda_runtime::Diagnostic;
@@ -27,6 +28,16 @@ pub enum Failure {
     /// A service refused it or did not answer.
     #[error("{}", words(.0))]
     Aws(#[from] Error),
+}
+
+impl From<NotUndone> for Failure {
+    fn from(not: NotUndone) -> Self {
+        match not {
+            NotUndone::Refused { name, what } => Self::Refused { name, what },
+            NotUndone::Selection { path, what } => Self::fault(path, what),
+            NotUndone::Failed(error) => Self::Aws(error),
+        }
+    }
 }
 
 impl Failure {

@@ -168,6 +168,8 @@ pub fn stopped(stop: &Stop) -> Failure {
     match stop {
         Stop::OverBudget(_) => Failure::Refused { name: OVER_BUDGET, what: stop.reason() },
         Stop::NotApproved => Error::Later(stop.reason()).into(),
+        // No command is part of a canary.
+        Stop::Canary(_) => Failure::Aws(Error::Later(stop.reason())),
         Stop::Paused(pause) => {
             let what = format!("{}. MitigationResume ends the pause", pause.why());
             Failure::Refused { name: PAUSED, what }

@@ -18,6 +18,7 @@ mod tally;
 
 pub use audit::Audit;
 pub use check::CheckMessage;
+pub use check::PendingCanary;
 pub use check::PendingMitigation;
 pub use check::Resume;
 pub use export::Export;
@@ -26,6 +27,7 @@ pub use export::FindingRecord;
 pub use finding::FindingRef;
 pub use finding::Past;
 pub use incoming::Incoming;
+pub use mitigation::CanaryPart;
 pub use mitigation::Held;
 pub use mitigation::MitigationMessage;
 pub use mitigation::MitigationRequest;

@@ -10,6 +10,7 @@
 mod alarm;
 pub mod approval;
 mod budget;
+mod canary;
 mod de;
 mod decision;
 mod devices;
@@ -42,6 +43,9 @@ pub use alarm::length::lasting;
 pub use alarm::length::seconds;
 pub use approval::Approval;
 pub use budget::Budget;
+pub use canary::Canary;
+pub use canary::First;
+pub use canary::StopIf;
 pub use decision::Decision;
 pub use decision::Hold;
 pub use decision::Kind;
@@ -196,6 +200,8 @@ pub struct Mitigate {
     pub actions: Vec<String>,
     /// When it waits for the approval of a person.
     pub approval: Option<Approval>,
+    /// The first few go alone. None: all at once.
+    pub canary: Option<Canary>,
     /// How many devices may stand behind a finding.
     pub devices: DeviceLimits,
 }
@@ -464,6 +470,8 @@ impl Policy {
             // How many findings a check has is known too late for a budget, and nobody counts all their devices.
             Effect::Mitigate(mitigate)
                 if rule.matcher.is_only_check()
+                    // A task of a whole check cannot let some go first.
+                    && mitigate.canary.is_none()
                     && mitigate.devices == DeviceLimits::Any
                     && rule.except.is_none()
                     && self.budgets_of(Some(&rule.name), &mitigate.actions).next().is_none()

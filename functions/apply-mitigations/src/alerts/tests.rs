@@ -34,6 +34,7 @@ fn action(text: &str) -> ActionResult {
 /// Every alert on mitigations of findings, with a text for all that is from outside.
 fn of_findings(text: &str) -> Vec<Alert> {
     let request = MitigationRequest {
+        canary: None,
         audit: Audit {
             account: "123456789012".parse().unwrap(),
             region: "eu-central-1".parse().unwrap(),

@@ -6,6 +6,7 @@ mod admission;
 mod alarms;
 mod approval;
 mod budgets;
+mod canary;
 mod devices;
 mod follow;
 mod hold;

@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) statuses: BTreeMap<String, Option<String>>,
     /// The pages of the check's findings, each with the token of its number.
     pub(super) listing: Vec<Vec<Value>>,
+    /// The things whose connection is known.
+    pub(super) connected: BTreeMap<String, bool>,
     /// How many seconds each look at the things of a certificate takes.
     pub(super) seconds_a_look: i64,
     /// What is on the mitigation queue: delay and body.
@@ -167,7 +169,9 @@ fn name(call: &Call) -> (String, String) {
         _ if path.starts_with("/audit/findings/") => "finding",
         _ if path.starts_with("/principals/") => "principals",
         (_, "thing-groups") => "groups",
+        (_, "connectivity-data") => "connectivity",
         _ if path.starts_with("/mitigationactions/") => "action",
+        ("PUT", _) if path.starts_with("/certificates/") => "set-certificate",
         _ if path.starts_with("/certificates/") => "certificate",
         ("POST", _) => "start",
         _ => "describe",
@@ -201,6 +205,20 @@ impl State {
                     Answer::ok(json!({"certificateDescription": {"certificateId": id, "status": status}}))
                 }
             },
+            "set-certificate" => {
+                let status = call.query.split('&').find_map(|pair| pair.strip_prefix("newStatus="))?;
+                self.statuses.insert(id.to_owned(), Some(status.to_owned()));
+                Answer::ok(json!({}))
+            }
+            "connectivity" => {
+                let thing = call.operation.rsplit('/').nth(1)?;
+                match self.connected.get(thing) {
+                    Some(connected) => Answer::ok(
+                        json!({"thingName": thing, "connected": connected, "timestamp": 1_795_392_000}),
+                    ),
+                    None => Answer::error(404, "ResourceNotFoundException", "{}"),
+                }
+            }
             "executions" => self.page(&call.query),
             "finding" => {
                 if let Some((task_id, began)) = self.on_finding.take() {

@@ -23,6 +23,8 @@ use mitigation_commands::MitigationCommands;
 use serde_json::Value;
 use serde_json::json;
 
+mod canary;
+
 const ACCOUNT: &str = "123456789012";
 const ROLE: &str = "arn:aws:iam::123456789012:role/AuditRole";
 const QUEUE: &str = "https://sqs.us-east-1.amazonaws.com/1/mitigation";
@@ -58,17 +60,26 @@ struct Fleet {
 
 impl Default for Fleet {
     fn default() -> Self {
+        Self::under("version: 1\nmode: enforce\nbudgets: none\nrules: []\n")
+    }
+}
+
+impl Fleet {
+    /// A fleet whose mitigations are under a policy.
+    fn under(policy: &str) -> Self {
         let services = LocalServices::default();
         let (shared, cloud) = (&services.shared, &services.cloud);
         let (dynamodb, sqs) = (shared.clone(), shared.clone());
         let ledger = Ledger::new(shared.dynamodb(), "ledger".into());
-        let policy = || Policy::parse(b"version: 1\nmode: enforce\nbudgets: none\nrules: []\n").unwrap();
+        let text = policy.to_owned();
+        let policy = move || Policy::parse(text.as_bytes()).unwrap();
+        let of_audits = policy.clone();
         let audits = AuditCommands {
             service: AuditCommands::service(ACCOUNT.into(), shared.iot_api(), cloud.clock()),
             registry: shared.registry(Pace::Prompt),
             iot: shared.iot(),
             ledger: Arc::new(move || Ledger::new(dynamodb.dynamodb(), "ledger".into())),
-            policy: Arc::new(move || Ok(policy())),
+            policy: Arc::new(move || Ok(of_audits())),
             mitigation_queue: Arc::new(move || Queue::new(sqs.sqs(), QUEUE.into())),
             follow_up_seconds: 60,
         };
@@ -181,6 +192,24 @@ impl Fleet {
 
     /// Mitigates findings of a check by an action, to the end unless it is to run on.
     async fn mitigate(&self, task: &str, check: &str, params: &Value, count: usize) {
+        let (_, ids) = self.find(task, check, count).await;
+        let action = self.define(task, params).await;
+        self.audit(json!({
+            "command": "StartAuditMitigationActionsTask", "taskId": task, "target": {"findingIds": ids}, "devices": {"any": true},
+            "auditCheckToActionsMapping": {check: [action]},
+        }))
+        .await;
+    }
+
+    /// Makes a mitigation action, and gives its name.
+    async fn define(&self, task: &str, params: &Value) -> String {
+        let action = format!("act-{task}");
+        self.audit(json!({"command": "CreateMitigationAction", "actionName": action, "roleArn": ROLE, "actionParams": params})).await;
+        action
+    }
+
+    /// Runs an audit of a check. Gives its task, and the ids of so many findings that can be mitigated.
+    async fn find(&self, task: &str, check: &str, count: usize) -> (String, Vec<String>) {
         let enable = json!({"enabled": true});
         self.audit(json!({
             "command": "UpdateAccountAuditConfiguration", "roleArn": ROLE, "auditCheckConfigurations": {check: enable},
@@ -198,22 +227,16 @@ impl Fleet {
                 versions["policyVersions"].as_array().unwrap().len() < 5
             })
         };
-        let ids: Vec<&Value> = found["findings"]
+        let ids: Vec<String> = found["findings"]
             .as_array()
             .unwrap()
             .iter()
             .filter(is_free)
-            .map(|of| &of["findingId"])
+            .map(|of| of["findingId"].as_str().unwrap().to_owned())
             .take(count)
             .collect();
         assert_eq!(ids.len(), count, "{check}");
-        let action = format!("act-{task}");
-        self.audit(json!({"command": "CreateMitigationAction", "actionName": action, "roleArn": ROLE, "actionParams": params})).await;
-        self.audit(json!({
-            "command": "StartAuditMitigationActionsTask", "taskId": task, "target": {"findingIds": ids}, "devices": {"any": true},
-            "auditCheckToActionsMapping": {check: [action]},
-        }))
-        .await;
+        (audit["taskId"].as_str().unwrap().to_owned(), ids)
     }
 
     /// Lets the mitigation tasks end, and has them followed.

@@ -7,6 +7,7 @@ use fleetwarden_core::api::listing::Listing;
 use fleetwarden_core::message::Past;
 use fleetwarden_core::message::Resume;
 use fleetwarden_core::model::finding::Finding;
+use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Subject;
 use fleetwarden_core::timestamp::Millis;
@@ -121,4 +122,41 @@ fn reason_codes_without_end_do_not_fill_a_continuation() {
         *counts.entry(kind).or_default() += list.as_array().unwrap().len();
     }
     assert_eq!(counts, BTreeMap::from([("codes", MAX_CODES), ("findings", 1000 - MAX_CODES)]));
+}
+
+/// Whatever waits, and however often triage is interrupted: the first are those with the lowest risk of all pages, each
+/// finding is in one task, and no task is larger than may be.
+#[test]
+fn a_canary_is_chosen_from_all_pages_and_the_rest_is_in_full_tasks() {
+    let policy = format!(
+        "version: 1\nbudgets: none\nrules:\n  - {{ name: r, match: {{ check: {CHECK} }}, mitigate: {{ actions: A, canary: {{ first: 1%, \
+         watch: 15m }} }} }}\n"
+    );
+    let findings: Vec<Finding> = (0..610)
+        .map(|number| {
+            let mut finding = finding(number, 1, "X");
+            // The lowest come on the last page.
+            finding.severity = if number >= 600 { Severity::Low } else { Severity::Medium };
+            finding
+        })
+        .collect();
+    let (whole, _) = mitigations(&policy, &findings, false);
+    let (parts, _) = mitigations(&policy, &findings, true);
+    assert_eq!(whole, parts, "an interruption changes nothing");
+    let ids = |sent: &Value| -> Vec<String> {
+        let findings = sent["request"]["target"]["findings"].as_array().unwrap();
+        findings.iter().map(|finding| finding["findingId"].as_str().unwrap().to_owned()).collect()
+    };
+    let is_first = |sent: &&Value| sent["request"]["canary"] == json!({"first": {"of": 610}});
+    let first: Vec<&Value> = whole.iter().filter(is_first).collect();
+    let [first] = first[..] else { panic!("one request has those that may go first") };
+    let numbers: Vec<usize> = (600..610).chain(0..15).collect();
+    assert_eq!(ids(first), numbers.iter().map(|number| format!("{number:032x}")).collect::<Vec<_>>());
+    let mut all: Vec<String> = whole.iter().flat_map(ids).collect();
+    all.sort();
+    assert_eq!(all, (0..610).map(|number| format!("{number:032x}")).collect::<Vec<_>>());
+    let rest: Vec<usize> =
+        whole.iter().filter(|sent| sent["request"]["canary"] == "rest").map(|sent| ids(sent).len()).collect();
+    assert_eq!((rest.len(), rest.iter().sum::<usize>()), (24, 585));
+    assert!(rest.iter().all(|count| *count <= 25));
 }

@@ -46,6 +46,7 @@ async fn ended(fixture: &Fixture, keys: &[&str], state: State, at: Millis) -> St
         past: None,
     });
     let request = MitigationRequest {
+        canary: None,
         audit: message.audit,
         check: message.check,
         origin: Origin::Rule("cut-off".to_owned()),

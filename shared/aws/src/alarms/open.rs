@@ -1,5 +1,7 @@
 //! The violations that are in alarm: a list in 16 parts, so that it is read without a scan and no part is hot.
 
+use std::collections::BTreeSet;
+
 use fleetwarden_core::model::alarm::BehaviorKey;
 use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::timestamp::Millis;
@@ -42,6 +44,27 @@ impl Alarms {
         }
         ids.sort_unstable();
         Ok(ids)
+    }
+
+    /// Those about any of these things that were raised at this moment or later. None: about any thing.
+    ///
+    /// # Errors
+    /// If the table does not answer.
+    pub async fn open_of(
+        &self,
+        things: Option<&BTreeSet<String>>,
+        since: Millis,
+    ) -> Result<Vec<Life>, Error> {
+        let is_new = |item: &&Item| item.get_number(attribute::RAISED_AT).is_some_and(|at| at >= since.0);
+        let ids = self.open_items().await?.iter().filter(is_new).filter_map(id).collect();
+        let mut lives = self.lives(ids).await?;
+        lives.retain(|life| {
+            let is_meant = |things: &BTreeSet<String>| {
+                life.alarm.thing.as_ref().is_some_and(|thing| things.contains(thing))
+            };
+            life.ended_at().is_none() && things.is_none_or(is_meant)
+        });
+        Ok(lives)
     }
 
     async fn open_items(&self) -> Result<Vec<Item>, Error> {

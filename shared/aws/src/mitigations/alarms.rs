@@ -201,6 +201,7 @@ impl Claimable for AlarmMitigationRequest {
             guards: settled.guards,
             grades: settled.grades,
             approved: settled.approved,
+            canary: None,
             impact: settled.impact,
             count: None,
             now,

@@ -224,7 +224,7 @@ impl Mitigations {
         let put = (written(task_id, &approved, now), unless_written(Some(known)));
         let values = HashMap::from([(":held".to_owned(), text(State::Held.as_str()))]);
         let condition = Condition { expression: "#state = :held".to_owned(), values };
-        let held = Check { pk: keys::mitigation(task_id), sk: "task", condition };
+        let held = Check { pk: keys::mitigation(task_id), sk: "task".into(), condition };
         Ok(self.put_all_or_none(vec![put], &[held]).await?.is_none().then_some(approved))
     }
 
@@ -306,7 +306,7 @@ pub(super) fn still(task_id: &str, approved: Approved) -> Check {
         (":approved".to_owned(), text(Standing::Approved.as_str())),
     ]);
     let expression = format!("#state = :approved AND {} = :writes", of_approval::WRITES);
-    Check { pk: keys::mitigation(task_id), sk: APPROVAL, condition: Condition { expression, values } }
+    Check { pk: keys::mitigation(task_id), sk: APPROVAL.into(), condition: Condition { expression, values } }
 }
 
 fn next(known: Option<&KnownApproval>) -> i64 {

@@ -1,5 +1,6 @@
 //! Claims: a task and what it works on, written in one transaction.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use fleetwarden_core::ids::CheckName;
@@ -17,6 +18,8 @@ use super::Stop;
 use super::approvals::still;
 use super::budgets::Change;
 use super::budgets::keys_of;
+use super::canary;
+use super::canary::CanaryTurn;
 use super::item::State;
 use super::item::attribute;
 use super::listed;
@@ -71,11 +74,21 @@ pub(super) struct Writing<'w, T> {
     pub(super) approved: Option<Approved>,
     /// What the guards say; of a claim, those that were asked before it.
     pub(super) guards: &'w [GuardAnswer],
+    /// Its part in the canary of its rule, with what its claim puts or asks for that.
+    pub(super) canary: Option<(CanaryTurn, CanaryWrite<'w>)>,
     /// How many devices it concerns, if somebody has asked.
     pub(super) impact: Option<&'w Impact>,
     /// How many findings it is for, if it has no parts.
     pub(super) count: Option<u64>,
     pub(super) now: Millis,
+}
+
+/// What a claim writes or asks of the canary of its rule.
+pub(super) enum CanaryWrite<'w> {
+    /// The item that it puts, with the findings of these ids.
+    Put(&'w (dyn Fn(Vec<String>) -> (Item, Condition) + Sync)),
+    /// What has to hold.
+    Check(Check),
 }
 
 /// What came of writing a task.
@@ -100,12 +113,19 @@ impl Mitigations {
         task: impl Fn(&[T]) -> Item,
     ) -> Result<Wrote<T>, Error> {
         let Writing { id, parts, mut left_out, mentions, state, over, .. } = writing;
-        let Writing { latest, spends, guards, grades, impact, approved, count, now, .. } = writing;
+        let Writing { latest, spends, guards, grades, impact, approved, canary, count, now, .. } = writing;
         let is_latest = latest.is_some();
         // Only what is claimed is about to start.
         let pause = (state == State::Claimed).then(not_paused);
         let approved = approved.filter(|_| state == State::Claimed).map(|approved| still(id, approved));
-        let checks: Vec<Check> = latest.into_iter().chain(pause).chain(approved).collect();
+        let is_approved = approved.is_some();
+        let (turn, canary) = canary.filter(|_| state == State::Claimed).unzip();
+        let (put_canary, canary) = match canary {
+            Some(CanaryWrite::Put(put)) => (Some(put), None),
+            Some(CanaryWrite::Check(check)) => (None, Some(check)),
+            None => (None, None),
+        };
+        let checks: Vec<Check> = latest.into_iter().chain(pause).chain(approved).chain(canary).collect();
         let in_parts = parts.is_some();
         let mut left = parts.unwrap_or_default();
         let mut round = 0;
@@ -113,7 +133,7 @@ impl Mitigations {
             if in_parts && left.is_empty() {
                 return Ok(Wrote::Nothing);
             }
-            let Change { puts: budgets, answers } = match state {
+            let Change { puts: budgets, mut answers } = match state {
                 State::Claimed => {
                     let count = count.unwrap_or(left.len() as u64);
                     match self.spend(id, spends, count, now).await? {
@@ -125,6 +145,7 @@ impl Mitigations {
                 _ if over.contains(&State::Claimed) => self.returns(id).await?,
                 _ => Change { puts: Vec::new(), answers: Vec::new() },
             };
+            answers.extend(turn.as_ref().map(|turn| canary::answer(turn, left.len())));
             let item = task(&left);
             let item = match state {
                 State::Claimed => {
@@ -147,13 +168,18 @@ impl Mitigations {
             puts.extend(mentions.iter().cloned());
             let count_budgets = budgets.len();
             puts.extend(budgets);
+            puts.extend(put_canary.map(|put| put(left.iter().map(|part| part.id().to_owned()).collect())));
             let Some(mut held) = self.put_all_or_none(puts, &checks).await? else {
                 return Ok(Wrote::Yes(left));
             };
             let mut unmet_checks = held.split_off(held.len().saturating_sub(checks.len())).into_iter();
             let overtaken = if is_latest { unmet_checks.next().flatten() } else { None };
             let paused = unmet_checks.next().flatten();
-            let not_approved = unmet_checks.next().flatten().is_some();
+            let not_approved = is_approved && unmet_checks.next().flatten().is_some();
+            let of_canary = match put_canary {
+                Some(_) => held.pop().flatten(),
+                None => unmet_checks.next().flatten(),
+            };
             let spent = held.split_off(held.len().saturating_sub(count_budgets));
             let mut held = held.into_iter();
             if let Some(known) = held.next().flatten() {
@@ -168,6 +194,9 @@ impl Mitigations {
             }
             if not_approved {
                 return Ok(Wrote::Stopped(Stop::NotApproved));
+            }
+            if let Some(item) = of_canary {
+                return Ok(Wrote::Stopped(Stop::Canary(canary::unmet(&item)?)));
             }
             left.retain(|_| held.next().flatten().is_none());
             left_out.retain(|_| held.next().flatten().is_none());
@@ -225,7 +254,7 @@ pub(super) fn with_guards(
 #[derive(Clone)]
 pub(super) struct Check {
     pub(super) pk: String,
-    pub(super) sk: &'static str,
+    pub(super) sk: Cow<'static, str>,
     pub(super) condition: Condition,
 }
 
@@ -234,12 +263,12 @@ pub(super) struct Check {
 pub(super) fn latest(audit: &Audit, check: &CheckName) -> Check {
     let values = HashMap::from([(":audit".to_owned(), text(&audit.task_id))]);
     let condition = Condition { expression: "task_id = :audit".to_owned(), values };
-    Check { pk: keys::history(check), sk: LATEST_AUDIT, condition }
+    Check { pk: keys::history(check), sk: LATEST_AUDIT.into(), condition }
 }
 
 /// Mitigation is not paused.
 pub(super) fn not_paused() -> Check {
-    Check { pk: keys::pause(), sk: pause::LATEST, condition: pause::unless_paused() }
+    Check { pk: keys::pause(), sk: pause::LATEST.into(), condition: pause::unless_paused() }
 }
 
 /// For a task's item: it is new, or in one of these states.

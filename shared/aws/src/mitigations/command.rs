@@ -376,7 +376,7 @@ fn not_overtaken(request: &MitigationRequest) -> Check {
     let expression =
         "attribute_not_exists(task_id) OR task_id = :audit OR started_at <= :started_at".to_owned();
     let condition = Condition { expression, values };
-    Check { pk: keys::history(&request.check), sk: LATEST_AUDIT, condition }
+    Check { pk: keys::history(&request.check), sk: LATEST_AUDIT.into(), condition }
 }
 
 fn mentions(requests: &[MitigationRequest], now: Millis) -> Vec<(Item, Condition)> {

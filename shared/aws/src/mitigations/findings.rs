@@ -12,6 +12,9 @@ use super::Claimable;
 use super::Latest;
 use super::Mitigations;
 use super::Settled;
+use super::canary;
+use super::canary::CanaryTurn;
+use super::claims::CanaryWrite;
 use super::claims::Part;
 use super::claims::Writing;
 use super::claims::Wrote;
@@ -75,6 +78,16 @@ impl Claimable for MitigationRequest {
         let state = settled.state;
         let Settled { spends, guards, grades, approved, .. } = *settled;
         let count = settled.target.filter(|_| parts.is_none()).map(Target::count);
+        let of = match settled.canary {
+            Some(CanaryTurn::First { of }) => of,
+            _ => 0,
+        };
+        let first = |ids| canary::first_of(self, of, ids, now);
+        let turn = settled.canary.clone().filter(|_| canary::has_canary(self));
+        let canary = turn.map(|turn| match turn {
+            CanaryTurn::First { .. } => (turn, CanaryWrite::Put(&first)),
+            CanaryTurn::Rest => (turn, CanaryWrite::Check(canary::has_passed(self))),
+        });
         let writing = Writing {
             id: &id,
             parts,
@@ -87,6 +100,7 @@ impl Claimable for MitigationRequest {
             guards,
             grades,
             approved,
+            canary,
             impact: settled.impact,
             count,
             now,

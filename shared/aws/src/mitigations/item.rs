@@ -5,6 +5,7 @@
 //! | `mitigation#TASK` | `task` | one mitigation: what was asked for, its [`State`], how it ended |
 //! | `mitigation#TASK` | `finding#ID` | what became of one finding of an ended task, action by action |
 //! | `mitigation#TASK` | `violation#ID` | what became of one violation of an ended task, and of its release |
+//! | `audit#AUDIT` | `canary#CHECK#RULE` | which task goes first of a rule, and what came of it ([`canary`](super::canary)) |
 //! | `audit#AUDIT` | `mitigation#CHECK#TASK` | that the task works on findings of this check and audit, and how many ended well |
 //! | `mitigation#TASK` | `before#KIND#NAME` | the state of a resource before the start |
 //! | `mitigation#TASK` | `before` | how far these states are read, and that all of them are |
@@ -276,13 +277,13 @@ pub(super) fn origin(item: Item, origin: &Origin) -> Item {
 }
 
 /// The violations of a task, as its item has them.
-pub(super) fn violations(task: &Item) -> Vec<ViolationRef> {
+pub(crate) fn violations(task: &Item) -> Vec<ViolationRef> {
     let violations = task.get_text(attribute::VIOLATIONS).unwrap_or_default();
     serde_json::from_str(violations).unwrap_or_default()
 }
 
 /// The findings of a task, as its item has them.
-pub(super) fn findings(task: &Item) -> Vec<FindingRef> {
+pub(crate) fn findings(task: &Item) -> Vec<FindingRef> {
     let targets = task.get_text(attribute::TARGET).unwrap_or_default();
     let targets: BTreeMap<CheckName, Target> = serde_json::from_str(targets).unwrap_or_default();
     let of = |target| match target {

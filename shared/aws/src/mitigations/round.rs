@@ -54,8 +54,9 @@ impl Chain {
         let sk = match step {
             Step::Start | Step::Held(_) => "round#start".to_owned(),
             Step::Follow => format!("round#follow#{}", request.check),
+            Step::Watch => "round#watch".to_owned(),
         };
-        let starts = step != Step::Follow && matches!(request.origin, Origin::Rule(_));
+        let starts = matches!(step, Step::Start | Step::Held(_)) && matches!(request.origin, Origin::Rule(_));
         let checks = starts.then(|| latest(&request.audit, &request.check)).into_iter().collect();
         Self { pk: keys::mitigation(&request.task_id()), sk, checks }
     }

@@ -38,6 +38,10 @@ pub enum Kind {
     AuditUnheard,
     /// The watch on audits was refused a look.
     AuditWatchBlind,
+    /// The first few of what a rule mitigates did no harm, and the rest follows.
+    CanaryPassed,
+    /// The first few of what a rule mitigates are stopped, and no more starts.
+    CanaryStopped,
     /// A check has findings that a rule, or no rule, reports.
     FindingsReported,
     /// A mitigation waits for the approval of a person.
@@ -103,6 +107,8 @@ impl Kind {
             Self::AuditUnconfirmed => "audit-unconfirmed",
             Self::AuditUnheard => "audit-unheard",
             Self::AuditWatchBlind => "audit-watch-blind",
+            Self::CanaryPassed => "canary-passed",
+            Self::CanaryStopped => "canary-stopped",
             Self::FindingsReported => "findings-reported",
             Self::MitigationApproval => "mitigation-approval",
             Self::MitigationFailed => "mitigation-failed",
@@ -144,6 +150,7 @@ impl Kind {
             | Self::AuditWatchBlind => "When audits do not come",
             Self::MitigationFailed => "What was done, and to what",
             Self::MitigationApproval => "When a mitigation needs approval",
+            Self::CanaryPassed | Self::CanaryStopped => "Canaries",
             Self::MitigationHeld => "When mitigations wait",
             Self::MitigationNotVerified => "When a mitigated finding is still there",
             Self::MitigationRefused => "When a rule cannot mitigate",

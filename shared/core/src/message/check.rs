@@ -10,6 +10,8 @@ use super::finding::FindingRef;
 use super::tally::Tally;
 use crate::ids::CheckName;
 use crate::ids::check::valid_check;
+use crate::model::mitigation::MAX_FINDINGS;
+use crate::model::severity::Severity;
 use crate::policy::Mode;
 
 /// Check queue: the findings of one check of one audit are to be triaged.
@@ -93,11 +95,50 @@ pub struct PendingMitigation {
     pub actions: Vec<String>,
     /// What waits: fewer than a task takes.
     pub findings: Vec<FindingRef>,
+    /// What may go first. None: the rule has no canary.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub canary: Option<PendingCanary>,
+}
+
+/// The findings from which the first ones are taken: of all that a rule mitigates of a check, those with the lowest severity,
+/// and of these those whose ids come first. As many as one task takes, so that there is a choice.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingCanary {
+    /// How many findings there were.
+    pub of: u64,
+    /// The findings, the best first.
+    pub first: Vec<(Severity, FindingRef)>,
+}
+
+impl PendingCanary {
+    /// Takes a finding, and gives the one that does not go first because of it.
+    pub fn take(&mut self, severity: Severity, finding: FindingRef) -> Option<FindingRef> {
+        self.of = self.of.saturating_add(1);
+        let rank = (risk(severity), finding.finding_id.as_str());
+        let is_before =
+            |(severity, known): &(Severity, FindingRef)| (risk(*severity), known.finding_id.as_str()) <= rank;
+        let at = self.first.partition_point(is_before);
+        self.first.insert(at, (severity, finding));
+        if self.first.len() > MAX_FINDINGS { self.first.pop().map(|(_, finding)| finding) } else { None }
+    }
+}
+
+/// How much there is to lose. What is unknown may be the worst.
+const fn risk(severity: Severity) -> u8 {
+    match severity {
+        Severity::Low => 0,
+        Severity::Medium => 1,
+        Severity::High => 2,
+        Severity::Critical => 3,
+        Severity::Unknown => 4,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::finding::FindingKey;
 
     #[test]
     fn a_check_is_surely_empty_if_the_notification_counts_nothing() {
@@ -115,6 +156,30 @@ mod tests {
             (r#""nonCompliant":1"#, false),
         ] {
             assert_eq!(message(counts).is_surely_empty(), is_empty, "{counts}");
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever the order: each finding is in one part, and what goes first is the best there is.
+        #[test]
+        fn the_lowest_risk_goes_first_in_any_order(severities in proptest::collection::vec(0_usize..5, 0..60), turn in 0_usize..60) {
+            let all: Vec<(Severity, FindingRef)> = severities.iter().enumerate().map(|(n, at)| {
+                let finding = FindingRef { finding_id: format!("f-{n:02}"), key: FindingKey([0; 16]), past: None };
+                (Severity::ALL[*at], finding)
+            }).collect();
+            let mut turned = all.clone();
+            turned.rotate_left(turn.min(all.len()));
+            let mut canary = PendingCanary::default();
+            let mut parts: Vec<String> =
+                turned.into_iter().filter_map(|(severity, finding)| canary.take(severity, finding)).map(|f| f.finding_id).collect();
+            let mut best = all.clone();
+            best.sort_by_key(|(severity, finding)| (risk(*severity), finding.finding_id.clone()));
+            best.truncate(25);
+            proptest::prop_assert_eq!(&canary.first, &best);
+            proptest::prop_assert_eq!(canary.of, all.len() as u64);
+            parts.extend(canary.first.into_iter().map(|(_, finding)| finding.finding_id));
+            parts.sort_unstable();
+            proptest::prop_assert_eq!(parts, all.into_iter().map(|(_, finding)| finding.finding_id).collect::<Vec<_>>());
         }
     }
 

@@ -75,6 +75,22 @@ pub struct MitigationRequest {
     pub actions: Vec<String>,
     /// On which findings.
     pub target: Target,
+    /// Its part in the canary of its rule. None: the policy that decided has none for the rule, or a command asks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub canary: Option<CanaryPart>,
+}
+
+/// The part that a request wishes to have in the canary of its rule, check and audit. Which it has, the ledger says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CanaryPart {
+    /// It has the findings from which the first ones are taken, the best first.
+    First {
+        /// How many findings the rule mitigates of the check in the audit.
+        of: u64,
+    },
+    /// It has some of the others.
+    Rest,
 }
 
 /// Who asks for a mitigation.
@@ -123,6 +139,8 @@ pub enum Step {
     Held(Held),
     /// See whether the task has ended.
     Follow,
+    /// See whether the rest may follow the task, which is a canary.
+    Watch,
 }
 
 /// What the ledger says of a mitigation that a guard holds: carried along, so that it is written once.
@@ -143,6 +161,9 @@ pub struct Held {
     /// Whether it waits for the approval of a person.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub approval: bool,
+    /// Whether it waits for the canary.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub canary: bool,
 }
 
 impl MitigationRequest {

@@ -4,6 +4,7 @@
 mod alarm;
 mod approval;
 pub(super) mod budget;
+mod canary;
 mod devices;
 #[cfg(feature = "schema")]
 pub(super) mod schema;
@@ -17,6 +18,7 @@ pub(super) use alarm::Verify;
 pub(super) use alarm::VerifyState;
 pub(super) use approval::Approvals;
 pub(super) use budget::Budgets;
+pub(super) use canary::Canary;
 pub(super) use devices::DeviceLimits;
 pub(super) use devices::Devices;
 
@@ -369,6 +371,8 @@ pub(super) struct Mitigate {
     pub(super) actions: Spanned<Texts>,
     /// When it waits for the approval of a person. An action that cannot be taken back waits for one always.
     pub(super) approval: Option<Spanned<Approvals>>,
+    /// Let a few findings go first, and the rest only if nothing happens to them. Left out: all at once.
+    pub(super) canary: Option<Spanned<Canary>>,
     /// How many devices may stand behind a finding: numbers, or `any`. Left out: a device certificate that one device uses is
     /// deactivated, and one that several use is not; no CA certificate is deactivated and no policy is replaced.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Devices>"))]

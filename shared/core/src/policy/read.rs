@@ -3,6 +3,7 @@
 mod alarm;
 mod approval;
 mod budget;
+mod canary;
 mod conditions;
 mod devices;
 mod refuse;
@@ -363,9 +364,10 @@ impl Reader {
     }
 
     fn mitigate(&mut self, entry: file::Mitigate, of_alarms: bool) -> (Effect, Box<[Place]>) {
-        let file::Mitigate { actions, approval, devices } = entry;
+        let file::Mitigate { actions, approval, canary, devices } = entry;
         let devices = self.devices(devices);
         let approval = self.approval(approval, of_alarms);
+        let canary = canary.and_then(|canary| self.canary(canary));
         let texts = &actions.value.0;
         if texts.len() > 5 {
             self.error(actions.place, format!("{} actions; a check can have at most 5", texts.len()));
@@ -376,8 +378,8 @@ impl Reader {
                 self.error(text.place, format!("'{}' stands here twice", text.value));
             }
         }
-        let names = texts.iter().map(|text| text.value.clone()).collect();
-        let mitigate = Mitigate { actions: names, approval, devices };
+        let actions = texts.iter().map(|text| text.value.clone()).collect();
+        let mitigate = Mitigate { actions, approval, canary, devices };
         (Effect::Mitigate(mitigate), texts.iter().map(|text| text.place).collect())
     }
 

@@ -14,6 +14,7 @@ mod alarm_lint;
 mod alarms;
 mod approvals;
 mod budgets;
+mod canaries;
 mod devices;
 mod files;
 mod impossible;

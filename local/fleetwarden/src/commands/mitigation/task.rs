@@ -90,6 +90,20 @@ fn facts(task: &Task, layout: Layout) -> Painted {
         };
         fact("guard", format!("{}: {answer}", visible(&guard.guard)));
     }
+    if let Some(canary) = &task.canary {
+        let reason = canary.reason.as_deref().map(|reason| format!(": {}", visible(reason)));
+        let undo = match canary.undo.as_deref() {
+            Some("due") => "; its undo is due",
+            Some("done") => "; undone",
+            _ => "",
+        };
+        let (state, first) = (visible(&canary.state), canary.first.len());
+        fact(
+            "canary",
+            format!("{state}{}; {first} of {} went first{undo}", reason.unwrap_or_default(), canary.of),
+        );
+        fact("goes first", visible(&canary.task_id).into_owned());
+    }
     let times = [
         ("decided", &task.decided_at),
         ("held until", &task.held_until),

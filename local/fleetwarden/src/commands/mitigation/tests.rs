@@ -181,6 +181,8 @@ fn shown() -> Value {
             "guards": [{"guard": "pause", "passed": true},
                 {"guard": "budget of 10 or 1% of the fleet in 1h", "passed": true, "reason": "4 of 10 are used with this task"},
                 {"guard": "devices", "passed": true, "reason": "6 in all, 3 behind one finding; at most 5 may be"}],
+            "canary": {"state": "stopped", "taskId": "fw-4e2bcd1ccbc2a5dd15292a82ab80c380", "first": ["f-1", "f-2", "f-3", "f-4"], "of": 31,
+                "reason": "a new alarm on 'sent' about thing 'lamp-1'", "undo": "done"},
             "impact": {"devices": {"count": 6}, "connected": {"devices": {"count": 2}, "unknown": 1}},
             "outcomes": outcomes, "decidedAt": "2026-11-23T00:00:00Z", "startedAt": "2026-11-23T00:00:01Z",
             "endedAt": "2026-11-23T00:01:01Z",

@@ -64,6 +64,9 @@ pub struct Task {
     /// What the guards said when it was claimed or held last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub guards: Vec<GuardAnswer>,
+    /// The canary of its rule, check and audit, as it stands now. Only of one task that is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
     /// How many devices it concerns, if a guard has asked. A list has the numbers in all alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub impact: Option<Impact>,
@@ -81,11 +84,31 @@ pub struct Task {
     pub ended_at: Option<String>,
 }
 
+/// The canary of a rule in one check and audit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Canary {
+    /// `running`, `void` (its task never started), `passed` or `stopped`.
+    pub state: String,
+    /// The task that goes first.
+    pub task_id: String,
+    /// The findings that go first.
+    pub first: Vec<String>,
+    /// How many findings the rule mitigates of the check.
+    pub of: u64,
+    /// Why it has passed or was stopped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Of one that was stopped, whether what it changed is put back: `no`, `due` or `done`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo: Option<String>,
+}
+
 /// What a guard said of a task.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GuardAnswer {
-    /// The guard: `pause`, `windows`, `devices`, `connections`, or a budget in words.
+    /// The guard: `pause`, `windows`, `devices`, `connections`, `canary`, or a budget in words.
     pub guard: String,
     /// Whether it lets the task start.
     pub passed: bool,

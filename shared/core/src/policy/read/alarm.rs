@@ -29,8 +29,8 @@ use crate::policy::legal::Kind;
 use crate::policy::matcher::ThingMatcher;
 use crate::untrusted::is_unseen;
 
-const MINUTE: i64 = 60;
-const DAY: i64 = 86_400;
+pub(super) const MINUTE: i64 = 60;
+pub(super) const DAY: i64 = 86_400;
 /// The longest that a rule can ask an alarm to last: Device Defender lists violations of at least 14 days.
 const MAX_LASTING: i64 = 14 * DAY;
 /// The longest time after which what was added to a group is released.
@@ -215,7 +215,8 @@ impl Reader {
 
     fn alarm_mitigate(&mut self, entry: file::AlarmMitigate) -> (AlarmEffect, Box<[Place]>) {
         let file::AlarmMitigate { actions, devices, approval, release } = entry;
-        let (effect, places) = self.mitigate(file::Mitigate { actions, approval, devices }, true);
+        let mitigate = file::Mitigate { actions, approval, canary: None, devices };
+        let (effect, places) = self.mitigate(mitigate, true);
         let (actions, approval, devices) = match effect {
             Effect::Mitigate(mitigate) => (mitigate.actions, mitigate.approval, mitigate.devices),
             Effect::Suppress(_) | Effect::Report(_) => Default::default(),

@@ -99,15 +99,20 @@ impl Reader {
 /// A share, as `1%` or `0.25%`, in hundredths of a percent.
 fn share(text: &str) -> Result<u32, String> {
     let wrong = || format!("'{text}' is no share of a fleet; write 0.01% to 100%, as 1% or 0.25%");
-    let number = text.strip_suffix('%').ok_or_else(wrong)?;
+    hundredths(text).ok_or_else(wrong)
+}
+
+/// A share, in hundredths of a percent. None: it is none, or not more than 0% and at most 100%.
+pub(super) fn hundredths(text: &str) -> Option<u32> {
+    let number = text.strip_suffix('%')?;
     let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
     let digits =
         |text: &str, most| (1..=most).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if !digits(whole, 3) || !digits(part, 2) {
-        return Err(wrong());
+        return None;
     }
     let part = format!("{part:0<2}");
     let share =
         whole.parse::<u32>().ok().zip(part.parse::<u32>().ok()).map(|(whole, part)| whole * 100 + part);
-    share.filter(|share| (1..=10_000).contains(share)).ok_or_else(wrong)
+    share.filter(|share| (1..=10_000).contains(share))
 }

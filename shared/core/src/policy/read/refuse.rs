@@ -24,6 +24,14 @@ pub(super) fn in_alarm_rule(reader: &mut Reader, node: &mut Node<'_>) -> Vec<Pla
             from.push(node.place);
         }
     }
+    if let Some(mitigate) = node.member("mitigate")
+        && let Some(place) = mitigate.take_member("canary")
+    {
+        let what = "only findings have a canary: an audit finds many at once, and an alarm comes by itself; leave 'canary' \
+                    out, and limit how many are mitigated by 'budgets: [{ most: 10, within: 1h, rules: … }]'";
+        reader.error(place, what);
+        from.push(mitigate.place);
+    }
     for conditions in ["alarm", "except"] {
         let Some(conditions) = node.member(conditions) else { continue };
         for (key, instead) in OF_FINDINGS {

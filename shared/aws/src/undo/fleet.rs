@@ -1,13 +1,13 @@
 //! The present states of resources, and the calls that put them back.
 
+use crate::Error;
+use crate::states::States;
 use aws_sdk_iot::Client;
 use aws_sdk_iot::types::AutoRegistrationStatus;
 use aws_sdk_iot::types::CaCertificateStatus;
 use aws_sdk_iot::types::CertificateStatus;
 use aws_sdk_iot::types::LogLevel;
 use aws_sdk_iot::types::LoggingOptionsPayload;
-use fleetwarden_aws::Error;
-use fleetwarden_aws::states::States;
 use fleetwarden_core::model::mitigation::before::Before;
 use fleetwarden_core::model::mitigation::before::State;
 
@@ -19,9 +19,11 @@ const NOT_FOUND: &str = "ResourceNotFoundException";
 
 /// What a fleet is like now.
 #[derive(Clone, Debug)]
-pub(crate) struct Fleet {
-    pub(crate) iot: Client,
-    pub(crate) states: States,
+pub struct Fleet {
+    /// AWS IoT.
+    pub iot: Client,
+    /// Reads states.
+    pub states: States,
 }
 
 impl Fleet {

@@ -1,12 +1,12 @@
 //! What the ledger has of the undo of a task: one item that is claimed while an invocation works on it, with who asked for
 //! it and why, and one with the result of each resource.
 
-use fleetwarden_aws::Error;
-use fleetwarden_aws::ledger::Item;
-use fleetwarden_aws::ledger::Ledger;
-use fleetwarden_aws::ledger::keys;
-use fleetwarden_aws::ledger::nonce;
-use fleetwarden_aws::mitigations::attribute;
+use crate::Error;
+use crate::ledger::Item;
+use crate::ledger::Ledger;
+use crate::ledger::keys;
+use crate::ledger::nonce;
+use crate::mitigations::attribute;
 use fleetwarden_core::model::mitigation::undo::UndoneResource;
 use fleetwarden_core::timestamp::Millis;
 

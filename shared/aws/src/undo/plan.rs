@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use fleetwarden_aws::states::CaNow;
-use fleetwarden_aws::states::PolicyNow;
+use crate::states::CaNow;
+use crate::states::PolicyNow;
 use fleetwarden_core::model::mitigation::before::LoggingOptions;
 use fleetwarden_core::model::mitigation::before::LoggingRole;
 use fleetwarden_core::model::mitigation::before::State;

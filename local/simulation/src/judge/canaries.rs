@@ -1,0 +1,57 @@
+//! Where a rule has a canary, nothing but its task starts before the ledger says that it has passed, and it has one finding: every
+//! canary of a run lets one go first. Where a policy of the run has none for the rule, or another, nothing is judged.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::Judge;
+use super::text;
+
+/// The states of a task that was started.
+const STARTED: [&str; 5] = ["started", "completed", "failed", "canceled", "lost"];
+
+impl Judge<'_> {
+    /// The first goes alone, and after a stop nothing more starts.
+    pub(super) fn the_first_go_alone(&mut self) {
+        let [policy] = self.played.policies.as_slice() else { return };
+        let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+        let rules = policy["rules"].as_array().into_iter().flatten();
+        let has_canary: Vec<&str> = rules
+            .filter(|rule| rule.pointer("/mitigate/canary").is_some())
+            .map(|rule| text(rule, "/name"))
+            .collect();
+        let canaries: BTreeMap<(String, String, String), (String, String)> = self
+            .world
+            .cloud
+            .items("audit#")
+            .into_iter()
+            .filter_map(|((pk, sk), item)| {
+                let (check, rule) = sk.strip_prefix("canary#")?.split_once('#')?;
+                let of = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let audit = pk.strip_prefix("audit#")?.to_owned();
+                Some(((audit, check.to_owned(), rule.to_owned()), (of("state"), of("task_id"))))
+            })
+            .collect();
+        let tasks = self.world.cloud.items("mitigation#").into_iter().filter(|((_, sk), _)| sk == "task");
+        let tasks: Vec<_> = tasks.collect();
+        for ((pk, _), task) in tasks {
+            let of = |name: &str| task.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let (rule, state) = (of("rule"), of("state"));
+            if !has_canary.contains(&rule.as_str()) || !STARTED.contains(&state.as_str()) {
+                continue;
+            }
+            let key = (of("audit_task_id"), of("check"), rule);
+            let Some((stage, first)) = canaries.get(&key) else {
+                self.unless(false, || format!("{pk} was started, and its rule's canary has no task"));
+                continue;
+            };
+            let is_first = pk.strip_prefix("mitigation#") == Some(first.as_str());
+            self.unless(stage == "passed" || is_first, || {
+                format!("{pk} was started, and its rule's canary {first} is {stage}")
+            });
+            let findings = of("target").matches("\"findingId\"").count();
+            self.unless(!is_first || findings == 1, || format!("the canary {pk} has {findings} findings"));
+        }
+    }
+}

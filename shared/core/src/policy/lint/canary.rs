@@ -1,0 +1,39 @@
+//! Canaries that never start, and watches that outlast an audit's turn.
+
+use super::super::Diagnostic;
+use super::super::Effect;
+use super::super::Policy;
+use super::super::canary::First;
+
+/// Audits run once a day at the most often (`CreateScheduledAudit`).
+const BETWEEN_AUDITS_SECONDS: i64 = 86_400;
+
+impl Policy {
+    pub(super) fn lint_canaries(&self, found: &mut Vec<Diagnostic>) {
+        for rule in &self.rules {
+            let Effect::Mitigate(mitigate) = &rule.effect else { continue };
+            let Some(canary) = &mitigate.canary else { continue };
+            let mut budgets = self.budgets_of(Some(&rule.name), &mitigate.actions);
+            if let First::Count(first) = canary.first
+                && let Some(budget) = budgets.find(|budget| budget.most < u64::from(first))
+            {
+                let then = match budget.or_share {
+                    None => "it never starts",
+                    Some(_) => "it starts only if the share of the fleet is as large",
+                };
+                let what = format!(
+                    "the canary has {first} findings, and the budget of {} has room for {}: {then}, and the rest waits \
+                     for it",
+                    budget.label(),
+                    budget.most
+                );
+                found.push(Diagnostic::warning(canary.place, what));
+            }
+            if canary.watch_seconds >= BETWEEN_AUDITS_SECONDS {
+                let what = "the canary is watched for a day or longer: an audit that runs every day comes before the end, \
+                            supersedes the rest, and begins with a canary again, so that the rest never starts";
+                found.push(Diagnostic::warning(canary.place, what));
+            }
+        }
+    }
+}
