@@ -12,6 +12,7 @@ use aws_sdk_iot::Client;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::fleet;
 use fleetwarden_aws::grades::Grades;
+use fleetwarden_aws::grades::GradesByAction;
 use fleetwarden_aws::grades::by_action;
 use fleetwarden_aws::mitigations::APPROVAL;
 use fleetwarden_aws::mitigations::CanaryTurn;
@@ -67,6 +68,16 @@ pub(crate) struct Start<W> {
     pub(crate) grades: Grades,
     /// Writes a metric line.
     pub(crate) emit: fn(&str),
+}
+
+/// With what a claim is made.
+struct Claiming<'c> {
+    /// How hard it is to take the actions back.
+    grades: &'c GradesByAction,
+    /// The approval that it needs.
+    approved: Option<&'c KnownApproval>,
+    /// Whose turn it is by the canary of the rule.
+    turn: &'c Turn,
 }
 
 impl<W: Work> Start<W> {
@@ -209,7 +220,10 @@ impl<W: Work> Start<W> {
         if waits_for_approval {
             match Box::pin(self.look(&message, closed)).await? {
                 Look::Waits(known) => return self.hold_for(message, &known).await,
-                Look::Ended => return Ok(known(request, State::Rejected)),
+                Look::Ended => {
+                    known(request, State::Rejected);
+                    return Ok(());
+                }
                 Look::GoesOn => {}
             }
         }
@@ -294,7 +308,6 @@ impl<W: Work> Start<W> {
             }
             return Ok(());
         };
-        let left_out: Vec<_> = decided.left_out.iter().map(|out| out.part.clone()).collect();
         let actions = match self.actions(request).await {
             Ok(Ok(actions)) => actions,
             Ok(Err(missing)) => return settle.unable(request, target, Unable::Action, &missing).await,
@@ -317,39 +330,14 @@ impl<W: Work> Start<W> {
                 match Box::pin(self.answer(&message, target, explained)).await? {
                     Answer::Approved(known) => approved = Some(known),
                     Answer::Asked(known) => return self.hold_for(message, &known).await,
-                    Answer::Ended => return Ok(known(request, State::Rejected)),
+                    Answer::Ended => {
+                        known(request, State::Rejected);
+                        return Ok(());
+                    }
                 }
             }
-            let may_go_over =
-                approved.as_ref().is_some_and(|known| known.asking.explanation.has(Need::OverBudget));
-            let claim = async |fleet| {
-                let spends = self.spends(request, fleet);
-                let spends: Vec<Spend> =
-                    if may_go_over { spends.into_iter().map(Spend::lifted).collect() } else { spends };
-                let claimed = Settled {
-                    target: Some(target),
-                    reason: decided.reason.as_deref(),
-                    left_out: &left_out,
-                    spends: &spends,
-                    grades: Some(&grades),
-                    guards: &decided.guards,
-                    impact: decided.impact.as_ref(),
-                    approved: approved.as_deref().map(KnownApproval::approved),
-                    canary: match turn {
-                        Turn::First { of, .. } => Some(CanaryTurn::First { of: *of }),
-                        Turn::Rest => Some(CanaryTurn::Rest),
-                        Turn::Free | Turn::Wait(_) | Turn::Stopped(_) => None,
-                    },
-                    ..Settled::new(request, State::Claimed)
-                };
-                Box::pin(settle.work.claim(request, &claimed)).await
-            };
-            let mut claimed = claim(None).await?;
-            if matches!(claimed, Some(Claim::Stopped(Stop::OverBudget(_))))
-                && let Some(fleet) = self.fleet(request).await?
-            {
-                claimed = claim(Some(fleet)).await?;
-            }
+            let claiming = Claiming { grades: &grades, approved: approved.as_deref(), turn };
+            let claimed = self.claim(request, decided, &claiming).await?;
             match &claimed {
                 Some(Claim::Stopped(Stop::OverBudget(over)))
                     if over_budget.is_none() && self.may_go_over(request) =>
@@ -395,6 +383,47 @@ impl<W: Work> Start<W> {
                 Ok(())
             }
         }
+    }
+
+    /// Claims what is to be mitigated. A share of the fleet is looked up only if its budget has no room otherwise.
+    async fn claim(
+        &self,
+        request: &W::Request,
+        decided: &Decided<W::Request>,
+        claiming: &Claiming<'_>,
+    ) -> Result<Option<Claim<TargetOf<W>>>, Error> {
+        let Claiming { grades, approved, turn } = *claiming;
+        let left_out: Vec<_> = decided.left_out.iter().map(|out| out.part.clone()).collect();
+        let may_go_over = approved.is_some_and(|known| known.asking.explanation.has(Need::OverBudget));
+        let claim = async |fleet| {
+            let spends = self.spends(request, fleet);
+            let spends: Vec<Spend> =
+                if may_go_over { spends.into_iter().map(Spend::lifted).collect() } else { spends };
+            let claimed = Settled {
+                target: decided.target.as_ref(),
+                reason: decided.reason.as_deref(),
+                left_out: &left_out,
+                spends: &spends,
+                grades: Some(grades),
+                guards: &decided.guards,
+                impact: decided.impact.as_ref(),
+                approved: approved.map(KnownApproval::approved),
+                canary: match turn {
+                    Turn::First { of, .. } => Some(CanaryTurn::First { of: *of }),
+                    Turn::Rest => Some(CanaryTurn::Rest),
+                    Turn::Free | Turn::Wait(_) | Turn::Stopped(_) => None,
+                },
+                ..Settled::new(request, State::Claimed)
+            };
+            Box::pin(self.settle.work.claim(request, &claimed)).await
+        };
+        let claimed = claim(None).await?;
+        if matches!(claimed, Some(Claim::Stopped(Stop::OverBudget(_))))
+            && let Some(fleet) = self.fleet(request).await?
+        {
+            return claim(Some(fleet)).await;
+        }
+        Ok(claimed)
     }
 
     /// What the actions of a request do. Where an approval is at stake, it is looked up now.

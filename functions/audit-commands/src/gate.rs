@@ -239,12 +239,11 @@ impl Gate<'_> {
                 resource: Some(&identifier).filter(|identifier| !identifier.is_empty()),
                 things: None,
             };
-            match self.tasks.before.read(&mut befores, about, &wanted, &mut changes).await? {
-                Err(what) => faults.push(Fault { path: path.clone(), what }),
-                Ok(()) => {
-                    let asked = guard.ask(about, &of_actions(&changes, &wanted), limits).await?;
-                    blocked.extend(devices::blocked(&path, asked));
-                }
+            if let Err(what) = self.tasks.before.read(&mut befores, about, &wanted, &mut changes).await? {
+                faults.push(Fault { path: path.clone(), what });
+            } else {
+                let asked = guard.ask(about, &of_actions(&changes, &wanted), limits).await?;
+                blocked.extend(devices::blocked(&path, asked));
             }
             mitigates.push(json!({
                 "findingId": id,

@@ -117,7 +117,7 @@ impl Deciding<'_> {
                             && known.word.as_ref().is_some_and(|(said, _)| plan::is_same(said, &word))
                     });
                     if is_same {
-                        let answered = self.rejected(id, known.as_ref(), command.dry_run);
+                        let answered = Self::rejected(id, known.as_ref(), command.dry_run);
                         return Ok(Answered { repeated: true, ..answered });
                     }
                     return Err(plan::over(id, known.as_ref()));
@@ -125,7 +125,7 @@ impl Deciding<'_> {
                 state => return Err(not_held(id, state, &task)),
             }
             if command.dry_run {
-                return Ok(self.rejected(id, known.as_ref(), true));
+                return Ok(Self::rejected(id, known.as_ref(), true));
             }
             let rejected = (Standing::Rejected, &word);
             match self.mitigations.reject(id, known.as_ref(), rejected, now).await? {
@@ -138,7 +138,7 @@ impl Deciding<'_> {
                     );
                     telemetry::emit(&approvals::Approval { event: Event::Rejected, at: now }.line());
                     let known = self.mitigations.approval(id).await?;
-                    return Ok(self.rejected(id, known.as_ref(), false));
+                    return Ok(Self::rejected(id, known.as_ref(), false));
                 }
                 // What is true now is read again.
                 Rejection::Changed | Rejection::NotHeld(_) | Rejection::Unknown => {}
@@ -221,7 +221,7 @@ impl Deciding<'_> {
         })
     }
 
-    fn rejected(&self, id: &str, known: Option<&KnownApproval>, dry_run: bool) -> Answered {
+    fn rejected(id: &str, known: Option<&KnownApproval>, dry_run: bool) -> Answered {
         let state = if dry_run { State::Held } else { State::Rejected };
         Answered {
             dry_run,

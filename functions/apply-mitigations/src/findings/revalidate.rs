@@ -131,9 +131,9 @@ async fn decide(
         let severity = worst;
         return Ok(Revalidated::Known(Decided {
             befores,
+            severity,
             impact,
             guards,
-            severity,
             ..Decided::all(request)
         }));
     }

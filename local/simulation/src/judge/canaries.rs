@@ -42,13 +42,13 @@ impl Judge<'_> {
                 continue;
             }
             let key = (of("audit_task_id"), of("check"), rule);
-            let Some((stage, first)) = canaries.get(&key) else {
+            let Some((of_canary, first)) = canaries.get(&key) else {
                 self.unless(false, || format!("{pk} was started, and its rule's canary has no task"));
                 continue;
             };
             let is_first = pk.strip_prefix("mitigation#") == Some(first.as_str());
-            self.unless(stage == "passed" || is_first, || {
-                format!("{pk} was started, and its rule's canary {first} is {stage}")
+            self.unless(of_canary == "passed" || is_first, || {
+                format!("{pk} was started, and its rule's canary {first} is {of_canary}")
             });
             let findings = of("target").matches("\"findingId\"").count();
             self.unless(!is_first || findings == 1, || format!("the canary {pk} has {findings} findings"));
