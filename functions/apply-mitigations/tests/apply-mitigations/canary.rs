@@ -161,7 +161,7 @@ impl Run {
 
     /// The kinds of the alerts.
     fn kinds(&self) -> Vec<String> {
-        self.service.alerts().iter().map(|alert| alert_kind(alert)).collect()
+        self.service.alerts().iter().map(alert_kind).collect()
     }
 
     /// A device of the canary raises an alarm.

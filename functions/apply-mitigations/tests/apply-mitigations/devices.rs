@@ -313,7 +313,7 @@ async fn no_time_is_no_answer() {
     let asked = message(findings([1]));
     let slow: fn(&Call) -> Option<Answer> = |call| {
         let late =
-            || Answer::Late(Duration::from_secs(3_600), Box::new(Answer::ok(json!({"things": ["thing-1"]}))));
+            || Answer::Late(Duration::from_hours(1), Box::new(Answer::ok(json!({"things": ["thing-1"]}))));
         of_devices(call).then(late)
     };
     deliver(&service, slow, &policy(Mode::Enforce, ""), &asked).await;

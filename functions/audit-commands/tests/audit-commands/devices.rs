@@ -120,7 +120,7 @@ async fn a_policy_and_a_whole_check_need_a_number_however_few_there_are() {
     let (free, name) = with_room(&setup, &found).await;
     let target = by_id(&[free]);
     let told = setup.fails(mitigate("m", &target, POLICY, "blank", Value::Null)).await;
-    let said = format!("devices stand behind policy '{}', and 'devices' does not say how many may", name);
+    let said = format!("devices stand behind policy '{name}', and 'devices' does not say how many may");
     assert!(told.starts_with("TooManyDevices\n") && told.ends_with(&said), "{told}");
     setup.ok(mitigate("m", &target, POLICY, "blank", json!({"most": 500}))).await;
     let whole = json!({"auditTaskId": audit});

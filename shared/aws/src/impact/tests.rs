@@ -194,7 +194,6 @@ async fn what_is_not_known_counts_as_connected_and_no_more_is_asked_than_matters
     let (mut reader, calls) = reader(|on, _| {
         let name = on.strip_prefix("/things/").unwrap().strip_suffix("/connectivity-data").unwrap();
         match name {
-            "on" => Answer::ok(json!({"thingName": name, "connected": true, "timestamp": 1})),
             "off" => Answer::ok(json!({"thingName": name, "connected": false, "timestamp": 1})),
             "never-seen" => Answer::ok(json!({"thingName": name, "connected": false})),
             "gone" => Answer::error(404, "ResourceNotFoundException", "{}"),
