@@ -183,7 +183,7 @@ impl<W: Work> Start<W> {
         };
         let mut stops = over(None).await?;
         if stops.is_some()
-            && let Some(fleet) = self.fleet(request).await?
+            && let Some(fleet) = Box::pin(self.fleet(request)).await?
         {
             stops = over(Some(fleet)).await?;
         }
@@ -227,12 +227,14 @@ impl<W: Work> Start<W> {
                 Look::GoesOn => {}
             }
         }
-        let turn = settle.work.turn(request).await?;
+        let turn = Box::pin(settle.work.turn(request)).await?;
         match &turn {
             Turn::Wait(stop) => return self.stopped(message, stop).await,
             Turn::Stopped(reason) => return settle.stop(message, reason).await,
             // What was chosen is claimed, and who claimed it may have died right after the start.
-            Turn::First { first, .. } if !first.is_empty() && settle.is_at_service(request).await? => {
+            Turn::First { first, .. }
+                if !first.is_empty() && Box::pin(settle.is_at_service(request)).await? =>
+            {
                 let target = request.target().clone();
                 return settle.started(message, &target).await;
             }
@@ -308,7 +310,7 @@ impl<W: Work> Start<W> {
             }
             return Ok(());
         };
-        let actions = match self.actions(request).await {
+        let actions = match Box::pin(self.actions(request)).await {
             Ok(Ok(actions)) => actions,
             Ok(Err(missing)) => return settle.unable(request, target, Unable::Action, &missing).await,
             Err(error) => {
@@ -337,7 +339,7 @@ impl<W: Work> Start<W> {
                 }
             }
             let claiming = Claiming { grades: &grades, approved: approved.as_deref(), turn };
-            let claimed = self.claim(request, decided, &claiming).await?;
+            let claimed = Box::pin(self.claim(request, decided, &claiming)).await?;
             match &claimed {
                 Some(Claim::Stopped(Stop::OverBudget(over)))
                     if over_budget.is_none() && self.may_go_over(request) =>
@@ -373,7 +375,7 @@ impl<W: Work> Start<W> {
                 }
             }
             Claim::Nothing => {
-                settle.work.leave_turn(request).await?;
+                Box::pin(settle.work.leave_turn(request)).await?;
                 settle.nothing_left(&message).await
             }
             Claim::Overtaken(latest) => settle.supersede(&message, &latest.reason()).await.map(drop),
@@ -417,11 +419,11 @@ impl<W: Work> Start<W> {
             };
             Box::pin(self.settle.work.claim(request, &claimed)).await
         };
-        let claimed = claim(None).await?;
+        let claimed = Box::pin(claim(None)).await?;
         if matches!(claimed, Some(Claim::Stopped(Stop::OverBudget(_))))
-            && let Some(fleet) = self.fleet(request).await?
+            && let Some(fleet) = Box::pin(self.fleet(request)).await?
         {
-            return claim(Some(fleet)).await;
+            return Box::pin(claim(Some(fleet))).await;
         }
         Ok(claimed)
     }
