@@ -27,25 +27,9 @@ pub struct Mitigations<'a> {
 impl Mitigations<'_> {
     /// The metric line.
     pub fn line(&self) -> String {
-        line(self)
-    }
-}
-
-impl Record for Mitigations<'_> {
-    fn at(&self) -> Millis {
-        self.audit.started_at
-    }
-
-    fn metrics(&self) -> Vec<Metric> {
-        vec![Metric::count("Mitigated", self.succeeded), Metric::count("MitigateFailed", self.failed)]
-    }
-
-    fn dimensions(&self) -> Dimensions<'_> {
-        Dimensions::by([("Check", self.check.as_str())])
-    }
-
-    fn properties(&self) -> Vec<(&'static str, Value)> {
-        of_audit(self.audit)
+        let Self { audit, check, succeeded, failed } = *self;
+        let counts = [Metric::count("Mitigated", succeeded), Metric::count("MitigateFailed", failed)];
+        line(&OfFindings { audit, check, counts })
     }
 }
 
@@ -66,20 +50,29 @@ pub struct Verification<'a> {
 impl Verification<'_> {
     /// The metric line.
     pub fn line(&self) -> String {
-        line(self)
+        let Self { audit, check, verified, not_verified } = *self;
+        let counts = [
+            Metric::count("MitigationVerified", verified),
+            Metric::count("MitigationNotVerified", not_verified),
+        ];
+        line(&OfFindings { audit, check, counts })
     }
 }
 
-impl Record for Verification<'_> {
+/// Two counts of findings of a check, stamped with the start of an audit.
+struct OfFindings<'a> {
+    audit: &'a Audit,
+    check: &'a CheckName,
+    counts: [Metric; 2],
+}
+
+impl Record for OfFindings<'_> {
     fn at(&self) -> Millis {
         self.audit.started_at
     }
 
     fn metrics(&self) -> Vec<Metric> {
-        vec![
-            Metric::count("MitigationVerified", self.verified),
-            Metric::count("MitigationNotVerified", self.not_verified),
-        ]
+        self.counts.to_vec()
     }
 
     fn dimensions(&self) -> Dimensions<'_> {
