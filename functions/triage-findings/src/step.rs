@@ -179,11 +179,9 @@ impl Triage<'_> {
     /// another policy to go the other way, two tasks would have the same findings, since one for the whole check claims none
     /// of them by itself. It sends that task again only under the policy that decided on all of it.
     async fn is_by_id(&self, key: &str, message: &CheckMessage) -> Result<bool, Error> {
-        if message.resume.as_ref().is_none_or(|resume| resume.reason_codes.is_empty()) {
-            return Ok(false);
-        }
-        let is_disputed = Outbox::new(message, self.policy).is_disputed();
-        let way = if is_disputed { BY_ID } else { WHOLE };
+        let resume = message.resume.as_ref().filter(|resume| !resume.reason_codes.is_empty());
+        let Some(resume) = resume else { return Ok(false) };
+        let way = if resume.can_take_whole_check(self.policy.hash()) { WHOLE } else { BY_ID };
         let item = Item::new(key, WAY, self.clock.now()).text(WAY, way);
         let first = self.ledger.put_in_place(item, WAY, None).await?;
         Ok(first.as_ref().and_then(|item| item.get_text(WAY)).unwrap_or(way) == BY_ID)
