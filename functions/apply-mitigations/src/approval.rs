@@ -15,7 +15,6 @@ use fleetwarden_aws::mitigations::Rejection;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Stop;
-use fleetwarden_aws::mitigations::Word;
 use fleetwarden_core::metrics::approvals;
 use fleetwarden_core::metrics::approvals::Event;
 use fleetwarden_core::model::mitigation::approval::ExplainedAction;
@@ -134,13 +133,8 @@ impl<W: Work> Start<W> {
     async fn lapse(&self, message: &W::Message, known: &KnownApproval) -> Result<bool, Error> {
         let (settle, now) = (&self.settle, self.settle.clock.now());
         let request = message.request();
-        let (id, until) = (request.task_id(), known.until.rfc3339());
-        let reason = if known.standing == Standing::Approved {
-            format!("it was approved, and could not start until {until}")
-        } else {
-            format!("nobody approved it until {until}")
-        };
-        let word = Word { reason: reason.clone(), ..Word::default() };
+        let (id, word) = (request.task_id(), known.lapse());
+        let reason = word.reason.as_str();
         for _ in 0..ROUNDS {
             let lapsed = (Standing::Lapsed, &word);
             match settle.mitigations.reject(&id, Some(known), lapsed, now).await? {
@@ -153,7 +147,7 @@ impl<W: Work> Start<W> {
                 Rejection::NotHeld(Some(State::Rejected)) => return Ok(true),
                 // A process died before it held it, or it was claimed and waits for room: it is held now, unless it runs.
                 Rejection::NotHeld(_) | Rejection::Unknown => {
-                    let held = Settled { reason: Some(&reason), ..Settled::new(request, State::Held) };
+                    let held = Settled { reason: Some(reason), ..Settled::new(request, State::Held) };
                     match settle.set_aside(message, &held).await? {
                         Aside::Yes(_) => {}
                         Aside::Nothing | Aside::No | Aside::Overtaken(_) => return Ok(true),

@@ -54,7 +54,7 @@ use crate::task::taken;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
-use fleetwarden_commands::approval::Wanted;
+use fleetwarden_commands::approval::approved;
 use fleetwarden_commands::approval::reasons;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::devices;
@@ -150,16 +150,11 @@ impl Gate<'_> {
             tracing::info!(mitigation.task_id = command.text("taskId"), "would mitigate");
             return answer(&with_impact(would, impact.as_ref()));
         }
-        let approved = match Wanted::of(command, explanation)? {
-            None => None,
-            Some(wanted) => {
-                let hold = async |reason: &str, until| {
-                    self.tasks.hold(command, &requests, (reason, until), &mitigations).await
-                };
-                check_pause(&mitigations).await?;
-                Some(wanted.check(&mitigations, self.service.clock.now(), hold).await?)
-            }
+        let hold = async |reason: &str, until| {
+            self.tasks.hold(command, &requests, (reason, until), &mitigations).await
         };
+        let at = (&mitigations, self.service.clock.now());
+        let approved = approved(command, explanation, at, hold).await?;
         let grades = by_action(&actions);
         let guarded = Guarded {
             spends: &spends,

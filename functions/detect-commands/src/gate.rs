@@ -19,7 +19,7 @@ use fleetwarden_aws::states::States;
 use fleetwarden_commands::Command;
 use fleetwarden_commands::Failure;
 use fleetwarden_commands::Service;
-use fleetwarden_commands::approval::Wanted as WantedApproval;
+use fleetwarden_commands::approval::approved;
 use fleetwarden_commands::approval::reasons;
 use fleetwarden_commands::calls::answer;
 use fleetwarden_commands::devices::blocked;
@@ -157,16 +157,10 @@ impl Gate<'_> {
             );
         }
         let grades = actions.iter().map(|action| (action.name.clone(), action.grade)).collect();
-        let approved = match WantedApproval::of(command, explanation)? {
-            None => None,
-            Some(wanted) => {
-                let hold = async |reason: &str, until| {
-                    self.tasks.hold(command, &request, (reason, until), &mitigations).await
-                };
-                check_pause(&mitigations).await?;
-                Some(wanted.check(&mitigations, now, hold).await?)
-            }
+        let hold = async |reason: &str, until| {
+            self.tasks.hold(command, &request, (reason, until), &mitigations).await
         };
+        let approved = approved(command, explanation, (&mitigations, now), hold).await?;
         let guarded = Guarded {
             spends: &spends,
             grades: Some(&grades),

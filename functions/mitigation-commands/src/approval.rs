@@ -165,8 +165,7 @@ impl Deciding<'_> {
 
     /// Writes that the time of an approval is over, if nobody has yet.
     async fn lapse(&self, id: &str, known: &KnownApproval, now: Millis) -> Result<(), Failure> {
-        let reason = format!("nobody approved it until {}", known.until.rfc3339());
-        let word = Word { reason, ..Word::default() };
+        let word = known.lapse();
         if self.mitigations.reject(id, Some(known), (Standing::Lapsed, &word), now).await? == Rejection::Done
         {
             telemetry::emit(&approvals::Approval { event: Event::Lapsed, at: now }.line());

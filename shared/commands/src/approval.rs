@@ -9,7 +9,6 @@ use fleetwarden_aws::mitigations::Approved;
 use fleetwarden_aws::mitigations::Asking;
 use fleetwarden_aws::mitigations::KnownApproval;
 use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::mitigations::Word;
 use fleetwarden_aws::telemetry;
 use fleetwarden_core::metrics::approvals;
 use fleetwarden_core::metrics::approvals::Event;
@@ -27,6 +26,7 @@ use serde_json::Value;
 
 use crate::command::Command;
 use crate::failure::Failure;
+use crate::gate::check_pause;
 use crate::gate::rejected;
 
 /// The name of a failure: another person has to approve it first.
@@ -46,14 +46,30 @@ pub fn reasons(policy: &Policy, actions: &[ExplainedAction]) -> Vec<Reason> {
 }
 
 /// A command's task that needs an approval.
-#[derive(Debug)]
-pub struct Wanted<'a> {
+struct Wanted<'a> {
     /// Its id.
-    pub id: &'a str,
+    id: &'a str,
     /// What is explained.
-    pub explanation: Explanation,
+    explanation: Explanation,
     /// Who asks, as the command says.
-    pub by: &'a str,
+    by: &'a str,
+}
+
+/// The approval of a command's task, if it needs one. Without it the task is asked for, and `hold` writes that it is held
+/// for a reason until a moment. While mitigation is paused, nobody is asked.
+///
+/// # Errors
+/// `NeedsApproval`, with how to approve it; `Rejected`; the failure of a pause; if the command does not say who asks; or if
+/// the ledger does not answer.
+pub async fn approved(
+    command: &Command,
+    explanation: Explanation,
+    (mitigations, now): (&Mitigations, Millis),
+    hold: impl AsyncFn(&str, Millis) -> Result<(), Failure>,
+) -> Result<Option<Approved>, Failure> {
+    let Some(wanted) = Wanted::of(command, explanation)? else { return Ok(None) };
+    check_pause(mitigations).await?;
+    wanted.check(mitigations, now, hold).await.map(Some)
 }
 
 impl<'a> Wanted<'a> {
@@ -61,7 +77,7 @@ impl<'a> Wanted<'a> {
     ///
     /// # Errors
     /// If it does not say so.
-    pub fn of(command: &'a Command, explanation: Explanation) -> Result<Option<Self>, Failure> {
+    fn of(command: &'a Command, explanation: Explanation) -> Result<Option<Self>, Failure> {
         if explanation.reasons.is_empty() {
             return Ok(None);
         }
@@ -81,7 +97,7 @@ impl<'a> Wanted<'a> {
     ///
     /// # Errors
     /// `NeedsApproval`, with how to approve it; `Rejected`; or if the ledger does not answer.
-    pub async fn check(
+    async fn check(
         &self,
         mitigations: &Mitigations,
         now: Millis,
@@ -101,9 +117,7 @@ impl<'a> Wanted<'a> {
                     return Err(rejected(id));
                 }
                 if known.is_over(now) {
-                    let reason =
-                        format!("nobody approved it, or it did not start, until {}", known.until.rfc3339());
-                    let word = Word { reason, ..Word::default() };
+                    let word = known.lapse();
                     mitigations.reject(id, Some(known), (Standing::Lapsed, &word), now).await?;
                     return Err(rejected(id));
                 }

@@ -68,9 +68,7 @@ pub(super) fn approve<'k>(
         return refuse("NotWaiting", what);
     }
     if known.is_over(now) {
-        let until = known.until.rfc3339();
-        let what = format!("mitigation task '{id}' could be approved until {until}: it is rejected");
-        return Plan::Lapse(known, refused("ApprovalLapsed", what));
+        return Plan::Lapse(known, lapsed(id, known));
     }
     let there = known.asking.explanation.id();
     if explanation.is_some_and(|explanation| explanation != there) {
@@ -97,12 +95,19 @@ pub(super) fn is_same(one: &Word, other: &Word) -> bool {
 /// Why nothing is to be decided: it is rejected.
 pub(super) fn over(id: &str, known: Option<&KnownApproval>) -> Failure {
     if let Some(known) = known.filter(|known| known.standing == Standing::Lapsed) {
-        let until = known.until.rfc3339();
-        let what = format!("mitigation task '{id}' could be approved until {until}: it is rejected");
-        return refused("ApprovalLapsed", what);
+        return lapsed(id, known);
     }
     let said = known.map(said).unwrap_or_default();
     refused("AlreadyRejected", format!("mitigation task '{id}' is rejected already{said}"))
+}
+
+/// The time of its approval is over.
+fn lapsed(id: &str, known: &KnownApproval) -> Failure {
+    let until = known.until.rfc3339();
+    refused(
+        "ApprovalLapsed",
+        format!("mitigation task '{id}' could be approved until {until}: it is rejected"),
+    )
 }
 
 /// Why what is not held cannot be rejected.

@@ -122,6 +122,18 @@ impl KnownApproval {
         self.until <= now
     }
 
+    /// What is written when its time is over.
+    #[must_use]
+    pub fn lapse(&self) -> Word {
+        let until = self.until.rfc3339();
+        let reason = if self.standing == Standing::Approved {
+            format!("it was approved, and could not start until {until}")
+        } else {
+            format!("nobody approved it until {until}")
+        };
+        Word { reason, ..Word::default() }
+    }
+
     /// It as a claim has to find it.
     #[must_use]
     pub const fn approved(&self) -> Approved {
