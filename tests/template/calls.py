@@ -112,7 +112,7 @@ ADAPTERS = {
     r"\bmitigations\s*\.reject\(": {"get_item", "transact_write_items"},
     r"\bmitigations\s*\.confirm\(": {"put_item", "query"},
     r"\bmitigations\s*\.put_to_verify\(": {"put_item"},
-    r"\bmitigations\s*\.to_verify\(": {"get_item", "query"},
+    r"\bmitigations\s*\.to_verify\(": {"query"},
     r"\bmitigations\s*\.verified\(": {"batch_write_item"},
     r"\bmitigations\s*\.put_before\(": {"batch_write_item", "put_item"},
     r"\bmitigations\s*\.before_read\(": {"get_item"},

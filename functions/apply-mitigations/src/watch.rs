@@ -2,8 +2,8 @@
 //! what became of it. Then the rest may follow; or nothing more starts, and what the first ones changed is put back.
 //!
 //! What was seen is written into the ledger first, so that it counts at once, and the rest of it is done by whatever
-//! delivery comes next: the undo can be repeated, and people are alerted once. What cannot be asked is no pass: after a
-//! day the canary is stopped, and as nobody knows of any harm, what it did stays.
+//! delivery comes next: the undo can be repeated, and people are alerted once. A look without an
+//! answer lets nothing follow: after a day the canary is stopped, and since no harm is known, what it did stays.
 
 use std::collections::BTreeSet;
 
@@ -13,6 +13,7 @@ use fleetwarden_aws::ledger::Item;
 use fleetwarden_aws::ledger::Range;
 use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::Canary;
+use fleetwarden_aws::mitigations::RESULTS;
 use fleetwarden_aws::mitigations::Stage;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Taken;
@@ -40,8 +41,6 @@ use crate::work::Followed as _;
 
 /// How often something is asked again that has no answer, in seconds.
 const LOOK_SECONDS: i64 = 900;
-/// The results of a task's findings: what their sort keys begin with, and what comes after all of them.
-const RESULTS: Range<'static> = Range::Between("finding#", "finding$");
 
 /// Watches what goes first.
 pub(crate) struct Watch {
@@ -137,7 +136,7 @@ impl Watch {
     /// What is seen of a task that has ended.
     async fn see(&self, id: &str, state: State, canary: &policy::Canary, since: Millis) -> Seen {
         let ledger = self.work.mitigations.ledger();
-        let results = match ledger.query(&keys::mitigation(id), RESULTS).await {
+        let results = match ledger.query(&keys::mitigation(id), Range::Between(RESULTS.0, RESULTS.1)).await {
             Ok(results) => results,
             Err(error) => return Seen::Unknown(error.to_string()),
         };
@@ -240,7 +239,7 @@ impl Watch {
         Ok(match Box::pin(undoing.task(&request.task_id(), &wanted, None)).await {
             Ok((task, None)) => Undone::All(task.resources),
             Ok((_, Some(_))) | Err(NotUndone::Refused { name: "UndoInProgress", .. }) => Undone::Later,
-            // Somebody was faster, or an earlier delivery has died right after it.
+            // A person has undone it, or an earlier delivery died right after it.
             Err(NotUndone::Refused { name: "AlreadyUndone" | "NothingToUndo", .. }) => {
                 Undone::All(Vec::new())
             }

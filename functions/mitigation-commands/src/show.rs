@@ -10,6 +10,7 @@ use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::CANARY;
 use fleetwarden_aws::mitigations::KnownApproval;
 use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::RESULTS;
 use fleetwarden_aws::mitigations::Stage;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
@@ -200,7 +201,7 @@ async fn add_releases(ledger: &Ledger, pk: &str, violations: &mut [Violation]) -
 }
 
 impl Target for Finding {
-    const KEYS: (&'static str, &'static str) = ("finding#", "finding$");
+    const KEYS: (&'static str, &'static str) = RESULTS;
 
     fn of_result(item: &Item) -> Self {
         results::finding(item)

@@ -59,6 +59,7 @@ pub use crate::mitigations::canary::Stage;
 pub use crate::mitigations::canary::Undo;
 pub use crate::mitigations::command::Holder;
 pub use crate::mitigations::command::WholeClaim;
+pub use crate::mitigations::item::RESULTS;
 pub use crate::mitigations::item::State;
 pub use crate::mitigations::item::attribute;
 pub use crate::mitigations::of_audit::Confirmed;

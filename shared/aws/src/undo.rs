@@ -35,6 +35,7 @@ pub use fleet::Fleet;
 use plan::Plan;
 use plan::plan;
 use record::Known;
+pub(crate) use record::UNDO;
 use record::Undo;
 use record::result_key;
 

@@ -124,6 +124,8 @@ pub mod attribute {
     pub const ROUND_ID: &str = "round_id";
 }
 
+/// The sort keys of the findings of an ended task: what they begin with, and what comes after all of them.
+pub const RESULTS: (&str, &str) = ("finding#", "finding$");
 /// The origin of what a command asks for.
 pub(super) const COMMAND: &str = "command";
 

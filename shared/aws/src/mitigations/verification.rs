@@ -18,18 +18,16 @@ use fleetwarden_core::timestamp::Millis;
 use super::Mitigations;
 use super::before::BEFORE;
 use super::before::before;
+use super::item::RESULTS;
 use super::item::attribute;
 use crate::Error;
 use crate::ledger::Item;
 use crate::ledger::Range;
 use crate::ledger::keys;
+use crate::undo::UNDO;
 
 /// For how long it stays known that an audit has looked, in seconds: for the repeats of that audit's triage.
 const LOOKED_SECONDS: i64 = 7 * 86_400;
-/// The sort keys of the findings of a task: what they begin with, and what comes after all of them.
-const FINDINGS: (&str, &str) = ("finding#", "finding$");
-/// The sort key of the undo of a task.
-const UNDO: &str = "undo";
 
 /// A mitigated finding of a task that has ended.
 #[derive(Debug)]
@@ -94,18 +92,19 @@ impl Mitigations {
 
     /// The findings of a check on which every action of a task succeeded, if they are expected to be gone.
     async fn mitigated(&self, task_id: &str, check: &CheckName) -> Result<Vec<Mitigated>, Error> {
-        let pk = keys::mitigation(task_id);
-        let states = self.ledger.query(&pk, Range::Between(BEFORE.0, BEFORE.1)).await?;
-        let mut repairs = false;
-        for state in &states {
-            repairs |= before(state)?.state.is_repaired();
+        let items = self.ledger.query(&keys::mitigation(task_id), Range::All).await?;
+        let (mut repairs, mut undone) = (false, false);
+        for item in &items {
+            let sk = item.get_text("sk").unwrap_or_default();
+            repairs |= sk.starts_with(BEFORE.0) && before(item)?.state.is_repaired();
+            undone |= sk == UNDO;
         }
-        if !repairs || self.ledger.get(&pk, UNDO).await?.is_some() {
+        if !repairs || undone {
             return Ok(Vec::new());
         }
-        let items = self.ledger.query(&pk, Range::Between(FINDINGS.0, FINDINGS.1)).await?;
         let completed = items.into_iter().filter(|item| {
-            item.get_text(attribute::STATE) == Some("completed")
+            item.get_text("sk").is_some_and(|sk| sk.starts_with(RESULTS.0))
+                && item.get_text(attribute::STATE) == Some("completed")
                 && item.get_text(attribute::CHECK) == Some(check.as_str())
         });
         Ok(completed

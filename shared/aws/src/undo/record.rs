@@ -11,7 +11,7 @@ use fleetwarden_core::model::mitigation::undo::UndoneResource;
 use fleetwarden_core::timestamp::Millis;
 
 /// The sort key of the undo of a task.
-const UNDO: &str = "undo";
+pub(crate) const UNDO: &str = "undo";
 /// The attribute that says who holds the claim.
 const OWNER: &str = "nonce";
 /// The attribute that says until when.
