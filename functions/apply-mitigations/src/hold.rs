@@ -1,6 +1,6 @@
 //! A guard holds a mitigation: outside of the policy's windows until one opens, over a budget until there is room, while mitigation is
-//! paused until somebody resumes it, until a person has approved it, for the canary of its rule until it has passed, or until a later
-//! audit has looked at its check. Whether an alarm lasts is asked when nothing holds it.
+//! paused until a person resumes it, until a person has approved it, until the canary of its rule has passed, or until a
+//! later audit has looked at its check. Whether an alarm lasts is asked when nothing holds it.
 //!
 //! Its message comes back at least every 15 minutes, each time as a new one, so that neither the queue's retention
 //! nor its redrive ends the wait, and a policy that is deployed meanwhile is obeyed soon. The message carries what

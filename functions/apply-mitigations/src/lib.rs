@@ -31,6 +31,7 @@ mod follow;
 mod handler;
 mod hold;
 mod message;
+mod observe;
 mod refusals;
 mod registry;
 mod room;
