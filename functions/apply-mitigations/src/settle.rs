@@ -135,10 +135,9 @@ impl<W: Work> Settle<W> {
     /// Ends a mitigation whose findings or violations other tasks have, all of them.
     pub(crate) async fn nothing_left(&self, message: &W::Message) -> Result<(), Error> {
         let request = message.request();
-        if message.held().is_some() {
-            let reason = format!("other tasks have all of its {}", W::PARTS);
-            self.mitigations.held_no_more(&request.task_id(), &reason).await?;
-        }
+        // The message of an approval does not know that the task is held.
+        let reason = format!("other tasks have all of its {}", W::PARTS);
+        self.mitigations.held_no_more(&request.task_id(), &reason).await?;
         let what = format!("nothing to mitigate: other tasks have all of the {}", W::PARTS);
         Said::default().log::<W>(request, &what);
         Ok(())

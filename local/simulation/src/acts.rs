@@ -28,9 +28,17 @@ pub(crate) struct Acts {
     /// The mitigation tasks by id, each with its first start.
     starts: BTreeMap<String, Start>,
     /// The starts of tasks on alarms, each with its first.
-    alarm_starts: BTreeMap<String, Millis>,
+    alarm_starts: BTreeMap<String, Start>,
     /// When mitigation was paused and when it was resumed.
     pauses: Vec<(Millis, bool)>,
+    /// The tasks whose approval was asked for, and about which nobody has thought yet.
+    asked: Vec<String>,
+    /// How often an approval was asked for.
+    pub(crate) approvals: u64,
+    /// The tasks that a person has told to approve.
+    approved: BTreeSet<String>,
+    /// The tasks that a guard has held.
+    pub(crate) held: BTreeSet<String>,
     /// The suppressions that `apply-suppressions` wrote.
     suppressions: Vec<(Arc<Value>, Value)>,
     /// When which audit became the latest one of a check.
@@ -51,6 +59,8 @@ struct Start {
     at: Millis,
     policy: Arc<Value>,
     body: Value,
+    /// Whether the ledger says that it is approved, and a person has said so.
+    is_approved: bool,
 }
 
 impl Start {
@@ -90,6 +100,7 @@ impl Acts {
         let policy = || self.policies.get(&process).cloned().unwrap_or_default();
         match call.operation.as_str() {
             "PutItem" => self.put(process, &call.json(), now),
+            "TransactWriteItems" => self.put_together(&call.json()),
             "SendMessageBatch" => self.sent(&call.json()),
             "UpdateItem" => self.ended(function, &call.json()),
             "POST /audit/suppressions/create" | "PATCH /audit/suppressions/update"
@@ -101,10 +112,13 @@ impl Acts {
                 if let Some(id) = operation.strip_prefix("PUT /detect/mitigationactions/tasks/")
                     && !id.ends_with("/cancel")
                 {
-                    self.alarm_starts.entry(id.to_owned()).or_insert(now);
+                    let is_approved = self.is_approved(id, cloud);
+                    let start = Start { at: now, policy: policy(), body: call.json(), is_approved };
+                    self.alarm_starts.entry(id.to_owned()).or_insert(start);
                 }
                 if let Some(id) = operation.strip_prefix("POST /audit/mitigationactions/tasks/") {
-                    let start = Start { at: now, policy: policy(), body: call.json() };
+                    let is_approved = self.is_approved(id, cloud);
+                    let start = Start { at: now, policy: policy(), body: call.json(), is_approved };
                     if !self.starts.contains_key(id) {
                         let shared =
                             self.starts.iter().filter_map(|(other, of)| of.shared(&start, other, cloud));
@@ -116,6 +130,40 @@ impl Acts {
                 }
             }
         }
+    }
+
+    /// Items that are written together.
+    fn put_together(&mut self, body: &Value) {
+        let puts = body["TransactItems"].as_array().into_iter().flatten().map(|of| &of["Put"]["Item"]);
+        for item in puts {
+            let id = text(item, "/pk/S").strip_prefix("mitigation#").unwrap_or_default().to_owned();
+            match (text(item, "/sk/S"), text(item, "/state/S")) {
+                ("approval", "waiting") => {
+                    self.approvals += 1;
+                    self.asked.push(id);
+                }
+                ("task", "held") => {
+                    self.held.insert(id);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The tasks whose approval was asked for since this was last called.
+    pub(crate) fn take_asked(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.asked)
+    }
+
+    /// A person tells to approve a task.
+    pub(crate) fn approve(&mut self, task: &str) {
+        self.approved.insert(task.to_owned());
+    }
+
+    fn is_approved(&self, task: &str, cloud: &Cloud) -> bool {
+        let approval = cloud.item(&format!("mitigation#{task}"), "approval");
+        let state = approval.as_ref().and_then(|approval| approval.get("state")?.as_str());
+        state == Some("approved") && self.approved.contains(task)
     }
 
     fn put(&mut self, process: u64, body: &Value, now: Millis) {
@@ -169,7 +217,7 @@ impl Acts {
     /// The tasks that were started for longer than that after mitigation was paused, and before it was resumed.
     pub(crate) fn started_while_paused(&self, under_way_ms: i64) -> Vec<String> {
         let audit = self.starts.iter().map(|(id, start)| (id, start.at));
-        let all = audit.chain(self.alarm_starts.iter().map(|(id, at)| (id, *at)));
+        let all = audit.chain(self.alarm_starts.iter().map(|(id, start)| (id, start.at)));
         let is_paused = |at: Millis| {
             let before = self.pauses.iter().filter(|(of, _)| of.0 <= at.0);
             let (since, _) = before.rev().take_while(|(_, paused)| *paused).last()?;
@@ -210,6 +258,13 @@ pub(crate) fn judge(world: &World, records: &Records<'_>) -> Vec<String> {
     for (id, start) in &acts.starts {
         violations.extend(acts.objection(id, start, records).map(|why| format!("task {id}: {why}")));
     }
+    for (id, start) in &acts.alarm_starts {
+        let rules = start.policy["rules"].as_array().into_iter().flatten();
+        let mut rules = rules.filter(|rule| rule["alarm"].is_object() && rule["mitigate"].is_object());
+        if !start.is_approved && rules.all(policies::always_waits) {
+            violations.push(format!("task {id}: each rule waits for approval, and nobody has approved it"));
+        }
+    }
     for (policy, suppression) in &acts.suppressions {
         let check = text(suppression, "/checkName");
         let is_wanted = policies::rules(policy, check).any(|rule| rule.get("suppress").is_some());
@@ -229,7 +284,7 @@ pub(crate) fn judge(world: &World, records: &Records<'_>) -> Vec<String> {
 impl Acts {
     /// Why a task should not have started, if that is so.
     fn objection(&self, id: &str, start: &Start, records: &Records<'_>) -> Option<String> {
-        let Start { at, policy, body } = start;
+        let Start { at, policy, body, is_approved } = start;
         if policy["mode"] != "enforce" {
             return Some(format!("it is started under a policy that observes: {policy}"));
         }
@@ -237,6 +292,10 @@ impl Acts {
         let is_wanted = policies::rules(policy, check).any(|rule| rule["mitigate"]["actions"] == *actions);
         if !id.starts_with(PERSON) && !is_wanted {
             return Some(format!("no rule of the policy mitigates {check} with {actions}: {policy}"));
+        }
+        let mut rules = policies::rules(policy, check).filter(|rule| rule["mitigate"]["actions"] == *actions);
+        if !id.starts_with(PERSON) && !is_approved && rules.all(policies::always_waits) {
+            return Some(format!("its rule waits for approval, and nobody has approved it: {policy}"));
         }
         let found: Vec<&Value> = start.findings().filter_map(|id| records.get(id).copied()).collect();
         if let Some(protected) = found.iter().find(|record| policies::protects(policy, record)) {

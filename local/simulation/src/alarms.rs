@@ -395,6 +395,9 @@ fn rule(rng: &mut Rng, nth: usize) -> Value {
             if rng.bool() {
                 rule["mitigate"]["release"] = json!(one(rng, &["after 1m", "after 1h", "after 24h"]));
             }
+            if rng.u8(..4) == 0 {
+                rule["mitigate"]["approval"] = json!("always");
+            }
         }
         5 => {
             let state = one(rng, &["FALSE_POSITIVE", "BENIGN_POSITIVE", "TRUE_POSITIVE"]);

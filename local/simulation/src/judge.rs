@@ -2,6 +2,7 @@
 //! suppressions; the findings log; the archive; the ledger; the queues; the alerts. None of this is code of the product.
 
 mod alarms;
+mod approvals;
 pub(crate) mod budgets;
 mod canaries;
 mod devices;
@@ -51,6 +52,7 @@ pub(crate) fn judge(world: &World, played: &Played) -> Judged {
     judge.the_first_go_alone();
     judge.no_finding_has_too_many_devices(&records);
     judge.operators_are_obeyed();
+    judge.approvals_are_obeyed();
     judge.tallies_agree(&records);
     judge.history_is_true(&records);
     judge.observe_changes_nothing();

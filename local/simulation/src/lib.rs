@@ -4,9 +4,9 @@
 //! One seed gives one run, byte for byte: everything random is drawn from it, and time passes only when every function
 //! waits. A run is a [`world`] (AWS around the functions: Device Defender's endpoint, queues, ledger, bucket, logs and
 //! topics) in which [`lambda`] runs the [`functions`] of the [`stack`], a [`workload`] that is drawn from the seed, with
-//! [`alarms`] in about half of them, [`operators`] in a third, [`weather`] (which faults strike, and how often), and after it a [`judge`] that is no
-//! code of the product, with [`acts`] (what the functions did). What happened is a [`trace`]; [`mod@shrink`] finds the least of a
-//! seed that still breaks a promise.
+//! [`alarms`] in about half of them, [`operators`] in a third, [`guards`] in two thirds, [`approvers`] where a mitigation waits for them, [`weather`] (which
+//! faults strike, and how often), and after it a [`judge`] that is no code of the product, with [`acts`] (what the functions did).
+//! What happened is a [`trace`]; [`mod@shrink`] finds the least of a seed that still breaks a promise.
 
 #![expect(
     clippy::indexing_slicing,
@@ -15,7 +15,9 @@
 
 mod acts;
 mod alarms;
+mod approvers;
 mod functions;
+mod guards;
 mod judge;
 mod lambda;
 mod operators;

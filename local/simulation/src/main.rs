@@ -77,6 +77,10 @@ struct Summary {
     alarms: u64,
     alarms_mitigated: u64,
     undone: u64,
+    approvals: u64,
+    held: u64,
+    /// The seeds in which a guard held a mitigation or a mitigation was undone.
+    guarded: u64,
     faults: BTreeMap<String, u64>,
     /// The seeds that broke a promise.
     failed: Vec<u64>,
@@ -109,8 +113,9 @@ fn main() -> anyhow::Result<ExitCode> {
     fs::write(&arguments.summary, text)
         .with_context(|| format!("cannot write {}", arguments.summary.display()))?;
     line(&format!(
-        "{} seeds, {} steps, {} faults, {} kills in {:.0} s: {} broke a promise",
+        "{} seeds ({} with a mitigation that was held or undone), {} steps, {} faults, {} kills in {:.0} s: {} broke a promise",
         summary.seeds,
+        summary.guarded,
         summary.steps,
         summary.faults.values().sum::<u64>(),
         summary.kills,
@@ -201,6 +206,9 @@ fn all(arguments: &Arguments, began: Instant) -> Summary {
         summary.alarms += outcome.alarms;
         summary.alarms_mitigated += outcome.alarms_mitigated;
         summary.undone += outcome.undone;
+        summary.approvals += outcome.approvals;
+        summary.held += outcome.held;
+        summary.guarded += u64::from(outcome.held + outcome.undone > 0);
         for (fault, times) in outcome.faults {
             *summary.faults.entry(fault).or_default() += times;
         }

@@ -52,6 +52,35 @@ pub(crate) fn rules<'p>(policy: &'p Value, check: &str) -> impl Iterator<Item = 
     rules.filter(move |rule| rule["match"]["check"] == check && rule["stage"] != "shadow")
 }
 
+/// Whether a rule mitigates nothing that no person has approved.
+pub(crate) fn always_waits(rule: &Value) -> bool {
+    let approval = &rule["mitigate"]["approval"];
+    // No finding is less severe.
+    approval == "always"
+        || approval["always"] == true
+        || (approval["severity"] == "LOW" && rule["alarm"].is_null())
+}
+
+/// Draws when a mitigation waits for a person.
+pub(crate) fn approval(rng: &mut Rng) -> Value {
+    let mut approval = match rng.u8(..6) {
+        0 => return json!("always"),
+        1 => json!({"severity": one(rng, &["CRITICAL", "HIGH", "LOW"])}),
+        2 => json!({"devices": rng.u8(..3)}),
+        3 => json!({"overBudget": true}),
+        4 => json!({"outsideOfWindow": true}),
+        _ => json!({"always": true, "connected": rng.u8(..3)}),
+    };
+    approval["within"] = json!(one(rng, &["15m", "2h", "12h"]));
+    approval
+}
+
+/// Draws a canary: one finding goes first, which each budget has room for.
+pub(crate) fn canary(rng: &mut Rng) -> Value {
+    let stop = one(rng, &["failures", "alarms"]);
+    json!({"first": 1, "watch": "15m", "stopIf": [stop]})
+}
+
 /// Whether a policy protects what a finding is about, by the id of its certificate or the name of its policy.
 pub(crate) fn protects(policy: &Value, record: &Value) -> bool {
     let resource = &record["resource"]["resourceIdentifier"];
@@ -120,11 +149,13 @@ fn any(rng: &mut Rng) -> Value {
         }
         _ => policy["budgets"] = json!("none"),
     }
+    let mut of_approvals = Rng::with_seed(apart.clone().u64(..));
     for rule in policy["rules"].as_array_mut().into_iter().flatten() {
+        if rule.get("mitigate").is_some() && of_approvals.u8(..3) == 0 {
+            rule["mitigate"]["approval"] = approval(&mut of_approvals);
+        }
         if rule.get("mitigate").is_some() && apart.u8(..3) == 0 {
-            // One finding, which each budget has room for.
-            let stop = one(&mut apart, &["failures", "alarms"]);
-            rule["mitigate"]["canary"] = json!({"first": 1, "watch": "15m", "stopIf": [stop]});
+            rule["mitigate"]["canary"] = canary(&mut apart);
         }
     }
     if rng.u8(..4) == 0 {

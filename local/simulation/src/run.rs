@@ -14,6 +14,8 @@ use tokio::task::LocalSet;
 use tokio::task::spawn_local;
 
 use crate::alarms::Alarms;
+use crate::approvers;
+use crate::guards::Guards;
 use crate::judge;
 use crate::lambda::Lambda;
 use crate::operators::Operators;
@@ -50,6 +52,10 @@ pub struct Outcome {
     pub alarms_mitigated: u64,
     /// Resources that one task alone has changed and that were undone.
     pub undone: u64,
+    /// How often an approval was asked for.
+    pub approvals: u64,
+    /// Mitigation tasks that a guard has held.
+    pub held: u64,
     /// The faults that struck, by kind.
     pub faults: BTreeMap<String, u64>,
 }
@@ -102,7 +108,8 @@ async fn once(seed: u64, part: &Part) -> Outcome {
     let weather = Weather::draw(&mut rng);
     let findings = rng.u32(5..120);
     let mut alarms = Alarms::draw(seed);
-    let policy = alarms.policy(policies::draw(&mut rng));
+    let mut guards = Guards::draw(seed);
+    let policy = guards.policy(alarms.policy(policies::draw(&mut rng)));
     let steps = rng.usize(2..14);
     let workload_rng = rng.fork();
     let steps = part.steps.map_or(steps, |most| steps.min(most));
@@ -113,7 +120,7 @@ async fn once(seed: u64, part: &Part) -> Outcome {
     let (world_of, lambda_of) = (Arc::clone(&world), Rc::clone(&lambda));
     let operators = Operators::draw(seed);
     let mut workload =
-        Workload { world: world_of, lambda: lambda_of, alarms, operators, rng: workload_rng, played };
+        Workload { world: world_of, lambda: lambda_of, alarms, guards, operators, rng: workload_rng, played };
     if let Err(refused) = workload.set_up() {
         return Outcome {
             violations: vec![format!("the account cannot be set up: {refused}")],
@@ -121,7 +128,9 @@ async fn once(seed: u64, part: &Part) -> Outcome {
         };
     }
     let work = spawn_local(Rc::clone(&lambda).work());
+    let answers = spawn_local(approvers::answer(seed, Arc::clone(&world), Rc::clone(&lambda)));
     workload.play(steps).await;
+    answers.abort();
     work.abort();
     let judged = judge::judge(&world, &workload.played);
     let mut state = world.state();
@@ -144,6 +153,8 @@ async fn once(seed: u64, part: &Part) -> Outcome {
         alarms: judged.alarms,
         alarms_mitigated: judged.alarms_mitigated,
         undone: judged.undone,
+        approvals: state.acts.approvals,
+        held: state.acts.held.len() as u64,
         faults: state.faults.iter().map(|(name, times)| ((*name).to_owned(), *times)).collect(),
     }
 }

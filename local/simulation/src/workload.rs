@@ -13,6 +13,7 @@ use tokio::time::sleep;
 
 use crate::alarms::Alarms;
 use crate::alarms::Told;
+use crate::guards::Guards;
 use crate::judge::budgets;
 use crate::lambda::Ambush;
 use crate::lambda::Ended;
@@ -72,6 +73,7 @@ pub(crate) struct Workload {
     /// What the workload draws from: its own, so that what is done does not depend on which faults strike.
     pub(crate) rng: Rng,
     pub(crate) alarms: Alarms,
+    pub(crate) guards: Guards,
     pub(crate) operators: Operators,
     pub(crate) played: Played,
 }
@@ -173,7 +175,7 @@ impl Workload {
     fn audit(&mut self, wanted: &[&'static str]) {
         let mut checks: Vec<&'static str> = CHECKS.iter().map(|(check, _)| *check).collect();
         self.rng.shuffle(&mut checks);
-        checks.sort_by_key(|check| !wanted.contains(check));
+        checks.sort_by_key(|check| (Some(*check) != self.guards.check(), !wanted.contains(check)));
         checks.truncate(self.rng.usize(1..6));
         match self.world.ask("POST", "/audit/tasks", "", &json!({"targetCheckNames": checks})) {
             Ok(started) => {
@@ -201,7 +203,7 @@ impl Workload {
         let policy = if self.rng.bool() {
             policies::variant(&mut self.rng, &before)
         } else {
-            self.alarms.policy(policies::draw(&mut self.rng))
+            self.guards.policy(self.alarms.policy(policies::draw(&mut self.rng)))
         };
         self.world.note(&format!("a policy is deployed: {policy}"));
         self.lambda.deploy(policy.clone());

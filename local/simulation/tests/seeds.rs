@@ -43,7 +43,7 @@ fn the_command_runs_seeds_and_writes_figures() {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fleetwarden-simulation"));
     let output = command.args(["--seeds", "4", "--summary"]).arg(&summary).output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    assert!(String::from_utf8_lossy(&output.stdout).starts_with("4 seeds, "), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("4 seeds ("), "{output:?}");
     let figures: serde_json::Value = serde_json::from_slice(&std::fs::read(summary).unwrap()).unwrap();
     assert_eq!((&figures["seeds"], &figures["violations"]), (&4.into(), &0.into()));
 }

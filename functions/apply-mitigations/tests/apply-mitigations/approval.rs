@@ -162,6 +162,45 @@ async fn after_a_rejection_nothing_starts_it_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_can_be_rejected_although_another_task_has_its_findings() {
+    let (all, part) = (message(findings([1, 2])), message(findings([2])));
+    let policy = enforced(ALWAYS);
+    // The other one waits, too: the later one has the finding.
+    let service = Service::default();
+    for asked in [&all, &part] {
+        deliver(&service, &policy, asked).await;
+        assert_eq!(state(&service, asked), "held");
+    }
+    service.take_queue();
+    assert_eq!(reject(&service, &part).await, Rejection::Done);
+    assert_eq!((state(&service, &all), service.claim(2)), ("held".into(), (id(&part), "rejected".into())));
+    assert!(approve(&service, &all).await);
+    deliver(&service, &policy, &all).await;
+    let started = service.state().tasks[&id(&all)]["target"]["findingIds"].clone();
+    assert_eq!(started, json!(["finding-1"]));
+    // The other one runs.
+    let beside_what_runs = async || {
+        let service = Service::default();
+        deliver(&service, &enforced("{ severity: CRITICAL }"), &all).await;
+        service.take_queue();
+        deliver(&service, &policy, &part).await;
+        assert_eq!((state(&service, &part), service.alerts().len()), ("held".into(), 1));
+        service
+    };
+    // What is approved by a message that knows of no hold ends, too.
+    let service = beside_what_runs().await;
+    assert!(approve(&service, &part).await);
+    deliver(&service, &policy, &part).await;
+    assert_eq!((service.starts(), state(&service, &part)), (vec![id(&all)], "superseded".into()));
+    let service = beside_what_runs().await;
+    let waits = next(&service);
+    service.cloud.pass_seconds(2 * DAY);
+    deliver(&service, &policy, &waits).await;
+    assert_eq!((state(&service, &part), service.claim(2).0), ("rejected".into(), id(&all)));
+    assert!(service.take_queue().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_nobody_approves_lapses_and_what_is_approved_lapses_when_it_cannot_start() {
     let asked = message(findings([1]));
     for is_approved in [false, true] {

@@ -368,6 +368,7 @@ impl Judge<'_> {
         let ended =
             known.told.get(key).is_some_and(|events| events.iter().any(|(what, _)| what != "in-alarm"));
         let is_excused = is_in
+            || self.is_rejected(key)
             || (ended && did("mitigation-failed").is_some())
             || reasons.iter().any(|reason| match *reason {
                 "the alarm has ended" | "the alarm had ended when the task began" => ended,
@@ -389,7 +390,7 @@ impl Judge<'_> {
         let policy: Value = serde_json::from_str(policy).unwrap_or_default();
         let rule = list(&policy, "/rules").find(|rule| text(rule, "/name") == text(decided, "/rule"));
         let is_released = rule.is_some_and(|rule| !rule["mitigate"]["release"].is_null());
-        if did("mitigated").is_some() {
+        if did("mitigated").is_some() && !self.is_undone(key) {
             self.unless(did("released").is_some() == is_released, || {
                 format!(
                     "violation {key}: to be released {is_released}, and its notes say {}",
@@ -397,6 +398,22 @@ impl Judge<'_> {
                 )
             });
         }
+    }
+
+    /// Whether an operator has undone the mitigation of a violation: then there is nothing to release.
+    fn is_undone(&self, violation: &str) -> bool {
+        let is_of_release = |sk: &str| sk.strip_prefix("release#") == Some(violation);
+        self.world.cloud.items("mitigation#").iter().any(|((_, sk), item)| {
+            is_of_release(sk) && item.get("release").and_then(Value::as_str) == Some("undone")
+        })
+    }
+
+    /// Whether a person has rejected the mitigation of a violation, or nobody has approved it in time.
+    fn is_rejected(&self, violation: &str) -> bool {
+        self.world.cloud.items("mitigation#").values().any(|task| {
+            let of = |name: &str| task.get(name).and_then(Value::as_str).unwrap_or_default();
+            of("state") == "rejected" && of("violations").contains(violation)
+        })
     }
 
     /// A rule's verification state is at Device Defender, and no other.

@@ -55,9 +55,16 @@ impl Judge<'_> {
         let most: Option<Vec<u64>> = self.played.policies.iter().map(|policy| most(policy)).collect();
         let Some(most) = most.and_then(|most| most.into_iter().max()) else { return };
         let items = self.world.cloud.items("mitigation#");
+        // A person may let a task go over, which counts for those after it.
+        let may_go_over = |pk: &String| {
+            let approval = items.get(&(pk.clone(), "approval".to_owned()));
+            let of =
+                |name: &str| approval.and_then(|approval| approval.get(name)?.as_str()).unwrap_or_default();
+            of("state") == "approved" && of("explanation").contains("over-budget")
+        };
         let tasks: Vec<Task> = items
-            .into_iter()
-            .filter(|((_, sk), _)| sk == "task")
+            .iter()
+            .filter(|((pk, sk), _)| sk == "task" && !may_go_over(pk))
             .filter_map(|(_, item)| task(&serde_json::to_value(item).ok()?))
             .collect();
         for Task { at, .. } in &tasks {

@@ -95,7 +95,7 @@ pub(super) enum CanaryWrite<'w> {
 pub(super) enum Wrote<T> {
     /// It is written with these parts.
     Yes(Vec<T>),
-    /// Other tasks have all of its parts.
+    /// Other tasks have all of its parts, and it is not held.
     Nothing,
     /// Its item is in another state.
     Known(State),
@@ -128,9 +128,11 @@ impl Mitigations {
         let checks: Vec<Check> = latest.into_iter().chain(pause).chain(approved).chain(canary).collect();
         let in_parts = parts.is_some();
         let mut left = parts.unwrap_or_default();
+        // A task that is held has an item by which a person finds it, with all that it is for, whoever has that now.
+        let all = (state == State::Held).then(|| left.clone());
         let mut round = 0;
         loop {
-            if in_parts && left.is_empty() {
+            if in_parts && left.is_empty() && all.is_none() {
                 return Ok(Wrote::Nothing);
             }
             let Change { puts: budgets, mut answers } = match state {
@@ -146,7 +148,7 @@ impl Mitigations {
                 _ => Change { puts: Vec::new(), answers: Vec::new() },
             };
             answers.extend(turn.as_ref().map(|turn| canary::answer(turn, left.len())));
-            let item = task(&left);
+            let item = task(all.as_deref().unwrap_or(&left));
             let item = match state {
                 State::Claimed => {
                     with_guards(item, &answers, Guarded { spends, grades, guards, impact, approved: None })
@@ -283,11 +285,19 @@ pub(super) fn unless_beyond(over: &[State]) -> Condition {
 pub(super) fn unless_held(task_id: &str, state: State) -> Condition {
     let mut expression = "attribute_not_exists(#state) OR task_id = :task_id".to_owned();
     let mut values = HashMap::from([(":task_id".to_owned(), text(task_id))]);
-    if state == State::Claimed {
+    match state {
         // What is rejected is no other rule's task's either.
-        expression += " OR (#state <> :held AND #state <> :rejected)";
-        values.insert(":held".to_owned(), text(State::Claimed.as_str()));
-        values.insert(":rejected".to_owned(), text(State::Rejected.as_str()));
+        State::Claimed => {
+            expression += " OR (#state <> :claimed AND #state <> :rejected)";
+            values.insert(":claimed".to_owned(), text(State::Claimed.as_str()));
+            values.insert(":rejected".to_owned(), text(State::Rejected.as_str()));
+        }
+        // Of two that wait the later one has it: the canary's task passes on what does not go first.
+        State::Held => {
+            expression += " OR #state = :held";
+            values.insert(":held".to_owned(), text(State::Held.as_str()));
+        }
+        _ => {}
     }
     Condition { expression, values }
 }
