@@ -187,7 +187,11 @@ impl<W: Work> Start<W> {
         for _ in 0..ROUNDS {
             let now = self.settle.clock.now();
             let known = mitigations.approval(&id).await?;
-            if let Some(known) = &known {
+            // A process died before people were told, and the time is over: they are asked now.
+            let is_told = message.held().is_some_and(|held| held.approval);
+            let is_untold =
+                |known: &KnownApproval| known.standing == Standing::Waiting && known.is_over(now) && !is_told;
+            if let Some(known) = known.as_ref().filter(|known| !is_untold(known)) {
                 match known.standing {
                     Standing::Rejected | Standing::Lapsed => return Ok(Answer::Ended),
                     _ if known.is_over(now) => {

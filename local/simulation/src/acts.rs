@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::Call;
@@ -14,11 +13,14 @@ use serde_json::Value;
 
 use crate::judge::text;
 use crate::policies;
-use crate::stack::MITIGATIONS;
 use crate::world::World;
 
 /// What a mitigation task of a person is called: such a task is decided on by the person.
 pub(crate) const PERSON: &str = "person-";
+
+/// How long before its start a task can have been claimed, in milliseconds: the process that has claimed it starts it, as long
+/// as it lives, whatever happens meanwhile.
+const UNDER_WAY_MS: i64 = 60_000;
 
 /// What was done in a run.
 #[derive(Default)]
@@ -64,6 +66,15 @@ struct Start {
 }
 
 impl Start {
+    /// Why no window of its policy is open for it, if that is so and nobody has approved it.
+    fn outside(&self) -> Option<String> {
+        let windows = &self.policy["windows"];
+        let is_closed = |at| !policies::is_open(windows, at);
+        let is_outside =
+            !self.is_approved && is_closed(self.at) && is_closed(Millis(self.at.0 - UNDER_WAY_MS));
+        is_outside.then(|| format!("it starts at {}, and the windows are {windows}", self.at.rfc3339()))
+    }
+
     fn findings(&self) -> impl Iterator<Item = &str> {
         self.body["target"]["findingIds"].as_array().into_iter().flatten().filter_map(Value::as_str)
     }
@@ -259,6 +270,7 @@ pub(crate) fn judge(world: &World, records: &Records<'_>) -> Vec<String> {
         violations.extend(acts.objection(id, start, records).map(|why| format!("task {id}: {why}")));
     }
     for (id, start) in &acts.alarm_starts {
+        violations.extend(start.outside().map(|why| format!("task {id}: {why}")));
         let rules = start.policy["rules"].as_array().into_iter().flatten();
         let mut rules = rules.filter(|rule| rule["alarm"].is_object() && rule["mitigate"].is_object());
         if !start.is_approved && rules.all(policies::always_waits) {
@@ -297,13 +309,16 @@ impl Acts {
         if !id.starts_with(PERSON) && !is_approved && rules.all(policies::always_waits) {
             return Some(format!("its rule waits for approval, and nobody has approved it: {policy}"));
         }
+        if !id.starts_with(PERSON)
+            && let Some(outside) = start.outside()
+        {
+            return Some(outside);
+        }
         let found: Vec<&Value> = start.findings().filter_map(|id| records.get(id).copied()).collect();
         if let Some(protected) = found.iter().find(|record| policies::protects(policy, record)) {
             return Some(format!("{} is protected", protected["resource"]));
         }
-        // The process that has claimed a task starts it, as long as it lives, whatever audit ends meanwhile.
-        let settled =
-            at.0 - i64::try_from(MITIGATIONS.timeout.max(Duration::from_mins(1)).as_millis()).ok()?;
+        let settled = at.0 - UNDER_WAY_MS;
         let latest = self
             .latest
             .iter()

@@ -2,6 +2,7 @@
 
 use fastrand::Rng;
 use fleetwarden_core::policy::Policy;
+use fleetwarden_core::timestamp::Millis;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
@@ -59,6 +60,28 @@ pub(crate) fn always_waits(rule: &Value) -> bool {
     approval == "always"
         || approval["always"] == true
         || (approval["severity"] == "LOW" && rule["alarm"].is_null())
+}
+
+/// Whether windows are open at a moment: they have one span of hours on every day, in a zone that keeps its offset as long
+/// as a run lasts.
+pub(crate) fn is_open(windows: &Value, at: Millis) -> bool {
+    let offset = match windows["zone"].as_str() {
+        Some("Europe/Berlin") => 60,
+        Some("America/New_York") => -300,
+        _ => 0,
+    };
+    let minute = |text: &str| {
+        let (hour, minute) = text.split_once(':')?;
+        Some(hour.parse::<i64>().ok()? * 60 + minute.parse::<i64>().ok()?)
+    };
+    let now = (at.0 / 60_000 + offset).rem_euclid(24 * 60);
+    let hours = windows["open"][0]["hours"].as_str().and_then(|hours| hours.split_once('-'));
+    let span = hours.and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
+    match span {
+        Some((from, to)) if from < to => from <= now && now < to,
+        Some((from, to)) => from <= now || now < to,
+        None => true,
+    }
 }
 
 /// Draws when a mitigation waits for a person.

@@ -442,7 +442,8 @@ async fn a_death_at_any_call_neither_loses_it_nor_starts_it_unapproved() {
     calm.calls();
     deliver(&calm, &policy, &waits).await;
     let goes = calm.calls().split(' ').count();
-    for (step, count) in [("asks", asks), ("goes", goes), ("lapses", 6)] {
+    let steps = [("asks", asks, 120), ("asks", asks, 7_200), ("goes", goes, 120), ("lapses", 6, 120)];
+    for (step, count, away) in steps {
         for (at, before) in (0..count).flat_map(|at| [(at, true), (at, false)]) {
             let service = Service::default();
             let mut waits = asked.clone();
@@ -464,8 +465,8 @@ async fn a_death_at_any_call_neither_loses_it_nor_starts_it_unapproved() {
                 break;
             }
             let dead = service.take_queue();
-            // What a dead process holds is free again.
-            service.cloud.pass_seconds(120);
+            // What a dead process holds is free again. Who was not asked in time is asked again.
+            service.cloud.pass_seconds(away);
             deliver(&service, &policy, &waits).await;
             let queue = service.take_queue();
             let (started, alerts) = (service.starts().len(), service.alerts().len());
