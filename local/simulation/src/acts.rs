@@ -33,6 +33,8 @@ pub(crate) struct Acts {
     alarm_starts: BTreeMap<String, Start>,
     /// When mitigation was paused and when it was resumed.
     pauses: Vec<(Millis, bool)>,
+    /// Whether suppressions were paused, too, at some time.
+    pub(crate) has_paused_suppressions: bool,
     /// The tasks whose approval was asked for, and about which nobody has thought yet.
     asked: Vec<String>,
     /// How often an approval was asked for.
@@ -183,6 +185,7 @@ impl Acts {
         match (sk, pk.split_once('#').unwrap_or_default()) {
             ("latest", _) if pk == "mitigation-pause" => {
                 self.pauses.push((now, text(body, "/Item/state/S") != "on"));
+                self.has_paused_suppressions |= text(body, "/Item/suppressions/S") == "yes";
             }
             ("claim", _) => {
                 self.owners.insert(pk.to_owned(), text(body, "/Item/nonce/S").to_owned());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 use tokio::time::sleep;
@@ -40,6 +41,8 @@ pub(crate) struct Played {
     pub(crate) policies: Vec<String>,
     /// What can never be handled, each with the queue on which it has to end.
     pub(crate) poison: Vec<(&'static str, String)>,
+    /// When parked suppressions were moved back.
+    pub(crate) late_suppressions: Vec<Millis>,
     /// How many changes people made to the fleet.
     pub(crate) moves: u64,
     /// What the operator's own tool has told of.
@@ -138,7 +141,6 @@ impl Workload {
         self.world.state().weather = Weather::default();
         // What still lies in wait would be deployed after the last policy.
         *self.lambda.ambush.borrow_mut() = None;
-        self.operators.end(&self.world, &self.lambda).await;
         self.end_alarms();
         self.lift_budgets();
         self.played.is_quiet = self.end().await;
@@ -156,6 +158,8 @@ impl Workload {
         let mut calm = 0;
         for hour in 0..LAST_HOURS {
             if hour % 6 == 0 {
+                // Lambda may have tried a pause again since.
+                self.operators.end(&self.world, &self.lambda).await;
                 self.redrive();
                 self.watch();
                 if self.alarms.is_on {
@@ -309,11 +313,14 @@ impl Workload {
     }
 
     /// A person moves back what was parked.
-    fn redrive(&self) {
+    fn redrive(&mut self) {
         for function in stack::FUNCTIONS {
             if let stack::Trigger::Queue(source) = &function.trigger {
                 let moved = self.world.cloud.redrive(function.dead_letters, source.queue);
                 if moved > 0 {
+                    if source.queue == "suppression" {
+                        self.played.late_suppressions.push(self.world.now());
+                    }
                     self.world
                         .note(&format!("{moved} messages are moved back from {}", function.dead_letters));
                 }

@@ -1,12 +1,13 @@
 //! Whether the promises about alarms held: what Device Defender and the operator's tool told of is the truth, and the
 //! ledger, the findings log, the archive, the mitigation tasks and the alerts have to agree with it.
 
+mod incidents;
+
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::io::Read as _;
 
 use flate2::read::GzDecoder;
-use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 use serde_json::json;
 
@@ -69,13 +70,6 @@ fn millis(seconds: &Value) -> i64 {
 
 fn embedded(item: &impl Fn(&str) -> Option<String>, name: &str) -> Value {
     item(name).and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
-}
-
-/// Since when an alert says that its device is in alarm. A device can be in alarm again as a member of an incident, and
-/// what is told of the first time is none of it.
-fn raised(alert: &Value) -> Option<i64> {
-    let (_, since) = text(alert, "/content/description").split_once("In alarm since ")?;
-    Millis::parse(&since[..=since.find('Z')?]).map(|at| at.0)
 }
 
 /// The key of an alarm, by its members in the ledger or in a record.
@@ -454,48 +448,6 @@ impl Judge<'_> {
             self.unless(is_right, || {
                 format!("violation {violation} is verified as {state}, not as {wanted:?}")
             });
-        }
-    }
-
-    /// One alert for each incident, and none of a device of it while it lasts.
-    fn incidents_are_alerted_once(&mut self, known: &Known) {
-        let alerts = self.world.state().alerts.clone();
-        let mut alerted: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let mut ended = BTreeSet::new();
-        for (at, alert) in &alerts {
-            let about = |name: &str| text(alert, &format!("/metadata/additionalContext/{name}")).to_owned();
-            match text(alert, "/metadata/eventType") {
-                "alarm-incident" => {
-                    alerted.entry(about("incidentId")).or_default().insert(text(alert, "/id").to_owned());
-                }
-                "alarm-incident-over" => {
-                    ended.insert(about("incidentId"));
-                }
-                "alarm-raised" | "alarm-flapping" => {
-                    let violation = about("violationId");
-                    let raised = raised(alert);
-                    let holds = known.incidents.iter().find(|incident| {
-                        incident.members.contains(&violation)
-                            && incident.lasted(at.0)
-                            && raised.is_none_or(|raised| incident.first.is_none_or(|first| raised >= first))
-                    });
-                    self.unless(holds.is_none(), || {
-                        let id = holds.map(|incident| incident.id.as_str()).unwrap_or_default();
-                        format!("an alert of violation {violation} came while incident {id} lasted: {alert}")
-                    });
-                }
-                _ => {}
-            }
-        }
-        // What was over before its alert could be raised has the alert of its end alone.
-        let is_due = |id: &&String| alerted.contains_key(*id) || !ended.contains(*id);
-        let expected: BTreeSet<&String> =
-            known.incidents.iter().map(|incident| &incident.id).filter(is_due).collect();
-        self.unless(alerted.keys().collect::<BTreeSet<_>>() == expected, || {
-            format!("the incidents are {expected:?} and those alerted {:?}", alerted.keys())
-        });
-        for (incident, ids) in alerted {
-            self.unless(ids.len() == 1, || format!("incident {incident} has {} alerts", ids.len()));
         }
     }
 
