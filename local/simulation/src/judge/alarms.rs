@@ -436,8 +436,8 @@ impl Judge<'_> {
                 .collect();
             let is_set = state != "UNKNOWN";
             // Under several policies it is not known which of them has decided: if the process dies before it has noted what it
-            // did, another can come.
-            let is_right = if policies.len() == 1 {
+            // did, another can come, or an incident that takes the alarm in.
+            let is_right = if policies.len() == 1 && life["incident"].is_null() {
                 is_set == wanted.contains(state.as_str()) && is_set != wanted.is_empty()
             } else {
                 let mut enforcing = policies.iter().filter(|policy| policy["mode"] == "enforce");

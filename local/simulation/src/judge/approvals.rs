@@ -30,7 +30,7 @@ impl Judge<'_> {
             });
             let id = pk.trim_start_matches("mitigation#");
             let is_told = alerts.iter().any(|alert| alert.contains(id));
-            self.unless(is_told || of("state") != "lapsed", || {
+            self.unless(is_told || of("state") != "lapsed" || !of("reason").starts_with("nobody"), || {
                 format!("{pk} has lapsed, and nobody was asked")
             });
         }
