@@ -62,7 +62,11 @@ fn failed(action: &ActionResult) -> Text {
 /// what it is for.
 fn approval(what: &Text, task_id: &str, known: &KnownApproval) -> Text {
     let explanation = &known.asking.explanation;
-    let mut text = text!("{}\nNothing is changed before a person approves it. Why:", what);
+    let mut text = text!("{}", what);
+    if let Some(by) = &known.asking.requested_by {
+        text.push(text!("\nAsked for by `{}`: another person approves it.", by));
+    }
+    text.push(Text::own("\nNothing is changed before a person approves it. Why:"));
     for reason in &explanation.reasons {
         text.push(text!("\n- {}", reason.why));
     }
@@ -83,8 +87,18 @@ fn approval(what: &Text, task_id: &str, known: &KnownApproval) -> Text {
     text
 }
 
-/// What is to be done about what waits for an approval.
-const APPROVAL_STEPS: [&str; 3] = [
+/// What is to be done about what waits for an approval: of a rule's task, whose message is known, or of a command's.
+const fn approval_steps(known: &KnownApproval) -> &'static [&'static str] {
+    if known.asking.message.is_some() { &RULE_STEPS } else { &COMMAND_STEPS }
+}
+
+const COMMAND_STEPS: [&str; 3] = [
+    "See what it is for, finding by finding: `fleetwarden mitigation show` with the task.",
+    "Approve it or reject it with one of the commands above. What is approved starts when the one who asked for it gives the same command again.",
+    "Without an answer it is rejected.",
+];
+
+const RULE_STEPS: [&str; 3] = [
     "See what it is for, finding by finding: `fleetwarden mitigation show` with the task.",
     "Approve it or reject it with one of the commands above. What is approved starts within a minute, unless a pause, a protection or a later audit stops it.",
     "Without an answer it is rejected: the next audit decides on what is still there.",

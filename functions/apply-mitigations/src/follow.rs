@@ -7,11 +7,16 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::ledger::keys;
+use fleetwarden_aws::mitigations::KnownApproval;
 use fleetwarden_aws::mitigations::Mitigations;
+use fleetwarden_aws::mitigations::Rejection;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::message::Origin;
+use fleetwarden_core::metrics::approvals;
+use fleetwarden_core::model::mitigation::approval::Standing;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::alerts::Event;
@@ -36,6 +41,7 @@ pub(crate) struct Follow<W> {
     pub(crate) alerts: Alerts,
     pub(crate) backoff: Backoff,
     pub(crate) clock: Clock,
+    pub(crate) emit: fn(&str),
 }
 
 impl<W: Followed> Follow<W> {
@@ -53,6 +59,11 @@ impl<W: Followed> Follow<W> {
                 "nothing to follow: the task has ended, or was never known"
             );
             return Ok(());
+        }
+        if matches!(request.origin(), Origin::Command(_))
+            && let Some(known) = self.waits(&id).await?
+        {
+            return self.asks(message, &known).await;
         }
         let Some(task) = Box::pin(self.work.describe(&id)).await? else { return self.lost(message).await };
         // The status is looked at, not the mere existence; and a word that is new says that it goes on.
@@ -72,6 +83,44 @@ impl<W: Followed> Follow<W> {
                 self.backoff.put_off_until(message, self.clock.now()).await
             }
         }
+    }
+
+    /// The approval for which a command's task is held. None: it is not held.
+    async fn waits(&self, id: &str) -> Result<Option<KnownApproval>, Error> {
+        let task = self.mitigations.ledger().get(&keys::mitigation(id), "task").await?;
+        let is_held = task.is_some_and(|task| State::of(&task) == Some(State::Held));
+        if is_held { self.mitigations.approval(id).await } else { Ok(None) }
+    }
+
+    /// Tells people that a command's task waits for a second person, and rejects it when its time is over.
+    async fn asks(&self, message: W::Message, known: &KnownApproval) -> Result<(), Error> {
+        let request = message.request();
+        let (id, now) = (request.task_id(), self.clock.now());
+        match known.standing {
+            Standing::Rejected | Standing::Lapsed => return Ok(()),
+            Standing::Waiting | Standing::Approved if known.is_over(now) => {
+                let word = known.lapse();
+                let lapsed = (Standing::Lapsed, &word);
+                return match self.mitigations.reject(&id, Some(known), lapsed, now).await? {
+                    Rejection::Done => {
+                        tracing::warn!(
+                            mitigation.task_id = id,
+                            reason = word.reason,
+                            "the mitigation is rejected"
+                        );
+                        (self.emit)(&approvals::Approval { event: approvals::Event::Lapsed, at: now }.line());
+                        Ok(())
+                    }
+                    // A person has decided at this moment, or the command has started its task.
+                    Rejection::Changed | Rejection::NotHeld(_) | Rejection::Unknown => {
+                        self.backoff.put_off_until(message, now).await
+                    }
+                };
+            }
+            Standing::Waiting => self.alerts.raise(&request.alert(Event::NeedsApproval(known))).await?,
+            Standing::Approved => {}
+        }
+        self.backoff.put_off_until(message, known.until).await
     }
 
     async fn runs(&self, message: W::Message, task: &W::Task) -> Result<(), Error> {

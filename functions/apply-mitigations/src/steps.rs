@@ -63,6 +63,7 @@ struct Common {
 impl Common {
     fn steps<W: Clone>(&self, work: W) -> StepsOf<W> {
         let follow = Follow {
+            emit: self.emit,
             work: work.clone(),
             mitigations: self.mitigations.clone(),
             alerts: self.alerts.clone(),

@@ -117,7 +117,8 @@ impl Tasks<'_> {
         let input = tokened(self.service.family, command, "").unwrap_or_else(|| command.input.clone());
         let now = self.service.clock.now();
         if mitigations.hold_whole(requests, &hash(&input), held, now).await? {
-            return Ok(());
+            // One is enough: it tells people of the whole task, and ends it when its time is over.
+            return Ok(self.send_follow_ups(requests.get(..1).unwrap_or_default()).await?);
         }
         let what = format!(
             "the task '{}' is another mitigation's; give a taskId of its own",

@@ -160,7 +160,8 @@ impl Tasks<'_> {
     ) -> Result<(), Failure> {
         let now = self.service.clock.now();
         if mitigations.hold_violations(request, &self.hash(command), held, now).await? {
-            return Ok(());
+            // It tells people, and ends the task when its time is over.
+            return Ok(self.send_follow_up(request).await?);
         }
         let what = format!(
             "the task '{}' is another mitigation's; give a taskId of its own",

@@ -14,9 +14,9 @@ use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 
-use super::APPROVAL_STEPS;
 use super::Event;
 use super::actions;
+use super::approval_steps;
 use super::failed;
 use super::origin;
 use crate::alarms::results::ViolationResult;
@@ -136,7 +136,7 @@ fn needs_approval(request: &AlarmMitigationRequest, known: &KnownApproval) -> Al
             AlertSeverity::High,
             text!("{}: a mitigation of {} waits for approval", of(request), devices(request)),
             super::approval(&about(request), &request.task_id(), known),
-            &APPROVAL_STEPS,
+            approval_steps(known),
         )
     }
 }

@@ -10,9 +10,9 @@ use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 
-use super::APPROVAL_STEPS;
 use super::Event;
 use super::actions;
+use super::approval_steps;
 use super::failed;
 use super::origin;
 use crate::findings::results::FindingResult;
@@ -170,7 +170,7 @@ fn needs_approval(request: &MitigationRequest, known: &KnownApproval) -> Alert {
             AlertSeverity::High,
             text!("{}: a mitigation of {} waits for approval", request.check, findings(request)),
             super::approval(&about(request), &request.task_id(), known),
-            &APPROVAL_STEPS,
+            approval_steps(known),
         )
     }
 }

@@ -1,10 +1,15 @@
 //! The second step, branch by branch.
 
+use fleetwarden_aws::mitigations::Asking;
 use fleetwarden_aws::mitigations::Guarded;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::WholeClaim;
+use fleetwarden_aws::mitigations::Word;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::cloud::START;
+use fleetwarden_core::message::MitigationRequest;
+use fleetwarden_core::model::mitigation::approval::Explanation;
+use fleetwarden_core::model::mitigation::approval::Standing;
 use fleetwarden_core::policy::Mode;
 use serde_json::Value;
 use serde_json::json;
@@ -324,6 +329,66 @@ async fn of_a_commands_task_each_check_is_told_apart() {
         error.is_permanent() && error.to_string().contains("is not the id of a mitigation task"),
         "{error}"
     );
+}
+
+/// A command's task that waits for a second person: people are told once, and nobody's answer is a rejection.
+#[tokio::test(start_paused = true)]
+async fn a_commands_task_that_waits_is_told_and_rejected_when_its_time_is_over() {
+    for decided in ["nothing", "approved", "rejected"] {
+        let (service, [asked, _]) = of_a_command().await;
+        let mitigations = Mitigations::new(ledger(&service.cloud));
+        service.cloud.put_item(json!({"pk": {"S": "mitigation#by-hand"}, "sk": {"S": "task"}}));
+        let requests: [MitigationRequest; 1] = [serde_json::from_value(asked["request"].clone()).unwrap()];
+        assert!(
+            mitigations
+                .hold_whole(&requests, "hash", ("two persons", START.plus_seconds(3_600)), START)
+                .await
+                .unwrap()
+        );
+        let explanation = Explanation { count: 2, ..Explanation::default() };
+        let asking =
+            Asking { explanation, within_seconds: 3_600, requested_by: Some("mia".into()), message: None };
+        assert!(mitigations.ask("by-hand", &asking, None, START).await.unwrap());
+        let mut message = asked.clone();
+        for _ in 0..2 {
+            service.calls();
+            deliver(&service, &message).await.unwrap();
+            assert!(!service.calls().contains("/audit/mitigationactions"), "nothing was started");
+            let [(delay, next)] = &service.take_queue()[..] else { panic!("one message") };
+            service.cloud.pass_seconds(i64::try_from(*delay).unwrap());
+            message = next.clone();
+        }
+        assert_eq!(service.alerts().len(), 1);
+        if decided == "nothing" {
+            insta::assert_json_snapshot!(service.alerts()[0]["content"]);
+        }
+        let known = mitigations.approval("by-hand").await.unwrap().unwrap();
+        let word = Word { by: Some("kim".into()), reason: "known".into(), request_id: None };
+        let now = service.cloud.clock().now();
+        match decided {
+            "approved" => {
+                mitigations.approve("by-hand", &known, &word, now).await.unwrap().unwrap();
+            }
+            "rejected" => {
+                let rejected = (Standing::Rejected, &word);
+                mitigations.reject("by-hand", Some(&known), rejected, now).await.unwrap();
+            }
+            _ => {}
+        }
+        service.state().tasks.clear();
+        // Of what is approved and not given again, the time is over, too.
+        service.cloud.pass_seconds(3_600);
+        deliver(&service, &message).await.unwrap();
+        assert_eq!(service.task_state("by-hand"), "rejected");
+        let reason = service.attribute("mitigation#by-hand", "task", "reason");
+        let expected = match decided {
+            "approved" => "it was approved, and could not start until",
+            "rejected" => "known",
+            _ => "nobody approved it until",
+        };
+        assert!(reason.starts_with(expected), "{reason}");
+        assert!(service.take_queue().is_empty() && service.alerts().len() == 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]
