@@ -65,7 +65,7 @@ pub(crate) struct Outbox<'p> {
     pub(crate) reason_codes: BTreeSet<String>,
     /// The rule that takes the whole check in one task.
     whole: Option<(&'p str, &'p Mitigate)>,
-    /// Some of what one task would take was decided on otherwise before.
+    /// Some of what one task would take was decided on otherwise before, or may have been sent by its id.
     is_disputed: bool,
     /// What was counted before.
     tally: Tally,
@@ -127,12 +127,12 @@ impl<'p> Outbox<'p> {
         Ok(())
     }
 
-    /// Notes that a finding was decided on otherwise before.
+    /// Notes that a finding was decided on otherwise before, or may have been sent by its id.
     pub(crate) const fn dispute(&mut self) {
         self.is_disputed |= self.whole.is_some();
     }
 
-    /// Whether one task for the whole check would mitigate also what was decided on otherwise.
+    /// Whether one task for the whole check would mitigate also what was decided on otherwise, or what others have.
     pub(crate) const fn is_disputed(&self) -> bool {
         self.is_disputed
     }

@@ -14,6 +14,7 @@ use fleetwarden_core::model::history::Record;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::pages::Pages;
 use fleetwarden_core::policy::Decision;
+use fleetwarden_core::policy::Kind;
 use fleetwarden_core::policy::Subject;
 use fleetwarden_core::timestamp::Millis;
 use futures_util::future::join;
@@ -287,10 +288,13 @@ impl<'t> Run<'t> {
         let is_alike = decision.outcome.word() == kind.word()
             && decision.rule == recorded.rule.as_deref()
             && policy.mode().safer(recorded.mode) == policy.mode();
+        // Another policy may have sent it by its id.
+        let is_of_another = kind == Kind::Mitigate && recorded.policy != policy.hash();
+        if !self.overtaken && (!is_alike || is_of_another) {
+            self.outbox.dispute();
+        }
         if is_alike {
             self.outbox.add(finding, found.reference(), &decision)?;
-        } else if !self.overtaken {
-            self.outbox.dispute();
         }
         let first_suppressed = if is_alike { decision.first_suppressed() } else { record.first_suppressed };
         self.history.note(&Record { first_suppressed, ..found.record(&self.message.audit, &decision) })?;

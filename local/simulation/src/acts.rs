@@ -312,6 +312,9 @@ impl Acts {
         if !id.starts_with(PERSON) && !is_approved && rules.all(policies::always_waits) {
             return Some(format!("its rule waits for approval, and nobody has approved it: {policy}"));
         }
+        if id.starts_with(PERSON) && policy["twoPersons"] == true && !is_approved {
+            return Some("a second person has to approve it, and nobody has".to_owned());
+        }
         if !id.starts_with(PERSON)
             && let Some(outside) = start.outside()
         {

@@ -181,6 +181,9 @@ fn any(rng: &mut Rng) -> Value {
             rule["mitigate"]["canary"] = canary(&mut apart);
         }
     }
+    if of_approvals.u8(..4) == 0 {
+        policy["twoPersons"] = json!(true);
+    }
     if rng.u8(..4) == 0 {
         policy["protect"] = match rng.u8(..3) {
             0 => json!({"groups": [one(rng, &["production", "lab", "spare", "plant"])]}),

@@ -7,3 +7,4 @@ mod schedules;
 mod setup;
 mod things;
 mod verification;
+mod whole_check;
