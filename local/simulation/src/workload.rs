@@ -291,7 +291,8 @@ impl Workload {
     /// A task is as large as the budgets let it be when it was made. If they are smaller by now, it would wait for the next
     /// audit, and there is none.
     fn lift_budgets(&mut self) {
-        let most: Vec<u64> = self.played.policies.iter().filter_map(|policy| budgets::most(policy)).collect();
+        let most: Vec<u64> =
+            self.played.policies.iter().filter_map(|policy| budgets::smallest(policy)).collect();
         if most.iter().collect::<BTreeSet<_>>().len() > 1 {
             let last = self.played.policies.last().cloned().unwrap_or_default();
             let mut policy: Value = serde_json::from_str(&last).unwrap_or_default();
