@@ -15,6 +15,7 @@ use fleetwarden_aws::mitigations::Rejection;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Stop;
+use fleetwarden_core::message::CountInGroup;
 use fleetwarden_core::metrics::approvals;
 use fleetwarden_core::metrics::approvals::Event;
 use fleetwarden_core::model::mitigation::approval::ExplainedAction;
@@ -30,6 +31,7 @@ use fleetwarden_core::policy::approval::Facts;
 use fleetwarden_core::policy::approval::needs;
 use fleetwarden_core::timestamp::Millis;
 
+use crate::counting::Counting;
 use crate::hold::Hold;
 use crate::hold::hold;
 use crate::message::Message as _;
@@ -110,16 +112,18 @@ impl<W: Work> Start<W> {
         let can_pass = explanation.reasons.iter().all(|reason| reason.need.can_pass());
         let passes = can_pass
             && (closed.is_none() || !explanation.has(Need::OutsideOfWindow))
-            && (!explanation.has(Need::OverBudget) || self.has_room(request).await?);
+            && (!explanation.has(Need::OverBudget) || self.has_room(message).await?);
         if passes || explanation.policy.as_deref() != Some(self.policy.hash()) {
             return Ok(Look::GoesOn);
         }
         Ok(Look::Waits(Box::new(known)))
     }
 
-    async fn has_room(&self, request: &W::Request) -> Result<bool, Error> {
+    async fn has_room(&self, message: &W::Message) -> Result<bool, Error> {
+        let (request, counting) = (message.request(), Counting::of_hold(message.held()));
         let at_once = self.settle.work.at_once(request);
-        Ok(!matches!(Box::pin(self.would_stop(request, at_once)).await?, Some(Stop::OverBudget(_))))
+        let stop = Box::pin(self.would_stop(request, at_once, counting)).await?;
+        Ok(!matches!(stop, Some(Stop::OverBudget(_))))
     }
 
     async fn end(&self, message: &W::Message, known: &KnownApproval) -> Result<Look, Error> {
@@ -250,10 +254,31 @@ impl<W: Work> Start<W> {
         Ok(Asking { explanation, within_seconds, requested_by: None, message: Some(again) })
     }
 
-    /// Holds a mitigation until a person has decided.
-    pub(crate) async fn hold_for(&self, message: W::Message, known: &KnownApproval) -> Result<(), Error> {
+    /// Holds a mitigation until a person has decided. `in_group`: how much of it counts in the budget of a group that it goes
+    /// over.
+    pub(crate) async fn hold_for(
+        &self,
+        message: W::Message,
+        known: &KnownApproval,
+        in_group: Option<CountInGroup>,
+    ) -> Result<(), Error> {
         let reason = format!("waits for approval: {}", known.asking.explanation.why());
-        Box::pin(hold(&self.settle, message, Hold::for_approval(&reason, known))).await
+        Box::pin(hold(&self.settle, message, Hold::for_approval(&reason, known, in_group))).await
+    }
+
+    /// What is known of a mitigation that is only observed, if a guard needs to know its findings.
+    pub(crate) async fn looked_at(
+        &self,
+        request: &W::Request,
+        deadline: Millis,
+    ) -> Result<Decided<W::Request>, Error> {
+        let looks = self.approval(request).is_some_and(Approval::looks_at_findings);
+        if (looks || self.budgets(request).any(|budget| budget.group.is_some()))
+            && let Revalidated::Known(now) = Box::pin(self.settle.work.revalidate(request, deadline)).await?
+        {
+            return Ok(now);
+        }
+        Ok(Decided::all(request))
     }
 
     /// Why a mitigation that is only observed would wait for a person. Empty: it would not.
@@ -261,18 +286,11 @@ impl<W: Work> Start<W> {
         &self,
         request: &W::Request,
         (closed, over_budget): (Option<&Closed>, Option<&str>),
-        deadline: Millis,
+        decided: &Decided<W::Request>,
     ) -> Result<Vec<Reason>, Error> {
         let now = self.settle.clock.now();
         let Ok(actions) = self.grades.of(request.actions(), now).await? else { return Ok(Vec::new()) };
-        let looks = self.approval(request).is_some_and(Approval::looks_at_findings);
-        let mut decided = Decided::all(request);
-        if looks
-            && let Revalidated::Known(now) = Box::pin(self.settle.work.revalidate(request, deadline)).await?
-        {
-            decided = now;
-        }
-        Ok(self.needs(request, &decided, &actions, (closed, over_budget)))
+        Ok(self.needs(request, decided, &actions, (closed, over_budget)))
     }
 }
 

@@ -14,6 +14,7 @@ use fleetwarden_aws::mitigations::KnownApproval;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Stop;
+use fleetwarden_core::message::CountInGroup;
 use fleetwarden_core::message::Held;
 use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::timestamp::Millis;
@@ -43,6 +44,8 @@ pub(crate) struct Hold<'h> {
     pub(crate) paused: Option<Millis>,
     /// Whether it goes over a budget.
     pub(crate) over_budget: bool,
+    /// How much of it counts in the budget of a group that has no room.
+    pub(crate) in_group: Option<CountInGroup>,
     /// The approval that it waits for.
     pub(crate) approval: Option<&'h KnownApproval>,
     /// Whether it waits for the canary.
@@ -57,14 +60,27 @@ impl<'h> Hold<'h> {
         Self { until: Some(until), ..Self::by("windows", reason) }
     }
 
-    /// Until a person has decided.
-    pub(crate) const fn for_approval(reason: &'h str, known: &'h KnownApproval) -> Self {
-        Self { until: Some(known.until), approval: Some(known), ..Self::by(APPROVAL, reason) }
+    /// Until a person has decided. `in_group`: what counts in the budget of a group that may have room before.
+    pub(crate) const fn for_approval(
+        reason: &'h str,
+        known: &'h KnownApproval,
+        in_group: Option<CountInGroup>,
+    ) -> Self {
+        Self { until: Some(known.until), approval: Some(known), in_group, ..Self::by(APPROVAL, reason) }
     }
 
     /// By a guard that says nothing else.
     const fn by(guard: &'h str, reason: &'h str) -> Self {
-        Self { reason, until: None, paused: None, over_budget: false, approval: None, canary: false, guard }
+        Self {
+            reason,
+            until: None,
+            paused: None,
+            over_budget: false,
+            in_group: None,
+            approval: None,
+            canary: false,
+            guard,
+        }
     }
 
     /// By the guard that stops a claim, with what it says.
@@ -77,7 +93,9 @@ impl<'h> Hold<'h> {
                 let since = Millis::parse(&pause.since).unwrap_or_default();
                 Self { paused: Some(since), ..held }
             }
-            Stop::OverBudget(over) => Self { until: over.until, over_budget: true, ..held },
+            Stop::OverBudget(over) => {
+                Self { until: over.until, over_budget: true, in_group: over.in_group, ..held }
+            }
             Stop::NotApproved => held,
             Stop::Canary(_) => Self { canary: true, ..held },
         }
@@ -90,7 +108,7 @@ pub(crate) async fn hold<W: Work>(
     message: W::Message,
     why: Hold<'_>,
 ) -> Result<(), Error> {
-    let Hold { reason, until, paused, over_budget, approval, canary, guard } = why;
+    let Hold { reason, until, paused, over_budget, in_group, approval, canary, guard } = why;
     let now = settle.clock.now();
     let known = message.held();
     let since = known.map_or(now, |known| known.since.min(now));
@@ -99,7 +117,7 @@ pub(crate) async fn hold<W: Work>(
         let target = request.target().clone();
         return settle.give_up(message, &target, &format!("not started within 90 days: {reason}")).await;
     }
-    let next = Held { since, until, paused, over_budget, approval: approval.is_some(), canary };
+    let next = Held { since, until, paused, over_budget, in_group, approval: approval.is_some(), canary };
     if known.is_none_or(|known| Held { since, ..known } != next) {
         let said = [GuardAnswer { guard: guard.to_owned(), passed: false, reason: Some(reason.to_owned()) }];
         let held =

@@ -25,6 +25,7 @@ mod approval;
 mod backoff;
 mod before;
 mod canary;
+mod counting;
 mod devices;
 mod findings;
 mod follow;

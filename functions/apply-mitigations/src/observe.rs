@@ -2,6 +2,7 @@
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::APPROVAL;
+use fleetwarden_aws::mitigations::Claimable as _;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Stop;
@@ -9,11 +10,13 @@ use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::policy::Closed;
 use fleetwarden_core::timestamp::Millis;
 
+use crate::counting::Counting;
 use crate::devices::Devices;
 use crate::message::Message as _;
 use crate::settle::Aside;
 use crate::settle::Said;
 use crate::start::Start;
+use crate::work::Decided;
 use crate::work::Work;
 
 impl<W: Work> Start<W> {
@@ -28,14 +31,22 @@ impl<W: Work> Start<W> {
         let request = message.request();
         let at_once = settle.work.at_once(request);
         let shut = closed.filter(|_| !self.may_start_outside(request)).map(would_wait);
-        let stop = if shut.is_none() { Box::pin(self.would_stop(request, at_once)).await? } else { None };
+        let decided = match &shut {
+            None => Box::pin(self.looked_at(request, deadline)).await?,
+            Some(_) => Decided::all(request),
+        };
+        let parts = W::parts(request.target());
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let counting = Counting::Looked { in_groups: decided.in_groups.as_ref(), parts: &parts, at_once };
+        let stop =
+            if shut.is_none() { Box::pin(self.would_stop(request, at_once, counting)).await? } else { None };
         let over = match &stop {
             Some(Stop::OverBudget(over)) if self.may_go_over(request) => Some(over.reason()),
             _ => None,
         };
         let stop = stop.filter(|_| over.is_none());
         let needs = if shut.is_none() && stop.is_none() {
-            Box::pin(self.would_need(request, (closed, over.as_deref()), deadline)).await?
+            Box::pin(self.would_need(request, (closed, over.as_deref()), &decided)).await?
         } else {
             Vec::new()
         };

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use aws_sdk_iot::Client;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::fleet;
+use fleetwarden_aws::fleet::Sizes;
 use fleetwarden_aws::grades::Grades;
 use fleetwarden_aws::grades::GradesByAction;
 use fleetwarden_aws::grades::by_action;
@@ -18,6 +19,7 @@ use fleetwarden_aws::mitigations::CanaryTurn;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable as _;
 use fleetwarden_aws::mitigations::KnownApproval;
+use fleetwarden_aws::mitigations::Over;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::Spend;
 use fleetwarden_aws::mitigations::State;
@@ -26,6 +28,7 @@ use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_core::model::mitigation::approval::ExplainedAction;
 use fleetwarden_core::model::mitigation::approval::Need;
 use fleetwarden_core::model::mitigation::grade::Grade;
+use fleetwarden_core::policy::Budget;
 use fleetwarden_core::policy::Closed;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
@@ -36,6 +39,7 @@ use crate::approval::Answer;
 use crate::approval::Explained;
 use crate::approval::Look;
 use crate::before::Stored;
+use crate::counting::Counting;
 use crate::hold::Hold;
 use crate::hold::hold;
 use crate::message::Message as _;
@@ -115,38 +119,55 @@ impl<W: Work> Start<W> {
     }
 
     /// The guard that would stop a claim of so many of what a request is for.
-    pub(crate) async fn would_stop(&self, request: &W::Request, count: u64) -> Result<Option<Stop>, Error> {
+    pub(crate) async fn would_stop(
+        &self,
+        request: &W::Request,
+        count: u64,
+        counting: Counting<'_>,
+    ) -> Result<Option<Stop>, Error> {
         let Settle { mitigations, clock, .. } = &self.settle;
         if let Some(pause) = mitigations.pause().await? {
             return Ok(Some(Stop::Paused(pause)));
         }
         let id = request.task_id();
-        let over = async |fleet| {
-            mitigations.over_budget(&id, &self.spends(request, fleet), count, clock.now()).await
+        let over = async |sizes: &Sizes| {
+            let spends = self.spends(request, sizes, |budget, spend| counting.of(budget, spend));
+            mitigations.over_budget(&id, &spends, count, clock.now()).await
         };
-        let mut stops = over(None).await?;
-        if stops.is_some()
-            && let Some(fleet) = Box::pin(self.fleet(request)).await?
-        {
-            stops = over(Some(fleet)).await?;
+        let mut stops = over(&Sizes::default()).await?;
+        if stops.is_some() {
+            let sizes = Box::pin(self.sizes(request)).await?;
+            if !sizes.is_empty() {
+                stops = over(&sizes).await?;
+            }
         }
         Ok(stops.map(Stop::OverBudget))
     }
 
-    /// The budgets that a request counts in, in a fleet of so many things.
-    fn spends(&self, request: &W::Request, fleet: Option<u64>) -> Vec<Spend> {
-        let budgets = self.policy.budgets_of(request.origin().rule(), request.actions());
-        budgets.map(|budget| Spend::new(budget, fleet)).collect()
+    /// The budgets that a task of a request has to fit into.
+    pub(crate) fn budgets<'s>(&'s self, request: &'s W::Request) -> impl Iterator<Item = &'s Budget> {
+        self.policy.budgets_of(request.origin().rule(), request.actions())
     }
 
-    /// How many things the fleet has, if a share of it counts.
-    async fn fleet(&self, request: &W::Request) -> Result<Option<u64>, Error> {
-        let mut budgets = self.policy.budgets_of(request.origin().rule(), request.actions());
-        if !budgets.any(|budget| budget.or_share.is_some()) {
-            return Ok(None);
-        }
+    /// What a request spends of its budgets, of things of which there are so many. `counted` says how much counts in the
+    /// budget of a group.
+    fn spends(
+        &self,
+        request: &W::Request,
+        sizes: &Sizes,
+        counted: impl Fn(&Budget, Spend) -> Spend,
+    ) -> Vec<Spend> {
+        let spend = |budget: &Budget| {
+            let spend = Spend::new(budget, sizes.of(budget));
+            if budget.group.is_some() { counted(budget, spend) } else { spend }
+        };
+        self.budgets(request).map(spend).collect()
+    }
+
+    /// How many things there are, as far as a share of them counts.
+    async fn sizes(&self, request: &W::Request) -> Result<Sizes, Error> {
         let Settle { mitigations, clock, .. } = &self.settle;
-        fleet::count(mitigations.ledger(), &self.iot, clock.now()).await
+        fleet::count(mitigations.ledger(), &self.iot, self.budgets(request), clock.now()).await
     }
 
     async fn enforce(
@@ -162,7 +183,10 @@ impl<W: Work> Start<W> {
         let waits_for_approval = held.is_some_and(|held| held.approval);
         if waits_for_approval {
             match Box::pin(self.look(&message, closed)).await? {
-                Look::Waits(known) => return self.hold_for(message, &known).await,
+                Look::Waits(known) => {
+                    let in_group = held.and_then(|held| held.in_group);
+                    return self.hold_for(message, &known, in_group).await;
+                }
                 Look::Ended => {
                     known(request, State::Rejected);
                     return Ok(());
@@ -190,7 +214,7 @@ impl<W: Work> Start<W> {
         // While a pause or a budget holds it, no finding is looked up.
         if !waits_for_approval
             && held.is_some_and(|held| held.paused.is_some() || held.over_budget)
-            && let Some(stop) = Box::pin(self.would_stop(request, at_once)).await?
+            && let Some(stop) = Box::pin(self.would_stop(request, at_once, Counting::of_hold(held))).await?
             && !(matches!(stop, Stop::OverBudget(_)) && self.may_go_over(request))
         {
             return self.stopped(message, &stop).await;
@@ -262,9 +286,10 @@ impl<W: Work> Start<W> {
             }
         };
         let grades = by_action(&actions);
-        let mut over_budget: Option<String> = None;
+        let mut over_budget: Option<Over> = None;
         let claimed = loop {
-            let reasons = self.needs(request, decided, &actions, (closed, over_budget.as_deref()));
+            let over = over_budget.as_ref().map(Over::reason);
+            let reasons = self.needs(request, decided, &actions, (closed, over.as_deref()));
             let mut approved = None;
             if !reasons.is_empty() {
                 if let Some(pause) = settle.mitigations.pause().await? {
@@ -274,7 +299,10 @@ impl<W: Work> Start<W> {
                 let explained = Explained { reasons, actions, impact };
                 match Box::pin(self.answer(&message, target, explained)).await? {
                     Answer::Approved(known) => approved = Some(known),
-                    Answer::Asked(known) => return self.hold_for(message, &known).await,
+                    Answer::Asked(known) => {
+                        let in_group = over_budget.and_then(|over| over.in_group);
+                        return self.hold_for(message, &known, in_group).await;
+                    }
                     Answer::Ended => {
                         known(request, State::Rejected);
                         return Ok(());
@@ -287,7 +315,7 @@ impl<W: Work> Start<W> {
                 Some(Claim::Stopped(Stop::OverBudget(over)))
                     if over_budget.is_none() && self.may_go_over(request) =>
                 {
-                    over_budget = Some(over.reason());
+                    over_budget = Some(over.clone());
                 }
                 // It is looked at again: a person has decided at this moment.
                 Some(Claim::Stopped(stop @ Stop::NotApproved)) => return Err(Error::Later(stop.reason())),
@@ -330,7 +358,7 @@ impl<W: Work> Start<W> {
         }
     }
 
-    /// Claims what is to be mitigated. A share of the fleet is looked up only if its budget has no room otherwise.
+    /// Claims what is to be mitigated. What a share is of is counted only if its budget has no room otherwise.
     async fn claim(
         &self,
         request: &W::Request,
@@ -340,8 +368,8 @@ impl<W: Work> Start<W> {
         let Claiming { grades, approved, turn } = *claiming;
         let left_out: Vec<_> = decided.left_out.iter().map(|out| out.part.clone()).collect();
         let may_go_over = approved.is_some_and(|known| known.asking.explanation.has(Need::OverBudget));
-        let claim = async |fleet| {
-            let spends = self.spends(request, fleet);
+        let claim = async |sizes: &Sizes| {
+            let spends = self.spends(request, sizes, |budget, spend| decided.counted(budget, spend));
             let spends: Vec<Spend> =
                 if may_go_over { spends.into_iter().map(Spend::lifted).collect() } else { spends };
             let claimed = Settled {
@@ -362,11 +390,12 @@ impl<W: Work> Start<W> {
             };
             Box::pin(self.settle.work.claim(request, &claimed)).await
         };
-        let claimed = Box::pin(claim(None)).await?;
-        if matches!(claimed, Some(Claim::Stopped(Stop::OverBudget(_))))
-            && let Some(fleet) = Box::pin(self.fleet(request)).await?
-        {
-            return Box::pin(claim(Some(fleet))).await;
+        let claimed = Box::pin(claim(&Sizes::default())).await?;
+        if matches!(claimed, Some(Claim::Stopped(Stop::OverBudget(_)))) {
+            let sizes = Box::pin(self.sizes(request)).await?;
+            if !sizes.is_empty() {
+                return Box::pin(claim(&sizes)).await;
+            }
         }
         Ok(claimed)
     }

@@ -17,6 +17,7 @@ use fleetwarden_core::model::mitigation::before::Befores;
 use fleetwarden_core::model::mitigation::impact::Impact;
 use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::model::severity::Severity;
+use fleetwarden_core::policy::InGroups;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::admission::Admission;
@@ -238,6 +239,8 @@ pub(crate) struct Decided<R: Claimable> {
     pub(crate) severity: Option<Severity>,
     /// How many devices it concerns, if a guard has asked.
     pub(crate) impact: Option<Impact>,
+    /// What of it counts in the budgets of groups. None: nobody knows, and all of it counts.
+    pub(crate) in_groups: Option<InGroups>,
     /// What the guards say that were asked about each finding or violation.
     pub(crate) guards: Vec<GuardAnswer>,
 }
@@ -294,6 +297,7 @@ impl<R: Claimable> Decided<R> {
             reason: Some(reason),
             befores: None,
             impact: None,
+            in_groups: None,
             guards: Vec::new(),
             severity: None,
         }

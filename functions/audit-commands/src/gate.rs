@@ -39,6 +39,7 @@ use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::policy::DeviceLimit;
 use fleetwarden_core::policy::DeviceLimits;
+use fleetwarden_core::policy::InGroups;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::untrusted::shown;
@@ -63,12 +64,14 @@ use fleetwarden_commands::devices::limits as device_limits;
 use fleetwarden_commands::diff::change;
 use fleetwarden_commands::gate::Blocked;
 use fleetwarden_commands::gate::PROTECTED;
+use fleetwarden_commands::gate::Wanted;
 use fleetwarden_commands::gate::check_budgets;
 use fleetwarden_commands::gate::check_pause;
 use fleetwarden_commands::gate::check_protection;
 use fleetwarden_commands::gate::check_windows;
 use fleetwarden_commands::gate::refuse_blocked;
 use fleetwarden_commands::gate::spends;
+use fleetwarden_commands::gate::things_for_budgets;
 
 /// The name of a failure: a later audit has run the check.
 pub(crate) const OVERTAKEN: &str = "Overtaken";
@@ -84,6 +87,8 @@ struct Asked {
     /// How many devices it concerns, if the guard has asked, and what the guard says.
     impact: Option<Impact>,
     guards: Vec<GuardAnswer>,
+    /// What counts in the budgets of groups. None: of whole checks nobody knows.
+    in_groups: Option<InGroups>,
 }
 
 /// The gate under a policy, and the start of what passes.
@@ -108,7 +113,7 @@ impl Gate<'_> {
             "target": of("target"),
             "auditCheckToActionsMapping": of("auditCheckToActionsMapping"),
         });
-        let Asked { mitigates, requests, befores, impact, guards } =
+        let Asked { mitigates, requests, befores, impact, guards, in_groups } =
             match starts.pointer("/target/findingIds").and_then(Value::as_array) {
                 Some(ids) => self.findings(ids, command).await?,
                 None => self.whole_checks(&starts, command).await?,
@@ -117,9 +122,9 @@ impl Gate<'_> {
         let observed = self.policy.mode() == Mode::Observe;
         let name = command.operation.name;
         let mitigations = Mitigations::new(self.ledger.clone());
-        let counts: Vec<(&[String], u64)> =
-            requests.iter().map(|request| (request.actions.as_slice(), request.count())).collect();
-        let spends = spends(self.policy, self.ledger, &counts, self.service.clock.now()).await?;
+        let wanted: Vec<Wanted<'_>> = requests.iter().map(wanted).collect();
+        let counts = (wanted.as_slice(), in_groups.as_ref());
+        let spends = spends(self.policy, self.ledger, counts, self.service.clock.now()).await?;
         if command.dry_run || observed {
             check_actions(self.service, command).await?;
             check_pause(&mitigations).await?;
@@ -197,6 +202,7 @@ impl Gate<'_> {
         let (mut seen, mut audits) = (BTreeSet::new(), BTreeSet::new());
         let (mut befores, mut changes) = (Befores::default(), Changes::new());
         let (limits, mut guard) = (device_limits(command)?, self.device_guard());
+        let mut in_groups = InGroups::default();
         for (at, id) in ids.iter().enumerate().filter(|(_, id)| seen.insert(id.as_str())) {
             let path = format!("$.target.findingIds[{at}]");
             let described =
@@ -240,6 +246,9 @@ impl Gate<'_> {
                 let asked = guard.ask(about, &of_actions(&changes, &wanted), limits).await?;
                 blocked.extend(devices::blocked(&path, asked));
             }
+            let things = things_for_budgets(self.policy, &wanted, about.resource, &registry).await;
+            let budgets = self.policy.budgets_of(None, &wanted);
+            in_groups.add(budgets, id.as_str().unwrap_or_default(), &things);
             mitigates.push(json!({
                 "findingId": id,
                 "checkName": check,
@@ -264,7 +273,8 @@ impl Gate<'_> {
         }
         refuse_blocked(&blocked)?;
         let (impact, guards) = guard.sum();
-        Ok(Asked { mitigates: mitigates.into(), requests, befores: Some(befores), impact, guards })
+        let (befores, in_groups) = (Some(befores), Some(in_groups));
+        Ok(Asked { mitigates: mitigates.into(), requests, befores, impact, guards, in_groups })
     }
 
     /// A guard of devices that has asked nothing.
@@ -345,8 +355,18 @@ impl Gate<'_> {
             request(command, CheckName::new(check), of.clone(), target)
         });
         let (mitigates, requests) = (mitigates.collect(), requests.collect());
-        Ok(Asked { mitigates, requests, befores: None, impact: None, guards: Vec::new() })
+        let guards = Vec::new();
+        Ok(Asked { mitigates, requests, befores: None, impact: None, guards, in_groups: None })
     }
+}
+
+/// What a request counts in budgets.
+fn wanted(request: &MitigationRequest) -> Wanted<'_> {
+    let ids = match &request.target {
+        Target::Findings(findings) => findings.iter().map(|finding| finding.finding_id.as_str()).collect(),
+        Target::WholeCheck { .. } => Vec::new(),
+    };
+    Wanted { actions: &request.actions, count: request.count(), ids }
 }
 
 /// What a person who approves is told.

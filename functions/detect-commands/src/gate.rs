@@ -26,6 +26,7 @@ use fleetwarden_commands::devices::blocked;
 use fleetwarden_commands::devices::limits;
 use fleetwarden_commands::diff::change;
 use fleetwarden_commands::gate::Blocked;
+use fleetwarden_commands::gate::Wanted as Counted;
 use fleetwarden_commands::gate::check_budgets;
 use fleetwarden_commands::gate::check_pause;
 use fleetwarden_commands::gate::check_protection_of;
@@ -45,6 +46,7 @@ use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::model::thing::Wanted;
+use fleetwarden_core::policy::InGroups;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::untrusted::shown;
@@ -76,6 +78,8 @@ struct Asked {
     /// How many devices it concerns, if the guard has asked, and what the guard says.
     impact: Option<Impact>,
     guards: Vec<GuardAnswer>,
+    /// What counts in the budgets of groups.
+    in_groups: InGroups,
 }
 
 /// What is wrong with a command so far.
@@ -108,7 +112,7 @@ impl Gate<'_> {
         let actions = read_actions(self.service, command).await?;
         let alarms = Alarms::new(self.ledger.clone());
         let violations = read_violations(self.service, &alarms, command).await?;
-        let Asked { mitigates, request, befores, incidents, impact, guards } =
+        let Asked { mitigates, request, befores, incidents, impact, guards, in_groups } =
             self.ask_about(&policy, command, &actions, &violations).await?;
         check_windows(&policy, self.service.clock.now())?;
         let loses = (!incidents.is_empty()).then(|| incidents.join("; "));
@@ -119,8 +123,10 @@ impl Gate<'_> {
         let observed = policy.mode() == Mode::Observe;
         let mitigations = Mitigations::new(self.ledger.clone());
         let now = self.service.clock.now();
-        let count = [(request.actions.as_slice(), request.violations.len() as u64)];
-        let spends = spends(&policy, self.ledger, &count, now).await?;
+        let ids = request.violations.iter().map(|violation| violation.violation_id.as_str()).collect();
+        let count = request.violations.len() as u64;
+        let counts = [Counted { actions: &request.actions, count, ids }];
+        let spends = spends(&policy, self.ledger, (counts.as_slice(), Some(&in_groups)), now).await?;
         if command.dry_run || observed {
             check_pause(&mitigations).await?;
             check_budgets(&mitigations, command.text("taskId"), &spends, now).await?;
@@ -186,10 +192,11 @@ impl Gate<'_> {
         let impacts = Impacts::new(self.registry.client().clone(), &self.service.account, &region);
         let (limits, mut guard) = (limits(command)?, DeviceGuard::new(impacts));
         let (mut befores, mut mitigates, changes) = (Befores::default(), Vec::new(), changes(actions));
+        let mut in_groups = InGroups::default();
+        let names: Vec<String> = actions.iter().map(|action| action.name.clone()).collect();
         for violation in violations {
-            if !is_free(policy, violation, &registry, &mut wrong).await {
-                continue;
-            }
+            let Some(things) = free(policy, violation, &registry, &mut wrong).await else { continue };
+            in_groups.add(policy.budgets_of(None, &names), &violation.id, &things);
             if !self.states.read_thing(&mut befores, &violation.id, &violation.thing, &changes).await? {
                 wrong.faults.push(unregistered(violation));
                 continue;
@@ -220,7 +227,7 @@ impl Gate<'_> {
         let incidents = incidents.collect();
         let request = request(command, &self.service.account, &region, violations)?;
         let (impact, guards) = guard.sum();
-        Ok(Asked { mitigates, request, befores, incidents, impact, guards })
+        Ok(Asked { mitigates, request, befores, incidents, impact, guards, in_groups })
     }
 }
 
@@ -233,12 +240,17 @@ fn unregistered(violation: &Violation) -> Fault {
     }
 }
 
-/// Whether a violation may be mitigated; else what is wrong is noted.
-async fn is_free(policy: &Policy, violation: &Violation, registry: &Registry, wrong: &mut Wrong) -> bool {
+/// The thing of a violation that may be mitigated, with its groups; else what is wrong is noted.
+async fn free(
+    policy: &Policy,
+    violation: &Violation,
+    registry: &Registry,
+    wrong: &mut Wrong,
+) -> Option<Things> {
     let path = &violation.path;
     if !is_thing_name(&violation.thing) {
         wrong.faults.push(unregistered(violation));
-        return false;
+        return None;
     }
     let identifier = ResourceIdentifier { client_id: Some(violation.thing.clone()), ..Default::default() };
     let wants = |things: &Things| match things {
@@ -251,13 +263,13 @@ async fn is_free(policy: &Policy, violation: &Violation, registry: &Registry, wr
     let things = registry.look_up(Some(&identifier), wants).await;
     if let Err(Blocked { name, why }) = check_protection_of(policy, &identifier, &things) {
         wrong.blocked.push(Blocked { name, why: format!("{path}: {why}") });
-        return false;
+        return None;
     }
     let is_missing = matches!(&things, Things::Known(known) if known.is_empty());
     if is_missing {
         wrong.faults.push(unregistered(violation));
     }
-    !is_missing
+    (!is_missing).then_some(things)
 }
 
 /// The request of a command. A task is for one behavior: its follow-up tells of it by its name.

@@ -19,23 +19,22 @@ pub(crate) async fn budget(ledger: &Ledger, policy: &ReadPolicy, now: Millis) ->
     let policy: Policy = policy()?;
     let mitigations = Mitigations::new(ledger.clone());
     let pause = mitigations.pause().await?;
-    let fleet = if policy.budgets().iter().any(|budget| budget.or_share.is_some()) {
-        fleet::known(ledger, now).await?
-    } else {
-        None
-    };
+    let sizes = fleet::known(ledger, policy.budgets().iter(), now).await?;
     let spent = mitigations.spent(policy.budgets(), now).await?;
-    let budgets =
-        policy.budgets().iter().zip(spent).map(|(budget, spent)| used(budget, fleet, &spent.entries));
-    Ok(Budgets { pause, fleet, budgets: budgets.collect() })
+    let budgets = policy
+        .budgets()
+        .iter()
+        .zip(spent)
+        .map(|(budget, spent)| used(budget, sizes.of(budget), &spent.entries));
+    Ok(Budgets { pause, fleet: sizes.fleet(), budgets: budgets.collect() })
 }
 
 /// What is used of a budget, by the tasks that count in it, the oldest first. Pure.
-fn used(budget: &Budget, fleet: Option<u64>, entries: &[Entry]) -> Used {
+fn used(budget: &Budget, things: Option<u64>, entries: &[Entry]) -> Used {
     let end = |entry: &Entry| entry.at.plus_seconds(budget.within_seconds).rfc3339();
     Used {
         budget: budget.label(),
-        limit: budget.limit(fleet),
+        limit: budget.limit(things),
         used: entries.iter().fold(0, |sum, entry| sum.saturating_add(entry.count)),
         room_from: entries.first().map(end),
         tasks: entries

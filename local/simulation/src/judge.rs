@@ -50,7 +50,7 @@ pub(crate) fn judge(world: &World, played: &Played) -> Judged {
     judge.the_archive_has_the_same(&records);
     judge.mitigation_is_as_decided(&records);
     judge.what_was_decided_took_place(&records);
-    judge.no_budget_is_overspent();
+    judge.no_budget_is_overspent(&records);
     judge.the_first_go_alone();
     judge.no_finding_has_too_many_devices(&records);
     judge.operators_are_obeyed();

@@ -31,6 +31,9 @@ pub(crate) const CHECKS: [(&str, &[&str]); 17] = [
     ("UNAUTHENTICATED_COGNITO_ROLE_OVERLY_PERMISSIVE_CHECK", &["Publish"]),
 ];
 
+/// The thing group that budgets are drawn for.
+pub(crate) const GROUP: &str = "critical";
+
 /// Draws a policy that can be deployed.
 pub(crate) fn draw(rng: &mut Rng) -> String {
     loop {
@@ -183,6 +186,12 @@ fn any(rng: &mut Rng) -> Value {
     }
     if of_approvals.u8(..4) == 0 {
         policy["twoPersons"] = json!(true);
+    }
+    if let Some(budgets) = policy["budgets"].as_array_mut()
+        && apart.bool()
+    {
+        // Nobody moves things into this group or out of it.
+        budgets.push(json!({"most": apart.u8(1..4), "within": "1h", "group": GROUP}));
     }
     if rng.u8(..4) == 0 {
         policy["protect"] = match rng.u8(..3) {

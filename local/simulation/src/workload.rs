@@ -298,7 +298,7 @@ impl Workload {
     /// audit, and there is none.
     fn lift_budgets(&mut self) {
         let most: BTreeSet<Option<u64>> =
-            self.played.policies.iter().map(|policy| budgets::most(policy)).collect();
+            self.played.policies.iter().map(|policy| budgets::smallest(policy)).collect();
         if most.len() > 1 {
             let last = self.played.policies.last().cloned().unwrap_or_default();
             let mut policy: Value = serde_json::from_str(&last).unwrap_or_default();

@@ -10,8 +10,10 @@ use fleetwarden_aws::registry::Registry;
 use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Budget;
+use fleetwarden_core::policy::InGroups;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Windows;
+use fleetwarden_core::policy::used_by_many;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::failure::Failure;
@@ -111,20 +113,49 @@ pub async fn check_pause(mitigations: &Mitigations) -> Result<(), Failure> {
     }
 }
 
-/// The budgets that a task of a command counts in: of each request its actions, and how many findings or violations. A
-/// share counts in a fleet whose size the ledger knows.
+/// What a command asks to mitigate in one way.
+#[derive(Debug)]
+pub struct Wanted<'w> {
+    /// The mitigation actions.
+    pub actions: &'w [String],
+    /// How many findings or violations.
+    pub count: u64,
+    /// Their ids. Empty: of a whole check they are not known.
+    pub ids: Vec<&'w str>,
+}
+
+/// The things behind a resource with their groups, as far as budgets of groups ask for them and somebody can know.
+pub async fn things_for_budgets(
+    policy: &Policy,
+    actions: &[String],
+    resource: Option<&ResourceIdentifier>,
+    registry: &Registry,
+) -> Things {
+    let wants = |things: &Things| policy.budgets_want(None, actions, things);
+    if wants(&Things::NotAsked).is_nothing() || used_by_many(resource) {
+        return Things::NotAsked;
+    }
+    registry.look_up(resource, wants).await
+}
+
+/// The budgets that a task of a command counts in. A share counts where the ledger knows of how many things it is one.
+/// `in_groups`: what counts in the budgets of groups. None: nobody knows, and all counts.
 ///
 /// # Errors
 /// If the ledger does not answer.
 pub async fn spends(
     policy: &Policy,
     ledger: &Ledger,
-    requests: &[(&[String], u64)],
+    (wanted, in_groups): (&[Wanted<'_>], Option<&InGroups>),
     now: Millis,
 ) -> Result<Vec<Spend>, Failure> {
+    let count_of = |budget: &Budget, wanted: &Wanted<'_>| match (&budget.group, in_groups) {
+        (Some(group), Some(in_groups)) => in_groups.count(group, wanted.ids.iter().copied()),
+        _ => wanted.count,
+    };
     let count = |budget: &Budget| {
-        let counts = requests.iter().filter(|(actions, _)| budget.concerns(None, actions));
-        counts.fold(0_u64, |sum, (_, count)| sum.saturating_add(*count))
+        let counts = wanted.iter().filter(|wanted| budget.concerns(None, wanted.actions));
+        counts.fold(0_u64, |sum, wanted| sum.saturating_add(count_of(budget, wanted)))
     };
     let counting: Vec<(&Budget, u64)> = policy
         .budgets()
@@ -132,12 +163,9 @@ pub async fn spends(
         .map(|budget| (budget, count(budget)))
         .filter(|(_, count)| *count > 0)
         .collect();
-    let fleet = if counting.iter().any(|(budget, _)| budget.or_share.is_some()) {
-        fleet::known(ledger, now).await?
-    } else {
-        None
-    };
-    Ok(counting.into_iter().map(|(budget, count)| Spend::new(budget, fleet).of(count)).collect())
+    let sizes = fleet::known(ledger, counting.iter().map(|(budget, _)| *budget), now).await?;
+    let spend = |(budget, count): (&Budget, u64)| Spend::new(budget, sizes.of(budget)).of(count);
+    Ok(counting.into_iter().map(spend).collect())
 }
 
 /// Lets it pass only if its budgets have room now. The claim of a start asks by itself: this is for what claims nothing.

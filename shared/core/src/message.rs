@@ -28,6 +28,7 @@ pub use finding::FindingRef;
 pub use finding::Past;
 pub use incoming::Incoming;
 pub use mitigation::CanaryPart;
+pub use mitigation::CountInGroup;
 pub use mitigation::Held;
 pub use mitigation::MitigationMessage;
 pub use mitigation::MitigationRequest;

@@ -33,6 +33,7 @@ use fleetwarden_core::policy::AlarmOutcome;
 use fleetwarden_core::policy::AlarmSettings;
 use fleetwarden_core::policy::AlarmSubject;
 use fleetwarden_core::policy::DeviceLimits;
+use fleetwarden_core::policy::InGroups;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Violations;
@@ -83,7 +84,8 @@ async fn ask_all(
     }
     let (registry, mut guard) = (of.registry.open(), DeviceGuard::new(of.registry.impacts()));
     let (mut wanted, mut befores, mut left_out) = (Vec::new(), Befores::default(), Vec::new());
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut in_groups) = (BTreeSet::new(), InGroups::default());
+    let budgets = || of.policy.budgets_of(request.origin.rule(), &request.actions);
     for violation in request.violations.iter().filter(|of| seen.insert(&of.violation_id)) {
         let asked = Box::pin(ask_one(of, request, violation, (&changes, &mut befores), &registry)).await?;
         let asked = match asked {
@@ -94,7 +96,11 @@ async fn ask_all(
             other => other,
         };
         match asked {
-            One::Wanted(_) => wanted.push(violation.clone()),
+            One::Wanted(_) => {
+                let things = things_for_budgets(of, request, violation, &registry).await;
+                in_groups.add(budgets(), &violation.violation_id, &things);
+                wanted.push(violation.clone());
+            }
             One::Not(why) => left_out.push(LeftOut { part: violation.clone(), why }),
             One::Unknown(why) => {
                 return Ok(Revalidated::Unknown(format!("{}: {why}", violation.violation_id)));
@@ -110,9 +116,23 @@ async fn ask_all(
         reason,
         befores: Some(befores),
         impact,
+        in_groups: Some(in_groups),
         guards,
         severity: None,
     }))
+}
+
+/// The thing of a violation with its groups, as far as budgets of groups ask for them.
+async fn things_for_budgets(
+    of: &Violations,
+    request: &AlarmMitigationRequest,
+    violation: &ViolationRef,
+    registry: &Registry,
+) -> Things {
+    let thing = Some(violation.thing.clone());
+    let identifier = ResourceIdentifier { client_id: thing, ..ResourceIdentifier::default() };
+    let wants = |things: &Things| of.policy.budgets_want(request.origin.rule(), &request.actions, things);
+    Box::pin(registry.look_up(Some(&identifier), wants)).await
 }
 
 /// Asks about the devices of violations that are only observed.

@@ -35,8 +35,10 @@ use fleetwarden_core::model::severity::Severity;
 use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::DeviceLimits;
 use fleetwarden_core::policy::Hold;
+use fleetwarden_core::policy::InGroups;
 use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Subject;
+use fleetwarden_core::policy::used_by_many;
 use fleetwarden_core::timestamp::Millis;
 
 use super::Findings;
@@ -88,10 +90,12 @@ async fn decide(
     let mut guard = DeviceGuard::new(findings.registry.impacts());
     let (mut wanted, mut left_out, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     let mut worst: Option<Severity> = None;
+    let mut in_groups = InGroups::default();
+    let budgets = || findings.policy.budgets_of(request.origin.rule(), &request.actions);
     for finding in asked.iter().filter(|finding| seen.insert(&finding.finding_id)) {
         let why = match unwanted(findings, request, finding, &registry).await? {
             Judged::Not(why) => Why::Changed(why),
-            Judged::Wanted { resource, things, limits, severity } => {
+            Judged::Wanted { resource, things, limits, severity, for_budgets } => {
                 if changes.is_none() {
                     match before::judge(findings.states.changes(&request.actions).await) {
                         Ok(Ok(of_actions)) => changes = Some(of_actions),
@@ -111,6 +115,7 @@ async fn decide(
                             Ok(Ok(())) => {
                                 worst = Some(worst.map_or(severity, |worst| worse(worst, severity)));
                                 wanted.push(finding.clone());
+                                in_groups.add(budgets(), &finding.finding_id, &for_budgets);
                                 continue;
                             }
                             Ok(Err(why)) => Why::Changed(why),
@@ -125,7 +130,7 @@ async fn decide(
         };
         left_out.push(LeftOut { part: finding.clone(), why });
     }
-    let befores = Some(befores);
+    let (befores, in_groups) = (Some(befores), Some(in_groups));
     let (impact, guards) = guard.sum();
     if left_out.is_empty() {
         let severity = worst;
@@ -133,6 +138,7 @@ async fn decide(
             befores,
             severity,
             impact,
+            in_groups,
             guards,
             ..Decided::all(request)
         }));
@@ -143,8 +149,9 @@ async fn decide(
     let reason =
         format!("policy {hash} does not mitigate {count} of {of} in this way: {}", reasons.join("; "));
     let target = Some(wanted).filter(|wanted| !wanted.is_empty()).map(Target::Findings);
+    let severity = worst;
     let decided =
-        Decided { target, left_out, befores, impact, guards, severity: worst, ..Decided::none(reason) };
+        Decided { target, left_out, befores, impact, in_groups, guards, severity, ..Decided::none(reason) };
     Ok(Revalidated::Known(decided))
 }
 
@@ -160,6 +167,8 @@ enum Judged {
         severity: Severity,
         /// How many devices its rule lets a mitigation concern.
         limits: DeviceLimits,
+        /// The things behind it with their groups, if budgets of groups asked for them.
+        for_budgets: Things,
     },
     /// Not, and why.
     Not(String),
@@ -207,13 +216,33 @@ async fn unwanted(
         (None, _) if rule.is_empty() => Some("no rule takes it".to_owned()),
         (None, outcome) => Some(format!("rule {rule} says {} now", outcome.word())),
     };
-    Ok(why.map_or_else(
-        || {
-            let resource = found.identifier().cloned().map(Box::new);
-            Judged::Wanted { resource, things: names(&things), limits, severity: found.severity }
-        },
-        Judged::Not,
-    ))
+    if let Some(why) = why {
+        return Ok(Judged::Not(why));
+    }
+    let for_budgets = things_for_budgets(findings, request, found.identifier(), registry).await;
+    Ok(Judged::Wanted {
+        things: names(&for_budgets).or_else(|| names(&things)),
+        resource: found.identifier().cloned().map(Box::new),
+        limits,
+        severity: found.severity,
+        for_budgets,
+    })
+}
+
+/// The things behind a finding with their groups, as far as budgets of groups ask for them and somebody can know. What the
+/// policy has asked for is not asked again.
+async fn things_for_budgets(
+    findings: &Findings,
+    request: &MitigationRequest,
+    resource: Option<&ResourceIdentifier>,
+    registry: &Registry,
+) -> Things {
+    let wants =
+        |things: &Things| findings.policy.budgets_want(request.origin.rule(), &request.actions, things);
+    if wants(&Things::NotAsked).is_nothing() || used_by_many(resource) {
+        return Things::NotAsked;
+    }
+    registry.look_up(resource, wants).await
 }
 
 /// The worse of two severities. One that is not known is worse than any.

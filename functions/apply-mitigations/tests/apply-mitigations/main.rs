@@ -9,6 +9,7 @@ mod budgets;
 mod canary;
 mod devices;
 mod follow;
+mod group_budgets;
 mod hold;
 mod order;
 mod pause;

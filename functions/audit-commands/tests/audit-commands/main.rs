@@ -4,6 +4,7 @@
 
 mod changes;
 mod devices;
+mod group_budgets;
 mod invocation;
 mod latest;
 mod mitigations;

@@ -150,6 +150,23 @@ async fn in_observe_and_dry_nothing_starts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn in_the_budget_of_a_group_counts_what_is_in_it() {
+    let with = |group: &str| {
+        let budget = format!("budgets: [{{ most: 2, within: 1h, group: {group} }}]");
+        format!("version: 1\nmode: enforce\n{budget}\nrules: []\n").leak()
+    };
+    let (setup, active) = alarmed(with("lab")).await;
+    let told = setup.fails(start(&[&active[0], &active[1], &active[2]])).await;
+    assert!(
+        told.starts_with("OverBudget\nover the budget of 2 of group lab in 1h: 0 of 2 are used"),
+        "{told}"
+    );
+    setup.ok(start(&[&active[0], &active[1]])).await;
+    let (setup, active) = alarmed(with("museum")).await;
+    setup.ok(start(&[&active[0], &active[1], &active[2]])).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_protected_or_unknown_or_outside_of_the_windows_does_not_start() {
     for (policy, name) in [
         ("version: 1\nbudgets: none\nmode: enforce\nprotect: { things: ['*'] }\nrules: []\n", "Protected"),

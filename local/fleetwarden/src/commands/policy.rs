@@ -4,6 +4,7 @@ mod check;
 mod deployment;
 mod explain;
 mod explanation;
+mod guards;
 #[cfg(test)]
 pub(crate) mod hostile_tests;
 mod reference;
@@ -17,10 +18,12 @@ use crate::exit::Exit;
 use crate::output::{BAD, DOUBTFUL, Painted, counted, note};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
-use fleetwarden_core::policy::{Diagnostic, Level, MAX_BYTES, Policy};
+use fleetwarden_core::model::action::ActionKind;
+use fleetwarden_core::policy::{Actions, Diagnostic, Level, MAX_BYTES, Policy};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// Arguments of `policy`.
 #[derive(Debug, Args)]
@@ -72,15 +75,28 @@ pub(crate) struct Source {
     pub(crate) path: PathBuf,
     /// What it says.
     pub(crate) policy: Policy,
+    /// The mitigation actions of the nearest template, if somebody has asked for them.
+    actions: OnceLock<Actions>,
 }
 
 impl Source {
+    /// A policy that stands in a file.
+    pub(crate) fn new(path: PathBuf, policy: Policy) -> Self {
+        Self { path, policy, actions: OnceLock::new() }
+    }
+
+    /// What a mitigation action does. None: the nearest template does not define it.
+    pub(crate) fn kind(&self, action: &str) -> Option<ActionKind> {
+        let read = || check::actions_near(&self.path).unwrap_or_default();
+        self.actions.get_or_init(read).kinds.get(action).copied().flatten()
+    }
+
     /// Reads a policy file. The errors of one that is refused go to standard error.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
         let bytes = read_bytes(path)?;
         match Policy::parse(&bytes) {
-            Ok(policy) => Ok(Self { path: path.to_owned(), policy }),
+            Ok(policy) => Ok(Self::new(path.to_owned(), policy)),
             Err(errors) => {
                 let text = String::from_utf8_lossy(&bytes);
                 for error in errors.all() {

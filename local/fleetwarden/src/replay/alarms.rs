@@ -6,6 +6,7 @@
 
 use super::disposition::{Change, Disposition};
 use super::distinct::Distinct;
+use super::guards::{GuardTally, Mitigated};
 use super::tally::{Counts, RuleTally};
 use super::{Plan, changes::Side};
 use crate::fleet::Fleet;
@@ -97,9 +98,11 @@ impl<'p> AlarmReplay<'p> {
         day.count(disposition);
         day.shadow += u64::from(before.shadow.is_some());
         self.tally.count(&before, key);
+        self.tally.guard(&before, subject);
         let (Some(policy), Some((tally, changes))) = (self.plan.against, &mut self.other) else { return };
         let after = policy.decide_alarm(of_other);
         tally.count(&after, key);
+        tally.guard(&after, of_other);
         let to = Disposition::of_alarm(&after);
         if (disposition, to) == (Disposition::NeedsLookup, Disposition::NeedsLookup) {
             changes.unknown += 1;
@@ -187,13 +190,22 @@ pub(crate) struct AlarmTally<'p> {
     places: HashMap<&'p str, usize>,
     /// For each rule in the policy's order; then for what no rule took.
     pub(crate) rules: Vec<RuleTally>,
+    /// What the guards would have said of what it mitigates.
+    pub(crate) guards: GuardTally<'p>,
 }
 
 impl<'p> AlarmTally<'p> {
     fn new(policy: &'p Policy) -> Self {
         let places: HashMap<_, _> = policy.alarm_rules().iter().map(AlarmRule::name).zip(0..).collect();
         let rules = vec![RuleTally::default(); places.len() + 1];
-        Self { places, rules }
+        Self { places, rules, guards: GuardTally::new(policy) }
+    }
+
+    /// Asks the guards about an alarm that a rule mitigates.
+    fn guard(&mut self, decision: &AlarmDecision<'p, '_>, subject: &AlarmSubject<'_>) {
+        if let Some(mitigated) = Mitigated::alarm(decision, subject) {
+            self.guards.count(mitigated);
+        }
     }
 
     /// The place of the rule that decided, or the one behind all rules. What nobody can decide is the matter of the rule
@@ -232,6 +244,7 @@ impl<'p> AlarmTally<'p> {
             rule.counts.merge(&more.counts);
             rule.distinct.merge(more.distinct);
         }
+        self.guards.merge(other.guards);
     }
 }
 

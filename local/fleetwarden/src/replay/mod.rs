@@ -2,7 +2,7 @@
 //!
 //! [`partition`] says which objects of the archive count, [`folder`] and [`bucket`] bring them, [`lines`] takes
 //! them apart, and each thread counts what it reads: [`tally`] by audit and rule, [`changes`] between two
-//! policies, [`alarms`] both for alarms, [`damage`] what cannot be read. [`report`] says it to tools and [`table`] to people.
+//! policies, [`alarms`] both for alarms, [`guards`] what budgets and approvals would have held, [`damage`] what cannot be read. [`report`] says it to tools and [`table`] to people.
 
 pub(crate) mod alarms;
 pub(crate) mod bucket;
@@ -11,6 +11,7 @@ pub(crate) mod damage;
 pub(crate) mod disposition;
 pub(crate) mod distinct;
 pub(crate) mod folder;
+pub(crate) mod guards;
 pub(crate) mod lines;
 pub(crate) mod partition;
 pub(crate) mod report;
@@ -197,9 +198,11 @@ impl<'p> Replay<'p> {
         let disposition = Disposition::of(&before);
         self.audits.count(record, disposition, before.shadow.is_some());
         self.tally.count(&before, key);
+        self.tally.guard(&before, record);
         let (Some(policy), Some((tally, changes))) = (self.plan.against, &mut self.other) else { return };
         let after = policy.decide(&subject);
         tally.count(&after, key);
+        tally.guard(&after, record);
         let own = record.finding.severity.into();
         let to = Disposition::of(&after);
         if (disposition, to) == (Disposition::NeedsLookup, Disposition::NeedsLookup) {
@@ -247,5 +250,7 @@ fn next(receiver: &Mutex<Receiver<Object>>) -> Option<Object> {
 mod alarm_tests;
 #[cfg(test)]
 mod bucket_tests;
+#[cfg(test)]
+mod guard_tests;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use super::changes::Side;
 use super::damage::Damage;
 use super::disposition::{Change, Disposition};
 use super::distinct::Distinct;
+use super::guards::{GuardReport, GuardTally};
 use super::tally::{AlarmCounts, AuditTally, Counts, PolicyTally, RuleTally};
 use super::{Plan, Replay};
 use fleetwarden_core::model::finding::FindingKey;
@@ -117,6 +118,8 @@ pub(crate) struct PolicyReport<'p> {
     pub(crate) rules: Vec<RuleReport<'p>>,
     /// The rules that took nothing.
     pub(crate) took_nothing: Vec<&'p str>,
+    /// What budgets and approvals would have held of the findings and alarms that it mitigates.
+    pub(crate) guards: GuardReport<'p>,
 }
 
 /// A rule and what it took.
@@ -193,10 +196,15 @@ pub(crate) struct FindingChange<'p> {
 impl<'p> Report<'p> {
     /// The report of a replay of `archive` through the policy files of these names.
     pub(crate) fn new(replay: Replay<'p>, archive: String, file: String, other_file: Option<String>) -> Self {
-        let Replay { plan, objects, findings, audits, tally, other, alarms, damage } = replay;
-        let policy = PolicyReport::new(plan.policy, &tally, file);
-        let against = plan.against.zip(other).map(|(other, (tally, changes))| {
-            let policy = PolicyReport::new(other, &tally, other_file.unwrap_or_default());
+        let Replay { plan, objects, findings, audits, mut tally, other, mut alarms, damage } = replay;
+        // Budgets count both.
+        tally.guards.merge(std::mem::replace(&mut alarms.tally.guards, GuardTally::new(plan.policy)));
+        let policy = PolicyReport::new(plan, plan.policy, &tally, file);
+        let against = plan.against.zip(other).map(|(other, (mut tally, changes))| {
+            if let Some((of_alarms, _)) = &mut alarms.other {
+                tally.guards.merge(std::mem::replace(&mut of_alarms.guards, GuardTally::new(other)));
+            }
+            let policy = PolicyReport::new(plan, other, &tally, other_file.unwrap_or_default());
             let decided = |policy: &'p Policy, side: Side| Decided {
                 rule: policy.rules().get(side.rule).map(Rule::name),
                 disposition: side.disposition,
@@ -237,7 +245,7 @@ impl<'p> Report<'p> {
 }
 
 impl<'p> PolicyReport<'p> {
-    fn new(policy: &'p Policy, tally: &PolicyTally<'p>, file: String) -> Self {
+    fn new(plan: Plan<'_>, policy: &'p Policy, tally: &PolicyTally<'p>, file: String) -> Self {
         let of_rules = policy.rules().iter().zip(&tally.rules).map(|(rule, tally)| RuleReport {
             rule: Some(rule.name()),
             does: Disposition::meant_by(rule),
@@ -255,7 +263,15 @@ impl<'p> PolicyReport<'p> {
         let rules: Vec<_> = of_rules.chain(of_none).collect();
         let nothing = |rule: &&RuleReport<'p>| rule.counts.all() + rule.counts.shadow == 0;
         let took_nothing = rules.iter().filter(nothing).filter_map(|rule| rule.rule).collect();
-        Self { file, hash: policy.hash(), mode: policy.mode(), totals: tally.total(), rules, took_nothing }
+        Self {
+            file,
+            hash: policy.hash(),
+            mode: policy.mode(),
+            totals: tally.total(),
+            rules,
+            took_nothing,
+            guards: tally.guards.report(plan),
+        }
     }
 }
 

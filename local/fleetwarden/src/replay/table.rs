@@ -1,6 +1,7 @@
 //! The result of a replay, as people read it.
 
 mod alarms;
+mod guards;
 
 use super::disposition::Disposition;
 use super::report::{Against, Decided, FindingChange, PolicyReport, Report};
@@ -39,6 +40,7 @@ fn parts(report: &Report<'_>, top: usize, layout: Layout) -> Vec<String> {
             ]),
         }
         out.extend(alarms.map(|alarms| alarms::tables(alarms, top, layout)));
+        out.extend(guards::tables(report, top, layout));
         return out;
     }
     out.push(format!("{} findings of {} audits", report.findings, report.audits.len()));
@@ -61,6 +63,7 @@ fn parts(report: &Report<'_>, top: usize, layout: Layout) -> Vec<String> {
         Some(against) => compared(report, against, layout, &mut out),
     }
     out.extend(alarms.map(|alarms| alarms::tables(alarms, top, layout)));
+    out.extend(guards::tables(report, top, layout));
     out
 }
 

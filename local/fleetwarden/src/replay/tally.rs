@@ -2,6 +2,7 @@
 
 use super::disposition::Disposition;
 use super::distinct::Distinct;
+use super::guards::{GuardTally, Mitigated};
 use fleetwarden_core::message::record::RecordedFinding;
 use fleetwarden_core::policy::{Decision, Hold, Outcome, Policy, Rule};
 use fleetwarden_core::timestamp::Millis;
@@ -90,6 +91,8 @@ pub(crate) struct PolicyTally<'p> {
     places: HashMap<&'p str, usize>,
     /// For each rule in the policy's order; then for what no rule took, and for what Device Defender had suppressed.
     pub(crate) rules: Vec<RuleTally>,
+    /// What the guards would have said of what it mitigates.
+    pub(crate) guards: GuardTally<'p>,
 }
 
 impl<'p> PolicyTally<'p> {
@@ -97,7 +100,7 @@ impl<'p> PolicyTally<'p> {
         let names = policy.rules().iter().map(Rule::name);
         let places: HashMap<_, _> = names.zip(0..).collect();
         let rules = vec![RuleTally::default(); places.len() + 2];
-        Self { places, rules }
+        Self { places, rules, guards: GuardTally::new(policy) }
     }
 
     /// The place of the rule that decided, or one behind all rules. What nobody can decide is the matter of the rule
@@ -127,6 +130,13 @@ impl<'p> PolicyTally<'p> {
         }
     }
 
+    /// Asks the guards about a finding that a rule mitigates.
+    pub(crate) fn guard(&mut self, decision: &Decision<'p, '_>, record: &RecordedFinding) {
+        if let Some(mitigated) = Mitigated::finding(decision, record) {
+            self.guards.count(mitigated);
+        }
+    }
+
     /// The counts of all rules together.
     pub(crate) fn total(&self) -> Counts {
         let mut total = Counts::default();
@@ -139,6 +149,7 @@ impl<'p> PolicyTally<'p> {
             rule.counts.merge(&more.counts);
             rule.distinct.merge(more.distinct);
         }
+        self.guards.merge(other.guards);
     }
 }
 

@@ -140,7 +140,7 @@ pub(crate) fn objects() -> Vec<(String, Vec<u8>)> {
     objects
 }
 
-fn archive() -> TempDir {
+pub(super) fn archive() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (key, object) in objects() {
         put(folder.path(), &key, &object);
@@ -149,7 +149,7 @@ fn archive() -> TempDir {
     folder
 }
 
-fn policy(text: &str) -> Policy {
+pub(super) fn policy(text: &str) -> Policy {
     Policy::parse(text.as_bytes()).unwrap()
 }
 
@@ -157,7 +157,7 @@ pub(crate) fn plan(policy: &Policy) -> Plan<'_> {
     Plan { policy, fleet: None, against: None, days: Days::default(), top: 20, threads: 2 }
 }
 
-fn replay<'p>(archive: &TempDir, plan: Plan<'p>) -> Report<'p> {
+pub(super) fn replay<'p>(archive: &TempDir, plan: Plan<'p>) -> Report<'p> {
     let folder = Folder::list(archive.path(), plan.days).unwrap();
     let stop = AtomicBool::new(false);
     let replay = Replay::run(plan, |to| folder.feed(&to), &ProgressBar::hidden(), &stop);

@@ -58,9 +58,9 @@ pub fn refusals() -> String {
     "mitigation-refusals".to_owned()
 }
 
-/// How many things there are (`sk` `size`).
-pub fn fleet() -> String {
-    "fleet".to_owned()
+/// How many things the fleet or a thing group has (`sk` `size`).
+pub fn size(group: Option<&str>) -> String {
+    group.map_or_else(|| "fleet".to_owned(), |group| format!("fleet#{group}"))
 }
 
 /// What is spent of a budget of the policy (`sk` `latest`).

@@ -9,15 +9,21 @@
 //! taken out in the transaction that says so; so is a task that ended without effect, right before that is written. What
 //! is never taken out, because a process died, leaves when its time is over.
 //!
+//! In the budget of a thing group only those findings count that have a thing in it, or of which that is not known: whoever
+//! claims says which ([`Spend::among`]).
+//!
 //! Two claims at once read the same item, and one of them is written: the other reads again. So no order of claims, and no
 //! death between two calls, spends more than there is.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use fleetwarden_core::message::CountInGroup;
 use fleetwarden_core::model::mitigation::view::GuardAnswer;
 use fleetwarden_core::policy::Budget;
+use fleetwarden_core::policy::BudgetKey;
 use fleetwarden_core::timestamp::Millis;
 use serde::Deserialize;
 use serde::Serialize;
@@ -53,25 +59,41 @@ mod of_budget {
 /// A budget that a claim has to fit into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spend {
-    key: String,
+    key: BudgetKey,
     label: String,
     limit: u64,
     within_seconds: i64,
-    /// How many findings count. None: all that are claimed.
-    count: Option<u64>,
+    counts: Counts,
+    /// Whether it is the budget of a thing group.
+    of_group: bool,
+    /// Of what a look-up has failed, and why.
+    unknown: Option<String>,
     /// A person lets it go over the budget.
     is_lifted: bool,
 }
 
+/// How much of a claim counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Counts {
+    /// All that are claimed.
+    All,
+    /// So many.
+    Number(u64),
+    /// Of those that are claimed these.
+    Among(BTreeSet<String>),
+}
+
 impl Spend {
-    /// A budget, in a fleet of so many things. None: unknown.
-    pub fn new(budget: &Budget, fleet: Option<u64>) -> Self {
+    /// A budget, in a fleet or a group of so many things. None: unknown.
+    pub fn new(budget: &Budget, things: Option<u64>) -> Self {
         Self {
             key: budget.key(),
             label: budget.label(),
-            limit: budget.limit(fleet),
+            limit: budget.limit(things),
             within_seconds: budget.within_seconds,
-            count: None,
+            counts: Counts::All,
+            of_group: budget.group.is_some(),
+            unknown: None,
             is_lifted: false,
         }
     }
@@ -85,7 +107,22 @@ impl Spend {
     /// Only so many of the findings count.
     #[must_use]
     pub fn of(self, count: u64) -> Self {
-        Self { count: Some(count), ..self }
+        Self { counts: Counts::Number(count), ..self }
+    }
+
+    /// Of the findings that are claimed only these count. `unknown`: of which of them a look-up has failed, and why.
+    #[must_use]
+    pub fn among(self, ids: BTreeSet<String>, unknown: Option<String>) -> Self {
+        Self { counts: Counts::Among(ids), unknown, ..self }
+    }
+
+    /// How many of so many findings count, of which these are the ids, as far as they have some.
+    fn count(&self, all: u64, ids: &[&str]) -> u64 {
+        match &self.counts {
+            Counts::All => all,
+            Counts::Number(count) => *count,
+            Counts::Among(own) => ids.iter().filter(|id| own.contains(**id)).count() as u64,
+        }
     }
 }
 
@@ -113,18 +150,25 @@ pub struct Over {
     pub count: u64,
     /// When there is room, as far as is known now. None: the budget never has so much.
     pub until: Option<Millis>,
+    /// If it is the budget of a thing group, and no look-up has failed: how much of the claim counts there.
+    pub in_group: Option<CountInGroup>,
+    /// Of what a look-up has failed, and why.
+    pub unknown: Option<String>,
 }
 
 impl Over {
     /// Why nothing starts.
     #[must_use]
     pub fn reason(&self) -> String {
-        let Self { label, limit, used, count, until } = self;
+        let Self { label, limit, used, count, until, unknown, .. } = self;
         let then = match until {
             Some(until) => format!("there is room from {} on", until.rfc3339()),
             None => "it never has room for so many".to_owned(),
         };
-        format!("over the budget of {label}: {used} of {limit} are used, and this is for {count}; {then}")
+        let unknown = unknown.as_ref().map(|unknown| format!("; {unknown}")).unwrap_or_default();
+        format!(
+            "over the budget of {label}: {used} of {limit} are used, and this is for {count}; {then}{unknown}"
+        )
     }
 }
 
@@ -152,7 +196,8 @@ pub(super) struct Change {
 }
 
 impl Mitigations {
-    /// The budget that a claim of so many findings would go over now, if there is one. Nothing is spent.
+    /// The budget that a claim of so many findings would go over now, if there is one. Nothing is spent. Nobody says here
+    /// which findings it would be for, so that nothing counts [`among`](Spend::among) them.
     ///
     /// # Errors
     /// If the table does not answer, or has something else in place of a budget.
@@ -163,7 +208,7 @@ impl Mitigations {
         count: u64,
         now: Millis,
     ) -> Result<Option<Over>, Error> {
-        Ok(self.spend(id, spends, count, now).await?.err())
+        Ok(self.spend(id, spends, (count, &[]), now).await?.err())
     }
 
     /// What is spent of budgets now, in their order.
@@ -171,7 +216,7 @@ impl Mitigations {
     /// # Errors
     /// As [`over_budget`](Self::over_budget).
     pub async fn spent(&self, budgets: &[Budget], now: Millis) -> Result<Vec<Spent>, Error> {
-        let keys: Vec<String> = budgets.iter().map(Budget::key).collect();
+        let keys: Vec<String> = budgets.iter().map(|budget| budget.key().to_string()).collect();
         let read = read(&self.ledger, &keys).await?;
         let of = |(budget, read): (&Budget, Read)| {
             let mut entries = read.entries;
@@ -197,18 +242,17 @@ impl Mitigations {
         Err(Error::Later(format!("{id}: its budgets are still written by others after {ROUNDS} tries")))
     }
 
-    /// What a claim of so many findings writes, or the budget that it goes over.
+    /// What a claim of so many findings with these ids writes, or the budget that it goes over.
     pub(super) async fn spend(
         &self,
         id: &str,
         spends: &[Spend],
-        count: u64,
+        (count, ids): (u64, &[&str]),
         now: Millis,
     ) -> Result<Result<Change, Over>, Error> {
         let mut change = Change { puts: Vec::new(), answers: Vec::new() };
-        let keys: Vec<String> = spends.iter().map(|spend| spend.key.clone()).collect();
-        for (spend, read) in spends.iter().zip(read(&self.ledger, &keys).await?) {
-            let count = spend.count.unwrap_or(count);
+        for (spend, read) in spends.iter().zip(read(&self.ledger, &keys_of(spends)).await?) {
+            let count = spend.count(count, ids);
             if count == 0 {
                 continue;
             }
@@ -250,8 +294,8 @@ fn budgets_of(task: &Item) -> Vec<String> {
 }
 
 /// The keys of budgets, for a task's item.
-pub(super) fn keys_of(spends: &[Spend]) -> Vec<&str> {
-    spends.iter().map(|spend| spend.key.as_str()).collect()
+pub(super) fn keys_of(spends: &[Spend]) -> Vec<String> {
+    spends.iter().map(|spend| spend.key.to_string()).collect()
 }
 
 /// Reads budgets as they are now, in the order of their keys.
@@ -282,7 +326,7 @@ const fn counts(entry: &Entry, within_seconds: i64, now: Millis) -> bool {
 
 /// The item of a budget with a task in it, and how many are used then. Pure.
 fn fit(spend: &Spend, read: Read, id: &str, count: u64, now: Millis) -> Result<(Item, u64), Over> {
-    let Spend { key, label, limit, within_seconds, is_lifted, .. } = spend;
+    let Spend { key, label, limit, within_seconds, is_lifted, of_group, unknown, .. } = spend;
     let mut entries = read.entries;
     entries.retain(|entry| entry.task != id && counts(entry, *within_seconds, now));
     entries.sort_by_key(|entry| entry.at);
@@ -296,12 +340,15 @@ fn fit(spend: &Spend, read: Read, id: &str, count: u64, now: Millis) -> Result<(
         });
         let until = frees.map(|(_, entry)| entry.at.plus_seconds(*within_seconds));
         let until = until.filter(|_| count <= *limit);
-        return Err(Over { label: label.clone(), limit: *limit, used, count, until });
+        // What a failed look-up counts in may be less at the next one.
+        let in_group = (*of_group && unknown.is_none()).then_some(CountInGroup { budget: *key, count });
+        let (label, unknown) = (label.clone(), unknown.clone());
+        return Err(Over { label, limit: *limit, used, count, until, in_group, unknown });
     }
     entries.push(Entry { task: id.to_owned(), count, at: now });
     let writes = read.writes.unwrap_or_default().saturating_add(1);
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    let item = Item::new(&keys::budget(key), LATEST, now)
+    let item = Item::new(&keys::budget(&key.to_string()), LATEST, now)
         .until(now.plus_seconds(within_seconds.saturating_add(GRACE_SECONDS)))
         .text(of_budget::LABEL, label)
         .number(of_budget::LIMIT, number(*limit))
@@ -378,6 +425,21 @@ mod tests {
         // What is an hour old does not count.
         assert_eq!(of(10, entries(&[("a", 4, 0)])), Ok(10));
         assert_eq!(of(10, entries(&[])), Ok(10));
+    }
+
+    #[test]
+    fn in_a_group_only_what_is_in_it_counts() {
+        let spend = Spend { of_group: true, ..spend(10) };
+        assert_eq!(spend.count(3, &["a", "b", "c"]), 3, "nobody has asked");
+        let among = spend.clone().among(["b", "c", "d"].map(str::to_owned).into(), Some("why".into()));
+        assert_eq!((among.count(2, &["a", "b"]), spend.clone().of(7).count(2, &["a", "b"])), (1, 7));
+        let over = |spend: &Spend| {
+            fit(spend, entries(&[("x", 9, 10)]), "y", 2, Millis::from_seconds(HOUR)).unwrap_err()
+        };
+        assert_eq!(over(&spend).in_group, Some(CountInGroup { budget: spend.key, count: 2 }));
+        let unknown = over(&among);
+        assert!(unknown.reason().ends_with("this is for 2; there is room from 1970-01-01T01:00:10Z on; why"));
+        assert_eq!(unknown.in_group, None, "it is asked again");
     }
 
     #[test]

@@ -138,7 +138,8 @@ impl Mitigations {
             let Change { puts: budgets, mut answers } = match state {
                 State::Claimed => {
                     let count = count.unwrap_or(left.len() as u64);
-                    match self.spend(id, spends, count, now).await? {
+                    let ids: Vec<&str> = left.iter().map(Part::id).collect();
+                    match self.spend(id, spends, (count, &ids), now).await? {
                         Ok(change) => change,
                         Err(over) => return Ok(Wrote::Stopped(Stop::OverBudget(over))),
                     }

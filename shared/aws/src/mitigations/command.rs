@@ -155,11 +155,12 @@ impl Mitigations {
         let approved = approved.map(|approved| still(id, approved));
         let checks: Vec<Check> =
             checks.iter().cloned().chain(approved.clone()).chain([not_paused()]).collect();
+        let ids: Vec<&str> = parts.iter().map(Part::id).collect();
         let mut ended = BTreeSet::new();
         let mut again = false;
         for round in 0..ROUNDS {
             let Change { puts: spent, answers } =
-                match self.spend(id, spends, parts.len() as u64, now).await? {
+                match self.spend(id, spends, (parts.len() as u64, &ids), now).await? {
                     Ok(change) => change,
                     // What has started has spent, whatever is left by now.
                     Err(over) => {

@@ -12,6 +12,7 @@ use crate::ids::CheckName;
 use crate::ids::MitigationTaskId;
 use crate::ids::check::valid_check;
 use crate::ids::valid;
+use crate::policy::BudgetKey;
 use crate::policy::Mode;
 use crate::timestamp::Millis;
 use crate::untrusted::shown;
@@ -158,12 +159,26 @@ pub struct Held {
     /// Whether it goes over a budget.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub over_budget: bool,
+    /// If that is the budget of a thing group: how much of it counts there, so that nobody looks that up to see that there is
+    /// still no room.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub in_group: Option<CountInGroup>,
     /// Whether it waits for the approval of a person.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub approval: bool,
     /// Whether it waits for the canary.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub canary: bool,
+}
+
+/// How many findings or violations of a mitigation count in a budget of a thing group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CountInGroup {
+    /// The budget.
+    pub budget: BudgetKey,
+    /// How many.
+    pub count: u64,
 }
 
 impl MitigationRequest {

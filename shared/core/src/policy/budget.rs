@@ -1,8 +1,16 @@
 //! Budgets: how much may be mitigated in a time. What has been spent is in the ledger; here is what may be, and on what.
+//! Which findings count in the budget of a thing group is in [`groups`](super::groups).
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use serde::Serialize;
 
 use super::Policy;
 use super::diagnostic::Place;
 use crate::digest::Digest;
+use crate::digest::hex;
 use crate::model::mitigation::MAX_FINDINGS;
 
 /// How many budgets a policy has at most: each that concerns a task is an item of the transaction that claims it.
@@ -17,7 +25,7 @@ const DEFAULT_WITHIN_SECONDS: i64 = 3_600;
 pub struct Budget {
     /// How many.
     pub most: u64,
-    /// Or so many hundredths of a percent of the fleet, if that is more.
+    /// Or so many hundredths of a percent of the fleet or of the thing group, if that is more.
     pub or_share: Option<u32>,
     /// In how many seconds, up to now.
     pub within_seconds: i64,
@@ -25,8 +33,43 @@ pub struct Budget {
     pub actions: Vec<String>,
     /// Of tasks of any of these rules. Empty: of all rules and commands.
     pub rules: Vec<String>,
+    /// Of findings and violations with a thing in this thing group, or in one below it. None: of all.
+    pub group: Option<String>,
     /// Where it stands in the file. The default stands nowhere.
     pub place: Place,
+}
+
+/// By what the ledger knows a budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BudgetKey([u8; 16]);
+
+impl fmt::Display for BudgetKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl FromStr for BudgetKey {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let fits = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let number = u128::from_str_radix(text, 16).ok().filter(|_| fits);
+        number.map(|number| Self(number.to_be_bytes())).ok_or("the key of a budget is 32 hexadecimal digits")
+    }
+}
+
+impl Serialize for BudgetKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for BudgetKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 impl Default for Budget {
@@ -37,6 +80,7 @@ impl Default for Budget {
             within_seconds: DEFAULT_WITHIN_SECONDS,
             actions: Vec::new(),
             rules: Vec::new(),
+            group: None,
             place: Place::default(),
         }
     }
@@ -51,20 +95,20 @@ impl Budget {
         of_rule && (self.actions.is_empty() || actions.iter().any(|action| self.actions.contains(action)))
     }
 
-    /// How many it lets through, in a fleet of so many things. None: the size of the fleet is unknown, and its share counts
-    /// as nothing.
+    /// How many it lets through, in a fleet or a group of so many things. None: that is unknown, and the share counts as
+    /// nothing.
     #[must_use]
-    pub fn limit(&self, fleet: Option<u64>) -> u64 {
-        let share = self.or_share.zip(fleet).map_or(0, |(share, fleet)| {
-            u64::try_from(u128::from(fleet) * u128::from(share) / 10_000).unwrap_or(u64::MAX)
+    pub fn limit(&self, things: Option<u64>) -> u64 {
+        let share = self.or_share.zip(things).map_or(0, |(share, things)| {
+            u64::try_from(u128::from(things) * u128::from(share) / 10_000).unwrap_or(u64::MAX)
         });
         self.most.max(share)
     }
 
     /// By what the ledger knows it: what it counts and in which time, so that what is spent stays spent when a policy
-    /// changes only how much it lets through. 32 hexadecimal digits.
+    /// changes only how much it lets through.
     #[must_use]
-    pub fn key(&self) -> String {
+    pub fn key(&self) -> BudgetKey {
         let sorted = |names: &[String]| {
             let mut names = names.to_vec();
             names.sort_unstable();
@@ -72,14 +116,22 @@ impl Budget {
             names.join(",")
         };
         let digest = Digest::new("budget").part(&sorted(&self.actions)).part(&sorted(&self.rules));
-        digest.part(&self.within_seconds.to_string()).hex()
+        let digest = digest.part(&self.within_seconds.to_string());
+        BudgetKey(match &self.group {
+            Some(group) => digest.part(group).bytes(),
+            None => digest.bytes(),
+        })
     }
 
-    /// It in words, as `10 or 1% of the fleet in 1h, of Quarantine, by rule lab`.
+    /// It in words, as `10 or 1% of the fleet in 1h, of Quarantine, by rule lab`, or `5 of group pumps in 1d`.
     #[must_use]
     pub fn label(&self) -> String {
-        let share =
-            self.or_share.map(|share| format!(" or {} of the fleet", percent(share))).unwrap_or_default();
+        let share = self.or_share.map(|share| format!(" or {}", percent(share))).unwrap_or_default();
+        let share = match (&self.group, self.or_share) {
+            (Some(group), _) => format!("{share} of group {group}"),
+            (None, Some(_)) => format!("{share} of the fleet"),
+            (None, None) => share,
+        };
         let of = |what: &str, names: &[String]| match names {
             [] => String::new(),
             names => format!(", {what} {}", names.join(" or ")),
@@ -167,11 +219,21 @@ mod tests {
     fn its_key_is_of_what_it_counts_and_not_of_how_much() {
         let one = budget(&["A", "B"], &["r"]);
         assert_eq!(one.key(), Budget { most: 99, or_share: None, ..budget(&["B", "A", "A"], &["r"]) }.key());
-        for other in
-            [budget(&["A"], &["r"]), budget(&["A", "B"], &[]), Budget { within_seconds: 60, ..one.clone() }]
-        {
+        let of = |group: &str| Budget { group: Some(group.into()), ..one.clone() };
+        for other in [
+            budget(&["A"], &["r"]),
+            budget(&["A", "B"], &[]),
+            Budget { within_seconds: 60, ..one.clone() },
+            of("pumps"),
+        ] {
             assert_ne!(one.key(), other.key());
         }
+        assert_ne!(of("pumps").key(), of("valves").key());
+        // What was spent before there were budgets of a group is still spent.
+        assert_eq!(budget(&[], &[]).key().to_string(), "b19c940ed63862619a89ccede95a9bc9");
+        assert_eq!(serde_json::to_value(one.key()).unwrap(), one.key().to_string());
+        assert_eq!(one.key().to_string().parse(), Ok(one.key()));
+        assert!("12".parse::<BudgetKey>().is_err());
     }
 
     #[test]
@@ -179,6 +241,9 @@ mod tests {
         assert_eq!(budget(&[], &[]).label(), "10 or 1% of the fleet in 1h");
         let one = Budget { or_share: Some(125), within_seconds: 86_400, ..budget(&["A", "B"], &["r"]) };
         assert_eq!(one.label(), "10 or 1.25% of the fleet in 1d, of A or B, by rule r");
+        let of_group = |or_share| Budget { or_share, group: Some("pumps".into()), ..budget(&["A"], &[]) };
+        assert_eq!(of_group(None).label(), "10 of group pumps in 1h, of A");
+        assert_eq!(of_group(Some(50)).label(), "10 or 0.5% of group pumps in 1h, of A");
         assert_eq!([5, 50, 100, 10_000].map(percent), ["0.05%", "0.5%", "1%", "100%"]);
     }
 }

@@ -177,6 +177,13 @@ impl Arguments {
     }
 }
 
+/// The mitigation actions of the nearest template, if there is one that can be read.
+pub(super) fn actions_near(policy: &Path) -> Option<Actions> {
+    let text = std::fs::read_to_string(nearest(policy)?).ok()?;
+    let template = template::yaml::read(&text).ok()?;
+    Some(template::actions::actions(&template).0)
+}
+
 /// The nearest template above a policy file, or else above the working folder.
 fn nearest(policy: &Path) -> Option<PathBuf> {
     let file = std::path::absolute(policy).ok();

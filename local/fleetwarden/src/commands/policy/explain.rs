@@ -5,13 +5,14 @@ mod input;
 
 use super::Source;
 use super::explanation::{self, Explained};
+use super::guards::{self, Used};
 use super::test::about::{About, Instead};
 use super::test::case::{self, ToExplain};
 use super::things::Given as GivenThings;
 use crate::exit::Exit;
 use crate::input::Input;
 use crate::output::{Layout, line};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use fleetwarden_core::policy::{AlarmSubject, Subject};
 use fleetwarden_core::timestamp::Millis;
@@ -48,6 +49,12 @@ pub(crate) struct Arguments {
     /// In how many audits it was seen, if the finding does not say so
     #[arg(long, value_name = "TIMES")]
     seen: Option<u32>,
+    /// A thing that is connected; none, with `none`. Left out, all count as connected
+    #[arg(long, value_name = "THING", value_delimiter = ',')]
+    connected: Vec<String>,
+    /// How much is used of each budget, or of one, as `mitigation budget` names it
+    #[arg(long, value_name = "[BUDGET=]COUNT", value_parser = used)]
+    budget_used: Vec<(Option<String>, u64)>,
     /// Account of the audit or the alarm, if it does not say so
     #[arg(long)]
     account: Option<String>,
@@ -61,6 +68,16 @@ pub(crate) struct Arguments {
 
 fn time(text: &str) -> Result<Millis, String> {
     Millis::parse(text).ok_or_else(|| "a time is written as 2026-11-23T08:00:00Z".to_owned())
+}
+
+/// How much is used of all budgets, or of the one before the last `=`.
+fn used(text: &str) -> Result<(Option<String>, u64), String> {
+    let (budget, count) = match text.rsplit_once('=') {
+        Some((budget, count)) => (Some(budget.to_owned()), count),
+        None => (None, text),
+    };
+    let wrong = || "a count, as 9, or a budget with one, as '10 in 1h=9'".to_owned();
+    count.parse().map(|count| (budget, count)).map_err(|_| wrong())
 }
 
 /// Explains a file's findings, or its alarms.
@@ -85,6 +102,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
         }
         return explain_alarms(&source, &found, arguments);
     }
+    let guards = arguments.guards(&source, &guards::Around::default())?;
     let around = Around { now, account: arguments.account.as_deref(), policy: &source.policy };
     let mut findings =
         input::read(&text, around).with_context(|| format!("{name} holds no finding and no alarm"))?;
@@ -102,7 +120,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Exit> {
         if at > 0 {
             line("");
         }
-        line(told(&source, given, arguments.at.unwrap_or(now), Layout::of_terminal())?.trim_end());
+        let at = arguments.at.unwrap_or(now);
+        line(told(&source, given, (at, &guards), Layout::of_terminal())?.trim_end());
     }
     Ok(Exit::Done)
 }
@@ -117,7 +136,8 @@ fn explain_cases(source: &Source, cases: ToExplain, arguments: &Arguments) -> Re
         None => None,
     };
     let instead = arguments.instead();
-    for (at, (name, mut about)) in cases.cases.into_iter().enumerate() {
+    for (at, (name, mut about, around)) in cases.cases.into_iter().enumerate() {
+        let around = arguments.guards(source, &around)?;
         about.settle(fleet.as_ref());
         about.say(&instead);
         if at > 0 && !arguments.json {
@@ -128,27 +148,39 @@ fn explain_cases(source: &Source, cases: ToExplain, arguments: &Arguments) -> Re
         }
         line(match &about {
             About::Finding(finding) => {
-                told_of_case(source, &finding.subject(&source.policy)?, arguments.json)?
+                told_of_case(source, &finding.subject(&source.policy)?, &around, arguments.json)?
             }
-            About::Alarm(alarm) => alarm
-                .decided(&source.policy, |subject| told_of_alarm_case(source, subject, arguments.json))?,
+            About::Alarm(alarm) => alarm.decided(&source.policy, |subject| {
+                told_of_alarm_case(source, subject, &around, arguments.json)
+            })?,
         });
     }
     Ok(Exit::Done)
 }
 
-fn told_of_case(source: &Source, subject: &Subject<'_>, json: bool) -> Result<String> {
+fn told_of_case(
+    source: &Source,
+    subject: &Subject<'_>,
+    around: &guards::Around,
+    json: bool,
+) -> Result<String> {
     let layout = Layout::of_terminal();
     let decision = source.policy.decide(subject);
     if json {
         return Ok(serde_json::to_string(&decision)?);
     }
     let opening = explanation::opening(&source.policy, subject.at)?;
-    let told = Explained { source, subject, decision: &decision, opening, recorded: None, assumed: "" };
+    let decision = &decision;
+    let told = Explained { source, subject, decision, opening, recorded: None, assumed: "", around };
     Ok(explanation::text(&told, layout).trim_end().to_owned())
 }
 
-fn told_of_alarm_case(source: &Source, subject: &AlarmSubject<'_>, json: bool) -> Result<String> {
+fn told_of_alarm_case(
+    source: &Source,
+    subject: &AlarmSubject<'_>,
+    around: &guards::Around,
+    json: bool,
+) -> Result<String> {
     let layout = Layout::of_terminal();
     let decision = source.policy.decide_alarm(subject);
     if json {
@@ -162,11 +194,13 @@ fn told_of_alarm_case(source: &Source, subject: &AlarmSubject<'_>, json: bool) -
         opening,
         recorded: None,
         assumed: "",
+        around,
     };
     Ok(explanation::alarm::text(&told, layout).trim_end().to_owned())
 }
 
 fn explain_alarms(source: &Source, found: &[alarms::Given], arguments: &Arguments) -> Result<Exit> {
+    let around = arguments.guards(source, &guards::Around::default())?;
     for (at, given) in found.iter().enumerate() {
         let subject = given.subject();
         let decision = source.policy.decide_alarm(&subject);
@@ -177,13 +211,18 @@ fn explain_alarms(source: &Source, found: &[alarms::Given], arguments: &Argument
         if at > 0 {
             line("");
         }
-        line(told_of_alarm(source, given, subject.at, Layout::of_terminal())?.trim_end());
+        line(told_of_alarm(source, given, (subject.at, &around), Layout::of_terminal())?.trim_end());
     }
     Ok(Exit::Done)
 }
 
 /// The explanation of an alarm for people.
-fn told_of_alarm(source: &Source, given: &alarms::Given, now: Millis, layout: Layout) -> Result<String> {
+fn told_of_alarm(
+    source: &Source,
+    given: &alarms::Given,
+    (now, around): (Millis, &guards::Around),
+    layout: Layout,
+) -> Result<String> {
     let subject = given.subject();
     let decision = source.policy.decide_alarm(&subject);
     let opening = explanation::opening(&source.policy, now)?;
@@ -195,6 +234,7 @@ fn told_of_alarm(source: &Source, given: &alarms::Given, now: Millis, layout: La
         opening,
         recorded: given.recorded.as_ref(),
         assumed: &assumed,
+        around,
     };
     Ok(explanation::alarm::text(&told, layout))
 }
@@ -212,6 +252,26 @@ impl Arguments {
         }
     }
 
+    /// What the operator says for the guards, or else a case.
+    fn guards(&self, source: &Source, of_case: &guards::Around) -> Result<guards::Around> {
+        let mut around = of_case.clone();
+        if !self.connected.is_empty() {
+            let names = self.connected.iter().filter(|name| *name != "none");
+            around.connected = Some(names.cloned().collect());
+        }
+        if !self.budget_used.is_empty() {
+            let each = self.budget_used.iter().find(|(budget, _)| budget.is_none());
+            let by = self.budget_used.iter().filter_map(|(budget, used)| Some((budget.clone()?, *used)));
+            around.used = Some(match each {
+                Some((_, used)) if self.budget_used.len() == 1 => Used::Each(*used),
+                Some(_) => bail!("--budget-used is given once for all budgets, or for each one by its name"),
+                None => Used::By(by.collect()),
+            });
+        }
+        around.check(&source.policy)?;
+        Ok(around)
+    }
+
     /// What the operator says of a finding is so, whatever the finding says.
     fn complete(&self, given: &mut Given) {
         given.at = self.at.unwrap_or(given.at);
@@ -223,7 +283,12 @@ impl Arguments {
 }
 
 /// The explanation of a finding for people.
-fn told(source: &Source, given: &Given, now: Millis, layout: Layout) -> Result<String> {
+fn told(
+    source: &Source,
+    given: &Given,
+    (now, around): (Millis, &guards::Around),
+    layout: Layout,
+) -> Result<String> {
     let subject = given.subject();
     let decision = source.policy.decide(&subject);
     let opening = explanation::opening(&source.policy, now)?;
@@ -235,6 +300,7 @@ fn told(source: &Source, given: &Given, now: Millis, layout: Layout) -> Result<S
         opening,
         recorded: given.recorded.as_ref(),
         assumed: &assumed,
+        around,
     };
     Ok(explanation::text(&told, layout))
 }

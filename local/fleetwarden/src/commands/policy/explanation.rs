@@ -8,6 +8,7 @@ pub(crate) use opening::{Opening, opening};
 use passed::{passed_over, plain, seen};
 
 use super::Source;
+use super::guards::{Answer, Around, Asked, Guards};
 use crate::output::{Layout, Table, wrapped};
 use fleetwarden_core::message::record::RecordedDecision;
 use fleetwarden_core::model::resource::ResourceIdentifier;
@@ -40,6 +41,36 @@ pub(crate) struct Explained<'a> {
     pub(crate) recorded: Option<&'a RecordedDecision>,
     /// What was taken for granted, because the finding does not say it.
     pub(crate) assumed: &'a str,
+    /// What the operator says for the guards.
+    pub(crate) around: &'a Around,
+}
+
+impl Explained<'_> {
+    /// What the guards say of it, if a rule mitigates it.
+    pub(crate) fn guards(&self) -> Option<Guards> {
+        let (Outcome::Mitigate(mitigate), Some(rule)) = (self.decision.outcome, self.decision.rule) else {
+            return None;
+        };
+        let finding = self.subject.finding;
+        let label = finding.identifier().map_or_else(|| "it".to_owned(), resource);
+        let asked = Asked {
+            resource: finding.identifier(),
+            label: &label,
+            severity: Some(finding.severity),
+            things: self.subject.things,
+            ..Asked::of(self.source, rule, self.opening, self.around)
+        };
+        Some(asked.of_finding(mitigate).ask())
+    }
+}
+
+/// What guards say, as a table.
+pub(super) fn told_of_guards(guards: &Guards, layout: Layout) -> String {
+    let mut table = Table::new(["guard", "says", "why"]);
+    for Answer { guard, says, why } in &guards.answers {
+        table.row([guard.clone(), says.word().to_owned(), why.clone()]);
+    }
+    format!("Guards, which are asked again right before the start:\n{}\n", laid_out(&table, layout))
 }
 
 /// The explanation: a sentence, what it rests on, and the rules before the one that decided.
@@ -80,7 +111,10 @@ pub(crate) fn text(told: &Explained<'_>, layout: Layout) -> String {
         let head = format!("Rules {before}for this check, with the first condition that each fails on:");
         text = format!("{text}\n{head}\n{passed}\n");
     }
-    text
+    match told.guards() {
+        Some(guards) => format!("{text}\n{}", told_of_guards(&guards, layout)),
+        None => text,
+    }
 }
 
 /// What happens, and to what, in one sentence.

@@ -2,6 +2,7 @@
 
 use super::Source;
 use super::explanation::{self, Explained, Opening};
+use super::guards::{Around, Used};
 use crate::replay::damage::Damage;
 use fleetwarden_core::model::alarm::{AlarmEvent, Life};
 use fleetwarden_core::model::finding::Finding;
@@ -27,6 +28,9 @@ rules:
   - name: named
     match: { check: CONFLICTING_CLIENT_IDS_CHECK, resource: never, account: '1*' }
     report: {}
+  - name: cut
+    match: { check: CONFLICTING_CLIENT_IDS_CHECK }
+    mitigate: { actions: Quarantine, devices: { most: 1, connected: 0 } }
 ";
 
 /// Every character that is not seen, in a name.
@@ -51,9 +55,10 @@ pub(crate) fn assert_plain(what: &str, printed: &str) {
 
 #[test]
 fn an_explanation() {
-    let source =
-        Source { path: "policy\u{202e}.yaml".into(), policy: Policy::parse(POLICY.as_bytes()).unwrap() };
+    let source = Source::new("policy\u{202e}.yaml".into(), Policy::parse(POLICY.as_bytes()).unwrap());
     for name in hostile() {
+        let used = Some(Used::By([(name.clone(), 1)].into()));
+        let around = Around { connected: Some([name.clone()].into()), used };
         let finding: Finding = serde_json::from_value(json!({
             "findingId": name, "check": "CONFLICTING_CLIENT_IDS_CHECK", "severity": "HIGH", "foundAt": 0,
             "resource": { "resourceType": name, "resourceIdentifier": { "clientId": name } },
@@ -82,6 +87,7 @@ fn an_explanation() {
                 subject: &subject,
                 decision: &decision,
                 opening: Opening::AtOnce,
+                around: &around,
                 recorded: Some(&recorded),
                 assumed: "",
             };
@@ -105,9 +111,9 @@ rules:
 
 #[test]
 fn an_explanation_of_an_alarm() {
-    let source =
-        Source { path: "policy\u{202e}.yaml".into(), policy: Policy::parse(ALARMS.as_bytes()).unwrap() };
+    let source = Source::new("policy\u{202e}.yaml".into(), Policy::parse(ALARMS.as_bytes()).unwrap());
     for name in hostile() {
+        let around = Around::default();
         let event: AlarmEvent = serde_json::from_value(json!({
             "source": "deviceDefender", "account": name, "region": name, "violationId": name, "profile": name,
             "behavior": name, "metric": name, "thing": name, "criteria": "STATIC", "event": "in-alarm", "at": 0,
@@ -127,6 +133,7 @@ fn an_explanation_of_an_alarm() {
                 subject: &subject,
                 decision: &decision,
                 opening: Opening::AtOnce,
+                around: &around,
                 recorded: Some(&recorded),
                 assumed: "",
             };

@@ -220,6 +220,8 @@ fn below(folder: &Path, holds: bool, files: &mut Vec<PathBuf>) -> Result<()> {
 }
 
 #[cfg(test)]
+mod guard_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod things_tests;

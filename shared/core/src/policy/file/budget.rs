@@ -29,8 +29,8 @@ pub(in crate::policy) struct Budget {
     /// How many findings and violations: 1 to 1000000. Tasks of rules are made no larger than this.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000_000)))]
     pub(in crate::policy) most: Spanned<u64>,
-    /// Or this share of the things in the fleet index, as `1%`, if that is more: more than `0%`, at most `100%`. Without a
-    /// fleet index only `most` counts.
+    /// Or this share of the things in the fleet index, or of those in the thing group, as `1%`, if that is more: more than
+    /// `0%`, at most `100%`. Without a fleet index only `most` counts. Of a group no more than 10,000 things are counted.
     #[cfg_attr(
         feature = "schema",
         schemars(regex(pattern = r"^(100|[0-9]{1,2}(\.[0-9]{1,2})?)%$"), example = "1%")
@@ -44,6 +44,10 @@ pub(in crate::policy) struct Budget {
     /// Only of tasks of these rules. Left out: of all rules, and of commands.
     #[cfg_attr(feature = "schema", schemars(with = "Option<schema::OneOrMany<schema::Name>>"))]
     pub(in crate::policy) rules: Option<Texts>,
+    /// Only of findings and alarms with a thing in this thing group, or in one below it: its name. A finding of which that is
+    /// not known counts, and so does one about a policy, an issuer or a CA certificate. Left out: of all.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<schema::Name>"))]
+    pub(in crate::policy) group: Option<Spanned<String>>,
 }
 
 impl<'de> Deserialize<'de> for Budgets {

@@ -3,6 +3,7 @@
 use super::Reader;
 use super::action_name;
 use super::milliseconds;
+use crate::ids::names::is_thing_name;
 use crate::nearest::did_you_mean;
 use crate::policy::budget::Budget;
 use crate::policy::budget::MAX_BUDGETS;
@@ -49,7 +50,7 @@ impl Reader {
 
     fn budget(&mut self, entry: Spanned<budget::Budget>) -> Option<Budget> {
         let Spanned { place, value } = entry;
-        let budget::Budget { most, or_share, within, actions, rules } = value;
+        let budget::Budget { most, or_share, within, actions, rules, group } = value;
         if !(1..=LARGEST).contains(&most.value) {
             let most_of = most.value;
             let what = if most_of == 0 {
@@ -84,6 +85,7 @@ impl Reader {
                 self.error(rule.place, what);
             }
         }
+        let group = group.and_then(|group| self.parsed(&group, group_name));
         let values = |texts: Vec<Spanned<String>>| texts.into_iter().map(|text| text.value).collect();
         Some(Budget {
             most: most.value,
@@ -91,9 +93,18 @@ impl Reader {
             within_seconds: within_seconds?,
             actions: values(actions),
             rules: values(rules),
+            group,
             place,
         })
     }
+}
+
+/// The name of one thing group: a share is a share of one, and a pattern names several.
+fn group_name(text: &str) -> Result<String, String> {
+    if is_thing_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("'{text}' is no name of a thing group: 1 to 128 letters, digits, ':', '_' and '-'"))
 }
 
 /// A share, as `1%` or `0.25%`, in hundredths of a percent.

@@ -18,6 +18,9 @@ fn without_a_word_there_is_one_and_only_a_word_lifts_it() {
     assert_eq!(labels("budgets: none"), "");
     let two = "budgets: [{ most: 2, within: 1d, rules: expiring }, { most: 50, orShare: 0.5%, within: 2h }]";
     assert_eq!(labels(two), "2 in 1d, by rule expiring; 50 or 0.5% of the fleet in 2h");
+    let groups =
+        "budgets: [{ most: 2, orShare: 5%, within: 1d, group: pumps }, { most: 2, within: 1d, group: 2024 }]";
+    assert_eq!(labels(groups), "2 or 5% of group pumps in 1d; 2 of group 2024 in 1d");
 }
 
 #[test]
@@ -41,6 +44,8 @@ fn what_is_wrong_with_one_is_told_where_it_stands() {
         "budgets: [{ most: 10, within: 1h, rules: [expirng, told], actions: 'no name' }]",
         "budgets: [{ most: 10, within: 1h, percent: 5 }]",
         "budgets: [{ most: 10, within: 24h }, { most: 1, within: 1d }]",
+        "budgets: [{ most: 10, within: 1h, group: 'pumps-*' }, { most: 10, within: 1h, group: '' }]",
+        "budgets: [{ most: 10, within: 1h, group: pumps }, { most: 9, within: 1h, group: pumps }]",
     ];
     let told = wrong.map(|budgets| Policy::parse(with(budgets).as_bytes()).unwrap_err().to_string());
     insta::assert_snapshot!(told.join("\n\n"));

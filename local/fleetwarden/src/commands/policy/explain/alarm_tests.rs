@@ -56,7 +56,7 @@ const LISTED: &str = r#"{"violationEvents": [
 const NOW: Millis = Millis(1_795_420_800_000);
 
 fn source() -> Source {
-    Source { path: "policy.yaml".into(), policy: Policy::parse(POLICY.as_bytes()).unwrap() }
+    Source::new("policy.yaml".into(), Policy::parse(POLICY.as_bytes()).unwrap())
 }
 
 fn found(text: &str) -> Result<Option<Vec<Given>>> {
@@ -80,9 +80,10 @@ fn told(text: &str, things: Option<&str>) -> String {
             given.complete(things);
         }
     }
-    let all = all
-        .iter()
-        .map(|given| told_of_alarm(&source(), given, given.subject().at, Layout::Columns(100)).unwrap());
+    let all = all.iter().map(|given| {
+        let around = (given.subject().at, &guards::Around::default());
+        told_of_alarm(&source(), given, around, Layout::Columns(100)).unwrap()
+    });
     all.collect::<Vec<_>>().join("\n\n")
 }
 

@@ -44,7 +44,7 @@ const LISTED: &str = r#"{"findings": [
 const NOW: Millis = Millis(1_795_420_800_000);
 
 fn source() -> Source {
-    Source { path: "policy.yaml".into(), policy: Policy::parse(POLICY.as_bytes()).unwrap() }
+    Source::new("policy.yaml".into(), Policy::parse(POLICY.as_bytes()).unwrap())
 }
 
 fn read(text: &str) -> Result<Vec<Given>> {
@@ -58,7 +58,7 @@ fn first(things: &str) -> Given {
 }
 
 fn told_of(given: &Given) -> String {
-    told(&source(), given, NOW, Layout::Columns(100)).unwrap()
+    told(&source(), given, (NOW, &guards::Around::default()), Layout::Columns(100)).unwrap()
 }
 
 #[test]
@@ -72,6 +72,35 @@ fn a_suppression_is_told_with_its_end_and_why_no_rule_before_it_matched() {
 #[test]
 fn a_mitigation_is_told_with_the_next_window() {
     insta::assert_snapshot!(told_of(&first(r#"[{"name": "pump-1", "attributes": {}, "groups": []}]"#)));
+}
+
+#[test]
+fn what_each_guard_says_is_told_with_what_the_operator_gives() {
+    let text = "version: 1
+budgets: [{ most: 3, orShare: 5%, within: 1d, group: pumps }, { most: 2, within: 1h }]
+rules:
+  - name: cut
+    match: { check: DEVICE_CERTIFICATE_EXPIRING_CHECK }
+    mitigate:
+      actions: [FleetwardenDeactivateDeviceCertificate]
+      devices: { most: 2, connected: 1 }
+      approval: { connected: 0, overBudget: true }
+      canary: { first: 2, watch: 30m }
+";
+    let source = Source::new("policy.yaml".into(), Policy::parse(text.as_bytes()).unwrap());
+    let given = first(r#"[{"name": "pump-1", "groups": ["pumps"]}, {"name": "pump-2", "groups": []}]"#);
+    let of = |around: &guards::Around| told(&source, &given, (NOW, around), Layout::Columns(100)).unwrap();
+    let connected = Some(["pump-2".to_owned()].into());
+    let used = Some(Used::By([("2 in 1h".to_owned(), 2)].into()));
+    let told = [of(&guards::Around::default()), of(&guards::Around { connected, used })];
+    insta::assert_snapshot!(told.join("\n\n"));
+}
+
+#[test]
+fn what_is_used_is_a_number_or_one_of_a_budget() {
+    assert_eq!(used("9"), Ok((None, 9)));
+    assert_eq!(used("10 or 1% of the fleet in 1h=9"), Ok((Some("10 or 1% of the fleet in 1h".into()), 9)));
+    assert!(used("many").is_err() && used("10 in 1h=").is_err());
 }
 
 #[test]

@@ -1,10 +1,14 @@
 //! A decision on an alarm told to people: what happens, which rule decided, and why none before it did.
 
 use super::super::Source;
-use super::{Opening, laid_out, lowered, mode, passed_over, plain, protection, recorded, things};
+use super::super::guards::{Around, Asked, Guards};
+use super::{
+    Opening, laid_out, lowered, mode, passed_over, plain, protection, recorded, things, told_of_guards,
+};
 use crate::output::{Layout, Table, wrapped};
 use fleetwarden_core::message::record::RecordedDecision;
 use fleetwarden_core::model::alarm::{CriteriaType, Life, Source as AlarmSource, State};
+use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::model::thing::{Things, Wanted};
 use fleetwarden_core::policy::{
     AlarmDecision, AlarmEffect, AlarmHold, AlarmOutcome, AlarmRule, AlarmShadow, AlarmSubject, Report,
@@ -28,6 +32,28 @@ pub(in super::super) struct Explained<'a> {
     pub(in super::super) recorded: Option<&'a RecordedDecision>,
     /// What was taken for granted, because the alarm does not say it.
     pub(in super::super) assumed: &'a str,
+    /// What the operator says for the guards.
+    pub(in super::super) around: &'a Around,
+}
+
+impl Explained<'_> {
+    /// What the guards say of it, if a rule mitigates it.
+    pub(in super::super) fn guards(&self) -> Option<Guards> {
+        let (AlarmOutcome::Mitigate(mitigate), Some(rule)) = (self.decision.outcome, self.decision.rule)
+        else {
+            return None;
+        };
+        let client_id = self.subject.life.alarm.thing.clone();
+        let label = client_id.as_ref().map_or_else(|| "it".to_owned(), |thing| visible(thing).into_owned());
+        let resource = ResourceIdentifier { client_id, ..ResourceIdentifier::default() };
+        let asked = Asked {
+            resource: Some(&resource),
+            label: &label,
+            things: self.subject.things,
+            ..Asked::of(self.source, rule, self.opening, self.around)
+        };
+        Some(asked.of_alarm(mitigate).ask())
+    }
 }
 
 /// The explanation: a sentence, what it rests on, and the rules before the one that decided.
@@ -73,7 +99,10 @@ pub(in super::super) fn text(told: &Explained<'_>, layout: Layout) -> String {
         let head = format!("Rules on alarms {before}with the first condition that each fails on:");
         text = format!("{text}\n{head}\n{passed}\n");
     }
-    text
+    match told.guards() {
+        Some(guards) => format!("{text}\n{}", told_of_guards(&guards, layout)),
+        None => text,
+    }
 }
 
 /// What happens, and to what, in one sentence.

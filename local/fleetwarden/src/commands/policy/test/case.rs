@@ -1,9 +1,13 @@
 //! From a file of cases to what is decided on: times and words are read, and what a case does not say is filled in.
 
+use super::super::guards::Around;
 use super::super::short::Reader;
+use super::super::things::Said;
 use super::about::{About, about};
 use super::expect::{self, Expectation, Kind};
 use super::file;
+use fleetwarden_core::model::thing::Things;
+use fleetwarden_core::nearest::did_you_mean;
 use fleetwarden_core::policy::yaml::{self, Spanned};
 use fleetwarden_core::policy::{Diagnostic, Place};
 use fleetwarden_core::timestamp::Millis;
@@ -29,14 +33,16 @@ pub(super) struct Case {
     pub(super) place: Place,
     pub(super) expect: Vec<Expectation>,
     pub(super) about: About,
+    /// What it says for the guards.
+    pub(super) around: Around,
 }
 
 /// Cases of which only is asked what comes out.
 #[derive(Debug)]
 pub(in super::super) struct ToExplain {
     things: Option<String>,
-    /// Each with its name, if it has one.
-    pub(in super::super) cases: Vec<(Option<String>, About)>,
+    /// Each with its name, if it has one, and what it says for the guards.
+    pub(in super::super) cases: Vec<(Option<String>, About, Around)>,
 }
 
 impl ToExplain {
@@ -116,8 +122,30 @@ fn case(reader: &mut Reader, entry: file::Case) -> Option<Case> {
     let kind = if entry.alarm.is_some() { Kind::Alarm } else { Kind::Finding };
     let expect = expect::read(reader, entry.expect, kind);
     let Spanned { place, value: name } = entry.name;
+    let around = around(reader, entry.connected, entry.budget_used, entry.things.as_ref());
     let about = about(reader, place, (entry.finding, entry.alarm), entry.things, at)?;
-    Some(Case { name, place, expect, about })
+    Some(Case { name, place, expect, about, around })
+}
+
+/// Reads what a case says for the guards.
+fn around(
+    reader: &mut Reader,
+    connected: Option<Vec<Spanned<String>>>,
+    used: Option<file::BudgetUsed>,
+    things: Option<&Spanned<Said>>,
+) -> Around {
+    if let (Some(connected), Some(Spanned { value: Said(Things::Known(things)), .. })) = (&connected, things)
+    {
+        let names = || things.iter().map(|thing| thing.name.as_str());
+        for Spanned { place, value: name } in connected {
+            if !names().any(|known| known == name) {
+                let near = did_you_mean(name, names());
+                reader.error(*place, format!("'{name}' is none of the things of the case{near}"));
+            }
+        }
+    }
+    let connected = connected.map(|names| names.into_iter().map(|name| name.value).collect());
+    Around { connected, used: used.map(|used| used.0) }
 }
 
 /// Reads cases, or one alone, of which only is asked what comes out. None if a text is something else.
@@ -140,8 +168,9 @@ pub(in super::super) fn read_to_explain(text: &str) -> Result<Option<ToExplain>,
     let mut cases = Vec::with_capacity(entries.len());
     for case in entries {
         let at = case.at.as_ref().and_then(|text| reader.time(text)).unwrap_or(AT);
+        let around = around(&mut reader, case.connected, case.budget_used, case.things.as_ref());
         let about = about(&mut reader, Place::default(), (case.finding, case.alarm), case.things, at);
-        cases.extend(about.map(|about| (case.name, about)));
+        cases.extend(about.map(|about| (case.name, about, around)));
     }
     if reader.errors.is_empty() {
         return Ok(Some(ToExplain { things, cases }));

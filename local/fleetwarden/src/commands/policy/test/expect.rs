@@ -4,9 +4,12 @@ pub(super) mod alarm;
 
 use super::super::Source;
 use super::super::explanation::{self, Explained, Opening};
+use super::super::guards::{self, Guards, Stop};
 use super::super::short::{OneOr, Reader};
 use super::case::Case;
-use super::file::{Expect, Held as SaidHeld, Protection as SaidProtection};
+use super::file::{Expect, Guard as SaidGuard, Held as SaidHeld, Protection as SaidProtection};
+use anyhow::Context as _;
+use fleetwarden_core::model::mitigation::approval::Need;
 use fleetwarden_core::policy::yaml::Spanned;
 use fleetwarden_core::policy::{
     Decision, Hold, Outcome, Protection, Report, Rule, Subject, Suppress, lasting, seconds,
@@ -31,6 +34,7 @@ enum Key {
     Alert,
     Held,
     Shadow,
+    Guard,
     Opens,
     Release,
     State,
@@ -54,6 +58,7 @@ impl Key {
             Self::Alert => "alert",
             Self::Held => "held",
             Self::Shadow => "shadow",
+            Self::Guard => "guard",
             Self::Opens => "opens",
             Self::Release => "release",
             Self::State => "state",
@@ -98,7 +103,7 @@ pub(super) fn read(reader: &mut Reader, entry: Spanned<Expect>, kind: Kind) -> V
     let mut said = |is: bool| nothing &= !is;
     said(entry.rule.is_some() || entry.outcome.is_some() || entry.actions.is_some() || entry.until.is_some());
     said(entry.alert.is_some() || entry.held.is_some() || entry.shadow.is_some() || entry.opens.is_some());
-    said(entry.release.is_some() || entry.state.is_some() || entry.again.is_some());
+    said(entry.release.is_some() || entry.state.is_some() || entry.again.is_some() || entry.guard.is_some());
     add(Key::Rule, text(entry.rule));
     let outcomes: &[&str] = match kind {
         Kind::Finding => &["suppress", "mitigate", "report", "suppressed"],
@@ -119,6 +124,7 @@ pub(super) fn read(reader: &mut Reader, entry: Spanned<Expect>, kind: Kind) -> V
     add(Key::Alert, entry.alert.and_then(|word| reader.word(&word, "alert", alerts)));
     add(Key::Held, entry.held.and_then(|said| held(reader, said, kind)));
     add(Key::Shadow, text(entry.shadow));
+    add(Key::Guard, entry.guard.and_then(|said| guard(reader, said)));
     add(Key::Opens, entry.opens.and_then(|text| time_or(reader, text, &["at once", "never", "none"])));
     add(Key::Release, entry.release.and_then(|text| length_or_none(reader, text)));
     let states = ["FALSE_POSITIVE", "BENIGN_POSITIVE", "TRUE_POSITIVE", "none"];
@@ -156,6 +162,40 @@ fn length_or_none(reader: &mut Reader, text: Spanned<String>) -> Option<String> 
     }
     let length = seconds(&text.value).map_err(|what| reader.error(text.place, what)).ok()?;
     Some(lasting(length.saturating_mul(1000)))
+}
+
+/// What asks for an approval, in the order in which it is said.
+const NEEDS: [Need; 6] =
+    [Need::Always, Need::Severity, Need::Devices, Need::Connected, Need::OutsideOfWindow, Need::OverBudget];
+
+fn guard(reader: &mut Reader, said: Spanned<OneOr<SaidGuard>>) -> Option<String> {
+    let Spanned { place, value } = said;
+    let named = match value {
+        OneOr::One(value) => {
+            let words = ["windows", "devices", "connections", "approval", "budget", "unknown", "none"];
+            return reader.word(&Spanned { place, value }, "guard", &words);
+        }
+        OneOr::More(named) => named,
+    };
+    let needs = match (named.approval, named.budget) {
+        (None, Some(budget)) => return Some(format!("budget {budget}")),
+        (Some(OneOr::One(need)), None) => vec![need],
+        (Some(OneOr::More(needs)), None) => needs,
+        _ => {
+            let what = "guard names one thing, as 'approval: severity' or 'budget: 10 in 1h'";
+            reader.error(place, what);
+            return None;
+        }
+    };
+    let words = NEEDS.map(guards::key);
+    let mut places = Vec::new();
+    for value in needs {
+        let word = reader.word(&Spanned { place, value }, "reason for an approval", &words)?;
+        places.extend(words.iter().position(|of| *of == word));
+    }
+    places.sort_unstable();
+    let needs: Vec<&str> = places.into_iter().filter_map(|at| words.get(at).copied()).collect();
+    Some(format!("approval {}", needs.join(", ")))
 }
 
 fn held(reader: &mut Reader, said: Spanned<OneOr<SaidHeld>>, kind: Kind) -> Option<String> {
@@ -204,7 +244,7 @@ fn differences(case: &Case, rules: &[&str], got: impl Fn(Key) -> String) -> Vec<
     let mut differences = Vec::new();
     for Expectation { key, wanted } in &case.expect {
         let got = got(*key);
-        let loose = *key == Key::Held && got.split(' ').next() == Some(wanted);
+        let loose = matches!(key, Key::Held | Key::Guard) && got.split(' ').next() == Some(wanted);
         if got != *wanted && !loose {
             let unknown = matches!(key, Key::Rule | Key::Shadow)
                 && wanted != "none"
@@ -228,11 +268,16 @@ pub(super) fn compare(
 ) -> anyhow::Result<Option<Failure>> {
     let opening = explanation::opening(&source.policy, subject.at)?;
     let rules: Vec<_> = source.policy.rules().iter().map(Rule::name).collect();
-    let differences = differences(case, &rules, |key| got(key, decision, subject, opening));
+    let around = &case.around;
+    around.check(&source.policy).with_context(|| format!("line {}: budgetUsed", case.place.line))?;
+    let told = Explained { source, subject, decision, opening, recorded: None, assumed: "", around };
+    let differences = differences(case, &rules, |key| match key {
+        Key::Guard => stop(told.guards()),
+        key => got(key, decision, subject, opening),
+    });
     if differences.is_empty() {
         return Ok(None);
     }
-    let told = Explained { source, subject, decision, opening, recorded: None, assumed: "" };
     Ok(Some(Failure { differences, why: explanation::text(&told, explanation::OF_TEST) }))
 }
 
@@ -251,8 +296,15 @@ fn got(key: Key, decision: &Decision<'_, '_>, subject: &Subject<'_>, opening: Op
         (Key::Held, _) => decision.held.as_ref().map_or_else(none, why_held),
         (Key::Shadow, _) => decision.shadow.map_or_else(none, |shadow| shadow.rule.name().to_owned()),
         (Key::Opens, Outcome::Mitigate(_)) => opens(opening),
-        (Key::Actions | Key::Until | Key::Opens | Key::Release | Key::State | Key::Again, _) => none(),
+        (Key::Actions | Key::Until | Key::Guard | Key::Opens | Key::Release | Key::State | Key::Again, _) => {
+            none()
+        }
     }
+}
+
+/// The guard that stops a mitigation first, if there is one to be stopped.
+fn stop(guards: Option<Guards>) -> String {
+    guards.map_or_else(|| Stop::None.word(), |guards| guards.stop.word())
 }
 
 fn opens(opening: Opening) -> String {

@@ -1,11 +1,14 @@
 //! A file of cases as the operator writes it. Its words are those of the policy language where that has one.
 
+use super::super::guards::Used;
 use super::super::short::alarm::Alarm;
 use super::super::short::{self, OneOr};
 use super::super::things::Said;
 use fleetwarden_core::policy::yaml::Spanned;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
+use std::collections::BTreeMap;
+use std::fmt;
 
 /// Cases for a policy.
 #[derive(Debug, Deserialize)]
@@ -35,6 +38,11 @@ pub(super) struct Case {
     /// The things behind its resource, all of them, or `unknown`. Left out: there are none. Of an alarm, the thing with the
     /// name of the device, or none if it is not registered. Left out: it is registered, and in no group.
     pub(super) things: Option<Spanned<Said>>,
+    /// The things that are connected, by their names. Left out: all count as connected.
+    pub(super) connected: Option<Vec<Spanned<String>>>,
+    /// How many findings and alarms are used of each budget, or of those that are named, as `mitigation budget` names them.
+    /// Left out: none.
+    pub(super) budget_used: Option<BudgetUsed>,
     /// What should come out. Only what is written is compared.
     pub(super) expect: Spanned<Expect>,
 }
@@ -58,6 +66,8 @@ pub(super) struct CaseToExplain {
     pub(super) finding: Option<short::Finding>,
     pub(super) alarm: Option<Alarm>,
     pub(super) things: Option<Spanned<Said>>,
+    pub(super) connected: Option<Vec<Spanned<String>>>,
+    pub(super) budget_used: Option<BudgetUsed>,
     #[serde(rename = "expect")]
     _expect: Option<IgnoredAny>,
 }
@@ -96,6 +106,9 @@ pub(super) struct Expect {
     pub(super) held: Option<Spanned<OneOr<Held>>>,
     /// The rule in shadow that would decide, or `none`.
     pub(super) shadow: Option<Spanned<String>>,
+    /// The guard that stops the mitigation first: `windows`, `devices`, `connections`, `approval`, `budget`, `unknown` where that
+    /// is not known here, or `none`. Approval and budget also with why or which.
+    pub(super) guard: Option<Spanned<OneOr<Guard>>>,
     /// When a mitigation can begin that is decided at `at`, or `at once`, `never` or `none`.
     pub(super) opens: Option<Spanned<String>>,
     /// Of an alarm: after which time what was added to a group is released, as `24h`, or `none`.
@@ -104,6 +117,51 @@ pub(super) struct Expect {
     pub(super) state: Option<Spanned<String>>,
     /// Of an alarm: how long it has lasted when it is decided on again, as `1h`, or `none`.
     pub(super) again: Option<Spanned<String>>,
+}
+
+/// How much is used of budgets.
+#[derive(Debug)]
+pub(super) struct BudgetUsed(pub(super) Used);
+
+impl<'de> Deserialize<'de> for BudgetUsed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+        impl<'de> Visitor<'de> for Any {
+            type Value = BudgetUsed;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number, or budgets with one each")
+            }
+            fn visit_u64<E: de::Error>(self, used: u64) -> Result<BudgetUsed, E> {
+                Ok(BudgetUsed(Used::Each(used)))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<BudgetUsed, E> {
+                let wrong = |_| {
+                    E::custom(format!(
+                        "a whole number, or budgets with one each, is expected here, not '{text}'"
+                    ))
+                };
+                text.parse().map(Used::Each).map(BudgetUsed).map_err(wrong)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<BudgetUsed, A::Error> {
+                let mut used = BTreeMap::new();
+                while let Some((budget, count)) = members.next_entry()? {
+                    used.insert(budget, count);
+                }
+                Ok(BudgetUsed(Used::By(used)))
+            }
+        }
+        deserializer.deserialize_any(Any)
+    }
+}
+
+/// The guard that stops a mitigation, with what stops it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct Guard {
+    /// What asks for the approval, by its key in the rule.
+    pub(super) approval: Option<OneOr<Vec<String>>>,
+    /// The budget that has no room, as `mitigation budget` names it.
+    pub(super) budget: Option<String>,
 }
 
 /// What keeps a rule from acting.

@@ -169,7 +169,7 @@ fn results(cases: &[(&str, &str)]) -> (Results, tempfile::TempDir) {
     results_of(POLICY, cases)
 }
 
-fn results_of(policy: &str, cases: &[(&str, &str)]) -> (Results, tempfile::TempDir) {
+pub(super) fn results_of(policy: &str, cases: &[(&str, &str)]) -> (Results, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join(FOLDER)).unwrap();
     for (name, text) in cases {

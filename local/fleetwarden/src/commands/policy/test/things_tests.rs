@@ -83,7 +83,7 @@ fn cases_are_told_from_what_else_can_be_explained() {
     let cases = |text: &str| {
         let read = case::read_to_explain(text).unwrap();
         read.map(|read| {
-            read.cases.into_iter().map(|(name, _)| name.unwrap_or_default()).collect::<Vec<_>>().join(", ")
+            read.cases.into_iter().map(|(name, ..)| name.unwrap_or_default()).collect::<Vec<_>>().join(", ")
         })
     };
     assert!(cases(PASS).unwrap().starts_with("a lab certificate is suppressed from the second audit on, "));

@@ -4,7 +4,8 @@ use super::super::super::Source;
 use super::super::super::explanation::alarm::{self, Explained};
 use super::super::super::explanation::{self, OF_TEST, Opening};
 use super::super::case::Case;
-use super::{Failure, Key, differences, opens, protected_by};
+use super::{Failure, Key, differences, opens, protected_by, stop};
+use anyhow::Context as _;
 use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::policy::{
     AlarmDecision, AlarmHold, AlarmOutcome, AlarmRule, AlarmSubject, Report, lasting,
@@ -22,11 +23,16 @@ pub(in super::super) fn compare(
 ) -> anyhow::Result<Option<Failure>> {
     let opening = explanation::opening(&source.policy, subject.at)?;
     let rules: Vec<_> = source.policy.alarm_rules().iter().map(AlarmRule::name).collect();
-    let differences = differences(case, &rules, |key| got(key, decision, subject, opening));
+    let around = &case.around;
+    around.check(&source.policy).with_context(|| format!("line {}: budgetUsed", case.place.line))?;
+    let told = Explained { source, subject, decision, opening, recorded: None, assumed: "", around };
+    let differences = differences(case, &rules, |key| match key {
+        Key::Guard => stop(told.guards()),
+        key => got(key, decision, subject, opening),
+    });
     if differences.is_empty() {
         return Ok(None);
     }
-    let told = Explained { source, subject, decision, opening, recorded: None, assumed: "" };
     Ok(Some(Failure { differences, why: alarm::text(&told, OF_TEST) }))
 }
 
@@ -55,7 +61,9 @@ fn got(key: Key, decision: &AlarmDecision<'_, '_>, subject: &AlarmSubject<'_>, o
             let after = decision.again_at.zip(begin).map(|(at, begin)| lasting(at.0.saturating_sub(begin.0)));
             after.unwrap_or_else(none)
         }
-        (Key::Actions | Key::Release | Key::State | Key::Alert | Key::Opens | Key::Until, _) => none(),
+        (Key::Actions | Key::Release | Key::State | Key::Alert | Key::Guard | Key::Opens | Key::Until, _) => {
+            none()
+        }
     }
 }
 
