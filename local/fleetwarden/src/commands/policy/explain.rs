@@ -143,8 +143,8 @@ fn told_of_case(source: &Source, subject: &Subject<'_>, json: bool) -> Result<St
     if json {
         return Ok(serde_json::to_string(&decision)?);
     }
-    let opening = explanation::opening(&source.policy, subject.at)?;
-    let told = Explained { source, subject, decision: &decision, opening, recorded: None, assumed: "" };
+    let openings = explanation::openings(&source.policy, &decision, subject.at)?;
+    let told = Explained { source, subject, decision: &decision, openings, recorded: None, assumed: "" };
     Ok(explanation::text(&told, layout).trim_end().to_owned())
 }
 
@@ -154,12 +154,12 @@ fn told_of_alarm_case(source: &Source, subject: &AlarmSubject<'_>, json: bool) -
     if json {
         return Ok(serde_json::to_string(&decision)?);
     }
-    let opening = explanation::opening(&source.policy, subject.at)?;
+    let openings = explanation::alarm_openings(&source.policy, &decision, subject.at)?;
     let told = explanation::alarm::Explained {
         source,
         subject,
         decision: &decision,
-        opening,
+        openings,
         recorded: None,
         assumed: "",
     };
@@ -186,13 +186,13 @@ fn explain_alarms(source: &Source, found: &[alarms::Given], arguments: &Argument
 fn told_of_alarm(source: &Source, given: &alarms::Given, now: Millis, layout: Layout) -> Result<String> {
     let subject = given.subject();
     let decision = source.policy.decide_alarm(&subject);
-    let opening = explanation::opening(&source.policy, now)?;
+    let openings = explanation::alarm_openings(&source.policy, &decision, now)?;
     let assumed = given.assumed();
     let told = explanation::alarm::Explained {
         source,
         subject: &subject,
         decision: &decision,
-        opening,
+        openings,
         recorded: given.recorded.as_ref(),
         assumed: &assumed,
     };
@@ -226,13 +226,13 @@ impl Arguments {
 fn told(source: &Source, given: &Given, now: Millis, layout: Layout) -> Result<String> {
     let subject = given.subject();
     let decision = source.policy.decide(&subject);
-    let opening = explanation::opening(&source.policy, now)?;
+    let openings = explanation::openings(&source.policy, &decision, now)?;
     let assumed = given.assumed();
     let told = Explained {
         source,
         subject: &subject,
         decision: &decision,
-        opening,
+        openings,
         recorded: given.recorded.as_ref(),
         assumed: &assumed,
     };

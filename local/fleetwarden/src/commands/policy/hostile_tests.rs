@@ -1,7 +1,7 @@
 //! Names that devices choose, and texts of files that come from elsewhere, in everything that these commands print.
 
 use super::Source;
-use super::explanation::{self, Explained, Opening};
+use super::explanation::{self, Explained, Opening, Openings};
 use crate::replay::damage::Damage;
 use fleetwarden_core::model::alarm::{AlarmEvent, Life};
 use fleetwarden_core::model::finding::Finding;
@@ -81,7 +81,7 @@ fn an_explanation() {
                 source: &source,
                 subject: &subject,
                 decision: &decision,
-                opening: Opening::AtOnce,
+                openings: Openings { decided: Opening::AtOnce, shadow: Opening::AtOnce },
                 recorded: Some(&recorded),
                 assumed: "",
             };
@@ -126,7 +126,7 @@ fn an_explanation_of_an_alarm() {
                 source: &source,
                 subject: &subject,
                 decision: &decision,
-                opening: Opening::AtOnce,
+                openings: Openings { decided: Opening::AtOnce, shadow: Opening::AtOnce },
                 recorded: Some(&recorded),
                 assumed: "",
             };

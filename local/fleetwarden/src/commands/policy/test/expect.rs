@@ -226,18 +226,18 @@ pub(super) fn compare(
     subject: &Subject<'_>,
     decision: &Decision<'_, '_>,
 ) -> anyhow::Result<Option<Failure>> {
-    let opening = explanation::opening(&source.policy, subject.at)?;
+    let openings = explanation::openings(&source.policy, decision, subject.at)?;
     let rules: Vec<_> = source.policy.rules().iter().map(Rule::name).collect();
-    let differences = differences(case, &rules, |key| got(key, decision, subject, opening));
+    let differences = differences(case, &rules, |key| got(key, decision, subject, &openings.decided));
     if differences.is_empty() {
         return Ok(None);
     }
-    let told = Explained { source, subject, decision, opening, recorded: None, assumed: "" };
+    let told = Explained { source, subject, decision, openings, recorded: None, assumed: "" };
     Ok(Some(Failure { differences, why: explanation::text(&told, explanation::OF_TEST) }))
 }
 
 /// What came out, in the words of `expect`.
-fn got(key: Key, decision: &Decision<'_, '_>, subject: &Subject<'_>, opening: Opening) -> String {
+fn got(key: Key, decision: &Decision<'_, '_>, subject: &Subject<'_>, opening: &Opening) -> String {
     let none = || "none".to_owned();
     match (key, decision.outcome) {
         (Key::Rule, _) => decision.rule.map_or_else(none, str::to_owned),
@@ -255,12 +255,11 @@ fn got(key: Key, decision: &Decision<'_, '_>, subject: &Subject<'_>, opening: Op
     }
 }
 
-fn opens(opening: Opening) -> String {
+fn opens(opening: &Opening) -> String {
     match opening {
-        Opening::AtOnce => "at once".to_owned(),
-        Opening::At { asked, opens } if asked == opens => "at once".to_owned(),
+        Opening::AtOnce | Opening::Open => "at once".to_owned(),
         Opening::At { opens, .. } => opens.rfc3339(),
-        Opening::Never => "never".to_owned(),
+        Opening::Never(_) => "never".to_owned(),
     }
 }
 

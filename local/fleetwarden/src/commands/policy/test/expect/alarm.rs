@@ -20,18 +20,18 @@ pub(in super::super) fn compare(
     subject: &AlarmSubject<'_>,
     decision: &AlarmDecision<'_, '_>,
 ) -> anyhow::Result<Option<Failure>> {
-    let opening = explanation::opening(&source.policy, subject.at)?;
+    let openings = explanation::alarm_openings(&source.policy, decision, subject.at)?;
     let rules: Vec<_> = source.policy.alarm_rules().iter().map(AlarmRule::name).collect();
-    let differences = differences(case, &rules, |key| got(key, decision, subject, opening));
+    let differences = differences(case, &rules, |key| got(key, decision, subject, &openings.decided));
     if differences.is_empty() {
         return Ok(None);
     }
-    let told = Explained { source, subject, decision, opening, recorded: None, assumed: "" };
+    let told = Explained { source, subject, decision, openings, recorded: None, assumed: "" };
     Ok(Some(Failure { differences, why: alarm::text(&told, OF_TEST) }))
 }
 
 /// What came out, in the words of `expect`.
-fn got(key: Key, decision: &AlarmDecision<'_, '_>, subject: &AlarmSubject<'_>, opening: Opening) -> String {
+fn got(key: Key, decision: &AlarmDecision<'_, '_>, subject: &AlarmSubject<'_>, opening: &Opening) -> String {
     let none = || "none".to_owned();
     let length = |seconds: i64| lasting(seconds.saturating_mul(1000));
     match (key, decision.outcome) {
