@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::judge::text;
 use crate::policies;
 use crate::stack::MITIGATIONS;
+use crate::windows;
 use crate::world::World;
 
 /// What a mitigation task of a person is called: such a task is decided on by the person.
@@ -237,6 +238,12 @@ impl Acts {
         let is_wanted = policies::rules(policy, check).any(|rule| rule["mitigate"]["actions"] == *actions);
         if !id.starts_with(PERSON) && !is_wanted {
             return Some(format!("no rule of the policy mitigates {check} with {actions}: {policy}"));
+        }
+        // The process that was let in starts it, as long as it lives.
+        let lives = i64::try_from(MITIGATIONS.timeout.as_millis()).ok()?;
+        let is_of_rule = !id.starts_with(PERSON);
+        if let Some(why) = windows::closed(policy, (check, actions), is_of_rule, (*at, lives)) {
+            return Some(format!("it is started at {}, and {why}", at.rfc3339()));
         }
         let found: Vec<&Value> = start.findings().filter_map(|id| records.get(id).copied()).collect();
         if let Some(protected) = found.iter().find(|record| policies::protects(policy, record)) {

@@ -6,6 +6,9 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::windows::HOURS;
+use crate::windows::ZONES;
+
 /// A check with the mitigation actions that Device Defender allows for it, by the names that [`actions`] gives them.
 pub(crate) const CHECKS: [(&str, &[&str]); 17] = [
     ("AUTHENTICATED_COGNITO_ROLE_OVERLY_PERMISSIVE_CHECK", &["Publish"]),
@@ -108,9 +111,8 @@ fn any(rng: &mut Rng) -> Value {
     // Drawn apart, so that a seed's other draws stay as they were before there were budgets.
     let mut apart = rng.clone();
     if rng.u8(..4) == 0 {
-        let open = ["22:00-06:00", "00:00-12:00", "03:00-04:00"];
-        let zone = ["UTC", "Europe/Berlin", "America/New_York"];
-        policy["windows"] = json!({"zone": one(rng, &zone), "open": [{"hours": one(rng, &open)}]});
+        let zone = ZONES.map(|(name, _)| name);
+        policy["windows"] = json!({"zone": one(rng, &zone), "open": [{"hours": one(rng, &HOURS)}]});
     }
     match apart.u8(..4) {
         0 => {}
@@ -127,6 +129,9 @@ fn any(rng: &mut Rng) -> Value {
             rule["mitigate"]["canary"] = json!({"first": 1, "watch": "15m", "stopIf": [stop]});
         }
     }
+    if policy.get("windows").is_some() {
+        draw_own_windows(&mut policy, &mut apart);
+    }
     if rng.u8(..4) == 0 {
         policy["protect"] = match rng.u8(..3) {
             0 => json!({"groups": [one(rng, &["production", "lab", "spare", "plant"])]}),
@@ -135,6 +140,20 @@ fn any(rng: &mut Rng) -> Value {
         };
     }
     policy
+}
+
+/// Gives rules and an action windows of their own.
+fn draw_own_windows(policy: &mut Value, rng: &mut Rng) {
+    let own = |rng: &mut Rng| json!({"open": [{"hours": one(rng, &HOURS)}]});
+    for rule in policy["rules"].as_array_mut().into_iter().flatten() {
+        if rule.get("mitigate").is_some() && rng.bool() {
+            rule["mitigate"]["windows"] = own(rng);
+        }
+    }
+    if rng.bool() {
+        let action = one(rng, &["Deactivate", "Quarantine", "Publish"]);
+        policy["actions"][action]["windows"] = own(rng);
+    }
 }
 
 fn one<'a>(rng: &mut Rng, of: &[&'a str]) -> &'a str {
