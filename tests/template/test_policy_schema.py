@@ -23,7 +23,10 @@ protect: { things: core-*, groups: [production], certificates: 1f*, policies: ba
 windows:
   zone: Europe/Berlin
   open: [{ days: [Sat, Sun], hours: 22:00-06:00 }, {}]
-  freeze: [{ from: 2026-12-19, to: 2027-01-06 }]
+  freeze: [{ from: 2026-12-19, to: 2027-01-06 }, { from: 12-20, to: 02-29 }]
+actions:
+  A: { windows: { zone: UTC, open: [{ hours: 09:00-15:00 }] } }
+  B-1: { windows: { freeze: [{ from: 12-20, to: 01-06 }] } }
 rules:
   - name: everything
     stage: shadow
@@ -50,6 +53,8 @@ rules:
   - { name: four, report: { severity: high } }
   - { name: five, report: { silent: true } }
   - { name: six, match: {}, mitigate: { actions: A } }
+  - { name: seven, mitigate: { actions: A, windows: { zone: UTC, open: [{ days: [Mon] }], freeze: [{ from: 07-01, to: 07-03 }] } } }
+  - { name: eight, alarm: {}, mitigate: { actions: A, windows: { open: [{}] } } }
 """
 
 
@@ -145,6 +150,11 @@ def test_a_misspelt_key_is_refused_wherever_it_stands(path):
         "{ name: r, mitigate: { actions: [] } }",
         "{ name: r, mitigate: { actions: [A, A] } }",
         "{ name: r, mitigate: { actions: [A, B, C, D, E, F] } }",
+        "{ name: r, mitigate: { actions: A, windows: {} } }",
+        "{ name: r, mitigate: { actions: A, windows: { zone: UTC } } }",
+        "{ name: r, mitigate: { actions: A, windows: { open: [] } } }",
+        "{ name: r, mitigate: { actions: A, windows: { freeze: [{ from: 13-01, to: 01-06 }] } } }",
+        "{ name: r, mitigate: { actions: A, windows: { freeze: [{ from: 12-20 }] } } }",
         "{ name: r, suppress: { for: 1d } }",
         "{ name: r, suppress: { reason: x } }",
         "{ name: r, suppress: { for: 1d, until: 2027-06-30, reason: x } }",

@@ -22,7 +22,6 @@ use fleetwarden_core::policy::Calendar;
 use fleetwarden_core::policy::Closed;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::policy::Windows;
 use fleetwarden_core::timestamp::Millis;
 
 /// How many actions a check can have (`auditCheckToActionsMapping`).
@@ -58,7 +57,7 @@ pub enum Admission {
 }
 
 /// Decides on one mitigation. `account` is the account of the function, `policy_mode` what the policy allows
-/// now, `calendar` its windows, if it has any.
+/// now, `calendar` the windows that the request has to keep, if there are any.
 pub fn admit(
     request: &MitigationRequest,
     account: &str,
@@ -114,11 +113,14 @@ pub(crate) fn gate(
     }
 }
 
-/// The windows of a policy. The zone was there when the function started: were it not, nothing could say that a window
-/// is open.
-pub(crate) fn calendar(policy: &Policy) -> Result<Option<Calendar<'_>>, Error> {
-    let calendar = policy.windows().map(Windows::calendar).transpose();
-    calendar.map_err(|unknown| Error::Later(unknown.what))
+/// The windows of the policy, of a rule and of actions. Their zones were there when the function started: were they not, nothing
+/// could say that a window is open.
+pub(crate) fn calendar<'p>(
+    policy: &'p Policy,
+    rule: Option<&str>,
+    actions: &[String],
+) -> Result<Option<Calendar<'p>>, Error> {
+    policy.calendar_of(rule, actions).map_err(|unknown| Error::Later(unknown.what))
 }
 
 /// The limits of one task (`StartAuditMitigationActionsTask`). Triage keeps them; what does not is not its.

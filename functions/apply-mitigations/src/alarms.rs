@@ -103,7 +103,7 @@ impl Work for Violations {
     const IS_DECIDED_ONCE: bool = true;
 
     fn admit(&self, request: &AlarmMitigationRequest) -> Result<Admission, Error> {
-        let calendar = calendar(&self.policy)?;
+        let calendar = calendar(&self.policy, request.origin.rule(), &request.actions)?;
         let own = (self.registry.account.as_str(), self.registry.region.as_str());
         Ok(admit_alarms(request, own, self.policy.mode(), calendar.as_ref(), self.clock.now()))
     }

@@ -18,7 +18,7 @@ pub(crate) enum Event<'e> {
     Refused(&'e str),
     /// No window of the policy opens for over a year.
     Shut(&'e str),
-    /// The policy's windows hold the task for longer than a day.
+    /// Windows hold the task for longer than a day.
     Held(&'e str),
     /// A person has to approve the task.
     NeedsApproval(&'e KnownApproval),

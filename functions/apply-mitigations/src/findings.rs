@@ -103,7 +103,7 @@ impl Work for Findings {
     const IS_DECIDED_ONCE: bool = false;
 
     fn admit(&self, request: &MitigationRequest) -> Result<Admission, Error> {
-        let calendar = calendar(&self.policy)?;
+        let calendar = calendar(&self.policy, request.origin.rule(), &request.actions)?;
         Ok(admit(request, &self.registry.account, self.policy.mode(), calendar.as_ref(), self.clock.now()))
     }
 

@@ -1,4 +1,4 @@
-//! A guard holds a mitigation: outside of the policy's windows until one opens, over a budget until there is room, while mitigation is
+//! A guard holds a mitigation: outside of its windows until they open, over a budget until there is room, while mitigation is
 //! paused until a person resumes it, until a person has approved it, until the canary of its rule has passed, or until a
 //! later audit has looked at its check. Whether an alarm lasts is asked when nothing holds it.
 //!

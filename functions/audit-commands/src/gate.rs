@@ -118,7 +118,8 @@ impl Gate<'_> {
                 Some(ids) => self.findings(ids, command).await?,
                 None => self.whole_checks(&starts, command).await?,
             };
-        check_windows(self.policy, self.service.clock.now())?;
+        let names = named(&requests);
+        check_windows(self.policy, &names, self.service.clock.now())?;
         let observed = self.policy.mode() == Mode::Observe;
         let name = command.operation.name;
         let mitigations = Mitigations::new(self.ledger.clone());
@@ -134,8 +135,6 @@ impl Gate<'_> {
                 return Err(taken(command, &holders));
             }
         }
-        let names: BTreeSet<&String> = requests.iter().flat_map(|request| &request.actions).collect();
-        let names: Vec<String> = names.into_iter().cloned().collect();
         let grades = Grades::new(self.tasks.before.iot.clone());
         let actions = grades.of_now(&names, self.service.clock.now()).await?;
         let actions = actions.map_err(|what| Failure::fault("$.auditCheckToActionsMapping", what))?;
@@ -367,6 +366,12 @@ fn wanted(request: &MitigationRequest) -> Wanted<'_> {
         Target::WholeCheck { .. } => Vec::new(),
     };
     Wanted { actions: &request.actions, count: request.count(), ids }
+}
+
+/// The actions of requests, each once.
+fn named(requests: &[MitigationRequest]) -> Vec<String> {
+    let names: BTreeSet<&String> = requests.iter().flat_map(|request| &request.actions).collect();
+    names.into_iter().cloned().collect()
 }
 
 /// What a person who approves is told.

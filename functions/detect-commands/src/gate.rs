@@ -114,7 +114,7 @@ impl Gate<'_> {
         let violations = read_violations(self.service, &alarms, command).await?;
         let Asked { mitigates, request, befores, incidents, impact, guards, in_groups } =
             self.ask_about(&policy, command, &actions, &violations).await?;
-        check_windows(&policy, self.service.clock.now())?;
+        check_windows(&policy, &request.actions, self.service.clock.now())?;
         let loses = (!incidents.is_empty()).then(|| incidents.join("; "));
         if let Some(loses) = loses.as_ref().filter(|_| !command.dry_run) {
             command.confirmed(&self.service.account, loses)?;

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::judge::text;
 use crate::policies;
+use crate::windows;
 use crate::world::World;
 
 /// What a mitigation task of a person is called: such a task is decided on by the person.
@@ -68,10 +69,11 @@ struct Start {
 }
 
 impl Start {
-    /// Why no window of its policy is open for it, if that is so and nobody has approved it.
+    /// Why no window of its policy's file is open for it, if that is so and nobody has approved it.
     fn outside(&self) -> Option<String> {
         let windows = &self.policy["windows"];
-        let is_closed = |at| !policies::is_open(windows, at);
+        let zone = windows["zone"].as_str().unwrap_or("UTC");
+        let is_closed = |at| !windows::is_open(windows, zone, at);
         let is_outside =
             !self.is_approved && is_closed(self.at) && is_closed(Millis(self.at.0 - UNDER_WAY_MS));
         is_outside.then(|| format!("it starts at {}, and the windows are {windows}", self.at.rfc3339()))
@@ -315,10 +317,10 @@ impl Acts {
         if id.starts_with(PERSON) && policy["twoPersons"] == true && !is_approved {
             return Some("a second person has to approve it, and nobody has".to_owned());
         }
-        if !id.starts_with(PERSON)
-            && let Some(outside) = start.outside()
-        {
-            return Some(outside);
+        let is_of_rule = !id.starts_with(PERSON);
+        let closed = windows::closed(policy, (check, actions), is_of_rule, (*at, UNDER_WAY_MS));
+        if let Some(why) = closed.filter(|_| !is_approved) {
+            return Some(format!("it is started at {}, and {why}", at.rfc3339()));
         }
         let found: Vec<&Value> = start.findings().filter_map(|id| records.get(id).copied()).collect();
         if let Some(protected) = found.iter().find(|record| policies::protects(policy, record)) {

@@ -27,6 +27,7 @@ mod shrink;
 mod stack;
 mod trace;
 mod weather;
+mod windows;
 mod workload;
 mod world;
 

@@ -2,10 +2,12 @@
 
 use fastrand::Rng;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::timestamp::Millis;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
+
+use crate::windows::HOURS;
+use crate::windows::ZONES;
 
 /// A check with the mitigation actions that Device Defender allows for it, by the names that [`actions`] gives them.
 pub(crate) const CHECKS: [(&str, &[&str]); 17] = [
@@ -63,28 +65,6 @@ pub(crate) fn always_waits(rule: &Value) -> bool {
     approval == "always"
         || approval["always"] == true
         || (approval["severity"] == "LOW" && rule["alarm"].is_null())
-}
-
-/// Whether windows are open at a moment: they have one span of hours on every day, in a zone that keeps its offset as long
-/// as a run lasts.
-pub(crate) fn is_open(windows: &Value, at: Millis) -> bool {
-    let offset = match windows["zone"].as_str() {
-        Some("Europe/Berlin") => 60,
-        Some("America/New_York") => -300,
-        _ => 0,
-    };
-    let minute = |text: &str| {
-        let (hour, minute) = text.split_once(':')?;
-        Some(hour.parse::<i64>().ok()? * 60 + minute.parse::<i64>().ok()?)
-    };
-    let now = (at.0 / 60_000 + offset).rem_euclid(24 * 60);
-    let hours = windows["open"][0]["hours"].as_str().and_then(|hours| hours.split_once('-'));
-    let span = hours.and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
-    match span {
-        Some((from, to)) if from < to => from <= now && now < to,
-        Some((from, to)) => from <= now || now < to,
-        None => true,
-    }
 }
 
 /// Draws when a mitigation waits for a person.
@@ -163,9 +143,8 @@ fn any(rng: &mut Rng) -> Value {
     // Drawn apart, so that a seed's other draws stay as they were before there were budgets.
     let mut apart = rng.clone();
     if rng.u8(..4) == 0 {
-        let open = ["22:00-06:00", "00:00-12:00", "03:00-04:00"];
-        let zone = ["UTC", "Europe/Berlin", "America/New_York"];
-        policy["windows"] = json!({"zone": one(rng, &zone), "open": [{"hours": one(rng, &open)}]});
+        let zone = ZONES.map(|(name, _)| name);
+        policy["windows"] = json!({"zone": one(rng, &zone), "open": [{"hours": one(rng, &HOURS)}]});
     }
     match apart.u8(..4) {
         0 => {}
@@ -193,6 +172,9 @@ fn any(rng: &mut Rng) -> Value {
         // Nobody moves things into this group or out of it.
         budgets.push(json!({"most": apart.u8(1..4), "within": "1h", "group": GROUP}));
     }
+    if policy.get("windows").is_some() {
+        draw_own_windows(&mut policy, &mut apart);
+    }
     if rng.u8(..4) == 0 {
         policy["protect"] = match rng.u8(..3) {
             0 => json!({"groups": [one(rng, &["production", "lab", "spare", "plant"])]}),
@@ -201,6 +183,20 @@ fn any(rng: &mut Rng) -> Value {
         };
     }
     policy
+}
+
+/// Gives rules and an action windows of their own.
+fn draw_own_windows(policy: &mut Value, rng: &mut Rng) {
+    let own = |rng: &mut Rng| json!({"open": [{"hours": one(rng, &HOURS)}]});
+    for rule in policy["rules"].as_array_mut().into_iter().flatten() {
+        if rule.get("mitigate").is_some() && rng.bool() {
+            rule["mitigate"]["windows"] = own(rng);
+        }
+    }
+    if rng.bool() {
+        let action = one(rng, &["Deactivate", "Quarantine", "Publish"]);
+        policy["actions"][action]["windows"] = own(rng);
+    }
 }
 
 fn one<'a>(rng: &mut Rng, of: &[&'a str]) -> &'a str {

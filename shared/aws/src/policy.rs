@@ -12,7 +12,6 @@ use fleetwarden_core::model::severity::AlertSeverity;
 use fleetwarden_core::policy::MAX_BYTES;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::PolicyErrors;
-use fleetwarden_core::policy::Windows;
 use fleetwarden_core::text;
 use fleetwarden_core::untrusted::Text;
 
@@ -31,12 +30,12 @@ pub async fn load(alerts: &Alerts) -> Result<Policy, Error> {
     load_from(&path(), alerts, |_| Ok(())).await
 }
 
-/// As [`load`], for a function that asks the policy's windows: their time zone exists.
+/// As [`load`], for a function that asks the policy's windows: their time zones exist.
 ///
 /// The rules of all time zones are large, and only who calls this has them in its binary.
 ///
 /// # Errors
-/// As [`load`], and if there is no such zone.
+/// As [`load`], and if there is no such zone as one of them.
 pub async fn load_with_windows(alerts: &Alerts) -> Result<Policy, Error> {
     load_file_with_windows(&path(), alerts).await
 }
@@ -46,7 +45,7 @@ pub async fn load_with_windows(alerts: &Alerts) -> Result<Policy, Error> {
 /// # Errors
 /// As [`load_with_windows`].
 pub async fn load_file_with_windows(path: &str, alerts: &Alerts) -> Result<Policy, Error> {
-    load_from(path, alerts, has_its_zone).await
+    load_from(path, alerts, Policy::check_zones).await
 }
 
 /// As [`load_with_windows`], for a function that answers its caller: no alert goes out.
@@ -56,15 +55,8 @@ pub async fn load_file_with_windows(path: &str, alerts: &Alerts) -> Result<Polic
 pub fn read_with_windows() -> Result<Policy, Error> {
     let path = path();
     let policy = read(&path)?;
-    has_its_zone(&policy).map_err(|errors| Error::Policy { path, what: errors.to_string() })?;
+    policy.check_zones().map_err(|errors| Error::Policy { path, what: errors.to_string() })?;
     Ok(policy)
-}
-
-fn has_its_zone(policy: &Policy) -> Result<(), PolicyErrors> {
-    match policy.windows().map(Windows::calendar) {
-        Some(Err(unknown)) => Err(unknown.into()),
-        _ => Ok(()),
-    }
 }
 
 fn path() -> String {

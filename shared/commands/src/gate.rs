@@ -12,7 +12,6 @@ use fleetwarden_core::model::thing::Things;
 use fleetwarden_core::policy::Budget;
 use fleetwarden_core::policy::InGroups;
 use fleetwarden_core::policy::Policy;
-use fleetwarden_core::policy::Windows;
 use fleetwarden_core::policy::used_by_many;
 use fleetwarden_core::timestamp::Millis;
 
@@ -205,15 +204,13 @@ pub fn stopped(stop: &Stop) -> Failure {
     }
 }
 
-/// Lets it pass only in a window of the policy.
+/// Lets it pass only while the policy's windows and those of its actions are open.
 ///
 /// # Errors
 /// `OutsideWindow`, with the time of the next opening.
-pub fn check_windows(policy: &Policy, now: Millis) -> Result<(), Failure> {
-    let Some(windows) = policy.windows() else { return Ok(()) };
-    let calendar = Windows::calendar(windows);
-    let calendar = calendar.map_err(|unknown| Error::Later(unknown.what))?;
-    match calendar.closed(now) {
+pub fn check_windows(policy: &Policy, actions: &[String], now: Millis) -> Result<(), Failure> {
+    let calendar = policy.calendar_of(None, actions).map_err(|unknown| Error::Later(unknown.what))?;
+    match calendar.and_then(|calendar| calendar.closed(now)) {
         None => Ok(()),
         Some(closed) => Err(Failure::Refused { name: "OutsideWindow", what: closed.reason }),
     }

@@ -21,6 +21,7 @@ mod groups;
 mod legal;
 mod lint;
 mod matcher;
+mod mitigation;
 mod node;
 mod protect;
 mod read;
@@ -81,6 +82,8 @@ pub use windows::Calendar;
 pub use windows::Closed;
 pub use windows::Windows;
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -140,6 +143,8 @@ pub struct Policy {
     index: Vec<Box<[u16]>>,
     protect: Protections,
     windows: Option<Windows>,
+    /// The windows of single mitigation actions, by their names.
+    actions: BTreeMap<String, Windows>,
     budgets: Vec<Budget>,
     two_persons: bool,
     /// What its author hardly meant, as far as the file alone says it.
@@ -208,6 +213,8 @@ pub struct Mitigate {
     pub canary: Option<Canary>,
     /// How many devices may stand behind a finding.
     pub devices: DeviceLimits,
+    /// When it may start, within the policy's windows.
+    pub windows: Option<Windows>,
 }
 
 /// How loud a report is.
@@ -295,6 +302,7 @@ impl Policy {
             index,
             protect,
             windows,
+            actions: BTreeMap::new(),
             budgets: vec![Budget::default()],
             two_persons: false,
             doubts: Box::default(),
@@ -319,11 +327,6 @@ impl Policy {
     /// The standing suppressions, in order.
     pub fn standing(&self) -> &[Standing] {
         &self.standing
-    }
-
-    /// When mitigation may happen, if the policy says so.
-    pub const fn windows(&self) -> Option<&Windows> {
-        self.windows.as_ref()
     }
 
     /// The rules that may take findings of a check, in order.

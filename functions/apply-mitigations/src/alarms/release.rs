@@ -5,7 +5,7 @@
 //! raise of the same device and behavior was noticed, or its end. So it never counts too long a time, and at most a
 //! quarter of an hour too short a one. The count is in the ledger, beside what became of the violation.
 //!
-//! Then the policy of now is asked: its mode, its windows, and whether the rule still releases. Only groups that the
+//! Then the policy of now is asked: its mode, the windows of the mitigation, and whether the rule still releases. Only groups that the
 //! task has added are taken back, and only if the thing is still in them. Another alarm of the same thing that put it into
 //! groups as well, or found it there, counts as one of its own.
 
@@ -236,14 +236,12 @@ impl Release {
             Admission::Go => None,
             Admission::Observe { .. } => {
                 self.notes.note(request, violation, "would-release", None).await?;
-                Some(("the mode is observe", look))
+                Some(("the mode is observe".to_owned(), look))
             }
-            Admission::Hold { closed } => {
-                Some(("the policy's windows are closed", closed.opens.unwrap_or(look)))
+            Admission::Hold { closed } | Admission::Shut { closed } => {
+                Some((closed.reason, closed.opens.unwrap_or(look)))
             }
-            Admission::Shut { .. } | Admission::Refuse { .. } => {
-                Some(("no window of the policy opens", look))
-            }
+            Admission::Refuse { reason } => Some((reason, look)),
         };
         let named = ViolationRef::clone(violation).violation_id;
         if let Some((reason, until)) = waits {
@@ -291,7 +289,7 @@ impl Release {
 
     /// What the policy of now says of acting now, whatever was decided.
     fn gate(&self, request: &AlarmMitigationRequest) -> Result<Admission, Error> {
-        let calendar = calendar(&self.policy)?;
+        let calendar = calendar(&self.policy, request.origin.rule(), &request.actions)?;
         Ok(gate(request.mode, self.policy.mode(), calendar.as_ref(), self.clock.now()))
     }
 

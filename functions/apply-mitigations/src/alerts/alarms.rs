@@ -87,7 +87,7 @@ fn refused(request: &AlarmMitigationRequest, reason: &str) -> Alert {
     )
 }
 
-/// The policy has windows, and none opens for over a year. Raised once for a rule and behavior.
+/// It has windows, and none opens for over a year. Raised once for a rule and behavior.
 fn shut(request: &AlarmMitigationRequest, reason: &str) -> Alert {
     of_rule(
         request,
@@ -105,7 +105,7 @@ fn shut(request: &AlarmMitigationRequest, reason: &str) -> Alert {
     )
 }
 
-/// The policy's windows hold the task for longer than a day. Raised once for a rule and behavior.
+/// Windows hold the task for longer than a day. Raised once for a rule and behavior.
 fn held(request: &AlarmMitigationRequest, reason: &str) -> Alert {
     let alert = alert(
         request,

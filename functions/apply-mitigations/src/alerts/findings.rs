@@ -114,7 +114,7 @@ fn refused(request: &MitigationRequest, reason: &str) -> Alert {
     )
 }
 
-/// The policy has windows, and none opens for over a year. Raised once for a rule of an audit.
+/// It has windows, and none opens for over a year. Raised once for a rule of an audit.
 fn shut(request: &MitigationRequest, reason: &str) -> Alert {
     Alert {
         about: of_rule(request, "shut"),
@@ -136,7 +136,7 @@ fn shut(request: &MitigationRequest, reason: &str) -> Alert {
     }
 }
 
-/// The policy's windows hold the task for longer than a day. Raised once for a rule of an audit.
+/// Windows hold the task for longer than a day. Raised once for a rule of an audit.
 fn held(request: &MitigationRequest, reason: &str) -> Alert {
     Alert {
         kind: Kind::MitigationHeld,

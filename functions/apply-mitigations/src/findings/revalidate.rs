@@ -44,6 +44,7 @@ use fleetwarden_core::timestamp::Millis;
 use super::Findings;
 use super::describe::Described;
 use super::describe::describe_finding;
+use crate::admission::calendar;
 use crate::before;
 use crate::devices::NOT_COUNTED;
 use crate::refusals::Unable;
@@ -78,7 +79,9 @@ async fn decide(
         Target::Findings(asked) => asked,
         Target::WholeCheck { .. } => {
             return Ok(Revalidated::Known(match findings.policy.takes_whole_check(&request.check) {
-                Some((_, mitigate)) if mitigate.actions == request.actions => Decided::all(request),
+                Some((rule, mitigate)) if mitigate.actions == request.actions => {
+                    shut(findings, request, rule)?.map_or_else(|| Decided::all(request), Decided::none)
+                }
                 _ => Decided::none(format!("policy {hash} does not mitigate the whole check in this way")),
             }));
         }
@@ -209,7 +212,7 @@ async fn unwanted(
         (Some(Hold::RuleUnknown(rule)), _) => Some(format!("rule {rule} cannot be evaluated: {unknown}")),
         (None, Outcome::Mitigate(mitigate)) if mitigate.actions == request.actions => {
             limits = mitigate.devices;
-            None
+            shut(findings, request, rule)?
         }
         (None, Outcome::Mitigate(_)) => Some(format!("rule {rule} mitigates it with other actions")),
         (None, Outcome::Suppressed) => Some("it is suppressed".to_owned()),
@@ -243,6 +246,17 @@ async fn things_for_budgets(
         return Things::NotAsked;
     }
     registry.look_up(resource, wants).await
+}
+
+/// Why the windows of the rule that mitigates it now are closed, if they are and it is another rule than the message says: the
+/// windows of that one were asked before.
+fn shut(findings: &Findings, request: &MitigationRequest, rule: &str) -> Result<Option<String>, Error> {
+    if request.origin.rule() == Some(rule) {
+        return Ok(None);
+    }
+    let calendar = calendar(&findings.policy, Some(rule), &request.actions)?;
+    let closed = calendar.and_then(|calendar| calendar.closed(findings.clock.now()));
+    Ok(closed.map(|closed| format!("rule {rule} mitigates it now, and it is {}", closed.reason)))
 }
 
 /// The worse of two severities. One that is not known is worse than any.

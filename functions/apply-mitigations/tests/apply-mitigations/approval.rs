@@ -325,20 +325,26 @@ async fn what_cannot_be_taken_back_waits_whatever_the_rule_says() {
 #[tokio::test(start_paused = true)]
 async fn outside_of_a_window_a_person_lets_it_start_or_the_window_does() {
     let asked = message(findings([1]));
-    let policy =
-        policy(Mode::Enforce, "{ outsideOfWindow: true }", &format!("budgets: none\n{OPENS_IN_AN_HOUR}"));
-    for is_approved in [true, false] {
+    let of =
+        |head: &str| policy(Mode::Enforce, "{ outsideOfWindow: true }", &format!("budgets: none\n{head}"));
+    let own = ", windows: { zone: UTC, open: [{ hours: 01:00-03:00 }] }, approval:";
+    let cases = [
+        (of(OPENS_IN_AN_HOUR), "the policy's windows"),
+        (of("").replace(", approval:", own), "the windows of rule "),
+    ];
+    for ((policy, whose), is_approved) in cases.iter().flat_map(|case| [(case, true), (case, false)]) {
         let service = Service::default();
-        deliver(&service, &policy, &asked).await;
-        assert!(reason(&service, &asked).starts_with("waits for approval: outside of the policy's windows"));
+        deliver(&service, policy, &asked).await;
+        let says = reason(&service, &asked);
+        assert!(says.starts_with(&format!("waits for approval: outside of {whose}")), "{says}");
         let mut waits = next(&service);
         if is_approved {
             assert!(approve(&service, &asked).await);
-            deliver(&service, &policy, &waits).await;
+            deliver(&service, policy, &waits).await;
             assert!(service.cloud.clock().now() < START.plus_seconds(3600));
         } else {
             while service.starts().is_empty() {
-                deliver(&service, &policy, &waits).await;
+                deliver(&service, policy, &waits).await;
                 waits = next(&service);
             }
             assert!(service.cloud.clock().now() >= START.plus_seconds(3600));

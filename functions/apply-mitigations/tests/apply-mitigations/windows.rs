@@ -18,6 +18,7 @@ use crate::setup::policy;
 use crate::setup::under;
 use crate::setup::whole_check;
 use crate::setup::with;
+use fleetwarden_aws::testing::cloud::START;
 
 /// On Mondays from 2 to 4 in Berlin, which is from 1 to 3 in UTC.
 pub(super) const OPENS_IN_AN_HOUR: &str =
@@ -43,6 +44,79 @@ async fn inside_of_a_window_nothing_is_otherwise() {
     });
     let [without, inside] = ends;
     assert_eq!(without.await, inside.await);
+}
+
+/// A policy that enforces with these lines about windows and actions, whose rule has windows of its own.
+fn with_own(head: &str, own: &str) -> String {
+    policy(Mode::Enforce, head).replace("devices: any", &format!("devices: any, windows: {own}"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_starts_when_the_windows_of_the_policy_of_the_rule_and_of_each_action_are_open() {
+    const FROM_ONE: &str = "{ zone: UTC, open: [{ hours: 01:00-03:00 }] }";
+    let action = |windows: &str| format!("actions: {{ TellOwner: {{ windows: {windows} }} }}");
+    let all = format!("{OPEN}\n{}", action("{ open: [{ hours: 02:00-04:00 }] }"));
+    let other = action(FROM_ONE).replace("TellOwner", "Revoke");
+    let cases = [
+        (policy(Mode::Enforce, &other), "", 0),
+        (policy(Mode::Enforce, &action(FROM_ONE)), "the windows of action TellOwner", 1),
+        (with_own("", FROM_ONE), "the windows of rule expiring", 1),
+        (with_own(OPEN, FROM_ONE), "the windows of rule expiring", 1),
+        (with_own(&all, FROM_ONE), "the windows of rule expiring and the windows of action TellOwner", 2),
+    ];
+    for (policy, whose, hour) in cases {
+        for asked in [message(findings([1, 2])), whole_check()] {
+            let service = Service::default();
+            let function = under(&service, &policy);
+            let mut next = asked.clone();
+            let opens = START.plus_seconds(hour * 3600);
+            while service.starts().is_empty() {
+                function.message(&next.to_string(), FAR).await.unwrap();
+                if service.starts().is_empty() {
+                    let reason = service.attribute(&format!("mitigation#{}", id(&asked)), "task", "reason");
+                    assert_eq!(
+                        reason,
+                        format!("outside of {whose} until 2026-11-23T0{hour}:00:00+00:00 (UTC)")
+                    );
+                    assert!(service.cloud.clock().now() < opens, "{policy}");
+                    let (delay, held) = service.take_queue().remove(0);
+                    service.cloud.pass_seconds(delay.try_into().unwrap());
+                    next = held;
+                }
+            }
+            assert!(service.cloud.clock().now() >= opens, "{policy}");
+            assert_eq!((service.starts(), service.alerts().len()), (vec![id(&asked)], 0));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn windows_that_are_never_open_together_refuse() {
+    let service = Service::default();
+    let never = with_own(OPEN, "{ open: [{ hours: 06:00-20:00 }] }");
+    let asked = message(findings([1]));
+    let error = under(&service, &never).message(&asked.to_string(), FAR).await.unwrap_err();
+    assert!(error.is_permanent(), "{error}");
+    let says = "the windows of the policy and rule expiring are not open together for over a year";
+    assert!(error.to_string().contains(says), "{error}");
+    assert_eq!((service.task_state(&id(&asked)), service.alerts().len()), ("refused".into(), 1));
+}
+
+/// A message that names a rule whose windows are open, for what another rule mitigates with the same actions.
+#[tokio::test(start_paused = true)]
+async fn what_another_rule_mitigates_now_keeps_the_windows_of_that_rule() {
+    let later = "{ zone: UTC, open: [{ hours: 01:00-03:00 }] }";
+    for (own, starts) in [(later, false), ("{ zone: UTC, open: [{ hours: 00:00-03:00 }] }", true)] {
+        let text = with_own("", own).replace("name: expiring", "name: now");
+        for asked in [message(findings([1])), whole_check()] {
+            let service = Service::default();
+            under(&service, &text).message(&asked.to_string(), FAR).await.unwrap();
+            assert_eq!(service.starts().len(), usize::from(starts), "{text}");
+            let reason = service.attribute(&format!("mitigation#{}", id(&asked)), "task", "reason");
+            let says = "rule now mitigates it now, and it is outside of the windows of rule now until 2026-11-23T01:00:00+00:00 (UTC)";
+            assert_eq!(reason.contains(says), !starts, "{reason}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -300,6 +300,10 @@ async fn outside_of_the_windows_nothing_starts() {
             "version: 1\nbudgets: none\nmode: enforce\nwindows: { zone: Europe/Berlin, open: [{ days: [Tue], hours: 08:00-10:00 }] }\nrules: []\n",
             "OutsideWindow\noutside of the policy's windows until 2026-11-24T08:00:00+01:00 (Europe/Berlin)",
         ),
+        (
+            "version: 1\nbudgets: none\nmode: enforce\nactions: { tell: { windows: { zone: UTC, freeze: [{ from: 11-23, to: 11-24 }] } } }\nrules: []\n",
+            "OutsideWindow\noutside of the windows of action tell until 2026-11-25T00:00:00+00:00 (UTC)",
+        ),
         ("version: 1\nbudgets: none\nmode: enforce\nrules: [", "Fleetwarden.Policy\n"),
     ] {
         let setup = setup_with(policy);

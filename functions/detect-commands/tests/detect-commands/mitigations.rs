@@ -175,6 +175,10 @@ async fn what_is_protected_or_unknown_or_outside_of_the_windows_does_not_start()
             "version: 1\nbudgets: none\nmode: enforce\nwindows: { zone: Europe/Berlin, open: [{ days: [Tue], hours: 08:00-10:00 }] }\nrules: []\n",
             "OutsideWindow",
         ),
+        (
+            "version: 1\nbudgets: none\nmode: enforce\nactions: { quarantine: { windows: { zone: UTC, open: [{ days: [Tue] }] } } }\nrules: []\n",
+            "OutsideWindow",
+        ),
         ("version: 1\nbudgets: none\nmode: enforce\nrules: [", "Fleetwarden.Policy"),
     ] {
         let (setup, active) = alarmed(policy).await;

@@ -15,7 +15,7 @@ use fleetwarden_core::model::thing::{Behind, Things};
 use fleetwarden_core::policy::approval::{Facts, needs};
 use fleetwarden_core::policy::{
     AlarmDecision, AlarmOutcome, AlarmSubject, Approval, Budget, Calendar, Decision, Outcome, Policy,
-    Windows, used_by_many,
+    used_by_many,
 };
 use fleetwarden_core::timestamp::Millis;
 use serde::Serialize;
@@ -25,9 +25,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 #[derive(Debug)]
 pub(crate) struct GuardTally<'p> {
     policy: &'p Policy,
-    calendar: Option<Calendar<'p>>,
-    /// Whether a window was open at a time: all findings of an audit have the same.
-    open: HashMap<Millis, bool>,
+    /// When a rule's mitigations may start. None: at any time.
+    calendars: HashMap<&'p str, Option<Calendar<'p>>>,
+    /// Whether the windows of a rule were open at a time: all findings of an audit have the same.
+    open: HashMap<(&'p str, Millis), bool>,
     places: BTreeMap<(String, String), Place<'p>>,
     waits: BTreeMap<(&'p str, Why), u64>,
 }
@@ -184,14 +185,14 @@ impl Why {
 
 impl<'p> GuardTally<'p> {
     pub(super) fn new(policy: &'p Policy) -> Self {
-        let calendar = policy.windows().and_then(|windows| Windows::calendar(windows).ok());
-        Self { policy, calendar, open: HashMap::new(), places: BTreeMap::new(), waits: BTreeMap::new() }
+        let calendars = HashMap::new();
+        Self { policy, calendars, open: HashMap::new(), places: BTreeMap::new(), waits: BTreeMap::new() }
     }
 
     /// Counts what a rule mitigates.
     pub(super) fn count(&mut self, of: Mitigated<'_, 'p>) {
         let policy = self.policy;
-        let closed = self.is_closed(of.at);
+        let closed = self.is_closed(&of);
         let approval = policy.approval_of(Some(of.rule));
         // As many devices as there are may be connected, if nobody knows.
         let most_connected = approval.and_then(|approval| approval.connected);
@@ -222,9 +223,10 @@ impl<'p> GuardTally<'p> {
         }
     }
 
-    fn is_closed(&mut self, at: Millis) -> bool {
-        let Some(calendar) = &self.calendar else { return false };
-        let is_open = self.open.entry(at).or_insert_with(|| calendar.next_opening(at) == Some(at));
+    fn is_closed(&mut self, of: &Mitigated<'_, 'p>) -> bool {
+        let calendar = || self.policy.calendar_of(Some(of.rule), of.actions).ok().flatten();
+        let Some(calendar) = self.calendars.entry(of.rule).or_insert_with(calendar) else { return false };
+        let is_open = self.open.entry((of.rule, of.at)).or_insert_with(|| calendar.closed(of.at).is_none());
         !*is_open
     }
 

@@ -16,6 +16,7 @@ use super::DeviceLimits;
 use super::Place;
 use super::Policy;
 use super::Report;
+use super::Windows;
 use super::protect::Protection;
 use crate::model::alarm::Life;
 use crate::model::alarm::Verification;
@@ -146,6 +147,8 @@ pub struct AlarmMitigate {
     pub release_after_seconds: Option<i64>,
     /// When it waits for the approval of a person.
     pub approval: Option<Approval>,
+    /// When it may start, within the policy's windows.
+    pub windows: Option<Windows>,
 }
 
 /// How to verify an alarm.

@@ -2,6 +2,7 @@
 
 use super::AlarmEffect;
 use super::Effect;
+use super::Place;
 use super::Policy;
 use crate::model::mitigation::approval::ExplainedAction;
 use crate::model::mitigation::approval::Need;
@@ -23,12 +24,14 @@ pub struct Approval {
     pub devices: Option<u64>,
     /// If more devices than these are connected.
     pub connected: Option<u64>,
-    /// To start outside of the policy's windows.
+    /// To start outside of the windows of the policy, of the rule or of an action.
     pub outside_of_window: bool,
     /// To go over a budget.
     pub over_budget: bool,
     /// After how many seconds without an approval it is rejected.
     pub within_seconds: i64,
+    /// Where it stands in the file.
+    pub place: Place,
 }
 
 impl Default for Approval {
@@ -42,6 +45,7 @@ impl Default for Approval {
             outside_of_window: false,
             over_budget: false,
             within_seconds: DEFAULT_WITHIN_SECONDS,
+            place: Place::default(),
         }
     }
 }

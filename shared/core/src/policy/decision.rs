@@ -181,7 +181,7 @@ fn details<M: serde::ser::SerializeMap>(
     out: &mut M,
     outcome: Outcome<'_>,
     subject: &Subject<'_>,
-    windows: bool,
+    policy: &Policy,
 ) -> Result<(), M::Error> {
     match outcome {
         Outcome::Suppressed | Outcome::Report(Report::Alert(None)) => Ok(()),
@@ -194,18 +194,18 @@ fn details<M: serde::ser::SerializeMap>(
         }
         Outcome::Mitigate(mitigate) => {
             out.serialize_entry("actions", &mitigate.actions)?;
-            out.serialize_entry("when", if windows { "in a window" } else { "at once" })
+            let waits = policy.has_windows(mitigate.windows.as_ref(), &mitigate.actions);
+            out.serialize_entry("when", if waits { "in a window" } else { "at once" })
         }
     }
 }
 
 impl Serialize for Decision<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let windows = self.policy.windows.is_some();
         let mut out = serializer.serialize_map(None)?;
         out.serialize_entry("outcome", self.outcome.word())?;
         out.serialize_entry("rule", &self.rule)?;
-        details(&mut out, self.outcome, self.subject, windows)?;
+        details(&mut out, self.outcome, self.subject, self.policy)?;
         if !matches!(self.outcome, Outcome::Report(_)) {
             out.serialize_entry("resource", &self.subject.finding.identifier().map(|id| id.label()))?;
         }
@@ -215,7 +215,7 @@ impl Serialize for Decision<'_, '_> {
             out.serialize_entry("held", held)?;
         }
         if let Some(shadow) = self.shadow {
-            out.serialize_entry("shadow", &Would { shadow, subject: self.subject, windows })?;
+            out.serialize_entry("shadow", &Would { shadow, subject: self.subject, policy: self.policy })?;
         }
         if !self.brief {
             out.serialize_entry("passedOver", &PassedOver(self))?;
@@ -230,7 +230,7 @@ impl Serialize for Decision<'_, '_> {
 struct Would<'p, 's> {
     shadow: Shadow<'p>,
     subject: &'s Subject<'s>,
-    windows: bool,
+    policy: &'p Policy,
 }
 
 impl Serialize for Would<'_, '_> {
@@ -240,7 +240,7 @@ impl Serialize for Would<'_, '_> {
         let mut out = serializer.serialize_map(None)?;
         out.serialize_entry("rule", &rule.name)?;
         out.serialize_entry("outcome", outcome.word())?;
-        details(&mut out, outcome, self.subject, self.windows)?;
+        details(&mut out, outcome, self.subject, self.policy)?;
         if let Some(held) = held {
             out.serialize_entry("held", &held)?;
         }

@@ -8,6 +8,7 @@ mod canary;
 mod devices;
 #[cfg(feature = "schema")]
 pub(super) mod schema;
+mod windows;
 
 pub(super) use alarm::AlarmMatch;
 pub(super) use alarm::AlarmMitigate;
@@ -21,6 +22,13 @@ pub(super) use budget::Budgets;
 pub(super) use canary::Canary;
 pub(super) use devices::DeviceLimits;
 pub(super) use devices::Devices;
+pub(super) use windows::ActionSettings;
+pub(super) use windows::ByName;
+pub use windows::Day;
+pub(super) use windows::Freeze;
+pub(super) use windows::OwnWindows;
+pub(super) use windows::Window;
+pub(super) use windows::Windows;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,6 +63,9 @@ pub(super) struct File {
     pub(super) protect: Protect,
     /// When mitigation may happen. Left out: at any time.
     pub(super) windows: Option<Spanned<Windows>>,
+    /// What the policy says of single mitigation actions, by their names, whichever rule or command applies them.
+    #[serde(default)]
+    pub(super) actions: ByName<ActionSettings>,
     /// How much may be mitigated in a time: a list of budgets, all of which count, or `none`. Left out: one budget of 10
     /// findings and violations an hour, or of 1 % of the fleet if that is more.
     pub(super) budgets: Option<Spanned<Budgets>>,
@@ -94,66 +105,6 @@ pub(super) struct Protect {
     pub(super) certificates: Option<Texts>,
     /// Names of AWS IoT policies, without a version.
     pub(super) policies: Option<Texts>,
-}
-
-/// When mitigation may happen. What comes at another time waits for the next window.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct Windows {
-    /// The time zone of all times here, by its IANA name, such as `Europe/Berlin` or `UTC`.
-    #[cfg_attr(feature = "schema", schemars(example = "Europe/Berlin"))]
-    pub(super) zone: Spanned<String>,
-    /// The windows: mitigation may happen in any of them. Left out: at any time outside of `freeze`.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
-    pub(super) open: Option<Vec<Spanned<Window>>>,
-    /// Days on which no mitigation happens, whatever `open` says.
-    #[serde(default)]
-    pub(super) freeze: Vec<Spanned<Freeze>>,
-}
-
-/// A window of the week.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct Window {
-    /// The days on which it begins. Left out: every day.
-    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
-    pub(super) days: Option<Spanned<Vec<Day>>>,
-    /// From when to when, as `22:00-06:00`. One that ends before it begins ends on the next day. Left out: the
-    /// whole day.
-    #[cfg_attr(
-        feature = "schema",
-        schemars(regex(pattern = r"^\d\d:\d\d-\d\d:\d\d$"), example = "22:00-06:00")
-    )]
-    pub(super) hours: Option<Spanned<String>>,
-}
-
-/// A day of the week.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[expect(missing_docs, reason = "the names say all")]
-pub enum Day {
-    Mon,
-    Tue,
-    Wed,
-    Thu,
-    Fri,
-    Sat,
-    Sun,
-}
-
-/// Days on which nothing is mitigated.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub(super) struct Freeze {
-    /// The first day, as `2026-12-19`.
-    #[cfg_attr(feature = "schema", schemars(extend("format" = "date"), example = "2026-12-19"))]
-    pub(super) from: Spanned<String>,
-    /// The last day, as `2027-01-06`; it is frozen too.
-    #[cfg_attr(feature = "schema", schemars(extend("format" = "date"), example = "2027-01-06"))]
-    pub(super) to: Spanned<String>,
 }
 
 /// A rule on findings: what it matches, and exactly one of `suppress`, `mitigate` and `report`.
@@ -377,6 +328,9 @@ pub(super) struct Mitigate {
     /// deactivated, and one that several use is not; no CA certificate is deactivated and no policy is replaced.
     #[cfg_attr(feature = "schema", schemars(with = "Option<Devices>"))]
     pub(super) devices: Option<Spanned<Devices>>,
+    /// When the mitigations of the rule may start, within the policy's windows and those of its actions. Left out: at any time of
+    /// those.
+    pub(super) windows: Option<Spanned<OwnWindows>>,
 }
 
 /// How to report: at most one of the keys. Without any, the alert is as severe as the finding or the alarm.

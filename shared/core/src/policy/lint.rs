@@ -6,6 +6,7 @@
 
 mod actions;
 mod alarm;
+mod approval;
 mod budget;
 mod canary;
 mod cover;
@@ -14,6 +15,7 @@ mod deployment;
 mod devices;
 mod inventory;
 mod standing;
+mod windows;
 mod words;
 
 use std::collections::BTreeMap;
@@ -26,7 +28,6 @@ use super::Rule;
 use super::Suppress;
 use super::SuppressEnd;
 use super::glob::Glob;
-use super::windows::SEARCHED_DAYS;
 use crate::ids::check;
 use crate::model::action::ActionKind;
 use crate::model::suppression::Maker;
@@ -82,6 +83,8 @@ impl Policy {
     pub fn lint(&self, known: &Known<'_>) -> Vec<Diagnostic> {
         let mut found = self.doubts.to_vec();
         self.lint_windows(known.at, &mut found);
+        self.lint_action_settings(known.actions, &mut found);
+        self.lint_approvals(known, &mut found);
         self.lint_budgets(&mut found);
         self.lint_canaries(&mut found);
         self.lint_devices(known.actions, &mut found);
@@ -106,19 +109,6 @@ impl Policy {
         self.lint_standing(known.at, &mut found);
         found.sort();
         found
-    }
-
-    fn lint_windows(&self, at: Millis, found: &mut Vec<Diagnostic>) {
-        let Some(windows) = &self.windows else { return };
-        let calendar = match windows.calendar() {
-            Ok(calendar) => calendar,
-            Err(error) => return found.push(error),
-        };
-        found.extend(calendar.doubt());
-        if calendar.next_opening(at).is_none() {
-            let what = format!("no window opens within the next {SEARCHED_DAYS} days: nothing is mitigated");
-            found.push(Diagnostic::warning(windows.place, what));
-        }
     }
 
     /// Finds the rules that never match. Their places in the list come back.

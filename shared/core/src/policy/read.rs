@@ -8,6 +8,7 @@ mod conditions;
 mod devices;
 mod refuse;
 mod standing;
+mod windows;
 
 use std::collections::HashMap;
 
@@ -34,9 +35,7 @@ use super::legal::Kind;
 use super::node::Node;
 use super::node::Value;
 use super::protect::Protections;
-use super::windows::Freeze;
-use super::windows::Window;
-use super::windows::Windows;
+use super::windows::Owner;
 use crate::digest::Digest;
 use crate::ids::CheckName;
 use crate::ids::check;
@@ -95,12 +94,15 @@ pub(super) fn partial(text: &str) -> Result<Partial, PolicyErrors> {
     let mut root = Node::read(text)?;
     let (mut rules, mut suppressions) = (take_list(&mut root, "rules"), take_list(&mut root, "suppressions"));
     let names = HashMap::with_capacity(rules.len());
-    let mut reader = Reader { errors: Vec::new(), doubts: Vec::new(), names };
+    let mut reader = Reader { errors: Vec::new(), doubts: Vec::new(), names, zone: None };
     // A version that is too new may have keys that are not known here: say the version, not the keys.
     if let Some(error) = version(&root) {
         return Err(error.into());
     }
     let Typed { value: file, pruned } = reader.typed::<file::File>(&mut root);
+    // Where something is wrong with the file, its zone may be there and not be read: that is said once.
+    let zone = file.as_ref().and_then(|file| file.windows.as_ref()).map(|of| of.value.zone.value.clone());
+    reader.zone = zone.or_else(|| (file.is_none() || !pruned.is_empty()).then(|| "UTC".to_owned()));
     let limits = [(&rules, "rules", MAX_RULES), (&suppressions, "standing suppressions", MAX_STANDING)];
     for (list, what, most) in limits {
         if list.len() > most {
@@ -136,12 +138,14 @@ pub(super) fn partial(text: &str) -> Result<Partial, PolicyErrors> {
         standing.extend(reader.entry(node, |_, _| Vec::new(), one));
     }
     let before = reader.errors.len();
-    let (mode, protect, windows, alarms, budgets, two_persons) = file.map_or_else(Default::default, |file| {
-        let windows = file.windows.map(|windows| reader.windows(windows));
-        let alarms = reader.alarms(&file.alarms);
-        let protect = reader.protections(file.protect);
-        (file.mode, protect, windows, alarms, reader.budgets(file.budgets), file.two_persons)
-    });
+    let (mode, protect, (windows, actions), alarms, budgets, two_persons) =
+        file.map_or_else(Default::default, |file| {
+            let windows = file.windows.map(|windows| reader.windows(windows));
+            let windows = (windows, reader.actions(file.actions));
+            let alarms = reader.alarms(&file.alarms);
+            let protect = reader.protections(file.protect);
+            (file.mode, protect, windows, alarms, reader.budgets(file.budgets), file.two_persons)
+        });
     reader.without_pruned(before, &pruned);
     reader.errors.sort();
     let left_out = rules.len() + suppressions.len() - read.len() - of_alarms.len() - standing.len();
@@ -150,6 +154,7 @@ pub(super) fn partial(text: &str) -> Result<Partial, PolicyErrors> {
     let policy = Policy {
         doubts: reader.doubts.into(),
         alarms,
+        actions,
         budgets,
         two_persons,
         ..Policy::new(mode, hash, rules, standing, protect, windows)
@@ -195,6 +200,8 @@ struct Reader {
     doubts: Vec<Diagnostic>,
     /// What has each name, and in which line.
     names: HashMap<String, (&'static str, u32)>,
+    /// The time zone of the file's windows, if it is known.
+    zone: Option<String>,
 }
 
 impl Reader {
@@ -295,7 +302,7 @@ impl Reader {
         });
         let (effect, places) = match (entry.suppress, entry.mitigate, entry.report) {
             (Some(suppress), None, None) => self.suppress(suppress, &entry.name.value)?,
-            (None, Some(mitigate), None) => self.mitigate(mitigate.value, false),
+            (None, Some(mitigate), None) => self.mitigate(&entry.name.value, mitigate.value, false),
             (None, None, Some(report)) => (self.report(&report), Box::default()),
             (None, None, None) => {
                 self.error(place, "the rule does nothing: it needs one of suppress, mitigate and report");
@@ -363,11 +370,12 @@ impl Reader {
         (Words { reason: reason.value, owner: text(owner), ticket: text(ticket) }, places)
     }
 
-    fn mitigate(&mut self, entry: file::Mitigate, of_alarms: bool) -> (Effect, Box<[Place]>) {
-        let file::Mitigate { actions, approval, canary, devices } = entry;
+    fn mitigate(&mut self, rule: &str, entry: file::Mitigate, of_alarms: bool) -> (Effect, Box<[Place]>) {
+        let file::Mitigate { actions, approval, canary, devices, windows } = entry;
         let devices = self.devices(devices);
         let approval = self.approval(approval, of_alarms);
         let canary = canary.and_then(|canary| self.canary(canary));
+        let windows = windows.and_then(|windows| self.own_windows(Owner::Rule(rule.to_owned()), windows));
         let texts = &actions.value.0;
         if texts.len() > 5 {
             self.error(actions.place, format!("{} actions; a check can have at most 5", texts.len()));
@@ -379,7 +387,7 @@ impl Reader {
             }
         }
         let actions = texts.iter().map(|text| text.value.clone()).collect();
-        let mitigate = Mitigate { actions, approval, canary, devices };
+        let mitigate = Mitigate { actions, approval, canary, devices, windows };
         (Effect::Mitigate(mitigate), texts.iter().map(|text| text.place).collect())
     }
 
@@ -403,39 +411,6 @@ impl Reader {
             certificates: of(entry.certificates, Kind::Certificate),
             policies: of(entry.policies, Kind::Policy),
         }
-    }
-
-    fn windows(&mut self, entry: Spanned<file::Windows>) -> Windows {
-        let file::Windows { zone, open, freeze } = entry.value;
-        if open.as_ref().is_some_and(Vec::is_empty) {
-            self.error(entry.place, "no window ever opens; leave 'open' out to mitigate at any time");
-        }
-        let open =
-            open.map(|windows| windows.into_iter().filter_map(|window| self.window(window.value)).collect());
-        let freezes = freeze.into_iter().filter_map(|freeze| {
-            let (from, to) = (self.parsed(&freeze.value.from, date)?, self.parsed(&freeze.value.to, date)?);
-            if to < from {
-                self.error(freeze.place, "the freeze ends before it begins");
-                return None;
-            }
-            Some(Freeze { from: civil(from), to: civil(to) })
-        });
-        let freezes = freezes.collect();
-        Windows { place: zone.place, zone: zone.value, open, freezes }
-    }
-
-    fn window(&mut self, entry: file::Window) -> Option<Window> {
-        use super::file::Day;
-        let every = || vec![Day::Mon, Day::Tue, Day::Wed, Day::Thu, Day::Fri, Day::Sat, Day::Sun];
-        if let Some(days) = entry.days.as_ref().filter(|days| days.value.is_empty()) {
-            self.error(days.place, "an empty list of days never opens; leave the key out for every day");
-        }
-        let days = entry.days.map_or_else(every, |days| days.value);
-        let (from, to) = match &entry.hours {
-            Some(text) => self.parsed(text, hours)?,
-            None => (0, 24 * 60),
-        };
-        Some(Window { days, from, to })
     }
 }
 
@@ -524,25 +499,4 @@ fn date(text: &str) -> Result<Date, String> {
 /// The second since the epoch at which a day begins in UTC.
 fn midnight(date: Date) -> i64 {
     Millis::midnight(date).seconds()
-}
-
-fn civil(date: Date) -> (i16, i8, i8) {
-    (date.year(), date.month(), date.day())
-}
-
-/// Two times of day, as `22:00-06:00`, in minutes from the midnight before the first.
-fn hours(text: &str) -> Result<(u16, u16), String> {
-    let time = |text: &str| {
-        let (hour, minute) = text.split_once(':').filter(|(h, m)| h.len() == 2 && m.len() == 2)?;
-        let (hour, minute) = (hour.parse::<u16>().ok()?, minute.parse::<u16>().ok()?);
-        (minute < 60 && hour * 60 + minute <= 24 * 60).then_some(hour * 60 + minute)
-    };
-    let wrong = || format!("'{text}' is no span of hours; write it as 22:00-06:00");
-    let (from, to) = text.split_once('-').ok_or_else(wrong)?;
-    let (from, to) = (time(from).ok_or_else(wrong)?, time(to).ok_or_else(wrong)?);
-    match from.cmp(&to) {
-        std::cmp::Ordering::Less => Ok((from, to)),
-        std::cmp::Ordering::Greater => Ok((from, to + 24 * 60)),
-        std::cmp::Ordering::Equal => Err(format!("'{text}' is empty: it ends when it begins")),
-    }
 }

@@ -12,6 +12,7 @@ use crate::timestamp::Millis;
 mod alarm_files;
 mod alarm_lint;
 mod alarms;
+mod approval_lint;
 mod approvals;
 mod budgets;
 mod canaries;
@@ -24,6 +25,8 @@ mod matching;
 mod properties;
 mod standing;
 mod windows;
+mod windows_lint;
+mod windows_walk;
 
 const DAY: i64 = 86_400_000;
 /// 2026-11-23T08:00:00Z

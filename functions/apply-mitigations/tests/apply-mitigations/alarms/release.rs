@@ -149,10 +149,12 @@ async fn the_policy_of_now_says_whether_and_when() {
     let observe = ENFORCE.replace("mode: enforce", "mode: observe");
     let no_release = ENFORCE.replace(", release: after 1h", "");
     let gone = ENFORCE.replace("name: quarantine", "name: other");
-    let closed = "windows: { zone: UTC, freeze: [{ from: 2026-11-23, to: 2026-11-30 }] }\nrules:";
-    let closed = ENFORCE.replace("rules:", closed);
+    let closed = "windows: { zone: UTC, freeze: [{ from: 2026-11-23, to: 2026-11-30 }] }";
+    let of_rule = ENFORCE.replace("release: after 1h", &format!("release: after 1h, {closed}"));
+    let of_action = ENFORCE.replace("rules:", &format!("actions: {{ Mark: {{ {closed} }} }}\nrules:"));
+    let closed = ENFORCE.replace("rules:", &format!("{closed}\nrules:"));
     let longer = ENFORCE.replace("after 1h", "after 2d");
-    for policy in [observe, no_release, gone, closed, longer] {
+    for policy in [observe, no_release, gone, closed, of_rule, of_action, longer] {
         let detect = Detect::with_alarms(1).await;
         let release = detect.mitigate(&message([1])).await.unwrap();
         detect.clear("v-1", "camera-1", "messages").await;

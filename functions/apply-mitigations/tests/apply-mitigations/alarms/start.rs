@@ -171,20 +171,23 @@ async fn what_would_have_been_is_noted_wherever_the_process_dies() {
 #[tokio::test(start_paused = true)]
 async fn outside_of_the_windows_it_is_held_and_starts_when_one_opens_if_the_alarm_lasts() {
     let windows = "windows: { zone: UTC, open: [{ days: [Mon], hours: 01:00-05:00 }] }";
-    let policy = ENFORCE.replace("rules:", &format!("{windows}\nrules:"));
-    for lasts in [true, false] {
+    let of_policy = ENFORCE.replace("rules:", &format!("{windows}\nrules:"));
+    let of_rule = ENFORCE.replace("release: after 1h", &format!("release: after 1h, {windows}"));
+    let of_action = ENFORCE.replace("rules:", &format!("actions: {{ Mark: {{ {windows} }} }}\nrules:"));
+    let policies = [of_policy, of_rule, of_action];
+    for (policy, lasts) in policies.iter().flat_map(|policy| [(policy, true), (policy, false)]) {
         let detect = Detect::with_alarms(1).await;
         let asked = message([1]);
         let mut next = asked.clone();
         while detect.now() < START.plus_seconds(3600) {
-            deliver_under(&detect, &policy, &next).await.unwrap();
+            deliver_under(&detect, policy, &next).await.unwrap();
             assert_eq!(detect.task_state(&id(&asked)), "held");
             next = detect.next();
         }
         if !lasts {
             detect.clear("v-1", "camera-1", "messages").await;
         }
-        deliver_under(&detect, &policy, &next).await.unwrap();
+        deliver_under(&detect, policy, &next).await.unwrap();
         let state = if lasts { "started" } else { "superseded" };
         assert_eq!(
             (detect.task_state(&id(&asked)), detect.starts().len()),

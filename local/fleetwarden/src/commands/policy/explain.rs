@@ -169,9 +169,9 @@ fn told_of_case(
     if json {
         return Ok(serde_json::to_string(&decision)?);
     }
-    let opening = explanation::opening(&source.policy, subject.at)?;
+    let openings = explanation::openings(&source.policy, &decision, subject.at)?;
     let decision = &decision;
-    let told = Explained { source, subject, decision, opening, recorded: None, assumed: "", around };
+    let told = Explained { source, subject, decision, openings, recorded: None, assumed: "", around };
     Ok(explanation::text(&told, layout).trim_end().to_owned())
 }
 
@@ -186,12 +186,12 @@ fn told_of_alarm_case(
     if json {
         return Ok(serde_json::to_string(&decision)?);
     }
-    let opening = explanation::opening(&source.policy, subject.at)?;
+    let openings = explanation::alarm_openings(&source.policy, &decision, subject.at)?;
     let told = explanation::alarm::Explained {
         source,
         subject,
         decision: &decision,
-        opening,
+        openings,
         recorded: None,
         assumed: "",
         around,
@@ -225,13 +225,13 @@ fn told_of_alarm(
 ) -> Result<String> {
     let subject = given.subject();
     let decision = source.policy.decide_alarm(&subject);
-    let opening = explanation::opening(&source.policy, now)?;
+    let openings = explanation::alarm_openings(&source.policy, &decision, now)?;
     let assumed = given.assumed();
     let told = explanation::alarm::Explained {
         source,
         subject: &subject,
         decision: &decision,
-        opening,
+        openings,
         recorded: given.recorded.as_ref(),
         assumed: &assumed,
         around,
@@ -291,13 +291,13 @@ fn told(
 ) -> Result<String> {
     let subject = given.subject();
     let decision = source.policy.decide(&subject);
-    let opening = explanation::opening(&source.policy, now)?;
+    let openings = explanation::openings(&source.policy, &decision, now)?;
     let assumed = given.assumed();
     let told = Explained {
         source,
         subject: &subject,
         decision: &decision,
-        opening,
+        openings,
         recorded: given.recorded.as_ref(),
         assumed: &assumed,
         around,

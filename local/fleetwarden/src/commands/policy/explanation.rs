@@ -4,7 +4,7 @@ pub(super) mod alarm;
 mod opening;
 mod passed;
 
-pub(crate) use opening::{Opening, opening};
+pub(crate) use opening::{Opening, Openings, alarm_openings, openings};
 use passed::{passed_over, plain, seen};
 
 use super::Source;
@@ -36,7 +36,7 @@ pub(crate) struct Explained<'a> {
     /// What was decided.
     pub(crate) decision: &'a Decision<'a, 'a>,
     /// When mitigation can begin.
-    pub(crate) opening: Opening,
+    pub(crate) openings: Openings,
     /// What was decided when the finding was recorded, if it was.
     pub(crate) recorded: Option<&'a RecordedDecision>,
     /// What was taken for granted, because the finding does not say it.
@@ -58,7 +58,7 @@ impl Explained<'_> {
             label: &label,
             severity: Some(finding.severity),
             things: self.subject.things,
-            ..Asked::of(self.source, rule, self.opening, self.around)
+            ..Asked::of(self.source, rule, &self.openings.decided, self.around)
         };
         Some(asked.of_finding(mitigate).ask())
     }
@@ -87,8 +87,9 @@ pub(crate) fn text(told: &Explained<'_>, layout: Layout) -> String {
     if let Some(held) = &decision.held {
         row("held", why_held(held));
     }
+    row("windows", windows(&told.openings.decided));
     if let Some(Shadow { rule, held }) = decision.shadow {
-        let would = sentence(Outcome::from(rule.effect()), told, "it");
+        let would = sentence(Outcome::from(rule.effect()), told, &told.openings.shadow, "it");
         let but = held.map(|held| format!("; it would be held: {}", why_held(&held))).unwrap_or_default();
         row("shadow", format!("{} would decide: {}{but}", named(source, rule), lowered(&would)));
     }
@@ -121,14 +122,14 @@ pub(crate) fn text(told: &Explained<'_>, layout: Layout) -> String {
 fn headline(told: &Explained<'_>) -> String {
     let finding = told.subject.finding;
     let resource = finding.identifier().map_or_else(|| "a finding without resource".to_owned(), resource);
-    let first = sentence(told.decision.outcome, told, &resource);
+    let first = sentence(told.decision.outcome, told, &told.openings.decided, &resource);
     if told.decision.wanted.is_nothing() {
         return first;
     }
     format!("{first} This is not final: more has to be known of the things behind it.")
 }
 
-fn sentence(outcome: Outcome<'_>, told: &Explained<'_>, resource: &str) -> String {
+fn sentence(outcome: Outcome<'_>, told: &Explained<'_>, opening: &Opening, resource: &str) -> String {
     let Explained { subject, decision, .. } = told;
     match outcome {
         Outcome::Suppressed => {
@@ -140,15 +141,13 @@ fn sentence(outcome: Outcome<'_>, told: &Explained<'_>, resource: &str) -> Strin
         },
         Outcome::Mitigate(mitigate) => {
             let actions = mitigate.actions.join(", then ");
-            match told.opening {
+            match opening {
                 Opening::AtOnce => format!("Apply {actions} to {resource} at once."),
-                Opening::At { asked, opens } if asked == opens => {
-                    format!("Apply {actions} to {resource} at once: a window is open.")
-                }
+                Opening::Open => format!("Apply {actions} to {resource} at once: a window is open."),
                 Opening::At { opens, .. } => {
                     format!("Apply {actions} to {resource} when a window opens, at {}.", opens.rfc3339())
                 }
-                Opening::Never => {
+                Opening::Never(_) => {
                     format!("Apply {actions} to {resource}, but no window opens for over a year.")
                 }
             }
@@ -159,6 +158,14 @@ fn sentence(outcome: Outcome<'_>, told: &Explained<'_>, resource: &str) -> Strin
             let held = if decision.held.is_some() { ", and leave it alone" } else { "" };
             format!("Report {resource} in an alert of severity {severity}{held}.")
         }
+    }
+}
+
+/// Why a mitigation does not begin at once.
+fn windows(opening: &Opening) -> String {
+    match opening {
+        Opening::AtOnce | Opening::Open => String::new(),
+        Opening::At { why, .. } | Opening::Never(why) => why.clone(),
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) struct Asked<'a> {
     /// How bad it is. None: an alarm has no severity.
     pub(crate) severity: Option<Severity>,
     pub(crate) things: &'a Things,
-    pub(crate) opening: Opening,
+    pub(crate) opening: &'a Opening,
     pub(crate) around: &'a Around,
 }
 
@@ -186,7 +186,7 @@ impl Around {
 
 impl<'a> Asked<'a> {
     /// About a mitigation of a rule, of which nothing else is known yet.
-    pub(crate) fn of(source: &'a Source, rule: &'a str, opening: Opening, around: &'a Around) -> Self {
+    pub(crate) fn of(source: &'a Source, rule: &'a str, opening: &'a Opening, around: &'a Around) -> Self {
         Self {
             source,
             rule,
@@ -222,7 +222,7 @@ impl<'a> Asked<'a> {
         let closed = self.closed();
         let may_start_outside = self.approval.is_some_and(|approval| approval.outside_of_window);
         let windows = match &closed {
-            None if self.opening == Opening::AtOnce => {
+            None if *self.opening == Opening::AtOnce => {
                 answer("windows", Says::Passes, "the policy has no windows")
             }
             None => answer("windows", Says::Passes, "a window is open"),
@@ -271,12 +271,8 @@ impl<'a> Asked<'a> {
     /// Why no window is open, if none is.
     fn closed(self) -> Option<String> {
         match self.opening {
-            Opening::AtOnce => None,
-            Opening::At { asked, opens } if asked == opens => None,
-            Opening::At { opens, .. } => {
-                Some(format!("outside of the policy's windows: one opens at {}", opens.rfc3339()))
-            }
-            Opening::Never => Some("no window opens for over a year".to_owned()),
+            Opening::AtOnce | Opening::Open => None,
+            Opening::At { why, .. } | Opening::Never(why) => Some(why.clone()),
         }
     }
 

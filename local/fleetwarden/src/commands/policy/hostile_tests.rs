@@ -1,7 +1,7 @@
 //! Names that devices choose, and texts of files that come from elsewhere, in everything that these commands print.
 
 use super::Source;
-use super::explanation::{self, Explained, Opening};
+use super::explanation::{self, Explained, Opening, Openings};
 use super::guards::{Around, Used};
 use crate::replay::damage::Damage;
 use fleetwarden_core::model::alarm::{AlarmEvent, Life};
@@ -86,7 +86,7 @@ fn an_explanation() {
                 source: &source,
                 subject: &subject,
                 decision: &decision,
-                opening: Opening::AtOnce,
+                openings: Openings { decided: Opening::AtOnce, shadow: Opening::AtOnce },
                 around: &around,
                 recorded: Some(&recorded),
                 assumed: "",
@@ -132,7 +132,7 @@ fn an_explanation_of_an_alarm() {
                 source: &source,
                 subject: &subject,
                 decision: &decision,
-                opening: Opening::AtOnce,
+                openings: Openings { decided: Opening::AtOnce, shadow: Opening::AtOnce },
                 around: &around,
                 recorded: Some(&recorded),
                 assumed: "",

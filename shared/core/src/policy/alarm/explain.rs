@@ -11,18 +11,20 @@ use super::AlarmShadow;
 use super::AlarmSubject;
 use super::matcher::AlarmSaw;
 use crate::model::thing::Things;
+use crate::policy::Policy;
 use crate::policy::Report;
 use crate::policy::matcher::Verdict;
 
 /// What an outcome needs to be carried out, written into an object.
-fn details<M: SerializeMap>(out: &mut M, outcome: AlarmOutcome<'_>, windows: bool) -> Result<(), M::Error> {
+fn details<M: SerializeMap>(out: &mut M, outcome: AlarmOutcome<'_>, policy: &Policy) -> Result<(), M::Error> {
     match outcome {
         AlarmOutcome::Report(Report::Alert(None)) => Ok(()),
         AlarmOutcome::Report(Report::Alert(Some(severity))) => out.serialize_entry("alert", &severity),
         AlarmOutcome::Report(Report::Silent) => out.serialize_entry("alert", "silent"),
         AlarmOutcome::Mitigate(mitigate) => {
             out.serialize_entry("actions", &mitigate.actions)?;
-            out.serialize_entry("when", if windows { "in a window" } else { "at once" })?;
+            let waits = policy.has_windows(mitigate.windows.as_ref(), &mitigate.actions);
+            out.serialize_entry("when", if waits { "in a window" } else { "at once" })?;
             out.serialize_entry("releaseAfterSeconds", &mitigate.release_after_seconds)
         }
         AlarmOutcome::Verify(verify) => {
@@ -34,11 +36,10 @@ fn details<M: SerializeMap>(out: &mut M, outcome: AlarmOutcome<'_>, windows: boo
 
 impl Serialize for AlarmDecision<'_, '_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let windows = self.policy.windows.is_some();
         let mut out = serializer.serialize_map(None)?;
         out.serialize_entry("outcome", self.outcome.word())?;
         out.serialize_entry("rule", &self.rule)?;
-        details(&mut out, self.outcome, windows)?;
+        details(&mut out, self.outcome, self.policy)?;
         if !matches!(self.outcome, AlarmOutcome::Report(_)) {
             out.serialize_entry("thing", &self.subject.life.alarm.thing)?;
         }
@@ -46,7 +47,7 @@ impl Serialize for AlarmDecision<'_, '_> {
             out.serialize_entry("held", held)?;
         }
         if let Some(shadow) = self.shadow {
-            out.serialize_entry("shadow", &Would { shadow, windows })?;
+            out.serialize_entry("shadow", &Would { shadow, policy: self.policy })?;
         }
         if let Some(at) = self.again_at {
             out.serialize_entry("againAt", &at.rfc3339())?;
@@ -63,7 +64,7 @@ impl Serialize for AlarmDecision<'_, '_> {
 /// What a rule in shadow would have decided.
 struct Would<'p> {
     shadow: AlarmShadow<'p>,
-    windows: bool,
+    policy: &'p Policy,
 }
 
 impl Serialize for Would<'_> {
@@ -73,7 +74,7 @@ impl Serialize for Would<'_> {
         let mut out = serializer.serialize_map(None)?;
         out.serialize_entry("rule", &rule.name)?;
         out.serialize_entry("outcome", outcome.word())?;
-        details(&mut out, outcome, self.windows)?;
+        details(&mut out, outcome, self.policy)?;
         if let Some(held) = held {
             out.serialize_entry("held", &held)?;
         }

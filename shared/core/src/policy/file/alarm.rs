@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::Approvals;
 use super::Devices;
+use super::OwnWindows;
 use super::Report;
 use super::Stage;
 use super::Texts;
@@ -170,6 +171,9 @@ pub(in crate::policy) struct AlarmMitigate {
     pub(in crate::policy) release: Option<Spanned<String>>,
     /// When it waits for the approval of a person. An action that cannot be taken back waits for one always.
     pub(in crate::policy) approval: Option<Spanned<Approvals>>,
+    /// When the mitigations of the rule may start, within the policy's windows and those of its actions. Left out: at any time of
+    /// those.
+    pub(in crate::policy) windows: Option<Spanned<OwnWindows>>,
 }
 
 /// How to verify an alarm.

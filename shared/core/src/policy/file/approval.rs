@@ -39,7 +39,7 @@ pub(in crate::policy) struct Approval {
     /// them count.
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 5000)))]
     pub(in crate::policy) connected: Option<Spanned<u32>>,
-    /// It would start outside of the policy's windows. With an approval it does.
+    /// It would start outside of the windows: the policy's, the rule's or those of an action. With an approval it does.
     #[serde(default)]
     pub(in crate::policy) outside_of_window: bool,
     /// It would go over a budget. With an approval it does, once, and counts.

@@ -238,7 +238,7 @@ impl JsonSchema for Actions {
     }
 }
 
-struct Action;
+pub(super) struct Action;
 
 impl JsonSchema for Action {
     fn schema_name() -> Cow<'static, str> {

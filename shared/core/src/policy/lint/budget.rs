@@ -1,22 +1,13 @@
-//! Budgets that no mitigation of the policy counts in.
+//! Budgets that no mitigation of the policy counts in, and those that never hold one.
 
-use super::super::AlarmEffect;
+use super::super::Budget;
 use super::super::Diagnostic;
-use super::super::Effect;
 use super::super::Policy;
 use crate::nearest::did_you_mean;
 
 impl Policy {
     pub(super) fn lint_budgets(&self, found: &mut Vec<Diagnostic>) {
-        let of_findings = self.rules.iter().filter_map(|rule| match &rule.effect {
-            Effect::Mitigate(mitigate) => Some((rule.name.as_str(), mitigate.actions.as_slice())),
-            Effect::Suppress(_) | Effect::Report(_) => None,
-        });
-        let of_alarms = self.alarm_rules.iter().filter_map(|rule| match rule.effect() {
-            AlarmEffect::Mitigate(mitigate) => Some((rule.name(), mitigate.actions.as_slice())),
-            AlarmEffect::Verify(_) | AlarmEffect::Report(_) => None,
-        });
-        let mitigating: Vec<(&str, &[String])> = of_findings.chain(of_alarms).collect();
+        let mitigating: Vec<(&str, &[String])> = self.mitigations().map(|of| (of.rule, of.actions)).collect();
         for budget in &self.budgets {
             if mitigating.iter().any(|(rule, actions)| budget.concerns(Some(rule), actions)) {
                 continue;
@@ -34,5 +25,29 @@ impl Policy {
             );
             found.push(Diagnostic::warning(budget.place, said));
         }
+        for budget in &self.budgets {
+            if let Some(tighter) = self.budgets.iter().find(|other| is_reached_first(other, budget)) {
+                let said = format!(
+                    "the budget never holds anything: that of {} in line {} counts all that it counts, and lets no more \
+                     through in no shorter a time",
+                    tighter.label(),
+                    tighter.place.line
+                );
+                found.push(Diagnostic::warning(budget.place, said));
+            }
+        }
     }
+}
+
+/// Whether what goes over a budget goes over another one in any case, by a fleet of any size.
+fn is_reached_first(one: &Budget, other: &Budget) -> bool {
+    let counts_all = |of: &[String], names: &[String]| {
+        of.is_empty() || (!names.is_empty() && names.iter().all(|name| of.contains(name)))
+    };
+    one.place != other.place
+        && counts_all(&one.actions, &other.actions)
+        && counts_all(&one.rules, &other.rules)
+        && one.within_seconds >= other.within_seconds
+        && one.most <= other.most
+        && one.or_share.unwrap_or_default() <= other.or_share.unwrap_or_default()
 }

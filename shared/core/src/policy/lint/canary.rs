@@ -1,9 +1,11 @@
 //! Canaries that never start, and watches that outlast an audit's turn.
 
+use super::super::Budget;
 use super::super::Diagnostic;
 use super::super::Effect;
 use super::super::Policy;
 use super::super::canary::First;
+use crate::model::mitigation::MAX_FINDINGS;
 
 /// Audits run once a day at the most often (`CreateScheduledAudit`).
 const BETWEEN_AUDITS_SECONDS: i64 = 86_400;
@@ -28,6 +30,22 @@ impl Policy {
                     budget.most
                 );
                 found.push(Diagnostic::warning(canary.place, what));
+            }
+            if let First::Share(share) = canary.first {
+                let mut budgets = self.budgets_of(Some(&rule.name), &mitigate.actions);
+                let is_smaller = |budget: &&Budget| {
+                    budget.most < MAX_FINDINGS as u64 && budget.or_share.unwrap_or_default() < share
+                };
+                if let Some(budget) = budgets.find(is_smaller) {
+                    let from = budget.most * 10_000 / u64::from(share) + 1;
+                    let what = format!(
+                        "from {from} findings on the canary has more than {}, the room of the budget of {}: then it never \
+                         starts, and the rest waits for it; write a number in place of the share",
+                        budget.most,
+                        budget.label()
+                    );
+                    found.push(Diagnostic::warning(canary.place, what));
+                }
             }
             if canary.watch_seconds >= BETWEEN_AUDITS_SECONDS {
                 let what = "the canary is watched for a day or longer: an audit that runs every day comes before the end, \

@@ -60,7 +60,7 @@ impl Reader {
             Box::new(self.alarm_matcher(except.value, Level::Error))
         });
         let (effect, places) = match (entry.mitigate, entry.report, entry.verify) {
-            (Some(mitigate), None, None) => self.alarm_mitigate(mitigate.value),
+            (Some(mitigate), None, None) => self.alarm_mitigate(&entry.name.value, mitigate.value),
             (None, Some(report), None) => match self.report(&report) {
                 Effect::Report(report) => (AlarmEffect::Report(report), Box::default()),
                 Effect::Suppress(_) | Effect::Mitigate(_) => return None,
@@ -213,12 +213,12 @@ impl Reader {
         })
     }
 
-    fn alarm_mitigate(&mut self, entry: file::AlarmMitigate) -> (AlarmEffect, Box<[Place]>) {
-        let file::AlarmMitigate { actions, devices, approval, release } = entry;
-        let mitigate = file::Mitigate { actions, approval, canary: None, devices };
-        let (effect, places) = self.mitigate(mitigate, true);
-        let (actions, approval, devices) = match effect {
-            Effect::Mitigate(mitigate) => (mitigate.actions, mitigate.approval, mitigate.devices),
+    fn alarm_mitigate(&mut self, rule: &str, entry: file::AlarmMitigate) -> (AlarmEffect, Box<[Place]>) {
+        let file::AlarmMitigate { actions, devices, approval, release, windows } = entry;
+        let mitigate = file::Mitigate { actions, approval, canary: None, devices, windows };
+        let (effect, places) = self.mitigate(rule, mitigate, true);
+        let (actions, approval, devices, windows) = match effect {
+            Effect::Mitigate(of) => (of.actions, of.approval, of.devices, of.windows),
             Effect::Suppress(_) | Effect::Report(_) => Default::default(),
         };
         let release = release.and_then(|text| {
@@ -232,7 +232,7 @@ impl Reader {
             let length = Spanned { place: text.place, value: length.trim().to_owned() };
             self.minutes(&Minutes(length), "release", MINUTE, MAX_RELEASE)
         });
-        let mitigate = AlarmMitigate { actions, devices, release_after_seconds: release, approval };
+        let mitigate = AlarmMitigate { actions, devices, release_after_seconds: release, approval, windows };
         (AlarmEffect::Mitigate(mitigate), places)
     }
 

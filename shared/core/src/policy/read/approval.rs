@@ -21,7 +21,7 @@ impl Reader {
     ) -> Option<Approval> {
         let Spanned { place, value } = entry?;
         let when = match value {
-            file::Approvals::Always => return Some(Approval { always: true, ..Approval::default() }),
+            file::Approvals::Always => return Some(Approval { always: true, place, ..Approval::default() }),
             file::Approvals::When(when) => when,
         };
         let says_when = when.severity.is_some() || when.devices.is_some() || when.connected.is_some();
@@ -47,6 +47,7 @@ impl Reader {
             outside_of_window: when.outside_of_window,
             over_budget: when.over_budget,
             within_seconds: within.unwrap_or(default.within_seconds),
+            place,
         };
         // A value that is wrong is told already.
         if approval.is_empty() && !says_when {

@@ -123,7 +123,7 @@ proptest! {
         let within = (60..=30 * 86_400).contains(&seconds);
         let (actions, devices) = (vec!["A".into()], DeviceLimits::Default);
         let expected =
-            AlarmMitigate { actions, devices, release_after_seconds: Some(seconds), approval: None };
+            AlarmMitigate { actions, devices, release_after_seconds: Some(seconds), approval: None, windows: None };
         prop_assert_eq!(taken, within.then_some(AlarmEffect::Mitigate(expected)));
     }
 

@@ -19,7 +19,10 @@ fn of_alarms(approval: &str) -> String {
 
 #[test]
 fn a_rule_says_when_it_asks_for_one() {
-    let of = |text: &str, rule: &str| policy(text).approval_of(Some(rule)).cloned();
+    let of = |text: &str, rule: &str| {
+        let approval = policy(text).approval_of(Some(rule)).cloned();
+        approval.map(|approval| Approval { place: Place::default(), ..approval })
+    };
     let always = Approval { always: true, ..Approval::default() };
     assert_eq!(of(&with("always"), "shared"), Some(always.clone()));
     assert_eq!(of(&of_alarms("always"), "lamps"), Some(always));
@@ -33,6 +36,7 @@ fn a_rule_says_when_it_asks_for_one() {
         connected: Some(0),
         always: false,
         within_seconds: 5_400,
+        place: Place::default(),
     };
     assert_eq!(of(&with(thresholds), "shared"), Some(expected));
     let (other, default) = (policy(&with("always")), Approval::default());

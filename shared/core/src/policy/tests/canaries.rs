@@ -72,7 +72,11 @@ fn one_that_no_budget_can_hold_and_one_that_outlasts_the_audits_are_doubts() {
             "{ first: 3, watch: 15m }",
         ),
         doubts("", "{ first: 1, watch: 1d }"),
+        doubts("budgets: [{ most: 24, within: 1h }]", "{ first: 1%, watch: 15m }"),
+        doubts("budgets: [{ most: 5, orShare: 1%, within: 1h }]", "{ first: 1.5%, watch: 15m }"),
     ];
     insta::assert_snapshot!(told.join("\n\n"));
     assert_eq!(doubts("budgets: [{ most: 2, within: 1h }]", "{ first: 2, watch: 23h }"), "");
+    assert_eq!(doubts("budgets: [{ most: 25, within: 1h }]", "{ first: 50%, watch: 15m }"), "");
+    assert_eq!(doubts("", "{ first: 1%, watch: 15m }"), "");
 }

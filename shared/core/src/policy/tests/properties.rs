@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 /// Pieces of the language, to make files that are nearly right.
-const PIECES: [&str; 36] = [
+const PIECES: [&str; 38] = [
     "version: 1\n",
     "mode: enforce\n",
     "rules:\n",
@@ -33,6 +33,8 @@ const PIECES: [&str; 36] = [
     "    suppress: { until: 2027-06-30, reason: x, owner: y }\n",
     "    adopt: true\n",
     "windows: { zone: UTC, open: [{ hours: 10:00-12:00 }] }\n",
+    "actions: { A: { windows: { zone: UTC, freeze: [{ from: 12-20, to: 01-06 }] } } }\n",
+    "    mitigate: { actions: A, windows: { open: [{ hours: 22:00-06:00 }] } }\n",
     "alarms: { settle: 0m, flaps: { after: 3 }, incidents: { share: 10% } }\n",
     "    alarm: { profile: a, confidence: HIGH, ",
     "raisedAtLeast: { times: 3, within: 24h } ",

@@ -104,6 +104,28 @@ fn what_is_used_is_a_number_or_one_of_a_budget() {
 }
 
 #[test]
+fn the_windows_of_the_rule_that_decides_and_of_the_one_in_shadow_are_their_own() {
+    let text = POLICY
+        .replace(
+            "actions: FleetwardenQuarantineThings }",
+            "actions: FleetwardenQuarantineThings, windows: { open: [{ days: [Sun] }] } }",
+        )
+        .replace(
+            "FleetwardenDeactivateDeviceCertificate] }",
+            "FleetwardenDeactivateDeviceCertificate], windows: { freeze: [{ from: 11-20, to: 12-04 }] } }",
+        )
+        .replace(
+            "rules:",
+            "actions: { FleetwardenDeactivateDeviceCertificate: { windows: { open: [{ days: [Sun] }] } } }\nrules:",
+        );
+    let source = Source::new("policy.yaml".into(), Policy::parse(text.as_bytes()).unwrap());
+    let given = first(r#"[{"name": "pump-1", "attributes": {}, "groups": []}]"#);
+    insta::assert_snapshot!(
+        told(&source, &given, (NOW, &guards::Around::default()), Layout::Columns(100)).unwrap()
+    );
+}
+
+#[test]
 fn what_is_protected_or_unknown_is_told() {
     let safe = told_of(&first(r#"[{"name": "valve", "attributes": {}, "groups": ["safety-1"]}]"#));
     let unknown = told_of(&first(r#"{"unknown": "throttled"}"#));

@@ -3,7 +3,8 @@
 use super::super::Source;
 use super::super::guards::{Around, Asked, Guards};
 use super::{
-    Opening, laid_out, lowered, mode, passed_over, plain, protection, recorded, things, told_of_guards,
+    Opening, Openings, laid_out, lowered, mode, passed_over, plain, protection, recorded, things,
+    told_of_guards, windows,
 };
 use crate::output::{Layout, Table, wrapped};
 use fleetwarden_core::message::record::RecordedDecision;
@@ -27,7 +28,7 @@ pub(in super::super) struct Explained<'a> {
     /// What was decided.
     pub(in super::super) decision: &'a AlarmDecision<'a, 'a>,
     /// When mitigation can begin.
-    pub(in super::super) opening: Opening,
+    pub(in super::super) openings: Openings,
     /// What was decided when the alarm was recorded, if it was.
     pub(in super::super) recorded: Option<&'a RecordedDecision>,
     /// What was taken for granted, because the alarm does not say it.
@@ -50,7 +51,7 @@ impl Explained<'_> {
             resource: Some(&resource),
             label: &label,
             things: self.subject.things,
-            ..Asked::of(self.source, rule, self.opening, self.around)
+            ..Asked::of(self.source, rule, &self.openings.decided, self.around)
         };
         Some(asked.of_alarm(mitigate).ask())
     }
@@ -69,8 +70,9 @@ pub(in super::super) fn text(told: &Explained<'_>, layout: Layout) -> String {
     };
     row("rule", rule.map_or_else(|| no_rule(subject), |rule| decided(source, rule)));
     row("held", decision.held.as_ref().map(why_held).unwrap_or_default());
+    row("windows", windows(&told.openings.decided));
     if let Some(AlarmShadow { rule, held }) = decision.shadow {
-        let would = sentence(AlarmOutcome::from(rule.effect()), told, ["it", "it"]);
+        let would = sentence(AlarmOutcome::from(rule.effect()), told, &told.openings.shadow, ["it", "it"]);
         let but = held.map(|held| format!("; it would be held: {}", why_held(&held))).unwrap_or_default();
         row("shadow", format!("{} would decide: {}{but}", named(source, rule), lowered(&would)));
     }
@@ -112,7 +114,7 @@ fn headline(told: &Explained<'_>) -> String {
     let of_device = device.as_ref().map(|device| format!("the alarm of {device}"));
     let names = [device.as_deref(), of_device.as_deref()];
     let names = names.map(|name| name.unwrap_or("an alarm about no device"));
-    let first = sentence(told.decision.outcome, told, names);
+    let first = sentence(told.decision.outcome, told, &told.openings.decided, names);
     if told.decision.wanted.is_nothing() {
         return first;
     }
@@ -120,23 +122,26 @@ fn headline(told: &Explained<'_>) -> String {
 }
 
 /// What happens, given what the device and the alarm are called.
-fn sentence(outcome: AlarmOutcome<'_>, told: &Explained<'_>, [device, alarm]: [&str; 2]) -> String {
+fn sentence(
+    outcome: AlarmOutcome<'_>,
+    told: &Explained<'_>,
+    opening: &Opening,
+    [device, alarm]: [&str; 2],
+) -> String {
     match outcome {
         AlarmOutcome::Mitigate(mitigate) => {
             let actions = mitigate.actions.join(", then ");
             let release = mitigate.release_after_seconds.map_or_else(String::new, |seconds| {
                 format!(", and release it when the alarm has been clear for {}", lasting(seconds * 1000))
             });
-            match told.opening {
+            match opening {
                 Opening::AtOnce => format!("Apply {actions} to {device} at once{release}."),
-                Opening::At { asked, opens } if asked == opens => {
-                    format!("Apply {actions} to {device} at once{release}: a window is open.")
-                }
+                Opening::Open => format!("Apply {actions} to {device} at once{release}: a window is open."),
                 Opening::At { opens, .. } => {
                     let at = opens.rfc3339();
                     format!("Apply {actions} to {device} when a window opens, at {at}{release}.")
                 }
-                Opening::Never => {
+                Opening::Never(_) => {
                     format!("Apply {actions} to {device}, but no window opens for over a year.")
                 }
             }

@@ -266,14 +266,14 @@ pub(super) fn compare(
     subject: &Subject<'_>,
     decision: &Decision<'_, '_>,
 ) -> anyhow::Result<Option<Failure>> {
-    let opening = explanation::opening(&source.policy, subject.at)?;
+    let openings = explanation::openings(&source.policy, decision, subject.at)?;
     let rules: Vec<_> = source.policy.rules().iter().map(Rule::name).collect();
     let around = &case.around;
     around.check(&source.policy).with_context(|| format!("line {}: budgetUsed", case.place.line))?;
-    let told = Explained { source, subject, decision, opening, recorded: None, assumed: "", around };
+    let told = Explained { source, subject, decision, openings, recorded: None, assumed: "", around };
     let differences = differences(case, &rules, |key| match key {
         Key::Guard => stop(told.guards()),
-        key => got(key, decision, subject, opening),
+        key => got(key, decision, subject, &told.openings.decided),
     });
     if differences.is_empty() {
         return Ok(None);
@@ -282,7 +282,7 @@ pub(super) fn compare(
 }
 
 /// What came out, in the words of `expect`.
-fn got(key: Key, decision: &Decision<'_, '_>, subject: &Subject<'_>, opening: Opening) -> String {
+fn got(key: Key, decision: &Decision<'_, '_>, subject: &Subject<'_>, opening: &Opening) -> String {
     let none = || "none".to_owned();
     match (key, decision.outcome) {
         (Key::Rule, _) => decision.rule.map_or_else(none, str::to_owned),
@@ -307,12 +307,11 @@ fn stop(guards: Option<Guards>) -> String {
     guards.map_or_else(|| Stop::None.word(), |guards| guards.stop.word())
 }
 
-fn opens(opening: Opening) -> String {
+fn opens(opening: &Opening) -> String {
     match opening {
-        Opening::AtOnce => "at once".to_owned(),
-        Opening::At { asked, opens } if asked == opens => "at once".to_owned(),
+        Opening::AtOnce | Opening::Open => "at once".to_owned(),
         Opening::At { opens, .. } => opens.rfc3339(),
-        Opening::Never => "never".to_owned(),
+        Opening::Never(_) => "never".to_owned(),
     }
 }
 

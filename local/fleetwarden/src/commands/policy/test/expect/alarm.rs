@@ -21,14 +21,14 @@ pub(in super::super) fn compare(
     subject: &AlarmSubject<'_>,
     decision: &AlarmDecision<'_, '_>,
 ) -> anyhow::Result<Option<Failure>> {
-    let opening = explanation::opening(&source.policy, subject.at)?;
+    let openings = explanation::alarm_openings(&source.policy, decision, subject.at)?;
     let rules: Vec<_> = source.policy.alarm_rules().iter().map(AlarmRule::name).collect();
     let around = &case.around;
     around.check(&source.policy).with_context(|| format!("line {}: budgetUsed", case.place.line))?;
-    let told = Explained { source, subject, decision, opening, recorded: None, assumed: "", around };
+    let told = Explained { source, subject, decision, openings, recorded: None, assumed: "", around };
     let differences = differences(case, &rules, |key| match key {
         Key::Guard => stop(told.guards()),
-        key => got(key, decision, subject, opening),
+        key => got(key, decision, subject, &told.openings.decided),
     });
     if differences.is_empty() {
         return Ok(None);
@@ -37,7 +37,7 @@ pub(in super::super) fn compare(
 }
 
 /// What came out, in the words of `expect`.
-fn got(key: Key, decision: &AlarmDecision<'_, '_>, subject: &AlarmSubject<'_>, opening: Opening) -> String {
+fn got(key: Key, decision: &AlarmDecision<'_, '_>, subject: &AlarmSubject<'_>, opening: &Opening) -> String {
     let none = || "none".to_owned();
     let length = |seconds: i64| lasting(seconds.saturating_mul(1000));
     match (key, decision.outcome) {
