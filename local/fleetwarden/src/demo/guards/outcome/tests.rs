@@ -2,6 +2,7 @@ use super::*;
 use crate::demo::guards::operator::Given;
 use crate::demo::guards::table;
 use crate::demo::inbox::Alert;
+use crate::demo::summary::{Rest, Summary};
 use crate::output::Layout;
 use fleetwarden_core::model::mitigation::view::Shown;
 use serde_json::{Map, Value, json};
@@ -167,4 +168,23 @@ fn what_is_mitigated_too_early_or_too_much_is_a_fault() {
     );
     let much = account(|seen| seen.mitigated = fleet(&["s", "b1", "b2", "b3"])).faults();
     assert!(much.iter().any(|fault| fault == "budget: 3 certificates are off"), "{much:?}");
+}
+
+#[test]
+fn a_fault_of_a_scene_fails_the_demonstration() {
+    let faults = |change: &dyn Fn(&mut Observed)| {
+        let rest = Rest {
+            observe: false,
+            parked: std::collections::BTreeMap::new(),
+            killed: Vec::new(),
+            archive_objects: 0,
+            report_faults: Vec::new(),
+            guards: Some(account(|seen| change(seen))),
+            seconds: 1.0,
+        };
+        Summary::new(&[], rest).faults()
+    };
+    assert_eq!(faults(&|_| {}), [""; 0]);
+    let broken = faults(&|seen| seen.undone = fleet(&["b1"]));
+    assert_eq!(broken, ["undo: not as before: [\"/certificates/b1/status\"]"]);
 }
