@@ -68,11 +68,13 @@ async fn it_starts_when_another_person_has_approved_just_that() {
     // Asking for something else has taken the approval away.
     setup.fails(event.clone()).await;
     say(&setup, "m", "kim", true).await;
+    let sent = follow_ups(&setup).len();
     for _ in 0..2 {
         assert_eq!(setup.ok(event.clone()).await, json!({"taskId": "m"}), "a repeat is the same");
     }
     assert_eq!((&task(&setup)["state"], started(&setup)), (&json!("started"), 1));
-    assert_eq!((follow_ups(&setup).len(), &claim(&setup, &active[0])["task_id"]), (1, &json!("m")));
+    let followed = follow_ups(&setup).len() - sent;
+    assert_eq!((followed, &claim(&setup, &active[0])["task_id"]), (1, &json!("m")));
 }
 
 #[tokio::test(start_paused = true)]
