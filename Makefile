@@ -25,7 +25,7 @@ help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: build $(VENV)/installed ## Run an audit through the whole stack on this machine; with DETECT=1, alarms
+demo: build $(VENV)/installed ## Run audits through the whole stack on this machine, and guards; with DETECT=1, alarms
 	target/release/fleetwarden demo $(if $(DETECT),--detect,--findings $(FINDINGS))
 
 .PHONY: up
@@ -92,7 +92,7 @@ $(TOOLS)/cargo-mutants-$(CARGO_MUTANTS):
 	touch $@
 
 .PHONY: bench
-bench: build $(VENV)/installed ## Measure speed and size
+bench: build $(VENV)/installed ## Measure speed, size and calls
 	cargo build --release --locked -p fleetwarden-bench
 	target/release/fleetwarden-bench
 

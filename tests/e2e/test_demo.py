@@ -1,4 +1,4 @@
-"""The whole path of a finding: nothing lost, nothing twice, observe changes nothing, a crash changes nothing.
+"""The whole path of a finding: nothing lost, nothing twice, observe changes nothing, a crash changes nothing, guards hold.
 
 And that of alarms: each scenario of the demonstration of Detect ends as it should.
 """
@@ -79,6 +79,27 @@ def test_the_report_of_the_last_audit_tells_what_the_endpoint_knows(folder, enfo
         assert second["taskId"] in (folder / name).read_text()
 
 
+def test_guards_hold_stop_and_undo(enforced):
+    """A mitigation waits for a person, a canary is stopped and undone, a budget holds, and an undo leaves the fleet as before."""
+    guards = enforced["guards"]
+    scenes = {scene["name"]: scene for scene in guards["scenes"]}
+    assert {name: scene["faults"] for name, scene in scenes.items()} == {
+        "approval": [], "canary": [], "budget": [], "undo": [],
+    }
+    steps = {name: [(step["state"], step["certificates"]) for step in scene["steps"]] for name, scene in scenes.items()}
+    assert steps == {
+        "approval": [("held", "1 ACTIVE"), ("completed", "1 INACTIVE")],
+        "canary": [("failed", "1 ACTIVE"), ("held", "3 ACTIVE")],
+        "budget": [("completed", "2 INACTIVE"), ("held", "2 ACTIVE")],
+        "undo": [("", "6 ACTIVE, 3 INACTIVE"), ("", "9 ACTIVE")],
+    }
+    typed = {name: [command.split()[:3] for command in scene.get("commands", [])] for name, scene in scenes.items()}
+    assert typed["approval"] == [["fleetwarden", "mitigation", "approve"]]
+    assert typed["undo"] == [["fleetwarden", "mitigation", "undo"]] * 2
+    assert all("alert" in scenes[name] for name in ["approval", "canary", "budget"])
+    assert guards["seconds"] < 90
+
+
 def test_observe_changes_nothing_and_says_what_it_would_have_done(tmp_path, enforced):
     observed = demo(tmp_path, "--findings", FINDINGS, "--observe")
     assert (observed["lost"], observed["duplicates"]) == (0, 0)
@@ -92,6 +113,7 @@ def test_observe_changes_nothing_and_says_what_it_would_have_done(tmp_path, enfo
     assert effects["mitigateObserved"] == effects["mitigateDecided"] > 0 and effects["mitigated"] == 0
     assert set(observed["report"]["notStarted"]["states"]) == {"observed"}
     assert observed["audits"][0]["findings"] == observed["audits"][1]["findings"]
+    assert "guards" not in observed
 
 
 def test_functions_that_are_killed_leave_the_same_account(tmp_path, enforced):

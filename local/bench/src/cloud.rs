@@ -30,8 +30,10 @@ use crate::recorder::Recorder;
 use crate::sink::{Asked, Sink};
 use crate::tls;
 
-/// How the one call of triage is counted.
-pub(crate) const LIST: &str = "POST /audit/findings";
+/// How calls of AWS IoT are counted: all operations as one.
+pub(crate) const IOT: &str = "AWS IoT";
+/// The one header that has a member of a call (`ListPrincipalThings`).
+const PRINCIPAL: &str = "x-amzn-principal";
 
 /// What all connections share.
 pub(crate) struct Services {
@@ -116,13 +118,16 @@ async fn respond(
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let target = text(&head, "x-amz-target");
+    // Every call has a signature, which names its service.
+    let is_iot = text(&head, AUTHORIZATION.as_str()).contains("/iot/aws4_request");
     let operation = match target.rsplit('.').next() {
         Some(name) if !name.is_empty() => name,
-        _ if head.uri.path().starts_with("/audit/") => LIST,
+        _ if is_iot => IOT,
         _ => head.method.as_str(),
     };
     let at = services.recorder.begin(operation, || recorded(&head, url, body.clone()));
-    let (status, kind, answer) = if operation == LIST {
+    let mut error_type = None;
+    let (status, kind, answer) = if is_iot {
         let api = Api {
             method: head.method.as_str(),
             path: head.uri.path(),
@@ -130,7 +135,9 @@ async fn respond(
             authorization: Some(text(&head, AUTHORIZATION.as_str())),
             body: &body,
         };
-        let answer = services.defender.lock().unwrap_or_else(PoisonError::into_inner).answer(&api);
+        let defender = services.defender.lock().unwrap_or_else(PoisonError::into_inner);
+        let answer = defender.answer_with_headers(&api, &[(PRINCIPAL, text(&head, PRINCIPAL))]);
+        error_type = answer.error_type;
         (answer.status, answer.content_type, answer.body.into())
     } else {
         let encoding = text(&head, CONTENT_ENCODING.as_str());
@@ -148,6 +155,9 @@ async fn respond(
     let mut response = Response::new(Full::new(answer));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Some(error_type) = error_type {
+        response.headers_mut().insert("x-amzn-errortype", HeaderValue::from_static(error_type));
+    }
     Ok(response)
 }
 

@@ -21,8 +21,9 @@ pub(crate) struct Fleet(pub(crate) DeviceDefender);
 
 /// An audit that has ended.
 pub(crate) struct Audit {
-    task: String,
-    started_ms: i64,
+    pub(crate) task: String,
+    /// When it began, epoch milliseconds.
+    pub(crate) started_ms: i64,
     /// Findings by check; checks without any are not in it.
     pub(crate) checks: BTreeMap<String, u64>,
 }

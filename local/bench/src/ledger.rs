@@ -43,6 +43,12 @@ impl Ledger {
         items.try_for_each(see)
     }
 
+    /// Gives each item whose sort key begins so to a function.
+    pub(crate) fn each_of(&self, sk: &str, mut see: impl FnMut(&Attributes)) {
+        let state = self.state();
+        state.table.items.iter().filter(|((_, of), _)| of.starts_with(sk)).for_each(|(_, item)| see(item));
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! `fleetwarden-bench`: speed and size of the functions' release binaries, each figure against its target.
+//! `fleetwarden-bench`: speed, size and calls of the functions' release binaries, each figure against its target.
 //!
 //! The binaries run as in Lambda, against services on this machine that answer at once. A time says little on
 //! a machine that others use too, so every target is a ratio of two things measured in turns.
@@ -23,13 +23,13 @@ use anyhow::{Result, ensure};
 use crate::cloud::Cloud;
 use crate::environment::Places;
 use crate::measure::{
-    Bench, answer, behaviors, burst, calls, decide, decide_alarm, memory, replay, review, size, start,
-    throughput,
+    Bench, answer, behaviors, burst, calls, decide, decide_alarm, memory, mitigation, replay, review, size,
+    start, throughput,
 };
 use crate::report::Report;
 
 /// What can be measured, in this order.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     "size",
     "decide",
     "decide-alarm",
@@ -38,6 +38,7 @@ const PARTS: [&str; 12] = [
     "start",
     "answer",
     "calls",
+    "mitigation",
     "throughput",
     "memory",
     "burst",
@@ -69,6 +70,7 @@ async fn main() -> Result<()> {
             "start" => start::measure(&mut bench).await?,
             "answer" => answer::measure(&mut bench).await?,
             "calls" => calls::measure(&mut bench).await?,
+            "mitigation" => mitigation::measure(&mut bench).await?,
             "throughput" => throughput::measure(&mut bench).await?,
             "memory" => memory::measure(&mut bench).await?,
             "burst" => burst::measure(&mut bench).await?,

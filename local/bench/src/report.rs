@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Map, Value, json};
 
@@ -39,6 +39,8 @@ impl Target {
 pub(crate) struct Report {
     summary: Map<String, Value>,
     rows: Vec<[String; 4]>,
+    /// Counts that miss their targets.
+    missed: Vec<String>,
 }
 
 impl Report {
@@ -47,6 +49,14 @@ impl Report {
         self.note(key, value);
         let mark = if target.is_met(value) { "✓" } else { "✗" };
         self.rows.push([what.to_owned(), format!("{value:.2}"), target.words(), mark.to_owned()]);
+    }
+
+    /// A figure that is counted and not timed, with its target: a miss fails the run.
+    pub(crate) fn count(&mut self, key: &str, what: &str, value: f64, target: Target) {
+        self.row(key, what, value, target);
+        if !target.is_met(value) {
+            self.missed.push(format!("{key} is {value:.2}, not {}", target.words()));
+        }
     }
 
     /// A figure without a target.
@@ -59,7 +69,7 @@ impl Report {
         self.summary.insert(key.to_owned(), text.into());
     }
 
-    /// Writes the summary and prints the table.
+    /// Writes the summary and prints the table. Fails if a count misses its target.
     pub(crate) fn finish(&self, summary: &Path) -> Result<()> {
         if let Some(folder) = summary.parent() {
             fs::create_dir_all(folder)?;
@@ -74,6 +84,7 @@ impl Report {
         let mut out = std::io::stdout().lock();
         writeln!(out, "{table}")?;
         writeln!(out, "{}", summary.display())?;
+        ensure!(self.missed.is_empty(), "{}", self.missed.join("; "));
         Ok(())
     }
 }
@@ -100,5 +111,19 @@ mod tests {
         report.finish(&path).unwrap();
         let summary: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
         assert_eq!(summary, json!({ "start_ratio": 1.2346, "cpu": "some" }));
+    }
+
+    #[test]
+    fn a_count_that_misses_its_target_fails_the_run_and_a_time_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("summary.json");
+        let mut report = Report::default();
+        report.count("calls", "calls", 1.0, Target::Exactly(1.0));
+        report.row("start_ratio", "start", 3.0, Target::AtMost(2.0));
+        report.finish(&path).unwrap();
+        report.count("more_calls", "more calls", 2.5, Target::AtMost(2.0));
+        let missed = report.finish(&path).unwrap_err().to_string();
+        assert_eq!(missed, "more_calls is 2.50, not ≤ 2");
+        assert!(fs::read_to_string(path).unwrap().contains("more_calls"));
     }
 }

@@ -3,6 +3,7 @@
 //! It shows the truth about the fleet, so that what a client believes can be checked against it, and lets
 //! time, failures and faults be ordered.
 
+mod fleet;
 mod registry;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ pub(crate) fn answer(
 ) -> (u16, String) {
     let reply = match (method, path) {
         ("GET", "state") => Ok(state(world)),
+        ("GET", "fleet") => Ok(fleet::shown(&world.fleet)),
         ("GET", "calls") => Ok(calls(world)),
         ("GET", "faults") => Ok(json!({ "faults": world.faults.0 })),
         ("POST", "faults") => order_faults(world, body),

@@ -168,6 +168,26 @@ impl Stack {
         ]
     }
 
+    /// Has all functions read another policy file from now on, in new processes: as Lambda does when a deployment brings another
+    /// version of the policy's layer.
+    pub(crate) async fn deploy_policy(&self, policy: &Path) -> Result<()> {
+        let policy = std::path::absolute(policy).context("the policy is no path")?;
+        let policy = policy.to_string_lossy().into_owned();
+        let functions: Vec<&String> = self
+            .outputs
+            .iter()
+            .filter(|(name, _)| name.ends_with("FunctionName"))
+            .map(|(_, name)| name)
+            .collect();
+        for function in &functions {
+            self.cloud().hasten(function, Duration::MAX, &[("POLICY_PATH", policy.as_str())]).await?;
+        }
+        for function in functions {
+            self.cloud().configured(function).await?;
+        }
+        Ok(())
+    }
+
     /// The waits of the template are for AWS, where a function may really run that long.
     ///
     /// A function's claims end with its time-out, so a message must not come back earlier: visibility is a

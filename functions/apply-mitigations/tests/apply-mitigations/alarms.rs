@@ -1,5 +1,6 @@
 //! Mitigation of alarms: the common part of the tests.
 
+mod approval;
 mod forged;
 mod order;
 mod release;

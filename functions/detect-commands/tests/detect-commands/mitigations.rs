@@ -16,7 +16,7 @@ use crate::setup::setup_with;
 const ENFORCE: &str = "version: 1\nbudgets: none\nmode: enforce\nrules: []\n";
 
 /// A setup with a policy, in which things of a group alarm; and the violations.
-async fn alarmed(policy: &'static str) -> (Setup, Vec<Value>) {
+pub(crate) async fn alarmed(policy: &'static str) -> (Setup, Vec<Value>) {
     let setup = setup_with(policy);
     setup.profile("noisy", &json!([messages("always", 0)])).await;
     setup.attach("noisy", GROUP).await;
@@ -27,7 +27,7 @@ async fn alarmed(policy: &'static str) -> (Setup, Vec<Value>) {
     (setup, active)
 }
 
-fn start(violations: &[&Value]) -> Value {
+pub(crate) fn start(violations: &[&Value]) -> Value {
     let ids: Vec<&Value> = violations.iter().map(|violation| &violation["violationId"]).collect();
     json!({
         "command": "StartDetectMitigationActionsTask", "taskId": "m", "actions": ["quarantine"],
@@ -41,20 +41,20 @@ fn with(mut event: Value, member: &str, value: Value) -> Value {
 }
 
 /// What the ledger has of the task.
-fn task(setup: &Setup) -> Value {
+pub(crate) fn task(setup: &Setup) -> Value {
     setup.cloud.item("mitigation#m", "task").map_or(Value::Null, Value::from)
 }
 
-fn claim(setup: &Setup, violation: &Value) -> Value {
+pub(crate) fn claim(setup: &Setup, violation: &Value) -> Value {
     let pk = format!("violation#{}", violation["violationId"].as_str().unwrap());
     setup.cloud.item(&pk, "mitigation").map_or(Value::Null, Value::from)
 }
 
-fn follow_ups(setup: &Setup) -> Vec<AlarmMitigationMessage> {
+pub(crate) fn follow_ups(setup: &Setup) -> Vec<AlarmMitigationMessage> {
     setup.cloud.sent_to(QUEUE).iter().map(|body| serde_json::from_str(body).unwrap()).collect()
 }
 
-fn started(setup: &Setup) -> usize {
+pub(crate) fn started(setup: &Setup) -> usize {
     setup.control("GET", "detect/state", &Value::Null)["mitigationTasks"].as_array().unwrap().len()
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use hyper::body::Bytes;
 
 use super::{Bench, median};
-use crate::cloud::LIST;
+use crate::cloud::IOT;
 use crate::fleet::{Fleet, LARGEST};
 use crate::lambda::Function;
 use crate::report::Target;
@@ -48,7 +48,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
             services.sink.reset(false);
             services.recorder.reset(false);
             times.push(answer(bench, name, &environment, &event).await?);
-            ensure!(services.recorder.count(LIST) == 1, "{name} has not listed once");
+            ensure!(services.recorder.count(IOT) == 1, "{name} has not listed once");
         }
         bar.inc(1);
     }

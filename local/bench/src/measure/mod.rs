@@ -7,6 +7,7 @@ pub(crate) mod calls;
 pub(crate) mod decide;
 pub(crate) mod decide_alarm;
 pub(crate) mod memory;
+pub(crate) mod mitigation;
 pub(crate) mod replay;
 pub(crate) mod review;
 pub(crate) mod size;

@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use serde_json::json;
 
 use super::Bench;
-use crate::cloud::LIST;
+use crate::cloud::IOT;
 use crate::fleet::{Fleet, LARGEST};
 use crate::lambda::Function;
 use crate::report::Target;
@@ -51,7 +51,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> Result<()> {
         let began = Instant::now();
         function.invoke(&Bytes::from_static(b"{}")).await?;
         seconds.push(began.elapsed().as_secs_f64());
-        let calls = services.recorder.count(LIST);
+        let calls = services.recorder.count(IOT);
         ensure!(
             calls >= u64::from(SUPPRESSIONS / PAGE),
             "only {calls} calls: not all suppressions were listed"

@@ -1,11 +1,15 @@
 //! Lambda: the environment that the template leaves out, and a call of a deployed function.
 
 use super::{Cloud, refused};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::{Environment, RecursiveLoop};
+use aws_sdk_lambda::types::{Environment, LastUpdateStatus, RecursiveLoop, State};
 use hyper::body::Bytes;
 use std::time::Duration;
+
+const EVERY: Duration = Duration::from_millis(100);
+/// A change of the configuration takes half a second.
+const ATTEMPTS: u32 = 300;
 
 impl Cloud {
     /// Shortens a function's time-out, and adds variables to its environment. The rest stays as the template
@@ -28,6 +32,20 @@ impl Cloud {
             .environment(Environment::builder().set_variables(Some(environment)).build());
         update.send().await.map_err(refused(format!("cannot configure {function}")))?;
         Ok(())
+    }
+
+    /// Waits until a function's new configuration is there: until then it takes no events.
+    pub(crate) async fn configured(&self, function: &str) -> Result<()> {
+        for _ in 0..ATTEMPTS {
+            let now = self.lambda.get_function_configuration().function_name(function).send().await;
+            let now = now.map_err(refused(format!("cannot read the configuration of {function}")))?;
+            let is_done = now.last_update_status.is_none_or(|status| status == LastUpdateStatus::Successful);
+            if is_done && now.state.is_none_or(|state| state == State::Active) {
+                return Ok(());
+            }
+            tokio::time::sleep(EVERY).await;
+        }
+        bail!("the configuration of {function} is still being changed")
     }
 
     /// Sets what becomes of a function in a recursive loop: `Allow` or `Terminate`.

@@ -1,10 +1,11 @@
-//! `fleetwarden demo`: the whole path of a finding on one machine, twice, and the account of it; or that of alarms.
+//! `fleetwarden demo`: the whole path of a finding on one machine, twice, what guards do on it, and the account of it; or
+//! that of alarms.
 
 use super::Local;
 use crate::demo::report::Report;
 use crate::demo::review::{Review, left_out};
 use crate::demo::summary::{Observed, Rest, Summary};
-use crate::demo::{archive, crash, detect, drain, table};
+use crate::demo::{archive, crash, detect, drain, guards, table};
 use crate::exit::Exit;
 use crate::output::{Layout, line, note};
 use crate::stack::Stack;
@@ -87,12 +88,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     line(report.table(layout));
     line(review.line());
     let report_faults = [review.faults(&second.found), report.faults(&first.found, &second.found)].concat();
+    let guards = match scenes(&stack, &arguments, &second.task, &folder).await {
+        Ok(guards) => guards,
+        Err(error) => {
+            parked(&stack).await?;
+            return Err(error.context(keep_log(&stack, &folder)));
+        }
+    };
     let rest = Rest {
         observe: arguments.observe,
         parked: parked(&stack).await?,
         killed,
         archive_objects: archived,
         report_faults,
+        guards,
         seconds: started.elapsed().as_secs_f64(),
     };
     let summary = Summary::new(&[first, second], rest);
@@ -111,6 +120,20 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Exit> {
     ));
     let faults = summary.faults();
     ended(&stack, &arguments, &folder, &faults).await
+}
+
+/// The scenes of guards, unless the demonstration is of something else: of what observe mode leaves alone, of functions that
+/// die, or of another policy.
+async fn scenes(
+    stack: &Stack,
+    arguments: &Arguments,
+    last_audit: &str,
+    folder: &Path,
+) -> Result<Option<guards::Account>> {
+    if arguments.observe || arguments.kill || arguments.policy.is_some() {
+        return Ok(None);
+    }
+    guards::run(stack, last_audit, &folder.join("policy-guards.yaml")).await
 }
 
 /// The demonstration of Detect.

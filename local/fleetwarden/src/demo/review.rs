@@ -1,13 +1,13 @@
 //! A review of suppressions after the audits and a run of the audit watch, from the functions that schedules would wake.
 //! What the review says is compared with the endpoint.
 
+use super::invoke::invoke;
 use super::truth::Found;
 use crate::stack::Stack;
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use fleetwarden_core::model::mitigation::view::{Listed, Task};
-use hyper::body::Bytes;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// What of a review's answer is told and held against the endpoint.
 #[derive(Debug, Deserialize)]
@@ -75,17 +75,6 @@ pub(crate) async fn left_out(stack: &Stack, audit: &str) -> Result<u64> {
         superseded + task.left_out.unwrap_or_default()
     };
     Ok(listed.tasks.iter().map(of).sum())
-}
-
-/// Invokes a function.
-async fn invoke(stack: &Stack, output: &str, event: &Value) -> Result<Value> {
-    let answer = stack.cloud().invoke(stack.output(output)?, Bytes::from(event.to_string())).await?;
-    let answer: Value =
-        serde_json::from_slice(&answer).with_context(|| format!("the answer of {output} is no JSON"))?;
-    if answer.get("errorType").is_some() {
-        bail!("{output} failed: {answer}");
-    }
-    Ok(answer)
 }
 
 #[cfg(test)]

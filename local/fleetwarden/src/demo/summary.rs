@@ -4,6 +4,7 @@
 //! twice* is a finding that is there more than once, or an effect more than its decisions ask for.
 
 use super::exported::{Exported, ExportedByCheck};
+use super::guards::Account as Guards;
 use super::truth::{Done, Found};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -76,6 +77,9 @@ pub(crate) struct Summary {
     throttled: u64,
     archive_objects: u64,
     report_faults: Vec<String>,
+    /// The scenes of guards, if they were played.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guards: Option<Guards>,
     seconds: f64,
 }
 
@@ -99,6 +103,8 @@ pub(crate) struct Rest {
     pub(crate) archive_objects: u64,
     /// Where the review of suppressions or the report of the last audit does not agree with the endpoint.
     pub(crate) report_faults: Vec<String>,
+    /// The scenes of guards, if they were played.
+    pub(crate) guards: Option<Guards>,
     /// From the start of the stack to its end.
     pub(crate) seconds: f64,
 }
@@ -128,6 +134,7 @@ impl Summary {
             throttled: last.throttled,
             archive_objects: rest.archive_objects,
             report_faults: rest.report_faults,
+            guards: rest.guards,
             seconds: rest.seconds,
         }
     }
@@ -148,6 +155,7 @@ impl Summary {
             faults.push("observe mode has changed the fleet or its suppressions".to_owned());
         }
         faults.extend(self.report_faults.iter().cloned());
+        faults.extend(self.guards.iter().flat_map(Guards::faults));
         faults
     }
 
@@ -252,6 +260,7 @@ mod tests {
             killed: Vec::new(),
             archive_objects: 0,
             report_faults: Vec::new(),
+            guards: None,
             seconds: 1.0,
         }
     }

@@ -3,12 +3,11 @@
 //! The functions run on the system's clock, so the endpoint's clock begins three weeks behind it ([`clock`]): models are
 //! built on the way, and the scenarios are played in the last hours before now ([`play`]). What comes of it is on three
 //! sides: the endpoint's own list of events and groups ([`endpoint`]), the findings log ([`records`]), and the alerts that
-//! people got ([`inbox`]). [`quiet`] waits until the queues are empty, [`outcome`] judges, [`table`] shows, and [`report`]
+//! people got ([`inbox`](super::inbox)). [`quiet`] waits until the queues are empty, [`outcome`] judges, [`table`] shows, and [`report`]
 //! asks the stack itself.
 
 pub(crate) mod clock;
 mod endpoint;
-mod inbox;
 mod outcome;
 mod play;
 mod quiet;
@@ -16,14 +15,14 @@ mod records;
 mod report;
 mod table;
 
+use super::inbox::Inbox;
+use super::invoke::invoke;
 use crate::output::{Layout, line, note};
 use crate::stack::Stack;
-use anyhow::{Context as _, Result, bail};
-use hyper::body::Bytes;
-use inbox::Inbox;
+use anyhow::{Context as _, Result};
 use outcome::{Account, Observed};
 use report::AlarmPages;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -58,15 +57,4 @@ pub(crate) async fn run(stack: &Stack, figures: &Path, limit: Duration) -> Resul
     line(format!("figures: {}", figures.display()));
     line(format!("report of alarms: {}", pages.write(figures)?.display()));
     Ok(account)
-}
-
-/// What a function answers.
-async fn invoke(stack: &Stack, output: &str, event: &Value) -> Result<Value> {
-    let answer = stack.cloud().invoke(stack.output(output)?, Bytes::from(event.to_string())).await?;
-    let answer: Value =
-        serde_json::from_slice(&answer).with_context(|| format!("{output}: the answer is not JSON"))?;
-    if answer.get("errorType").is_some() {
-        bail!("{output}: {answer}");
-    }
-    Ok(answer)
 }

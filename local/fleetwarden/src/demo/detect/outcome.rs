@@ -1,9 +1,9 @@
 //! What came out of each scenario, and whether that is what it had to show.
 
 use super::endpoint::Event;
-use super::inbox::Alert;
 use super::play::{Cast, LAB_PROFILE};
 use super::records::Record;
+use crate::demo::inbox::Alert;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,8 +4,8 @@
 //! whatever is to be decided on while it lasts is left as it is until the queues are empty.
 
 use super::clock::{self, LEAD, STEP, TRAINING, now_ms};
-use super::inbox::{Alert, Inbox};
 use super::quiet::{Until, quiet};
+use crate::demo::inbox::{Alert, Inbox};
 use crate::output::note;
 use crate::stack::Stack;
 use anyhow::{Context as _, Result, bail};

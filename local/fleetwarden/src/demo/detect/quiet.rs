@@ -1,6 +1,6 @@
 //! Waits until nothing of an alarm is under way: not at the endpoint, and not in a queue.
 
-use super::inbox::{Alert, Inbox};
+use crate::demo::inbox::{Alert, Inbox};
 use crate::output::waiting;
 use crate::stack::Stack;
 use anyhow::{Result, bail};

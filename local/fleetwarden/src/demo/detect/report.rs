@@ -1,6 +1,6 @@
 //! The report of alarms, from the function that people ask, beside the figures.
 
-use super::invoke;
+use crate::demo::invoke::invoke;
 use crate::stack::Stack;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};

@@ -10,27 +10,27 @@ const QUEUE: &str = "fleetwarden-demo-alerts";
 
 /// A queue of alerts.
 #[derive(Debug)]
-pub(super) struct Inbox {
+pub(crate) struct Inbox {
     cloud: Cloud,
     queue: String,
 }
 
 /// An alert that came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Alert {
+pub(crate) struct Alert {
     /// Its word for filters, such as `alarm-raised`.
-    pub(super) kind: String,
+    pub(crate) kind: String,
     /// `critical`, `high`, `medium` or `low`.
-    pub(super) severity: String,
+    pub(crate) severity: String,
     /// What happened.
-    pub(super) title: String,
+    pub(crate) title: String,
     /// To what and why.
-    pub(super) description: String,
+    pub(crate) description: String,
 }
 
 impl Inbox {
     /// Makes the queue and subscribes it.
-    pub(super) async fn open(cloud: &Cloud, topic_arn: &str) -> Result<Self> {
+    pub(crate) async fn open(cloud: &Cloud, topic_arn: &str) -> Result<Self> {
         let queue = cloud.create_queue(QUEUE).await?;
         let arn = cloud.queue_arn(&queue).await?;
         cloud.subscribe(topic_arn, &arn).await?;
@@ -38,7 +38,7 @@ impl Inbox {
     }
 
     /// Adds what has come since it was looked at last.
-    pub(super) async fn read(&self, alerts: &mut Vec<Alert>) -> Result<()> {
+    pub(crate) async fn read(&self, alerts: &mut Vec<Alert>) -> Result<()> {
         loop {
             let messages = self.cloud.take(&self.queue).await?;
             if messages.is_empty() {
@@ -68,7 +68,7 @@ impl Alert {
     }
 
     /// Whether its title names something that stands there as code.
-    pub(super) fn names(&self, name: &str) -> bool {
+    pub(crate) fn names(&self, name: &str) -> bool {
         self.title.contains(&format!("`{name}`"))
     }
 }
