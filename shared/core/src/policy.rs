@@ -210,7 +210,7 @@ pub struct Mitigate {
     /// How many devices may stand behind a finding.
     pub devices: DeviceLimits,
     /// When it may start, within the policy's windows.
-    pub windows: Option<Windows>,
+    pub windows: Option<Box<Windows>>,
 }
 
 /// How loud a report is.
