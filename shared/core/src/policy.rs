@@ -214,7 +214,7 @@ pub struct Mitigate {
     /// How many devices may stand behind a finding.
     pub devices: DeviceLimits,
     /// When it may start, within the policy's windows.
-    pub windows: Option<Windows>,
+    pub windows: Option<Box<Windows>>,
 }
 
 /// How loud a report is.

@@ -148,7 +148,7 @@ pub struct AlarmMitigate {
     /// When it waits for the approval of a person.
     pub approval: Option<Approval>,
     /// When it may start, within the policy's windows.
-    pub windows: Option<Windows>,
+    pub windows: Option<Box<Windows>>,
 }
 
 /// How to verify an alarm.

@@ -194,7 +194,7 @@ fn details<M: serde::ser::SerializeMap>(
         }
         Outcome::Mitigate(mitigate) => {
             out.serialize_entry("actions", &mitigate.actions)?;
-            let waits = policy.has_windows(mitigate.windows.as_ref(), &mitigate.actions);
+            let waits = policy.has_windows(mitigate.windows.as_deref(), &mitigate.actions);
             out.serialize_entry("when", if waits { "in a window" } else { "at once" })
         }
     }

@@ -36,7 +36,7 @@ impl Policy {
                 actions: &mitigate.actions,
                 approval: mitigate.approval.as_ref(),
                 devices: mitigate.devices,
-                windows: mitigate.windows.as_ref(),
+                windows: mitigate.windows.as_deref(),
             }),
             Effect::Suppress(_) | Effect::Report(_) => None,
         });
@@ -48,7 +48,7 @@ impl Policy {
                 actions: &mitigate.actions,
                 approval: mitigate.approval.as_ref(),
                 devices: mitigate.devices,
-                windows: mitigate.windows.as_ref(),
+                windows: mitigate.windows.as_deref(),
             }),
             AlarmEffect::Verify(_) | AlarmEffect::Report(_) => None,
         });

@@ -376,6 +376,7 @@ impl Reader {
         let approval = self.approval(approval, of_alarms);
         let canary = canary.and_then(|canary| self.canary(canary));
         let windows = windows.and_then(|windows| self.own_windows(Owner::Rule(rule.to_owned()), windows));
+        let windows = windows.map(Box::new);
         let texts = &actions.value.0;
         if texts.len() > 5 {
             self.error(actions.place, format!("{} actions; a check can have at most 5", texts.len()));

@@ -23,7 +23,7 @@ fn details<M: SerializeMap>(out: &mut M, outcome: AlarmOutcome<'_>, policy: &Pol
         AlarmOutcome::Report(Report::Silent) => out.serialize_entry("alert", "silent"),
         AlarmOutcome::Mitigate(mitigate) => {
             out.serialize_entry("actions", &mitigate.actions)?;
-            let waits = policy.has_windows(mitigate.windows.as_ref(), &mitigate.actions);
+            let waits = policy.has_windows(mitigate.windows.as_deref(), &mitigate.actions);
             out.serialize_entry("when", if waits { "in a window" } else { "at once" })?;
             out.serialize_entry("releaseAfterSeconds", &mitigate.release_after_seconds)
         }

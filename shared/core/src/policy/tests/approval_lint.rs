@@ -34,7 +34,7 @@ fn approvals_that_are_never_or_always_asked_for() {
             told(&with("", ", severity: [HIGH, MEDIUM]", &format!("{some}{{ severity: HIGH }}"))),
             told(
                 &with("", "", &format!("{some}{{ severity: HIGH }}"))
-                    .replace("CERTIFICATE_SHARED", "CERTIFICATE_AGE"),
+                    .replace("CERTIFICATE_SHARED", "CERTIFICATE_EXPIRING"),
             ),
             // Ten findings in a task by the default budget, of two devices each, of which one is connected.
             told(&with("", "", &format!("{some}{{ devices: 20 }}"))),
@@ -59,7 +59,8 @@ fn approvals_that_are_never_or_always_asked_for() {
         with("", "", &format!("{some}{{ devices: 19, connected: 9 }}")),
         with("", ", severity: [CRITICAL, LOW]", &format!("{some}{{ severity: HIGH }}")),
         with("", "", &format!("{some}{{ severity: CRITICAL }}")),
-        with("", "", &format!("{some}{{ severity: LOW }}")).replace("CERTIFICATE_SHARED", "CERTIFICATE_AGE"),
+        with("", "", &format!("{some}{{ severity: MEDIUM }}"))
+            .replace("CERTIFICATE_SHARED", "CERTIFICATE_EXPIRING"),
         with("", "", "actions: Mystery\n      approval: { devices: 10 }"),
     ];
     for case in cases {

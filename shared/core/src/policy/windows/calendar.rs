@@ -42,13 +42,13 @@ impl<'p> Calendar<'p> {
     /// # Errors
     /// If there is no such zone.
     pub(in crate::policy) fn new(windows: impl IntoIterator<Item = &'p Windows>) -> Result<Self, Diagnostic> {
-        let part = |windows: &'p Windows| match TimeZone::get(&windows.zone) {
-            Ok(zone) => Ok(Part { windows, zone }),
-            Err(_) => {
-                let (name, meant) = (&windows.zone, zone::meant(&windows.zone));
-                let what = format!("'{name}' is not a time zone{meant} (a name such as Europe/Berlin)");
-                Err(Diagnostic::error(windows.zone_place.unwrap_or(windows.place), what))
+        let part = |windows: &'p Windows| {
+            if let Ok(zone) = TimeZone::get(&windows.zone) {
+                return Ok(Part { windows, zone });
             }
+            let (name, meant) = (&windows.zone, zone::meant(&windows.zone));
+            let what = format!("'{name}' is not a time zone{meant} (a name such as Europe/Berlin)");
+            Err(Diagnostic::error(windows.zone_place.unwrap_or(windows.place), what))
         };
         Ok(Self { parts: windows.into_iter().map(part).collect::<Result<_, _>>()? })
     }
@@ -121,14 +121,14 @@ impl<'p> Calendar<'p> {
         let mut turns: Vec<Timestamp> = self.parts.iter().flat_map(|part| part.turns(now)).collect();
         turns.sort_unstable();
         turns.dedup();
-        let (mut longest, mut closes, mut was_open) = (0, None, false);
+        let (mut longest, mut since, mut was_open) = (0, None, false);
         for turn in turns {
             let is_open = self.parts.iter().all(|part| part.is_within(turn));
             if is_open {
-                let closed = closes.take().map(|since| turn.as_second() - since);
-                longest = longest.max(closed.unwrap_or_default());
+                let seconds = since.take().map(|since| turn.as_second() - since);
+                longest = longest.max(seconds.unwrap_or_default());
             } else if was_open {
-                closes = Some(turn.as_second());
+                since = Some(turn.as_second());
             }
             was_open = is_open;
         }
