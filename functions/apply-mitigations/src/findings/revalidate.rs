@@ -154,7 +154,7 @@ async fn decide(
     let target = Some(wanted).filter(|wanted| !wanted.is_empty()).map(Target::Findings);
     let severity = worst;
     let decided =
-        Decided { target, left_out, befores, impact, in_groups, guards, severity, ..Decided::none(reason) };
+        Decided { target, left_out, befores, severity, impact, in_groups, guards, ..Decided::none(reason) };
     Ok(Revalidated::Known(decided))
 }
 

@@ -33,7 +33,7 @@ fn of_two_policies_the_second_is_told_and_tools_get_both() {
     let (before, after) = (policy("version: 1\nrules: []\n"), policy(POLICY));
     let report = replay(&archive(), Plan { against: Some(&after), ..plan(&before) });
     assert!(report.policy.guards.budgets.is_empty() && report.policy.guards.approvals.is_empty());
-    assert_eq!(report.against.as_ref().unwrap().policy.guards.budgets.len(), 5);
+    assert_eq!(report.against.as_ref().unwrap().policy.guards.budgets.len(), 6);
     let told = both(&report, 20);
     assert!(told.contains("other.yaml: days on which a budget has no room for all"), "{told}");
     let room = policy(

@@ -328,16 +328,13 @@ impl<'a> Asked<'a> {
         let Some(most) = limit.asks_connections(Number::exactly(devices)) else {
             return Counted { devices: Some(devices), connected: Some(devices) };
         };
-        let connected = self.connected(devices, things);
-        match limit.over_connected(self.label, connected) {
-            Some(why) => {
-                answers.push(answer("connections", Says::LeavesOut, &why));
-                stops.push(Stop::Connections);
-            }
-            None => {
-                let why = format!("{connected} connected; at most {most} may be");
-                answers.push(answer("connections", Says::Passes, &why));
-            }
+        let connected = self.connected(devices, &things);
+        if let Some(why) = limit.over_connected(self.label, connected) {
+            answers.push(answer("connections", Says::LeavesOut, &why));
+            stops.push(Stop::Connections);
+        } else {
+            let why = format!("{connected} connected; at most {most} may be");
+            answers.push(answer("connections", Says::Passes, &why));
         }
         Counted { devices: Some(devices), connected: Some(connected.devices.count) }
     }
@@ -356,7 +353,7 @@ impl<'a> Asked<'a> {
     }
 
     /// How many of some devices are connected. What nobody says counts.
-    fn connected(self, devices: u64, things: Vec<&str>) -> Connected {
+    fn connected(self, devices: u64, things: &[&str]) -> Connected {
         let nameless = devices.saturating_sub(things.len() as u64);
         let (connected, unknown) = match &self.around.connected {
             None => (0, devices),
@@ -406,10 +403,10 @@ fn divides(canary: &Canary) -> String {
     let first = match canary.first {
         First::Count(1) => "the first finding goes".to_owned(),
         First::Count(count) => format!("the first {count} findings go"),
-        First::Share(_) => format!("the first findings go, {} of 1,000,", canary.count(1000)),
+        First::Share(_) => format!("of 1,000 findings the first {} go", canary.count(1000)),
     };
     let watched = lasting(canary.watch_seconds.saturating_mul(1000));
-    format!("{first} alone and are watched for {watched}; the others wait for that")
+    format!("{first} alone, watched for {watched}; the others wait for that")
 }
 
 fn answer(guard: &str, says: Says, why: &str) -> Answer {
