@@ -83,7 +83,7 @@ impl Policy {
         let mut found = self.doubts.to_vec();
         self.lint_windows(known.at, &mut found);
         self.lint_budgets(&mut found);
-        self.lint_canaries(&mut found);
+        self.lint_canaries(known.actions, &mut found);
         self.lint_devices(known.actions, &mut found);
         if let Some(inventory) = known.inventory {
             self.lint_inventory(inventory, &mut found);
