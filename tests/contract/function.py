@@ -94,7 +94,8 @@ class Emulator:
 class Function:
     """The function's process, and the Runtime API that it asks for events."""
 
-    def __init__(self, iot_url, emulator, policy, name="audit-commands"):
+    def __init__(self, iot_url, emulator, policy, name="audit-commands", alias=None):
+        arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}" + (f":{alias}" if alias else "")
         self.events, self.answers = queue.Queue(), queue.Queue()
         function = self
 
@@ -103,7 +104,7 @@ class Function:
                 event = function.events.get()
                 self.send_response(200)
                 headers = {"Lambda-Runtime-Aws-Request-Id": event["id"], "Lambda-Runtime-Deadline-Ms": str(event["deadline"])}
-                headers |= {"Lambda-Runtime-Invoked-Function-Arn": f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"}
+                headers |= {"Lambda-Runtime-Invoked-Function-Arn": arn}
                 body = json.dumps(event["body"]).encode()
                 for header, value in (headers | {"Content-Type": "application/json", "Content-Length": str(len(body))}).items():
                     self.send_header(header, value)

@@ -160,6 +160,7 @@ ADAPTERS = {
     r"\bGrades\b": {"describe_mitigation_action"},
     r"\bThingGroups\b": {"describe_mitigation_action", "list_thing_groups_for_thing"},
     r"\bgroups\s*\.remove\(": {"remove_thing_from_thing_group"},
+    r"\bsuppressions::Record\b": {"get_item", "put_item"},
     r"\boriginal_words::find\(": {"batch_get_item"},
     r"\boriginal_words::keep\(": {"put_item"},
     r"\bConsumer\b": {"send_message"},

@@ -240,6 +240,48 @@ def test_a_schedule_wakes_a_function_with_its_time_and_loses_nothing():
         assert role in allowed_on("sqs:SendMessage")[parked], name
 
 
+def test_the_aliases_are_those_that_the_code_knows():
+    code = (ROOT / "shared/core/src/api/alias.rs").read_text(encoding="utf-8")
+    known = set(re.findall(r'^pub const [A-Z]+: &str = "(\w+)";', code, re.MULTILINE))
+    found = {}
+    for name, alias in of_type("AWS::Lambda::Alias").items():
+        function = referred(alias["FunctionName"])
+        assert alias["FunctionVersion"] == "$LATEST", name
+        assert name == f"{function.removesuffix('Function')}{alias['Name'].capitalize()}Alias"
+        found.setdefault(function, set()).add(alias["Name"])
+    assert found == {"AuditCommandsFunction": {"read"}, "DetectCommandsFunction": {"read"}, "MitigationCommandsFunction": known}
+
+
+def test_what_nobody_waits_for_is_not_lost_by_an_alias():
+    configured = {}
+    for config in of_type("AWS::Lambda::EventInvokeConfig").values():
+        alias = referred(config["Qualifier"]["Fn::Select"][1]["Fn::Split"][1])
+        function = functions()[referred(config["FunctionName"])]
+        assert of_type("AWS::Lambda::Alias")[alias]["FunctionName"] == config["FunctionName"]
+        assert referred(config["DestinationConfig"]["OnFailure"]["Destination"]) == given_up(function)
+        assert config["MaximumRetryAttempts"] == function["EventInvokeConfig"]["MaximumRetryAttempts"]
+        configured[alias] = config
+    changing = {name for name, alias in of_type("AWS::Lambda::Alias").items() if alias["Name"] != "read"}
+    assert set(configured) == changing
+
+
+def test_a_managed_policy_is_attached_to_nobody_and_names_aliases_alone():
+    invoked = {}
+    for name, policy in of_type("AWS::IAM::ManagedPolicy").items():
+        assert set(policy) == {"Description", "PolicyDocument"}, "a stack attaches it to nobody"
+        assert load()["Outputs"][f"{name}Arn"]["Value"] == {"Ref": name}
+        statements = {statement["Sid"]: statement for statement in policy["PolicyDocument"]["Statement"]}
+        find = statements.pop("FindFunctions")
+        assert (find["Action"], find["Resource"]) == ("cloudformation:DescribeStackResource", {"Ref": "AWS::StackId"})
+        aliases = of_type("AWS::Lambda::Alias")
+        for statement in statements.values():
+            assert (statement["Effect"], statement["Action"]) == ("Allow", "lambda:InvokeFunction")
+            for resource in listed(statement["Resource"]):
+                resource = resource["Fn::If"][1] if "Fn::If" in resource else resource
+                invoked.setdefault(name, set()).add(aliases[resource["Ref"]]["Name"])
+    assert invoked == {"ApproverPolicy": {"approve", "read"}, "OperatorPolicy": {"operate", "read"}, "ReaderPolicy": {"read"}}
+
+
 def test_only_the_audit_role_has_a_managed_policy():
     managed = {
         name: role["ManagedPolicyArns"]

@@ -4,13 +4,18 @@
 //!
 //! Triage sends the findings with the lowest risk as one request, and all others as the rest. That is a wish: a request
 //! that says nothing of a canary, because another policy decided, takes the place that is free.
+//!
+//! Which goes first of those ([`order`]), and which devices behind them are connected ([`connections`]), is asked right before
+//! the claim.
 
+mod connections;
 mod order;
 
 use std::collections::BTreeSet;
 
 use fleetwarden_aws::Error;
 use fleetwarden_aws::mitigations::Canary;
+use fleetwarden_aws::mitigations::ConnectedThings;
 use fleetwarden_aws::mitigations::Stage;
 use fleetwarden_aws::mitigations::Stop;
 use fleetwarden_core::message::CanaryPart;
@@ -20,11 +25,14 @@ use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Step;
 use fleetwarden_core::message::Target;
 use fleetwarden_core::policy;
+use fleetwarden_core::policy::StopIf;
 use fleetwarden_core::timestamp::Millis;
 
+pub(crate) use self::connections::lost;
 use crate::findings::Findings;
 use crate::work::Decided;
 use crate::work::Turn;
+use crate::work::time_left;
 
 /// What a request has to do now because of its rule's canary.
 pub(crate) async fn turn(findings: &Findings, request: &MitigationRequest) -> Result<Turn, Error> {
@@ -139,7 +147,12 @@ pub(crate) async fn divide(
         Some(Target::Findings(wanted)) if first.is_empty() && wanted.len() > most => {
             let parts: BTreeSet<String> = wanted.iter().map(|finding| finding.finding_id.clone()).collect();
             let befores = decided.befores.as_ref().map(|befores| befores.of(&parts)).unwrap_or_default();
-            let wanted = order::not_connected_first(findings, request, wanted, &befores, deadline).await;
+            let first = if watches_connections(findings, request) {
+                order::Goes::Connected
+            } else {
+                order::Goes::NotConnected
+            };
+            let wanted = order::by_connection(findings, request, (wanted, first), &befores, deadline).await;
             Decided { target: Some(Target::Findings(wanted)), ..decided }
         }
         _ => decided,
@@ -147,6 +160,31 @@ pub(crate) async fn divide(
     let of_a_task =
         findings.policy.most_of_a_task(request.origin.rule().unwrap_or_default(), &request.actions);
     split(request, decided, (most, first), of_a_task)
+}
+
+/// Whether the loss of a connection stops the rest.
+fn watches_connections(findings: &Findings, request: &MitigationRequest) -> bool {
+    of(findings, request).is_some_and(|canary| canary.stop_if.contains(&StopIf::Disconnected))
+}
+
+/// The things behind what goes first that are connected, if their loss stops the rest. An answer that does not come is an
+/// error: then nothing starts.
+pub(crate) async fn watched(
+    findings: &Findings,
+    request: &MitigationRequest,
+    decided: &Decided<MitigationRequest>,
+    deadline: Millis,
+) -> Result<Option<ConnectedThings>, Error> {
+    let (true, Some(Target::Findings(first))) = (watches_connections(findings, request), &decided.target)
+    else {
+        return Ok(None);
+    };
+    let parts: BTreeSet<String> = first.iter().map(|finding| finding.finding_id.clone()).collect();
+    let befores = decided.befores.as_ref().map(|befores| befores.of(&parts)).unwrap_or_default();
+    let asked = connections::connected(findings, request, &parts, &befores);
+    let left = time_left(deadline, findings.clock.now());
+    let asked = tokio::time::timeout(left, Box::pin(asked)).await;
+    asked.unwrap_or_else(|_| Err(Error::Later("the time was up".to_owned())))
 }
 
 /// Splits what is to be mitigated as it is ordered. `first` are the findings that an earlier try has chosen: then the rest

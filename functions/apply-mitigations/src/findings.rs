@@ -19,6 +19,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::mitigations::Claim;
+use fleetwarden_aws::mitigations::ConnectedThings;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
@@ -181,6 +182,15 @@ impl Work for Findings {
         deadline: Millis,
     ) -> (Decided<MitigationRequest>, Vec<MitigationRequest>) {
         canary::divide(self, request, decided, first, deadline).await
+    }
+
+    async fn watched(
+        &self,
+        request: &MitigationRequest,
+        decided: &Decided<MitigationRequest>,
+        deadline: Millis,
+    ) -> Result<Option<ConnectedThings>, Error> {
+        canary::watched(self, request, decided, deadline).await
     }
 
     async fn leave_turn(&self, request: &MitigationRequest) -> Result<(), Error> {

@@ -18,6 +18,7 @@ use fleetwarden_aws::grades::by_action;
 use fleetwarden_aws::mitigations::CanaryTurn;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable as _;
+use fleetwarden_aws::mitigations::ConnectedThings;
 use fleetwarden_aws::mitigations::KnownApproval;
 use fleetwarden_aws::mitigations::Over;
 use fleetwarden_aws::mitigations::Settled;
@@ -77,6 +78,8 @@ struct Claiming<'c> {
     approved: Option<&'c KnownApproval>,
     /// Whose turn it is by the canary of the rule.
     turn: &'c Turn,
+    /// The things whose loss stops the rest.
+    watched: Option<&'c ConnectedThings>,
 }
 
 impl<W: Work> Start<W> {
@@ -285,6 +288,17 @@ impl<W: Work> Start<W> {
                 return self.wait(message, target, &why).await;
             }
         };
+        let watched = match turn {
+            Turn::First { .. } => Box::pin(settle.work.watched(request, decided, deadline)).await,
+            _ => Ok(None),
+        };
+        let watched = match watched {
+            Ok(watched) => watched,
+            Err(error) => {
+                let why = format!("which of its devices are connected is not known: {error}");
+                return self.wait(message, target, &why).await;
+            }
+        };
         let grades = by_action(&actions);
         let mut over_budget: Option<Over> = None;
         let claimed = loop {
@@ -309,7 +323,8 @@ impl<W: Work> Start<W> {
                     }
                 }
             }
-            let claiming = Claiming { grades: &grades, approved: approved.as_deref(), turn };
+            let (grades, watched) = (&grades, watched.as_ref());
+            let claiming = Claiming { grades, approved: approved.as_deref(), turn, watched };
             let claimed = Box::pin(self.claim(request, decided, &claiming)).await?;
             match &claimed {
                 Some(Claim::Stopped(Stop::OverBudget(over)))
@@ -365,7 +380,7 @@ impl<W: Work> Start<W> {
         decided: &Decided<W::Request>,
         claiming: &Claiming<'_>,
     ) -> Result<Option<Claim<TargetOf<W>>>, Error> {
-        let Claiming { grades, approved, turn } = *claiming;
+        let Claiming { grades, approved, turn, watched } = *claiming;
         let left_out: Vec<_> = decided.left_out.iter().map(|out| out.part.clone()).collect();
         let may_go_over = approved.is_some_and(|known| known.asking.explanation.has(Need::OverBudget));
         let claim = async |sizes: &Sizes| {
@@ -382,7 +397,7 @@ impl<W: Work> Start<W> {
                 impact: decided.impact.as_ref(),
                 approved: approved.map(KnownApproval::approved),
                 canary: match turn {
-                    Turn::First { of, .. } => Some(CanaryTurn::First { of: *of }),
+                    Turn::First { of, .. } => Some(CanaryTurn::First { of: *of, watched: watched.cloned() }),
                     Turn::Rest => Some(CanaryTurn::Rest),
                     Turn::Free | Turn::Wait(_) | Turn::Stopped(_) => None,
                 },

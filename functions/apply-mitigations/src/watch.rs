@@ -36,6 +36,7 @@ use crate::alerts::canary as alerts;
 use crate::backoff::Backoff;
 use crate::backoff::LONGEST_FOLLOW_SECONDS;
 use crate::backoff::PATIENCE_SECONDS;
+use crate::canary::lost;
 use crate::findings::Findings;
 use crate::work::Followed as _;
 
@@ -114,7 +115,7 @@ impl Watch {
         let over = time(attribute::ENDED_AT).unwrap_or(now).plus_seconds(canary.watch_seconds);
         // From its claim on: the start itself comes after it.
         let since = time(attribute::DECIDED_AT).unwrap_or_default();
-        match self.see(&id, state, canary, since).await {
+        match self.see(&id, state, (canary, &known), since).await {
             Seen::Harm(why) => self.stop(message, known, (why, Undo::Due), deadline).await,
             Seen::Nothing if over <= now => {
                 let passed = Canary { stage: Stage::Passed, since: Some(now), ..known.clone() };
@@ -134,7 +135,13 @@ impl Watch {
     }
 
     /// What is seen of a task that has ended.
-    async fn see(&self, id: &str, state: State, canary: &policy::Canary, since: Millis) -> Seen {
+    async fn see(
+        &self,
+        id: &str,
+        state: State,
+        (canary, known): (&policy::Canary, &Canary),
+        since: Millis,
+    ) -> Seen {
         let ledger = self.work.mitigations.ledger();
         let results = match ledger.query(&keys::mitigation(id), Range::Between(RESULTS.0, RESULTS.1)).await {
             Ok(results) => results,
@@ -145,10 +152,23 @@ impl Watch {
         {
             return Seen::Harm(why);
         }
-        if !canary.stop_if.contains(&StopIf::Alarms) {
-            return Seen::Nothing;
+        // What one of them finds is harm, whatever the other has no answer to.
+        let mut seen = Seen::Nothing;
+        if canary.stop_if.contains(&StopIf::Alarms) {
+            seen = self.see_alarms(&results, since).await;
         }
-        let things = things(&results);
+        if canary.stop_if.contains(&StopIf::Disconnected) && !matches!(seen, Seen::Harm(_)) {
+            match lost(&self.work, &known.connected).await {
+                Ok(Some(why)) => seen = Seen::Harm(why),
+                Ok(None) => {}
+                Err(error) => seen = Seen::Unknown(error.to_string()),
+            }
+        }
+        seen
+    }
+
+    async fn see_alarms(&self, results: &[Item], since: Millis) -> Seen {
+        let things = things(results);
         let alarms = match self.alarms.open_of(things.as_ref(), since).await {
             Ok(alarms) => alarms,
             Err(error) => return Seen::Unknown(error.to_string()),

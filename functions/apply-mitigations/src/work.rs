@@ -8,6 +8,7 @@ use fleetwarden_aws::Error;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable;
+use fleetwarden_aws::mitigations::ConnectedThings;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Stop;
@@ -129,6 +130,16 @@ pub(crate) trait Work {
         _: Millis,
     ) -> (Decided<Self::Request>, Vec<Self::Request>) {
         (decided, Vec::new())
+    }
+
+    /// The things behind what goes first that are connected, if their loss stops the rest.
+    async fn watched(
+        &self,
+        _: &Self::Request,
+        _: &Decided<Self::Request>,
+        _: Millis,
+    ) -> Result<Option<ConnectedThings>, Error> {
+        Ok(None)
     }
 
     /// Lets another task go first in place of one that has nothing to mitigate.

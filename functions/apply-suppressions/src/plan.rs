@@ -1,12 +1,12 @@
 //! One suppression as the policy wants it, against the one that exists. Pure.
 
-use aws_sdk_iot::operation::describe_audit_suppression::DescribeAuditSuppressionOutput;
-use aws_sdk_iot::primitives::DateTime;
 use fleetwarden_core::message::SuppressionMessage;
 use fleetwarden_core::model::resource::ResourceIdentifier;
 use fleetwarden_core::model::suppression::Described;
 use fleetwarden_core::model::suppression::MARK;
 use fleetwarden_core::model::suppression::Maker;
+use fleetwarden_core::model::suppression::change::Change;
+use fleetwarden_core::model::suppression::change::State;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::timestamp::Millis;
 use fleetwarden_core::untrusted::shown;
@@ -31,26 +31,27 @@ pub(crate) enum Existing {
 
 impl Wish<'_> {
     /// Compares it with the suppression that exists, under the policy of now.
-    pub(crate) fn compare(
-        &self,
-        current: &DescribeAuditSuppressionOutput,
-        policy: &Policy,
-        now: Millis,
-    ) -> Existing {
-        let indefinite = current.suppress_indefinitely() == Some(true);
-        // The service keeps seconds; a fraction that comes back says nothing.
-        let end = current.expiration_date().map(DateTime::secs).filter(|_| !indefinite);
-        let description = current.description().unwrap_or_default();
-        let same_end = match self.message.expires_at {
-            None => indefinite,
-            wanted => !indefinite && end == wanted,
-        };
-        if same_end && description == self.description {
+    pub(crate) fn compare(&self, current: &State, policy: &Policy, now: Millis) -> Existing {
+        // One without any end is taken as one that never ends: nothing says that it does.
+        let State { expires_at, description } = current;
+        if *expires_at == self.message.expires_at && *description == self.description {
             return Existing::Keep;
         }
-        // One without any end is taken as in force: nothing says that it is not.
-        let in_force = indefinite || end.is_none_or(|end| end > now.seconds());
+        let in_force = current.is_in_force(now.seconds());
         if in_force && !may_replace(description, policy) { Existing::LeaveAlone } else { Existing::Update }
+    }
+
+    /// What is done to the suppression, with what was there before.
+    pub(crate) fn change(&self, before: Option<State>, now: Millis) -> Change {
+        let after = State { expires_at: self.message.expires_at, description: self.description.clone() };
+        Change {
+            audit_task_id: self.message.audit.task_id.to_string(),
+            rule: self.message.rule.clone(),
+            at: now.rfc3339(),
+            before,
+            after,
+            undone: None,
+        }
     }
 
     /// The check and resource as people read them.

@@ -2,23 +2,28 @@
 //!
 //! The first call is the one that changes something, because most suppressions are new: N of them cost N
 //! calls. What exists is looked at before it is changed, since "already exists" says neither that it is still
-//! in force nor whose it is. Before each change the ledger is asked for a later audit: a suppression does not say which
+//! in force nor whose it is; and what the ledger knows of is looked at first. Before each change the ledger is asked for a later audit: a suppression does not say which
 //! audit decided on it, and an older decision must not replace a newer one.
 
-use aws_sdk_iot::operation::describe_audit_suppression::DescribeAuditSuppressionOutput;
 use aws_sdk_iot::primitives::DateTime;
 use fleetwarden_aws::Error;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::pace::Pace;
+use fleetwarden_aws::suppressions::identifier;
+use fleetwarden_aws::suppressions::state;
 use fleetwarden_core::api;
 use fleetwarden_core::digest::Digest;
+use fleetwarden_core::model::suppression::change::State;
 use fleetwarden_core::policy::Mode;
 use fleetwarden_core::policy::Policy;
 
-use crate::identifier::identifier;
 use crate::plan::Existing;
 use crate::plan::Wish;
+use crate::record::Announced;
+use crate::record::announce;
+use crate::record::note;
+use crate::record::withdraw;
 use crate::summary::Effect;
 
 /// How often a suppression is tried that is deleted between two calls.
@@ -45,8 +50,15 @@ impl Suppressions<'_> {
     /// # Errors
     /// What the service said.
     pub(crate) async fn apply(&self, wish: &Wish<'_>, mode: Mode) -> Result<Effect, Error> {
+        if mode == Mode::Observe {
+            return self.observe(wish).await;
+        }
         for _ in 0..TRIES {
-            if mode == Mode::Enforce {
+            let known = announce(self.ledger, wish, self.clock.now()).await?;
+            if let Announced::Undone(why) = known {
+                return Ok(Effect::Superseded(why));
+            }
+            if let Announced::New(_) = known {
                 if let Some(later) = self.later_audit(wish).await? {
                     return Ok(Effect::Overtaken(later));
                 }
@@ -55,16 +67,31 @@ impl Suppressions<'_> {
                 }
             }
             let Some(current) = self.describe(wish).await? else {
-                if mode == Mode::Observe {
+                if let Announced::Known(record) = known {
+                    note(self.ledger, record, wish, None, self.clock.now()).await?;
+                }
+                if let Some(later) = self.later_audit(wish).await? {
+                    return Ok(Effect::Overtaken(later));
+                }
+                if self.create(wish).await? {
                     return Ok(Effect::Created);
                 }
                 continue;
             };
-            match (wish.compare(&current, self.policy, self.clock.now()), mode) {
-                (Existing::Keep, _) => return Ok(Effect::Unchanged),
-                (Existing::LeaveAlone, _) => return Ok(Effect::LeftAlone),
-                (Existing::Update, Mode::Observe) => return Ok(Effect::Updated),
-                (Existing::Update, Mode::Enforce) => {}
+            match wish.compare(&current, self.policy, self.clock.now()) {
+                Existing::Keep => return Ok(Effect::Unchanged),
+                Existing::LeaveAlone => {
+                    if let Announced::New(record) | Announced::Own(record) = known {
+                        withdraw(self.ledger, record, self.clock.now()).await?;
+                    }
+                    return Ok(Effect::LeftAlone);
+                }
+                Existing::Update => {
+                    if let Announced::New(record) | Announced::Own(record) | Announced::Known(record) = known
+                    {
+                        note(self.ledger, record, wish, Some(current), self.clock.now()).await?;
+                    }
+                }
             }
             if let Some(later) = self.later_audit(wish).await? {
                 return Ok(Effect::Overtaken(later));
@@ -74,6 +101,15 @@ impl Suppressions<'_> {
             }
         }
         Err(Error::Later(format!("the suppression of {} is deleted as often as it is created", wish.label())))
+    }
+
+    async fn observe(&self, wish: &Wish<'_>) -> Result<Effect, Error> {
+        let Some(current) = self.describe(wish).await? else { return Ok(Effect::Created) };
+        Ok(match wish.compare(&current, self.policy, self.clock.now()) {
+            Existing::Keep => Effect::Unchanged,
+            Existing::LeaveAlone => Effect::LeftAlone,
+            Existing::Update => Effect::Updated,
+        })
     }
 
     async fn later_audit(&self, wish: &Wish<'_>) -> Result<Option<String>, Error> {
@@ -111,7 +147,7 @@ impl Suppressions<'_> {
         }
     }
 
-    async fn describe(&self, wish: &Wish<'_>) -> Result<Option<DescribeAuditSuppressionOutput>, Error> {
+    async fn describe(&self, wish: &Wish<'_>) -> Result<Option<State>, Error> {
         let describe = self
             .client
             .describe_audit_suppression()
@@ -121,7 +157,7 @@ impl Suppressions<'_> {
         let send = async || describe.clone().send().await.map_err(Error::aws(name, &wish.label()));
         match self.paced(name, send).await {
             Err(error) if error.is_code("ResourceNotFoundException") => Ok(None),
-            current => current.map(Some),
+            current => current.map(|current| Some(state(&current))),
         }
     }
 

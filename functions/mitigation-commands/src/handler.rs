@@ -10,6 +10,7 @@ use fleetwarden_commands::Commands;
 use fleetwarden_commands::Failure;
 use fleetwarden_core::api;
 use fleetwarden_core::model::mitigation::undo::Undone;
+use fleetwarden_core::model::suppression;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Context;
 use serde::Serialize;
@@ -26,9 +27,10 @@ use crate::page::Room;
 use crate::pause::pause;
 use crate::pause::resume;
 use crate::show::show;
+use crate::suppressions::SuppressionUndo;
 use crate::undo::UndoCommand;
 
-/// The commands on mitigations.
+/// The commands on mitigations and suppressions.
 static COMMANDS: Commands =
     Commands { function: "mitigation-commands", example: "MitigationShow", find: api::mitigation };
 
@@ -58,6 +60,9 @@ impl MitigationCommands {
                 as_json(&cancel(&self.deciding(&mitigations, context), &self.iot, &command).await?)
             }
             "MitigationUndo" => as_json(&Box::pin(self.undo(&command, context, deadline)).await?),
+            "SuppressionUndo" => {
+                as_json(&Box::pin(self.undo_suppressions(&command, context, deadline)).await?)
+            }
             "MitigationShow" => as_json(&show(&self.ledger, &command, room).await?),
             "MitigationBudget" => as_json(&budget(&self.ledger, &self.policy, now).await?),
             "MitigationPause" => as_json(&pause(&self.ledger, &command, request_id, now, room).await?),
@@ -82,6 +87,16 @@ impl MitigationCommands {
             deadline,
         };
         UndoCommand { ledger: &self.ledger, undoing }.undo(command).await
+    }
+
+    async fn undo_suppressions(
+        &self,
+        command: &Command,
+        context: &Context,
+        deadline: Millis,
+    ) -> Result<suppression::undo::Undone, Failure> {
+        let Self { ledger, iot, policy, clock, .. } = self;
+        SuppressionUndo { ledger, iot, policy, clock, by: caller(context), deadline }.undo(command).await
     }
 }
 

@@ -9,7 +9,7 @@
 //! - [`budget`]: what is used of the policy's budgets;
 //! - [`pause`]: the switch;
 //! - [`approval`]: a person's word on what waits for it; [`cancel`]: ends what runs or is held;
-//! - [`undo`]: puts back what tasks have changed;
+//! - [`undo`]: puts back what tasks have changed; [`suppressions`]: and what rules have suppressed;
 //! - [`task`] and [`results`]: from the ledger's items to the answer.
 //!
 //! For what there is it asks no service but the ledger, and reads the policy for its budgets: Device Defender forgets a task
@@ -24,6 +24,7 @@ mod page;
 mod pause;
 mod results;
 mod show;
+mod suppressions;
 mod task;
 mod undo;
 
@@ -39,7 +40,7 @@ use fleetwarden_aws::settings;
 pub use fleetwarden_commands::Failure;
 use fleetwarden_core::policy::Policy;
 
-/// Reads the policy. Only its budgets are asked for: all else works without a valid one.
+/// Reads the policy. Only its budgets are asked for, and which rules suppress: all else works without a valid one.
 pub type ReadPolicy = Arc<dyn Fn() -> Result<Policy, Error> + Send + Sync>;
 
 /// The function with all that it needs from outside.

@@ -70,6 +70,8 @@ Examples:
     Detect(commands::audit::Arguments<commands::detect::Detect>),
     /// Show what a mitigation did, or list mitigations, of a stack in AWS or on this machine
     Mitigation(commands::mitigation::Arguments),
+    /// Put back suppressions that the rules of a stack have made
+    Suppression(commands::suppression::Arguments),
     /// Review the suppressions of a stack now, or show what a review would do
     Review(commands::review::Arguments),
     /// Run one function with an event and print its answer
@@ -127,6 +129,7 @@ async fn run(command: Command) -> anyhow::Result<Exit> {
         Command::Audit(arguments) => commands::audit::run(arguments).await,
         Command::Detect(arguments) => commands::audit::run(arguments).await,
         Command::Mitigation(arguments) => commands::mitigation::run(arguments).await,
+        Command::Suppression(arguments) => commands::suppression::run(arguments).await,
         Command::Review(arguments) => commands::review::run(arguments).await,
         Command::Up(arguments) => commands::up::run(arguments).await,
         Command::Invoke(arguments) => commands::invoke::run(arguments).await,

@@ -35,6 +35,7 @@ pub mod schedule;
 pub mod settings;
 pub mod state_item;
 pub mod states;
+pub mod suppressions;
 pub mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -55,6 +55,7 @@ pub use crate::mitigations::budgets::Spent;
 pub use crate::mitigations::canary::CANARY;
 pub use crate::mitigations::canary::Canary;
 pub use crate::mitigations::canary::CanaryTurn;
+pub use crate::mitigations::canary::ConnectedThings;
 pub use crate::mitigations::canary::Stage;
 pub use crate::mitigations::canary::Undo;
 pub use crate::mitigations::command::Holder;

@@ -5,8 +5,11 @@ use std::time::Duration;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
 use fleetwarden_aws::telemetry;
+use fleetwarden_core::api::Operation;
+use fleetwarden_core::api::alias;
 use fleetwarden_core::metrics;
 use fleetwarden_core::timestamp::Millis;
+use fleetwarden_core::untrusted::shown;
 use lambda_runtime::Context;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -41,7 +44,7 @@ impl Commands {
     /// Reads a command and has it done within the invocation's time, by `run` with the moment at which that is over.
     ///
     /// # Errors
-    /// What is wrong with the command, or what `run` fails with.
+    /// What is wrong with the command, `WrongAlias`, or what `run` fails with.
     pub async fn handle<F>(
         &self,
         event: Value,
@@ -54,7 +57,11 @@ impl Commands {
     {
         let now = clock.now();
         let deadline = invocation::deadline(context);
-        let outcome = match Command::read(self, event, now) {
+        let read = Command::read(self, event, now).and_then(|command| {
+            self.judge_alias(command.operation, &context.invoked_function_arn)?;
+            Ok(command)
+        });
+        let outcome = match read {
             Ok(command) => {
                 let Command { operation, dry_run, .. } = &command;
                 tracing::info!(command = operation.name, command.dry_run = dry_run, "a command came");
@@ -73,5 +80,20 @@ impl Commands {
             &metrics::invocation::Invocation::of_one(self.function, now, outcome.is_err()).line(),
         );
         outcome
+    }
+
+    /// Refuses a command that the alias does not take by which the function was invoked. The function itself takes all.
+    fn judge_alias(&self, operation: &Operation, arn: &str) -> Result<(), Failure> {
+        let Some(invoked) = alias::of_arn(arn).filter(|alias| operation.alias() != Some(alias)) else {
+            return Ok(());
+        };
+        let instead = match operation.alias() {
+            Some(alias) => format!("its alias '{alias}' takes it"),
+            None => "no alias of it takes it, but the function itself".to_owned(),
+        };
+        let (function, name) = (self.function, operation.name);
+        let what =
+            format!("{function} was invoked by '{}', which does not take {name}: {instead}", shown(invoked));
+        Err(Failure::Refused { name: "WrongAlias", what })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! `audit-commands` and `detect-commands` take one command an invocation: the name of an operation and its members.
 //!
-//! - [`invoke`](Service::handle): the invocation's time and metrics;
+//! - [`invoke`](Service::handle): the invocation's time and metrics, and whether its alias takes the command;
 //! - [`command`]: judged before any call;
 //! - [`target`]: what a change is about, with [`dry_run`] (what would change, by [`diff`]) or [`repeat`] (the call, which a
 //!   repeat does not do twice);

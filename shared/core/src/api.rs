@@ -8,6 +8,7 @@
 //! that page was at hand; for what reads and puts back what mitigation changes, the rates of their neighbors are taken, and
 //! two a second for logging.
 
+pub mod alias;
 mod detect;
 pub mod input;
 mod inputs;
@@ -96,7 +97,7 @@ pub fn detect(name: &str) -> Result<&'static Operation, String> {
     named(name, "Detect", detect_commands())
 }
 
-/// The command of our own on mitigations with this name. The name may be written as the AWS CLI would write it.
+/// The command of our own on mitigations and suppressions with this name. The name may be written as the AWS CLI would write it.
 ///
 /// # Errors
 /// What is wrong with the name, and which is nearest.
@@ -242,9 +243,9 @@ pub static REGISTRY: [Operation; 31] = operations! { inputs:
 };
 
 /// Commands of our own, judged as operations are: what the ledger knows of mitigation tasks, the switch that stops them, and
-/// their undo. They have no route, because they are no operations of the service; `mitigation-commands` does them.
+/// their undo, and that of suppressions. They have no route, because they are no operations of the service; `mitigation-commands` does them.
 #[rustfmt::skip]
-pub static MITIGATION: [Operation; 9] = operations! { mitigation:
+pub static MITIGATION: [Operation; 10] = operations! { mitigation:
     MitigationApprove PUT "" 10 APPROVE;
     MitigationBudget GET "" 10 NOTHING;
     MitigationCancel PUT "" 10 CANCEL;
@@ -254,6 +255,7 @@ pub static MITIGATION: [Operation; 9] = operations! { mitigation:
     MitigationResume PUT "" 10 RESUME;
     MitigationShow GET "" 10 SHOW;
     MitigationUndo PUT "" 10 UNDO;
+    SuppressionUndo PUT "" 10 UNDO_SUPPRESSIONS;
 };
 
 /// A command of our own, judged as an operation is: the report of an audit. It has no route, because it is no

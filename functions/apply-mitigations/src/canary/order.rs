@@ -1,5 +1,5 @@
 //! Which findings go first: those of whose devices none is connected, and else in the order of triage, the lowest severity
-//! first. Asked once for a canary, of at most 25 findings: a call for the things of a certificate, and one for each thing.
+//! first. Where the loss of a connection stops the rest, those with a connected device: the others can lose none. Asked once for a canary, of at most 25 findings: a call for the things of a certificate, and one for each thing.
 //!
 //! What is not known counts as connected, as for every guard. Nothing more depends on it than the order, so a service that does
 //! not answer changes the order and stops nothing.
@@ -23,11 +23,27 @@ use fleetwarden_core::timestamp::Millis;
 use crate::findings::Findings;
 use crate::work::time_left;
 
-/// Puts findings first of whose devices none is connected. `befores` are the states that their mitigation changes.
-pub(super) async fn not_connected_first(
+/// Which findings go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goes {
+    /// Those of whose devices none is connected, or may be.
+    NotConnected,
+    /// Those with a device that is.
+    Connected,
+}
+
+/// Whether a device of a finding is connected, or may be.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    is: bool,
+    may_be: bool,
+}
+
+/// Puts some findings first by the connections of their devices. `befores` are the states that their mitigation changes.
+pub(super) async fn by_connection(
     findings: &Findings,
     request: &MitigationRequest,
-    mut wanted: Vec<FindingRef>,
+    (mut wanted, first): (Vec<FindingRef>, Goes),
     befores: &[Before],
     deadline: Millis,
 ) -> Vec<FindingRef> {
@@ -41,7 +57,13 @@ pub(super) async fn not_connected_first(
             "which devices are connected is not known of all"
         );
     }
-    wanted.sort_by_key(|finding| connected.get(&finding.finding_id).copied().unwrap_or(true));
+    wanted.sort_by_key(|finding| {
+        let found = connected.get(&finding.finding_id);
+        match first {
+            Goes::NotConnected => found.is_none_or(|found| found.may_be),
+            Goes::Connected => found.is_none_or(|found| !found.is),
+        }
+    });
     wanted
 }
 
@@ -50,17 +72,19 @@ async fn ask(
     findings: &Findings,
     befores: &[Before],
     changes: &Changes,
-    connected: &mut BTreeMap<String, bool>,
+    connected: &mut BTreeMap<String, Found>,
 ) -> Result<(), Error> {
     let registry = &findings.registry;
     let mut impacts = Impacts::new(registry.iot.client().clone(), &registry.account, &registry.region);
     for before in befores {
         let Some(devices) = devices(&mut impacts, before, changes).await? else { continue };
         let found = impacts.connections(&devices, 0).await?;
-        let is_connected = found.or_more || !found.connected.is_empty() || !found.unknown.is_empty();
+        let is = !found.connected.is_empty();
+        let may_be = is || found.or_more || !found.unknown.is_empty();
         for part in &before.parts {
             let of_part = connected.entry(part.clone()).or_default();
-            *of_part |= is_connected;
+            of_part.is |= is;
+            of_part.may_be |= may_be;
         }
     }
     Ok(())

@@ -80,7 +80,8 @@ async fn decide(
         Target::WholeCheck { .. } => {
             return Ok(Revalidated::Known(match findings.policy.takes_whole_check(&request.check) {
                 Some((rule, mitigate)) if mitigate.actions == request.actions => {
-                    shut(findings, request, rule)?.map_or_else(|| Decided::all(request), Decided::none)
+                    held_by_another(findings, request, rule)?
+                        .map_or_else(|| Decided::all(request), Decided::none)
                 }
                 _ => Decided::none(format!("policy {hash} does not mitigate the whole check in this way")),
             }));
@@ -212,7 +213,7 @@ async fn unwanted(
         (Some(Hold::RuleUnknown(rule)), _) => Some(format!("rule {rule} cannot be evaluated: {unknown}")),
         (None, Outcome::Mitigate(mitigate)) if mitigate.actions == request.actions => {
             limits = mitigate.devices;
-            shut(findings, request, rule)?
+            held_by_another(findings, request, rule)?
         }
         (None, Outcome::Mitigate(_)) => Some(format!("rule {rule} mitigates it with other actions")),
         (None, Outcome::Suppressed) => Some("it is suppressed".to_owned()),
@@ -248,15 +249,28 @@ async fn things_for_budgets(
     registry.look_up(resource, wants).await
 }
 
-/// Why the windows of the rule that mitigates it now are closed, if they are and it is another rule than the message says: the
-/// windows of that one were asked before.
-fn shut(findings: &Findings, request: &MitigationRequest, rule: &str) -> Result<Option<String>, Error> {
+/// Why the rule that mitigates it now holds it, if it is another one than the message says: the guards of that one are asked, and
+/// this one may have windows, an approval, a canary or a budget of its own.
+fn held_by_another(
+    findings: &Findings,
+    request: &MitigationRequest,
+    rule: &str,
+) -> Result<Option<String>, Error> {
     if request.origin.rule() == Some(rule) {
         return Ok(None);
     }
-    let calendar = calendar(&findings.policy, Some(rule), &request.actions)?;
-    let closed = calendar.and_then(|calendar| calendar.closed(findings.clock.now()));
-    Ok(closed.map(|closed| format!("rule {rule} mitigates it now, and it is {}", closed.reason)))
+    let policy = &findings.policy;
+    let calendar = calendar(policy, Some(rule), &request.actions)?;
+    if let Some(closed) = calendar.and_then(|calendar| calendar.closed(findings.clock.now())) {
+        return Ok(Some(format!("rule {rule} mitigates it now, and it is {}", closed.reason)));
+    }
+    let guards = [
+        ("an approval", policy.approval_of(Some(rule)).is_some()),
+        ("a canary", policy.canary_of(rule).is_some()),
+        ("a budget", policy.budgets().iter().any(|budget| budget.rules.iter().any(|of| of == rule))),
+    ];
+    let own = guards.into_iter().find(|(_, has)| *has);
+    Ok(own.map(|(guard, _)| format!("rule {rule} mitigates it now, and has {guard} of its own")))
 }
 
 /// The worse of two severities. One that is not known is worse than any.

@@ -31,6 +31,8 @@ use crate::setup::message;
 use crate::setup::under;
 use crate::setup::with;
 
+mod disconnected;
+
 const TWO: &str = ", canary: { first: 2, watch: 15m }";
 
 /// A policy whose rule mitigates with this canary.

@@ -191,6 +191,9 @@ impl State {
             "action" => {
                 let (kind, params) = if id.starts_with("Tell") {
                     ("PUBLISH_FINDING_TO_SNS", json!({"publishFindingToSnsParams": {"topicArn": "arn:tell"}}))
+                } else if id.starts_with("Group") {
+                    let params = json!({"thingGroupNames": ["quarantine"]});
+                    ("ADD_THINGS_TO_THING_GROUP", json!({"addThingsToThingGroupParams": params}))
                 } else {
                     let action = self.changes_to.unwrap_or("DEACTIVATE");
                     let params = json!({"updateDeviceCertificateParams": {"action": action}});
@@ -219,6 +222,7 @@ impl State {
                     None => Answer::error(404, "ResourceNotFoundException", "{}"),
                 }
             }
+            "groups" => Answer::ok(json!({"thingGroups": []})),
             "executions" => self.page(&call.query),
             "finding" => {
                 if let Some((task_id, began)) = self.on_finding.take() {

@@ -119,6 +119,32 @@ async fn what_another_rule_mitigates_now_keeps_the_windows_of_that_rule() {
     }
 }
 
+/// A message that names a rule without guards, for what another rule mitigates with the same actions and guards of its own.
+#[tokio::test(start_paused = true)]
+async fn what_another_rule_mitigates_now_is_not_let_past_the_guards_of_that_rule() {
+    let guards = [
+        ("an approval", "approval: always", ""),
+        ("a canary", "canary: { first: 1, watch: 15m }", ""),
+        ("a budget", "devices: any", ", { most: 5, within: 1h, rules: [now] }"),
+    ];
+    for (guard, line, budget) in guards {
+        let text = with_own("", "{ zone: UTC, open: [{ hours: 00:00-03:00 }] }")
+            .replace("name: expiring", "name: now");
+        let text = text.replace("budgets: none", &format!("budgets: [{{ most: 99, within: 1h }}{budget}]"));
+        let text = if line == "devices: any" {
+            text
+        } else {
+            text.replace("devices: any", &format!("devices: any, {line}"))
+        };
+        let service = Service::default();
+        let asked = message(findings([1]));
+        under(&service, &text).message(&asked.to_string(), FAR).await.unwrap();
+        let reason = service.attribute(&format!("mitigation#{}", id(&asked)), "task", "reason");
+        let says = format!("rule now mitigates it now, and has {guard} of its own");
+        assert!(service.starts().is_empty() && reason.contains(&says), "{reason}\n{text}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn observing_says_that_it_would_wait_and_does_not() {
     let asked = message(findings([1]));

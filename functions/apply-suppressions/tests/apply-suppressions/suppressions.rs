@@ -112,7 +112,7 @@ async fn defect_16_a_lapsed_suppression_is_no_success() {
 async fn what_somebody_deletes_meanwhile_is_made_again() {
     let old = || existing(OURS, Some(END - 1));
     for (before, calls_made) in
-        [("describe", "create describe create"), ("update", "create describe update create")]
+        [("describe", "create describe create"), ("update", "create describe update describe create")]
     {
         let service = old();
         service.state().deleted_before.push(before);

@@ -26,7 +26,7 @@ async fn every_kind_of_wrong_input_is_told_by_its_path_before_any_call() {
             if ["MitigationList", "MitigationBudget", "MitigationResume"].contains(&operation.name) {
                 event = json!({"command": operation.name});
             }
-            if operation.name == "MitigationPause" {
+            if ["MitigationPause", "SuppressionUndo"].contains(&operation.name) {
                 event.as_object_mut().unwrap().remove("taskId");
             }
             if operation.name == "MitigationShow" {

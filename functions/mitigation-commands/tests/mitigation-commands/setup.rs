@@ -194,8 +194,18 @@ impl Setup {
 
     /// Invokes the function with these seconds to go.
     pub(crate) async fn invoke_for(&self, seconds: i64, event: Value) -> Result<Value, Failure> {
+        self.invoke(seconds, "", event).await
+    }
+
+    /// Invokes the function by an ARN of it.
+    pub(crate) async fn invoke_by(&self, arn: &str, event: Value) -> Result<Value, Failure> {
+        self.invoke(60, arn, event).await
+    }
+
+    async fn invoke(&self, seconds: i64, arn: &str, event: Value) -> Result<Value, Failure> {
         let mut context = Context::default();
         context.deadline = u64::try_from(self.now().plus_seconds(seconds).0).unwrap();
+        arn.clone_into(&mut context.invoked_function_arn);
         let answer = self.function.handle(event, &context).await?;
         Ok(serde_json::from_str(answer.get()).unwrap())
     }

@@ -24,6 +24,7 @@ use serde_json::Value;
 use serde_json::json;
 
 mod canary;
+mod suppressions;
 
 const ACCOUNT: &str = "123456789012";
 const ROLE: &str = "arn:aws:iam::123456789012:role/AuditRole";

@@ -23,6 +23,8 @@ pub(crate) struct Function {
     place: String,
     /// As Lambda knows it.
     name: String,
+    /// The alias by which it is invoked.
+    alias: Option<&'static str>,
 }
 
 /// What a function has answered.
@@ -56,12 +58,18 @@ impl Function {
 
     /// A function by Lambda's name for it.
     pub(super) fn new(settings: &Settings, name: String) -> Self {
-        Self { lambda: lambda(settings), place: settings.place(Service::Lambda), name }
+        Self { lambda: lambda(settings), place: settings.place(Service::Lambda), name, alias: None }
+    }
+
+    /// The same, invoked by an alias: who asks needs no permission on more.
+    pub(crate) fn by(self, alias: Option<&'static str>) -> Self {
+        Self { alias, ..self }
     }
 
     /// Invokes it and waits for its answer.
     pub(crate) async fn invoke(&self, event: Bytes, again: Again) -> Result<Answer, Failure> {
-        let invoke = self.lambda.invoke().function_name(&self.name).payload(Blob::new(event)).customize();
+        let invoke = self.lambda.invoke().function_name(&self.name).set_qualifier(self.alias.map(Into::into));
+        let invoke = invoke.payload(Blob::new(event)).customize();
         let invoke = match again {
             Again::Always => invoke,
             Again::Unharmed => {

@@ -12,7 +12,7 @@ mod pages;
 mod shorthand;
 mod skeleton;
 mod table;
-mod value;
+pub(super) mod value;
 
 use self::line::{Line, Pages};
 use crate::aws::Again;
@@ -162,6 +162,7 @@ impl Request {
     async fn send(&self, settings: Settings, stack: &str, pages: Pages) -> Result<Answer> {
         let found = Function::find(settings, stack, self.commands.function).await;
         let function = found.map_err(|error| self.commands.missing(error, stack))?;
+        let function = function.by(self.operation.alias());
         self.answer(&function, pages).await
     }
 

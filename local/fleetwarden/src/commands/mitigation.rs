@@ -22,6 +22,7 @@ use crate::exit::Exit;
 use crate::output::{Layout, Painted, line, note, waiting};
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
+use fleetwarden_core::api::{self, Operation};
 use fleetwarden_core::model::mitigation::STATES;
 use fleetwarden_core::model::mitigation::approval::Answered;
 use fleetwarden_core::model::mitigation::budget::Budgets;
@@ -232,7 +233,7 @@ impl Say {
 }
 
 /// What comes in pages.
-trait Pages: DeserializeOwned + Serialize {
+pub(super) trait Pages: DeserializeOwned + Serialize {
     /// How many entries it has.
     fn count(&self) -> usize;
 
@@ -327,7 +328,7 @@ fn event(command: &Command) -> (Map<String, Value>, usize) {
 }
 
 /// Asks a stack's function, and prints its answer.
-async fn print<T: Pages>(
+pub(super) async fn print<T: Pages>(
     common: &Common,
     event: Map<String, Value>,
     most: usize,
@@ -356,7 +357,7 @@ async fn once<T: DeserializeOwned + Serialize>(
     let view = common.view()?;
     let settings = Settings::of(&common.aws).await?;
     let spinner = waiting(format!("{FUNCTION} in {}", settings.region()));
-    let function = Function::find(settings, &common.stack, FUNCTION).await?;
+    let function = Function::find(settings, &common.stack, FUNCTION).await?.by(alias(&event));
     // A pause that is made twice is one pause, and so is its end.
     let answer = function.invoke(Value::Object(event).to_string().into(), Again::Always).await;
     spinner.finish_and_clear();
@@ -372,6 +373,12 @@ async fn once<T: DeserializeOwned + Serialize>(
     Ok(Exit::Done)
 }
 
+/// The alias of the function that takes a command.
+fn alias(event: &Map<String, Value>) -> Option<&'static str> {
+    let command = event.get("command").and_then(Value::as_str).unwrap_or_default();
+    api::mitigation(command).ok().and_then(Operation::alias)
+}
+
 /// An answer of the function.
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body).context("the answer is not one of mitigation-commands")
@@ -381,7 +388,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 async fn ask<T: Pages>(common: &Common, event: Map<String, Value>, most: usize) -> Result<Option<T>> {
     let settings = Settings::of(&common.aws).await?;
     let spinner = waiting(format!("{FUNCTION} in {}", settings.region()));
-    let function = Function::find(settings, &common.stack, FUNCTION).await?;
+    let function = Function::find(settings, &common.stack, FUNCTION).await?.by(alias(&event));
     let answer = all::<T>(&function, event, most).await;
     spinner.finish_and_clear();
     answer

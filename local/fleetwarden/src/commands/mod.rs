@@ -11,6 +11,7 @@ pub(crate) mod man;
 pub(crate) mod mitigation;
 pub(crate) mod policy;
 pub(crate) mod review;
+pub(crate) mod suppression;
 pub(crate) mod things;
 pub(crate) mod up;
 

@@ -1,11 +1,15 @@
 //! The partition keys of the ledger's items, all in one place.
 
+use fleetwarden_core::digest::Digest;
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::Audit;
 use fleetwarden_core::model::alarm::BehaviorKey;
 use fleetwarden_core::model::alarm::SeriesKey;
+use fleetwarden_core::model::resource::ResourceIdentifier;
 
 const WORDS: &str = "suppression-words#";
+/// The beginning of the keys of [`suppression`].
+pub const SUPPRESSION: &str = "suppression#";
 
 /// An audit: its summary (`sk` `audit`) and a run record for each check (`sk` `check#NAME`).
 pub fn audit(audit: &Audit) -> String {
@@ -142,6 +146,11 @@ pub fn debt() -> String {
 /// in the description; in `original` as it was written). They do not expire: a suppression may not expire either.
 pub fn words(maker: &str) -> String {
     format!("{WORDS}{maker}")
+}
+
+/// What rules have done to the suppression of a resource for a check (`sk` `suppression`).
+pub fn suppression(check: &CheckName, resource: &ResourceIdentifier) -> String {
+    format!("{SUPPRESSION}{}", resource.add_to(Digest::new("suppressed").part(check.as_str())).hex())
 }
 
 /// The maker in a key of [`words`].

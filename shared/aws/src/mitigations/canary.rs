@@ -9,6 +9,8 @@
 //! canary's task starts before the item says that it has passed, and nothing ever starts if it says that it was stopped. Who takes an item, passes
 //! or stops it writes that in place of what it read.
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 
 use fleetwarden_core::message::MitigationRequest;
@@ -37,6 +39,8 @@ mod of_canary {
     pub(super) const FIRST: &str = "first";
     /// Whether what the canary changed is to be undone, or is.
     pub(super) const UNDO: &str = "undo";
+    /// The things that were connected at the start.
+    pub(super) const CONNECTED: &str = "connected";
 }
 
 /// Where a canary stands.
@@ -74,6 +78,8 @@ pub struct Canary {
     pub of: u64,
     /// The findings that go first. Empty: they are not chosen yet.
     pub first: Vec<String>,
+    /// The things behind them that were connected right before the start, if their loss stops the rest.
+    pub connected: BTreeSet<String>,
     /// Why it has passed or was stopped.
     pub reason: Option<String>,
     /// Of one that was stopped.
@@ -82,6 +88,9 @@ pub struct Canary {
     pub since: Option<Millis>,
 }
 
+/// The things that are connected, by the finding that they stand behind.
+pub type ConnectedThings = BTreeMap<String, BTreeSet<String>>;
+
 /// The part that a task has in the canary, for its claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CanaryTurn {
@@ -89,6 +98,8 @@ pub enum CanaryTurn {
     First {
         /// How many findings the rule mitigates of the check.
         of: u64,
+        /// The things whose loss stops the rest. None: no loss does.
+        watched: Option<ConnectedThings>,
     },
     /// It follows if the canary has passed.
     Rest,
@@ -131,6 +142,7 @@ impl Canary {
             task_id,
             of,
             first: Vec::new(),
+            connected: BTreeSet::new(),
             reason: None,
             undo: Undo::No,
             since: None,
@@ -170,6 +182,10 @@ impl Canary {
             task_id: item.get_text(attribute::TASK_ID).ok_or_else(unreadable)?.to_owned(),
             of: item.get_number(of_canary::OF).and_then(|of| u64::try_from(of).ok()).unwrap_or_default(),
             first: item.get_json(of_canary::FIRST).unwrap_or_default(),
+            connected: match item.get_text(of_canary::CONNECTED) {
+                Some(_) => item.get_json(of_canary::CONNECTED).ok_or_else(unreadable)?,
+                None => BTreeSet::new(),
+            },
             reason: item.get_text(attribute::REASON).map(ToOwned::to_owned),
             undo: Undo::ALL.into_iter().find(|of| of.as_str() == undo).unwrap_or(Undo::No),
             since: item.get_text(attribute::DECIDED_AT).and_then(Millis::parse),
@@ -187,6 +203,8 @@ impl Canary {
             .number(of_canary::OF, i64::try_from(self.of).unwrap_or(i64::MAX))
             .json(of_canary::FIRST, &self.first)
             .text(of_canary::UNDO, self.undo.as_str());
+        let item =
+            if self.connected.is_empty() { item } else { item.json(of_canary::CONNECTED, &self.connected) };
         match &self.reason {
             Some(reason) => item.text(attribute::REASON, reason),
             None => item,
@@ -296,11 +314,12 @@ pub(super) const fn has_canary(request: &MitigationRequest) -> bool {
 /// What the claim of the task that goes first puts.
 pub(super) fn first_of(
     request: &MitigationRequest,
-    of: u64,
+    (of, watched): (u64, Option<&ConnectedThings>),
     first: Vec<String>,
     now: Millis,
 ) -> (Item, Condition) {
-    let canary = Canary { first, ..Canary::taken(request.task_id(), of) };
+    let connected = first.iter().filter_map(|finding| watched?.get(finding)).flatten().cloned().collect();
+    let canary = Canary { first, connected, ..Canary::taken(request.task_id(), of) };
     (canary.item(request, now), unless_changed(&Canary::taken(request.task_id(), of)))
 }
 
@@ -314,8 +333,15 @@ pub(super) fn has_passed(request: &MitigationRequest) -> Check {
 /// What the guard says of a task that is claimed.
 pub(super) fn answer(turn: &CanaryTurn, count: usize) -> GuardAnswer {
     let reason = match turn {
-        CanaryTurn::First { of } => {
+        CanaryTurn::First { of, watched: None } => {
             format!("{count} of {of} go first: those not connected, then those with the lowest severity")
+        }
+        CanaryTurn::First { of, watched: Some(watched) } => {
+            let things: BTreeSet<&String> = watched.values().flatten().collect();
+            format!(
+                "{count} of {of} go first: those connected, then those with the lowest severity; connections watched: {}",
+                things.len()
+            )
         }
         CanaryTurn::Rest => "the canary has passed".to_owned(),
     };

@@ -78,9 +78,9 @@ impl Claimable for MitigationRequest {
         let state = settled.state;
         let Settled { spends, guards, grades, approved, .. } = *settled;
         let count = settled.target.filter(|_| parts.is_none()).map(Target::count);
-        let of = match settled.canary {
-            Some(CanaryTurn::First { of }) => of,
-            _ => 0,
+        let of = match &settled.canary {
+            Some(CanaryTurn::First { of, watched }) => (*of, watched.as_ref()),
+            _ => (0, None),
         };
         let first = |ids| canary::first_of(self, of, ids, now);
         let turn = settled.canary.clone().filter(|_| canary::has_canary(self));

@@ -29,7 +29,7 @@ static TAG: Shape = Shape::Record(&[must("Key", &TAG_KEY), may("Value", &TAG_VAL
 static TAG_KEY: Shape = pattern(1, 128, &shape::TAG_KEY);
 static TAG_VALUE: Shape = text(0, 256);
 
-static RESOURCE: Shape = Shape::Record(&[
+pub(super) static RESOURCE: Shape = Shape::Record(&[
     may("deviceCertificateId", &CERTIFICATE_ID),
     may("caCertificateId", &CERTIFICATE_ID),
     may("cognitoIdentityPoolId", &ANY),

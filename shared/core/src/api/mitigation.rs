@@ -1,10 +1,12 @@
-//! The inputs of our own commands on mitigations.
+//! The inputs of our own commands on mitigations and suppressions.
 
+use super::inputs::ANY;
 use super::inputs::AUDIT_ID;
 use super::inputs::FLAG;
 use super::inputs::MAX_RESULTS;
 use super::inputs::NAME;
 use super::inputs::NEXT_TOKEN;
+use super::inputs::RESOURCE as IDENTIFIER;
 use super::inputs::TIME;
 use super::shape::GRAPHIC;
 use super::shape::HEXADECIMAL;
@@ -31,6 +33,17 @@ pub(super) static UNDO: [Member; 8] = [
     may("findingId", &NAME),
     may("violationId", &NAME),
     may("resource", &RESOURCE),
+    may("since", &TIME),
+    may("force", &FLAG),
+    must("reason", &REASON),
+    NEXT_TOKEN,
+];
+static RULE: Shape = text(1, 200);
+pub(super) static UNDO_SUPPRESSIONS: [Member; 8] = [
+    may("auditTaskId", &AUDIT_ID),
+    may("rule", &RULE),
+    may("checkName", &ANY),
+    may("resourceIdentifier", &IDENTIFIER),
     may("since", &TIME),
     may("force", &FLAG),
     must("reason", &REASON),

@@ -44,6 +44,17 @@ impl ActionKind {
         }
     }
 
+    /// Whether it ends connections of devices by itself. Things that join a group lose theirs only by a policy of the group.
+    #[must_use]
+    pub const fn cuts_off(self) -> bool {
+        match self {
+            Self::UpdateDeviceCertificate | Self::UpdateCaCertificate | Self::ReplaceDefaultPolicyVersion => {
+                true
+            }
+            Self::PublishFindingToSns | Self::AddThingsToThingGroup | Self::EnableIotLogging => false,
+        }
+    }
+
     /// From the API's word.
     pub fn of(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)

@@ -4,6 +4,8 @@
 //! characters (`AuditSuppressionDescription`, `[\p{Graph}\x20]*`). What an operator wrote in other characters is
 //! [transliterated](Written) for it; the ledger keeps the [words](Words) as they were written.
 
+pub mod change;
+pub mod undo;
 mod written;
 
 use std::fmt;

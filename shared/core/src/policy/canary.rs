@@ -43,17 +43,22 @@ pub enum StopIf {
     Failures,
     /// A new alarm about one of the devices.
     Alarms,
+    /// A device that was connected at the start and is not any more, where no action cuts devices off.
+    Disconnected,
 }
 
 impl StopIf {
-    /// All of them, which is what a canary asks that does not say.
-    pub const ALL: [Self; 2] = [Self::Failures, Self::Alarms];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Failures, Self::Alarms, Self::Disconnected];
+    /// What a canary asks that does not say.
+    pub const DEFAULT: [Self; 2] = [Self::Failures, Self::Alarms];
 
     /// The word in the policy.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Failures => "failures",
             Self::Alarms => "alarms",
+            Self::Disconnected => "disconnected",
         }
     }
 }

@@ -86,7 +86,7 @@ impl Policy {
         self.lint_action_settings(known.actions, &mut found);
         self.lint_approvals(known, &mut found);
         self.lint_budgets(&mut found);
-        self.lint_canaries(&mut found);
+        self.lint_canaries(known.actions, &mut found);
         self.lint_devices(known.actions, &mut found);
         if let Some(inventory) = known.inventory {
             self.lint_inventory(inventory, &mut found);

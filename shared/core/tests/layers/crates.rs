@@ -22,11 +22,12 @@ const NOT_IN_THE_CORE: [&str; 6] = ["aws", "lambda", "tokio", "hyper", "reqwest"
 
 /// Dependencies of tests against the order, by crate and what it depends on, each with its reason. They are
 /// dev-dependencies, or optional and of a feature `testing`: nothing of them is deployed.
-const FOR_TESTS: [(&str, &str, &str); 15] = [
+const FOR_TESTS: [(&str, &str, &str); 16] = [
     ("alarm-watch", "detect-alarm", "reads what the watch sends"),
     ("audit-commands", "apply-mitigations", "starts what a command asks for"),
     ("detect-commands", "apply-mitigations", "starts what a command asks for"),
     ("mitigation-commands", "apply-mitigations", "follows what is undone to its end"),
+    ("mitigation-commands", "apply-suppressions", "makes the suppressions that are undone"),
     ("mitigation-commands", "audit-commands", "starts what is undone"),
     ("suppression-review", "audit-notification", "reads a notification that is sent again"),
     ("audit-watch", "audit-notification", "reads a notification that is sent again"),

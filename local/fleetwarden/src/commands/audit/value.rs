@@ -12,7 +12,7 @@ use serde_json::{Map, Number, Value};
 use std::path::{Path, PathBuf};
 
 /// The value that an option's words are.
-pub(super) fn read(option: &str, shape: &Shape, words: &[&str]) -> Result<Value> {
+pub(in crate::commands) fn read(option: &str, shape: &Shape, words: &[&str]) -> Result<Value> {
     let from_file;
     let words = match words {
         [word] => {

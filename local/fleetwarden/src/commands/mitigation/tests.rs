@@ -38,6 +38,32 @@ fn what_is_given_becomes_members_and_nothing_else_does() {
     assert!(Line::try_parse_from(["mitigation", "list", "--state", "broken"]).is_err());
 }
 
+#[tokio::test]
+async fn each_command_comes_by_the_alias_that_takes_it() {
+    for (words, expected) in [
+        (&["list"][..], "read"),
+        (&["budget"], "read"),
+        (&["approve", "fw-1", "--reason=x"], "approve"),
+        (&["pause", "x"], "operate"),
+        (&["undo", "fw-1", "--reason=x"], "operate"),
+    ] {
+        let endpoint = serve(|request| {
+            if request.uri() == "/" {
+                return Some(found("f"));
+            }
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            Some(said(200, json!({"tasks": [], "nextToken": null, "by": query}).to_string()))
+        })
+        .await;
+        let (event, _) = event_of(words);
+        let event = event.as_object().unwrap();
+        let function = Function::find(at(&endpoint), "s", FUNCTION).await.unwrap().by(alias(event));
+        let answer = function.invoke("{}".into(), Again::Always).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!(answer["by"], format!("Qualifier={expected}"), "{words:?}");
+    }
+}
+
 #[test]
 fn a_pause_has_its_reason_and_who_pauses() {
     let (event, _) = event_of(&["pause", "bad rollout", "--by", "mia", "--suppressions"]);

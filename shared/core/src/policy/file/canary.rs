@@ -16,7 +16,8 @@ use crate::policy::de::Spanned;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub(in crate::policy) struct Canary {
     /// How many findings go first: a number of 1 to 25, or a share as `1%` of what the rule mitigates of the check in the
-    /// audit, rounded up and at most 25. Those whose devices are not connected go first, then the lowest severity.
+    /// audit, rounded up and at most 25. Those whose devices are not connected go first, then the lowest severity; with
+    /// `stopIf: disconnected` those whose devices are connected.
     #[cfg_attr(
         feature = "schema",
         schemars(
@@ -30,7 +31,8 @@ pub(in crate::policy) struct Canary {
     /// the rest, so watch for less time than there is between two audits.
     pub(in crate::policy) watch: Minutes,
     /// What stops the rest: `failures`, an action that did not succeed on all of the first ones; `alarms`, a new alarm about
-    /// one of their things (any new alarm, where any thing may be behind one of them). Left out: all of these.
+    /// one of their things (any new alarm, where any thing may be behind one of them); `disconnected`, a thing that was
+    /// connected at the start and is not any more, where no action cuts devices off. Left out: `failures` and `alarms`.
     #[cfg_attr(feature = "schema", schemars(with = "Option<schema::OneOrMany<crate::policy::StopIf>>"))]
     pub(in crate::policy) stop_if: Option<Texts>,
 }

@@ -47,6 +47,7 @@ fn is_reached_first(one: &Budget, other: &Budget) -> bool {
     one.place != other.place
         && counts_all(&one.actions, &other.actions)
         && counts_all(&one.rules, &other.rules)
+        && one.group == other.group
         && one.within_seconds >= other.within_seconds
         && one.most <= other.most
         && one.or_share.unwrap_or_default() <= other.or_share.unwrap_or_default()

@@ -1,17 +1,21 @@
-//! Canaries that never start, and watches that outlast an audit's turn.
+//! Canaries that never start, watches that outlast an audit's turn, and what is looked at in vain.
 
 use super::super::Budget;
 use super::super::Diagnostic;
 use super::super::Effect;
+use super::super::Mitigate;
 use super::super::Policy;
 use super::super::canary::First;
+use super::super::canary::StopIf;
+use super::Actions;
+use crate::model::action::ActionKind;
 use crate::model::mitigation::MAX_FINDINGS;
 
 /// Audits run once a day at the most often (`CreateScheduledAudit`).
 const BETWEEN_AUDITS_SECONDS: i64 = 86_400;
 
 impl Policy {
-    pub(super) fn lint_canaries(&self, found: &mut Vec<Diagnostic>) {
+    pub(super) fn lint_canaries(&self, actions: Option<&Actions>, found: &mut Vec<Diagnostic>) {
         for rule in &self.rules {
             let Effect::Mitigate(mitigate) = &rule.effect else { continue };
             let Some(canary) = &mitigate.canary else { continue };
@@ -47,6 +51,9 @@ impl Policy {
                     found.push(Diagnostic::warning(canary.place, what));
                 }
             }
+            if let (true, Some(actions)) = (canary.stop_if.contains(&StopIf::Disconnected), actions) {
+                found.extend(doubt(mitigate, actions).map(|what| Diagnostic::warning(canary.place, what)));
+            }
             if canary.watch_seconds >= BETWEEN_AUDITS_SECONDS {
                 let what = "the canary is watched for a day or longer: an audit that runs every day comes before the end, \
                             supersedes the rest, and begins with a canary again, so that the rest never starts";
@@ -54,4 +61,21 @@ impl Policy {
             }
         }
     }
+}
+
+/// Why `disconnected` is looked at in vain with these actions.
+fn doubt(mitigate: &Mitigate, actions: &Actions) -> Option<String> {
+    let kinds = mitigate.actions.iter().map(|name| Some((name, actions.kinds.get(name).copied().flatten()?)));
+    let kinds: Vec<(&String, ActionKind)> = kinds.collect::<Option<_>>()?;
+    if let Some((name, _)) = kinds.iter().find(|(_, kind)| kind.cuts_off()) {
+        return Some(format!(
+            "'{name}' cuts devices off, so that they are disconnected as it means: 'disconnected' is not looked at; leave \
+             it out"
+        ));
+    }
+    let concerns = kinds.iter().any(|(_, kind)| *kind == ActionKind::AddThingsToThingGroup);
+    (!concerns).then(|| {
+        "no action of the rule changes anything of a device: 'disconnected' never stops it; leave it out"
+            .to_owned()
+    })
 }

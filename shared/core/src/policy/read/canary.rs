@@ -23,7 +23,7 @@ impl Reader {
         let watch_seconds = self.minutes(&value.watch, "watch", MINUTE, LONGEST);
         let words = value.stop_if.map(|texts| texts.0);
         let stop_if = words.map_or_else(
-            || StopIf::ALL.into(),
+            || StopIf::DEFAULT.into(),
             |words| words.iter().filter_map(|word| self.parsed(word, stop_if)).collect(),
         );
         Some(Canary { first: first?, watch_seconds: watch_seconds?, stop_if, place })

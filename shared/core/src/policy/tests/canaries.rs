@@ -1,6 +1,7 @@
 //! Canaries as a file has them.
 
 use super::*;
+use crate::model::action::ActionKind;
 
 /// A rule that mitigates with this canary.
 fn with(canary: &str) -> String {
@@ -17,9 +18,11 @@ fn a_canary_is_a_number_or_a_share_and_asks_for_all_by_default() {
         let Canary { first, watch_seconds, stop_if, .. } = policy.canary_of("expiring").unwrap().clone();
         (first, watch_seconds, stop_if.into_iter().collect::<Vec<_>>())
     };
-    assert_eq!(of("{ first: 3, watch: 15m }"), (First::Count(3), 900, StopIf::ALL.to_vec()));
+    assert_eq!(of("{ first: 3, watch: 15m }"), (First::Count(3), 900, StopIf::DEFAULT.to_vec()));
     let one = "{ first: 0.5%, watch: 1d, stopIf: alarms }";
     assert_eq!(of(one), (First::Share(50), 86_400, vec![StopIf::Alarms]));
+    let all = "{ first: 1, watch: 15m, stopIf: [disconnected, alarms, failures] }";
+    assert_eq!(of(all).2, StopIf::ALL.to_vec());
     assert!(policy(&with("{ first: 3, watch: 15m }")).canary_of("other").is_none());
 }
 
@@ -43,7 +46,7 @@ fn what_is_wrong_with_one_is_told_where_it_stands() {
         "{ first: 0, watch: 15m }",
         "{ first: 26, watch: 8d }",
         "{ first: 0%, watch: 15 }",
-        "{ first: few, watch: 15m, stopIf: [failure, alarm, disconnected] }",
+        "{ first: few, watch: 15m, stopIf: [failure, alarm, disconnect] }",
         "{ first: 1, watch: 15m, stopif: alarms }",
         "{ first: 1, watch: 15m, stopIf: [] }",
     ];
@@ -79,4 +82,25 @@ fn one_that_no_budget_can_hold_and_one_that_outlasts_the_audits_are_doubts() {
     assert_eq!(doubts("budgets: [{ most: 2, within: 1h }]", "{ first: 2, watch: 23h }"), "");
     assert_eq!(doubts("budgets: [{ most: 25, within: 1h }]", "{ first: 50%, watch: 15m }"), "");
     assert_eq!(doubts("", "{ first: 1%, watch: 15m }"), "");
+}
+
+#[test]
+fn what_cuts_devices_off_and_what_changes_none_disconnects_nothing_that_counts() {
+    let doubts = |kind: ActionKind| {
+        let kinds = [("Quarantine".to_owned(), Some(kind))].into();
+        let actions = Actions { kinds, more: false };
+        let known = Known { at: Millis(0), actions: Some(&actions), inventory: None, deployment: None };
+        let found = policy(&with("{ first: 1, watch: 15m, stopIf: [failures, disconnected] }")).lint(&known);
+        let found = found.iter().map(|found| found.what.clone()).filter(|what| what.contains("disconnected"));
+        format!("{kind}: {}", found.collect::<Vec<_>>().join("\n"))
+    };
+    insta::assert_snapshot!(
+        [
+            doubts(ActionKind::UpdateDeviceCertificate),
+            doubts(ActionKind::ReplaceDefaultPolicyVersion),
+            doubts(ActionKind::AddThingsToThingGroup),
+            doubts(ActionKind::EnableIotLogging),
+        ]
+        .join("\n")
+    );
 }

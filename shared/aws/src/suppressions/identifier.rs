@@ -4,7 +4,7 @@ use aws_sdk_iot::types;
 use fleetwarden_core::model::resource::ResourceIdentifier;
 
 /// The same identifier, member for member: a suppression matches only the identical one.
-pub(crate) fn identifier(from: &ResourceIdentifier) -> types::ResourceIdentifier {
+pub fn identifier(from: &ResourceIdentifier) -> types::ResourceIdentifier {
     let policy = from.policy_version_identifier.as_ref().map(|policy| {
         types::PolicyVersionIdentifier::builder()
             .set_policy_name(policy.policy_name.clone())
