@@ -43,8 +43,8 @@ enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fleetwarden suppression undo --audit-task-id 8850eced986ec360f9b350835a621bcf \\
-      --reason 'the rule took too many' --dry-run
+  fleetwarden suppression undo \\
+      --audit-task-id 8850eced986ec360f9b350835a621bcf --reason 'many' --dry-run
   fleetwarden suppression undo --rule lab --since 2026-11-23 --reason 'ours'
   fleetwarden suppression undo --check-name CONFLICTING_CLIENT_IDS_CHECK \\
       --resource-identifier clientId=lamp-1 --reason 'lamp-1 is ours'")]
