@@ -264,6 +264,15 @@ impl<W: Work> Start<W> {
         Ok(decided)
     }
 
+    /// Ends a mitigation of which nothing is wanted any more.
+    async fn nothing_wanted(&self, message: &W::Message, decided: &Decided<W::Request>) -> Result<(), Error> {
+        let reason = decided.reason.as_deref().unwrap_or_default();
+        if self.settle.supersede_with(message, reason, &decided.guards).await? {
+            self.leave_out(message.request(), decided).await?;
+        }
+        Ok(())
+    }
+
     async fn start_decided(
         &self,
         message: W::Message,
@@ -273,13 +282,7 @@ impl<W: Work> Start<W> {
     ) -> Result<(), Error> {
         let Self { settle, .. } = self;
         let request = message.request();
-        let Some(target) = &decided.target else {
-            let reason = decided.reason.as_deref().unwrap_or_default();
-            if settle.supersede_with(&message, reason, &decided.guards).await? {
-                self.leave_out(request, decided).await?;
-            }
-            return Ok(());
-        };
+        let Some(target) = &decided.target else { return self.nothing_wanted(&message, decided).await };
         let actions = match Box::pin(self.actions(request)).await {
             Ok(Ok(actions)) => actions,
             Ok(Err(missing)) => return settle.unable(request, target, Unable::Action, &missing).await,
