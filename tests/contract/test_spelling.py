@@ -93,7 +93,7 @@ class Recorder:
     def record(self, method, path, body):
         if path == "/":
             return STACK_RESOURCE
-        if path.endswith("/invocations"):
+        if urlsplit(path).path.endswith("/invocations"):
             self.events.append(json.loads(body))
             return b"{}"
         path = urlsplit(path)

@@ -181,9 +181,14 @@ class Lambda:
         self.close()
 
     def close(self):
-        """Ends it and its containers."""
+        """Ends it and its containers. Now and then it hangs while it ends, when all has been asked of it."""
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(timeout=120)
+        try:
+            self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            print("sam local start-lambda does not end: it is killed", flush=True)
+            self.process.kill()
+            self.process.wait()
 
     def invoke(self, function, event):
         """One invocation: what the function answered, and its log, which comes a moment after the answer."""

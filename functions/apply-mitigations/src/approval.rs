@@ -154,7 +154,11 @@ impl<W: Work> Start<W> {
                     let held = Settled { reason: Some(reason), ..Settled::new(request, State::Held) };
                     match settle.set_aside(message, &held).await? {
                         Aside::Yes(_) => {}
-                        Aside::Nothing | Aside::No | Aside::Overtaken(_) => return Ok(true),
+                        Aside::Nothing | Aside::No => return Ok(true),
+                        Aside::Overtaken(latest) => {
+                            settle.supersede(message, &latest.reason()).await?;
+                            return Ok(true);
+                        }
                     }
                 }
             }

@@ -90,8 +90,10 @@ impl<W: Work> Settle<W> {
                     self.started(message.clone(), target).await?;
                     return Ok(Aside::No);
                 }
-                self.mitigations.settle(request, settled, now).await?;
-                Ok(Aside::Yes(target.clone()))
+                match self.mitigations.settle(request, settled, now).await? {
+                    Claim::Overtaken(latest) => Ok(Aside::Overtaken(latest)),
+                    _ => Ok(Aside::Yes(target.clone())),
+                }
             }
             // An earlier delivery may have died before it noted what it would have done.
             Claim::Known(State::Observed) if settled.state == State::Observed => {

@@ -333,7 +333,13 @@ impl Acts {
             .rfind(|(at, of, _)| of == check && at.0 <= settled)
             .map(|(_, _, task)| task)?;
         let whole = body["target"]["auditTaskId"].as_str();
-        let audits = found.iter().map(|record| text(record, "/taskId")).chain(whole);
+        // Of two audits that began in one moment neither is later for a person.
+        let began = |audit: &str| {
+            let of_audit = records.values().find(|record| text(record, "/taskId") == audit);
+            of_audit.and_then(|record| record["auditStartedAt"].as_i64())
+        };
+        let is_later = |audit: &&str| !id.starts_with(PERSON) || began(latest) != began(audit);
+        let audits = found.iter().map(|record| text(record, "/taskId")).chain(whole).filter(is_later);
         let overtaken =
             audits.filter(|audit| audit != latest).find(|audit| self.came_before(check, audit, latest));
         overtaken.map(|audit| format!("audit {audit} was overtaken by {latest} before its start"))

@@ -297,7 +297,8 @@ impl Mitigations {
         request.write(self, settled, R::set_aside_over(settled.state), now).await
     }
 
-    /// Writes that a task did not start, which frees its findings or violations. A task that has started stays as it is.
+    /// Writes that a task did not start, which frees its findings or violations. A task that has started stays as it is, and
+    /// so does one that may start later and that another audit has overtaken.
     ///
     /// # Errors
     /// If the table does not answer.
@@ -306,8 +307,8 @@ impl Mitigations {
         request: &R,
         settled: &Settled<'_, R>,
         now: Millis,
-    ) -> Result<(), Error> {
-        request.write(self, settled, R::SETTLED_OVER, now).await.map(drop)
+    ) -> Result<Claim<R::Target>, Error> {
+        request.write(self, settled, R::SETTLED_OVER, now).await
     }
 
     /// Writes that a held task never starts: other tasks have its findings, so that it claims none.

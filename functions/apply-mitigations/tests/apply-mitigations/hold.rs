@@ -172,6 +172,32 @@ async fn a_later_audit_supersedes_what_waits() {
     assert_eq!(service.starts(), [id(&later)]);
 }
 
+/// Schedule: a process dies between its claim and its start, a later audit looks, and another policy is deployed.
+#[tokio::test(start_paused = true)]
+async fn what_was_claimed_and_is_overtaken_is_given_back_under_any_policy() {
+    let asked = message(findings([1]));
+    let mut claimed = 0;
+    for (mode, windows) in [(Mode::Observe, ""), (Mode::Enforce, OPENS_IN_AN_HOUR), (Mode::Enforce, "")] {
+        for call in 0..20 {
+            let service = Service::default();
+            if !dies(&service, "", &asked, (call, false)).await {
+                break;
+            }
+            if service.task_state(&id(&asked)) != "claimed" || !service.starts().is_empty() {
+                continue;
+            }
+            claimed += 1;
+            service.looked_at("5c3d", START.plus_seconds(60));
+            service.cloud.pass_seconds(120);
+            under(&service, &policy(mode, windows)).message(&asked.to_string(), FAR).await.unwrap();
+            let (state, of_finding) = (service.task_state(&id(&asked)), service.claim(1).1);
+            assert_eq!((state, of_finding), ("superseded".into(), "superseded".into()), "{call} {mode:?}");
+            assert!(service.starts().is_empty() && service.take_queue().is_empty());
+        }
+    }
+    assert!(claimed >= 3, "{claimed}");
+}
+
 /// Schedule: audit 2 is triaged while audit 1's messages wait for room or on a dead-letter queue.
 #[tokio::test(start_paused = true)]
 async fn what_a_later_audit_overtakes_never_starts() {
