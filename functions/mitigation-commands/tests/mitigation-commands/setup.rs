@@ -130,7 +130,7 @@ impl Setup {
         let settled = Settled { reason, ..Settled::new(request, state) };
         match state {
             State::Claimed => drop(self.mitigations.claim(request, &settled, self.now()).await.unwrap()),
-            State::Refused => self.mitigations.settle(request, &settled, self.now()).await.unwrap(),
+            State::Refused => drop(self.mitigations.settle(request, &settled, self.now()).await.unwrap()),
             _ => drop(self.mitigations.set_aside(request, &settled, self.now()).await.unwrap()),
         }
         let id = request.task_id();
