@@ -333,12 +333,12 @@ impl Acts {
             .rfind(|(at, of, _)| of == check && at.0 <= settled)
             .map(|(_, _, task)| task)?;
         let whole = body["target"]["auditTaskId"].as_str();
-        // Of two audits that began in one moment neither is later for a person.
+        // Of two audits that began in one moment either can be the later one.
         let began = |audit: &str| {
             let of_audit = records.values().find(|record| text(record, "/taskId") == audit);
             of_audit.and_then(|record| record["auditStartedAt"].as_i64())
         };
-        let is_later = |audit: &&str| !id.starts_with(PERSON) || began(latest) != began(audit);
+        let is_later = |audit: &&str| began(latest) != began(audit);
         let audits = found.iter().map(|record| text(record, "/taskId")).chain(whole).filter(is_later);
         let overtaken =
             audits.filter(|audit| audit != latest).find(|audit| self.came_before(check, audit, latest));
