@@ -65,13 +65,7 @@ pub async fn known<'b>(
     budgets: impl Iterator<Item = &'b Budget>,
     now: Millis,
 ) -> Result<Sizes, Error> {
-    let mut sizes = Sizes::default();
-    for of in shared(budgets) {
-        if let Some(size) = read(ledger, of.as_deref(), now).await? {
-            sizes.0.insert(of, size);
-        }
-    }
-    Ok(sizes)
+    Ok(recorded(ledger, budgets, now).await?.0)
 }
 
 /// The sizes: what the ledger has, or else what the service says.
@@ -84,12 +78,8 @@ pub async fn count<'b>(
     budgets: impl Iterator<Item = &'b Budget>,
     now: Millis,
 ) -> Result<Sizes, Error> {
-    let mut sizes = Sizes::default();
-    for of in shared(budgets) {
-        if let Some(size) = read(ledger, of.as_deref(), now).await? {
-            sizes.0.insert(of, size);
-            continue;
-        }
+    let (mut sizes, unknown) = recorded(ledger, budgets, now).await?;
+    for of in unknown {
         let asked = match &of {
             Some(group) => things_in(iot, group).await,
             None => things_of_fleet(iot).await,
@@ -109,6 +99,22 @@ pub async fn count<'b>(
         sizes.0.insert(of, size);
     }
     Ok(sizes)
+}
+
+/// The sizes in the ledger, and of what it has none.
+async fn recorded<'b>(
+    ledger: &Ledger,
+    budgets: impl Iterator<Item = &'b Budget>,
+    now: Millis,
+) -> Result<(Sizes, Vec<Option<String>>), Error> {
+    let (mut sizes, mut unknown) = (Sizes::default(), Vec::new());
+    for of in shared(budgets) {
+        match read(ledger, of.as_deref(), now).await? {
+            Some(size) => drop(sizes.0.insert(of, size)),
+            None => unknown.push(of),
+        }
+    }
+    Ok((sizes, unknown))
 }
 
 /// What budgets have a share of, each once.
