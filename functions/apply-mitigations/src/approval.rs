@@ -143,8 +143,7 @@ impl<W: Work> Start<W> {
             let lapsed = (Standing::Lapsed, &word);
             match settle.mitigations.reject(&id, Some(known), lapsed, now).await? {
                 Rejection::Done => {
-                    tracing::warn!(mitigation.task_id = id, reason, "the mitigation is rejected");
-                    (self.emit)(&approvals::Approval { event: Event::Lapsed, at: now }.line());
+                    say_lapsed(self.emit, &id, reason, now);
                     return Ok(true);
                 }
                 Rejection::Changed => return Ok(false),
@@ -305,6 +304,12 @@ fn counted(impact: Option<&Impact>) -> (Option<u64>, Option<u64>) {
     let connected =
         impact.and_then(|impact| number(impact.connected.map_or(impact.devices, |of| of.devices)));
     (devices, connected)
+}
+
+/// Logs and counts that the time of an approval is over.
+pub(crate) fn say_lapsed(emit: fn(&str), id: &str, reason: &str, now: Millis) {
+    tracing::warn!(mitigation.task_id = id, reason, "the mitigation is rejected");
+    emit(&approvals::Approval { event: Event::Lapsed, at: now }.line());
 }
 
 /// The ids of findings or violations.

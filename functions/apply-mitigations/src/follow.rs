@@ -15,11 +15,11 @@ use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::Taken;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::message::Origin;
-use fleetwarden_core::metrics::approvals;
 use fleetwarden_core::model::mitigation::approval::Standing;
 use fleetwarden_core::timestamp::Millis;
 
 use crate::alerts::Event;
+use crate::approval::say_lapsed;
 use crate::backoff::Backoff;
 use crate::backoff::LONGEST_FOLLOW_SECONDS;
 use crate::backoff::PATIENCE_SECONDS;
@@ -103,12 +103,7 @@ impl<W: Followed> Follow<W> {
                 let lapsed = (Standing::Lapsed, &word);
                 return match self.mitigations.reject(&id, Some(known), lapsed, now).await? {
                     Rejection::Done => {
-                        tracing::warn!(
-                            mitigation.task_id = id,
-                            reason = word.reason,
-                            "the mitigation is rejected"
-                        );
-                        (self.emit)(&approvals::Approval { event: approvals::Event::Lapsed, at: now }.line());
+                        say_lapsed(self.emit, &id, &word.reason, now);
                         Ok(())
                     }
                     // A person has decided at this moment, or the command has started its task.
