@@ -36,6 +36,10 @@ pub(crate) struct Acts {
     pauses: Vec<(Millis, bool)>,
     /// Whether suppressions were paused, too, at some time.
     pub(crate) has_paused_suppressions: bool,
+    /// The tasks that were started, and whose devices nobody has looked at yet.
+    begun: Vec<String>,
+    /// The canaries' tasks whose devices have lost their connection, each with the time.
+    pub(crate) lost: BTreeMap<String, Millis>,
     /// The tasks whose approval was asked for, and about which nobody has thought yet.
     asked: Vec<String>,
     /// How often an approval was asked for.
@@ -141,6 +145,7 @@ impl Acts {
                             shared.map(|with| format!("task {id} starts with {with}")).collect();
                         self.violations.extend(shared);
                         self.starts.insert(id.to_owned(), start);
+                        self.begun.push(id.to_owned());
                     }
                 }
             }
@@ -168,6 +173,11 @@ impl Acts {
     /// The tasks whose approval was asked for since this was last called.
     pub(crate) fn take_asked(&mut self) -> Vec<String> {
         std::mem::take(&mut self.asked)
+    }
+
+    /// The tasks that were started since this was last called.
+    pub(crate) fn take_begun(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.begun)
     }
 
     /// A person tells to approve a task.

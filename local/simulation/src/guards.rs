@@ -1,4 +1,4 @@
-//! Mitigation behind guards: in two thirds of the seeds each policy has a rule on one check that mitigates all that is found,
+//! Mitigation behind guards: in eleven of twelve seeds each policy has a rule on one check that mitigates all that is found,
 //! with an approval, a canary, limits of devices or a budget, and audits look at that check.
 //!
 //! It is drawn apart from the rest, so that a seed's other draws do not depend on it.
@@ -23,7 +23,7 @@ impl Guards {
     /// Those of a seed.
     pub(crate) fn draw(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x6775_6172_6473);
-        let is_on = rng.u8(..3) > 0;
+        let is_on = rng.u8(..3) > 0 || !seed.is_multiple_of(4);
         let takes = |action| CHECKS.iter().filter(move |(_, actions)| actions.contains(&action));
         let action = ["Deactivate", "Quarantine"][rng.usize(..2)];
         let checks: Vec<_> = takes(action).map(|(check, _)| *check).collect();

@@ -8,6 +8,7 @@ mod canaries;
 mod devices;
 mod history;
 mod operators;
+mod suppressions;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -34,6 +35,8 @@ pub(crate) struct Judged {
     pub(crate) alarms: u64,
     pub(crate) alarms_mitigated: u64,
     pub(crate) undone: u64,
+    pub(crate) suppressions_undone: u64,
+    pub(crate) disconnected: u64,
 }
 
 /// A finding of an audit, by the ids of both.
@@ -52,6 +55,8 @@ pub(crate) fn judge(world: &World, played: &Played) -> Judged {
     judge.what_was_decided_took_place(&records);
     judge.no_budget_is_overspent(&records);
     judge.the_first_go_alone();
+    judge.a_lost_connection_stops_the_rest();
+    judge.undone_suppressions_are_as_before();
     judge.no_finding_has_too_many_devices(&records);
     judge.operators_are_obeyed();
     judge.approvals_are_obeyed();
@@ -78,7 +83,7 @@ pub(crate) fn text<'v>(value: &'v Value, path: &str) -> &'v str {
     value.pointer(path).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn list<'v>(value: &'v Value, path: &str) -> impl Iterator<Item = &'v Value> {
+pub(crate) fn list<'v>(value: &'v Value, path: &str) -> impl Iterator<Item = &'v Value> {
     value.pointer(path).and_then(Value::as_array).into_iter().flatten()
 }
 
@@ -314,6 +319,7 @@ impl Judge<'_> {
             .map(|of| (text(of, "/checkName").to_owned(), identifier(&of["resourceIdentifier"])))
             .collect();
         let mut suppressed = BTreeSet::new();
+        let undone = self.undone_suppressions();
         let was_paused = self.world.state().acts.has_paused_suppressions;
         for ((audit, finding), of) in records {
             let record = &of[0].0;
@@ -335,9 +341,10 @@ impl Judge<'_> {
                 });
             }
             // What another policy decides, what cannot be suppressed, what came while suppressions were paused or when its time
-            // was over, is left to the next audit.
+            // was over, is left to the next audit; what people have undone stays undone.
             let may_differ = self.played.policies.len() > 1
                 || was_paused
+                || undone.contains(&(check.clone(), resource.clone()))
                 || resource.contains("cognito")
                 || self.was_too_late_to_suppress(record);
             if is_decided(record, "suppress") && !may_differ {

@@ -115,6 +115,11 @@ impl Lambda {
         })
     }
 
+    /// The deployed policy.
+    pub(crate) fn policy(&self) -> Value {
+        serde_json::from_slice(&self.policy.borrow()).unwrap_or_default()
+    }
+
     /// Deploys a policy: environments that wait are replaced, those at work end with the one before.
     pub(crate) fn deploy(&self, policy: String) {
         *self.policy.borrow_mut() = Rc::new(policy.into_bytes());

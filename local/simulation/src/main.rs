@@ -77,6 +77,9 @@ struct Summary {
     alarms: u64,
     alarms_mitigated: u64,
     undone: u64,
+    suppressions_undone: u64,
+    /// Canaries whose devices have lost their connection.
+    disconnected: u64,
     approvals: u64,
     held: u64,
     /// The seeds in which a guard held a mitigation or a mitigation was undone.
@@ -206,6 +209,8 @@ fn all(arguments: &Arguments, began: Instant) -> Summary {
         summary.alarms += outcome.alarms;
         summary.alarms_mitigated += outcome.alarms_mitigated;
         summary.undone += outcome.undone;
+        summary.suppressions_undone += outcome.suppressions_undone;
+        summary.disconnected += outcome.disconnected;
         summary.approvals += outcome.approvals;
         summary.held += outcome.held;
         summary.guarded += u64::from(outcome.held + outcome.undone > 0);

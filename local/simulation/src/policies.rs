@@ -83,8 +83,10 @@ pub(crate) fn approval(rng: &mut Rng) -> Value {
 
 /// Draws a canary: one finding goes first, which each budget has room for.
 pub(crate) fn canary(rng: &mut Rng) -> Value {
+    // Drawn apart, so that a seed's other draws stay as they were before connections were lost.
+    let watches_connections = rng.clone().u8(..3) == 0;
     let stop = one(rng, &["failures", "alarms"]);
-    json!({"first": 1, "watch": "15m", "stopIf": [stop]})
+    json!({"first": 1, "watch": "15m", "stopIf": [if watches_connections { "disconnected" } else { stop }]})
 }
 
 /// Whether a policy protects what a finding is about, by the id of its certificate or the name of its policy.
@@ -101,6 +103,18 @@ pub(crate) fn protects(policy: &Value, record: &Value) -> bool {
             |pattern: &Value| Some(name.as_str()?.starts_with(pattern.as_str()?.strip_suffix('*')?));
         patterns.any(|pattern| is_meant(pattern).unwrap_or_default())
     })
+}
+
+/// The rule of a policy with this name, if its canary is stopped by a lost connection that its actions do not mean.
+pub(crate) fn watches_connections<'p>(policy: &'p Value, name: &str) -> Option<&'p Value> {
+    let rule = policy["rules"].as_array()?.iter().find(|rule| rule["name"] == name)?;
+    let has = |list: &Value, wanted: &[&str]| {
+        list.as_array().into_iter().flatten().any(|of| wanted.iter().any(|wanted| of == wanted))
+    };
+    let mitigate = &rule["mitigate"];
+    let is_wanted = has(&mitigate["canary"]["stopIf"], &["disconnected"])
+        && !has(&mitigate["actions"], &["Deactivate", "DeactivateCa", "BlankPolicy"]);
+    is_wanted.then_some(rule)
 }
 
 /// Draws a policy that differs from another in one thing that decides.

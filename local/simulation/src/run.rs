@@ -15,11 +15,13 @@ use tokio::task::spawn_local;
 
 use crate::alarms::Alarms;
 use crate::approvers;
+use crate::connections;
 use crate::guards::Guards;
 use crate::judge;
 use crate::lambda::Lambda;
 use crate::operators::Operators;
 use crate::policies;
+use crate::undoers::Undoers;
 use crate::weather::Weather;
 use crate::workload::Played;
 use crate::workload::Workload;
@@ -54,6 +56,10 @@ pub struct Outcome {
     pub undone: u64,
     /// How often an approval was asked for.
     pub approvals: u64,
+    /// Suppressions that people have undone.
+    pub suppressions_undone: u64,
+    /// Canaries whose devices have lost their connection.
+    pub disconnected: u64,
     /// Mitigation tasks that a guard has held.
     pub held: u64,
     /// The faults that struck, by kind.
@@ -118,9 +124,17 @@ async fn once(seed: u64, part: &Part) -> Outcome {
     let lambda = Lambda::new(Arc::clone(&world), policy.clone());
     let played = Played { policies: vec![policy], ..Played::default() };
     let (world_of, lambda_of) = (Arc::clone(&world), Rc::clone(&lambda));
-    let operators = Operators::draw(seed);
-    let mut workload =
-        Workload { world: world_of, lambda: lambda_of, alarms, guards, operators, rng: workload_rng, played };
+    let (operators, undoers) = (Operators::draw(seed), Undoers::draw(seed));
+    let mut workload = Workload {
+        world: world_of,
+        lambda: lambda_of,
+        alarms,
+        guards,
+        operators,
+        undoers,
+        rng: workload_rng,
+        played,
+    };
     if let Err(refused) = workload.set_up() {
         return Outcome {
             violations: vec![format!("the account cannot be set up: {refused}")],
@@ -129,8 +143,10 @@ async fn once(seed: u64, part: &Part) -> Outcome {
     }
     let work = spawn_local(Rc::clone(&lambda).work());
     let answers = spawn_local(approvers::answer(seed, Arc::clone(&world), Rc::clone(&lambda)));
+    let losses = spawn_local(connections::lose(seed, Arc::clone(&world), Rc::clone(&lambda)));
     workload.play(steps).await;
     answers.abort();
+    losses.abort();
     work.abort();
     let judged = judge::judge(&world, &workload.played);
     let mut state = world.state();
@@ -153,6 +169,8 @@ async fn once(seed: u64, part: &Part) -> Outcome {
         alarms: judged.alarms,
         alarms_mitigated: judged.alarms_mitigated,
         undone: judged.undone,
+        suppressions_undone: judged.suppressions_undone,
+        disconnected: judged.disconnected,
         approvals: state.acts.approvals,
         held: state.acts.held.len() as u64,
         faults: state.faults.iter().map(|(name, times)| ((*name).to_owned(), *times)).collect(),

@@ -24,6 +24,7 @@ use crate::policies;
 use crate::policies::CHECKS;
 use crate::stack;
 use crate::stack::AUDIT_TOPIC;
+use crate::undoers::Undoers;
 use crate::weather::Weather;
 use crate::world::Lineage;
 use crate::world::World;
@@ -78,6 +79,7 @@ pub(crate) struct Workload {
     pub(crate) alarms: Alarms,
     pub(crate) guards: Guards,
     pub(crate) operators: Operators,
+    pub(crate) undoers: Undoers,
     pub(crate) played: Played,
 }
 
@@ -127,6 +129,7 @@ impl Workload {
                 _ => self.move_things(),
             }
             self.operators.step(&self.world, &self.lambda);
+            self.undoers.step(&self.world, &self.lambda);
             let rng = &mut self.rng;
             let gap = match rng.u8(..12) {
                 0..3 => rng.u64(0..10),

@@ -2,12 +2,17 @@
 //! canary of a run lets one go first. Where a policy of the run has none for the rule, or another, nothing is judged.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use fleetwarden_core::timestamp::Millis;
 use serde_json::Value;
 
 use super::Judge;
 use super::text;
+use crate::policies;
 
+/// How long a look at the devices of a canary takes at most.
+const LOOK: Duration = Duration::from_mins(5);
 /// The states of a task that was started.
 const STARTED: [&str; 5] = ["started", "completed", "failed", "canceled", "lost"];
 
@@ -52,6 +57,25 @@ impl Judge<'_> {
             });
             let findings = of("target").matches("\"findingId\"").count();
             self.unless(!is_first || findings == 1, || format!("the canary {pk} has {findings} findings"));
+        }
+    }
+    /// Where a lost connection stops the rest, no canary passes whose devices have lost theirs before its last look.
+    pub(super) fn a_lost_connection_stops_the_rest(&mut self) {
+        let lost = self.world.state().acts.lost.clone();
+        self.judged.disconnected = lost.len() as u64;
+        let [policy] = self.played.policies.as_slice() else { return };
+        let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+        for ((_, sk), canary) in self.world.cloud.items("audit#") {
+            let of = |name: &str| canary.get(name).and_then(Value::as_str).unwrap_or_default();
+            let rule = sk.strip_prefix("canary#").and_then(|key| key.split_once('#')).map(|(_, rule)| rule);
+            let is_watched = rule.is_some_and(|rule| policies::watches_connections(&policy, rule).is_some());
+            let Some(at) = lost.get(of("task_id")).filter(|_| is_watched) else { continue };
+            let passed = (of("state") == "passed").then(|| Millis::parse(of("decided_at"))).flatten();
+            // A look that is under way may have seen them connected.
+            let is_late = passed.is_none_or(|passed| passed < at.plus(LOOK));
+            self.unless(is_late, || {
+                format!("{sk} has passed, and its devices have lost their connections at {}", at.rfc3339())
+            });
         }
     }
 }
