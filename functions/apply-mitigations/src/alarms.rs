@@ -45,6 +45,7 @@ use crate::before::Stored;
 use crate::devices::Devices;
 use crate::registry::RegistryOf;
 use crate::task::Started;
+use crate::work::Asked;
 use crate::work::Decided;
 use crate::work::Ended;
 use crate::work::Facts;
@@ -209,7 +210,7 @@ impl Work for Violations {
 impl Followed for Violations {
     const COMPLETED: &'static str = "SUCCESSFUL";
 
-    async fn verify(&self, request: &AlarmMitigationRequest) -> Result<(), Error> {
+    async fn verify(&self, request: &AlarmMitigationRequest) -> Result<Asked, Error> {
         let own = (self.registry.account.as_str(), self.registry.region.as_str());
         verify(&self.mitigations, request, own).await
     }
@@ -238,10 +239,10 @@ async fn verify(
     mitigations: &Mitigations,
     request: &AlarmMitigationRequest,
     (account, region): (&str, &str),
-) -> Result<(), Error> {
+) -> Result<Asked, Error> {
     request.check_place(account, region).map_err(Error::Input)?;
-    if matches!(request.origin, Origin::Command(_)) && !mitigations.is_of_alarm_command(request).await? {
-        return Err(Error::Input("no command has asked for what the message is about".to_owned()));
+    match request.origin {
+        Origin::Command(_) => Asked::by_command(mitigations.is_of_alarm_command(request).await?),
+        Origin::Rule(_) => Ok(Asked::Yes),
     }
-    Ok(())
 }

@@ -46,6 +46,7 @@ use crate::canary;
 use crate::devices::Devices;
 use crate::registry::RegistryOf;
 use crate::task::Started;
+use crate::work::Asked;
 use crate::work::Decided;
 use crate::work::Ended;
 use crate::work::Facts;
@@ -225,12 +226,12 @@ impl Work for Findings {
 impl Followed for Findings {
     const COMPLETED: &'static str = "COMPLETED";
 
-    async fn verify(&self, request: &MitigationRequest) -> Result<(), Error> {
+    async fn verify(&self, request: &MitigationRequest) -> Result<Asked, Error> {
         request.check_account(&self.registry.account).map_err(Error::Input)?;
-        if matches!(request.origin, Origin::Command(_)) && !self.mitigations.is_of_command(request).await? {
-            return Err(Error::Input("no command has asked for what the message is about".to_owned()));
+        match request.origin {
+            Origin::Command(_) => Asked::by_command(self.mitigations.is_of_command(request).await?),
+            Origin::Rule(_) => Ok(Asked::Yes),
         }
-        Ok(())
     }
 
     /// Each check of a task has a follow-up of its own, and its results are written again after a crash.

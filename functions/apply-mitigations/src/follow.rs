@@ -25,6 +25,7 @@ use crate::backoff::LONGEST_FOLLOW_SECONDS;
 use crate::backoff::PATIENCE_SECONDS;
 use crate::message::Message as _;
 use crate::task::Task as _;
+use crate::work::Asked;
 use crate::work::Ended;
 use crate::work::Followed;
 use crate::work::Request as _;
@@ -48,11 +49,14 @@ impl<W: Followed> Follow<W> {
     /// Looks at a task once.
     pub(crate) async fn follow(&self, message: W::Message, deadline: Millis) -> Result<(), Error> {
         let request = message.request();
-        self.work.verify(request).await?;
+        let asked = self.work.verify(request).await?;
         if self.backoff.take_round(&message).await? == Taken::Passed {
             return Ok(());
         }
         let id = request.task_id();
+        if asked == Asked::NotYet {
+            return self.not_claimed(message).await;
+        }
         if self.work.is_over(&id).await? {
             tracing::info!(
                 mitigation.task_id = id,
@@ -83,6 +87,19 @@ impl<W: Followed> Follow<W> {
                 self.backoff.put_off_until(message, self.clock.now()).await
             }
         }
+    }
+
+    /// Looks again at a command's task that the ledger does not have, for as long as the invocation can last that may claim it.
+    async fn not_claimed(&self, message: W::Message) -> Result<(), Error> {
+        let (_, since) = message.waited();
+        if since.is_some_and(|since| self.backoff.is_past(since, INVOCATION_SECONDS)) {
+            tracing::info!(
+                mitigation.task_id = message.request().task_id(),
+                "nothing to follow: the command has claimed nothing"
+            );
+            return Ok(());
+        }
+        self.backoff.put_off(message).await
     }
 
     /// The approval for which a command's task is held. None: it is not held.

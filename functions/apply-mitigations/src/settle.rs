@@ -136,13 +136,7 @@ impl<W: Work> Settle<W> {
 
     /// Ends a mitigation whose findings or violations other tasks have, all of them.
     pub(crate) async fn nothing_left(&self, message: &W::Message) -> Result<(), Error> {
-        let request = message.request();
-        // The message of an approval does not know that the task is held.
-        let reason = format!("other tasks have all of its {}", W::PARTS);
-        self.mitigations.held_no_more(&request.task_id(), &reason).await?;
-        let what = format!("nothing to mitigate: other tasks have all of the {}", W::PARTS);
-        Said::default().log::<W>(request, &what);
-        Ok(())
+        self.end_without_any(message.request()).await
     }
 
     /// Ends a wait: the findings or violations are free, people are alerted, and the message is parked.
@@ -159,7 +153,9 @@ impl<W: Work> Settle<W> {
         }
         let given_up =
             Settled { target: Some(target), reason: Some(reason), ..Settled::new(request, State::GivenUp) };
-        self.mitigations.settle(request, &given_up, self.clock.now()).await?;
+        if !self.end(request, &given_up).await? {
+            return Ok(());
+        }
         self.alerts.raise(&request.alert(Event::GivenUp(reason))).await?;
         // When it is sent again from where it is parked, it waits from the beginning.
         let parked = W::Message::start(message.into_request());
@@ -222,8 +218,27 @@ impl<W: Work> Settle<W> {
         if let Origin::Rule(_) = request.origin() {
             let refused =
                 Settled { target, reason: Some(reason), guards, ..Settled::new(request, State::Refused) };
-            self.mitigations.settle(request, &refused, self.clock.now()).await?;
+            self.end(request, &refused).await?;
         }
+        Ok(())
+    }
+
+    /// Writes how a mitigation has ended, held or not. Says whether it had anything: other tasks may have all of it.
+    async fn end(&self, request: &W::Request, settled: &Settled<'_, W::Request>) -> Result<bool, Error> {
+        let has_any =
+            !matches!(self.mitigations.settle(request, settled, self.clock.now()).await?, Claim::Nothing);
+        if !has_any {
+            self.end_without_any(request).await?;
+        }
+        Ok(has_any)
+    }
+
+    async fn end_without_any(&self, request: &W::Request) -> Result<(), Error> {
+        // A message does not know whether its task is held.
+        let reason = format!("other tasks have all of its {}", W::PARTS);
+        self.mitigations.held_no_more(&request.task_id(), &reason).await?;
+        let what = format!("nothing to mitigate: other tasks have all of the {}", W::PARTS);
+        Said::default().log::<W>(request, &what);
         Ok(())
     }
 }

@@ -65,7 +65,7 @@ impl Watch {
     /// Looks once.
     pub(crate) async fn watch(&self, message: MitigationMessage, deadline: Millis) -> Result<(), Error> {
         let request = &message.request;
-        self.work.verify(request).await?;
+        self.work.verify(request).await?.by_now()?;
         if let Origin::Command(_) = request.origin {
             return Err(Error::Input("a command has no canary".to_owned()));
         }

@@ -197,13 +197,41 @@ pub(crate) enum Turn {
 /// What of a request is a task's own.
 pub(crate) type TargetOf<W> = <<W as Work>::Request as Claimable>::Target;
 
+/// Whether somebody has asked for what a message says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Yes,
+    /// The ledger does not have the command's task: its claim comes after the message, or was refused.
+    NotYet,
+}
+
+impl Asked {
+    /// From what the ledger says of a command.
+    pub(crate) fn by_command(asks: Option<bool>) -> Result<Self, Error> {
+        match asks {
+            Some(true) => Ok(Self::Yes),
+            Some(false) => Err(not_asked()),
+            None => Ok(Self::NotYet),
+        }
+    }
+
+    /// For what only comes after the claim.
+    pub(crate) fn by_now(self) -> Result<(), Error> {
+        if self == Self::Yes { Ok(()) } else { Err(not_asked()) }
+    }
+}
+
+fn not_asked() -> Error {
+    Error::Input("no command has asked for what the message is about".to_owned())
+}
+
 /// Work whose started tasks are followed to their end.
 pub(crate) trait Followed: Work {
     /// The status of a task that has ended well.
     const COMPLETED: &'static str;
 
-    /// Refuses what is of another account, or says of a command what no command has asked for.
-    async fn verify(&self, request: &Self::Request) -> Result<(), Error>;
+    /// Refuses what is of another account, or says of a command what that has not asked for.
+    async fn verify(&self, request: &Self::Request) -> Result<Asked, Error>;
 
     /// Whether nothing is left to do about a task, by the ledger.
     async fn is_over(&self, task_id: &str) -> Result<bool, Error>;

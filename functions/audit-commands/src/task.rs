@@ -64,6 +64,8 @@ impl Tasks<'_> {
         let id = command.text("taskId");
         let input = tokened(self.service.family, command, "").unwrap_or_else(|| command.input.clone());
         let hash = hash(&input);
+        // The follow-ups come first: they free what a process that dies from here on has claimed.
+        self.send_follow_ups(requests).await?;
         let claimed_at = self.service.clock.now();
         // Only this try can start what it is the first to claim.
         let first = match mitigations.claim_whole(requests, &hash, guarded, claimed_at).await? {
@@ -82,13 +84,8 @@ impl Tasks<'_> {
                 return Err(Failure::Refused { name: OVERTAKEN, what });
             }
         };
-        // The follow-ups come first: they free what a process that dies from here on has claimed.
-        let ready = match self.send_follow_ups(requests).await {
-            Ok(()) => self.store_before(requests, befores, first, mitigations).await,
-            Err(error) => Err(error.into()),
-        };
         // What comes between claim and start takes its time.
-        let ready = match ready {
+        let ready = match self.store_before(requests, befores, first, mitigations).await {
             Ok(()) => check_pause(mitigations).await,
             failed => failed,
         };
@@ -115,10 +112,12 @@ impl Tasks<'_> {
         mitigations: &Mitigations,
     ) -> Result<(), Failure> {
         let input = tokened(self.service.family, command, "").unwrap_or_else(|| command.input.clone());
+        // One is enough: it tells people of the whole task, and ends it when its time is over. It comes first, so that nothing is
+        // held of which nobody is told.
+        self.send_follow_ups(requests.get(..1).unwrap_or_default()).await?;
         let now = self.service.clock.now();
         if mitigations.hold_whole(requests, &hash(&input), held, now).await? {
-            // One is enough: it tells people of the whole task, and ends it when its time is over.
-            return Ok(self.send_follow_ups(requests.get(..1).unwrap_or_default()).await?);
+            return Ok(());
         }
         let what = format!(
             "the task '{}' is another mitigation's; give a taskId of its own",

@@ -73,6 +73,8 @@ impl Tasks<'_> {
             input.insert(TOKEN.to_owned(), token);
         }
         let hash = self.hash(command);
+        // The follow-up comes first: it frees what a process that dies from here on has claimed.
+        self.send_follow_up(request).await?;
         let claimed_at = self.service.clock.now();
         // Only this try can start what it is the first to claim.
         let first = match mitigations.claim_violations(request, &hash, guarded, claimed_at).await? {
@@ -90,13 +92,8 @@ impl Tasks<'_> {
                 return Err(Error::Later(format!("{id}: nothing overtakes an alarm")).into());
             }
         };
-        // The follow-up comes first: it frees what a process that dies from here on has claimed.
-        let ready = match self.send_follow_up(request).await {
-            Ok(()) => self.store_before(id, &befores, first, mitigations).await,
-            Err(error) => Err(error.into()),
-        };
         // What comes between claim and start takes its time.
-        let ready = match ready {
+        let ready = match self.store_before(id, &befores, first, mitigations).await {
             Ok(()) => check_pause(mitigations).await,
             failed => failed,
         };
@@ -158,10 +155,12 @@ impl Tasks<'_> {
         held: (&str, Millis),
         mitigations: &Mitigations,
     ) -> Result<(), Failure> {
+        // It tells people, and ends the task when its time is over. It comes first, so that nothing is held of which nobody is
+        // told.
+        self.send_follow_up(request).await?;
         let now = self.service.clock.now();
         if mitigations.hold_violations(request, &self.hash(command), held, now).await? {
-            // It tells people, and ends the task when its time is over.
-            return Ok(self.send_follow_up(request).await?);
+            return Ok(());
         }
         let what = format!(
             "the task '{}' is another mitigation's; give a taskId of its own",

@@ -88,7 +88,7 @@ impl Release {
     /// Looks once at what a task has put into groups.
     pub(crate) async fn release(&self, message: AlarmMitigationMessage) -> Result<(), Error> {
         let request = &message.alarms;
-        verify(&self.mitigations, request, (&self.account, &self.region)).await?;
+        verify(&self.mitigations, request, (&self.account, &self.region)).await?.by_now()?;
         if self.backoff.take_round(&message).await? == Taken::Passed {
             return Ok(());
         }

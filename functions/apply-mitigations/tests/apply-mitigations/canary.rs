@@ -440,6 +440,27 @@ async fn a_later_audit_supersedes_the_rest_and_the_first_are_watched_to_the_end(
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_behind_a_stopped_canary_ends_although_another_task_has_its_findings() {
+    let [first, rest] = sent();
+    let mut run = Run::new([rest.clone(), first]);
+    run.run_for(120).await;
+    assert_eq!(run.service.task_state(&id(&rest)), "held");
+    for finding in ids(6..=8) {
+        run.service.cloud.put_item(json!({
+            "pk": {"S": format!("finding#{finding}")}, "sk": {"S": "mitigation"}, "state": {"S": "rejected"},
+            "task_id": {"S": "another"},
+        }));
+    }
+    run.alarm("thing-1").await;
+    run.run_for(86_400).await;
+    assert_eq!(
+        (run.canary("state"), run.service.task_state(&id(&rest))),
+        ("stopped".into(), "superseded".into())
+    );
+    assert!(run.queue.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_not_connected_goes_first_and_what_is_not_known_counts_as_connected() {
     let mut run = Run::new(sent());
     let of = |n: u32, is: bool| (format!("thing-{n}"), is);

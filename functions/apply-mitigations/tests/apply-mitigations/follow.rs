@@ -398,7 +398,6 @@ async fn a_follow_up_of_a_command_that_the_ledger_does_not_know_is_refused() {
     service.calls();
     let before = service.cloud.items("");
     for forged in [
-        crate::setup::with(asked.clone(), "/request/command", "another"),
         crate::setup::with(asked.clone(), "/request/check", "A_CHECK"),
         crate::setup::with(asked.clone(), "/request/target", findings([1, 3])),
         crate::setup::with(asked.clone(), "/request/target/findings/0/key", "0".repeat(32)),
@@ -407,7 +406,24 @@ async fn a_follow_up_of_a_command_that_the_ledger_does_not_know_is_refused() {
         let error = deliver(&service, &forged).await.unwrap_err();
         assert!(error.is_permanent() && error.to_string().starts_with("no command has asked"), "{error}");
     }
-    assert_eq!((service.cloud.items(""), service.calls()), (before, ["GetItem"; 5].join(" ")));
+    assert_eq!((service.cloud.items(""), service.calls()), (before, ["GetItem"; 4].join(" ")));
+}
+
+/// A command sends its follow-up before it claims anything, so that whatever it claims is followed.
+#[tokio::test(start_paused = true)]
+async fn a_follow_up_waits_for_the_claim_of_its_command_for_as_long_as_that_can_come() {
+    let (service, [asked, _]) = of_a_command().await;
+    let mut early = crate::setup::with(asked.clone(), "/request/command", "another");
+    let began = service.cloud.clock().now();
+    loop {
+        deliver(&service, &early).await.unwrap();
+        let Some((delay, next)) = service.take_queue().pop() else { break };
+        service.cloud.pass_seconds(i64::try_from(delay).unwrap());
+        early = next;
+    }
+    let waited = (service.cloud.clock().now().0 - began.0) / 1000;
+    assert!((900..=1_800).contains(&waited), "{waited}");
+    assert!(service.alerts().is_empty() && service.starts().is_empty());
 }
 
 /// The service cannot be asked to start something twice, so a false follow-up must not end what has not started.

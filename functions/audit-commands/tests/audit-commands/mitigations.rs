@@ -591,7 +591,34 @@ async fn what_cannot_be_followed_is_not_started() {
     let error = setup.fails(mitigate(&by_id(&found), &[SHARED])).await;
     assert!(error.starts_with("AccessDeniedException\nSendMessageBatch: "), "{error}");
     assert!(!setup.calls().contains("mitigationactions/tasks"));
-    assert_eq!(claim(&setup, &found[0]).1, "refused");
+    assert_eq!((claim(&setup, &found[0]).1, task_item(&setup, "m")), (Value::Null, Value::Null));
+}
+
+/// Nobody may give the command again: what has no follow-up would be claimed, or held without anybody knowing of it, for good.
+#[tokio::test(start_paused = true)]
+async fn whenever_a_command_dies_what_it_has_claimed_or_held_is_followed() {
+    for policy in [
+        "version: 1\nmode: enforce\nbudgets: none\nrules: []\n",
+        "version: 1\nmode: enforce\nbudgets: none\ntwoPersons: true\nrules: []\n",
+    ] {
+        let mut written = 0;
+        for (nth, moment) in Moment::all().enumerate() {
+            let setup = setup_with(policy);
+            let audit = setup.audit(&[SHARED]).await;
+            action(&setup).await;
+            let found = findings(&setup, &audit, SHARED, 1).await;
+            let mut event = mitigate(&by_id(&found), &[SHARED]);
+            event["by"] = "mia".into();
+            let over = setup.cloud.kill(moment, setup.invoke(event)).await.is_some();
+            let is_written = !task_item(&setup, "m").is_null();
+            assert!(!is_written || !follow_ups(&setup).is_empty(), "death {nth}");
+            written += usize::from(is_written);
+            if over {
+                break;
+            }
+        }
+        assert!(written > 1, "{written}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -637,7 +664,7 @@ async fn what_a_later_audit_has_looked_at_is_refused() {
             assert_eq!(refused, format!("Overtaken\n$.target.{path}: {what}"));
         }
     }
-    assert!(setup.cloud.items("finding#").is_empty() && follow_ups(&setup).is_empty());
+    assert!(setup.cloud.items("finding#").is_empty());
     // An audit of which the ledger knows nothing, or only earlier ones, is the latest.
     setup.record(&[SHARED], "earlier", Millis(0));
     setup.ok(mitigate(&by_id(&found), &[SHARED])).await;

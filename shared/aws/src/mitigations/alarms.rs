@@ -123,21 +123,21 @@ impl Mitigations {
         self.put_all_or_none(vec![(task, unless_begun())], &[]).await.map(drop)
     }
 
-    /// Whether a command has asked for this: its task's item says so. A message alone does not.
+    /// Whether a command has asked for this: its task's item says so. A message alone does not. None: there is no such item.
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn is_of_alarm_command(&self, request: &AlarmMitigationRequest) -> Result<bool, Error> {
-        let Some(task) = self.ledger.get(&keys::mitigation(&request.task_id()), "task").await? else {
-            return Ok(false);
-        };
-        let of = |name| task.get_text(name).unwrap_or_default();
-        let actions: Vec<String> = serde_json::from_str(of(attribute::ACTIONS)).unwrap_or_default();
-        Ok(of(attribute::ORIGIN) == item::COMMAND
-            && of(attribute::PROFILE) == request.profile
-            && of(attribute::BEHAVIOR) == request.behavior
-            && actions == request.actions
-            && item::violations(&task) == request.violations)
+    pub async fn is_of_alarm_command(&self, request: &AlarmMitigationRequest) -> Result<Option<bool>, Error> {
+        let task = self.ledger.get(&keys::mitigation(&request.task_id()), "task").await?;
+        Ok(task.map(|task| {
+            let of = |name| task.get_text(name).unwrap_or_default();
+            let actions: Vec<String> = serde_json::from_str(of(attribute::ACTIONS)).unwrap_or_default();
+            of(attribute::ORIGIN) == item::COMMAND
+                && of(attribute::PROFILE) == request.profile
+                && of(attribute::BEHAVIOR) == request.behavior
+                && actions == request.actions
+                && item::violations(&task) == request.violations
+        }))
     }
 
     /// What the ledger has of a mitigation of alarms.

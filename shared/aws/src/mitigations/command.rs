@@ -276,13 +276,12 @@ impl Mitigations {
         self.put_all_or_none(puts, &[]).await.map(drop)
     }
 
-    /// Whether a command has asked for this: its task's item says so. A message alone does not.
-    pub async fn is_of_command(&self, request: &MitigationRequest) -> Result<bool, Error> {
-        let Some(task) = self.ledger.get(&keys::mitigation(&request.task_id()), "task").await? else {
-            return Ok(false);
-        };
-        let of_command = task.get_text(attribute::ORIGIN) == Some(item::COMMAND);
-        Ok(of_command && item::asks(&task, request))
+    /// Whether a command has asked for this: its task's item says so. A message alone does not. None: there is no such item.
+    pub async fn is_of_command(&self, request: &MitigationRequest) -> Result<Option<bool>, Error> {
+        let task = self.ledger.get(&keys::mitigation(&request.task_id()), "task").await?;
+        Ok(task.map(|task| {
+            task.get_text(attribute::ORIGIN) == Some(item::COMMAND) && item::asks(&task, request)
+        }))
     }
 
     /// Gives back what a command's task has claimed before a moment, if it has not been started. Says in which state
