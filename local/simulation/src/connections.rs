@@ -1,5 +1,5 @@
 //! Devices that lose their connection for good after a canary's task has started, although its actions leave them connected:
-//! what `stopIf: disconnected` looks for.
+//! what `stopIf: disconnected` looks for. And things that the index does not know, until the end.
 //!
 //! They are drawn apart from the rest, so that a seed's other draws do not depend on them.
 
@@ -12,6 +12,8 @@ use serde_json::Value;
 use serde_json::json;
 use tokio::time::sleep;
 
+use crate::judge::list;
+use crate::judge::text;
 use crate::lambda::Lambda;
 use crate::policies;
 use crate::world::World;
@@ -39,6 +41,32 @@ pub(crate) async fn lose(seed: u64, world: Arc<World>, lambda: Rc<Lambda>) {
             let now = world.now();
             world.state().acts.lost.insert(id, now);
         }
+    }
+}
+
+/// People see to it that the index knows each thing: until then no canary starts whose things it does not know.
+pub(crate) fn make_known(world: &World, policies: &[String]) {
+    if !policies.iter().any(|policy| policies::watches_any_connection(policy)) {
+        return;
+    }
+    let mut token = String::new();
+    loop {
+        let query = format!("maxResults=250{token}");
+        let Ok(page) = world.ask("GET", "/things", &query, &Value::Null) else { return };
+        for thing in list(&page, "/things") {
+            let name = text(thing, "/thingName");
+            let path = format!("/things/{name}/connectivity-data");
+            let found = world.ask("POST", &path, "", &Value::Null).unwrap_or_default();
+            if found["timestamp"].is_null() {
+                let order = json!({"thingName": name, "connected": false});
+                world.note(&format!(
+                    "the index knows {name}: {:?}",
+                    world.ask("POST", "/_control/connections", "", &order)
+                ));
+            }
+        }
+        let Some(next) = page["nextToken"].as_str() else { return };
+        token = format!("&nextToken={next}");
     }
 }
 

@@ -105,6 +105,13 @@ pub(crate) fn protects(policy: &Value, record: &Value) -> bool {
     })
 }
 
+/// Whether a lost connection stops the canary of any rule.
+pub(crate) fn watches_any_connection(policy: &str) -> bool {
+    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+    let mut rules = policy["rules"].as_array().into_iter().flatten();
+    rules.any(|rule| watches_connections(&policy, rule["name"].as_str().unwrap_or_default()).is_some())
+}
+
 /// The rule of a policy with this name, if its canary is stopped by a lost connection that its actions do not mean.
 pub(crate) fn watches_connections<'p>(policy: &'p Value, name: &str) -> Option<&'p Value> {
     let rule = policy["rules"].as_array()?.iter().find(|rule| rule["name"] == name)?;

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use crate::alarms::Alarms;
 use crate::alarms::Told;
+use crate::connections;
 use crate::guards::Guards;
 use crate::judge::budgets;
 use crate::lambda::Ambush;
@@ -146,6 +147,7 @@ impl Workload {
         *self.lambda.ambush.borrow_mut() = None;
         self.end_alarms();
         self.lift_budgets();
+        connections::make_known(&self.world, &self.played.policies);
         self.played.is_quiet = self.end().await;
         if self.alarms.is_on {
             let seen = self.lambda.invoke(&stack::ALARM_WATCH, json!({}), Lineage::new()).await;

@@ -17,7 +17,21 @@ fn raised(alert: &Value) -> Option<i64> {
     Millis::parse(&since[..=since.find('Z')?]).map(|at| at.0)
 }
 
+/// How long after the report in the ledger an alert is published at most, in milliseconds.
+const UNDER_WAY_MS: i64 = 60_000;
+
 impl Judge<'_> {
+    /// Which raise of a violation was reported at a time, by the ledger: an alert of one that flaps does not say it.
+    fn reported(&self, violation: &str, at: i64) -> Option<i64> {
+        let item = self.world.cloud.item(&format!("alarm#{violation}"), "life")?;
+        let life: Value = serde_json::from_str(item.get("life")?.as_str()?).ok()?;
+        let is_it = |of: &&Value| {
+            of["what"] == "report"
+                && of["at"].as_i64().is_some_and(|told| (told..told + UNDER_WAY_MS).contains(&at))
+        };
+        life["actions"].as_array()?.iter().find(is_it)?["raisedAt"].as_i64()
+    }
+
     /// One alert for each incident, and none of a device of it while it lasts.
     pub(super) fn incidents_are_alerted_once(&mut self, known: &Known) {
         let alerts = self.world.state().alerts.clone();
@@ -34,7 +48,7 @@ impl Judge<'_> {
                 }
                 "alarm-raised" | "alarm-flapping" => {
                     let violation = about("violationId");
-                    let raised = raised(alert);
+                    let raised = raised(alert).or_else(|| self.reported(&violation, at.0));
                     let holds = known.incidents.iter().find(|incident| {
                         incident.members.contains(&violation)
                             && incident.lasted(at.0)
