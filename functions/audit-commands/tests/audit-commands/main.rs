@@ -4,12 +4,15 @@
 
 mod changes;
 mod devices;
+mod gate;
 mod group_budgets;
 mod invocation;
 mod latest;
+mod limits;
 mod mitigations;
 mod not_started;
 mod operations;
+mod overlap;
 mod pages;
 mod repeats;
 mod report;

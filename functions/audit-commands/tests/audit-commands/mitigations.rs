@@ -1,37 +1,25 @@
-//! The gate before a mitigation that somebody asks for.
+//! A mitigation that somebody asks for: its claim, its start and its follow-up.
 
 use aws_lambda_events::sqs::SqsEvent;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::mitigations::Rejection;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
-use fleetwarden_aws::mitigations::Word;
-use fleetwarden_aws::pause;
 use fleetwarden_aws::testing::Answer;
 use fleetwarden_aws::testing::gate::Moment;
-use fleetwarden_commands::testing::AnswerInstead;
-use fleetwarden_core::api;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationMessage;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Origin;
 use fleetwarden_core::message::Past;
-use fleetwarden_core::message::Step;
 use fleetwarden_core::message::Target;
-use fleetwarden_core::model::mitigation::approval::Standing;
-use fleetwarden_core::model::mitigation::pause::Pause;
 use fleetwarden_core::timestamp::Millis;
 use lambda_runtime::Diagnostic;
-use proptest::prelude::ProptestConfig;
-use proptest::prelude::Strategy;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::setup::ACCOUNT;
 use crate::setup::LOGGING;
-use crate::setup::POLICY;
 use crate::setup::QUEUE;
 use crate::setup::ROLE;
 use crate::setup::SHARED;
@@ -75,274 +63,20 @@ pub(crate) fn by_id(findings: &[Value]) -> Value {
     json!({"findingIds": findings.iter().map(|finding| &finding["findingId"]).collect::<Vec<_>>()})
 }
 
-#[tokio::test(start_paused = true)]
-async fn each_finding_is_looked_at_before_the_start() {
-    let setup = setup();
-    let task = setup.audit(&[SHARED, LOGGING]).await;
-    action(&setup).await;
-    let mut found = findings(&setup, &task, SHARED, 2).await;
-    setup.calls();
-    assert_eq!(setup.ok(mitigate(&by_id(&found), &[SHARED])).await, json!({"taskId": "m"}));
-    let calls = setup.calls();
-    assert_eq!(calls.lines().filter(|call| call.starts_with("GET /audit/findings/")).count(), 2, "{calls}");
-    assert!(calls.ends_with("\nPOST /audit/mitigationactions/tasks/m"), "{calls}");
-
-    found.extend(findings(&setup, &task, LOGGING, 1).await);
-    found.push(json!({"findingId": "none"}));
-    let mut event = mitigate(&by_id(&found), &[SHARED]);
-    event["taskId"] = "other".into();
-    insta::assert_snapshot!(setup.fails(event).await, @r"
-    InvalidInput
-    $.target.findingIds[2]: auditCheckToActionsMapping has no actions for LOGGING_DISABLED_CHECK, the check of the finding
-    $.target.findingIds[3]: there is no such finding
-    ");
-}
-
-#[tokio::test(start_paused = true)]
-async fn in_observe_nothing_starts() {
-    for (policy, dry) in [("observe", false), ("observe", true), ("enforce", true)] {
-        let setup = setup_with(match policy {
-            "observe" => "version: 1\nbudgets: none\nmode: observe\nrules: []\n",
-            _ => "version: 1\nbudgets: none\nmode: enforce\nrules: []\n",
-        });
-        let task = setup.audit(&[LOGGING]).await;
-        action(&setup).await;
-        let found = findings(&setup, &task, LOGGING, 1).await;
-        let mut event = mitigate(&by_id(&found), &[LOGGING]);
-        event["dryRun"] = dry.into();
-        setup.calls();
-        let answer = setup.ok(event).await;
-        assert_eq!(answer["observed"], policy == "observe");
-        assert_eq!(answer["mitigates"][0]["findingId"], found[0]["findingId"]);
-        assert_eq!(answer["mitigates"][0]["actions"], json!(["tell"]));
-        let starts = if dry { &answer["changes"][0]["to"] } else { &answer["wouldStart"] };
-        assert_eq!((&starts["taskId"], &starts["target"]), (&json!("m"), &by_id(&found)));
-        assert!(!setup.calls().contains("POST"));
-        let written = if dry { Value::Null } else { json!("observed") };
-        assert_eq!((task_item(&setup, "m")["state"].clone(), follow_ups(&setup).len()), (written, 0));
-        assert_eq!(claim(&setup, &found[0]).1, Value::Null, "nothing is held");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_protected_is_not_mitigated() {
-    let setup =
-        setup_with("version: 1\nbudgets: none\nmode: enforce\nprotect: { policies: ['*'] }\nrules: []\n");
-    let task = setup.audit(&[POLICY, SHARED, LOGGING]).await;
-    action(&setup).await;
-    let protected = findings(&setup, &task, POLICY, 1).await;
-    let name = &protected[0]["nonCompliantResource"]["resourceIdentifier"]["policyVersionIdentifier"];
-    let label =
-        format!("{}:{}", name["policyName"].as_str().unwrap(), name["policyVersionId"].as_str().unwrap());
-    assert_eq!(
-        setup.fails(mitigate(&by_id(&protected), &[POLICY])).await,
-        format!("Protected\n$.target.findingIds[0]: {label} is protected, by '*' of policies")
-    );
-    let whole = json!({"auditTaskId": task});
-    assert_eq!(
-        setup.fails(mitigate(&whole, &[LOGGING, POLICY])).await,
-        "Protected\n$.target: protect of the policy may concern resources of IOT_POLICY_OVERLY_PERMISSIVE_CHECK; \
-         name the findings"
-    );
-    assert!(!setup.calls().contains("mitigationactions/tasks"));
-    // Whether a filter leaves out a check that has actions, AWS does not say.
-    let filtered =
-        json!({"auditTaskId": task, "auditCheckToReasonCodeFilter": {LOGGING: ["LOGGING_DISABLED"]}});
-    assert!(setup.fails(mitigate(&filtered, &[LOGGING, POLICY])).await.starts_with("Protected\n"));
-    setup.ok(mitigate(&filtered, &[LOGGING])).await;
-}
-
-/// The names of the things behind a finding's certificate.
-async fn things(setup: &Setup, finding: &Value) -> Vec<String> {
-    let id = &finding["nonCompliantResource"]["resourceIdentifier"]["deviceCertificateId"];
-    let principal = format!("arn:aws:iot:us-east-1:{ACCOUNT}:cert/{}", id.as_str().unwrap());
-    let list = api::REGISTRY.iter().find(|operation| operation.name == "ListPrincipalThings").unwrap();
-    let input = json!({ "principal": principal });
-    let answer = setup.function.service.iot.call(list, input.as_object().unwrap()).await.unwrap();
-    let answer: Value = serde_json::from_str(answer.get()).unwrap();
-    serde_json::from_value(answer["things"].clone()).unwrap()
-}
-
-/// A setup in which this is protected, with an audit and some of its findings on shared certificates.
-async fn protecting(protect: &str) -> (Setup, Vec<Value>) {
-    let policy = format!("version: 1\nbudgets: none\nmode: enforce\nprotect: {{ {protect} }}\nrules: []\n");
-    let setup = setup_with(policy.leak());
-    let task = setup.audit(&[SHARED]).await;
-    action(&setup).await;
-    let found = findings(&setup, &task, SHARED, 5).await;
-    setup.calls();
-    (setup, found)
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_several_things_behind_a_certificate_one_that_is_protected_is_enough() {
-    let (setup, found) = protecting("things: [none]").await;
-    let behind = things(&setup, &found[1]).await;
-    assert!(behind.len() > 1, "{behind:?}");
-    for thing in behind {
-        let (setup, found) = protecting(&format!("things: ['{thing}']")).await;
-        let id = found[1]["nonCompliantResource"]["resourceIdentifier"]["deviceCertificateId"].as_str();
-        let error = setup.fails(mitigate(&by_id(&found[..2]), &[SHARED])).await;
-        let says = format!("{} is protected, by '{thing}' of things", id.unwrap());
-        assert_eq!(error, format!("Protected\n$.target.findingIds[1]: {says}"));
-        assert!(!setup.calls().contains("mitigationactions/tasks"));
-        setup.ok(mitigate(&by_id(&found[..1]), &[SHARED])).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_thing_of_a_protected_group_or_of_one_below_it_is_not_mitigated() {
-    let (setup, found) = protecting("groups: [production]").await;
-    let one = by_id(&found[..1]);
-    let error = setup.fails(mitigate(&one, &[SHARED])).await;
-    assert!(error.starts_with("Protected\n$.target.findingIds[0]: "), "{error}");
-    assert!(error.ends_with(" is protected, by 'production' of groups"), "{error}");
-    let calls = setup.calls();
-    assert!(
-        calls.contains("/thing-groups/production-") && !calls.contains("mitigationactions/tasks"),
-        "{calls}"
-    );
-    // Where no thing is in such a group, it starts.
-    let (setup, found) = protecting("groups: [museum]").await;
-    setup.ok(mitigate(&by_id(&found), &[SHARED])).await;
-    let calls = setup.calls();
-    let principals = calls.lines().filter(|call| call.starts_with("GET /principals/things")).count();
-    assert_eq!(principals, found.len(), "{calls}");
-    assert!(!calls.contains("GET /things/thing"), "nobody asks for types: {calls}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn nothing_is_looked_up_that_no_protection_asks_for() {
-    let (setup, found) = protecting(&format!("certificates: {}, policies: [none]", "f".repeat(64))).await;
-    setup.ok(mitigate(&by_id(&found), &[SHARED])).await;
-    let calls = setup.calls();
-    assert!(!calls.contains("/principals") && !calls.contains("/things"), "{calls}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_cannot_be_looked_up_is_no_consent_and_says_why() {
-    let denied = |path: &str| {
-        let answer = Answer::error(403, "AccessDeniedException", json!({"message": "no (request 4711)"}));
-        path.contains("/thing-groups").then_some(answer)
-    };
-    let many = |path: &str| {
-        let things: Vec<String> = (0..26).map(|number| format!("thing-{number}")).collect();
-        path.starts_with("/principals").then(|| Answer::ok(json!({ "things": things })))
-    };
-    let instead: [(AnswerInstead, &str); 2] = [
-        (denied, "ListThingGroupsForThing: AccessDeniedException"),
-        (many, "the certificate is attached to more than 25 things"),
-    ];
-    for (answer, why) in instead {
-        let (setup, found) = protecting("groups: [museum]").await;
-        *setup.instead.lock().unwrap() = Some(answer);
-        let error = setup.fails(mitigate(&by_id(&found[..1]), &[SHARED])).await;
-        assert!(
-            error.starts_with("ProtectionUnknown\n$.target.findingIds[0]: it is unknown whether"),
-            "{error}"
-        );
-        assert!(error.ends_with(&format!(" is protected: {why}")), "{error}");
-        assert!(!setup.calls().contains("mitigationactions/tasks"));
-        assert_eq!(claim(&setup, &found[0]).0, Value::Null, "nothing is held");
-    }
-    let (setup, found) = protecting("groups: [museum]").await;
-    for (operation, kind, code) in [
-        ("ListPrincipalThings", "internal-failure", "InternalFailureException"),
-        ("DescribeThingGroup", "internal-failure", "InternalFailureException"),
-        ("ListThingGroupsForThing", "nulls", "an answer without content"),
-    ] {
-        setup.order(operation, kind, 3, 0);
-        let error = setup.fails(mitigate(&by_id(&found[..1]), &[SHARED])).await;
-        assert!(error.ends_with(&format!(" is protected: {operation}: {code}")), "{error}");
-        setup.control("DELETE", "faults", &Value::Null);
-    }
-    // What is protected for certain is told as that.
-    let (setup, found) = protecting("groups: [production]").await;
-    setup.order("ListPrincipalThings", "internal-failure", 3, 1);
-    let error = setup.fails(mitigate(&by_id(&found[..2]), &[SHARED])).await;
-    assert!(error.starts_with("Protected\n") && error.lines().count() == 3, "{error}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_throttled_is_asked_a_few_times() {
-    let (setup, found) = protecting("groups: [museum]").await;
-    setup.order("ListPrincipalThings", "throttle", 3, 0);
-    let error = setup.fails(mitigate(&by_id(&found[..1]), &[SHARED])).await;
-    assert!(error.ends_with("is protected: ListPrincipalThings: ThrottlingException"), "{error}");
-    assert!(!setup.calls().contains("mitigationactions/tasks"));
-    setup.order("ListPrincipalThings", "throttle", 2, 0);
-    setup.ok(mitigate(&by_id(&found[..1]), &[SHARED])).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_has_no_things_behind_it_is_not_held_and_what_names_nothing_is() {
-    let setup = setup_with(
-        "version: 1\nbudgets: none\nmode: enforce\nprotect: { groups: [production] }\nrules: []\n",
-    );
-    let task = setup.audit(&[SHARED, LOGGING]).await;
-    action(&setup).await;
-    let logging = findings(&setup, &task, LOGGING, 1).await;
-    setup.ok(mitigate(&by_id(&logging), &[LOGGING])).await;
-    let found = findings(&setup, &task, SHARED, 1).await;
-    setup.order("DescribeAuditFinding", "no-resource", 1, 0);
-    let error = setup.fails(mitigate(&by_id(&found), &[SHARED])).await;
-    assert!(
-        error.starts_with("ProtectionUnknown\n") && error.contains("names no resource that is known"),
-        "{error}"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn outside_of_the_windows_nothing_starts() {
-    // It is Monday, midnight.
-    for (policy, says) in [
-        (
-            "version: 1\nbudgets: none\nmode: enforce\nwindows: { zone: Europe/Berlin, open: [{ days: [Tue], hours: 08:00-10:00 }] }\nrules: []\n",
-            "OutsideWindow\noutside of the policy's windows until 2026-11-24T08:00:00+01:00 (Europe/Berlin)",
-        ),
-        (
-            "version: 1\nbudgets: none\nmode: enforce\nactions: { tell: { windows: { zone: UTC, freeze: [{ from: 11-23, to: 11-24 }] } } }\nrules: []\n",
-            "OutsideWindow\noutside of the windows of action tell until 2026-11-25T00:00:00+00:00 (UTC)",
-        ),
-        ("version: 1\nbudgets: none\nmode: enforce\nrules: [", "Fleetwarden.Policy\n"),
-    ] {
-        let setup = setup_with(policy);
-        let task = setup.audit(&[LOGGING]).await;
-        action(&setup).await;
-        let target = json!({"auditTaskId": task});
-        let error = setup.fails(mitigate(&target, &[LOGGING])).await;
-        assert!(error.starts_with(says), "{error}");
-        assert!(!setup.calls().contains("mitigationactions/tasks"));
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn of_a_whole_check_a_dry_run_has_the_counts() {
-    let setup = setup();
-    let task = setup.audit(&[SHARED, LOGGING]).await;
-    action(&setup).await;
-    let mut event = mitigate(&json!({"auditTaskId": task}), &[SHARED]);
-    event["dryRun"] = true.into();
-    let found = findings(&setup, &task, SHARED, 9999).await.len();
-    let answer = setup.ok(event).await;
-    assert_eq!(answer["mitigates"][0]["nonCompliantResourcesCount"], found);
-    assert_eq!(answer["mitigates"][0]["actions"], json!(["tell"]));
-}
-
 pub(crate) fn mitigations(setup: &Setup) -> Mitigations {
     let ledger: Ledger = (setup.function.ledger)();
     Mitigations::new(ledger)
 }
 
 /// What the ledger has of a task, without its times and its hash.
-fn task_item(setup: &Setup, id: &str) -> Value {
+pub(crate) fn task_item(setup: &Setup, id: &str) -> Value {
     let Some(mut item) = setup.cloud.item(&format!("mitigation#{id}"), "task") else { return Value::Null };
     item.retain(|name, _| !name.ends_with("_at") && name != "command_hash");
     item.into()
 }
 
 /// Whose a finding is, and in which state that is.
-fn claim(setup: &Setup, finding: &Value) -> (Value, Value) {
+pub(crate) fn claim(setup: &Setup, finding: &Value) -> (Value, Value) {
     let id = finding["findingId"].as_str().unwrap();
     let item = setup.cloud.item(&format!("finding#{id}"), "mitigation").unwrap_or_default();
     (item.get("task_id").cloned().unwrap_or_default(), item.get("state").cloned().unwrap_or_default())
@@ -365,7 +99,7 @@ pub(crate) async fn take(setup: &Setup, message: &MitigationMessage) -> bool {
 }
 
 /// Has a follow-up taken; the state of its task after that.
-async fn follow(setup: &Setup, message: &MitigationMessage) -> Value {
+pub(crate) async fn follow(setup: &Setup, message: &MitigationMessage) -> Value {
     assert!(take(setup, message).await);
     task_item(setup, &message.request.task_id())["state"].clone()
 }
@@ -683,252 +417,4 @@ async fn what_is_overtaken_at_the_claim_is_refused() {
         ("Overtaken", true)
     );
     assert!(setup.cloud.items("finding#").is_empty());
-}
-
-/// What happens next, to findings that overlap.
-#[derive(Clone, Debug)]
-enum Event {
-    /// A command names these findings, under one of three task ids.
-    Command(usize, std::ops::Range<usize>),
-    /// A rule asks for these.
-    Rule(std::ops::Range<usize>),
-    /// The next start at the service has its effect or none, and is not answered.
-    Unanswered(&'static str),
-    /// What is on the queue is taken.
-    Follow,
-    /// So much time passes.
-    Pass(u32),
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    let range = || (0..4_usize, 1..3_usize).prop_map(|(from, count)| from..from + count);
-    let unanswered = proptest::prop_oneof![
-        proptest::prelude::Just("lost-answer"),
-        proptest::prelude::Just("reset"),
-        proptest::prelude::Just("done-but-failed"),
-        proptest::prelude::Just("throttle"),
-    ];
-    proptest::prop_oneof![
-        4 => (0..3_usize, range()).prop_map(|(task, findings)| Event::Command(task, findings)),
-        3 => range().prop_map(Event::Rule),
-        2 => unanswered.prop_map(Event::Unanswered),
-        2 => proptest::prelude::Just(Event::Follow),
-        2 => (1..1000_u32).prop_map(Event::Pass),
-    ]
-}
-
-/// The tasks that the service has: findings, begin, and end if it has ended.
-async fn tasks(setup: &Setup) -> Vec<(Vec<String>, f64, Option<f64>)> {
-    let period =
-        json!({"command": "ListAuditMitigationActionsTasks", "startTime": 0, "endTime": 1_900_000_000});
-    let mut found = Vec::new();
-    for task in setup.ok(period).await["tasks"].as_array().unwrap() {
-        let describe = json!({"command": "DescribeAuditMitigationActionsTask", "taskId": task["taskId"]});
-        let task = setup.ok(describe).await;
-        let ids = task["target"]["findingIds"].as_array().unwrap().iter();
-        let ids = ids.map(|id| id.as_str().unwrap().to_owned()).collect();
-        found.push((ids, task["startTime"].as_f64().unwrap(), task["endTime"].as_f64()));
-    }
-    found
-}
-
-proptest::proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
-    #[test]
-    fn in_any_order_no_finding_is_in_two_tasks_at_once(
-        events in proptest::collection::vec(event(), 1..14)
-    ) {
-        let run = async {
-            let (setup, found) = found(6).await;
-            setup.ok(mitigate(&by_id(&found[5..]), &[SHARED])).await;
-            let sample = follow_ups(&setup).remove(0);
-            // What is on the queue: what was sent, and what was not done.
-            let (mut taken, mut queue) = (1, Vec::new());
-            let take_all = async |taken: &mut usize, queue: &mut Vec<MitigationMessage>| {
-                let sent = follow_ups(&setup);
-                queue.extend(sent[*taken..].iter().cloned());
-                *taken = sent.len();
-                for message in std::mem::take(queue) {
-                    if !take(&setup, &message).await {
-                        queue.push(message);
-                    }
-                }
-            };
-            for event in &events {
-                match event {
-                    Event::Command(task, range) => {
-                        let mut event = mitigate(&by_id(&found[range.clone()]), &[SHARED]);
-                        event["taskId"] = format!("c{task}").into();
-                        let _ = setup.invoke(event).await;
-                    }
-                    Event::Rule(range) => {
-                        let mut request = of_a_rule(&setup, &sample);
-                        let Target::Findings(of_rule) = &mut request.target else { panic!("findings") };
-                        let id = |finding: &Value| finding["findingId"].as_str().unwrap().to_owned();
-                        let one = of_rule[0].clone();
-                        *of_rule = found[range.clone()].iter().map(|finding| FindingRef { finding_id: id(finding), ..one.clone() }).collect();
-                        queue.push(MitigationMessage::new(request, Step::Start));
-                        take_all(&mut taken, &mut queue).await;
-                    }
-                    Event::Unanswered(kind) => setup.order("StartAuditMitigationActionsTask", kind, 9, 0),
-                    Event::Follow => take_all(&mut taken, &mut queue).await,
-                    Event::Pass(seconds) => {
-                        setup.control("DELETE", "faults", &Value::Null);
-                        setup.pass(*seconds);
-                    }
-                }
-            }
-            setup.control("DELETE", "faults", &Value::Null);
-            let tasks = tasks(&setup).await;
-            for (at, (ids, began, _)) in tasks.iter().enumerate() {
-                for (others, other_began, other_ended) in tasks.iter().take(at).chain(tasks.iter().skip(at + 1)) {
-                    let both = ids.iter().any(|id| others.contains(id));
-                    let at_once = began >= other_began && other_ended.is_none_or(|ended| ended > *began);
-                    assert!(!(both && at_once), "{events:?}: {tasks:?}");
-                }
-            }
-            // Once all that is sent has been taken, nothing is held by a task that is none.
-            for _ in 0..6 {
-                setup.pass(1000);
-                take_all(&mut taken, &mut queue).await;
-            }
-            for ((pk, sk), item) in setup.cloud.items("mitigation#") {
-                if sk == "task" {
-                    assert_ne!(item["state"], "claimed", "{pk} {events:?}");
-                }
-            }
-        };
-        let mut runtime = tokio::runtime::Builder::new_current_thread();
-        runtime.enable_time().start_paused(true).build().unwrap().block_on(run);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_paused_is_refused_and_a_repeat_of_what_has_started_is_not() {
-    let (setup, found) = found(2).await;
-    let (one, other) = (mitigate(&by_id(&found[..1]), &[SHARED]), mitigate(&by_id(&found[1..]), &[SHARED]));
-    let started = setup.ok(one.clone()).await;
-    let ledger = Ledger::new(setup.shared.dynamodb(), "ledger".into());
-    let since = setup.cloud.clock().now().rfc3339();
-    let paused = Pause { reason: "a bad rollout".into(), since, ..Pause::default() };
-    pause::set(&ledger, &paused).await.unwrap();
-    assert_eq!(setup.ok(one).await, started);
-    for dry_run in [false, true] {
-        let mut other = other.clone();
-        other["taskId"] = "m-2".into();
-        other["dryRun"] = dry_run.into();
-        let told = setup.fails(other).await;
-        assert!(told.starts_with("Paused\nmitigation is paused since 2026-11-23T"), "{told}");
-        assert!(told.ends_with("a bad rollout. MitigationResume ends the pause"), "{told}");
-    }
-    let claim =
-        ledger.get(&format!("finding#{}", found[1]["findingId"].as_str().unwrap()), "mitigation").await;
-    assert_eq!(claim.unwrap(), None);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_goes_over_a_budget_is_refused_and_a_repeat_of_what_has_started_is_not() {
-    let setup = setup_with("version: 1\nmode: enforce\nbudgets: [{ most: 2, within: 1h }]\nrules: []\n");
-    let audit = setup.audit(&[SHARED]).await;
-    setup.record(&[SHARED], &audit, setup.function.service.clock.now());
-    action(&setup).await;
-    let found = findings(&setup, &audit, SHARED, 3).await;
-    let (one, other) = (mitigate(&by_id(&found[..2]), &[SHARED]), mitigate(&by_id(&found[2..]), &[SHARED]));
-    let started = setup.ok(one.clone()).await;
-    assert_eq!(setup.ok(one).await, started, "it counts once");
-    for dry_run in [false, true] {
-        let mut other = other.clone();
-        other["taskId"] = "m-2".into();
-        other["dryRun"] = dry_run.into();
-        let told = setup.fails(other).await;
-        assert!(
-            told.starts_with("OverBudget\nover the budget of 2 in 1h: 2 of 2 are used, and this is for 1"),
-            "{told}"
-        );
-    }
-    setup.cloud.pass_seconds(3600);
-    let mut other = other;
-    other["taskId"] = "m-2".into();
-    setup.ok(other).await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_ledger_has_how_hard_each_action_is_to_take_back() {
-    let (setup, found) = found(1).await;
-    setup.ok(mitigate(&by_id(&found), &[SHARED])).await;
-    let ledger = Ledger::new(setup.shared.dynamodb(), "ledger".into());
-    let task = ledger.get("mitigation#m", "task").await.unwrap().unwrap();
-    assert_eq!(task.get_text("grades"), Some(r#"{"tell":"reversible"}"#));
-}
-
-/// A person's word on a task: approved, or rejected.
-async fn say(setup: &Setup, task: &str, by: &str, approves: bool) {
-    let mitigations = Mitigations::new(Ledger::new(setup.shared.dynamodb(), "ledger".into()));
-    let known = mitigations.approval(task).await.unwrap().unwrap();
-    let (word, now) = (Word { by: Some(by.into()), ..Word::default() }, setup.cloud.clock().now());
-    if approves {
-        assert!(mitigations.approve(task, &known, &word, now).await.unwrap().is_some());
-    } else {
-        let rejected = (Standing::Rejected, &word);
-        assert_eq!(mitigations.reject(task, Some(&known), rejected, now).await.unwrap(), Rejection::Done);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn with_two_persons_a_command_waits_for_another_and_is_given_again() {
-    let setup = setup_with("version: 1\nmode: enforce\nbudgets: none\ntwoPersons: true\nrules: []\n");
-    let audit = setup.audit(&[SHARED]).await;
-    setup.record(&[SHARED], &audit, setup.function.service.clock.now());
-    action(&setup).await;
-    let found = findings(&setup, &audit, SHARED, 2).await;
-    let mut event = mitigate(&by_id(&found[..1]), &[SHARED]);
-    let told = setup.fails(event.clone()).await;
-    assert!(told.starts_with("InvalidInput\n$.by: is missing: who asks"), "{told}");
-    event["by"] = "mia".into();
-    let mut dry = event.clone();
-    dry["dryRun"] = true.into();
-    assert_eq!(setup.ok(dry).await["needsApproval"][0]["need"], "two-persons");
-    assert!(task_item(&setup, "m").is_null(), "a dry run asks nobody");
-    for _ in 0..2 {
-        let told = setup.fails(event.clone()).await;
-        assert!(
-            told.starts_with("NeedsApproval\nthe task 'm' waits for another person until 2026-11-24T"),
-            "{told}"
-        );
-        assert_eq!(task_item(&setup, "m")["state"], "held");
-    }
-    assert!(!setup.calls().contains("POST /audit/mitigationactions/tasks/m"));
-    assert_eq!(follow_ups(&setup).len(), 2, "each tells people, and ends what nobody approves");
-    assert_eq!(claim(&setup, &found[0]).1, Value::Null, "nothing is claimed meanwhile");
-    say(&setup, "m", "kim", true).await;
-    // What was approved is not another command's, nor the approver's own.
-    let mut more = event.clone();
-    more["target"] = by_id(&found);
-    let mut own = event.clone();
-    own["by"] = "kim".into();
-    for other in [own, more] {
-        let told = setup.fails(other).await;
-        assert!(told.starts_with("NeedsApproval\n"), "{told}");
-    }
-    setup.fails(event.clone()).await;
-    say(&setup, "m", "kim", true).await;
-    let sent = follow_ups(&setup).len();
-    assert_eq!(setup.ok(event.clone()).await, json!({"taskId": "m"}));
-    assert_eq!(
-        (task_item(&setup, "m")["state"].clone(), follow_ups(&setup).len()),
-        (json!("started"), sent + 1)
-    );
-    assert_eq!(setup.ok(event.clone()).await, json!({"taskId": "m"}), "a repeat is the same");
-    // After a rejection the same command never starts, and another can.
-    let mut other = mitigate(&by_id(&found[1..]), &[SHARED]);
-    (other["taskId"], other["by"]) = ("m-2".into(), "mia".into());
-    setup.fails(other.clone()).await;
-    say(&setup, "m-2", "kim", false).await;
-    assert!(setup.fails(other.clone()).await.starts_with("Rejected\n"));
-    other["taskId"] = "m-3".into();
-    setup.fails(other.clone()).await;
-    // Nobody approves in time.
-    setup.cloud.pass_seconds(86_400);
-    assert!(setup.fails(other.clone()).await.starts_with("Rejected\n"));
-    assert_eq!(task_item(&setup, "m-3")["state"], "rejected");
 }
