@@ -36,6 +36,7 @@ use crate::hold::Hold;
 use crate::hold::hold;
 use crate::message::Message as _;
 use crate::settle::Aside;
+use crate::settle::ClaimedBy;
 use crate::start::Start;
 use crate::work::Decided;
 use crate::work::Request as _;
@@ -151,7 +152,7 @@ impl<W: Work> Start<W> {
                 // A process died before it held it, or it was claimed and waits for room: it is held now, unless it runs.
                 Rejection::NotHeld(_) | Rejection::Unknown => {
                     let held = Settled { reason: Some(reason), ..Settled::new(request, State::Held) };
-                    match settle.set_aside(message, &held).await? {
+                    match settle.set_aside(message, &held, ClaimedBy::Another).await? {
                         Aside::Yes(_) => {}
                         Aside::Nothing | Aside::No => return Ok(true),
                         Aside::Overtaken(latest) => {

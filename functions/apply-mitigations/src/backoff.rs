@@ -24,6 +24,8 @@ use crate::message::Message;
 
 /// The longest that SQS hides a message, in seconds (`SendMessage`, `DelaySeconds`).
 const LONGEST: u32 = 900;
+/// The longest that an invocation lasts, in seconds (Lambda). What was claimed within it may be about to start.
+pub(crate) const INVOCATION_SECONDS: i64 = 900;
 /// How long a mitigation waits before it is given up, and a task runs before people are alerted: a day.
 pub(crate) const PATIENCE_SECONDS: i64 = 86_400;
 /// How long a mitigation is held: 90 days, for which Device Defender keeps its findings.

@@ -21,6 +21,7 @@ use fleetwarden_core::timestamp::Millis;
 use crate::alerts::Event;
 use crate::approval::say_lapsed;
 use crate::backoff::Backoff;
+use crate::backoff::INVOCATION_SECONDS;
 use crate::backoff::LONGEST_FOLLOW_SECONDS;
 use crate::backoff::PATIENCE_SECONDS;
 use crate::message::Message as _;
@@ -30,8 +31,6 @@ use crate::work::Ended;
 use crate::work::Followed;
 use crate::work::Request as _;
 
-/// The longest that an invocation lasts (Lambda). What was claimed within it may be about to start.
-const INVOCATION_SECONDS: i64 = 900;
 /// Why a task is not followed any more.
 const ENDLESS: &str = "the task still runs after 90 days, and is not followed any more";
 

@@ -23,6 +23,7 @@ use crate::alerts::Event;
 use crate::backoff::LONGEST_HOLD_SECONDS;
 use crate::message::Message as _;
 use crate::settle::Aside;
+use crate::settle::ClaimedBy;
 use crate::settle::Said;
 use crate::settle::Settle;
 use crate::work::Request as _;
@@ -52,6 +53,8 @@ pub(crate) struct Hold<'h> {
     pub(crate) canary: bool,
     /// The guard that holds it.
     pub(crate) guard: &'h str,
+    /// Who has claimed it, if somebody has.
+    claim: ClaimedBy,
 }
 
 impl<'h> Hold<'h> {
@@ -80,7 +83,13 @@ impl<'h> Hold<'h> {
             approval: None,
             canary: false,
             guard,
+            claim: ClaimedBy::Another,
         }
+    }
+
+    /// The same, right after its own claim.
+    pub(crate) const fn after_claim(self) -> Self {
+        Self { claim: ClaimedBy::Own, ..self }
     }
 
     /// By the guard that stops a claim, with what it says.
@@ -108,7 +117,7 @@ pub(crate) async fn hold<W: Work>(
     message: W::Message,
     why: Hold<'_>,
 ) -> Result<(), Error> {
-    let Hold { reason, until, paused, over_budget, in_group, approval, canary, guard } = why;
+    let Hold { reason, until, paused, over_budget, in_group, approval, canary, guard, claim } = why;
     let now = settle.clock.now();
     let known = message.held();
     let since = known.map_or(now, |known| known.since.min(now));
@@ -122,7 +131,7 @@ pub(crate) async fn hold<W: Work>(
         let said = [GuardAnswer { guard: guard.to_owned(), passed: false, reason: Some(reason.to_owned()) }];
         let held =
             Settled { reason: Some(reason), until, guards: &said, ..Settled::new(request, State::Held) };
-        match settle.set_aside(&message, &held).await? {
+        match settle.set_aside(&message, &held, claim).await? {
             // What other tasks have is held all the same: they may yet be refused.
             Aside::Yes(_) | Aside::Nothing => {}
             Aside::No => return Ok(()),

@@ -14,6 +14,7 @@ use crate::counting::Counting;
 use crate::devices::Devices;
 use crate::message::Message as _;
 use crate::settle::Aside;
+use crate::settle::ClaimedBy;
 use crate::settle::Said;
 use crate::start::Start;
 use crate::work::Decided;
@@ -70,7 +71,7 @@ impl<W: Work> Start<W> {
         let said = stop.iter().map(Stop::answer).chain(asked).chain(devices.guards);
         let said: Vec<GuardAnswer> = said.collect();
         let observed = Settled { reason: instead, guards: &said, ..Settled::new(request, State::Observed) };
-        let target = match settle.set_aside(message, &observed).await? {
+        let target = match settle.set_aside(message, &observed, ClaimedBy::Another).await? {
             Aside::Yes(target) => target,
             Aside::Nothing => return settle.nothing_left(message).await,
             Aside::No => return Ok(()),

@@ -6,12 +6,14 @@
 use fleetwarden_aws::Error;
 use fleetwarden_aws::alerts::Alerts;
 use fleetwarden_aws::clock::Clock;
+use fleetwarden_aws::ledger::keys;
 use fleetwarden_aws::mitigations::Claim;
 use fleetwarden_aws::mitigations::Claimable as _;
 use fleetwarden_aws::mitigations::Latest;
 use fleetwarden_aws::mitigations::Mitigations;
 use fleetwarden_aws::mitigations::Settled;
 use fleetwarden_aws::mitigations::State;
+use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_aws::queue::Queue;
 use fleetwarden_core::alert::Alert;
 use fleetwarden_core::message::Origin;
@@ -21,6 +23,7 @@ use fleetwarden_core::timestamp::Millis;
 
 use crate::alerts::Event;
 use crate::backoff::Backoff;
+use crate::backoff::INVOCATION_SECONDS;
 use crate::message::Message as _;
 use crate::refusals::Refusals;
 use crate::refusals::Unable;
@@ -35,10 +38,19 @@ pub(crate) enum Aside<T> {
     Yes(T),
     /// Nothing is written: other tasks have all of it.
     Nothing,
-    /// Nothing is written: it has started, or has ended in some way.
+    /// Nothing is written: it has started, has ended in some way, or comes again.
     No,
     /// Nothing is written: its audit is not the one that has looked at the check last.
     Overtaken(Latest),
+}
+
+/// Who has made the claim that is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClaimedBy {
+    /// This invocation, just now.
+    Own,
+    /// An earlier delivery of the message, or another one beside this.
+    Another,
 }
 
 /// Settles mitigations.
@@ -70,11 +82,13 @@ impl<W: Work> Settle<W> {
         Ok(())
     }
 
-    /// Writes that a mitigation does not start now, unless it has.
+    /// Writes that a mitigation does not start now, unless it has, or another worker may be about to start it: then the
+    /// message comes again.
     pub(crate) async fn set_aside(
         &self,
         message: &W::Message,
         settled: &Settled<'_, W::Request>,
+        claim: ClaimedBy,
     ) -> Result<Aside<TargetOf<W>>, Error> {
         let request = message.request();
         let now = self.clock.now();
@@ -88,6 +102,13 @@ impl<W: Work> Settle<W> {
                 let target = request.target();
                 if self.is_at_service(request).await? {
                     self.started(message.clone(), target).await?;
+                    return Ok(Aside::No);
+                }
+                // What is given back now would start all the same, and beyond its budget.
+                if claim == ClaimedBy::Another
+                    && let Some(until) = self.may_start_until(request).await?.filter(|until| *until > now)
+                {
+                    self.backoff.put_off_until(message.clone(), until).await?;
                     return Ok(Aside::No);
                 }
                 match self.mitigations.settle(request, settled, now).await? {
@@ -104,6 +125,13 @@ impl<W: Work> Settle<W> {
                 Ok(Aside::No)
             }
         }
+    }
+
+    /// Until when whoever has claimed a task may start it. None: the ledger does not say.
+    async fn may_start_until(&self, request: &W::Request) -> Result<Option<Millis>, Error> {
+        let task = self.mitigations.ledger().get(&keys::mitigation(&request.task_id()), "task").await?;
+        let claimed_at = task.as_ref().and_then(|task| Millis::parse(task.get_text(attribute::DECIDED_AT)?));
+        Ok(claimed_at.map(|at| at.plus_seconds(INVOCATION_SECONDS)))
     }
 
     /// Whether the service has the task of a request.
@@ -125,7 +153,7 @@ impl<W: Work> Settle<W> {
     ) -> Result<bool, Error> {
         let request = message.request();
         let superseded = Settled { reason: Some(reason), guards, ..Settled::new(request, State::Superseded) };
-        match self.set_aside(message, &superseded).await? {
+        match self.set_aside(message, &superseded, ClaimedBy::Another).await? {
             Aside::Yes(_) => {}
             Aside::Nothing => return self.nothing_left(message).await.map(|()| false),
             Aside::No | Aside::Overtaken(_) => return Ok(false),

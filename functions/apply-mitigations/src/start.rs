@@ -443,7 +443,9 @@ impl<W: Work> Start<W> {
         let request = message.request();
         // To read and write down the states before it can have taken minutes.
         if let Some(pause) = settle.mitigations.pause().await? {
-            return self.stopped(message, &Stop::Paused(pause)).await;
+            let stop = Stop::Paused(pause);
+            let said = stop.answer();
+            return Box::pin(hold(settle, message, Hold::of(&stop, &said).after_claim())).await;
         }
         match Box::pin(settle.work.start(request, &target)).await? {
             Started::Yes => settle.started(message, &target).await,

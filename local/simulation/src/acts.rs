@@ -44,6 +44,8 @@ pub(crate) struct Acts {
     asked: Vec<String>,
     /// How often an approval was asked for.
     pub(crate) approvals: u64,
+    /// The tasks of which a person has said something, alerted or not: an answer that is late rejects.
+    pub(crate) answered: BTreeSet<String>,
     /// The tasks that a person has told to approve.
     approved: BTreeSet<String>,
     /// The tasks that a guard has held.

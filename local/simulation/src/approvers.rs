@@ -40,6 +40,7 @@ pub(crate) async fn answer(seed: u64, world: Arc<World>, lambda: Rc<Lambda>) {
                     "command": command, "taskId": task, "reason": "simulated", "by": format!("person {nth}"),
                 });
                 world.note(&format!("a person will say in {} s: {event}", after.as_secs()));
+                world.state().acts.answered.insert(task.clone());
                 if *command == "MitigationApprove" {
                     world.state().acts.approve(&task);
                 }

@@ -29,7 +29,8 @@ impl Judge<'_> {
                 format!("{pk} is {task}, and its approval is {}", of("state"))
             });
             let id = pk.trim_start_matches("mitigation#");
-            let is_told = alerts.iter().any(|alert| alert.contains(id));
+            let is_answered = self.world.state().acts.answered.contains(id);
+            let is_told = is_answered || alerts.iter().any(|alert| alert.contains(id));
             self.unless(is_told || of("state") != "lapsed" || !of("reason").starts_with("nobody"), || {
                 format!("{pk} has lapsed, and nobody was asked")
             });
