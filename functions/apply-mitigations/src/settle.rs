@@ -38,7 +38,7 @@ pub(crate) enum Aside<T> {
     Yes(T),
     /// Nothing is written: other tasks have all of it.
     Nothing,
-    /// Nothing is written: it has started, has ended in some way, or comes again.
+    /// Nothing is written: it has started, or has ended in some way.
     No,
     /// Nothing is written: its audit is not the one that has looked at the check last.
     Overtaken(Latest),
@@ -82,8 +82,10 @@ impl<W: Work> Settle<W> {
         Ok(())
     }
 
-    /// Writes that a mitigation does not start now, unless it has, or another worker may be about to start it: then the
-    /// message comes again.
+    /// Writes that a mitigation does not start now, unless it has.
+    ///
+    /// # Errors
+    /// If something does not answer, or another worker may be about to start it: then the record comes again.
     pub(crate) async fn set_aside(
         &self,
         message: &W::Message,
@@ -108,8 +110,10 @@ impl<W: Work> Settle<W> {
                 if claim == ClaimedBy::Another
                     && let Some(until) = self.may_start_until(request).await?.filter(|until| *until > now)
                 {
-                    self.backoff.put_off_until(message.clone(), until).await?;
-                    return Ok(Aside::No);
+                    let (id, until) = (request.task_id(), until.rfc3339());
+                    return Err(Error::Later(format!(
+                        "{id}: whoever has claimed it may start it until {until}"
+                    )));
                 }
                 match self.mitigations.settle(request, settled, now).await? {
                     Claim::Overtaken(latest) => Ok(Aside::Overtaken(latest)),

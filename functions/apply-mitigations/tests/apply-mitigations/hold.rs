@@ -188,8 +188,14 @@ async fn what_was_claimed_and_is_overtaken_is_given_back_under_any_policy() {
             }
             claimed += 1;
             service.looked_at("5c3d", START.plus_seconds(60));
+            let function = under(&service, &policy(mode, windows));
             service.cloud.pass_seconds(120);
-            under(&service, &policy(mode, windows)).message(&asked.to_string(), FAR).await.unwrap();
+            // Another worker could still start it.
+            let error = function.message(&asked.to_string(), FAR).await.unwrap_err();
+            assert!(error.to_string().contains("whoever has claimed it may start it until"), "{error}");
+            assert_eq!(service.task_state(&id(&asked)), "claimed", "{call} {mode:?}");
+            service.cloud.pass_seconds(900);
+            function.message(&asked.to_string(), FAR).await.unwrap();
             let (state, of_finding) = (service.task_state(&id(&asked)), service.claim(1).1);
             assert_eq!((state, of_finding), ("superseded".into(), "superseded".into()), "{call} {mode:?}");
             assert!(service.starts().is_empty() && service.take_queue().is_empty());
@@ -238,6 +244,8 @@ async fn what_waits_for_room_ends_when_a_later_audit_has_looked() {
     assert_eq!(service.claim(1).1, "claimed");
     service.looked_at("5c3d", START.plus_seconds(60));
     service.state().faults.clear();
+    // Until then another worker could still start it.
+    service.cloud.pass_seconds(900);
     deliver(&service, "", &next).await;
     assert_eq!(
         (service.task_state(&id(&asked)), service.claim(1).1),

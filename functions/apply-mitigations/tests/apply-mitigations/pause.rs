@@ -126,6 +126,8 @@ async fn who_dies_after_the_start_finds_its_task_although_it_is_paused() {
             let started = service.starts().len();
             set(&service).await;
             service.take_queue();
+            // Until then another worker could still start it.
+            service.cloud.pass_seconds(900);
             deliver(&service, &asked).await;
             assert_eq!(service.starts().len(), started, "nothing starts while it is paused");
             let state = if started == 1 { "started" } else { "held" };

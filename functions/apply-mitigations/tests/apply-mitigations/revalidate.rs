@@ -296,6 +296,8 @@ async fn what_has_started_is_followed_whatever_a_later_policy_says() {
         let died = tokio::time::timeout(Duration::from_secs(2), deliver(&service, &asked)).await;
         assert!(died.is_err());
         service.state().dies = None;
+        // Until then another worker could still start it.
+        service.cloud.pass_seconds(900);
         deliver_under(&service, &policy, &asked).await;
         let found = (service.task_state(&id(&asked)), service.take_queue().len(), service.alerts().len());
         assert_eq!(found, (state.to_owned(), follow_ups, 1 - follow_ups));

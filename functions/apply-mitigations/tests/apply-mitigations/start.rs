@@ -298,6 +298,8 @@ async fn a_mode_that_changes_after_a_death_finds_what_was_started() {
         let died = tokio::time::timeout(std::time::Duration::from_secs(2), deliver(&service, &asked)).await;
         assert!(died.is_err());
         service.state().dies = None;
+        // Until then another worker could still start it.
+        service.cloud.pass_seconds(900);
         function(&service, Mode::Observe).message(&asked.to_string(), FAR).await.unwrap();
         assert_eq!(
             (service.task_state(&id(&asked)).as_str(), service.take_queue().len()),
