@@ -111,9 +111,7 @@ impl<W: Work> Settle<W> {
                     && let Some(until) = self.may_start_until(request).await?.filter(|until| *until > now)
                 {
                     let (id, until) = (request.task_id(), until.rfc3339());
-                    return Err(Error::Later(format!(
-                        "{id}: whoever has claimed it may start it until {until}"
-                    )));
+                    return Err(Error::Later(format!("{id}: another worker may start it until {until}")));
                 }
                 match self.mitigations.settle(request, settled, now).await? {
                     Claim::Overtaken(latest) => Ok(Aside::Overtaken(latest)),
@@ -131,7 +129,7 @@ impl<W: Work> Settle<W> {
         }
     }
 
-    /// Until when whoever has claimed a task may start it. None: the ledger does not say.
+    /// Until when the one that has claimed a task may start it. None: the ledger does not say.
     async fn may_start_until(&self, request: &W::Request) -> Result<Option<Millis>, Error> {
         let task = self.mitigations.ledger().get(&keys::mitigation(&request.task_id()), "task").await?;
         let claimed_at = task.as_ref().and_then(|task| Millis::parse(task.get_text(attribute::DECIDED_AT)?));

@@ -192,7 +192,7 @@ async fn what_was_claimed_and_is_overtaken_is_given_back_under_any_policy() {
             service.cloud.pass_seconds(120);
             // Another worker could still start it.
             let error = function.message(&asked.to_string(), FAR).await.unwrap_err();
-            assert!(error.to_string().contains("whoever has claimed it may start it until"), "{error}");
+            assert!(error.to_string().contains("another worker may start it until"), "{error}");
             assert_eq!(service.task_state(&id(&asked)), "claimed", "{call} {mode:?}");
             service.cloud.pass_seconds(900);
             function.message(&asked.to_string(), FAR).await.unwrap();
