@@ -1,6 +1,8 @@
 //! Links the functions without unwind tables, a tenth of each binary: their panics abort, so nothing reads them. Lambda loads less
 //! at each cold start. A panic's message and place are logged as before; of its backtrace, the frames are not.
 
+#![expect(clippy::print_stdout, reason = "cargo reads what a build script prints")]
+
 fn main() {
     println!("cargo::rerun-if-changed=../../.cargo/functions.rs");
     println!("cargo::rerun-if-changed=../../.cargo/no-unwind-tables.ld");

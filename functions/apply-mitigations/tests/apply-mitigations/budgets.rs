@@ -204,7 +204,7 @@ async fn what_starts_is_spent_although_a_second_worker_does_not_want_it() {
         let function = under(&service, without);
         let body = asked.to_string();
         let second = Box::pin(function.message(&body, FAR));
-        let (_, second) =
+        let ((), second) =
             service.cloud.interleave(at, Box::pin(deliver(&service, TEN, &asked)), second).await;
         let Some(second) = second else { break };
         assert!(second.is_ok() || service.starts().len() == 1);
