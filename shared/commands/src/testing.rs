@@ -3,6 +3,7 @@
 
 mod bad;
 mod operations;
+mod persons;
 mod services;
 
 pub use self::bad::Bad;
@@ -19,5 +20,6 @@ pub use self::operations::errors_keep_their_names;
 pub use self::operations::named;
 pub use self::operations::reads;
 pub use self::operations::without_command;
+pub use self::persons::say as person_says;
 pub use self::services::AnswerInstead;
 pub use self::services::LocalServices;

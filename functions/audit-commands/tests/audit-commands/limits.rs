@@ -2,10 +2,8 @@
 
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::mitigations::Rejection;
-use fleetwarden_aws::mitigations::Word;
 use fleetwarden_aws::pause;
-use fleetwarden_core::model::mitigation::approval::Standing;
+use fleetwarden_commands::testing::person_says;
 use fleetwarden_core::model::mitigation::pause::Pause;
 use serde_json::Value;
 use serde_json::json;
@@ -83,14 +81,7 @@ async fn the_ledger_has_how_hard_each_action_is_to_take_back() {
 /// A person's word on a task: approved, or rejected.
 async fn say(setup: &Setup, task: &str, by: &str, approves: bool) {
     let mitigations = Mitigations::new(Ledger::new(setup.shared.dynamodb(), "ledger".into()));
-    let known = mitigations.approval(task).await.unwrap().unwrap();
-    let (word, now) = (Word { by: Some(by.into()), ..Word::default() }, setup.cloud.clock().now());
-    if approves {
-        assert!(mitigations.approve(task, &known, &word, now).await.unwrap().is_some());
-    } else {
-        let rejected = (Standing::Rejected, &word);
-        assert_eq!(mitigations.reject(task, Some(&known), rejected, now).await.unwrap(), Rejection::Done);
-    }
+    person_says(&mitigations, task, by, approves, setup.cloud.clock().now()).await;
 }
 
 #[tokio::test(start_paused = true)]

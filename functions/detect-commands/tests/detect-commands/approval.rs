@@ -2,9 +2,7 @@
 
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::mitigations::Mitigations;
-use fleetwarden_aws::mitigations::Rejection;
-use fleetwarden_aws::mitigations::Word;
-use fleetwarden_core::model::mitigation::approval::Standing;
+use fleetwarden_commands::testing::person_says;
 use serde_json::Value;
 use serde_json::json;
 
@@ -21,14 +19,7 @@ const TWO_PERSONS: &str = "version: 1\nbudgets: none\nmode: enforce\ntwoPersons:
 /// A person's word on a task: approved, or rejected.
 async fn say(setup: &Setup, task: &str, by: &str, approves: bool) {
     let mitigations = Mitigations::new(Ledger::new(setup.shared.dynamodb(), "ledger".into()));
-    let known = mitigations.approval(task).await.unwrap().unwrap();
-    let (word, now) = (Word { by: Some(by.into()), ..Word::default() }, setup.cloud.clock().now());
-    if approves {
-        assert!(mitigations.approve(task, &known, &word, now).await.unwrap().is_some());
-    } else {
-        let rejected = (Standing::Rejected, &word);
-        assert_eq!(mitigations.reject(task, Some(&known), rejected, now).await.unwrap(), Rejection::Done);
-    }
+    person_says(&mitigations, task, by, approves, setup.cloud.clock().now()).await;
 }
 
 /// The command of a person, for a task of this name.
