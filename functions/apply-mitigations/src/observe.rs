@@ -73,7 +73,7 @@ impl<W: Work> Start<W> {
         let observed = Settled { reason: instead, guards: &said, ..Settled::new(request, State::Observed) };
         let target = match settle.set_aside(message, &observed, ClaimedBy::Another).await? {
             Aside::Yes(target) => target,
-            Aside::Nothing => return settle.nothing_left(message).await,
+            Aside::Nothing => return settle.nothing_left(request).await,
             Aside::No => return Ok(()),
             Aside::Overtaken(latest) => return settle.supersede(message, &latest.reason()).await.map(drop),
         };

@@ -157,7 +157,7 @@ impl<W: Work> Settle<W> {
         let superseded = Settled { reason: Some(reason), guards, ..Settled::new(request, State::Superseded) };
         match self.set_aside(message, &superseded, ClaimedBy::Another).await? {
             Aside::Yes(_) => {}
-            Aside::Nothing => return self.nothing_left(message).await.map(|()| false),
+            Aside::Nothing => return self.nothing_left(request).await.map(|()| false),
             Aside::No | Aside::Overtaken(_) => return Ok(false),
         }
         Said { reason: Some(reason), ..Said::default() }.log::<W>(request, "the mitigation is superseded");
@@ -165,8 +165,13 @@ impl<W: Work> Settle<W> {
     }
 
     /// Ends a mitigation whose findings or violations other tasks have, all of them.
-    pub(crate) async fn nothing_left(&self, message: &W::Message) -> Result<(), Error> {
-        self.end_without_any(message.request()).await
+    pub(crate) async fn nothing_left(&self, request: &W::Request) -> Result<(), Error> {
+        // A message does not know whether its task is held.
+        let reason = format!("other tasks have all of its {}", W::PARTS);
+        self.mitigations.held_no_more(&request.task_id(), &reason).await?;
+        let what = format!("nothing to mitigate: other tasks have all of the {}", W::PARTS);
+        Said::default().log::<W>(request, &what);
+        Ok(())
     }
 
     /// Ends a wait: the findings or violations are free, people are alerted, and the message is parked.
@@ -258,18 +263,9 @@ impl<W: Work> Settle<W> {
         let has_any =
             !matches!(self.mitigations.settle(request, settled, self.clock.now()).await?, Claim::Nothing);
         if !has_any {
-            self.end_without_any(request).await?;
+            self.nothing_left(request).await?;
         }
         Ok(has_any)
-    }
-
-    async fn end_without_any(&self, request: &W::Request) -> Result<(), Error> {
-        // A message does not know whether its task is held.
-        let reason = format!("other tasks have all of its {}", W::PARTS);
-        self.mitigations.held_no_more(&request.task_id(), &reason).await?;
-        let what = format!("nothing to mitigate: other tasks have all of the {}", W::PARTS);
-        Said::default().log::<W>(request, &what);
-        Ok(())
     }
 }
 

@@ -365,7 +365,7 @@ impl<W: Work> Start<W> {
             }
             Claim::Nothing => {
                 Box::pin(settle.work.leave_turn(request)).await?;
-                settle.nothing_left(&message).await
+                settle.nothing_left(request).await
             }
             Claim::Overtaken(latest) => settle.supersede(&message, &latest.reason()).await.map(drop),
             Claim::Stopped(stop) => self.stopped(message, &stop).await,
