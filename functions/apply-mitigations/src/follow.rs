@@ -160,7 +160,7 @@ impl<W: Followed> Follow<W> {
         let id = request.task_id();
         let now = self.clock.now();
         if let Origin::Command(_) = request.origin() {
-            // Its follow-up is on its way before its start, so that it may never have been started.
+            // Its follow-up is on its way before its claim, so that it may never have been started.
             let reason =
                 "the start was not done, or its answer was lost, and the service does not know the task";
             let before = now.plus_seconds(-INVOCATION_SECONDS);

@@ -1,8 +1,8 @@
 //! A mitigation task that passed the gate: claimed in the ledger as those of the policy's rules are, started, and
 //! followed by `apply-mitigations` to its end.
 //!
-//! The states that the task will change are written down between claim and start, and the follow-up is sent before the start, because nothing delivers a command again: after a crash in between, the
-//! follow-up finds either a task for the claim, or gives the claim back.
+//! The states that the task will change are written down between claim and start. The follow-up is sent before the claim,
+//! because nothing delivers a command again: after a crash it finds the task of the claim, or gives the claim back.
 
 use std::collections::BTreeMap;
 
