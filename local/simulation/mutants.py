@@ -33,17 +33,23 @@ def mutants():
     return tomllib.loads((HERE / "mutants.toml").read_text(encoding="utf-8"))["mutant"]
 
 
+def edits(mutant):
+    """What it changes: one place, and those that would keep the promise alone."""
+    return [mutant, *mutant.get("also", [])]
+
+
 def problems(every):
     """What is wrong with the file: the code that it edits may have changed."""
     names = [mutant["name"] for mutant in every]
     yield from (f"{name}: the name is there twice" for name in sorted({n for n in names if names.count(n) > 1}))
     for mutant in every:
-        path = ROOT / mutant["file"]
-        count = path.read_text(encoding="utf-8").count(mutant["find"]) if path.is_file() else 0
-        if count != 1:
-            yield f"{mutant['name']}: its text is in {mutant['file']} {count} times, and has to be there once"
-        if mutant["find"] == mutant["replace"]:
-            yield f"{mutant['name']}: it changes nothing"
+        for edit in edits(mutant):
+            path = ROOT / edit["file"]
+            count = path.read_text(encoding="utf-8").count(edit["find"]) if path.is_file() else 0
+            if count != 1:
+                yield f"{mutant['name']}: its text is in {edit['file']} {count} times, and has to be there once"
+            if edit["find"] == edit["replace"]:
+                yield f"{mutant['name']}: it changes nothing in {edit['file']}"
 
 
 def put(path, content):
@@ -69,10 +75,9 @@ def copy_sources():
 
 def build():
     """Compiles the simulation in the tree. Gives what the compiler says if it does not."""
-    environment = {"CARGO_PROFILE_DEV_DEBUG": "0"} | os.environ | {"CARGO_TARGET_DIR": str(BUILD)}
     done = subprocess.run(
-        ["cargo", "build", "--locked", "--quiet", "-p", "fleetwarden-simulation"],
-        cwd=TREE, env=environment, capture_output=True, text=True,
+        ["cargo", "build", "--locked", "--quiet", "--profile", "simulation", "-p", "fleetwarden-simulation"],
+        cwd=TREE, env=os.environ | {"CARGO_TARGET_DIR": str(BUILD)}, capture_output=True, text=True,
     )
     return None if done.returncode == 0 else done.stderr
 
@@ -80,7 +85,7 @@ def build():
 def simulate():
     """Runs seeds until one breaks a promise: its number and the promise, or nothing."""
     done = subprocess.run(
-        [BUILD / "debug" / "fleetwarden-simulation", "--seeds", str(SEEDS), "--until-failure",
+        [BUILD / "simulation" / "fleetwarden-simulation", "--seeds", str(SEEDS), "--until-failure",
          "--summary", WORK / "summary.json"],
         cwd=TREE, capture_output=True, text=True,
     )
@@ -93,15 +98,17 @@ def simulate():
 def attempt(mutant):
     """What becomes of one mutant."""
     began = time.monotonic()
-    path = TREE / mutant["file"]
-    before = path.read_text(encoding="utf-8")
-    path.write_text(before.replace(mutant["find"], mutant["replace"]), encoding="utf-8")
+    before = {edit["file"]: (TREE / edit["file"]).read_text(encoding="utf-8") for edit in edits(mutant)}
+    for edit in edits(mutant):
+        path = TREE / edit["file"]
+        path.write_text(path.read_text(encoding="utf-8").replace(edit["find"], edit["replace"]), encoding="utf-8")
     try:
         if failed := build():
             sys.exit(f"{mutant['name']} does not compile:\n{failed}")
         caught = simulate()
     finally:
-        path.write_text(before, encoding="utf-8")
+        for name, text in before.items():
+            (TREE / name).write_text(text, encoding="utf-8")
     seed, broken = caught or (None, None)
     return {
         "name": mutant["name"],

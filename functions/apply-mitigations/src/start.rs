@@ -214,10 +214,11 @@ impl<W: Work> Start<W> {
             Turn::First { most, .. } => W::count(request.target()).min(*most as u64),
             _ => W::count(request.target()),
         };
-        // While a pause or a budget holds it, no finding is looked up.
+        // While a pause or a budget holds it, no finding is looked up. What would wait for good may be wanted no more.
         if !waits_for_approval
             && held.is_some_and(|held| held.paused.is_some() || held.over_budget)
             && let Some(stop) = Box::pin(self.would_stop(request, at_once, Counting::of_hold(held))).await?
+            && !stop.is_for_good()
             && !(matches!(stop, Stop::OverBudget(_)) && self.may_go_over(request))
         {
             return self.stopped(message, &stop).await;

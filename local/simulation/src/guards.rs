@@ -1,5 +1,5 @@
 //! Mitigation behind guards: in eleven of twelve seeds each policy has a rule on one check that mitigates all that is found,
-//! with an approval, a canary, limits of devices or a budget, and audits look at that check.
+//! with an approval, a canary, limits of devices, a budget or none of them, and audits look at that check.
 //!
 //! It is drawn apart from the rest, so that a seed's other draws do not depend on it.
 
@@ -55,7 +55,13 @@ impl Guards {
             0 => json!({"most": 3, "connected": rng.u8(..3)}),
             _ => json!("any"),
         };
-        let guards = [1, 1, 2, 2, 3, 4, 4, 7][rng.usize(..8)];
+        let guards = [0, 1, 2, 3, 3, 3, 4, 4, 7][rng.usize(..9)];
+        if guards == 0 {
+            // Nothing stands in the way of one task for the whole check.
+            mitigate["devices"] = json!("any");
+            policy["budgets"] = json!("none");
+            policy["protect"] = json!({});
+        }
         if guards & 1 > 0 {
             mitigate["approval"] = policies::approval(rng);
         }
@@ -64,6 +70,9 @@ impl Guards {
         }
         if guards & 4 > 0 && policy.get("windows").is_none() {
             policy["budgets"] = json!([{"most": rng.u8(1..6), "within": "1h"}]);
+        }
+        if policy.get("windows").is_some() && rng.bool() {
+            mitigate["windows"] = policies::own_windows(rng);
         }
         if rng.u8(..8) > 0 {
             policy["mode"] = json!("enforce");

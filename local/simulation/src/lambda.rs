@@ -63,12 +63,19 @@ pub(crate) struct Lambda {
     pub(crate) invocations: Cell<u64>,
     /// The events that Lambda gave up, by dead-letter queue: what it puts there is no message of the function's own.
     pub(crate) given_up: RefCell<Vec<(&'static Function, Value)>>,
-    /// What happens right before a message of a queue is next handed out.
-    pub(crate) ambush: RefCell<Option<(&'static str, Ambush)>>,
+    pub(crate) ambush: RefCell<Option<Ambush>>,
+}
+
+/// What happens right before a message of a queue is next handed out.
+pub(crate) struct Ambush {
+    pub(crate) queue: &'static str,
+    /// Only before a message that an earlier invocation had and did not end.
+    pub(crate) is_at_retry: bool,
+    pub(crate) what: Surprise,
 }
 
 /// What can happen between the decision on a finding and what follows from it.
-pub(crate) enum Ambush {
+pub(crate) enum Surprise {
     /// Another policy is deployed.
     Deploy(String),
     /// A person mitigates the same findings.
@@ -252,16 +259,16 @@ impl Lambda {
         self.end_loops(function, source.queue);
         while self.running(function) < source.concurrency {
             let now = self.world.now();
-            let mut visible: Vec<String> = cloud
+            let waiting: Vec<_> = cloud
                 .waiting(source.queue)
                 .into_iter()
                 .filter(|message| message.visible_at <= now && message.receives < MAX_RECEIVES)
-                .map(|message| message.id)
                 .collect();
-            if visible.is_empty() {
+            if waiting.is_empty() {
                 return;
             }
-            self.spring(source.queue);
+            self.spring(source.queue, waiting.iter().any(|message| message.receives > 0));
+            let mut visible: Vec<String> = waiting.into_iter().map(|message| message.id).collect();
             self.world.draw(|rng| {
                 rng.shuffle(&mut visible);
                 visible.truncate(rng.usize(1..=source.batch));
@@ -279,14 +286,15 @@ impl Lambda {
     }
 
     /// Lets happen what waits for a message of a queue.
-    fn spring(&self, queue: &'static str) {
-        let Some((_, ambush)) = self.ambush.borrow_mut().take_if(|(of, _)| *of == queue) else { return };
-        match ambush {
-            Ambush::Deploy(policy) => {
+    fn spring(&self, queue: &'static str, is_retry: bool) {
+        let is_sprung = |of: &mut Ambush| of.queue == queue && (is_retry || !of.is_at_retry);
+        let Some(ambush) = self.ambush.borrow_mut().take_if(is_sprung) else { return };
+        match ambush.what {
+            Surprise::Deploy(policy) => {
                 self.world.note(&format!("a policy is deployed before a message of {queue}: {policy}"));
                 self.deploy(policy);
             }
-            Ambush::Command => {
+            Surprise::Command => {
                 let number = self.world.draw(|rng| rng.u32(..));
                 let messages = self.world.cloud.waiting(queue);
                 let bodies = messages.iter().map(|message| &message.body);

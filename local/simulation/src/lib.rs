@@ -4,8 +4,9 @@
 //! One seed gives one run, byte for byte: everything random is drawn from it, and time passes only when every function
 //! waits. A run is a [`world`] (AWS around the functions: Device Defender's endpoint, queues, ledger, bucket, logs and
 //! topics) in which [`lambda`] runs the [`functions`] of the [`stack`], a [`workload`] that is drawn from the seed, with
-//! [`alarms`] in about half of them, [`operators`] and [`undoers`] in a third each, [`guards`] in eleven of twelve, [`approvers`] where a mitigation
-//! waits for them, [`connections`] that are lost behind a canary, [`weather`] (which faults strike, and how often), and after it a [`judge`] that is no code of the product, with [`acts`] (what the functions did).
+//! [`alarms`] in about half of them, [`operators`] and [`undoers`] in a third each, [`guards`] in eleven of twelve,
+//! [`approvers`] where a mitigation waits for them, [`connections`] that are lost behind a canary, [`weather`] (which faults
+//! strike, and how often), and after it a [`judge`] that is no code of the product, with [`acts`] (what the functions did).
 //! What happened is a [`trace`]; [`mod@shrink`] finds the least of a seed that still breaks a promise.
 
 #![expect(

@@ -83,10 +83,7 @@ pub(crate) fn approval(rng: &mut Rng) -> Value {
 
 /// Draws a canary: one finding goes first, which each budget has room for.
 pub(crate) fn canary(rng: &mut Rng) -> Value {
-    // Drawn apart, so that a seed's other draws stay as they were before connections were lost.
-    let watches_connections = rng.clone().u8(..3) == 0;
-    let stop = one(rng, &["failures", "alarms"]);
-    json!({"first": 1, "watch": "15m", "stopIf": [if watches_connections { "disconnected" } else { stop }]})
+    json!({"first": 1, "watch": "15m", "stopIf": [one(rng, &["failures", "alarms", "disconnected"])]})
 }
 
 /// Whether a policy protects what a finding is about, by the id of its certificate or the name of its policy.
@@ -161,8 +158,7 @@ fn any(rng: &mut Rng) -> Value {
         "mode": if rng.u8(..4) == 0 { "observe" } else { "enforce" },
         "rules": rules,
     });
-    // Drawn apart, so that a seed's other draws stay as they were before there were budgets.
-    let mut apart = rng.clone();
+    let mut apart = rng.fork();
     if rng.u8(..4) == 0 {
         let zone = ZONES.map(|(name, _)| name);
         policy["windows"] = json!({"zone": one(rng, &zone), "open": [{"hours": one(rng, &HOURS)}]});
@@ -175,7 +171,7 @@ fn any(rng: &mut Rng) -> Value {
         }
         _ => policy["budgets"] = json!("none"),
     }
-    let mut of_approvals = Rng::with_seed(apart.clone().u64(..));
+    let mut of_approvals = apart.fork();
     for rule in policy["rules"].as_array_mut().into_iter().flatten() {
         if rule.get("mitigate").is_some() && of_approvals.u8(..3) == 0 {
             rule["mitigate"]["approval"] = approval(&mut of_approvals);
@@ -187,7 +183,7 @@ fn any(rng: &mut Rng) -> Value {
     if of_approvals.u8(..4) == 0 {
         policy["twoPersons"] = json!(true);
     }
-    if let Some(budgets) = policy["budgets"].as_array_mut()
+    if let Some(budgets) = policy.get_mut("budgets").and_then(Value::as_array_mut)
         && apart.bool()
     {
         // Nobody moves things into this group or out of it.
@@ -208,16 +204,20 @@ fn any(rng: &mut Rng) -> Value {
 
 /// Gives rules and an action windows of their own.
 fn draw_own_windows(policy: &mut Value, rng: &mut Rng) {
-    let own = |rng: &mut Rng| json!({"open": [{"hours": one(rng, &HOURS)}]});
     for rule in policy["rules"].as_array_mut().into_iter().flatten() {
         if rule.get("mitigate").is_some() && rng.bool() {
-            rule["mitigate"]["windows"] = own(rng);
+            rule["mitigate"]["windows"] = own_windows(rng);
         }
     }
     if rng.bool() {
         let action = one(rng, &["Deactivate", "Quarantine", "Publish"]);
-        policy["actions"][action]["windows"] = own(rng);
+        policy["actions"][action]["windows"] = own_windows(rng);
     }
+}
+
+/// Draws windows of a rule or an action.
+pub(crate) fn own_windows(rng: &mut Rng) -> Value {
+    json!({"open": [{"hours": one(rng, &HOURS)}]})
 }
 
 fn one<'a>(rng: &mut Rng, of: &[&'a str]) -> &'a str {
@@ -304,4 +304,72 @@ pub(crate) fn actions() -> Vec<(&'static str, Value)> {
             json!({"publishFindingToSnsParams": {"topicArn": "arn:aws:sns:us-east-1:123456789012:findings"}}),
         ),
     ]
+}
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// Counts each key of a policy, wherever it stands, by its path without places in lists and names of actions.
+    fn count(at: &str, value: &Value, keys: &mut BTreeMap<String, usize>) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    let at = if at == ".actions" { ".actions.*".to_owned() } else { format!("{at}.{name}") };
+                    *keys.entry(at.clone()).or_default() += 1;
+                    count(&at, value, keys);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| count(at, item, keys)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_key_is_drawn_and_few_policies_are_thrown_away() {
+        const DRAWS: usize = 2_000;
+        let mut rng = Rng::with_seed(1);
+        let mut keys = BTreeMap::new();
+        for _ in 0..DRAWS {
+            let policy = any(&mut rng);
+            if Policy::parse(policy.to_string().as_bytes()).is_ok() {
+                *keys.entry(String::new()).or_default() += 1;
+                count("", &policy, &mut keys);
+            }
+        }
+        let often = |key: &str| keys.get(key).copied().unwrap_or_default();
+        assert!(often("") > DRAWS * 98 / 100, "only {} of {DRAWS} can be deployed", often(""));
+        let wanted = [
+            ".actions.*.windows.open.hours",
+            ".budgets.group",
+            ".budgets.most",
+            ".protect.certificates",
+            ".protect.groups",
+            ".protect.things",
+            ".rules.except.check",
+            ".rules.match.group",
+            ".rules.match.olderThan",
+            ".rules.match.severity",
+            ".rules.mitigate.approval.connected",
+            ".rules.mitigate.approval.devices",
+            ".rules.mitigate.approval.outsideOfWindow",
+            ".rules.mitigate.approval.overBudget",
+            ".rules.mitigate.approval.severity",
+            ".rules.mitigate.canary.stopIf",
+            ".rules.mitigate.devices.connected",
+            ".rules.mitigate.windows.open.hours",
+            ".rules.report.severity",
+            ".rules.report.silent",
+            ".rules.stage",
+            ".rules.suppress.for",
+            ".rules.suppress.indefinitely",
+            ".rules.suppress.until",
+            ".twoPersons",
+            ".windows.open.hours",
+        ];
+        for key in wanted {
+            assert!(often(key) > DRAWS / 50, "{key} is in {} of {DRAWS} policies", often(key));
+        }
+    }
 }

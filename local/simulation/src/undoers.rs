@@ -22,6 +22,9 @@ use crate::world::World;
 /// How long a person waits before the next try: what a rule may be about to make is over by then.
 const BETWEEN_TRIES: Duration = Duration::from_mins(6);
 
+/// How often it is looked whether a process has died.
+const LOOK: Duration = Duration::from_secs(20);
+
 /// The people of a run.
 pub(crate) struct Undoers {
     rng: Rng,
@@ -68,6 +71,19 @@ impl Undoers {
         }
         spawn_local(ask(Rc::clone(lambda), event, after));
     }
+}
+
+/// As soon as a process has died that made suppressions of an audit, a person undoes what it has made: its retry is still to come.
+pub(crate) fn undo_after_death(world: &Arc<World>, lambda: &Rc<Lambda>, audit: &str) {
+    let event = json!({"command": "SuppressionUndo", "auditTaskId": audit, "reason": "simulated"});
+    let (world, lambda) = (Arc::clone(world), Rc::clone(lambda));
+    world.note(&format!("a person asks after the next death: {event}"));
+    spawn_local(async move {
+        while world.state().doomed.is_some() {
+            sleep(LOOK).await;
+        }
+        ask(lambda, event, LOOK).await;
+    });
 }
 
 /// Asks until nothing is left to be done.

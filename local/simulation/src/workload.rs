@@ -20,11 +20,13 @@ use crate::judge::budgets;
 use crate::lambda::Ambush;
 use crate::lambda::Ended;
 use crate::lambda::Lambda;
+use crate::lambda::Surprise;
 use crate::operators::Operators;
 use crate::policies;
 use crate::policies::CHECKS;
 use crate::stack;
 use crate::stack::AUDIT_TOPIC;
+use crate::undoers;
 use crate::undoers::Undoers;
 use crate::weather::Weather;
 use crate::world::Lineage;
@@ -145,6 +147,7 @@ impl Workload {
         self.world.state().weather = Weather::default();
         // What still lies in wait would be deployed after the last policy.
         *self.lambda.ambush.borrow_mut() = None;
+        self.world.state().doomed = None;
         self.end_alarms();
         self.lift_budgets();
         connections::make_known(&self.world, &self.played.policies);
@@ -223,19 +226,31 @@ impl Workload {
     fn ambush(&mut self) {
         let before = self.played.policies.last().cloned().unwrap_or_default();
         let policy: Value = serde_json::from_str(&before).unwrap_or_default();
-        let queue = ["mitigation", "mitigation", "suppression"][self.rng.usize(..3)];
-        let outcome = if queue == "mitigation" { "mitigate" } else { "suppress" };
+        let mitigation = ("mitigation", &stack::MITIGATIONS, "mitigate");
+        let suppression = ("suppression", &stack::SUPPRESSIONS, "suppress");
+        let places = [mitigation, mitigation, suppression, ("check", &stack::TRIAGE, "mitigate")];
+        let (queue, function, outcome) = places[self.rng.usize(..4)];
+        // Before the first try of a check nothing is decided yet that could be decided otherwise.
+        let is_at_retry = queue == "check" || self.rng.u8(..3) == 0;
         let decides = |check: &str| policies::rules(&policy, check).any(|rule| rule.get(outcome).is_some());
         let wanted: Vec<_> = CHECKS.iter().map(|(check, _)| *check).filter(|check| decides(check)).collect();
         self.audit(&wanted);
-        let ambush = if queue == "mitigation" && self.rng.bool() {
-            Ambush::Command
+        let what = if queue == "mitigation" && self.rng.bool() {
+            Surprise::Command
         } else {
             let policy = policies::variant(&mut self.rng, &before);
             self.played.policies.push(policy.clone());
-            Ambush::Deploy(policy)
+            Surprise::Deploy(policy)
         };
-        *self.lambda.ambush.borrow_mut() = Some((queue, ambush));
+        let doomed = is_at_retry.then(|| (function.name, self.rng.u32(1..40)));
+        self.world.state().doomed = doomed;
+        if outcome == "suppress"
+            && is_at_retry
+            && let Some((audit, _)) = self.played.audits.last()
+        {
+            undoers::undo_after_death(&self.world, &self.lambda, audit);
+        }
+        *self.lambda.ambush.borrow_mut() = Some(Ambush { queue, is_at_retry, what });
     }
 
     /// Somebody sends what no function can handle.

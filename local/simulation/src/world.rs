@@ -85,6 +85,8 @@ pub(crate) struct State {
     pub(crate) causes: BTreeMap<u64, Lineage>,
     /// The functions whose loops Lambda has ended.
     pub(crate) ended_loops: Vec<&'static str>,
+    /// The function whose process dies, and after how many more of its calls.
+    pub(crate) doomed: Option<(&'static str, u32)>,
     /// The processes that have died.
     dead: BTreeSet<u64>,
     /// Who waits for the end of a process.
@@ -125,6 +127,7 @@ impl World {
             lineages: BTreeMap::new(),
             causes: BTreeMap::new(),
             ended_loops: Vec::new(),
+            doomed: None,
             dead: BTreeSet::new(),
             ends: BTreeMap::new(),
             processes: 0,
@@ -180,7 +183,7 @@ impl World {
 
     /// Answers a call of a process, after a while.
     async fn serve(self: Arc<Self>, function: &'static str, process: u64, call: Call) -> Answer {
-        let (before, after, fault) = self.fate(&call);
+        let (before, after, fault) = self.fate(function, &call);
         sleep(before).await;
         let name = brief(&call);
         let what = fault.map_or("", Fault::name);
@@ -220,9 +223,13 @@ impl World {
     }
 
     /// How long a call is under way, there and back, and what strikes it.
-    fn fate(&self, call: &Call) -> (Duration, Duration, Option<Fault>) {
+    fn fate(&self, function: &str, call: &Call) -> (Duration, Duration, Option<Fault>) {
         let mut state = self.state();
-        let State { rng, weather, faults, without, last_fault, drawn_faults, .. } = &mut *state;
+        let State { rng, weather, faults, without, last_fault, drawn_faults, doomed, .. } = &mut *state;
+        let death = doomed.take_if(|(of, calls)| {
+            *calls -= u32::from(*of == function);
+            *calls == 0
+        });
         let mut time = || {
             let most = if rng.f64() < weather.slow { 4_000 } else { 20 };
             Duration::from_millis(rng.u64(1..=most))
@@ -231,6 +238,7 @@ impl World {
         let fault = weather
             .strike(rng)
             .filter(|fault| *fault != Fault::Conflict || call.operation == "TransactWriteItems");
+        let fault = death.map(|_| Fault::KilledAfter).or(fault);
         let fault = fault.filter(|_| {
             let number = *drawn_faults;
             *drawn_faults += 1;

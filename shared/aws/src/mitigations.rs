@@ -142,6 +142,12 @@ impl Stop {
         GuardAnswer { guard, passed: false, reason: Some(self.reason()) }
     }
 
+    /// Whether no time lets it go on: it is too large for a budget.
+    #[must_use]
+    pub const fn is_for_good(&self) -> bool {
+        matches!(self, Self::OverBudget(Over { until: None, .. }))
+    }
+
     /// Why nothing starts.
     #[must_use]
     pub fn reason(&self) -> String {

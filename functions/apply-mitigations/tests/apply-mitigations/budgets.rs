@@ -244,3 +244,16 @@ async fn what_no_budget_can_hold_says_so_and_what_lifts_them_starts_all() {
     deliver(&service, "[{ most: 1, within: 1h, actions: Deactivate }]", &asked).await;
     assert_eq!(service.starts(), [id(&asked)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_no_budget_can_hold_ends_when_the_policy_does_not_want_it_any_more() {
+    let service = Service::default();
+    let asked = message(findings(1..=11));
+    deliver(&service, TEN, &asked).await;
+    let mitigates = format!("mitigate: {{ actions: {ACTIONS:?}, devices: any }}");
+    let reports = policy(Mode::Enforce, TEN).replace(&mitigates, "report: { silent: true }");
+    assert_ne!(reports, policy(Mode::Enforce, TEN));
+    under(&service, &reports).message(&service.take_queue()[0].1.to_string(), FAR).await.unwrap();
+    assert_eq!(service.task_state(&id(&asked)), "superseded");
+    assert_eq!(service.take_queue(), []);
+}

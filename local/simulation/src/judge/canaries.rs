@@ -59,16 +59,21 @@ impl Judge<'_> {
             self.unless(!is_first || findings == 1, || format!("the canary {pk} has {findings} findings"));
         }
     }
-    /// Where a lost connection stops the rest, no canary passes whose devices have lost theirs before its last look.
+
+    /// Where a lost connection stops the rest, no canary passes whose devices have lost theirs before its last look. If a policy of
+    /// the run has another canary for the rule, nothing is judged.
     pub(super) fn a_lost_connection_stops_the_rest(&mut self) {
         let lost = self.world.state().acts.lost.clone();
         self.judged.disconnected = lost.len() as u64;
-        let [policy] = self.played.policies.as_slice() else { return };
-        let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+        let policies =
+            self.played.policies.iter().map(|policy| serde_json::from_str(policy).unwrap_or_default());
+        let policies: Vec<Value> = policies.collect();
+        let all_watch =
+            |rule: &str| policies.iter().all(|of| policies::watches_connections(of, rule).is_some());
         for ((_, sk), canary) in self.world.cloud.items("audit#") {
             let of = |name: &str| canary.get(name).and_then(Value::as_str).unwrap_or_default();
             let rule = sk.strip_prefix("canary#").and_then(|key| key.split_once('#')).map(|(_, rule)| rule);
-            let is_watched = rule.is_some_and(|rule| policies::watches_connections(&policy, rule).is_some());
+            let is_watched = rule.is_some_and(all_watch);
             let Some(at) = lost.get(of("task_id")).filter(|_| is_watched) else { continue };
             let passed = (of("state") == "passed").then(|| Millis::parse(of("decided_at"))).flatten();
             // A look that is under way may have seen them connected.
