@@ -29,20 +29,26 @@ use fleetwarden_core::policy::StopIf;
 use fleetwarden_core::timestamp::Millis;
 
 pub(crate) use self::connections::lost;
+use crate::backoff::PATIENCE_SECONDS;
 use crate::findings::Findings;
 use crate::work::Decided;
 use crate::work::Turn;
 use crate::work::time_left;
 
-/// What a request has to do now because of its rule's canary.
-pub(crate) async fn turn(findings: &Findings, request: &MitigationRequest) -> Result<Turn, Error> {
+/// What a request has to do now because of its rule's canary. `waits_since` is since when it waits for that, if it does.
+pub(crate) async fn turn(
+    findings: &Findings,
+    request: &MitigationRequest,
+    waits_since: Option<Millis>,
+) -> Result<Turn, Error> {
     let Some(canary) = of(findings, request) else { return Ok(Turn::Free) };
     let Findings { mitigations, clock, .. } = findings;
     let own = request.task_id();
+    let a_day_ago = clock.now().plus_seconds(-PATIENCE_SECONDS);
     let mut known = mitigations.canary(request).await?;
     if let Some(running) =
         known.as_ref().filter(|known| known.stage == Stage::Running && known.task_id != own)
-        && mitigations.never_starts(&running.task_id).await?
+        && mitigations.never_starts(running, a_day_ago).await?
     {
         let void = Canary { stage: Stage::Void, ..running.clone() };
         known = Some(mitigations.change_canary(request, running, void, clock.now()).await?);
@@ -53,7 +59,10 @@ pub(crate) async fn turn(findings: &Findings, request: &MitigationRequest) -> Re
         (_, None) => request.count(),
     };
     let is_free = match &known {
-        None => request.canary != Some(CanaryPart::Rest),
+        // The message of those that are to go first may have been lost, or never sent.
+        None => {
+            request.canary != Some(CanaryPart::Rest) || waits_since.is_some_and(|since| since <= a_day_ago)
+        }
         Some(known) => known.stage == Stage::Void,
     };
     if is_free {

@@ -171,8 +171,8 @@ impl Work for Findings {
         target.count()
     }
 
-    async fn turn(&self, request: &MitigationRequest) -> Result<Turn, Error> {
-        canary::turn(self, request).await
+    async fn turn(&self, request: &MitigationRequest, waits_since: Option<Millis>) -> Result<Turn, Error> {
+        canary::turn(self, request, waits_since).await
     }
 
     async fn divide(

@@ -166,6 +166,8 @@ impl<W: Work> Settle<W> {
 
     /// Ends a mitigation whose findings or violations other tasks have, all of them.
     pub(crate) async fn nothing_left(&self, request: &W::Request) -> Result<(), Error> {
+        // The rest would wait for what never starts.
+        Box::pin(self.work.leave_turn(request)).await?;
         // A message does not know whether its task is held.
         let reason = format!("other tasks have all of its {}", W::PARTS);
         self.mitigations.held_no_more(&request.task_id(), &reason).await?;

@@ -197,7 +197,8 @@ impl<W: Work> Start<W> {
                 Look::GoesOn => {}
             }
         }
-        let turn = Box::pin(settle.work.turn(request)).await?;
+        let waits_since = held.filter(|held| held.canary).map(|held| held.since);
+        let turn = Box::pin(settle.work.turn(request, waits_since)).await?;
         match &turn {
             Turn::Wait(stop) => return self.stopped(message, stop).await,
             Turn::Stopped(reason) => return settle.stop(message, reason).await,
@@ -364,10 +365,7 @@ impl<W: Work> Start<W> {
                     Stored::Never(unable, why) => settle.unable(request, &target, unable, &why).await,
                 }
             }
-            Claim::Nothing => {
-                Box::pin(settle.work.leave_turn(request)).await?;
-                settle.nothing_left(request).await
-            }
+            Claim::Nothing => settle.nothing_left(request).await,
             Claim::Overtaken(latest) => settle.supersede(&message, &latest.reason()).await.map(drop),
             Claim::Stopped(stop) => self.stopped(message, &stop).await,
             Claim::Known(state) => {

@@ -116,8 +116,8 @@ pub(crate) trait Work {
     /// How many findings or violations are in a target.
     fn count(target: &TargetOf<Self>) -> u64;
 
-    /// Whose turn it is, where the first few of a rule go alone.
-    async fn turn(&self, _: &Self::Request) -> Result<Turn, Error> {
+    /// Whose turn it is, where the first few of a rule go alone. With since when the request waits for its turn, if it does.
+    async fn turn(&self, _: &Self::Request, _: Option<Millis>) -> Result<Turn, Error> {
         Ok(Turn::Free)
     }
 

@@ -368,6 +368,31 @@ async fn what_has_nothing_left_to_mitigate_lets_another_go_first() {
     assert_eq!(run.started().len(), 3);
 }
 
+/// Triage was retried under a policy that does not want them any more, or their message is parked.
+#[tokio::test(start_paused = true)]
+async fn what_does_not_come_or_is_lost_lets_another_go_first_after_a_day() {
+    for is_taken in [false, true] {
+        let [first, rest] = sent();
+        let mut run = Run::new([rest]);
+        if is_taken {
+            run.service.cloud.put_item(json!({
+                "pk": {"S": "audit#4e2b"}, "sk": {"S": format!("canary#{CHECK}#expiring")}, "state": {"S": "running"},
+                "task_id": {"S": id(&first)}, "of": {"N": "8"}, "first": {"S": "[]"}, "undo": {"S": "no"},
+                "decided_at": {"S": run.now().rfc3339()},
+            }));
+        }
+        run.run_for(23 * 3_600).await;
+        assert_eq!(run.started().len(), 0);
+        run.run_for(86_400).await;
+        assert_eq!((run.canary("state"), run.started()), ("passed".into(), vec![ids(6..=7), ids([8])]));
+        assert!(run.queue.is_empty());
+        // What comes after all goes with the rest.
+        run.queue.push((run.now(), first));
+        run.run_for(86_400).await;
+        assert_eq!(run.started()[2..], [ids(1..=5)]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_asked_is_no_pass_and_stops_after_a_day() {
     let mut run = Run::new(sent());

@@ -251,7 +251,7 @@ impl Mitigations {
         let taken = Canary::taken(request.task_id(), of);
         let condition = match known {
             None => Condition { expression: "attribute_not_exists(pk)".to_owned(), values: HashMap::new() },
-            Some(known) => unless_changed(known),
+            Some(known) => as_read(known),
         };
         Ok(self.put_canary(request, &taken, condition, now).await?.unwrap_or(taken))
     }
@@ -267,7 +267,7 @@ impl Mitigations {
         wanted: Canary,
         now: Millis,
     ) -> Result<Canary, Error> {
-        Ok(self.put_canary(request, &wanted, unless_changed(known), now).await?.unwrap_or(wanted))
+        Ok(self.put_canary(request, &wanted, as_read(known), now).await?.unwrap_or(wanted))
     }
 
     /// Puts a canary. None: it is put. Else the one that is there.
@@ -287,13 +287,17 @@ impl Mitigations {
         there.as_ref().map(Canary::read).transpose()?.map(Some).ok_or_else(gone)
     }
 
-    /// Whether a task was never started, and nothing starts it any more.
+    /// Whether the task of a canary was never started, and nobody waits for it any more. One that the ledger does not have
+    /// is lost if it took its place before `lost_before`: its message is parked, or gone.
     ///
     /// # Errors
     /// If the table does not answer.
-    pub async fn never_starts(&self, task_id: &str) -> Result<bool, Error> {
-        let task = self.ledger.get(&keys::mitigation(task_id), "task").await?;
-        Ok(task.as_ref().and_then(TaskState::of).is_some_and(|state| {
+    pub async fn never_starts(&self, canary: &Canary, lost_before: Millis) -> Result<bool, Error> {
+        let task = self.ledger.get(&keys::mitigation(&canary.task_id), "task").await?;
+        let Some(task) = task else {
+            return Ok(canary.first.is_empty() && canary.since.is_some_and(|since| since <= lost_before));
+        };
+        Ok(TaskState::of(&task).is_some_and(|state| {
             matches!(
                 state,
                 TaskState::Refused
@@ -360,6 +364,14 @@ fn unless_changed(known: &Canary) -> Condition {
         (":known".to_owned(), text(known.stage.as_str())),
     ]);
     Condition { expression: "task_id = :task_id AND #state = :known".to_owned(), values }
+}
+
+/// The canary is as it was read: its task has not claimed anything meanwhile either.
+fn as_read(known: &Canary) -> Condition {
+    let Condition { expression, mut values } = unless_changed(known);
+    let Some(since) = known.since else { return Condition { expression, values } };
+    values.insert(":since".to_owned(), text(&since.rfc3339()));
+    Condition { expression: format!("{expression} AND {} = :since", attribute::DECIDED_AT), values }
 }
 
 fn key(request: &MitigationRequest) -> (String, String) {

@@ -123,3 +123,20 @@ async fn wherever_a_process_dies_the_watched_connections_are_those_before_the_st
     }
     assert!(deaths > 20, "{deaths}");
 }
+
+/// Another task has what was to go first, so that its end writes no item of its own.
+#[tokio::test(start_paused = true)]
+async fn what_is_given_up_with_nothing_left_lets_another_go_first() {
+    let mut run = watching("disconnected", &[(6, true), (7, true), (8, true)]);
+    for finding in ids(1..=5) {
+        run.service.cloud.put_item(json!({
+            "pk": {"S": format!("finding#{finding}")}, "sk": {"S": "mitigation"}, "state": {"S": "rejected"},
+            "task_id": {"S": "another"},
+        }));
+    }
+    run.run_for(23 * 3_600).await;
+    assert_eq!((run.canary("state"), run.started().len()), ("running".into(), 0));
+    run.run_for(2 * 3_600).await;
+    assert_eq!((run.canary("state"), run.started()), ("passed".into(), vec![ids(6..=7), ids([8])]));
+    assert!(run.queue.is_empty());
+}
