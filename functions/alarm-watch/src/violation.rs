@@ -1,6 +1,5 @@
 //! What the service lists, as an alarm's event: written as the service writes it, and read as any alarm is.
 
-use aws_sdk_iot::primitives::DateTime;
 use aws_sdk_iot::types::ActiveViolation;
 use aws_sdk_iot::types::Behavior;
 use aws_sdk_iot::types::BehaviorCriteria;
@@ -11,6 +10,7 @@ use aws_sdk_iot::types::VerificationState;
 use aws_sdk_iot::types::ViolationEvent;
 use aws_sdk_iot::types::ViolationEventAdditionalInfo;
 use aws_sdk_iot::types::ViolationEventType;
+use fleetwarden_aws::clock::millis;
 use fleetwarden_core::model::alarm::AlarmError;
 use fleetwarden_core::model::alarm::AlarmEvent;
 use fleetwarden_core::timestamp::Millis;
@@ -60,13 +60,7 @@ pub(crate) fn active(active: &ActiveViolation, account: &str, region: &str) -> R
         "violationStartTime": active.violation_start_time.as_ref().map(millis),
     });
     let begin = AlarmEvent::parse(&without_nulls(members).to_string(), account, region)?;
-    Ok(Active { begin, last_at: active.last_violation_time.as_ref().map(|at| Millis(millis(at))) })
-}
-
-/// A moment of the API, in seconds with a fraction, as the milliseconds that messages have.
-fn millis(at: &DateTime) -> i64 {
-    let fraction = i64::from(at.subsec_nanos()).saturating_add(500_000) / 1_000_000;
-    at.secs().saturating_mul(1_000).saturating_add(fraction)
+    Ok(Active { begin, last_at: active.last_violation_time.as_ref().map(millis) })
 }
 
 fn info(info: &ViolationEventAdditionalInfo) -> Value {

@@ -1,6 +1,5 @@
 //! Mitigation of findings: what differs there on the way that all mitigations go.
 
-mod convert;
 mod describe;
 mod end;
 mod observe;

@@ -1,6 +1,5 @@
 //! One mitigation task at the service, of either kind: what its start came to, and where it stands.
 
-use aws_sdk_iot::primitives::DateTime;
 use fleetwarden_aws::Error;
 use fleetwarden_core::timestamp::Millis;
 
@@ -63,9 +62,4 @@ impl Started {
             _ => Err(error),
         }
     }
-}
-
-/// A time of the service.
-pub(crate) fn millis(at: Option<&DateTime>) -> Option<Millis> {
-    at?.to_millis().ok().map(Millis)
 }

@@ -15,7 +15,6 @@ use fleetwarden_aws::clients::RegistryClient;
 use fleetwarden_aws::clients::Shared;
 use fleetwarden_aws::clock::Clock;
 use fleetwarden_aws::invocation;
-use fleetwarden_aws::iot_api::IotApi;
 use fleetwarden_aws::ledger::Ledger;
 use fleetwarden_aws::original_words;
 use fleetwarden_aws::pace::Pace;
@@ -47,10 +46,8 @@ const MARGIN: Duration = Duration::from_secs(5);
 pub struct Handler {
     /// The account whose resources may be suppressed: 12 digits.
     pub account: String,
-    /// AWS IoT, for suppressions.
-    pub suppressions: aws_sdk_iot::Client,
-    /// AWS IoT, for findings.
-    pub iot: IotApi,
+    /// AWS IoT, for suppressions and findings.
+    pub iot: aws_sdk_iot::Client,
     /// AWS IoT, for what the policy asks of the registry.
     pub registry: RegistryClient,
     /// How fast it is called.
@@ -81,8 +78,7 @@ impl Handler {
         let pace = Pace::from_env()?;
         Ok(Self {
             account: common.account,
-            suppressions: shared.iot(),
-            iot: shared.iot_api(),
+            iot: shared.iot(),
             registry: shared.registry(clients::Pace::Patient),
             pace,
             ledger,
@@ -194,8 +190,8 @@ impl Handler {
     }
 
     fn suppressions(&self) -> Suppressions<'_> {
-        let Self { suppressions, pace, ledger, policy, consumer, .. } = self;
-        Suppressions { client: suppressions, pace, ledger, policy, clock: &consumer.clock }
+        let Self { iot, pace, ledger, policy, consumer, .. } = self;
+        Suppressions { client: iot, pace, ledger, policy, clock: &consumer.clock }
     }
 
     /// Parks what is refused, alone, as a message that can be sent again once its reason is gone.

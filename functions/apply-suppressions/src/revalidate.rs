@@ -6,12 +6,13 @@
 //! words is left to the next audit: the history of findings has the terms that triage decided on, and another
 //! length would be given twice.
 
+use aws_sdk_iot::types::AuditFinding;
 use fleetwarden_aws::Error;
-use fleetwarden_aws::iot_api::IotApi;
+use fleetwarden_aws::clock::millis;
+use fleetwarden_aws::findings;
 use fleetwarden_aws::pace::Pace;
 use fleetwarden_aws::registry::Registry;
-use fleetwarden_core::api::listing::Listed;
-use fleetwarden_core::api::time::millis;
+use fleetwarden_core::api;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::SuppressionMessage;
 use fleetwarden_core::model::resource::ResourceIdentifier;
@@ -22,9 +23,6 @@ use fleetwarden_core::policy::Outcome;
 use fleetwarden_core::policy::Policy;
 use fleetwarden_core::policy::Subject;
 use fleetwarden_core::untrusted::shown;
-use serde::Deserialize as _;
-use serde_json::Value;
-use serde_json::json;
 
 /// How far apart the start of an audit may be in its notification and in its findings, in milliseconds: one of them may
 /// have lost the fraction of its second.
@@ -42,7 +40,7 @@ pub(crate) enum Verdict {
 /// What is asked before a finding's resource is suppressed.
 pub(crate) struct Revalidation<'h> {
     /// AWS IoT, for findings.
-    pub(crate) iot: &'h IotApi,
+    pub(crate) iot: &'h aws_sdk_iot::Client,
     /// How fast it is called.
     pub(crate) pace: &'h Pace,
     /// What is behind a finding.
@@ -68,9 +66,7 @@ impl Revalidation<'_> {
             return Ok(Verdict::Superseded("the finding no longer exists".to_owned()));
         };
         verify_audit(message, &id, &described)?;
-        let unreadable = |e| Error::Input(format!("DescribeAuditFinding on {id}: {e}"));
-        let listed = Listed::deserialize(&described).map_err(unreadable)?;
-        let finding = listed.into_finding(&message.check, || asked.finding_id.clone());
+        let finding = findings::finding(described, &message.check, &asked.finding_id);
         let (Some(resource), true) = (finding.identifier(), finding.key() == asked.key) else {
             return Err(Error::Input(format!(
                 "finding {id} is not of the check and resource of the message"
@@ -96,16 +92,18 @@ impl Revalidation<'_> {
     }
 
     /// A finding as the service has it; none if it no longer exists.
-    async fn describe(&self, asked: &FindingRef) -> Result<Option<Value>, Error> {
-        let operation = "DescribeAuditFinding";
-        let described = self.pace.ask(self.iot, operation, json!({"findingId": asked.finding_id})).await;
-        let mut described: Value = match described {
+    async fn describe(&self, asked: &FindingRef) -> Result<Option<AuditFinding>, Error> {
+        let name = "DescribeAuditFinding";
+        let operation = api::audit(name).map_err(Error::Input)?;
+        let describe = self.iot.describe_audit_finding().finding_id(&asked.finding_id);
+        let call = async || describe.clone().send().await.map_err(Error::aws(name, &asked.finding_id));
+        let described = match self.pace.call(operation, call).await {
             Err(error) if error.is_code("ResourceNotFoundException") => return Ok(None),
             described => described?,
         };
         let id = shown(&asked.finding_id);
-        let empty = || Error::Later(format!("{operation} on {id}: the answer has no finding"));
-        described.get_mut("finding").map(|finding| Some(finding.take())).ok_or_else(empty)
+        let empty = || Error::Later(format!("{name} on {id}: the answer has no finding"));
+        described.finding.map(Some).ok_or_else(empty)
     }
 }
 
@@ -131,10 +129,10 @@ fn objection(message: &SuppressionMessage, decision: &Decision<'_, '_>, things: 
 }
 
 /// The audit of the message is that of the finding: by its start the policy counts, and a later audit is known.
-fn verify_audit(message: &SuppressionMessage, id: &str, described: &Value) -> Result<(), Error> {
+fn verify_audit(message: &SuppressionMessage, id: &str, described: &AuditFinding) -> Result<(), Error> {
     let audit = &message.audit;
-    let same_task = described.get("taskId").and_then(Value::as_str) == Some(audit.task_id.as_str());
-    let start = described.get("taskStartTime").and_then(millis);
+    let same_task = described.task_id() == Some(audit.task_id.as_str());
+    let start = described.task_start_time().map(millis);
     let same_start = start.is_some_and(|at| at.0.abs_diff(audit.started_at.0) <= START_TOLERANCE_MS);
     if same_task && same_start {
         return Ok(());

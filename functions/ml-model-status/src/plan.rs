@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use aws_sdk_iot::operation::describe_security_profile::DescribeSecurityProfileOutput;
-use aws_sdk_iot::primitives::DateTime;
 use aws_sdk_iot::types::BehaviorModelTrainingSummary;
+use fleetwarden_aws::clock::millis;
 use fleetwarden_core::model::alarm::Confidence;
 use fleetwarden_core::model::alarm::Life;
 use fleetwarden_core::model::alarm::Source;
@@ -59,12 +59,6 @@ pub(crate) fn trainings(summaries: Vec<BehaviorModelTrainingSummary>) -> Trainin
         all.entry(profile).or_default().insert(behavior, training);
     }
     all
-}
-
-/// A moment of the API: seconds with a fraction, rounded to milliseconds.
-fn millis(at: &DateTime) -> Millis {
-    let fraction = i64::from(at.subsec_nanos()).saturating_add(500_000) / 1_000_000;
-    Millis(at.secs().saturating_mul(1_000).saturating_add(fraction))
 }
 
 /// The outlook of a model that has expired.

@@ -4,7 +4,15 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use std::time::UNIX_EPOCH;
 
+use aws_sdk_iot::primitives::DateTime;
 use fleetwarden_core::timestamp::Millis;
+
+/// A time of the service, which is in seconds with a fraction, to the nearest millisecond.
+#[must_use]
+pub fn millis(at: &DateTime) -> Millis {
+    let fraction = i64::from(at.subsec_nanos()).saturating_add(500_000) / 1_000_000;
+    Millis(at.secs().saturating_mul(1_000).saturating_add(fraction))
+}
 
 /// Tells the time.
 #[derive(Clone)]

@@ -13,6 +13,7 @@ pub mod check_states;
 pub mod clients;
 pub mod clock;
 pub mod error;
+pub mod findings;
 pub mod fleet;
 pub mod grades;
 pub mod impact;

@@ -7,6 +7,7 @@
 use aws_sdk_iot::types::DetectMitigationActionsTaskStatistics as Statistics;
 use aws_sdk_iot::types::DetectMitigationActionsTaskSummary as DetectTask;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clock::millis;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
 use fleetwarden_core::message::alarm::AlarmMitigationMessage;
@@ -22,7 +23,6 @@ use super::results;
 use super::results::ViolationResult;
 use super::task;
 use crate::alerts;
-use crate::task::millis;
 
 /// Writes how a task has ended.
 pub(super) async fn end(
@@ -58,7 +58,7 @@ pub(super) async fn end(
         violations.backoff.send_first(&release).await?;
     }
     let (executed, skipped, failed) = counts;
-    let ended_at = millis(task.task_end_time()).unwrap_or_else(|| clock.now());
+    let ended_at = task.task_end_time().map_or_else(|| clock.now(), millis);
     let statistics = json!({"executed": executed, "skipped": skipped, "failed": failed});
     let attributes =
         [(attribute::ENDED_AT, ended_at.rfc3339()), (attribute::STATISTICS, statistics.to_string())];

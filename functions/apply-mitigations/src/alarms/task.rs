@@ -8,6 +8,7 @@ use aws_sdk_iot::types::DetectMitigationActionsTaskStatus;
 use aws_sdk_iot::types::DetectMitigationActionsTaskSummary;
 use aws_sdk_iot::types::DetectMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clock::millis;
 use fleetwarden_core::message::alarm::AlarmMitigationRequest;
 use fleetwarden_core::message::alarm::ViolationRef;
 use fleetwarden_core::pages::Pages;
@@ -15,7 +16,6 @@ use fleetwarden_core::timestamp::Millis;
 
 use crate::task::Started;
 use crate::task::Task;
-use crate::task::millis;
 
 /// How many executions are asked for at once: a task has at most 125.
 const PAGE: i32 = 250;
@@ -26,7 +26,7 @@ impl Task for DetectMitigationActionsTaskSummary {
     }
 
     fn started_at(&self) -> Option<Millis> {
-        millis(self.task_start_time())
+        self.task_start_time().map(millis)
     }
 }
 

@@ -2,12 +2,11 @@
 
 use aws_sdk_iot::Client;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clock::millis;
+use fleetwarden_aws::findings;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::model::finding::Finding;
 use fleetwarden_core::timestamp::Millis;
-
-use super::convert;
-use crate::task::millis;
 
 /// What the service says of a finding that a request names.
 pub(super) enum Described {
@@ -37,14 +36,10 @@ pub(super) async fn describe_finding(
     if finding.task_id() != Some(&request.audit.task_id) {
         return Ok(Described::Not("it is not of this audit"));
     }
-    let began = millis(finding.task_start_time());
-    let id = finding.finding_id.clone();
-    let mut found = convert::finding(finding, finding_id.to_owned(), &request.check);
+    let began = finding.task_start_time().map(millis);
+    let found = findings::finding(finding, &request.check, finding_id);
     if found.check != request.check {
         return Ok(Described::Not("it is of another check"));
     }
-    // What has no id of its own can only be reported, as what names no resource.
-    found.resource = found.resource.filter(|_| id.is_some());
-    found.finding_id = id.unwrap_or(found.finding_id);
     Ok(Described::Found(Box::new(found), began))
 }

@@ -1,6 +1,7 @@
 //! The end of a task on findings. Results come first, page by page, then the task's state, the metrics and the alert.
 
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clock::millis;
 use fleetwarden_aws::mitigations::Confirmed;
 use fleetwarden_aws::mitigations::State;
 use fleetwarden_aws::mitigations::attribute;
@@ -14,7 +15,6 @@ use super::results::End;
 use super::results::Written;
 use super::statistics::Statistics;
 use crate::alerts;
-use crate::task::millis;
 use crate::work::Ended;
 use crate::work::Work;
 
@@ -38,7 +38,7 @@ pub(super) async fn end(
         Written::InPart => return Ok(Ended::InPart),
     };
     let id = request.task_id();
-    let ended_at = millis(task.end_time()).unwrap_or_else(|| clock.now());
+    let ended_at = task.end_time().map_or_else(|| clock.now(), millis);
     let attributes = [
         (attribute::ENDED_AT, ended_at.rfc3339()),
         (attribute::STATISTICS, serde_json::to_string(&by_check).unwrap_or_default()),

@@ -8,6 +8,7 @@ use aws_sdk_iot::operation::describe_audit_mitigation_actions_task::DescribeAudi
 use aws_sdk_iot::types::AuditMitigationActionsTaskStatus;
 use aws_sdk_iot::types::AuditMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clock::millis;
 use fleetwarden_aws::thing_groups::ThingGroups;
 use fleetwarden_core::ids::CheckName;
 use fleetwarden_core::message::MitigationRequest;
@@ -16,7 +17,6 @@ use fleetwarden_core::timestamp::Millis;
 
 use crate::task::Started;
 use crate::task::Task;
-use crate::task::millis;
 
 impl Task for AuditTask {
     fn status(&self) -> Option<&str> {
@@ -24,7 +24,7 @@ impl Task for AuditTask {
     }
 
     fn started_at(&self) -> Option<Millis> {
-        millis(self.start_time())
+        self.start_time().map(millis)
     }
 }
 

@@ -46,8 +46,7 @@ pub(crate) fn at(service: &Service, policy: &str, clock: Clock) -> Handler {
     let parking = Queue::new(shared.sqs(), "https://sqs.us-east-1.amazonaws.com/1/dead".into());
     Handler {
         account: "123456789012".into(),
-        suppressions: shared.iot(),
-        iot: shared.iot_api(),
+        iot: shared.iot(),
         registry: shared.registry(fleetwarden_aws::clients::Pace::Patient),
         pace: Pace::new(None),
         ledger: Ledger::new(shared.dynamodb(), "ledger".into()),

@@ -8,6 +8,8 @@ use aws_sdk_iot::operation::list_audit_findings::ListAuditFindingsOutput;
 use aws_sdk_iot::types::AuditFinding;
 use aws_sdk_iot::types::AuditMitigationActionsTaskTarget;
 use fleetwarden_aws::Error;
+use fleetwarden_aws::clock::millis;
+use fleetwarden_aws::findings;
 use fleetwarden_core::message::FindingRef;
 use fleetwarden_core::message::MitigationRequest;
 use fleetwarden_core::message::Target;
@@ -21,9 +23,6 @@ use fleetwarden_core::timestamp::Millis;
 use super::End;
 use super::Results;
 use super::mark::Mark;
-use crate::findings::convert;
-use crate::task::millis;
-
 /// The most findings a page (`ListAuditFindings`).
 const PAGE: i32 = 250;
 
@@ -83,7 +82,7 @@ pub(super) async fn part(
     end: &End,
     mark: &Mark,
 ) -> Result<Part, Error> {
-    let ended_at = millis(task.end_time()).unwrap_or_else(|| results.clock.now());
+    let ended_at = task.end_time().map_or_else(|| results.clock.now(), millis);
     let (reason_codes, count) = match &request.target {
         Target::Findings(asked) => {
             let findings = named(asked, task);
@@ -142,8 +141,8 @@ async fn list(
 
 /// What has no id is no finding that a task could have had.
 fn identified(listed: AuditFinding, request: &MitigationRequest) -> Option<Finding> {
-    let id = listed.finding_id.clone().filter(|id| !id.is_empty())?;
-    Some(convert::finding(listed, id, &request.check))
+    listed.finding_id().filter(|id| !id.is_empty())?;
+    Some(findings::finding(listed, &request.check, ""))
 }
 
 /// Which of a request's findings the task has: what other tasks had was left out.

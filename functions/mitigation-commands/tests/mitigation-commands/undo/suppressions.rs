@@ -76,8 +76,7 @@ impl Fleet {
         let parking = Queue::new(shared.sqs(), "dead".into());
         Handler {
             account: ACCOUNT.into(),
-            suppressions: shared.iot(),
-            iot: shared.iot_api(),
+            iot: shared.iot(),
             registry: shared.registry(Pace::Patient),
             pace: pace::Pace::new(None),
             ledger: Ledger::new(shared.dynamodb(), "ledger".into()),
