@@ -84,8 +84,8 @@ FILES ?= $(DECIDES)
 
 .PHONY: mutants
 mutants: $(TOOLS)/cargo-mutants-$(CARGO_MUTANTS) ## Change what decides and see that a test notices: FILES='…', else all (hours)
-	cargo mutants --no-shuffle --package fleetwarden-core $(addprefix --file ,$(FILES)) --output target/mutants \
-	  --jobs 2 -- --lib --tests
+	RUST_BACKTRACE=0 CARGO_PROFILE_DEV_DEBUG=0 cargo mutants --no-shuffle --package fleetwarden-core \
+	  $(addprefix --file ,$(FILES)) --output target/mutants --jobs 2 -- --lib
 
 $(TOOLS)/cargo-mutants-$(CARGO_MUTANTS):
 	cargo install --quiet --locked --version $(CARGO_MUTANTS) --root $(TOOLS) cargo-mutants

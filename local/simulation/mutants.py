@@ -5,8 +5,9 @@ and says after how many seeds the simulation sees it.
     python3 local/simulation/mutants.py NAME...   these alone
     python3 local/simulation/mutants.py --check   only whether each edit is still possible
 
-A mutant that is not caught survives; one with `survives` in the file is expected to, for the reason that stands there.
-The command fails if another one survives.
+Each has 200 seeds, or as many as its `seeds` in the file says: what takes several rare events at once is rarer. A mutant that is
+not caught survives; one with `survives` in the file is expected to, for the reason that stands there. The command fails if another
+one survives.
 """
 
 import argparse
@@ -82,10 +83,10 @@ def build():
     return None if done.returncode == 0 else done.stderr
 
 
-def simulate():
-    """Runs seeds until one breaks a promise: its number and the promise, or nothing."""
+def simulate(seeds):
+    """Runs so many seeds until one breaks a promise: its number and the promise, or nothing."""
     done = subprocess.run(
-        [BUILD / "simulation" / "fleetwarden-simulation", "--seeds", str(SEEDS), "--until-failure",
+        [BUILD / "simulation" / "fleetwarden-simulation", "--seeds", str(seeds), "--until-failure",
          "--summary", WORK / "summary.json"],
         cwd=TREE, capture_output=True, text=True,
     )
@@ -98,6 +99,7 @@ def simulate():
 def attempt(mutant):
     """What becomes of one mutant."""
     began = time.monotonic()
+    seeds = mutant.get("seeds", SEEDS)
     before = {edit["file"]: (TREE / edit["file"]).read_text(encoding="utf-8") for edit in edits(mutant)}
     for edit in edits(mutant):
         path = TREE / edit["file"]
@@ -105,7 +107,7 @@ def attempt(mutant):
     try:
         if failed := build():
             sys.exit(f"{mutant['name']} does not compile:\n{failed}")
-        caught = simulate()
+        caught = simulate(seeds)
     finally:
         for name, text in before.items():
             (TREE / name).write_text(text, encoding="utf-8")
@@ -115,7 +117,7 @@ def attempt(mutant):
         "promise": mutant["promise"],
         "caught": caught is not None,
         "seed": seed,
-        "seeds": SEEDS if seed is None else seed + 1,
+        "seeds": seeds if seed is None else seed + 1,
         "broken": broken,
         "survives": mutant.get("survives"),
         "seconds": round(time.monotonic() - began),

@@ -96,8 +96,11 @@ fn every_finding_is_counted_as_the_history_has_it_and_none_that_is_suppressed() 
 
 #[test]
 fn what_is_gone_for_long_is_forgotten() {
-    let (after, _) = merged(&[record(1, false, 5, 1000 - REMEMBERED_SECONDS)], &[]);
-    assert_eq!(after, []);
+    let limit = 400 * 86_400;
+    for (seconds, known) in [(limit - 1, 1), (limit, 0)] {
+        let (after, _) = merged(&[record(1, false, 5, 1000 - seconds)], &[]);
+        assert_eq!(after.len(), known, "gone for {seconds} seconds");
+    }
 }
 
 #[test]
@@ -120,6 +123,33 @@ fn a_million_records_are_searched_in_a_few_reads() {
         assert_eq!(found.unwrap(), Some(*wanted));
     }
     assert!(reads / (1_000_000 / 1009) < 8, "{reads} reads");
+}
+
+/// How many records are read to find one of them.
+fn reads(records: &[Record], wanted: &Record) -> u32 {
+    let mut reads = 0;
+    let found = find(wanted.key, records.len() as u64, |at| {
+        reads += 1;
+        Ok(records[usize::try_from(at).unwrap()])
+    });
+    assert_eq!(found.unwrap(), Some(*wanted));
+    reads
+}
+
+#[test]
+fn where_keys_lie_evenly_the_first_guess_is_right() {
+    // Each is the last key of its share.
+    let records: Vec<Record> =
+        (1..=1024_u64).map(|n| record((n << 54).wrapping_sub(1), true, 0, 0)).collect();
+    assert!(records.iter().all(|record| reads(&records, record) == 1));
+}
+
+#[test]
+fn where_keys_lie_unevenly_every_second_guess_halves() {
+    let mut records: Vec<Record> = (0..1_000).map(|n| record(n, true, 0, 0)).collect();
+    records.push(record(u64::MAX, true, 0, 0));
+    let most = records.iter().map(|record| reads(&records, record)).max();
+    assert!(most <= Some(20), "{most:?} reads");
 }
 
 proptest! {
