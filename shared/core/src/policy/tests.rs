@@ -19,6 +19,7 @@ mod canaries;
 mod devices;
 mod files;
 mod impossible;
+mod incidents;
 mod lapses;
 mod lint;
 mod matching;
