@@ -22,7 +22,7 @@ export SAM_CLI_TELEMETRY := 0
 
 .PHONY: help
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: build $(VENV)/installed ## Run audits through the whole stack on this machine, and guards; with DETECT=1, alarms
@@ -82,10 +82,27 @@ DECIDES := $(wildcard shared/core/src/policy/*.rs shared/core/src/message/*.rs s
   $(addprefix shared/core/src/,pack.rs model/history.rs model/suppression.rs)
 FILES ?= $(DECIDES)
 
+MUTATE := RUST_BACKTRACE=0 CARGO_PROFILE_DEV_DEBUG=0 cargo mutants --no-shuffle --package fleetwarden-core \
+  --output target/mutants --jobs 2
+
 .PHONY: mutants
 mutants: $(TOOLS)/cargo-mutants-$(CARGO_MUTANTS) ## Change what decides and see that a test notices: FILES='…', else all (hours)
-	RUST_BACKTRACE=0 CARGO_PROFILE_DEV_DEBUG=0 cargo mutants --no-shuffle --package fleetwarden-core \
-	  $(addprefix --file ,$(FILES)) --output target/mutants --jobs 2 -- --lib
+	$(MUTATE) $(addprefix --file ,$(FILES)) -- --lib
+
+BASE ?= HEAD~1
+CHANGE := target/change.diff
+
+.PHONY: mutants-of-change
+mutants-of-change: ## Change only those lines of it that have changed since a commit: BASE=HEAD~1
+	@mkdir -p $(dir $(CHANGE))
+	@if ! git diff $(BASE) -- $(DECIDES) > $(CHANGE); then \
+	  echo 'not checked: there is no commit $(BASE) to compare with'; \
+	elif ! test -s $(CHANGE); then \
+	  echo 'No line of what decides has changed since $(BASE).'; \
+	else \
+	  $(MAKE) --no-print-directory $(TOOLS)/cargo-mutants-$(CARGO_MUTANTS); \
+	  $(MUTATE) --in-diff $(CHANGE) -- --lib || test $$? -eq 3; \
+	fi
 
 $(TOOLS)/cargo-mutants-$(CARGO_MUTANTS):
 	cargo install --quiet --locked --version $(CARGO_MUTANTS) --root $(TOOLS) cargo-mutants

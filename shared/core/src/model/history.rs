@@ -86,7 +86,8 @@ impl Record {
         let fields =
             fields.chain(seconds(at)).chain(terms.to_be_bytes()).chain(self.times_seen.to_be_bytes());
         let mut bytes = [0; RECORD_BYTES];
-        let flags = (u8::from(self.open) * OPEN) | (u8::from(self.suppressed) * SUPPRESSED);
+        let flags = [(self.open, OPEN), (self.suppressed, SUPPRESSED)];
+        let flags = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| flag).sum();
         let last = [u8::try_from(severity).unwrap_or_default(), flags];
         bytes.iter_mut().zip(fields.chain(last)).for_each(|(to, from)| *to = from);
         bytes
@@ -96,7 +97,7 @@ impl Record {
     pub fn decode(bytes: &[u8; RECORD_BYTES]) -> Self {
         let number = |range: std::ops::Range<usize>| {
             let digits = bytes.get(range).unwrap_or_default();
-            digits.iter().fold(0_u128, |n, byte| n << 8 | u128::from(*byte))
+            digits.iter().fold(0_u128, |n, byte| (n << 8) + u128::from(*byte))
         };
         let seconds = |range| Millis::from_seconds(i64::try_from(number(range)).unwrap_or_default());
         let terms = Terms(u32::try_from(number(28..32)).unwrap_or_default());
@@ -157,7 +158,8 @@ pub fn find(
     let mut halve = false;
     while low < high {
         let span = u128::from(high - low);
-        let share = u128::from(wanted.saturating_sub(floor)) * span / (u128::from(ceiling - floor) + 1);
+        let share = u128::from(wanted.saturating_sub(floor)) * span
+            / u128::from(ceiling.saturating_sub(floor).max(1));
         let guess = if halve { span / 2 } else { share.min(span - 1) };
         let at = low + u64::try_from(guess).unwrap_or_default();
         let record = read(at)?;
@@ -173,7 +175,7 @@ pub fn find(
 
 /// The upper 64 bits of a key, for its place among all keys.
 fn high_half(key: FindingKey) -> u64 {
-    key.0.iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte))
+    key.0.first_chunk().map_or(0, |half| u64::from_be_bytes(*half))
 }
 
 /// Merges the history with the keys of an audit to the history after it, record by record.
