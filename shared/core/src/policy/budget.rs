@@ -184,6 +184,13 @@ fn length(seconds: i64) -> String {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_length_has_the_largest_unit_that_it_is_a_whole_number_of() {
+        let day = 86_400;
+        let written = [7 * day, 14 * day, day, 8 * day, 3_600, 90_000, 90].map(length);
+        assert_eq!(written, ["1w", "2w", "1d", "8d", "1h", "25h", "90s"]);
+    }
+
     fn budget(actions: &[&str], rules: &[&str]) -> Budget {
         let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         Budget { actions: texts(actions), rules: texts(rules), ..Budget::default() }

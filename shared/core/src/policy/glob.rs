@@ -147,6 +147,23 @@ mod tests {
     }
 
     #[test]
+    fn what_can_be_said_of_two_patterns_is_said() {
+        for (one, other, apart) in [("abc", "b*", true), ("abc", "a*", false), ("a*", "b*", false)] {
+            let (one, other) = (glob(one), glob(other));
+            assert_eq!((one.is_apart(&other), other.is_apart(&one)), (apart, apart));
+        }
+        for (one, other, covers) in [
+            ("a?", "a?", true),
+            ("*", "a?", true),
+            ("a*", "abc", true),
+            ("a*", "a?c", true),
+            ("a?c", "a*c", false),
+        ] {
+            assert_eq!(glob(one).covers(&glob(other)), covers, "{one} and {other}");
+        }
+    }
+
+    #[test]
     fn what_other_tools_call_a_pattern_is_refused() {
         for text in ["", "lab-[0-9]*", "{a,b}*", &"x".repeat(513)] {
             assert!(Glob::new(text, Place::default()).is_err(), "{text}");

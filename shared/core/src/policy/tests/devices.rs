@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::model::action::ActionKind;
+use crate::model::mitigation::impact::Connected;
+use crate::model::mitigation::impact::Impact;
+use crate::model::mitigation::impact::Number;
+use crate::model::mitigation::impact::ResourceImpact;
 use crate::policy::Actions;
 use crate::policy::AlarmEffect;
+use crate::policy::DeviceLimit;
 use crate::policy::DeviceLimits;
 
 fn with(devices: &str) -> String {
@@ -87,4 +92,48 @@ fn a_limit_that_nothing_needs_and_a_rule_that_needs_one_are_doubts() {
         assert_eq!(doubts(devices, blank), "");
     }
     assert_eq!(doubts("", ActionKind::UpdateDeviceCertificate), "");
+}
+
+#[test]
+fn each_rule_has_its_own_limit_and_what_is_of_no_rule_the_default() {
+    let alarm = "  - { name: quiet, alarm: {}, mitigate: { actions: [Add], devices: any } }\n";
+    let policy = policy(&format!("{}{alarm}", with(", devices: { most: 5 }")));
+    let limits = [Some("cut"), Some("quiet"), Some("other"), None].map(|rule| policy.device_limits_of(rule));
+    let of_cut = DeviceLimits::AtMost { most: 5, connected: None };
+    assert_eq!(limits, [of_cut, DeviceLimits::Any, DeviceLimits::Default, DeviceLimits::Default]);
+}
+
+#[test]
+fn what_a_limit_lets_pass_is_said_with_its_numbers() {
+    let of = |devices: u64, connected: Option<u64>| ResourceImpact {
+        devices: Number::exactly(devices),
+        connected: connected.map(|of| Connected { devices: Number::exactly(of), unknown: 0 }),
+        ..ResourceImpact::default()
+    };
+    let impact = |resources| Impact { devices: Number::exactly(5), connected: None, resources };
+    let said = |limit: DeviceLimit, impact: &Impact| {
+        limit
+            .passed(impact)
+            .into_iter()
+            .map(|of| (of.guard, of.passed, of.reason.unwrap()))
+            .collect::<Vec<_>>()
+    };
+    let asked = impact(vec![of(2, Some(0)), of(3, Some(1))]);
+    let devices = ("devices".to_owned(), true, "5 in all, 3 behind one finding; at most 9 may be".to_owned());
+    let connected = |reason: &str| vec![devices.clone(), ("connections".to_owned(), true, reason.to_owned())];
+    assert_eq!(said(DeviceLimit::AtMost(9, None), &asked), [devices.clone()]);
+    assert_eq!(
+        said(DeviceLimit::AtMost(9, Some(1)), &asked),
+        connected("1 behind one finding; at most 1 may be")
+    );
+    assert_eq!(
+        said(DeviceLimit::AtMost(9, Some(4)), &impact(vec![of(2, None), of(3, None)])),
+        connected("not asked: the devices are no more than 4, which may be")
+    );
+    for limit in [DeviceLimit::Any, DeviceLimit::NotSaid] {
+        assert_eq!(said(limit, &asked), []);
+    }
+    let most =
+        [DeviceLimit::AtMost(9, Some(1)), DeviceLimit::Any, DeviceLimit::NotSaid].map(DeviceLimit::most);
+    assert_eq!(most, [Some(9), None, None]);
 }

@@ -40,6 +40,34 @@ fn no_audit_prolongs_it_and_none_renews_it() {
 }
 
 #[test]
+fn only_a_suppression_for_a_time_has_an_end() {
+    let finding = certificate(CHECK, "abc");
+    let subject = Subject { at: days(0), ..subject(&finding, &Things::NotAsked) };
+    let end = |rules: &str| suppressing(rules).decide(&subject).ends_at();
+    assert_eq!(end(LAB), Some(days(30).seconds()));
+    let rule = |effect: &str| end(&format!("  - {{ name: lab, {effect} }}\n"));
+    assert_eq!(rule("suppress: { indefinitely: true, reason: x, owner: y }"), None);
+    assert_eq!(rule("mitigate: { actions: [A] }"), None);
+}
+
+#[test]
+fn what_a_later_audit_decides_is_held_and_reported_without_an_alert() {
+    let finding = certificate(CHECK, "abc");
+    let subject = Subject { at: days(0), ..subject(&finding, &Things::NotAsked) };
+    for effect in ["suppress: { for: 30d, reason: x, owner: y }", "mitigate: { actions: [A] }"] {
+        let policy = suppressing(&format!("  - {{ name: lab, {effect} }}\n"));
+        let decision = policy.decide(&subject).overtaken();
+        assert_eq!(decision.outcome, Outcome::Report(Report::Silent));
+        assert_eq!(serde_json::to_value(&decision).unwrap()["held"], "overtaken");
+    }
+    let policy = suppressing("  - { name: lab, report: { severity: low } }\n");
+    let decision = policy.decide(&subject);
+    let (outcome, text) = (decision.outcome, serde_json::to_string(&decision).unwrap());
+    let decision = decision.overtaken();
+    assert_eq!((decision.outcome, serde_json::to_string(&decision).unwrap()), (outcome, text));
+}
+
+#[test]
 fn other_words_begin_anew() {
     let lab = suppressing(LAB);
     let ticket = suppressing(&LAB.replace("owner: y", "owner: y, ticket: SEC-7"));
