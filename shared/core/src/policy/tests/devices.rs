@@ -121,7 +121,7 @@ fn what_a_limit_lets_pass_is_said_with_its_numbers() {
     let asked = impact(vec![of(2, Some(0)), of(3, Some(1))]);
     let devices = ("devices".to_owned(), true, "5 in all, 3 behind one finding; at most 9 may be".to_owned());
     let connected = |reason: &str| vec![devices.clone(), ("connections".to_owned(), true, reason.to_owned())];
-    assert_eq!(said(DeviceLimit::AtMost(9, None), &asked), [devices.clone()]);
+    assert_eq!(said(DeviceLimit::AtMost(9, None), &asked), vec![devices.clone()]);
     assert_eq!(
         said(DeviceLimit::AtMost(9, Some(1)), &asked),
         connected("1 behind one finding; at most 1 may be")

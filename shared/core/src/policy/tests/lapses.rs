@@ -58,7 +58,7 @@ fn what_a_later_audit_decides_is_held_and_reported_without_an_alert() {
         let policy = suppressing(&format!("  - {{ name: lab, {effect} }}\n"));
         let decision = policy.decide(&subject).overtaken();
         assert_eq!(decision.outcome, Outcome::Report(Report::Silent));
-        assert_eq!(serde_json::to_value(&decision).unwrap()["held"], "overtaken");
+        assert_eq!(serde_json::to_value(decision).unwrap()["held"], "overtaken");
     }
     let policy = suppressing("  - { name: lab, report: { severity: low } }\n");
     let decision = policy.decide(&subject);
