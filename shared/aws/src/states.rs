@@ -22,6 +22,7 @@ use fleetwarden_core::untrusted::shown;
 use fleetwarden_core::untrusted::visible;
 
 use crate::Error;
+use crate::clock::millis;
 use crate::registry::certificates_of;
 use crate::thing_groups::ThingGroups;
 use crate::thing_groups::missing;
@@ -392,7 +393,7 @@ impl States {
             listed => listed?.policy_versions.ok_or_else(|| without_content(list, name))?,
         };
         let version = |version: types::PolicyVersion| {
-            let made = version.create_date.and_then(|at| at.to_millis().ok()).map(Millis);
+            let made = version.create_date.as_ref().map(millis);
             Some((version.version_id?, made.unwrap_or(Millis(i64::MAX))))
         };
         Ok(Some(PolicyNow { default_version, versions: listed.into_iter().filter_map(version).collect() }))

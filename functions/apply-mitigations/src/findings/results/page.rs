@@ -23,6 +23,7 @@ use fleetwarden_core::timestamp::Millis;
 use super::End;
 use super::Results;
 use super::mark::Mark;
+
 /// The most findings a page (`ListAuditFindings`).
 const PAGE: i32 = 250;
 
